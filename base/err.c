@@ -1,0 +1,111 @@
+/* err.c - see err.h. */
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+
+static const struct {
+	int code, exit_status, http_status;
+	const char *label;
+} table[] = {
+	{ 0, 0, 200, "ok" },
+	{ ERR_FAILED, 1, 500, "failed" },
+	{ ERR_USAGE, 2, 400, "usage" },
+	{ ERR_UNREACHABLE, 3, 503, "unreachable" },
+	{ ERR_NOT_FOUND, 4, 404, "not_found" },
+	{ ERR_REFUSED, 5, 403, "refused" },
+	{ ERR_MISMATCH, 6, 422, "mismatch" },
+	{ ERR_AUTH, 5, 401, "auth" },
+	{ ERR_INPUT, 6, 400, "input" },
+	{ ERR_LIMIT, 1, 413, "limit" },
+	{ ERR_NOSPACE, 1, 507, "no_space" },
+	{ ERR_CONFLICT, 1, 409, "conflict" },
+	{ ERR_UNSUPPORTED, 1, 501, "unsupported" },
+	{ ERR_CANCELED, 1, 503, "canceled" },
+	{ ERR_THROTTLED, 1, 429, "throttled" },
+	{ ERR_GONE, 5, 410, "gone" },
+};
+
+static void format(struct err *e, enum err_code code, const char *fmt, va_list ap)
+{
+	if (!e)
+		return;
+	e->code = code;
+	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+}
+
+int err_set(struct err *e, enum err_code code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	format(e, code, fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+int err_errno(struct err *e, const char *fmt, ...)
+{
+	int saved = errno;
+	enum err_code code = saved == ENOSPC || saved == EDQUOT ? ERR_NOSPACE : ERR_FAILED;
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	format(e, code, fmt, ap);
+	va_end(ap);
+	if (e) {
+		n = strlen(e->msg);
+		snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", strerrordesc_np(saved) ? strerrordesc_np(saved) : "unknown error");
+	}
+	errno = saved;
+	return code;
+}
+
+int err_wrap(struct err *e, const char *fmt, ...)
+{
+	char old[ERR_MSG_MAX];
+	va_list ap;
+	size_t n;
+
+	if (!e)
+		return ERR_FAILED;
+	memcpy(old, e->msg, sizeof(old));
+	va_start(ap, fmt);
+	format(e, e->code, fmt, ap);
+	va_end(ap);
+	n = strlen(e->msg);
+	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", old);
+	return e->code;
+}
+
+static size_t row_of(int code)
+{
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (table[i].code == code)
+			return i;
+	return 1;
+}
+
+int err_exit_status(int code)
+{
+	return table[row_of(code)].exit_status;
+}
+
+int err_http_status(int code)
+{
+	return table[row_of(code)].http_status;
+}
+
+const char *err_label(int code)
+{
+	return table[row_of(code)].label;
+}
+
+int err_from_label(const char *label)
+{
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (label && !strcmp(table[i].label, label))
+			return table[i].code;
+	return ERR_FAILED;
+}

@@ -1,0 +1,126 @@
+/* json.c - see json.h. */
+#include "base/json.h"
+
+/* jansson recurses; so nesting is counted before it sees the text. Offset of the first byte too deep, or SIZE_MAX. */
+static size_t too_deep_at(const char *text, size_t n)
+{
+	bool in_string = false;
+	size_t depth = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = text[i];
+
+		if (in_string) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				in_string = false;
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '[' || c == '{') {
+			if (++depth > JSON_DEPTH_MAX)
+				return i;
+		} else if ((c == ']' || c == '}') && depth > 0) {
+			depth--;
+		}
+	}
+	return SIZE_MAX;
+}
+
+static json_t *parse(const char *text, size_t n, size_t flags, const char *what, struct err *e)
+{
+	size_t deep = too_deep_at(text, n);
+	json_error_t je;
+	json_t *j;
+
+	if (deep != SIZE_MAX) {
+		err_set(e, ERR_INPUT, "%s: nested deeper than %d at byte %zu", what, JSON_DEPTH_MAX, deep);
+		return NULL;
+	}
+	j = json_loadb(text, n, flags | JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
+	if (!j)
+		err_set(e, ERR_INPUT, "%s is not valid JSON: %s at line %d (byte %d)", what, je.text, je.line, je.position);
+	return j;
+}
+
+json_t *json_parse(const char *text, size_t n, const char *what, struct err *e)
+{
+	return parse(text, n, JSON_REJECT_DUPLICATES, what, e);
+}
+
+json_t *json_parse_lax(const char *text, size_t n, const char *what, struct err *e)
+{
+	return parse(text, n, 0, what, e);
+}
+
+const char *json_get_str(const json_t *obj, const char *key)
+{
+	return json_string_value(json_object_get(obj, key));
+}
+
+const char *json_get_str_or(const json_t *obj, const char *key, const char *otherwise)
+{
+	const char *s = json_get_str(obj, key);
+
+	return s ? s : otherwise;
+}
+
+int64_t json_get_int(const json_t *obj, const char *key, int64_t otherwise)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	return json_is_integer(v) ? (int64_t)json_integer_value(v) : otherwise;
+}
+
+double json_get_real(const json_t *obj, const char *key, double otherwise)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	return json_is_number(v) ? json_number_value(v) : otherwise;
+}
+
+bool json_get_bool(const json_t *obj, const char *key, bool otherwise)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	return json_is_boolean(v) ? json_is_true(v) : otherwise;
+}
+
+int json_need_str(const json_t *obj, const char *key, const char **out, const char *what, struct err *e)
+{
+	const char *s = json_get_str(obj, key);
+
+	if (!s)
+		return err_set(e, ERR_INPUT, "%s: \"%s\" is missing or not a string", what, key);
+	*out = s;
+	return 0;
+}
+
+int json_need_int(const json_t *obj, const char *key, int64_t *out, const char *what, struct err *e)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	if (!json_is_integer(v))
+		return err_set(e, ERR_INPUT, "%s: \"%s\" is missing or not a whole number", what, key);
+	*out = (int64_t)json_integer_value(v);
+	return 0;
+}
+
+static int append(const char *p, size_t n, void *b)
+{
+	return buf_add(b, p, n) < 0 ? -1 : 0;
+}
+
+int json_write(struct buf *b, const json_t *j)
+{
+	return json_dump_callback(j, append, b, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) < 0 ? ERR_LIMIT : 0;
+}
+
+char *json_text(const json_t *j)
+{
+	char *s = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+
+	if (!s)
+		abort();
+	return s;
+}

@@ -1,0 +1,41 @@
+/*
+ * json.h - strict JSON over jansson: duplicate keys and trailing bytes are refused, depth and size are bounded before parsing.
+ * Getters never fail on a wrong type: they return the default, because upstream documents have free types; a reader that must
+ * insist uses json_need_*.
+ */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define JSON_DEPTH_MAX 128
+
+static inline void own_json(json_t **j)
+{
+	json_decref(*j);
+}
+
+/* Parses n bytes. NULL with ERR_INPUT in e: what is wrong and at which byte. `what` names the document. */
+json_t *json_parse(const char *text, size_t n, const char *what, struct err *e);
+/* As json_parse with duplicates allowed (the last wins): for documents of others that are only read, never trusted. */
+json_t *json_parse_lax(const char *text, size_t n, const char *what, struct err *e);
+
+const char *json_get_str(const json_t *obj, const char *key);			/* NULL when absent or not a string */
+const char *json_get_str_or(const json_t *obj, const char *key, const char *otherwise);
+int64_t json_get_int(const json_t *obj, const char *key, int64_t otherwise);
+double json_get_real(const json_t *obj, const char *key, double otherwise);	/* integers too */
+bool json_get_bool(const json_t *obj, const char *key, bool otherwise);
+/* Set e and give ERR_INPUT when the key is absent or of another type. */
+int json_need_str(const json_t *obj, const char *key, const char **out, const char *what, struct err *e);
+int json_need_int(const json_t *obj, const char *key, int64_t *out, const char *what, struct err *e);
+
+/* Compact text with sorted keys, in b. */
+int json_write(struct buf *b, const json_t *j);
+/* The same as a string that the caller frees. */
+char *json_text(const json_t *j);
+
+#endif

@@ -1,0 +1,207 @@
+/* test_base.c - the ground floor: ceilings hold, units and dates are read strictly, foreign documents are bounded. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "base/yaml.h"
+
+static void err_table_is_consistent(void **state)
+{
+	struct err e = ERR_NONE;
+
+	(void)state;
+	assert_int_equal(err_exit_status(0), 0);
+	assert_int_equal(err_exit_status(ERR_REFUSED), 5);
+	assert_int_equal(err_exit_status(ERR_MISMATCH), 6);
+	assert_int_equal(err_exit_status(-999), 1);
+	for (int code = ERR_GONE; code <= 0; code++)
+		assert_int_equal(err_from_label(err_label(code)), code);
+	errno = ENOSPC;
+	assert_int_equal(err_errno(&e, "write %s", "x"), ERR_NOSPACE);
+	assert_string_equal(e.msg, "write x: No space left on device");
+	assert_int_equal(err_wrap(&e, "publish %s", "org/m"), ERR_NOSPACE);
+	assert_string_equal(e.msg, "publish org/m: write x: No space left on device");
+}
+
+static void buf_keeps_its_ceiling(void **state)
+{
+	own(buf) struct buf b;
+
+	(void)state;
+	buf_init(&b, 10);
+	assert_string_equal(b.data, "");
+	assert_int_equal(buf_puts(&b, "12345"), 0);
+	assert_int_equal(buf_printf(&b, "%d", 67890), 0);
+	assert_int_equal(buf_putc(&b, 'x'), ERR_LIMIT);
+	assert_true(buf_failed(&b));
+	assert_string_equal(b.data, "1234567890");
+	buf_reset(&b);
+	assert_int_equal(buf_json_escaped(&b, "a\"\n"), 0);
+	assert_string_equal(b.data, "a\\\"\\u000a");
+}
+
+static void sizes_durations_dates(void **state)
+{
+	char out[STR_TIME_MAX], size[STR_SIZE_MAX];
+	int64_t at;
+	uint64_t n;
+
+	(void)state;
+	assert_int_equal(str_parse_size("20GB", &n, NULL), 0);
+	assert_int_equal(n, 20000000000);
+	assert_int_equal(str_parse_size("1.5GiB", &n, NULL), 0);
+	assert_int_equal(n, 1610612736);
+	assert_int_equal(str_parse_size("500M", &n, NULL), 0);
+	assert_int_equal(n, 500000000);
+	for (const char *const *bad = (const char *const[]){ "", "GB", "-1", "1e3", "0x10", "5 apples", "nan", "99999999PB", NULL }; *bad; bad++)
+		assert_int_equal(str_parse_size(*bad, &n, NULL), ERR_USAGE);
+	assert_int_equal(str_parse_duration("90d", &at, NULL), 0);
+	assert_int_equal(at, 90 * 86400);
+	assert_int_equal(str_parse_duration("6", &at, NULL), ERR_USAGE);
+	assert_int_equal(str_parse_time("2027-06-30", &at, NULL), 0);
+	str_format_iso(out, at);
+	assert_string_equal(out, "2027-06-30T00:00:00Z");
+	assert_int_equal(str_parse_time("2027-02-30", &at, NULL), ERR_USAGE);
+	assert_int_equal(str_parse_time("2027-06-30T12:00:01.250Z", &at, NULL), 0);
+	str_format_http_date(out, at);
+	assert_string_equal(out, "Wed, 30 Jun 2027 12:00:01 GMT");
+	str_format_size(size, 999950);
+	assert_string_equal(size, "1.00 MB");
+}
+
+static void text_questions(void **state)
+{
+	static const char *const names[] = { "listen", "data", "upstreams" };
+	char escaped[] = "a%2Fb%20c", nul[] = "a%00b";
+
+	(void)state;
+	assert_string_equal(str_nearest("upstream", names, 3), "upstreams");
+	assert_null(str_nearest("zebra", names, 3));
+	assert_true(str_glob("*.safetensors", "sub/model.safetensors"));
+	assert_false(str_glob("*.safetensors", "model.bin"));
+	assert_true(str_percent_decode(escaped));
+	assert_string_equal(escaped, "a/b c");
+	assert_false(str_percent_decode(nul));
+	assert_true(str_utf8_valid("h\xc3\xa9", 3));
+	assert_false(str_utf8_valid("\xc0\xaf", 2));
+	assert_false(str_utf8_valid("\xed\xa0\x80", 3));
+	own(mem) char *enc = str_percent_encode("sub dir/a#b.txt", "/");
+	assert_string_equal(enc, "sub%20dir/a%23b.txt");
+}
+
+static void paths_are_checked(void **state)
+{
+	static const char *const bad[] = { "", "/etc/x", "../x", "a/../b", "a//b", "a/", ".", "a\\b", "a\nb", "\xff" };
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(fdio_check_relative(bad[i], &e), ERR_INPUT);
+	assert_int_equal(fdio_check_relative("sub dir/a#b %.txt", &e), 0);
+}
+
+static void files_are_replaced_whole(void **state)
+{
+	char dir[] = "/tmp/test_base.XXXXXX";
+	struct err e = ERR_NONE;
+	own(buf) struct buf b;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	own(fd) int fd = fdio_open_dir(AT_FDCWD, dir, &e);
+	assert_int_equal(fdio_replace(fd, "x", "hello", 5, 0600, &e), 0);
+	assert_int_equal(fdio_replace(fd, "x", "world!", 6, 0600, &e), 0);
+	buf_init(&b, 100);
+	assert_int_equal(fdio_slurp(fd, "x", &b, &e), 0);
+	assert_string_equal(b.data, "world!");
+	assert_int_equal(symlinkat("/etc/passwd", fd, "link"), 0);
+	assert_int_equal(fdio_open_beneath(fd, "link", O_RDONLY, &e), ERR_INPUT);
+	assert_int_equal(fdio_open_beneath(fd, "../../etc/passwd", O_RDONLY, &e), ERR_INPUT);
+	assert_int_equal(fdio_open_beneath(fd, "none", O_RDONLY, &e), ERR_NOT_FOUND);
+	unlinkat(fd, "x", 0);
+	unlinkat(fd, "link", 0);
+	rmdir(dir);
+}
+
+static void json_is_strict(void **state)
+{
+	struct err e;
+	own(buf) struct buf deep;
+
+	(void)state;
+	assert_null(json_parse("{\"a\":1,\"a\":2}", 13, "x", &e));
+	assert_null(json_parse("{} x", 4, "x", &e));
+	buf_init(&deep, 100000);
+	for (int i = 0; i < 50000; i++)
+		buf_putc(&deep, '[');
+	assert_null(json_parse(deep.data, deep.len, "deep", &e));
+	assert_string_equal(e.msg, "deep: nested deeper than 128 at byte 128");
+	own(json) json_t *j = json_parse("{\"b\":1.5,\"a\":\"s\"}", 17, "x", &e);
+	assert_non_null(j);
+	own(mem) char *text = json_text(j);
+	assert_string_equal(text, "{\"a\":\"s\",\"b\":1.5}");
+}
+
+static void yaml_is_bounded(void **state)
+{
+	static const char card[] = "license: apache-2.0\nlanguage: no\ntags:\n- a\n- 1.5\nempty:\nbase_model: [x/y, z/w]\n";
+	struct err e;
+	own(buf) struct buf deep;
+
+	(void)state;
+	own(json) json_t *j = yaml_parse(card, sizeof(card) - 1, YAML_STRICT, "card", &e);
+	assert_non_null(j);
+	assert_string_equal(json_get_str(j, "language"), "no");
+	assert_true(json_is_null(json_object_get(j, "empty")));
+	assert_int_equal(json_array_size(json_object_get(j, "base_model")), 2);
+	buf_init(&deep, 300000);
+	for (int i = 0; i < 200000; i++)
+		buf_putc(&deep, '[');
+	assert_null(yaml_parse(deep.data, deep.len, YAML_LAX, "deep", &e));	/* libyaml's loader would take a minute */
+	assert_int_equal(e.code, ERR_LIMIT);
+	assert_null(yaml_parse("a: &x [*x]", 10, YAML_STRICT, "y", &e));
+	assert_null(yaml_parse("a: 1\na: 2", 9, YAML_STRICT, "y", &e));
+	own(json) json_t *lax = yaml_parse("a: 1\na: 2\nb: &q 1\nc: *q", 23, YAML_LAX, "y", &e);
+	assert_string_equal(json_get_str(lax, "a"), "2");
+	assert_true(json_is_null(json_object_get(lax, "c")));
+	assert_null(yaml_parse("a: [1,", 6, YAML_LAX, "y", &e));
+}
+
+static void vec_and_arena(void **state)
+{
+	size_t n = 0, cap = 0;
+	struct arena a;
+	int *v = NULL;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		*vec_push(&v, &n, &cap) = i;
+	assert_int_equal(v[999], 999);
+	free(v);
+	arena_init(&a);
+	for (int i = 0; i < 1000; i++)
+		assert_string_equal(arena_printf(&a, "%040d", 7), "0000000000000000000000000000000000000007");
+	assert_non_null(arena_alloc(&a, 100000));
+	arena_done(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(err_table_is_consistent), cmocka_unit_test(buf_keeps_its_ceiling),    cmocka_unit_test(sizes_durations_dates),
+		cmocka_unit_test(text_questions),	   cmocka_unit_test(paths_are_checked),	       cmocka_unit_test(files_are_replaced_whole),
+		cmocka_unit_test(json_is_strict),	   cmocka_unit_test(yaml_is_bounded),	       cmocka_unit_test(vec_and_arena),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
