@@ -1,0 +1,103 @@
+"""Mirroring against the peers: download, SHA-256 and durability, from the same nginx on the same machine."""
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import time
+
+from .common import WORK, Daemon, cpu_seconds, make_checkpoint, peak_rss, timed, venv
+from .nginx_hub import NginxHub
+
+ROUNDS = int(os.environ.get("REGISTRYD_BENCH_ROUNDS", "3"))
+REPO = "bench/model"
+
+
+def _hf(bin_dir, hub, target):
+    shutil.rmtree(target, ignore_errors=True)
+    return timed([bin_dir / "hf", "download", REPO, "--local-dir", target],
+                 env={"HF_ENDPOINT": hub.url, "HF_HOME": str(WORK / "hf-home"), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"})
+
+
+def _stored_at(daemon):
+    """When the daemon said that every file was verified and durable."""
+    for at, line in daemon.lines:
+        if line.startswith("sync.stored"):
+            return at
+    raise RuntimeError("no sync.stored in the log:\n" + "\n".join(line for _, line in daemon.lines))
+
+
+def _registryd(hub):
+    """Seconds from the request to durable and verified, CPU seconds, peak memory of the daemon."""
+    with Daemon("sync", hub.url) as daemon:
+        cpu, start = cpu_seconds(daemon.process.pid), time.monotonic()
+        daemon.ctl("sync", REPO, "--no-wait")
+        while not any(line.startswith("sync.stored") for _, line in daemon.lines):
+            if daemon.process.poll() is not None:
+                raise RuntimeError("registryd ended")
+            time.sleep(0.01)
+        used = cpu_seconds(daemon.process.pid) - cpu
+        return _stored_at(daemon) - start, used, peak_rss(daemon.process.pid)
+
+
+def _sha_rate(path, size):
+    return size / timed(["openssl", "dgst", "-sha256", path])[0]
+
+
+def _disk_rate():
+    target = WORK / "disk"
+    wall, _ = timed(["dd", "if=/dev/zero", f"of={target}", "bs=4M", "count=256", "oflag=direct"])
+    target.unlink()
+    return (256 * (4 << 20)) / wall
+
+
+def _loopback_rate(url, size):
+    return size / timed(["curl", "-sSL", "-o", "/dev/null", url])[0]
+
+
+def large(table):
+    gib = float(os.environ.get("REGISTRYD_BENCH_GIB", "2"))
+    files = WORK / f"large-{gib}"
+    weights = files / "model.safetensors"
+    make_checkpoint(weights, int(gib * (1 << 30)))
+    (files / "config.json").write_text(json.dumps({"architectures": ["BenchForCausalLM"], "model_type": "bench"}))
+    (files / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    size, hf_bin = weights.stat().st_size, venv("hf-newest", "huggingface_hub")
+    ours, hf, curl, cpu, rss = [], [], [], [], []
+    with NginxHub(WORK / "nginx", REPO, files) as hub:
+        url = f"{hub.url}/{REPO}/resolve/main/model.safetensors"
+        limits = {"one core's SHA-256": _sha_rate(weights, size), "disk, direct write": _disk_rate(), "one loopback connection": _loopback_rate(url, size)}
+        for _ in range(ROUNDS):
+            wall, used, peak = _registryd(hub)
+            ours.append(wall), cpu.append(used), rss.append(peak)
+            shutil.rmtree(WORK / "sync")
+            down, _ = _hf(hf_bin, hub, WORK / "hf")
+            hf.append(down + timed(["openssl", "dgst", "-sha256", WORK / "hf" / "model.safetensors"])[0])
+            shutil.rmtree(WORK / "hf")
+            out = WORK / "curl.out"
+            curl.append(timed(f"curl -sSL -o {out} '{url}' && openssl dgst -sha256 {out} && sync {out}", shell=True)[0])
+            out.unlink()
+    wall = statistics.median(ours)
+    table.add(f"sync {gib:g} GiB, verified, durable", f"{wall:.2f} s, {size / wall / 1e6:.0f} MB/s", f"hf download + openssl dgst, best {min(hf):.2f} s", wall / min(hf), "<= 0.45")
+    table.add("", "", f"curl + openssl dgst + sync, median {statistics.median(curl):.2f} s", wall / statistics.median(curl), "<= 0.50")
+    name, rate = min(limits.items(), key=lambda kv: kv[1])
+    table.add("", "", f"slowest limit: {name}, {rate / 1e6:.0f} MB/s", size / wall / rate, ">= 0.60")
+    table.add("  CPU", f"{statistics.median(cpu) / (size / 1e9):.2f} CPU-s/GB", target="<= 1.4")
+    table.add("  daemon's memory", f"{max(rss) / (1 << 20):.0f} MiB", target="< 64 MiB")
+
+
+def small(table):
+    files = WORK / "small"
+    if not (files / "README.md").exists():
+        files.mkdir(parents=True, exist_ok=True)
+        for i in range(2000):
+            (files / f"part-{i:04d}.json").write_bytes(b"[" + b"%d," % i * 2000 + b"0]")
+        (files / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    hf_bin, ours, hf = venv("hf-newest", "huggingface_hub"), [], []
+    with NginxHub(WORK / "nginx", REPO, files) as hub:
+        for _ in range(ROUNDS):
+            ours.append(_registryd(hub)[0])
+            hf.append(_hf(hf_bin, hub, WORK / "hf")[0])
+    wall = statistics.median(ours)
+    table.add("sync 2,000 small files, durable", f"{wall:.2f} s", f"hf download, median {statistics.median(hf):.2f} s", wall / statistics.median(hf), "<= 0.15")
+    subprocess.run(["rm", "-rf", WORK / "hf", WORK / "sync"], check=True)
