@@ -1,0 +1,140 @@
+/* sbom_cyclonedx.c - the CycloneDX 1.6 document; see sbom.h. */
+#include <stdbool.h>
+
+#include "base/str.h"
+#include "verify/sbom_parts.h"
+
+#define URN_MAX 512
+
+static json_t *property(const char *name, const char *value)
+{
+	return json_pack("{s:s, s:s}", "name", name, "value", value);
+}
+
+/* pkg:huggingface/ns/name@commit, as the purl specification's huggingface type has it; commit may be NULL. */
+static void purl(char out[URN_MAX], const char *repo, const char *commit)
+{
+	own(mem) char *path = str_percent_encode(repo, "/");
+
+	snprintf(out, URN_MAX, commit ? "pkg:huggingface/%.300s@%.64s" : "pkg:huggingface/%.300s", path, commit);
+}
+
+/* A model component: group and name from "org/name", version from "@commit" or the argument. */
+static json_t *model_component(const char *repo_at, const char *commit)
+{
+	const char *at = strchr(repo_at, '@');
+	char ref[URN_MAX], repo[256];
+	const char *slash, *version = commit ? commit : at ? at + 1 : NULL;
+	json_t *c;
+
+	snprintf(repo, sizeof(repo), "%.*s", at ? (int)(at - repo_at) : (int)strlen(repo_at), repo_at);
+	slash = strchr(repo, '/');
+	purl(ref, repo, version);
+	c = json_pack("{s:s, s:s, s:s, s:s}", "type", "machine-learning-model", "bom-ref", ref, "name", slash ? slash + 1 : repo, "purl", ref);
+	if (c && slash)
+		json_object_set_new(c, "group", json_stringn(repo, (size_t)(slash - repo)));
+	if (c && version)
+		json_object_set_new(c, "version", json_string(version));
+	return c;
+}
+
+static json_t *licences(const struct sbom_facts *f)
+{
+	bool listed = f->license_spdx && !str_starts(f->license_spdx, "LicenseRef-");
+	const char *name = f->license_name ? f->license_name : f->license_spdx;
+	json_t *l;
+
+	if (!listed && !name)
+		return NULL;
+	l = json_pack("{s:s}", listed ? "id" : "name", listed ? f->license_spdx : name);
+	if (l && f->license_url)
+		json_object_set_new(l, "url", json_string(f->license_url));
+	return json_pack("[{s:o}]", "license", l);
+}
+
+static json_t *model_card(const struct sbom_facts *f)
+{
+	json_t *parameters = json_object(), *datasets;
+
+	if (f->task)
+		json_object_set_new(parameters, "task", json_string(f->task));
+	if (f->architecture)
+		json_object_set_new(parameters, "modelArchitecture", json_string(f->architecture));
+	if (f->n_datasets) {
+		datasets = json_array();
+		for (size_t i = 0; i < f->n_datasets; i++)
+			json_array_append_new(datasets, json_pack("{s:s, s:s}", "type", "dataset", "name", f->datasets[i]));
+		json_object_set_new(parameters, "datasets", datasets);
+	}
+	return json_pack("{s:o}", "modelParameters", parameters);
+}
+
+static json_t *model(const struct sbom_facts *f)
+{
+	json_t *c = model_component(f->repo, f->commit), *l = licences(f), *list;
+
+	if (!c)
+		return NULL;
+	if (l)
+		json_object_set_new(c, "licenses", l);
+	json_object_set_new(c, "modelCard", model_card(f));
+	json_object_set_new(c, "externalReferences", json_pack("[{s:s, s:s}]", "type", "distribution", "url", f->source_url));
+	if (f->n_base_models) {
+		list = json_array();
+		for (size_t i = 0; i < f->n_base_models; i++)
+			json_array_append_new(list, model_component(f->base_models[i], NULL));
+		json_object_set_new(c, "pedigree", json_pack("{s:o}", "ancestors", list));
+	}
+	list = json_array();
+	for (size_t i = 0; i < f->n_properties; i++)
+		json_array_append_new(list, property(f->properties[i].name, f->properties[i].value));
+	json_object_set_new(c, "properties", list);
+	return c;
+}
+
+static json_t *file_component(const struct sbom_file *file, const char *ref)
+{
+	char hex[DIGEST_HEX_MAX], size[24];
+	json_t *c, *properties;
+
+	digest_hex(hex, &file->sha256);
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)file->size_bytes);
+	properties = json_pack("[o]", property("registryd:size_bytes", size));
+	c = json_pack("{s:s, s:s, s:s, s:[{s:s, s:s}], s:o}", "type", "file", "bom-ref", ref, "name", file->path, "hashes", "alg", "SHA-256", "content", hex, "properties",
+		      properties);
+	if (c && file->git_oid.algo != DIGEST_NONE) {
+		digest_hex(hex, &file->git_oid);
+		json_array_append_new(properties, property("registryd:git_oid", hex));
+	}
+	return c;
+}
+
+json_t *sbom_cyclonedx(const struct sbom_facts *f)
+{
+	json_t *components = json_array(), *refs = json_array(), *m = model(f);
+	char uuid[SBOM_UUID_MAX], at[STR_TIME_MAX], ref[URN_MAX];
+	bool ok = m != NULL;
+
+	for (size_t i = 0; i < f->n_files; i++) {
+		own(mem) char *path = str_percent_encode(f->files[i].path, "/");
+		own(buf) struct buf file_ref;
+
+		buf_init(&file_ref, 4096);
+		buf_printf(&file_ref, "file:%s", path);
+		ok &= json_array_append_new(components, file_component(&f->files[i], file_ref.data)) == 0;
+		ok &= json_array_append_new(refs, json_string(file_ref.data)) == 0;
+	}
+	if (!ok) {
+		json_decref(m);
+		json_decref(components);
+		json_decref(refs);
+		return NULL;
+	}
+	sbom_uuid(uuid, f);
+	str_format_iso(at, f->published_at);
+	purl(ref, f->repo, f->commit);
+	return json_pack("{s:s, s:s, s:s, s:s+, s:i, s:{s:s, s:{s:[{s:s, s:s, s:s}]}, s:o}, s:o, s:[{s:s, s:o}]}", "$schema",
+			 "http://cyclonedx.org/schema/bom-1.6.schema.json", "bomFormat", "CycloneDX", "specVersion", "1.6", "serialNumber", "urn:uuid:", uuid, "version", 1,
+			 "metadata", "timestamp", at, "tools", "components", "type", "application", "name", "registryd", "version", REGISTRYD_VERSION, "component", m,
+			 "components", components, "dependencies", "ref", ref, "dependsOn", refs);
+}

@@ -1,0 +1,164 @@
+/* sbom_spdx.c - the SPDX 3.0.1 document; see sbom.h. One JSON-LD graph; ids are urn:uuid:…#part. */
+#include <stdbool.h>
+
+#include "base/str.h"
+#include "verify/sbom_parts.h"
+
+#define ID_MAX 128
+
+struct graph {
+	const struct sbom_facts *f;
+	json_t *nodes;
+	char base[64], at[STR_TIME_MAX];
+	bool bad;	/* a node could not be made: a text is not UTF-8 */
+};
+
+static void id_of(const struct graph *g, char out[ID_MAX], const char *part, size_t n)
+{
+	snprintf(out, ID_MAX, n == SIZE_MAX ? "%s#%s" : "%s#%s-%zu", g->base, part, n);
+}
+
+/* Adds node, with its id and creation info, to the graph; takes the reference. */
+static void add(struct graph *g, json_t *node, const char *part, size_t n)
+{
+	char id[ID_MAX];
+
+	if (!node) {
+		g->bad = true;
+		return;
+	}
+	id_of(g, id, part, n);
+	json_object_set_new(node, "spdxId", json_string(id));
+	json_object_set_new(node, "creationInfo", json_string("_:creation"));
+	json_array_append_new(g->nodes, node);
+}
+
+static void relate(struct graph *g, const char *from, const char *type, json_t *to, const char *part, size_t n)
+{
+	char from_id[ID_MAX];
+
+	id_of(g, from_id, from, SIZE_MAX);
+	add(g, json_pack("{s:s, s:s, s:s, s:o}", "type", "Relationship", "from", from_id, "relationshipType", type, "to", to), part, n);
+}
+
+static json_t *id_list(const struct graph *g, const char *part, size_t n)
+{
+	char id[ID_MAX];
+
+	id_of(g, id, part, n);
+	return json_pack("[s]", id);
+}
+
+static void add_frame(struct graph *g)
+{
+	char agent[ID_MAX], tool[ID_MAX], sbom[ID_MAX], model[ID_MAX];
+
+	id_of(g, agent, "supplier", SIZE_MAX);
+	id_of(g, tool, "tool", SIZE_MAX);
+	id_of(g, sbom, "sbom", SIZE_MAX);
+	id_of(g, model, "model", SIZE_MAX);
+	json_array_append_new(g->nodes, json_pack("{s:s, s:s, s:s, s:s, s:[s], s:[s]}", "type", "CreationInfo", "@id", "_:creation", "specVersion", "3.0.1", "created",
+						  g->at, "createdBy", agent, "createdUsing", tool));
+	add(g, json_pack("{s:s, s:s%}", "type", "Organization", "name", g->f->repo, strcspn(g->f->repo, "/")), "supplier", SIZE_MAX);
+	add(g, json_pack("{s:s, s:s}", "type", "Tool", "name", "registryd " REGISTRYD_VERSION), "tool", SIZE_MAX);
+	add(g, json_pack("{s:s, s:[s,s,s,s], s:[s]}", "type", "SpdxDocument", "profileConformance", "core", "software", "ai", "simpleLicensing", "rootElement", sbom),
+	    "document", SIZE_MAX);
+	add(g, json_pack("{s:s, s:[s], s:[s]}", "type", "software_Sbom", "software_sbomType", "analyzed", "rootElement", model), "sbom", SIZE_MAX);
+}
+
+static void add_model(struct graph *g)
+{
+	const struct sbom_facts *f = g->f;
+	char agent[ID_MAX];
+	json_t *m;
+
+	id_of(g, agent, "supplier", SIZE_MAX);
+	m = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "type", "ai_AIPackage", "name", f->repo, "software_packageVersion", f->commit, "software_downloadLocation",
+		      f->source_url, "software_primaryPurpose", "model", "suppliedBy", agent, "releaseTime", g->at);
+	if (m && f->architecture)
+		json_object_set_new(m, "ai_typeOfModel", json_pack("[s]", f->architecture));
+	if (m && f->task)
+		json_object_set_new(m, "ai_domain", json_pack("[s]", f->task));
+	add(g, m, "model", SIZE_MAX);
+}
+
+static void add_files(struct graph *g)
+{
+	json_t *ids = json_array();
+
+	for (size_t i = 0; i < g->f->n_files; i++) {
+		const struct sbom_file *file = &g->f->files[i];
+		char hex[DIGEST_HEX_MAX], id[ID_MAX];
+
+		digest_hex(hex, &file->sha256);
+		add(g, json_pack("{s:s, s:s, s:[{s:s, s:s, s:s}]}", "type", "software_File", "name", file->path, "verifiedUsing", "type", "Hash", "algorithm", "sha256",
+				 "hashValue", hex),
+		    "file", i);
+		id_of(g, id, "file", i);
+		json_array_append_new(ids, json_string(id));
+	}
+	if (json_array_size(ids))
+		relate(g, "model", "contains", ids, "contains", SIZE_MAX);
+	else
+		json_decref(ids);
+}
+
+/* Declared and concluded are one here: the answer that the catalog derived, conflicts held it back before it was published. */
+static void add_licence(struct graph *g)
+{
+	const char *expression = g->f->license_spdx ? g->f->license_spdx : "NOASSERTION";
+	json_t *l = json_pack("{s:s, s:s}", "type", "simplelicensing_LicenseExpression", "simplelicensing_licenseExpression", expression);
+
+	if (l && g->f->license_name)
+		json_object_set_new(l, "name", json_string(g->f->license_name));
+	add(g, l, "licence", SIZE_MAX);
+	relate(g, "model", "hasDeclaredLicense", id_list(g, "licence", SIZE_MAX), "declared", SIZE_MAX);
+	relate(g, "model", "hasConcludedLicense", id_list(g, "licence", SIZE_MAX), "concluded", SIZE_MAX);
+}
+
+static void add_ancestry(struct graph *g)
+{
+	for (size_t i = 0; i < g->f->n_base_models; i++) {
+		add(g, json_pack("{s:s, s:s, s:s}", "type", "ai_AIPackage", "name", g->f->base_models[i], "software_primaryPurpose", "model"), "base", i);
+		relate(g, "model", "descendantOf", id_list(g, "base", i), "descends", i);
+	}
+	for (size_t i = 0; i < g->f->n_datasets; i++) {
+		add(g, json_pack("{s:s, s:s, s:s}", "type", "software_Package", "name", g->f->datasets[i], "software_primaryPurpose", "data"), "dataset", i);
+		relate(g, "model", "trainedOn", id_list(g, "dataset", i), "trained", i);
+	}
+}
+
+static void add_properties(struct graph *g)
+{
+	char model[ID_MAX];
+
+	id_of(g, model, "model", SIZE_MAX);
+	for (size_t i = 0; i < g->f->n_properties; i++) {
+		own(buf) struct buf text;
+
+		buf_init(&text, 1 << 20);
+		buf_printf(&text, "%s: %s", g->f->properties[i].name, g->f->properties[i].value);
+		add(g, json_pack("{s:s, s:s, s:s, s:s}", "type", "Annotation", "annotationType", "other", "subject", model, "statement", text.data), "property", i);
+	}
+}
+
+json_t *sbom_spdx(const struct sbom_facts *f)
+{
+	struct graph g = { .f = f, .nodes = json_array() };
+	char uuid[SBOM_UUID_MAX];
+
+	sbom_uuid(uuid, f);
+	snprintf(g.base, sizeof(g.base), "urn:uuid:%s", uuid);
+	str_format_iso(g.at, f->published_at);
+	add_frame(&g);
+	add_model(&g);
+	add_files(&g);
+	add_licence(&g);
+	add_ancestry(&g);
+	add_properties(&g);
+	if (g.bad) {
+		json_decref(g.nodes);
+		return NULL;
+	}
+	return json_pack("{s:s, s:o}", "@context", "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph", g.nodes);
+}
