@@ -1,0 +1,84 @@
+/*
+ * licence.h - what a model's licence is and what it allows: one table (schema/licenses.csv), and the way from what a card says to one answer.
+ * Not legal advice; where the table rests on belief it says so. Pure: no disk, no SQL.
+ *
+ * Ids are the Hub's ("apache-2.0"), or "other:<license_name>" in lower case for licences the Hub has no id for, or "unknown".
+ */
+#ifndef CATALOG_LICENCE_H
+#define CATALOG_LICENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+
+#define LICENCE_ID_MAX	      96
+#define LICENCE_CONFLICTS_MAX 16
+
+enum licence_use {	/* may it be used commercially? */
+	LICENCE_UNKNOWN,
+	LICENCE_YES,
+	LICENCE_CONDITIONAL,	/* under conditions named in the row */
+	LICENCE_NO,
+};
+const char *licence_use_name(enum licence_use u);	/* "yes" "conditional" "no" "unknown" */
+
+struct licence {
+	const char *id, *spdx, *name;	/* spdx: SPDX id, LicenseRef-… or NOASSERTION */
+	enum licence_use commercial_use;
+	enum licence_use redistribution;
+	bool osi_approved;
+	bool permissive;	/* redistribution inside an organisation without conditions beyond notices: what the default policy publishes */
+	bool family;		/* names a family, not one text: "gpl", "cc" */
+	const char *attribution, *copyleft, *restrictions, *derivatives, *redistribution_text, *notes;	/* words, "" when there are none */
+	int64_t user_limit;	/* monthly active users above which another agreement is needed, 0 none */
+};
+
+/* The row, or NULL. Case does not matter. */
+const struct licence *licence_find(const char *id);
+const struct licence *licence_at(size_t i);	/* all rows, NULL past the end */
+const char *licence_nearest(const char *id);	/* for "did you mean", or NULL */
+/* SPDX id for any answer, also those without a row: LicenseRef-… made of the name's allowed characters. Written to out. */
+void licence_spdx(const char *id, char out[LICENCE_ID_MAX]);
+
+/* What is claimed for one revision, and by whom. Everything may be NULL/0. */
+struct licence_claims {
+	const char *const *card;	/* `license` of the card: one or several strings as written */
+	size_t n_card;
+	const char *card_name, *card_link;	/* license_name, license_link */
+	const char *tag;		/* X of upstream's tag "license:X" */
+	const char *chosen;		/* given by a person at import; wins */
+	struct licence_text {
+		const char *path;
+		const char *recognised;	/* id found by licence_recognise(), or NULL */
+	} const *texts;
+	size_t n_texts;
+	const struct licence_base {
+		const char *repo;
+		const char *license;	/* resolved id, or NULL when the catalog does not know the base model */
+	} *bases;
+	size_t n_bases;
+};
+
+struct licence_answer {
+	const char *id;		/* never NULL: "unknown" when nothing is known */
+	const char *spdx;
+	const char *name;	/* license_name as written when the id is other:…, or the unmapped text; else NULL */
+	const char *source;	/* "person", "card", "text", "tag" or "none" */
+	enum licence_use commercial_use;
+	const char *conflicts[LICENCE_CONFLICTS_MAX];	/* sentences */
+	size_t n_conflicts;
+};
+
+/* One answer. Of several licences the strictest in commercial use counts, and the others are a conflict. Strings live in a. */
+void licence_resolve(const struct licence_claims *c, struct arena *a, struct licence_answer *out);
+/* Maps one written form ("MIT", "Apache 2.0", "apache-2", "Academic Free License v3.0") to an id, or NULL. */
+const char *licence_normalise(const char *written);
+/* The id of a licence text: by normalised text, so that copyright lines and line breaks do not matter. NULL when not recognised. */
+const char *licence_recognise(const char *text, size_t n);
+/* Is this file a licence, notice or use policy? LICENSE*, LICENCE*, COPYING*, NOTICE*, USE_POLICY*, in the root directory. */
+bool licence_is_text_path(const char *path);
+
+#endif

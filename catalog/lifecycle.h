@@ -1,0 +1,65 @@
+/*
+ * lifecycle.h - from published to gone: deprecation with dates and a successor, retirement, withdrawal; per model or per revision (a mark on a
+ * revision comes before its model's). Time is an argument: nothing happens "at midnight", a door asks what holds now.
+ */
+#ifndef CATALOG_LIFECYCLE_H
+#define CATALOG_LIFECYCLE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "catalog/db.h"
+#include "catalog/policy.h"
+
+enum lifecycle_state {
+	LIFECYCLE_ACTIVE,
+	LIFECYCLE_DEPRECATED,	/* served with headers */
+	LIFECYCLE_RETIRED,	/* sunset passed, or retired by hand: 410 */
+	LIFECYCLE_WITHDRAWN,	/* 403 */
+	LIFECYCLE_WITHDRAWN_LEGAL,	/* 451 */
+};
+const char *lifecycle_state_name(enum lifecycle_state s);
+
+struct lifecycle {
+	enum lifecycle_state state;
+	int64_t deprecated_at, sunset_at;	/* 0 none. deprecated_at may lie in the future: announced */
+	int64_t retired_at, withdrawn_at;
+	const char *successor;			/* repo, or NULL */
+	const char *reason;			/* or NULL */
+	const char *who;
+};
+
+/* What a door must enforce for this revision now. revision_id 0: the model as a whole. */
+int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
+
+/* What a person asks for. revision_id 0: the whole model. */
+struct lifecycle_order {
+	int64_t model_id, revision_id;
+	const char *who;
+	const char *reason;	/* NULL when none; needed for withdraw and with force */
+	int64_t sunset_at;	/* deprecate: 0 none */
+	const char *successor;	/* deprecate: NULL none */
+	bool force;		/* a sunset closer than the policy's notice */
+	bool legal;		/* withdraw: 451 instead of 403 */
+};
+/*
+ * Each writes an event and answers with the state that then holds. ERR_USAGE: a sunset in the past or closer than the notice (the earliest date is
+ * named), a successor that is not in the catalog or is the model itself; ERR_CONFLICT: a successor that is retired or withdrawn, or leads back here.
+ */
+int lifecycle_deprecate(struct db *db, const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e);
+int lifecycle_undeprecate(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);
+int lifecycle_retire(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);
+int lifecycle_withdraw(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);
+int lifecycle_restore(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);	/* takes back retire and withdraw; dates are kept, so one past its sunset stays gone until undeprecated */
+
+/* Contract section 2: {"deprecated_at":…,"sunset_at":…,"successor":…,"reason":…} with RFC 3339 times or null; plus "state". */
+json_t *lifecycle_json(const struct lifecycle *l);
+/* What is deprecated or ends before `until`, soonest first: [{"repo","revision","state","deprecated_at","sunset_at","successor","reason","pulls_30d","consumers"}…]. */
+json_t *lifecycle_list(struct db *db, int64_t until, int64_t now, struct err *e);
+/* RFC 5545 calendar of sunset dates; caller frees. */
+char *lifecycle_ics(struct db *db, int64_t now, struct err *e);
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * policy.h - the site's rules (policy.yaml, contract section 4) and the gate's decision as a pure function of evidence, rules and time.
+ * It fails closed: whatever is unknown, missing, unreadable or not inspected holds a revision; only evidence publishes it.
+ */
+#ifndef CATALOG_POLICY_H
+#define CATALOG_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+
+#define POLICY_FILE_MAX	   (1u << 20)
+#define POLICY_REASONS_MAX 64
+#define POLICY_LIST_MAX	   2000	/* entries of one list */
+
+struct policy;
+struct model_file;
+
+enum policy_outcome {
+	POLICY_PUBLISH,
+	POLICY_HOLD,
+	POLICY_REJECT,
+};
+const char *policy_outcome_name(enum policy_outcome o);	/* "publish" "hold" "reject" */
+
+/* text NULL: the built-in default. ERR_USAGE: what is wrong, with the nearest known key, licence or format for a typo. name: for messages. */
+int policy_parse(struct policy **out, const char *text, size_t n, const char *name, struct err *e);
+int policy_load(struct policy **out, const char *path, struct err *e);	/* path NULL: the default */
+void policy_free(struct policy *p);	/* accepts NULL */
+static inline void own_policy(struct policy **p)
+{
+	policy_free(*p);
+}
+char *policy_show(const struct policy *p);	/* as YAML with every default filled in; caller frees */
+
+enum policy_person {
+	POLICY_NOBODY,
+	POLICY_PERSON_PUBLISHED,
+	POLICY_PERSON_REJECTED,
+};
+
+/* The evidence. Zero everywhere means "nothing is known", and that holds. */
+struct policy_facts {
+	const char *repo, *author, *task;	/* NULL unknown */
+	const char *license;			/* resolved id, NULL or "unknown" when undetermined */
+	const char *const *license_conflicts;
+	size_t n_license_conflicts;
+	uint64_t size_bytes;
+	int proof;				/* enum proof_level */
+	unsigned formats;			/* FORMAT_BIT set of wanted weight files */
+	size_t n_wanted, n_stored;		/* files */
+	size_t n_weight_files, n_inspected;	/* wanted weight files, and those with an inspection that came to its end */
+	const char *not_inspected;		/* path of one weight file that was not, or NULL */
+	size_t n_flagged, n_rejected;		/* findings */
+	const char *worst_path, *worst_rule, *worst_message;	/* the first finding of the worst severity, NULL when there is none */
+	const char *smoke;			/* newest verdict, NULL: never run */
+	const char *smoke_reason;		/* its first reason, or NULL */
+	double bits_per_byte;			/* NAN unknown */
+	int64_t modified_at;			/* the commit's date, 0 unknown */
+	enum policy_person person;
+	const char *person_name, *person_reason;
+};
+
+struct policy_reason {
+	const char *rule;	/* "license", "format", "size", "proof", "inspect", "findings", "smoke", "files", "person", "age" */
+	enum policy_outcome outcome;
+	const char *text;	/* one sentence */
+};
+
+struct policy_verdict {
+	enum policy_outcome outcome;	/* the worst of the reasons, or what the person said */
+	struct policy_reason reasons[POLICY_REASONS_MAX];
+	size_t n_reasons;		/* every rule that was asked, in order, those that passed too */
+	const char *summary;		/* the sentence that decides: for the state's reason */
+};
+
+/*
+ * A person's publish overrides hold, and licence, size, format and smoke rejections, but never content that does not verify: a missing file, a
+ * proof that failed or a finding of severity reject. A person's reject always counts. Sentences live in a.
+ */
+void policy_decide(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out);
+/* In advance, from licence, size, format and age alone: for --dry-run and `policy check`. The outcome says what can be said before fetching. */
+void policy_preview(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out);
+
+/*
+ * Marks files that `formats: {skip: …}` leaves out: wanted becomes false, skip_reason says why. Only where the revision has the same weights in
+ * an allowed format: weights in that file's directory or, for training state, anywhere. Files already unwanted are left alone.
+ */
+void policy_skip_files(const struct policy *p, struct model_file *files, size_t n);
+
+/* What the smoke test must do for this model: run the model, inspect only, or nothing; and the limit on bits per byte. */
+enum policy_smoke {
+	POLICY_SMOKE_PASS,		/* must pass */
+	POLICY_SMOKE_PASS_OR_NOT_RUN,
+	POLICY_SMOKE_INSPECT,		/* inspection is enough */
+	POLICY_SMOKE_NONE,
+};
+enum policy_smoke policy_smoke_for(const struct policy *p, const char *repo, const char *task, double *max_bits_per_byte);
+
+/* Lifecycle rules, for lifecycle.h. Seconds, 0 none. */
+struct policy_lifecycle {
+	int64_t notice_s;
+	int64_t max_age_s;
+	bool gone_after_sunset;		/* after_sunset: gone (410), else warn only */
+	bool refuse_new_when_deprecated;	/* deprecated: pinned_only: `main` refused between deprecation and sunset */
+};
+void policy_lifecycle(const struct policy *p, struct policy_lifecycle *out);
+/* May a model gated upstream be read without a token? gated: token (default) | open. */
+bool policy_gated_open(const struct policy *p);
+
+#endif
