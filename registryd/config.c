@@ -1,0 +1,439 @@
+/* config.c - reads registryd.yaml by the table of settings. */
+#include "registryd/config.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <syslog.h>
+
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "base/yaml.h"
+#include "registryd/config_table.h"
+
+#define KEYS_MAX 64
+
+static const char embedded_default[] = "upstreams:\n  - {name: hub, endpoint: https://huggingface.co}\n";
+
+/* --- values ------------------------------------------------------------------------------------------------------------------------- */
+
+static int bounded(const struct setting *s, uint64_t v, const char *text, struct err *e)
+{
+	if ((s->min > 0 && v < (uint64_t)s->min) || v > (uint64_t)s->max)
+		return err_set(e, ERR_USAGE, "%s is out of bounds: between %lld and %lld", text, (long long)s->min, (long long)s->max);
+	return 0;
+}
+
+static int read_size(const struct setting *s, const char *text, uint64_t *out, struct err *e)
+{
+	size_t n = strlen(text);
+	char copy[64];
+	uint64_t v;
+	int rc;
+
+	if (s->type == SETTING_RATE && n > 2 && n < sizeof(copy) && str_ends(text, "/s")) {
+		snprintf(copy, sizeof(copy), "%.*s", (int)(n - 2), text);
+		text = copy;
+	}
+	if ((rc = str_parse_size(text, &v, e)) || (rc = bounded(s, v, text, e)))
+		return rc;
+	*out = v;
+	return 0;
+}
+
+static int read_span(const struct setting *s, const char *text, int64_t *out, struct err *e)
+{
+	bool millis = s->type == SETTING_MILLIS && str_ends(text, "ms");
+	char copy[32];
+	uint64_t n;
+	int64_t v;
+	int rc;
+
+	if (millis) {
+		snprintf(copy, sizeof(copy), "%.*s", (int)(strlen(text) - 2), text);
+		if ((rc = str_parse_u64(copy, &n, e)))
+			return rc;
+		v = n > INT64_MAX ? INT64_MAX : (int64_t)n;
+	} else {
+		if ((rc = str_parse_duration(text, &v, e)))
+			return rc;
+		if (s->type == SETTING_MILLIS && __builtin_mul_overflow(v, 1000, &v))
+			v = INT64_MAX;
+	}
+	if ((rc = bounded(s, (uint64_t)v, text, e)))
+		return rc;
+	*out = v;
+	return 0;
+}
+
+static int read_choice(const struct setting *s, const char *text, int *out, struct err *e)
+{
+	const char *at = s->choices;
+
+	for (int i = 0; *at; i++) {
+		size_t n = strcspn(at, " ");
+
+		if (strlen(text) == n && !strncmp(at, text, n)) {
+			*out = i;
+			return 0;
+		}
+		at += n + strspn(at + n, " ");
+	}
+	return err_set(e, ERR_USAGE, "\"%s\" is not one of: %s", text, s->choices);
+}
+
+static bool read_minutes(const char **s, int *out)
+{
+	int hours, minutes;
+
+	for (int i = 0; i < 5; i++)
+		if (i == 2 ? (*s)[i] != ':' : !isdigit((unsigned char)(*s)[i]))
+			return false;
+	hours = ((*s)[0] - '0') * 10 + (*s)[1] - '0';
+	minutes = ((*s)[3] - '0') * 10 + (*s)[4] - '0';
+	*s += 5;
+	*out = hours * 60 + minutes;
+	return hours < 24 && minutes < 60;
+}
+
+static int read_window(const char *text, struct config_window *out, struct err *e)
+{
+	const char *s = text;
+	struct config_window w;
+
+	if (!read_minutes(&s, &w.from) || *s++ != '-' || !read_minutes(&s, &w.to) || *s)
+		return err_set(e, ERR_USAGE, "\"%s\" is not a time of day such as 22:00-06:00", text);
+	*out = w;
+	return 0;
+}
+
+static int read_url(struct config *c, const char *text, const char **out, struct err *e)
+{
+	char *url = arena_strdup(&c->arena, text);
+	size_t n = strlen(url);
+
+	if ((!str_starts(url, "http://") && !str_starts(url, "https://")) || strpbrk(url, " \t\"<>"))
+		return err_set(e, ERR_USAGE, "\"%s\" is not an address that begins with http:// or https://", text);
+	while (n > 8 && url[n - 1] == '/')
+		url[--n] = 0;
+	*out = url;
+	return 0;
+}
+
+static int read_list(struct config *c, const struct setting *s, const json_t *v, struct config_list *out, struct err *e)
+{
+	size_t n = json_is_array(v) ? json_array_size(v) : 1;
+	struct config_list list = { arena_alloc(&c->arena, (n ? n : 1) * sizeof(char *)), 0 };
+
+	if (n > (uint64_t)s->max || n < (uint64_t)s->min)
+		return err_set(e, ERR_USAGE, "between %lld and %lld entries are possible, not %zu", (long long)s->min, (long long)s->max, n);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *item = json_is_array(v) ? json_array_get(v, i) : v;
+
+		if (!json_is_string(item) || !*json_string_value(item))
+			return err_set(e, ERR_USAGE, "must be a list of texts");
+		list.items[list.n++] = arena_strdup(&c->arena, json_string_value(item));
+	}
+	*out = list;
+	return 0;
+}
+
+static int read_value(struct config *c, const struct setting *s, const json_t *v, char *base, struct err *e)
+{
+	void *at = base + s->offset;
+	const char *text;
+
+	if (s->type == SETTING_LIST)
+		return read_list(c, s, v, at, e);
+	if (!json_is_string(v) || !*json_string_value(v))
+		return err_set(e, ERR_USAGE, "must be one value");
+	text = json_string_value(v);
+	switch (s->type) {
+	case SETTING_TEXT:
+		*(const char **)at = arena_strdup(&c->arena, text);
+		return 0;
+	case SETTING_URL:
+		return read_url(c, text, at, e);
+	case SETTING_SIZE:
+	case SETTING_RATE:
+		return read_size(s, text, at, e);
+	case SETTING_COUNT: {
+		uint64_t n;
+		int rc = str_parse_u64(text, &n, e);
+
+		if (rc || (rc = bounded(s, n, text, e)))
+			return rc;
+		*(int64_t *)at = (int64_t)n;
+		return 0;
+	}
+	case SETTING_DURATION:
+	case SETTING_MILLIS:
+		return read_span(s, text, at, e);
+	case SETTING_CHOICE:
+		return read_choice(s, text, at, e);
+	case SETTING_WINDOW:
+		return read_window(text, at, e);
+	case SETTING_LIST:
+		break;
+	}
+	return err_set(e, ERR_FAILED, "a setting of an unknown type");
+}
+
+/* --- sections ----------------------------------------------------------------------------------------------------------------------- */
+
+static const struct setting *find_setting(const char *section, const char *key)
+{
+	for (size_t i = 0; i < config_n_settings; i++)
+		if (!strcmp(config_settings[i].section, section) && !strcmp(config_settings[i].key, key))
+			return &config_settings[i];
+	return NULL;
+}
+
+static const struct section *find_section(const char *name)
+{
+	for (size_t i = 1; i < config_n_sections; i++)
+		if (!strcmp(config_sections[i].name, name))
+			return &config_sections[i];
+	return NULL;
+}
+
+static int unknown_key(const char *section, const char *key, struct err *e)
+{
+	const char *names[KEYS_MAX], *near;
+	size_t n = 0;
+
+	for (size_t i = 0; i < config_n_settings; i++)
+		if (!strcmp(config_settings[i].section, section) && n < KEYS_MAX)
+			names[n++] = config_settings[i].key;
+	for (size_t i = 1; !*section && i < config_n_sections && n < KEYS_MAX; i++)
+		names[n++] = config_sections[i].name;
+	near = str_nearest(key, names, n);
+	if (near)
+		return err_set(e, ERR_USAGE, "unknown setting \"%s\"; did you mean \"%s\"?", key, near);
+	return err_set(e, ERR_USAGE, "unknown setting \"%s\"", key);
+}
+
+static int set_defaults(struct config *c, const struct section *sec, char *base, struct err *e)
+{
+	for (size_t i = 0; i < config_n_settings; i++) {
+		const struct setting *s = &config_settings[i];
+		own(json) json_t *v = NULL;
+		int rc;
+
+		if (strcmp(s->section, sec->name) || !s->otherwise || !strcmp(s->otherwise, "!"))
+			continue;
+		v = json_string(s->otherwise);
+		if ((rc = read_value(c, s, v, base, e)))
+			return rc;
+	}
+	return 0;
+}
+
+/* One section's keys into its struct. where names it for messages: "smoke", "mirror[2]", "". */
+static int read_section(struct config *c, const struct section *sec, const json_t *obj, char *base, const char *where, struct err *e)
+{
+	const char *dot = *where ? "." : "", *key;
+	const json_t *v;
+	int rc = set_defaults(c, sec, base, e);
+
+	if (rc)
+		return rc;
+	if (!json_is_object(obj))
+		return err_set(e, ERR_USAGE, "%s must have settings below it, as key: value", where);
+	json_object_foreach((json_t *)obj, key, v) {
+		const struct setting *s = find_setting(sec->name, key);
+
+		if (!s && !*sec->name && find_section(key))
+			continue;
+		if (!s)
+			return rc = unknown_key(sec->name, key, e), *where ? err_wrap(e, "%s", where) : rc;
+		if (json_is_null(v))
+			continue;	/* "key:" with nothing behind it leaves the default */
+		if (read_value(c, s, v, base, e))
+			return err_wrap(e, "%s%s%s", where, dot, key);
+	}
+	for (size_t i = 0; i < config_n_settings; i++) {
+		const struct setting *s = &config_settings[i];
+
+		if (!strcmp(s->section, sec->name) && s->otherwise && !strcmp(s->otherwise, "!") && !json_object_get(obj, s->key))
+			return err_set(e, ERR_USAGE, "%s%s%s is missing", where, dot, s->key);
+	}
+	return 0;
+}
+
+static int read_sections(struct config *c, const struct section *sec, const json_t *v, struct err *e)
+{
+	size_t n = json_array_size(v);
+	char where[64], *base;
+
+	if (!json_is_array(v) || n > CONFIG_LIST_MAX)
+		return err_set(e, ERR_USAGE, "%s must be a list of at most %d entries", sec->name, CONFIG_LIST_MAX);
+	base = arena_alloc(&c->arena, (n ? n : 1) * sec->size);
+	*(void **)((char *)c + sec->offset) = base;
+	*(size_t *)((char *)c + sec->count_offset) = n;
+	for (size_t i = 0; i < n; i++) {
+		int rc;
+
+		snprintf(where, sizeof(where), "%s[%zu]", sec->name, i + 1);
+		if ((rc = read_section(c, sec, json_array_get(v, i), base + i * sec->size, where, e)))
+			return rc;
+	}
+	return 0;
+}
+
+static int read_all(struct config *c, const json_t *root, struct err *e)
+{
+	int rc = read_section(c, &config_sections[0], root, (char *)c, "", e);
+
+	for (size_t i = 1; !rc && i < config_n_sections; i++) {
+		const struct section *sec = &config_sections[i];
+		const json_t *v = json_object_get(root, sec->name);
+
+		if (sec->list)
+			rc = v && !json_is_null(v) ? read_sections(c, sec, v, e) : 0;
+		else if (v && !json_is_null(v))
+			rc = read_section(c, sec, v, (char *)c + sec->offset, sec->name, e);
+		else
+			rc = set_defaults(c, sec, (char *)c + sec->offset, e);
+	}
+	return rc;
+}
+
+/* --- what spans settings ------------------------------------------------------------------------------------------------------------ */
+
+static int check_upstreams(const struct config *c, struct err *e)
+{
+	if (!c->n_upstreams)
+		return err_set(e, ERR_USAGE, "upstreams is empty: name at least one, such as {name: hub, endpoint: https://huggingface.co}");
+	for (size_t i = 0; i < c->n_upstreams; i++) {
+		if (!strcmp(c->upstreams[i].name, "import"))
+			return err_set(e, ERR_USAGE, "upstreams[%zu].name: \"import\" is what imported models are called; choose another", i + 1);
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(c->upstreams[i].name, c->upstreams[k].name))
+				return err_set(e, ERR_USAGE, "upstreams: the name \"%s\" is used twice", c->upstreams[i].name);
+	}
+	return 0;
+}
+
+static int check_mirror(const struct config *c, struct err *e)
+{
+	for (size_t i = 0; i < c->n_mirror; i++) {
+		struct config_mirror *m = &c->mirror[i];
+		int named = !!m->repo + !!m->author + !!m->query;
+
+		if (named != 1)
+			return err_set(e, ERR_USAGE, "mirror[%zu]: give exactly one of repo, author and query", i + 1);
+		if (!m->name)
+			m->name = m->repo ? m->repo : m->author ? m->author : m->query;
+		if (m->upstream && !config_find_upstream(c, m->upstream))
+			return err_set(e, ERR_USAGE, "mirror[%zu].upstream: there is no upstream \"%s\"", i + 1, m->upstream);
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(c->mirror[k].name, m->name))
+				return err_set(e, ERR_USAGE, "mirror: \"%s\" is there twice; give one of them a name", m->name);
+	}
+	return 0;
+}
+
+static int check_device(const struct config *c, struct err *e)
+{
+	const char *d = c->smoke.device;
+
+	if (!strcmp(d, "auto") || !strcmp(d, "cpu") || !strcmp(d, "cuda"))
+		return 0;
+	if (str_starts(d, "cuda:") && d[5] && strspn(d + 5, "0123456789") == strlen(d + 5) && strlen(d) < 9)
+		return 0;
+	return err_set(e, ERR_USAGE, "smoke.device: \"%s\" is not auto, cpu, cuda or cuda:N", d);
+}
+
+static void default_data(struct config *c)
+{
+	const char *home = getenv("HOME");
+	const struct passwd *pw = home ? NULL : getpwuid(geteuid());
+
+	if (c->data)
+		return;
+	if (!geteuid())
+		c->data = "/var/lib/registryd";
+	else
+		c->data = arena_printf(&c->arena, "%s/.local/share/registryd", home ? home : pw ? pw->pw_dir : "");
+}
+
+static int settle(struct config *c, const struct config_override *o, struct err *e)
+{
+	int rc;
+
+	if (o && o->data)
+		c->data = arena_strdup(&c->arena, o->data);
+	if (o && o->listen) {
+		c->listen.items = arena_alloc(&c->arena, sizeof(char *));
+		c->listen.items[0] = arena_strdup(&c->arena, o->listen);
+		c->listen.n = 1;
+	}
+	default_data(c);
+	if ((rc = check_upstreams(c, e)) || (rc = check_mirror(c, e)))
+		return rc;
+	return check_device(c, e);
+}
+
+int config_parse(struct config **out, const char *text, size_t n, const char *what, const struct config_override *o, struct err *e)
+{
+	own(config) struct config *c = mem_zalloc(sizeof(*c));
+	own(json) json_t *root = yaml_parse(text, n, YAML_STRICT, what, e), *defaults = NULL;
+	int rc;
+
+	arena_init(&c->arena);
+	if (!root)
+		return e->code = ERR_USAGE;
+	if (json_is_null(root)) {	/* an empty file */
+		json_decref(root);
+		root = json_object();
+	}
+	if (!json_is_object(root))
+		return err_set(e, ERR_USAGE, "%s: settings are written as key: value", what);
+	defaults = yaml_parse(embedded_default, sizeof(embedded_default) - 1, YAML_STRICT, "the embedded default", e);
+	if (!defaults)
+		return e->code;
+	json_object_update_missing(root, defaults);
+	if ((rc = read_all(c, root, e)) || (rc = settle(c, o, e))) {
+		e->code = ERR_USAGE;
+		return err_wrap(e, "%s", what);
+	}
+	*out = take(c);
+	return 0;
+}
+
+int config_load(struct config **out, const char *path, const struct config_override *o, struct err *e)
+{
+	own(buf) struct buf b;
+	int rc;
+
+	buf_init(&b, CONFIG_FILE_MAX);
+	if (path && (rc = fdio_slurp(AT_FDCWD, path, &b, e)))
+		return err_wrap(e, "configuration");
+	return config_parse(out, b.data, b.len, path ? path : "the embedded default", o, e);
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	arena_done(&c->arena);
+	free(c);
+}
+
+int config_log_level(const struct config *c)
+{
+	static const int levels[] = { LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+	return levels[c->log];
+}
+
+const struct config_upstream *config_find_upstream(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_upstreams; i++)
+		if (!name || !strcmp(c->upstreams[i].name, name))
+			return &c->upstreams[i];
+	return NULL;
+}
