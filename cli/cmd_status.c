@@ -1,0 +1,120 @@
+/* cmd_status.c - status and jobs: what the daemon holds and what it is doing. */
+#include "cli/text.h"
+#include "cli/verb.h"
+
+#define WATCH_MS 1000
+
+static void figure(const json_t *totals, const char *key, const char *name)
+{
+	const json_t *v = json_object_get(totals, key);
+
+	if (json_is_integer(v))
+		printf("%-14s %lld\n", name, (long long)json_integer_value(v));
+}
+
+static void size_figure(const json_t *obj, const char *key, const char *name)
+{
+	char size[TEXT_SHORT_MAX];
+
+	if (!json_is_integer(json_object_get(obj, key)))
+		return;
+	text_size(size, json_get_int(obj, key, -1));
+	printf("%-14s %s\n", name, size);
+}
+
+static void print_status(const json_t *s)
+{
+	const json_t *totals = json_object_get(s, "catalog"), *store = json_object_get(s, "store"), *jobs = json_object_get(s, "jobs");
+	char up[TEXT_SHORT_MAX];
+
+	text_duration(up, json_get_int(s, "uptime_s", 0));
+	printf("%-14s %s, up %s\n", "registryd", ctl_text(s, "version"), up);
+	printf("%-14s %s\n", "data", ctl_text(s, "data"));
+	figure(totals, "models", "models");
+	figure(totals, "revisions", "revisions");
+	figure(totals, "published", "published");
+	figure(totals, "held", "held");
+	figure(totals, "rejected", "rejected");
+	figure(totals, "blobs", "blobs");
+	size_figure(totals, "blob_bytes", "stored");
+	size_figure(store, "free_bytes", "free");
+	size_figure(store, "catalog_bytes", "catalog");
+	printf("%-14s %lld running, %lld waiting, %lld queued, %lld failed\n", "jobs", (long long)json_get_int(jobs, "running", 0),
+	       (long long)json_get_int(jobs, "waiting", 0), (long long)json_get_int(jobs, "queued", 0), (long long)json_get_int(jobs, "failed", 0));
+}
+
+int cmd_status(struct ctl *c, struct err *e)
+{
+	own(json) json_t *s = NULL;
+	int rc = client_get(&c->client, "/-/v1/status", &s, e);
+
+	if (rc < 0)
+		return rc;
+	if (c->json)
+		return ctl_print_json(s, e);
+	print_status(s);
+	return 0;
+}
+
+static void add_job(struct table *t, const json_t *j)
+{
+	int64_t done = json_get_int(j, "bytes_done", 0), total = json_get_int(j, "bytes_total", 0);
+	const char *message = json_get_str(json_object_get(j, "error"), "message"), *rev = json_get_str(j, "revision");
+	char target[512], part[TEXT_SHORT_MAX] = "";
+
+	snprintf(target, sizeof(target), "%s%s%s", json_get_str_or(j, "repo", ""), rev && *rev ? "@" : "", rev ? rev : "");
+	if (total > 0)
+		snprintf(part, sizeof(part), "%d%%", (int)(100.0 * (double)(done > total ? total : done) / (double)total));
+	table_add_count(t, json_get_int(j, "id", 0));
+	table_add(t, json_get_str(j, "kind"));
+	table_add(t, target);
+	table_add(t, json_get_str(j, "state"));
+	table_add(t, part);
+	table_add(t, ctl_when(j, "created_at"));
+	table_add(t, message ? message : json_get_str(j, "phase"));
+}
+
+static int show_jobs(struct ctl *c, struct err *e)
+{
+	static const struct table_column columns[] = {
+		{ "JOB", TABLE_RIGHT }, { "KIND", TABLE_LEFT },	   { "MODEL", TABLE_FLEX }, { "STATE", TABLE_LEFT },
+		{ "DONE", TABLE_RIGHT }, { "CREATED", TABLE_LEFT }, { "PHASE", TABLE_FLEX },
+	};
+	own(json) json_t *answer = NULL;
+	own(table) struct table t;
+	const json_t *jobs, *j;
+	size_t i;
+	int rc;
+
+	table_init(&t, columns, ARRAY_LEN(columns));
+	rc = client_get(&c->client, "/-/v1/jobs", &answer, e);
+	if (rc < 0)
+		return rc;
+	jobs = json_object_get(answer, "jobs");
+	if (c->json)
+		return ctl_print_json(jobs, e);
+	json_array_foreach(jobs, i, j)
+		add_job(&t, j);
+	ctl_print_table(c, &t, "no jobs yet");
+	return 0;
+}
+
+int cmd_jobs(struct ctl *c, struct err *e)
+{
+	bool watch = args_has(&c->args, "watch");
+
+	while (!*c->stop) {
+		int rc;
+
+		if (watch && c->columns && !c->json)
+			fputs("\033[H\033[2J", stdout);
+		rc = show_jobs(c, e);
+		if (rc < 0 || !watch)
+			return rc == ERR_CANCELED ? 0 : rc;
+		fflush(stdout);
+		if (ferror(stdout))
+			return 0;	/* main says why */
+		nanosleep(&(struct timespec){ WATCH_MS / 1000, (WATCH_MS % 1000) * 1000000L }, NULL);
+	}
+	return 0;
+}

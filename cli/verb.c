@@ -1,0 +1,184 @@
+/* verb.c - see verb.h. Adding a command is adding a row here and a cmd_*.c. */
+#include "cli/verb.h"
+
+#include "base/err.h"
+
+#define OPTS(...) (const struct opt[]){ __VA_ARGS__ OPT_END }
+
+/* Options that several verbs share. */
+#define OPT_INCLUDE { "include", OPT_LIST, "GLOB", "only files that match (may be repeated; * also matches /)" },
+#define OPT_EXCLUDE { "exclude", OPT_LIST, "GLOB", "no files that match (may be repeated)" },
+#define OPT_NO_WAIT { "no-wait", OPT_FLAG, NULL, "do not follow the job; it goes on in the daemon" },
+#define OPT_REASON  { "reason", OPT_TEXT, "TEXT", "kept with the decision and shown by `why`" },
+
+const struct opt verb_globals[] = {
+	{ "url", OPT_TEXT, "URL", "the daemon (default $REGISTRYD_URL, else " CLIENT_DEFAULT_URL ")" },
+	{ "token-file", OPT_TEXT, "FILE", "file holding the token (default $REGISTRYD_TOKEN, else admin.token of the data directory)" },
+	{ "data", OPT_TEXT, "DIR", "the daemon's data directory, for its admin.token" },
+	{ "json", OPT_FLAG, NULL, "JSON on stdout, and nothing else" },
+	{ "quiet", OPT_FLAG, NULL, "no progress and no remarks" },
+	{ "help", OPT_FLAG, NULL, "this help" },
+	{ "h", OPT_FLAG, NULL, "the same" },
+	{ "version", OPT_FLAG, NULL, "the version" },
+	OPT_END
+};
+
+const struct verb verb_table[] = {
+	{ "sync", "REPO[@REV]", 1, 1, "fetch, prove, inspect, smoke-test, gate and publish a model",
+	  "Follows the job with its progress; Ctrl-C leaves it running in the daemon. Ends with 0 when the revision is published, 5 when the gate "
+	  "holds or rejects it, 6 when content does not verify, 4 when upstream has no such model or revision, 1 otherwise.",
+	  OPTS(OPT_INCLUDE OPT_EXCLUDE { "upstream", OPT_TEXT, "NAME", "which upstream (default: the first configured)" }, OPT_NO_WAIT
+	       { "dry-run", OPT_FLAG, NULL, "only say which files, how many bytes, and what the gate would say" }, ),
+	  cmd_sync },
+	{ "mirror list", "", 0, 0, "what is kept in step with upstream", "mirror entries are kept, but not listed by it", NULL, NULL },
+	{ "mirror add", "[REPO…]", 0, VERB_NO_LIMIT, "keep models in step with upstream", "the daemon does not take mirror entries from here", NULL, NULL },
+	{ "mirror remove", "NAME", 1, 1, "no longer keep it in step", "the daemon does not take mirror entries from here", NULL, NULL },
+	{ "mirror run", "[NAME…]", 0, VERB_NO_LIMIT, "look upstream now", "the daemon does not take mirror entries from here", NULL, NULL },
+	{ "import", "DIR", 1, 1, "bring in a model that no Hub holds, through the same pipeline and gate", "uploads are not taken yet", NULL, NULL },
+	{ "ls", "", 0, 0, "list models, one row a repository",
+	  "Filters may be mixed: all of them must hold; a repeated --license is any of them, a repeated --tag all of them.",
+	  OPTS({ "license", OPT_LIST, "ID", "Hub licence id, such as apache-2.0 (may be repeated)" },
+	       { "commercial", OPT_FLAG, NULL, "only licences that allow commercial use, also under conditions" },
+	       { "min-size", OPT_SIZE, "SIZE", "at least so large: 500M, 20GB, 1.5GiB" },
+	       { "max-size", OPT_SIZE, "SIZE", "at most so large" },
+	       { "min-params", OPT_PARAMS, "N", "at least so many parameters: 7B, 500M" },
+	       { "max-params", OPT_PARAMS, "N", "at most so many parameters" },
+	       { "format", OPT_TEXT, "FORMAT", "safetensors, gguf, pickle, onnx …" },
+	       { "quant", OPT_TEXT, "QUANT", "quantisation, such as Q4_K_M or awq" },
+	       { "arch", OPT_TEXT, "ARCH", "architecture, such as llama" },
+	       { "task", OPT_TEXT, "TASK", "task, such as text-generation" },
+	       { "author", OPT_TEXT, "AUTHOR", "the part before the slash" },
+	       { "tag", OPT_LIST, "TAG", "a Hub tag (may be repeated)" },
+	       { "state", OPT_TEXT, "STATE", "planned fetching verifying testing held rejected published retired" },
+	       { "deprecated", OPT_FLAG, NULL, "only what is deprecated" },
+	       { "sunset-before", OPT_DATE, "DATE", "only what ends before: 2027-06-30" },
+	       { "contains", OPT_TEXT, "SHA256", "only what holds a file with this SHA-256" },
+	       { "search", OPT_TEXT, "TEXT", "part of the name" },
+	       { "sort", OPT_TEXT, "KEY|-KEY", "name size params published modified created downloads likes sunset; - for descending" },
+	       { "limit", OPT_COUNT, "N", "at most so many rows" }, ),
+	  cmd_ls },
+	{ "show", "REPO[@REV]", 1, 1, "one page: licence, size, proof, findings, smoke verdict, lifecycle, files",
+	  "Without a revision the newest known one, whatever its state.", NULL, cmd_show },
+	{ "why", "REPO[@REV]", 1, 1, "every gate decision with its reason", "Without a revision the newest known one, whatever its state.", NULL, cmd_why },
+	{ "licenses", "", 0, 0, "licences in the catalog with counts and bytes", "licences are not counted yet", NULL, NULL },
+	{ "verify", "[REPO[@REV]]", 0, 1, "re-read every byte in the store and compare",
+	  "Prints `= path` for a file that is the same, `* path` for one that differs, `- path` for one that is missing, and ends with 6 unless all are "
+	  "the same.",
+	  OPTS({ "all", OPT_FLAG, NULL, "everything the catalog holds" }, OPT_NO_WAIT), cmd_verify },
+	{ "smoke", "[REPO[@REV]]", 0, 1, "smoke-test again and record the verdict",
+	  "Ends with 0 for a pass, 6 for a fail, 5 when the test could not be run for such a model, 1 for an error of the test.",
+	  OPTS({ "all", OPT_FLAG, NULL, "everything published, in the background" }, { "device", OPT_TEXT, "DEVICE", "auto, cpu, cuda or cuda:N" },
+	       OPT_NO_WAIT),
+	  cmd_smoke },
+	{ "publish", "REPO[@REV]", 1, 1, "publish a held revision: a person's decision",
+	  "It overrides the policy, but never content that does not verify.", OPTS(OPT_REASON), cmd_publish },
+	{ "reject", "REPO[@REV]", 1, 1, "reject a revision: a person's decision", NULL, OPTS(OPT_REASON), cmd_reject },
+	{ "deprecate", "REPO[@REV]", 1, 1, "announce its end", "lifecycle orders are not taken yet", NULL, NULL },
+	{ "undeprecate", "REPO[@REV]", 1, 1, "take a deprecation back", "lifecycle orders are not taken yet", NULL, NULL },
+	{ "retire", "REPO[@REV]", 1, 1, "stop serving it: 410", "lifecycle orders are not taken yet", NULL, NULL },
+	{ "restore", "REPO[@REV]", 1, 1, "take retire or withdraw back; dates are kept", "lifecycle orders are not taken yet", NULL, NULL },
+	{ "withdraw", "REPO[@REV]", 1, 1, "off every door at once: 403, or 451 with --legal", "lifecycle orders are not taken yet", NULL, NULL },
+	{ "lifecycle", "", 0, 0, "what is deprecated, what ends when, who still pulls it", "lifecycle orders are not taken yet", NULL, NULL },
+	{ "usage", "REPO", 1, 1, "pulls by consumer", "pulls are not reported yet", NULL, NULL },
+	{ "sbom", "REPO[@REV]", 1, 1, "bill of materials of a revision", "no bill of materials is kept yet", NULL, NULL },
+	{ "policy show", "", 0, 0, "the policy in force, every default filled in", "the policy is not shown yet", NULL, NULL },
+	{ "policy check", "REPO", 1, 1, "what the gate would say, before a download", "the policy is not asked yet", NULL, NULL },
+	{ "policy test", "FILE", 1, 1, "what a changed policy would change in the catalog", "the policy is not asked yet", NULL, NULL },
+	{ "bundle create", "REPO…", 0, VERB_NO_LIMIT, "pack models for a site without a network", "bundles are not made yet", NULL, NULL },
+	{ "bundle inspect", "DIR", 1, 1, "what a bundle holds", "bundles are not read yet", NULL, NULL },
+	{ "bundle verify", "DIR", 1, 1, "check a bundle against its manifest and signature", "bundles are not read yet", NULL, NULL },
+	{ "bundle import", "DIR", 1, 1, "bring a bundle in", "bundles are not read yet", NULL, NULL },
+	{ "jobs", "", 0, 0, "what the daemon is doing and has done",
+	  NULL, OPTS({ "watch", OPT_FLAG, NULL, "go on showing it until interrupted" }, ), cmd_jobs },
+	{ "events", "", 0, 0, "what happened", "events are kept, but not listed yet", NULL, NULL },
+	{ "audit verify", "", 0, 0, "check the chain of events", "events are kept, but not checked from here yet", NULL, NULL },
+	{ "key generate", "[NAME]", 0, 1, "make a signing key", "there are no keys yet", NULL, NULL },
+	{ "key list", "", 0, 0, "keys that sign and keys that are trusted", "there are no keys yet", NULL, NULL },
+	{ "key trust", "FILE|URL", 1, 1, "trust another site's key", "there are no keys yet", NULL, NULL },
+	{ "attest show", "REPO[@REV]", 1, 1, "the signed statement about a revision", "there are no attestations yet", NULL, NULL },
+	{ "attest verify", "DIR", 1, 1, "check a directory against a signed statement", "there are no attestations yet", NULL, NULL },
+	{ "token create", "NAME", 1, 1, "make a token; it is shown once", "tokens are not made from here yet", NULL, NULL },
+	{ "token list", "", 0, 0, "tokens, their roles and dates", "tokens are not listed yet", NULL, NULL },
+	{ "token revoke", "NAME", 1, 1, "a token no longer works", "tokens are not revoked from here yet", NULL, NULL },
+	{ "gc", "", 0, 0, "free what no revision needs", "nothing is freed yet", NULL, NULL },
+	{ "rebuild", "", 0, 0, "derive everything again from the facts kept", "nothing is derived again yet", NULL, NULL },
+	{ "status", "", 0, 0, "the daemon, its store and its catalog in a few lines", NULL, NULL, cmd_status },
+	{ 0 },
+};
+
+static void option_text(char *out, size_t n, const struct opt *o)
+{
+	snprintf(out, n, "%s%s%s%s", strlen(o->name) == 1 ? "-" : "--", o->name, o->metavar ? " " : "", o->metavar ? o->metavar : "");
+}
+
+static void print_options(FILE *out, const struct opt *o)
+{
+	char name[64];
+
+	for (; o && o->name; o++) {
+		option_text(name, sizeof(name), o);
+		fprintf(out, "  %-24s %s\n", name, o->help);
+	}
+}
+
+void verb_help_all(FILE *out)
+{
+	bool missing = false;
+
+	fputs("registryctl [OPTION…] COMMAND …: the command line of registryd\n\n", out);
+	for (const struct verb *v = verb_table; v->name; v++) {
+		if (v->run)
+			fprintf(out, "  %-15s %-12s %s\n", v->name, v->args, v->summary);
+		else
+			missing = true;
+	}
+	fputs("\n`registryctl COMMAND --help` tells a command's own options. Options of every command:\n", out);
+	print_options(out, verb_globals);
+	fputs("\nExit status: 0 done, 1 failed, 2 wrong usage, 3 daemon not reached, 4 no such model, 5 refused, 6 content does not verify.\n", out);
+	if (missing) {
+		const char *between = "\nNot supported yet in this version: ";
+
+		for (const struct verb *v = verb_table; v->name; v++)
+			if (!v->run) {
+				fprintf(out, "%s%s", between, v->name);
+				between = ", ";
+			}
+		fputc('\n', out);
+	}
+}
+
+/* Text broken into lines of at most 100 columns. */
+static void print_wrapped(FILE *out, const char *text)
+{
+	const size_t width = 100;
+
+	while (strlen(text) > width) {
+		size_t n = width;
+
+		while (n > 0 && text[n] != ' ')
+			n--;
+		n = n ? n : width;
+		fprintf(out, "%.*s\n", (int)n, text);
+		text += n + (text[n] == ' ');
+	}
+	fprintf(out, "%s\n", text);
+}
+
+void verb_help(FILE *out, const struct verb *v)
+{
+	fprintf(out, "registryctl %s%s%s%s: %s\n", v->name, v->opts ? " [OPTION…]" : "", *v->args ? " " : "", v->args, v->summary);
+	if (!v->run) {
+		fprintf(out, "\nNot supported yet in this version: %s.\n", v->detail);
+		return;
+	}
+	if (v->detail) {
+		fputc('\n', out);
+		print_wrapped(out, v->detail);
+	}
+	if (v->opts) {
+		fputs("\nOptions:\n", out);
+		print_options(out, v->opts);
+	}
+	fputs("\nOptions of every command:\n", out);
+	print_options(out, verb_globals);
+}

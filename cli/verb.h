@@ -1,0 +1,30 @@
+/*
+ * verb.h - the table of commands and of the options that all of them take. Help, usage lines and the man page are made from it.
+ */
+#ifndef CLI_VERB_H
+#define CLI_VERB_H
+
+#include <stdio.h>
+
+#include "cli/ctl.h"
+
+extern const struct verb verb_table[];	/* ended by a NULL name */
+extern const struct opt verb_globals[];	/* ended by OPT_END */
+
+void verb_help_all(FILE *out);
+void verb_help(FILE *out, const struct verb *v);
+void verb_man(FILE *out);	/* the whole as a page for man(1) */
+
+/* One function a verb or family, cmd_*.c. */
+int cmd_sync(struct ctl *c, struct err *e);
+int cmd_ls(struct ctl *c, struct err *e);
+int cmd_show(struct ctl *c, struct err *e);
+int cmd_why(struct ctl *c, struct err *e);
+int cmd_verify(struct ctl *c, struct err *e);
+int cmd_smoke(struct ctl *c, struct err *e);
+int cmd_publish(struct ctl *c, struct err *e);
+int cmd_reject(struct ctl *c, struct err *e);
+int cmd_status(struct ctl *c, struct err *e);
+int cmd_jobs(struct ctl *c, struct err *e);
+
+#endif
