@@ -14,13 +14,15 @@
 
 #include "base/err.h"
 
-#define DB_READERS_DEFAULT 4
+#define DB_READERS_DEFAULT   4
+#define DB_CHECK_AT_OPEN_MAX (256ull << 20)
 
 struct db;
 
 /*
  * Opens or creates the catalog at path and brings it to this program's schema, one transaction a migration. A catalog of a newer program is
- * refused (ERR_UNSUPPORTED, both versions named). After an unclean end the file is checked first; a damaged one is ERR_MISMATCH and is left alone.
+ * refused (ERR_UNSUPPORTED, both versions named). After an unclean end a catalog of up to DB_CHECK_AT_OPEN_MAX bytes is read and checked first, and a
+ * damaged one is ERR_MISMATCH and left alone; a larger one would delay the start: db_was_unclean() tells the caller to run db_check() behind it.
  * readers: reading connections, 0 for the default.
  */
 int db_open(struct db **out, const char *path, unsigned readers, struct err *e);
@@ -30,6 +32,8 @@ static inline void own_db(struct db **db)
 {
 	db_close(*db);
 }
+
+bool db_was_unclean(const struct db *db);	/* the last one who had it open did not come to db_close() */
 
 /* Reads the whole file and compares (PRAGMA quick_check): 0, or ERR_MISMATCH with the first finding. For `verify --all` and readiness. */
 int db_check(struct db *db, struct err *e);

@@ -9,8 +9,7 @@
  *		… sql_get_text(&q, 0) …
  *	return sql_done(&q);
  *
- * Binding or stepping after an error does nothing and sql_row() answers false, so one look at sql_done() is enough; it resets the
- * statement, which goes back to the connection's cache. Text got from a row lives until the next step: copy it into an arena.
+ * Binding or stepping after an error does nothing and sql_row() answers false, so one look at sql_done() is enough. Text got from a row lives until the next step: copy it into an arena.
  * SQL is kept to what PostgreSQL takes too: $1 parameters, ON CONFLICT … RETURNING, time bound from C, JSON as text.
  */
 #ifndef CATALOG_SQL_H
@@ -44,13 +43,18 @@ struct read {
 int read_begin(struct read *r, struct db *db, struct err *e);
 void own_read(struct read *r);
 
+/* The connection has this many prepared statements at most; the ones used longest ago go first. */
+#define SQL_CACHE_MAX 256
+
 struct sql {
 	struct db_conn *c;
 	struct sql_slot *slot;	/* the cached statement, NULL after a failed prepare */
 	struct err *e;
 	int n_bound;
+	bool stepped;
 	int rc;			/* 0 or the first error */
 };
+int sql_exec(struct db_conn *c, const char *text, struct err *e);	/* statements without parameters, run once: pragmas, migrations */
 struct sql sql_prepare(struct db_conn *c, const char *text, struct err *e);
 void sql_int(struct sql *q, int64_t v);
 void sql_real(struct sql *q, double v);
@@ -60,12 +64,9 @@ void sql_digest(struct sql *q, const struct digest *d);	/* its raw bytes; NULL f
 void sql_null(struct sql *q);
 void sql_int_or_null(struct sql *q, int64_t v);	/* 0 binds NULL */
 bool sql_row(struct sql *q);
-int sql_done(struct sql *q);		/* 0 or the first error; the statement may be bound and stepped anew */
+int sql_done(struct sql *q);		/* 0 or the first error; resets: the statement may be bound and stepped anew */
 int sql_run(struct sql *q);		/* step to the end, then sql_done() */
-static inline void own_sql(struct sql *q)
-{
-	sql_done(q);
-}
+void own_sql(struct sql *q);		/* back to the connection's cache */
 
 int64_t sql_get_int(struct sql *q, int col);	/* 0 for NULL */
 double sql_get_real(struct sql *q, int col);
@@ -75,5 +76,12 @@ const void *sql_get_blob(struct sql *q, int col, size_t *n);
 void sql_get_digest(struct sql *q, int col, enum digest_algo algo, struct digest *out);
 char *sql_get_dup(struct sql *q, int col, struct arena *a);	/* text in the arena, NULL for NULL */
 int64_t sql_changes(struct sql *q);	/* rows changed by the last step */
+
+/*
+ * What a part of catalog/ keeps in memory beside the rows (progress of jobs, pull counters, the posting index): one pointer each, freed by
+ * db_close(). The part locks what it points to.
+ */
+enum db_slot { DB_SLOT_JOB, DB_SLOT_USAGE, DB_SLOT_QUERY, DB_SLOT_N };
+void *db_slot(struct db *db, enum db_slot which, void *(*make)(void), void (*done)(void *));	/* made at first use */
 
 #endif

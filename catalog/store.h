@@ -37,7 +37,7 @@ int store_open_blob(struct store *st, const struct digest *sha256, uint64_t *siz
 /* A new unnamed file (O_TMPFILE) on the store's file system, readable and writable; publish it or just close it. */
 int store_temp(struct store *st, struct err *e);
 
-/* One file to publish: fd is open (any mode), its content hashes to sha256. dropped: what is wrong when not 0. */
+/* One file to publish: fd is open (any mode), its content hashes to sha256. */
 struct store_item {
 	int fd;
 	uint64_t size_bytes;

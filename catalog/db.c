@@ -1,0 +1,391 @@
+/* db.c - see db.h. Also the connections and transactions of sql.h; the statements are in sql.c. */
+#include "catalog/db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include "base/embed.h"
+#include "base/vec.h"
+#include "catalog/conn.h"
+#include "catalog/sql.h"
+
+#define BUSY_TIMEOUT_MS	  10000		/* only an operator's sqlite3 shell can be in the way */
+#define JOURNAL_BYTES_MAX "67108864"	/* the write-ahead log is cut back to this after a checkpoint */
+#define READERS_MAX	  64
+
+struct db {
+	char *path;
+	struct db_conn writer;
+	pthread_mutex_t write_lock;
+
+	struct db_conn *readers[READERS_MAX];	/* those not in use are readers[0..n_idle) */
+	unsigned n_readers, n_idle;
+	pthread_mutex_t pool_lock;
+	pthread_cond_t pool_free;
+
+	uint64_t changes;		/* committed transactions */
+	pthread_mutex_t change_lock;
+	pthread_cond_t changed;
+
+	struct {
+		void *p;
+		void (*done)(void *);
+	} slots[DB_SLOT_N];
+	pthread_mutex_t slot_lock;
+	bool unclean;
+	int version;
+};
+
+/* --- opening one connection --- */
+
+static int connect_to(struct db_conn *c, const char *path, bool writer, struct err *e)
+{
+	int rc = sqlite3_open_v2(path, &c->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+
+	if (rc != SQLITE_OK)
+		return conn_error(c, rc, "open the catalog", e);
+	sqlite3_busy_timeout(c->sqlite, BUSY_TIMEOUT_MS);
+	sqlite3_db_config(c->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if ((rc = sql_exec(c, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"
+			      "PRAGMA cache_size = -8192; PRAGMA journal_size_limit = " JOURNAL_BYTES_MAX,
+			   e)) < 0)
+		return rc;
+	if (!writer)
+		return sql_exec(c, "PRAGMA query_only = ON", e);
+	/* FULL: a commit waits until the log has reached the disk. With WAL the default would be enough only against corruption, not loss. */
+	return sql_exec(c, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", e);
+}
+
+static void disconnect(struct db_conn *c)
+{
+	conn_forget_statements(c);
+	sqlite3_close(c->sqlite);
+	c->sqlite = NULL;
+}
+
+/* --- migrations --- */
+
+static int one_int(struct db_conn *c, const char *text, int64_t *out, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, text, e);
+
+	if (sql_row(&q))
+		*out = sql_get_int(&q, 0);
+	return sql_done(&q);
+}
+
+static int newest_version(void)
+{
+	int version = 0;
+
+	for (const struct embedded *m = schema_migrations; m->name; m++)
+		version = (int)strtol(m->name, NULL, 10);
+	return version;
+}
+
+static int migrate_one(struct db_conn *c, const struct embedded *m, struct err *e)
+{
+	char set[64];
+	int rc;
+
+	snprintf(set, sizeof(set), "PRAGMA user_version = %ld", strtol(m->name, NULL, 10));
+	if ((rc = sql_exec(c, "BEGIN IMMEDIATE", e)) < 0)
+		return rc;
+	if ((rc = sql_exec(c, m->data, e)) < 0 || (rc = sql_exec(c, set, e)) < 0 || (rc = sql_exec(c, "COMMIT", e)) < 0) {
+		sql_exec(c, "ROLLBACK", NULL);
+		return err_wrap(e, "migration %s", m->name);
+	}
+	return 0;
+}
+
+static int migrate(struct db *db, struct err *e)
+{
+	int64_t have = 0;
+	int rc;
+
+	if ((rc = one_int(&db->writer, "PRAGMA user_version", &have, e)) < 0)
+		return rc;
+	db->version = newest_version();
+	if (have > db->version)
+		return err_set(e, ERR_UNSUPPORTED, "%s has schema %lld, made by a newer registryd; this one knows up to %d", db->path, (long long)have, db->version);
+	for (const struct embedded *m = schema_migrations; m->name; m++)
+		if (strtol(m->name, NULL, 10) > have && (rc = migrate_one(&db->writer, m, e)) < 0)
+			return rc;
+	return 0;
+}
+
+/* --- opening and closing --- */
+
+static int check(struct db_conn *c, const char *path, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "PRAGMA quick_check(1)", e);
+	int rc;
+
+	if (sql_row(&q) && strcmp(sql_get_text(&q, 0), "ok") != 0)
+		return err_set(e, ERR_MISMATCH, "the catalog %s is damaged: %s; restore it, or run `registryctl rebuild` on a copy", path, sql_get_text(&q, 0));
+	rc = sql_done(&q);
+	return rc;
+}
+
+/* Was the last end unclean? Then check (if that is quick), and from now on an end without db_close() is. */
+static int mark_open(struct db *db, struct err *e)
+{
+	struct stat s;
+	int64_t open_before = 0;
+	int rc;
+
+	if ((rc = one_int(&db->writer, "SELECT 1 FROM meta WHERE key = 'open' AND value = '1'", &open_before, e)) < 0)
+		return rc;
+	db->unclean = open_before != 0;
+	if (db->unclean && stat(db->path, &s) == 0 && (uint64_t)s.st_size <= DB_CHECK_AT_OPEN_MAX && (rc = check(&db->writer, db->path, e)) < 0)
+		return rc;
+	return sql_exec(&db->writer, "INSERT INTO meta (key, value) VALUES ('open', '1') ON CONFLICT (key) DO UPDATE SET value = '1'", e);
+}
+
+static int open_readers(struct db *db, unsigned n, struct err *e)
+{
+	for (; db->n_readers < n; db->n_readers++) {
+		struct db_conn *c = mem_zalloc(sizeof(*c));
+		int rc = connect_to(c, db->path, false, e);
+
+		if (rc < 0) {
+			disconnect(c);
+			free(c);
+			return rc;
+		}
+		db->readers[db->n_idle++] = c;
+	}
+	return 0;
+}
+
+static int open_all(struct db *db, unsigned readers, struct err *e)
+{
+	int rc;
+
+	/* Create it ourselves: SQLite would use 0644. */
+	own(fd) int fd = open(db->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return err_errno(e, "open %s", db->path);
+	if ((rc = connect_to(&db->writer, db->path, true, e)) < 0)
+		return err_wrap(e, "%s", db->path);
+	if ((rc = migrate(db, e)) < 0 || (rc = mark_open(db, e)) < 0)
+		return rc;
+	if (readers > READERS_MAX)
+		readers = READERS_MAX;
+	return open_readers(db, readers ? readers : DB_READERS_DEFAULT, e);
+}
+
+int db_open(struct db **out, const char *path, unsigned readers, struct err *e)
+{
+	struct db *db = mem_zalloc(sizeof(*db));
+	int rc;
+
+	db->path = mem_strdup(path);
+	pthread_mutex_init(&db->write_lock, NULL);
+	pthread_mutex_init(&db->pool_lock, NULL);
+	pthread_mutex_init(&db->change_lock, NULL);
+	pthread_mutex_init(&db->slot_lock, NULL);
+	pthread_cond_init(&db->pool_free, NULL);
+	pthread_cond_init(&db->changed, NULL);
+	rc = open_all(db, readers, e);
+	if (rc < 0) {
+		db_close(db);	/* writer.is_open is not set: what failed to open is not marked as cleanly closed */
+		return rc;
+	}
+	db->writer.is_open = true;
+	*out = db;
+	return 0;
+}
+
+void db_close(struct db *db)
+{
+	if (!db)
+		return;
+	for (int i = 0; i < DB_SLOT_N; i++)
+		if (db->slots[i].p)
+			db->slots[i].done(db->slots[i].p);
+	for (unsigned i = 0; i < db->n_idle; i++) {
+		disconnect(db->readers[i]);
+		free(db->readers[i]);
+	}
+	if (db->writer.is_open)
+		sql_exec(&db->writer, "UPDATE meta SET value = '0' WHERE key = 'open'; PRAGMA wal_checkpoint(TRUNCATE)", NULL);
+	disconnect(&db->writer);
+	pthread_mutex_destroy(&db->write_lock);
+	pthread_mutex_destroy(&db->pool_lock);
+	pthread_mutex_destroy(&db->change_lock);
+	pthread_mutex_destroy(&db->slot_lock);
+	pthread_cond_destroy(&db->pool_free);
+	pthread_cond_destroy(&db->changed);
+	free(db->path);
+	free(db);
+}
+
+bool db_was_unclean(const struct db *db)
+{
+	return db->unclean;
+}
+
+int db_schema_version(const struct db *db)
+{
+	return db->version;
+}
+
+uint64_t db_size_bytes(struct db *db)
+{
+	uint64_t bytes = 0;
+	struct stat s;
+	char wal[4096];
+
+	snprintf(wal, sizeof(wal), "%s-wal", db->path);
+	if (stat(db->path, &s) == 0)
+		bytes += (uint64_t)s.st_size;
+	if (stat(wal, &s) == 0)
+		bytes += (uint64_t)s.st_size;
+	return bytes;
+}
+
+int db_check(struct db *db, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	return rc < 0 ? rc : check(r.c, db->path, e);
+}
+
+int db_ready(struct db *db, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	int rc = tx_begin(&t, db, e);
+
+	if (rc < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(t.c, "UPDATE meta SET value = '1' WHERE key = 'open'", e);
+	return sql_run(&q);	/* rolled back */
+}
+
+void *db_slot(struct db *db, enum db_slot which, void *(*make)(void), void (*done)(void *))
+{
+	pthread_mutex_lock(&db->slot_lock);
+	if (!db->slots[which].p) {
+		db->slots[which].p = make();
+		db->slots[which].done = done;
+	}
+	pthread_mutex_unlock(&db->slot_lock);
+	return db->slots[which].p;
+}
+
+/* --- transactions --- */
+
+int tx_begin(struct tx *t, struct db *db, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&db->write_lock);
+	{
+		own(sql) struct sql q = sql_prepare(&db->writer, "BEGIN IMMEDIATE", e);
+		rc = sql_run(&q);
+	}
+	if (rc < 0) {
+		pthread_mutex_unlock(&db->write_lock);
+		return rc;
+	}
+	*t = (struct tx){ .db = db, .c = &db->writer };
+	return 0;
+}
+
+static void tx_end(struct tx *t)
+{
+	struct db *db = t->db;
+
+	*t = (struct tx){ 0 };
+	pthread_mutex_unlock(&db->write_lock);
+}
+
+int tx_commit(struct tx *t, struct err *e)
+{
+	struct db *db = t->db;
+	int rc;
+
+	{
+		own(sql) struct sql q = sql_prepare(t->c, "COMMIT", e);
+		rc = sql_run(&q);
+	}
+	if (rc < 0)
+		return rc;	/* own_tx() rolls back */
+	tx_end(t);
+	pthread_mutex_lock(&db->change_lock);
+	db->changes++;
+	pthread_cond_broadcast(&db->changed);
+	pthread_mutex_unlock(&db->change_lock);
+	return 0;
+}
+
+void own_tx(struct tx *t)
+{
+	if (!t->db)
+		return;
+	/* Some errors (disk full, I/O) have rolled back already. */
+	if (!sqlite3_get_autocommit(t->c->sqlite)) {
+		own(sql) struct sql q = sql_prepare(t->c, "ROLLBACK", NULL);
+		sql_run(&q);
+	}
+	tx_end(t);
+}
+
+int read_begin(struct read *r, struct db *db, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&db->pool_lock);
+	while (db->n_idle == 0)
+		pthread_cond_wait(&db->pool_free, &db->pool_lock);
+	*r = (struct read){ .db = db, .c = db->readers[--db->n_idle] };
+	pthread_mutex_unlock(&db->pool_lock);
+	{
+		own(sql) struct sql q = sql_prepare(r->c, "BEGIN", e);
+		rc = sql_run(&q);
+	}
+	return rc;	/* own_read() gives the connection back */
+}
+
+void own_read(struct read *r)
+{
+	struct db *db = r->db;
+
+	if (!db)
+		return;
+	if (!sqlite3_get_autocommit(r->c->sqlite)) {
+		own(sql) struct sql q = sql_prepare(r->c, "ROLLBACK", NULL);
+		sql_run(&q);
+	}
+	pthread_mutex_lock(&db->pool_lock);
+	db->readers[db->n_idle++] = r->c;
+	pthread_cond_signal(&db->pool_free);
+	pthread_mutex_unlock(&db->pool_lock);
+	*r = (struct read){ 0 };
+}
+
+bool db_wait_change(struct db *db, uint64_t *seen, int timeout_ms)
+{
+	struct timespec until;
+	bool changed;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&db->change_lock);
+	while (db->changes == *seen && pthread_cond_timedwait(&db->changed, &db->change_lock, &until) == 0)
+		;
+	changed = db->changes != *seen;
+	*seen = db->changes;
+	pthread_mutex_unlock(&db->change_lock);
+	return changed;
+}

@@ -1,0 +1,305 @@
+/* sql.c - see sql.h: statements, their cache, and the words for SQLite's errors. */
+#include "catalog/sql.h"
+
+#include <errno.h>
+
+#include "base/vec.h"
+#include "catalog/conn.h"
+
+/* --- errors --- */
+
+static const struct {
+	int primary;		/* SQLite's primary result code */
+	enum err_code code;
+	const char *words;
+} errors[] = {
+	{ SQLITE_FULL, ERR_NOSPACE, "the disk of the catalog is full" },
+	{ SQLITE_BUSY, ERR_CONFLICT, "another program keeps the catalog locked" },
+	{ SQLITE_LOCKED, ERR_CONFLICT, "the catalog is locked" },
+	{ SQLITE_CORRUPT, ERR_MISMATCH, "the catalog is damaged" },
+	{ SQLITE_NOTADB, ERR_MISMATCH, "the file is not a catalog" },
+	{ SQLITE_READONLY, ERR_FAILED, "the catalog may not be written" },
+	{ SQLITE_CANTOPEN, ERR_FAILED, "the catalog can't be opened" },
+	{ SQLITE_IOERR, ERR_FAILED, "reading or writing the catalog failed" },
+	{ SQLITE_CONSTRAINT, ERR_CONFLICT, "a rule of the catalog was broken" },
+	{ SQLITE_TOOBIG, ERR_LIMIT, "a value is too large for the catalog" },
+};
+
+int conn_error(struct db_conn *c, int sqlite_rc, const char *doing, struct err *e)
+{
+	const char *detail = c->sqlite ? sqlite3_errmsg(c->sqlite) : sqlite3_errstr(sqlite_rc);
+	int primary = sqlite_rc & 0xff;
+	int os = c->sqlite ? sqlite3_system_errno(c->sqlite) : 0;
+
+	if (primary == SQLITE_NOMEM)
+		abort();
+	if (primary == SQLITE_IOERR && (os == ENOSPC || os == EDQUOT))
+		primary = SQLITE_FULL;
+	for (size_t i = 0; i < ARRAY_LEN(errors); i++)
+		if (errors[i].primary == primary)
+			return err_set(e, errors[i].code, "%s (%s, while trying to %.120s)", errors[i].words, detail, doing);
+	return err_set(e, ERR_FAILED, "the catalog failed to %.120s: %s", doing, detail);
+}
+
+/* --- the cache --- */
+
+static uint32_t hash_of(const char *s)
+{
+	uint32_t h = 2166136261u;	/* FNV-1a */
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 16777619u;
+	return h;
+}
+
+static void slot_free(struct sql_slot *s)
+{
+	sqlite3_finalize(s->st);
+	free(s->text);
+	free(s);
+}
+
+void conn_forget_statements(struct db_conn *c)
+{
+	for (size_t i = 0; i < c->n_slots; i++)
+		slot_free(c->slots[i]);
+	free(c->slots);
+	c->slots = NULL;
+	c->n_slots = c->cap_slots = 0;
+}
+
+static struct sql_slot *slot_find(struct db_conn *c, const char *text, uint32_t hash)
+{
+	for (size_t i = 0; i < c->n_slots; i++)
+		if (c->slots[i]->hash == hash && !c->slots[i]->busy && !strcmp(c->slots[i]->text, text))
+			return c->slots[i];
+	return NULL;
+}
+
+static void evict_oldest(struct db_conn *c)
+{
+	size_t oldest = SIZE_MAX;
+
+	for (size_t i = 0; i < c->n_slots; i++)
+		if (!c->slots[i]->busy && (oldest == SIZE_MAX || c->slots[i]->used < c->slots[oldest]->used))
+			oldest = i;
+	if (oldest == SIZE_MAX)
+		return;
+	slot_free(c->slots[oldest]);
+	c->slots[oldest] = c->slots[--c->n_slots];
+}
+
+static struct sql_slot *slot_make(struct db_conn *c, const char *text, uint32_t hash, struct err *e)
+{
+	struct sql_slot *s;
+	sqlite3_stmt *st;
+	int rc = sqlite3_prepare_v3(c->sqlite, text, -1, SQLITE_PREPARE_PERSISTENT, &st, NULL);
+
+	if (rc != SQLITE_OK) {
+		conn_error(c, rc, text, e);
+		return NULL;
+	}
+	if (c->n_slots >= SQL_CACHE_MAX)
+		evict_oldest(c);
+	s = mem_zalloc(sizeof(*s));
+	*s = (struct sql_slot){ .text = mem_strdup(text), .st = st, .hash = hash };
+	*vec_push(&c->slots, &c->n_slots, &c->cap_slots) = s;
+	return s;
+}
+
+/* --- statements --- */
+
+int sql_exec(struct db_conn *c, const char *text, struct err *e)
+{
+	int rc = sqlite3_exec(c->sqlite, text, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : conn_error(c, rc, text, e);
+}
+
+struct sql sql_prepare(struct db_conn *c, const char *text, struct err *e)
+{
+	uint32_t hash = hash_of(text);
+	struct sql q = { .c = c, .e = e };
+
+	q.slot = slot_find(c, text, hash);
+	if (!q.slot)
+		q.slot = slot_make(c, text, hash, e);
+	if (!q.slot) {
+		q.rc = e ? (int)e->code : ERR_FAILED;
+		return q;
+	}
+	q.slot->busy = true;
+	q.slot->used = ++c->clock;
+	return q;
+}
+
+static void bound(struct sql *q, int rc)
+{
+	if (rc != SQLITE_OK && q->rc == 0)
+		q->rc = conn_error(q->c, rc, q->slot->text, q->e);
+}
+
+/* The statement to bind the next parameter of, or NULL after an error. */
+static sqlite3_stmt *next(struct sql *q)
+{
+	if (q->rc < 0)
+		return NULL;
+	q->n_bound++;
+	return q->slot->st;
+}
+
+void sql_int(struct sql *q, int64_t v)
+{
+	sqlite3_stmt *st = next(q);
+
+	if (st)
+		bound(q, sqlite3_bind_int64(st, q->n_bound, v));
+}
+
+void sql_real(struct sql *q, double v)
+{
+	sqlite3_stmt *st = next(q);
+
+	if (st)	/* NAN is bound as NULL by SQLite, which is what "unknown" should be */
+		bound(q, sqlite3_bind_double(st, q->n_bound, v));
+}
+
+void sql_text(struct sql *q, const char *s)
+{
+	sqlite3_stmt *st = next(q);
+
+	if (st)
+		bound(q, s ? sqlite3_bind_text(st, q->n_bound, s, -1, SQLITE_STATIC) : sqlite3_bind_null(st, q->n_bound));
+}
+
+void sql_blob(struct sql *q, const void *p, size_t n)
+{
+	sqlite3_stmt *st = next(q);
+
+	if (st)
+		bound(q, n ? sqlite3_bind_blob64(st, q->n_bound, p, n, SQLITE_STATIC) : sqlite3_bind_zeroblob(st, q->n_bound, 0));
+}
+
+void sql_digest(struct sql *q, const struct digest *d)
+{
+	sqlite3_stmt *st = next(q);
+
+	if (st)
+		bound(q, d->algo == DIGEST_NONE ? sqlite3_bind_null(st, q->n_bound)
+						: sqlite3_bind_blob(st, q->n_bound, d->bytes, (int)digest_size(d->algo), SQLITE_TRANSIENT));
+}
+
+void sql_null(struct sql *q)
+{
+	sqlite3_stmt *st = next(q);
+
+	if (st)
+		bound(q, sqlite3_bind_null(st, q->n_bound));
+}
+
+void sql_int_or_null(struct sql *q, int64_t v)
+{
+	if (v)
+		sql_int(q, v);
+	else
+		sql_null(q);
+}
+
+bool sql_row(struct sql *q)
+{
+	int rc;
+
+	if (q->rc < 0)
+		return false;
+	if (!q->stepped && sqlite3_bind_parameter_count(q->slot->st) != q->n_bound) {
+		q->rc = err_set(q->e, ERR_FAILED, "%d of %d parameters bound: %.200s", q->n_bound, sqlite3_bind_parameter_count(q->slot->st), q->slot->text);
+		return false;
+	}
+	q->stepped = true;
+	rc = sqlite3_step(q->slot->st);
+	if (rc == SQLITE_ROW)
+		return true;
+	if (rc != SQLITE_DONE)
+		q->rc = conn_error(q->c, rc, q->slot->text, q->e);
+	return false;
+}
+
+int sql_done(struct sql *q)
+{
+	int rc = q->rc;
+
+	if (!q->slot)
+		return rc;
+	sqlite3_reset(q->slot->st);
+	sqlite3_clear_bindings(q->slot->st);
+	q->n_bound = 0;
+	q->stepped = false;
+	return rc;
+}
+
+int sql_run(struct sql *q)
+{
+	while (sql_row(q))
+		;
+	return sql_done(q);
+}
+
+void own_sql(struct sql *q)
+{
+	sql_done(q);
+	if (q->slot)
+		q->slot->busy = false;
+	q->slot = NULL;
+}
+
+/* --- columns --- */
+
+int64_t sql_get_int(struct sql *q, int col)
+{
+	return sqlite3_column_int64(q->slot->st, col);
+}
+
+double sql_get_real(struct sql *q, int col)
+{
+	return sqlite3_column_double(q->slot->st, col);
+}
+
+bool sql_is_null(struct sql *q, int col)
+{
+	return sqlite3_column_type(q->slot->st, col) == SQLITE_NULL;
+}
+
+const char *sql_get_text(struct sql *q, int col)
+{
+	return (const char *)sqlite3_column_text(q->slot->st, col);
+}
+
+const void *sql_get_blob(struct sql *q, int col, size_t *n)
+{
+	const void *p = sqlite3_column_blob(q->slot->st, col);
+
+	*n = (size_t)sqlite3_column_bytes(q->slot->st, col);
+	return p;
+}
+
+void sql_get_digest(struct sql *q, int col, enum digest_algo algo, struct digest *out)
+{
+	size_t n;
+	const void *p = sql_get_blob(q, col, &n);
+
+	*out = (struct digest){ 0 };
+	if (!p || n != digest_size(algo))
+		return;
+	out->algo = algo;
+	memcpy(out->bytes, p, n);
+}
+
+char *sql_get_dup(struct sql *q, int col, struct arena *a)
+{
+	return arena_strdup(a, sql_get_text(q, col));
+}
+
+int64_t sql_changes(struct sql *q)
+{
+	return sqlite3_changes64(q->c->sqlite);
+}

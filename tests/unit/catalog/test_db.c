@@ -1,0 +1,227 @@
+/* test_db.c - opening, migrating, refusing, transactions, and what an unclean end does. */
+#include "catalog_test.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/wait.h>
+
+#include "base/buf.h"
+#include "base/embed.h"
+#include "base/fdio.h"
+#include "catalog/sql.h"
+
+static void set_meta(struct db *db, const char *key, const char *value)
+{
+	own(tx) struct tx t = { 0 };
+
+	ok(tx_begin(&t, db, e));
+	{
+		own(sql) struct sql q = sql_prepare(t.c, "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = $2", NULL);
+		sql_text(&q, key);
+		sql_text(&q, value);
+		ok(sql_run(&q));
+	}
+	ok(tx_commit(&t, e));
+}
+
+static bool has_meta(struct db *db, const char *key)
+{
+	own(read) struct read r = { 0 };
+
+	ok(read_begin(&r, db, e));
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT 1 FROM meta WHERE key = $1", NULL);
+	sql_text(&q, key);
+	return sql_row(&q);
+}
+
+static void test_rollback(void **state)
+{
+	struct fixture *f = *state;
+
+	{
+		own(tx) struct tx t = { 0 };
+		ok(tx_begin(&t, f->db, e));
+		ok(sql_exec(t.c, "INSERT INTO meta VALUES ('gone', 'x')", e));
+	}
+	assert_false(has_meta(f->db, "gone"));
+	set_meta(f->db, "kept", "x");
+	assert_true(has_meta(f->db, "kept"));
+	ok(db_ready(f->db, e));
+	ok(db_check(f->db, e));
+}
+
+static void test_statement_errors(void **state)
+{
+	struct fixture *f = *state;
+	own(tx) struct tx t = { 0 };
+
+	ok(tx_begin(&t, f->db, e));
+	{
+		struct err e = ERR_NONE;
+		own(sql) struct sql q = sql_prepare(t.c, "SELECT nonsense", &e);
+		sql_int(&q, 1);
+		assert_false(sql_row(&q));
+		assert_int_equal(sql_done(&q), ERR_FAILED);
+		assert_non_null(strstr(e.msg, "nonsense"));
+	}
+	{
+		struct err e = ERR_NONE;
+		own(sql) struct sql q = sql_prepare(t.c, "SELECT $1, $2", &e);
+		sql_int(&q, 1);
+		assert_int_equal(sql_run(&q), ERR_FAILED);
+		assert_non_null(strstr(e.msg, "1 of 2 parameters"));
+	}
+	{
+		struct err e = ERR_NONE;
+		own(sql) struct sql q = sql_prepare(t.c, "INSERT INTO revision (model_id, commit_id, state, planned_at, state_at) VALUES (99, zeroblob(3), 1, 1, 1)", &e);
+		assert_int_equal(sql_run(&q), ERR_CONFLICT);
+	}
+}
+
+static void test_newer_catalog(void **state)
+{
+	struct fixture *f = *state;
+	struct db *db;
+	char cmd[512];
+
+	db_close(f->db);
+	f->db = NULL;
+	snprintf(cmd, sizeof(cmd), "sqlite3 '%s' 'PRAGMA user_version = 9999'", f->path);
+	if (system(cmd) != 0)
+		skip();
+	fails(ERR_UNSUPPORTED, "9999", db_open(&db, f->path, 0, e));
+}
+
+static void test_not_a_catalog(void **state)
+{
+	struct fixture *f = *state;
+	struct db *db;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/noise.sqlite", f->dir);
+	own(fd) int fd = open(path, O_CREAT | O_WRONLY, 0600);
+	for (int i = 0; i < 500; i++)
+		assert_int_equal(write(fd, "this is not a database at all.. ", 32), 32);
+	fails(ERR_MISMATCH, "not a catalog", db_open(&db, path, 0, e));
+}
+
+/* A process that dies in the middle loses nothing that was committed and keeps nothing that was not. */
+static void test_unclean_end(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid;
+	int status;
+
+	db_close(f->db);
+	pid = fork();
+	if (pid == 0) {
+		struct db *db;
+		struct tx t;
+
+		if (db_open(&db, f->path, 0, NULL) < 0)
+			_exit(1);
+		set_meta(db, "before", "x");
+		if (tx_begin(&t, db, NULL) < 0 || sql_exec(t.c, "INSERT INTO meta VALUES ('during', 'x')", NULL) < 0)
+			_exit(1);
+		_exit(7);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(WEXITSTATUS(status), 7);
+	ok(db_open(&f->db, f->path, 0, e));
+	assert_true(db_was_unclean(f->db));
+	assert_true(has_meta(f->db, "before"));
+	assert_false(has_meta(f->db, "during"));
+	db_close(f->db);
+	ok(db_open(&f->db, f->path, 0, e));
+	assert_false(db_was_unclean(f->db));
+}
+
+static void test_damaged_catalog(void **state)
+{
+	struct fixture *f = *state;
+	char value[4000];
+
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = 0;
+	for (int i = 0; i < 50; i++) {
+		char key[16];
+		snprintf(key, sizeof(key), "k%d", i);
+		set_meta(f->db, key, value);
+	}
+	set_meta(f->db, "open", "1");
+	db_close(f->db);
+	own(fd) int fd = open(f->path, O_RDWR);
+	for (uint64_t at = 4096; at < 60 * 4096; at += 4096)	/* page headers all over */
+		ok(fdio_pwrite(fd, "\xff\xff\xff\xff", 4, at, "page", e));
+	f->db = NULL;
+	struct err e = ERR_NONE;
+	int rc = db_open(&f->db, f->path, 0, &e);
+	assert_int_equal(rc, ERR_MISMATCH);
+	assert_non_null(strstr(e.msg, "damaged"));
+	f->db = NULL;
+}
+
+static void *count_up(void *arg)
+{
+	struct db *db = arg;
+
+	for (int i = 0; i < 50; i++) {
+		own(tx) struct tx t = { 0 };
+		ok(tx_begin(&t, db, e));
+		ok(sql_exec(t.c, "INSERT INTO meta VALUES ('n', '0') ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)", e));
+		ok(tx_commit(&t, e));
+		has_meta(db, "n");
+	}
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t threads[8];
+	uint64_t seen = 0;
+
+	set_meta(f->db, "n", "0");
+	assert_true(db_wait_change(f->db, &seen, 0));
+	assert_false(db_wait_change(f->db, &seen, 10));
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, count_up, f->db), 0);
+	assert_true(db_wait_change(f->db, &seen, 5000));
+	for (int i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+	own(read) struct read r = { 0 };
+	ok(read_begin(&r, f->db, e));
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT value FROM meta WHERE key = 'n'", NULL);
+	assert_true(sql_row(&q));
+	assert_string_equal(sql_get_text(&q, 0), "400");
+}
+
+/* The schema as it stands after all migrations is kept beside them, so that a change shows in review. UPDATE_GOLDEN=1 writes it anew. */
+static void test_golden_schema(void **state)
+{
+	struct fixture *f = *state;
+	own(buf) struct buf is, want;
+	own(read) struct read r = { 0 };
+
+	buf_init(&is, 1 << 20);
+	buf_init(&want, 1 << 20);
+	ok(read_begin(&r, f->db, e));
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name", NULL);
+	while (sql_row(&q))
+		buf_printf(&is, "%s;\n", sql_get_text(&q, 0));
+	if (getenv("UPDATE_GOLDEN"))
+		ok(fdio_replace(AT_FDCWD, SOURCE_DIR "/schema/current.sql", is.data, is.len, 0644, e));
+	ok(fdio_slurp(AT_FDCWD, SOURCE_DIR "/schema/current.sql", &want, e));
+	if (strcmp(is.data, want.data) != 0)
+		fail_msg("the schema is not the one in schema/current.sql: if that is meant, run this test with UPDATE_GOLDEN=1");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		with_fixture(test_rollback),	 with_fixture(test_statement_errors), with_fixture(test_newer_catalog), with_fixture(test_not_a_catalog),
+		with_fixture(test_unclean_end),	 with_fixture(test_damaged_catalog),  with_fixture(test_threads),	with_fixture(test_golden_schema),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
