@@ -1,0 +1,375 @@
+/* hub.c - see hub.h. Calls, their limits and retries; what the answers hold is in hub_doc.c. */
+#include "registryd/hub.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/vec.h"
+
+#define CONNECTIONS_DEFAULT 8
+#define RETRIES_DEFAULT	    6
+#define BACKOFF_DEFAULT_MS  500
+#define STALL_DEFAULT_S	    30
+#define PACE_BELOW	    32	/* remaining requests under which they are spread over the rest of the window */
+#define AUTH_HEADER_MAX	    (HUB_TOKEN_MAX + 32)
+
+static char *copy(const char *s)
+{
+	return s ? mem_strdup(s) : NULL;
+}
+
+struct hub *hub_new(const struct hub_config *c)
+{
+	struct hub *h = mem_zalloc(sizeof(*h));
+	size_t n = strlen(c->endpoint);
+
+	h->config = *c;
+	h->config.name = mem_strdup(c->name);
+	while (n && c->endpoint[n - 1] == '/')
+		n--;
+	h->config.endpoint = mem_strndup(c->endpoint, n);
+	h->config.token = c->token && *c->token ? mem_strdup(c->token) : NULL;
+	h->config.proxy = copy(c->proxy);
+	h->config.ca_file = copy(c->ca_file);
+	if (h->config.connections <= 0)
+		h->config.connections = CONNECTIONS_DEFAULT;
+	if (h->config.retries <= 0)
+		h->config.retries = RETRIES_DEFAULT;
+	if (h->config.backoff_ms <= 0)
+		h->config.backoff_ms = BACKOFF_DEFAULT_MS;
+	if (h->config.stall_s <= 0)
+		h->config.stall_s = STALL_DEFAULT_S;
+	h->via = (struct net_via){ h->config.proxy, h->config.ca_file, h->config.stall_s };
+	h->allowance_at_ms = net_now_ms();
+	pthread_mutex_init(&h->lock, NULL);
+	return h;
+}
+
+void hub_free(struct hub *h)
+{
+	if (!h)
+		return;
+	for (size_t i = 0; i < h->n_idle; i++)
+		curl_easy_cleanup(h->idle[i]);
+	free((void *)h->config.name);
+	free((void *)h->config.endpoint);
+	free((void *)h->config.token);
+	free((void *)h->config.proxy);
+	free((void *)h->config.ca_file);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+CURL *hub_take(struct hub *h)
+{
+	CURL *c = NULL;
+
+	pthread_mutex_lock(&h->lock);
+	if (h->n_idle)
+		c = h->idle[--h->n_idle];
+	pthread_mutex_unlock(&h->lock);
+	return c ? c : net_open(&h->via);
+}
+
+void hub_put(struct hub *h, CURL *c)
+{
+	pthread_mutex_lock(&h->lock);
+	if (h->n_idle < ARRAY_LEN(h->idle)) {
+		h->idle[h->n_idle++] = c;
+		c = NULL;
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (c)
+		curl_easy_cleanup(c);
+}
+
+int64_t hub_pace(struct hub *h, enum hub_bucket b)
+{
+	int64_t now = net_now_ms(), wait;
+
+	pthread_mutex_lock(&h->lock);
+	wait = h->not_before_ms[b] - now;
+	if (wait <= 0) {
+		h->not_before_ms[b] = now + h->pace_ms[b];
+		wait = 0;
+	}
+	pthread_mutex_unlock(&h->lock);
+	return wait;
+}
+
+void hub_learn(struct hub *h, enum hub_bucket b, const struct net_answer *a)
+{
+	static const char *const names[HUB_BUCKETS] = { "api", "resolvers" };
+	int64_t now = net_now_ms(), r, t, retry = -1, until = 0, pace = 0;
+
+	if (!net_ratelimit(a, names[b], &r, &t)) {
+		if (r == 0)
+			until = now + (t + 1) * 1000;
+		else if (r < PACE_BELOW)
+			pace = t * 1000 / (r + 1);
+	}
+	if (a->status == 429 || a->status == 503)
+		retry = net_retry_after(a, time(NULL));
+	if (retry >= 0 && now + retry * 1000 > until)
+		until = now + retry * 1000;
+	pthread_mutex_lock(&h->lock);
+	h->pace_ms[b] = pace;
+	if (until > h->not_before_ms[b])
+		h->not_before_ms[b] = until;
+	pthread_mutex_unlock(&h->lock);
+}
+
+bool hub_enter(struct hub *h)
+{
+	bool in;
+
+	pthread_mutex_lock(&h->lock);
+	in = h->active < h->config.connections;
+	h->active += in;
+	pthread_mutex_unlock(&h->lock);
+	return in;
+}
+
+void hub_leave(struct hub *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->active--;
+	pthread_mutex_unlock(&h->lock);
+}
+
+int64_t hub_spend(struct hub *h, uint64_t n)
+{
+	int64_t now, rate = (int64_t)h->config.rate_limit, wait = 0;
+
+	if (!rate)
+		return 0;
+	now = net_now_ms();
+	pthread_mutex_lock(&h->lock);
+	h->allowance_bytes += (int64_t)((double)(now - h->allowance_at_ms) * (double)rate / 1000);
+	h->allowance_at_ms = now;
+	if (h->allowance_bytes > rate / 4)	/* a quarter of a second may burst */
+		h->allowance_bytes = rate / 4;
+	h->allowance_bytes -= (int64_t)n;
+	if (h->allowance_bytes < 0)
+		wait = (int64_t)((double)-h->allowance_bytes * 1000 / (double)rate) + 1;
+	pthread_mutex_unlock(&h->lock);
+	return wait;
+}
+
+int64_t hub_window_wait(const struct hub *h, int64_t now)
+{
+	int minute = (int)(now % 86400 / 60), from = h->config.window_from, to = h->config.window_to;
+	bool open = from == to || (from < to ? minute >= from && minute < to : minute >= from || minute < to);
+
+	return open ? 0 : (int64_t)((from - minute + 1440) % 1440) * 60 - now % 60;
+}
+
+struct curl_slist *hub_headers(const struct hub *h, const char *url)
+{
+	struct curl_slist *list = curl_slist_append(NULL, "Accept-Encoding: identity");
+	char line[AUTH_HEADER_MAX];
+
+	if (!list)
+		abort();
+	if (!h->config.token || !net_same_origin(url, h->config.endpoint))
+		return list;
+	snprintf(line, sizeof(line), "Authorization: Bearer %s", h->config.token);
+	if (!curl_slist_append(list, line))
+		abort();
+	return list;
+}
+
+/* ---- one call ------------------------------------------------------------------------------------------------- */
+
+static void own_slist(struct curl_slist **l)
+{
+	curl_slist_free_all(*l);
+}
+
+static size_t on_body(char *p, size_t size, size_t n, void *arg)
+{
+	return buf_add(arg, p, size * n) ? 0 : size * n;
+}
+
+static int on_progress(void *arg, curl_off_t dt, curl_off_t dn, curl_off_t ut, curl_off_t un)
+{
+	const atomic_bool *stop = arg;
+
+	(void)dt, (void)dn, (void)ut, (void)un;
+	return stop && atomic_load(stop);
+}
+
+/* Waits for the bucket's turn. */
+static int wait_turn(struct hub *h, const struct hub_call *call, struct err *e)
+{
+	int64_t ms;
+
+	while ((ms = hub_pace(h, call->bucket)) > 0) {
+		if (ms > NET_WAIT_MAX_S * 1000)
+			return err_set(e, ERR_THROTTLED, "%s: %s asks to wait %lld s before the next request", call->what, h->config.endpoint, (long long)ms / 1000);
+		if (!net_sleep(ms, call->stop))
+			return err_set(e, ERR_CANCELED, "%s: stopped while waiting for %s", call->what, h->config.endpoint);
+	}
+	return 0;
+}
+
+/* One exchange with one URL, no redirects. libcurl's result goes to *rc. */
+static void exchange(struct hub *h, const struct hub_call *call, const char *url, struct net_answer *a, struct buf *body, CURLcode *rc, char why[CURL_ERROR_SIZE])
+{
+	own(slist) struct curl_slist *headers = hub_headers(h, url);
+	char type[128];
+	CURL *c = hub_take(h);
+
+	if (call->content_type) {
+		snprintf(type, sizeof(type), "Content-Type: %s", call->content_type);
+		curl_slist_append(headers, type);
+	}
+	if (call->extra_header)
+		curl_slist_append(headers, call->extra_header);
+	if (call->post)
+		curl_slist_append(headers, "Expect:");
+	buf_reset(body);
+	*why = 0;
+	net_prepare(c, url, a);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, body);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
+	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(c, CURLOPT_XFERINFODATA, call->stop);
+	if (call->post) {
+		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->post_bytes);
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, call->post);
+	} else {
+		curl_easy_setopt(c, CURLOPT_HTTPGET, 1L);
+	}
+	*rc = curl_easy_perform(c);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, NULL);
+	hub_put(h, c);
+}
+
+/* Redirects by hand. The token is sent only to the endpoint's own host and port (hub_headers sees to it). */
+static int follow(struct hub *h, const struct hub_call *call, struct net_answer *a, struct buf *body, CURLcode *rc, char why[CURL_ERROR_SIZE], struct err *e)
+{
+	own(mem) char *url = mem_strdup(call->url);
+
+	for (int hop = 0; hop <= NET_REDIRECTS_MAX; hop++) {
+		char *next;
+
+		exchange(h, call, url, a, body, rc, why);
+		if (*rc != CURLE_OK || a->status < 301 || a->status > 308 || a->status == 304 || !a->header[NET_LOCATION])
+			return 0;
+		next = net_join(url, a->header[NET_LOCATION]);
+		if (!next)
+			return err_set(e, ERR_INPUT, "%s: %s redirects to '%.200s', which is no http address", call->what, h->config.endpoint, a->header[NET_LOCATION]);
+		free(url);
+		url = next;
+	}
+	return err_set(e, ERR_INPUT, "%s: %s redirects more than %d times", call->what, h->config.endpoint, NET_REDIRECTS_MAX);
+}
+
+int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, struct buf *body, struct err *e)
+{
+	char why[CURL_ERROR_SIZE];
+	CURLcode code;
+	int rc;
+
+	for (int attempt = 0;; attempt++) {
+		if (attempt && !net_sleep(net_backoff_ms(attempt, h->config.backoff_ms), call->stop))
+			return err_set(e, ERR_CANCELED, "%s: stopped while waiting for %s", call->what, h->config.endpoint);
+		rc = wait_turn(h, call, e);
+		if (!rc)
+			rc = follow(h, call, a, body, &code, why, e);
+		if (rc)
+			return rc;
+		hub_learn(h, call->bucket, a);
+		if (call->stop && atomic_load(call->stop))
+			return err_set(e, ERR_CANCELED, "%s: stopped", call->what);
+		if (buf_failed(body))
+			return err_set(e, ERR_LIMIT, "%s: the answer of %s is longer than %zu bytes", call->what, h->config.endpoint, body->max);
+		if (code == CURLE_OK && a->status >= 200 && a->status < 300)
+			return 0;
+		if (attempt < h->config.retries && (code == CURLE_OK ? net_status_transient(a->status) : net_code_transient(code)))
+			continue;
+		if (code != CURLE_OK)
+			return err_set(e, ERR_UNREACHABLE, "%s: %s: %s (tried %d times)", call->what, h->config.endpoint, *why ? why : curl_easy_strerror(code), attempt + 1);
+		return hub_explain(h, call->repo, call->what, a, call->stop, e);
+	}
+}
+
+/* ---- what a refusal means ------------------------------------------------------------------------------------- */
+
+/* Does the Hub know our token? 1 yes, 0 no, -1 it did not say. */
+static int token_known(struct hub *h, const atomic_bool *stop)
+{
+	own(answer) struct net_answer a = { 0 };
+	own(buf) struct buf body;
+	own(mem) char *url = NULL;
+	char why[CURL_ERROR_SIZE];
+	CURLcode code;
+
+	buf_init(&body, HUB_INFO_MAX_BYTES);
+	if (asprintf(&url, "%s/api/whoami-v2", h->config.endpoint) < 0)
+		abort();
+	exchange(h, &(struct hub_call){ .url = url, .what = "whoami", .bucket = HUB_API, .stop = stop }, url, &a, &body, &code, why);
+	if (code != CURLE_OK)
+		return -1;
+	return a.status == 200 ? 1 : a.status == 401 ? 0 : -1;
+}
+
+static int explain_gated(struct hub *h, const char *repo, const char *what, const struct net_answer *a, const atomic_bool *stop, struct err *e)
+{
+	const char *ep = h->config.endpoint, *name = h->config.name;
+
+	if (!h->config.token)
+		return err_set(e, ERR_AUTH, "%s: %s is gated upstream: accept its terms at %s/%s, then set token_file of upstream '%s' to a token of that account", what, repo, ep, repo, name);
+	if (a->status == 401 && token_known(h, stop) == 0)
+		return err_set(e, ERR_AUTH, "%s: the token of upstream '%s' is not valid (%s does not know it): set token_file to a current one", what, name, ep);
+	return err_set(e, ERR_AUTH, "%s: %s is gated upstream and the account of upstream '%s' has no access: the token is valid, so accept the terms at %s/%s (or wait until its owner grants access)", what, repo, name, ep, repo);
+}
+
+static int explain_401(struct hub *h, const char *repo, const char *what, const atomic_bool *stop, struct err *e)
+{
+	const char *ep = h->config.endpoint, *name = h->config.name;
+
+	if (!h->config.token)
+		return err_set(e, ERR_NOT_FOUND, "%s: %s has no public repository '%s': check the name, or, when it is private, set token_file of upstream '%s'", what, ep, repo, name);
+	if (token_known(h, stop) == 0)
+		return err_set(e, ERR_AUTH, "%s: the token of upstream '%s' is not valid (%s does not know it): set token_file to a current one", what, name, ep);
+	return err_set(e, ERR_AUTH, "%s: %s answers 401 for '%s' although it knows the token of upstream '%s': the token lacks the right to read it", what, ep, repo, name);
+}
+
+int hub_explain(struct hub *h, const char *repo, const char *what, const struct net_answer *a, const atomic_bool *stop, struct err *e)
+{
+	const char *code = a->header[NET_ERROR_CODE] ? a->header[NET_ERROR_CODE] : "", *ep = h->config.endpoint;
+	char said[200] = "";
+
+	if (a->header[NET_ERROR_MESSAGE])
+		snprintf(said, sizeof(said), " (%s)", str_printable(a->header[NET_ERROR_MESSAGE]));
+	if (!repo)
+		repo = "this";
+	if (!strcmp(code, "GatedRepo"))
+		return explain_gated(h, repo, what, a, stop, e);
+	if (!strcmp(code, "RevisionNotFound"))
+		return err_set(e, ERR_NOT_FOUND, "%s: %s has no such revision of %s%s", what, ep, repo, said);
+	if (!strcmp(code, "EntryNotFound"))
+		return err_set(e, ERR_NOT_FOUND, "%s: %s does not have it%s", what, ep, said);
+	switch (a->status) {
+	case 401:
+		return explain_401(h, repo, what, stop, e);
+	case 403:
+		return err_set(e, ERR_REFUSED, "%s: %s refuses %s (403)%s", what, ep, repo, said);
+	case 404:
+		return err_set(e, ERR_NOT_FOUND, "%s: %s has no repository '%s'%s%s", what, ep, repo, h->config.token ? "" : "; a private one needs a token", said);
+	case 410:
+	case 451:
+		return err_set(e, ERR_GONE, "%s: %s no longer serves %s (%ld)%s", what, ep, repo, a->status, said);
+	case 429:
+		return err_set(e, ERR_THROTTLED, "%s: %s says there were too many requests (429); trying again later", what, ep);
+	}
+	if (a->status >= 500)
+		return err_set(e, ERR_UNREACHABLE, "%s: %s answers %ld%s, also after %d tries", what, ep, a->status, said, h->config.retries + 1);
+	return err_set(e, ERR_INPUT, "%s: %s answers %ld%s, which is not expected here", what, ep, a->status, said);
+}

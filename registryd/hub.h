@@ -1,0 +1,188 @@
+/*
+ * hub.h - what a Hub's API says, as structs: revision info, the listing of a revision, refs, and lists of models. Knows nothing
+ * of disk or policy. One `struct hub` stands for one upstream and is shared by all threads: it keeps idle connections, the
+ * limits that the upstream announced (RateLimit, Retry-After), the number of transfers under way and the bandwidth cap.
+ *
+ * Calls are retried here (network faults, 408, 429, 5xx) with growing, partly random delays; what comes back as an error is final for now:
+ * ERR_NOT_FOUND no such repository or revision · ERR_AUTH gated or private, with what to do · ERR_REFUSED disabled upstream ·
+ * ERR_UNREACHABLE and ERR_THROTTLED later may be better · ERR_INPUT what it said makes no sense · ERR_LIMIT more than a named limit.
+ */
+#ifndef REGISTRYD_HUB_H
+#define REGISTRYD_HUB_H
+
+#include <jansson.h>
+#include <pthread.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "registryd/net.h"
+#include "verify/digest.h"
+
+#define HUB_FILES_MAX	   200000	/* entries of one revision */
+#define HUB_PAGES_MAX	   4000		/* pages of one listing */
+#define HUB_PAGE_MAX_BYTES (64u << 20)
+#define HUB_INFO_MAX_BYTES (32u << 20)
+#define HUB_TOKEN_MAX	   512
+#define HUB_FILE_SIZE_MAX  (UINT64_C(1) << 42)	/* 4 TiB; the Hub's own limit is 500 GB */
+#define HUB_LIST_MAX	   100000	/* models of one author or query */
+
+struct hub_config {
+	const char *name;		/* "hub" */
+	const char *endpoint;		/* "https://huggingface.co", no '/' at the end */
+	const char *token;		/* NULL: anonymous */
+	const char *proxy, *ca_file;	/* NULL: the environment's, the system's */
+	int connections;		/* transfers at once; 0 means 8 */
+	uint64_t rate_limit;		/* bytes a second over all transfers; 0 means none */
+	int retries;			/* further tries after a passing fault; 0 means 6 */
+	int64_t backoff_ms;		/* the first delay; 0 means 500 */
+	int stall_s;			/* give up a body that stands still; 0 means 30 */
+	int window_from, window_to;	/* minutes after midnight UTC between which files are fetched; equal means always */
+};
+
+enum hub_bucket {
+	HUB_API,	/* "api": /api/… */
+	HUB_RESOLVE,	/* "resolvers": files */
+	HUB_BUCKETS,
+};
+
+struct hub {
+	struct hub_config config;	/* strings owned */
+	struct net_via via;
+	pthread_mutex_t lock;		/* for all below */
+	CURL *idle[16];
+	size_t n_idle;
+	int64_t not_before_ms[HUB_BUCKETS];	/* monotonic: no request of the bucket earlier */
+	int64_t pace_ms[HUB_BUCKETS];		/* least distance between two requests; 0 while the allowance is ample */
+	int active;			/* transfers under way */
+	int64_t allowance_bytes, allowance_at_ms;	/* bandwidth cap: a bucket of tokens, and when it was last filled */
+};
+
+/* Copies the configuration. Aborts when out of memory. */
+struct hub *hub_new(const struct hub_config *config);
+void hub_free(struct hub *h);
+
+/* An idle connection's handle or a new one; hub_put gives it back. */
+CURL *hub_take(struct hub *h);
+void hub_put(struct hub *h, CURL *c);
+/* Milliseconds until a request of this bucket may start, and books it when that is now (0). */
+int64_t hub_pace(struct hub *h, enum hub_bucket b);
+/* Learn from an answer's RateLimit and Retry-After. */
+void hub_learn(struct hub *h, enum hub_bucket b, const struct net_answer *a);
+/* One of `connections` places; false when all are taken. */
+bool hub_enter(struct hub *h);
+void hub_leave(struct hub *h);
+/* Takes n bytes from the bandwidth cap; returns how many milliseconds to pause before reading on. */
+int64_t hub_spend(struct hub *h, uint64_t n);
+/* Seconds until the time-of-day window opens, 0 when it is open at `now` (unix seconds). */
+int64_t hub_window_wait(const struct hub *h, int64_t now);
+/* The Authorization header for a URL: NULL unless there is a token and the URL is on the endpoint's own host and port. Caller frees with curl_slist_free_all. */
+struct curl_slist *hub_headers(const struct hub *h, const char *url);
+
+/* One GET with all the care above; body gets the answer (its ceiling holds). For callers that speak other parts of the Hub, like git. */
+struct hub_call {
+	const char *url;
+	const char *what;	/* for messages: "the listing of org/name" */
+	const char *repo;	/* for messages about access; may be NULL */
+	enum hub_bucket bucket;
+	const char *post;	/* NULL: GET; else the body of a POST */
+	size_t post_bytes;
+	const char *content_type, *extra_header;	/* may be NULL */
+	const atomic_bool *stop;
+};
+
+int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, struct buf *body, struct err *e);
+
+/* Says what a final status other than 2xx means, with what to do about it; returns the code. Asks whoami when the token may be at fault. */
+int hub_explain(struct hub *h, const char *repo, const char *what, const struct net_answer *a, const atomic_bool *stop, struct err *e);
+
+enum hub_gated {
+	HUB_OPEN,
+	HUB_GATED,	/* "auto" or "manual" */
+};
+
+struct hub_revision {
+	char sha[41];
+	char *id;		/* the canonical name: differs from what was asked for after a rename */
+	enum hub_gated gated;
+	bool is_private, disabled;
+	int64_t last_modified;	/* unix seconds, 0 unknown */
+	char *raw;		/* the document as it came */
+	size_t raw_bytes;
+	json_t *doc;
+};
+
+void hub_revision_done(struct hub_revision *r);
+
+static inline void own_revision(struct hub_revision *r)
+{
+	hub_revision_done(r);
+}
+
+/* rev NULL is the default branch. */
+int hub_get_revision(struct hub *h, const char *repo, const char *rev, const atomic_bool *stop, struct hub_revision *out, struct err *e);
+
+struct hub_file {
+	const char *path;
+	uint64_t size_bytes;
+	struct digest oid;	/* git blob id: of the content, or of the pointer for an LFS file */
+	struct digest sha256;	/* DIGEST_NONE for a git file */
+	uint32_t pointer_bytes;	/* 0 unknown */
+	bool lfs;
+	bool masked;		/* the Hub hides the hash (64 asterisks): gated, no access */
+};
+
+struct hub_dir {
+	const char *path;
+	struct digest oid;
+};
+
+struct hub_tree {
+	struct arena arena;
+	struct hub_file *files;		/* sorted by path, paths checked and distinct */
+	size_t n_files, cap_files;
+	struct hub_dir *dirs;
+	size_t n_dirs, cap_dirs;
+	uint64_t total_bytes;
+	const char *odd_path;		/* a name that other systems can't hold (case, trailing dot), NULL when none */
+	struct buf raw;			/* the pages as they came, one a line */
+};
+
+void hub_tree_init(struct hub_tree *t);
+void hub_tree_done(struct hub_tree *t);
+
+static inline void own_tree(struct hub_tree *t)
+{
+	hub_tree_done(t);
+}
+
+int hub_get_tree(struct hub *h, const char *repo, const char *sha, const atomic_bool *stop, struct hub_tree *t, struct err *e);
+/* One page of a listing into t; then hub_tree_finish() sorts and checks the whole. */
+int hub_tree_page(struct hub_tree *t, const char *text, size_t n, struct err *e);
+int hub_tree_finish(struct hub_tree *t, struct err *e);
+const struct hub_file *hub_tree_find(const struct hub_tree *t, const char *path);
+
+/* {endpoint}/{repo}/resolve/{sha}/{path}; caller frees. */
+char *hub_resolve_url(const struct hub *h, const char *repo, const char *sha, const char *path);
+
+/* What the listing of models says about one. */
+struct hub_listed {
+	char *id, *sha;		/* sha NULL when not given */
+	int64_t last_modified;
+	json_t *doc;
+};
+
+/*
+ * Models of an author or a search, newest change first, until one is older than `since` (0: all). Calls `each` for every one;
+ * it returns nonzero to end the walk.
+ */
+struct hub_query {
+	const char *author, *search, *filter;	/* NULL when not asked */
+	int64_t since;
+};
+
+int hub_list(struct hub *h, const struct hub_query *q, const atomic_bool *stop, int (*each)(const struct hub_listed *m, void *arg), void *arg, struct err *e);
+
+/* Is name a repository id the Hub could have ("ns/name" or "name")? */
+int hub_check_repo(const char *name, struct err *e);
+
+#endif

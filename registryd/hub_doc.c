@@ -1,0 +1,500 @@
+/* hub_doc.c - what a Hub's answers hold: revision info, listings of files and of models. Everything in them is foreign text and is checked here. */
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "registryd/hub.h"
+
+#define REPO_PART_MAX 96
+#define LIST_PAGE     100	/* models a page of a listing */
+
+/* ---- names ---------------------------------------------------------------------------------------------------- */
+
+static bool part_ok(const char *s, size_t n)
+{
+	if (!n || n > REPO_PART_MAX || strchr("-.", s[0]) || strchr("-.", s[n - 1]))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '_' && c != '-' && c != '.')
+			return false;
+		if (i && (c == '-' || c == '.') && s[i - 1] == (char)c)
+			return false;
+	}
+	return true;
+}
+
+int hub_check_repo(const char *name, struct err *e)
+{
+	const char *slash = strchr(name, '/');
+
+	if (slash ? part_ok(name, (size_t)(slash - name)) && part_ok(slash + 1, strlen(slash + 1)) : part_ok(name, strlen(name)))
+		return 0;
+	return err_set(e, ERR_USAGE, "'%.200s' is not a repository name: ORG/NAME of letters, digits, '-', '_' and '.' is meant", name);
+}
+
+/* JSON that an upstream sent; a page of a login or a proxy is told apart. */
+static json_t *parse_answer(const char *text, size_t n, const char *what, const char *endpoint, struct err *e)
+{
+	json_t *j;
+	size_t i = 0;
+
+	while (i < n && (text[i] == ' ' || text[i] == '\n' || text[i] == '\r' || text[i] == '\t'))
+		i++;
+	if (i < n && text[i] == '<') {
+		err_set(e, ERR_INPUT, "%s: %s answers an HTML page instead of JSON: is there a login page or a proxy in between?", what, endpoint);
+		return NULL;
+	}
+	j = json_parse_lax(text, n, what, e);
+	if (!j)
+		err_wrap(e, "%s answers something that is not JSON", endpoint);
+	return j;
+}
+
+/* ---- one revision --------------------------------------------------------------------------------------------- */
+
+void hub_revision_done(struct hub_revision *r)
+{
+	free(r->id);
+	free(r->raw);
+	json_decref(r->doc);
+	memset(r, 0, sizeof(*r));
+}
+
+static char *revision_url(const struct hub *h, const char *repo, const char *rev)
+{
+	own(mem) char *quoted = rev ? str_percent_encode(rev, "") : NULL;
+	char *url;
+
+	if (asprintf(&url, "%s/api/models/%s%s%s", h->config.endpoint, repo, rev ? "/revision/" : "", rev ? quoted : "") < 0)
+		abort();
+	return url;
+}
+
+static int read_revision(struct hub *h, const char *repo, const char *what, struct hub_revision *r, struct err *e)
+{
+	const char *sha = json_get_str(r->doc, "sha"), *id = json_get_str(r->doc, "id"), *at = json_get_str(r->doc, "lastModified");
+	const json_t *gated = json_object_get(r->doc, "gated");
+
+	if (!json_is_object(r->doc))
+		return err_set(e, ERR_INPUT, "%s: %s answers JSON that is not an object", what, h->config.endpoint);
+	if (!sha || !str_is_hex(sha, 40))
+		return err_set(e, ERR_INPUT, "%s: %s names no commit id ('sha' must be 40 hex digits)", what, h->config.endpoint);
+	if (!id)
+		id = json_get_str(r->doc, "modelId");	/* the shape of 2022 */
+	if (id && hub_check_repo(id, e))
+		return err_wrap(e, "%s: %s answers for", what, h->config.endpoint);
+	snprintf(r->sha, sizeof(r->sha), "%s", sha);
+	r->id = mem_strdup(id ? id : repo);
+	r->gated = json_is_true(gated) || (json_is_string(gated) && strcmp(json_string_value(gated), "false")) ? HUB_GATED : HUB_OPEN;
+	r->is_private = json_get_bool(r->doc, "private", false);
+	r->disabled = json_get_bool(r->doc, "disabled", false);
+	if (at)
+		str_parse_time(at, &r->last_modified, NULL);
+	return 0;
+}
+
+int hub_get_revision(struct hub *h, const char *repo, const char *rev, const atomic_bool *stop, struct hub_revision *out, struct err *e)
+{
+	own(answer) struct net_answer a = { 0 };
+	own(buf) struct buf body;
+	own(mem) char *url = NULL;
+	own(mem) char *what = NULL;
+	struct hub_revision r = { 0 };
+	int rc;
+
+	rc = hub_check_repo(repo, e);
+	if (rc)
+		return rc;
+	url = revision_url(h, repo, rev);
+	if (asprintf(&what, "%s@%s", repo, rev ? rev : "main") < 0)
+		abort();
+	buf_init(&body, HUB_INFO_MAX_BYTES);
+	rc = hub_call(h, &(struct hub_call){ .url = url, .what = what, .repo = repo, .bucket = HUB_API, .stop = stop }, &a, &body, e);
+	if (rc)
+		return rc;
+	r.doc = parse_answer(body.data, body.len, what, h->config.endpoint, e);
+	if (!r.doc)
+		return ERR_INPUT;
+	rc = read_revision(h, repo, what, &r, e);
+	if (rc) {
+		hub_revision_done(&r);
+		return rc;
+	}
+	r.raw_bytes = body.len;
+	r.raw = buf_take(&body);
+	*out = r;
+	return 0;
+}
+
+/* ---- the listing of a revision -------------------------------------------------------------------------------- */
+
+void hub_tree_init(struct hub_tree *t)
+{
+	memset(t, 0, sizeof(*t));
+	arena_init(&t->arena);
+	buf_init(&t->raw, (size_t)HUB_PAGE_MAX_BYTES * 4);
+}
+
+void hub_tree_done(struct hub_tree *t)
+{
+	free(t->files);
+	free(t->dirs);
+	buf_done(&t->raw);
+	arena_done(&t->arena);
+}
+
+static bool all_asterisks(const char *s)
+{
+	return *s && strspn(s, "*") == strlen(s);
+}
+
+/* ".git" in any case, as a component: a checkout would run what stands in there. */
+static bool names_git_dir(const char *path)
+{
+	for (const char *p = path;; p++) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 4 && !strncasecmp(p, ".git", 4))
+			return true;
+		p += n;
+		if (!*p)
+			return false;
+	}
+}
+
+static int check_path(const char *path, struct err *e)
+{
+	int rc = fdio_check_relative(path, e);
+
+	if (rc)
+		return err_wrap(e, "the listing names a path that can't be kept");
+	if (names_git_dir(path))
+		return err_set(e, ERR_INPUT, "the listing names '%.200s', which would write into a .git directory", path);
+	return 0;
+}
+
+static int read_hash(struct digest *out, enum digest_algo algo, const char *hex, bool *masked, const char *path, const char *name, struct err *e)
+{
+	if (!hex)
+		return err_set(e, ERR_INPUT, "the listing gives no %s for '%.300s'", name, path);
+	if (all_asterisks(hex)) {
+		*masked = true;
+		return 0;
+	}
+	if (digest_parse(out, algo, hex, NULL))
+		return err_set(e, ERR_INPUT, "the listing gives '%.80s' as %s of '%.300s', which is not one", hex, name, path);
+	return 0;
+}
+
+static int read_size(uint64_t *out, const json_t *obj, const char *path, struct err *e)
+{
+	int64_t v = json_get_int(obj, "size", -1);
+
+	if (v < 0 || (uint64_t)v > HUB_FILE_SIZE_MAX)
+		return err_set(e, ERR_INPUT, "the listing gives no usable size for '%.300s'", path);
+	*out = (uint64_t)v;
+	return 0;
+}
+
+static int read_lfs(struct hub_file *f, const json_t *item, const json_t *lfs, struct err *e)
+{
+	uint64_t payload = 0;
+	int64_t pointer = json_get_int(lfs, "pointerSize", 0);
+	int rc;
+
+	f->lfs = true;
+	rc = read_hash(&f->sha256, DIGEST_SHA256, json_get_str(lfs, "oid"), &f->masked, f->path, "SHA-256", e);
+	if (!rc)
+		rc = read_size(&payload, lfs, f->path, e);
+	if (rc)
+		return rc;
+	if (json_object_get(item, "size") && payload != f->size_bytes)
+		return err_set(e, ERR_INPUT, "the listing gives two sizes for '%.300s': %llu and %llu bytes", f->path, (unsigned long long)f->size_bytes, (unsigned long long)payload);
+	f->size_bytes = payload;
+	f->pointer_bytes = pointer > 0 && pointer < 65536 ? (uint32_t)pointer : 0;
+	return 0;
+}
+
+static int read_file(struct hub_tree *t, const json_t *item, const char *path, struct err *e)
+{
+	const json_t *lfs = json_object_get(item, "lfs");
+	struct hub_file f = { .path = arena_strdup(&t->arena, path) };
+	int rc;
+
+	if (t->n_files >= HUB_FILES_MAX)
+		return err_set(e, ERR_LIMIT, "the listing names more than %d files", HUB_FILES_MAX);
+	rc = read_size(&f.size_bytes, item, path, e);
+	if (!rc)
+		rc = read_hash(&f.oid, DIGEST_SHA1, json_get_str(item, "oid"), &f.masked, path, "git object id", e);
+	if (!rc && json_is_object(lfs))
+		rc = read_lfs(&f, item, lfs, e);
+	if (rc)
+		return rc;
+	if (__builtin_add_overflow(t->total_bytes, f.size_bytes, &t->total_bytes))
+		return err_set(e, ERR_INPUT, "the sizes in the listing add up to more than 2^64 bytes");
+	*vec_push(&t->files, &t->n_files, &t->cap_files) = f;
+	return 0;
+}
+
+static int read_dir(struct hub_tree *t, const json_t *item, const char *path, struct err *e)
+{
+	struct hub_dir d = { .path = arena_strdup(&t->arena, path) };
+	bool masked;
+	int rc;
+
+	if (t->n_dirs >= HUB_FILES_MAX)
+		return err_set(e, ERR_LIMIT, "the listing names more than %d directories", HUB_FILES_MAX);
+	rc = read_hash(&d.oid, DIGEST_SHA1, json_get_str(item, "oid"), &masked, path, "git object id", e);
+	if (!rc)
+		*vec_push(&t->dirs, &t->n_dirs, &t->cap_dirs) = d;
+	return rc;
+}
+
+static int read_item(struct hub_tree *t, const json_t *item, struct err *e)
+{
+	const char *type = json_get_str(item, "type"), *path = json_get_str(item, "path");
+	int rc;
+
+	if (!type || !path)
+		return err_set(e, ERR_INPUT, "the listing has an entry without type or path");
+	rc = check_path(path, e);
+	if (rc)
+		return rc;
+	if (!strcmp(type, "file"))
+		return read_file(t, item, path, e);
+	if (!strcmp(type, "directory"))
+		return read_dir(t, item, path, e);
+	return 0;	/* a submodule: nothing to fetch */
+}
+
+int hub_tree_page(struct hub_tree *t, const char *text, size_t n, struct err *e)
+{
+	own(json) json_t *page = parse_answer(text, n, "the listing", "upstream", e);
+	size_t i;
+	json_t *item;
+	int rc;
+
+	if (!page)
+		return ERR_INPUT;
+	if (!json_is_array(page))
+		return err_set(e, ERR_INPUT, "the listing is not a JSON array");
+	json_array_foreach (page, i, item) {
+		rc = read_item(t, item, e);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct hub_file *)a)->path, ((const struct hub_file *)b)->path);
+}
+
+static int by_dir_path(const void *a, const void *b)
+{
+	return strcmp(((const struct hub_dir *)a)->path, ((const struct hub_dir *)b)->path);
+}
+
+static int by_path_nocase(const void *a, const void *b)
+{
+	return strcasecmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const struct hub_file *hub_tree_find(const struct hub_tree *t, const char *path)
+{
+	return t->n_files ? bsearch(&(struct hub_file){ .path = path }, t->files, t->n_files, sizeof(*t->files), by_path) : NULL;
+}
+
+/* Is some part before a '/' of the path a file too? */
+static const char *file_above(const struct hub_tree *t, const char *path)
+{
+	own(mem) char *up = mem_strdup(path);
+	const struct hub_file *f;
+	char *slash;
+
+	while ((slash = strrchr(up, '/'))) {
+		*slash = 0;
+		f = hub_tree_find(t, up);
+		if (f)
+			return f->path;
+	}
+	return NULL;
+}
+
+/* Names that Linux keeps apart but other systems do not: worth a word, not a refusal. */
+static void find_odd(struct hub_tree *t)
+{
+	own(mem) const char **paths = mem_zalloc((t->n_files + 1) * sizeof(*paths));
+
+	for (size_t i = 0; i < t->n_files; i++) {
+		const char *path = paths[i] = t->files[i].path;
+
+		if (strchr(". ", path[strlen(path) - 1]))
+			t->odd_path = path;
+	}
+	qsort(paths, t->n_files, sizeof(*paths), by_path_nocase);
+	for (size_t i = 1; i < t->n_files; i++)
+		if (!strcasecmp(paths[i - 1], paths[i]))
+			t->odd_path = paths[i];
+}
+
+int hub_tree_finish(struct hub_tree *t, struct err *e)
+{
+	if (t->n_files)
+		qsort(t->files, t->n_files, sizeof(*t->files), by_path);
+	if (t->n_dirs)
+		qsort(t->dirs, t->n_dirs, sizeof(*t->dirs), by_dir_path);
+	for (size_t i = 0; i < t->n_files; i++) {
+		const char *path = t->files[i].path, *above;
+
+		if (i && !strcmp(t->files[i - 1].path, path))
+			return err_set(e, ERR_INPUT, "the listing names '%.300s' twice", path);
+		above = strchr(path, '/') ? file_above(t, path) : NULL;
+		if (above)
+			return err_set(e, ERR_INPUT, "the listing names '%.200s' as a file and as the directory of '%.200s'", above, path);
+	}
+	find_odd(t);
+	return 0;
+}
+
+/* The next page's address from the Link header: only on the same host, so that a listing can't lead us elsewhere. NULL at the end. */
+static int next_page(struct hub *h, const char *url, const struct net_answer *a, char **next, struct err *e)
+{
+	own(mem) char *link = a->header[NET_LINK] ? net_link_next(a->header[NET_LINK]) : NULL;
+	own(mem) char *to = NULL;
+	char origin[200];
+
+	*next = NULL;
+	if (!link)
+		return 0;
+	to = net_join(url, link);
+	if (!to || !net_same_origin(to, h->config.endpoint)) {
+		net_origin(origin, sizeof(origin), to ? to : link);
+		return err_set(e, ERR_INPUT, "the listing's next page lies on another host (%s), which is not followed", origin);
+	}
+	*next = take(to);
+	return 0;
+}
+
+int hub_get_tree(struct hub *h, const char *repo, const char *sha, const atomic_bool *stop, struct hub_tree *t, struct err *e)
+{
+	own(mem) char *url = NULL;
+	own(mem) char *what = NULL;
+	int rc = 0;
+
+	if (asprintf(&url, "%s/api/models/%s/tree/%s?recursive=true&expand=false&limit=1000", h->config.endpoint, repo, sha) < 0 ||
+	    asprintf(&what, "listing of %s@%.12s", repo, sha) < 0)
+		abort();
+	for (int page = 0; url; page++) {
+		own(answer) struct net_answer a = { 0 };
+		own(buf) struct buf body;
+		size_t before = t->n_files + t->n_dirs;
+		char *next = NULL;
+
+		buf_init(&body, HUB_PAGE_MAX_BYTES);
+		if (page >= HUB_PAGES_MAX)
+			return err_set(e, ERR_LIMIT, "%s: it has more than %d pages", what, HUB_PAGES_MAX);
+		rc = hub_call(h, &(struct hub_call){ .url = url, .what = what, .repo = repo, .bucket = HUB_API, .stop = stop }, &a, &body, e);
+		if (rc)
+			return rc;
+		rc = hub_tree_page(t, body.data, body.len, e);
+		if (!rc)
+			rc = next_page(h, url, &a, &next, e);
+		if (!rc && next && t->n_files + t->n_dirs == before)
+			rc = err_set(e, ERR_INPUT, "the listing has an empty page that leads to a further one");
+		if (rc) {
+			free(next);
+			return err_wrap(e, "%s", what);
+		}
+		buf_add(&t->raw, body.data, body.len);
+		buf_putc(&t->raw, '\n');
+		free(url);
+		url = next;
+	}
+	rc = hub_tree_finish(t, e);
+	return rc ? err_wrap(e, "%s", what) : 0;
+}
+
+char *hub_resolve_url(const struct hub *h, const char *repo, const char *sha, const char *path)
+{
+	own(mem) char *quoted = str_percent_encode(path, "/");
+	char *url;
+
+	if (asprintf(&url, "%s/%s/resolve/%s/%s", h->config.endpoint, repo, sha, quoted) < 0)
+		abort();
+	return url;
+}
+
+/* ---- lists of models ------------------------------------------------------------------------------------------ */
+
+static void add_param(struct buf *url, const char *name, const char *value)
+{
+	own(mem) char *quoted = value ? str_percent_encode(value, "") : NULL;
+
+	if (quoted)
+		buf_printf(url, "&%s=%s", name, quoted);
+}
+
+/* Gives one listed model to the caller; 1 ends the walk. */
+static int list_one(const json_t *item, const struct hub_query *q, int (*each)(const struct hub_listed *m, void *arg), void *arg)
+{
+	const char *id = json_get_str_or(item, "id", json_get_str(item, "modelId")), *sha = json_get_str(item, "sha"), *at = json_get_str(item, "lastModified");
+	struct hub_listed m = { .doc = (json_t *)item };
+
+	if (!id || hub_check_repo(id, NULL))
+		return 0;	/* a name that can't be asked for can't be mirrored */
+	if (at)
+		str_parse_time(at, &m.last_modified, NULL);
+	if (q->since && m.last_modified && m.last_modified < q->since)
+		return 1;
+	m.id = (char *)id;
+	m.sha = sha && str_is_hex(sha, 40) ? (char *)sha : NULL;
+	return each(&m, arg);
+}
+
+int hub_list(struct hub *h, const struct hub_query *q, const atomic_bool *stop, int (*each)(const struct hub_listed *m, void *arg), void *arg, struct err *e)
+{
+	own(buf) struct buf first;
+	own(mem) char *url = NULL;
+	size_t seen = 0;
+
+	buf_init(&first, 8192);
+	buf_printf(&first, "%s/api/models?sort=lastModified&direction=-1&limit=%d&full=true&cardData=true", h->config.endpoint, LIST_PAGE);
+	add_param(&first, "author", q->author);
+	add_param(&first, "search", q->search);
+	add_param(&first, "filter", q->filter);
+	if (buf_failed(&first))
+		return err_set(e, ERR_LIMIT, "the query for models is too long");
+	url = buf_take(&first);
+	for (int page = 0; url && page < HUB_PAGES_MAX && seen < HUB_LIST_MAX; page++) {
+		own(answer) struct net_answer a = { 0 };
+		own(buf) struct buf body;
+		own(json) json_t *list = NULL;
+		char *next = NULL;
+		json_t *item;
+		size_t i;
+		int rc;
+
+		buf_init(&body, HUB_PAGE_MAX_BYTES);
+		rc = hub_call(h, &(struct hub_call){ .url = url, .what = "list of models", .bucket = HUB_API, .stop = stop }, &a, &body, e);
+		if (rc)
+			return rc;
+		list = parse_answer(body.data, body.len, "list of models", h->config.endpoint, e);
+		if (!list)
+			return ERR_INPUT;
+		json_array_foreach (list, i, item) {
+			seen++;
+			if (list_one(item, q, each, arg))
+				return 0;
+		}
+		rc = next_page(h, url, &a, &next, e);
+		if (rc)
+			return rc;
+		free(url);
+		url = json_array_size(list) ? next : (free(next), NULL);
+	}
+	return 0;
+}

@@ -1,0 +1,295 @@
+/* net.c - see net.h. */
+#include "registryd/net.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#include "base/str.h"
+#include "base/vec.h"
+
+#define CONNECT_TIMEOUT_S 20
+#define BACKOFF_MAX_MS	  60000
+#define SLEEP_SLICE_MS	  50
+
+static const char *const header_names[NET_HEADERS] = {
+	[NET_LOCATION] = "location",
+	[NET_ETAG] = "etag",
+	[NET_LINKED_ETAG] = "x-linked-etag",
+	[NET_LINKED_SIZE] = "x-linked-size",
+	[NET_REPO_COMMIT] = "x-repo-commit",
+	[NET_ERROR_CODE] = "x-error-code",
+	[NET_ERROR_MESSAGE] = "x-error-message",
+	[NET_LINK] = "link",
+	[NET_RETRY_AFTER] = "retry-after",
+	[NET_RATELIMIT] = "ratelimit",
+	[NET_CONTENT_RANGE] = "content-range",
+	[NET_CONTENT_TYPE] = "content-type",
+	[NET_CONTENT_ENCODING] = "content-encoding",
+};
+
+void net_init(void)
+{
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+void net_answer_reset(struct net_answer *a)
+{
+	for (size_t i = 0; i < NET_HEADERS; i++)
+		free(take(a->header[i]));
+	a->status = 0;
+}
+
+void net_answer_done(struct net_answer *a)
+{
+	net_answer_reset(a);
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct net_answer *a = arg;
+	size_t len = size * n, key, start, end;
+
+	if (len >= 5 && !memcmp(line, "HTTP/", 5)) {	/* a new answer begins: 100 Continue came before, say */
+		size_t sp = 0;
+
+		net_answer_reset(a);
+		while (sp < len && line[sp] != ' ')
+			sp++;
+		for (size_t i = sp + 1; i < len && i < sp + 4 && line[i] >= '0' && line[i] <= '9'; i++)
+			a->status = a->status * 10 + (line[i] - '0');
+		return len;
+	}
+	for (key = 0; key < len && line[key] != ':'; key++)
+		;
+	start = key + 1;
+	end = len;
+	while (start < end && (line[start] == ' ' || line[start] == '\t'))
+		start++;
+	while (end > start && (line[end - 1] == '\r' || line[end - 1] == '\n' || line[end - 1] == ' '))
+		end--;
+	if (start > end || end - start > NET_HEADER_MAX)
+		return len;
+	for (size_t i = 0; i < NET_HEADERS; i++) {
+		if (strlen(header_names[i]) != key || strncasecmp(header_names[i], line, key))
+			continue;
+		free(a->header[i]);
+		a->header[i] = mem_strndup(line + start, end - start);
+	}
+	return len;
+}
+
+CURL *net_open(const struct net_via *via)
+{
+	CURL *h = curl_easy_init();
+
+	if (!h)
+		abort();
+	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(h, CURLOPT_USERAGENT, "registryd/" REGISTRYD_VERSION);
+	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+	curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1024L);
+	curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)via->stall_s);
+	curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);	/* one connection a transfer: HTTP/2 would squeeze all through one */
+	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
+	if (via->proxy)
+		curl_easy_setopt(h, CURLOPT_PROXY, via->proxy);
+	if (via->ca_file)
+		curl_easy_setopt(h, CURLOPT_CAINFO, via->ca_file);
+	return h;
+}
+
+void net_prepare(CURL *h, const char *url, struct net_answer *a)
+{
+	net_answer_reset(a);
+	curl_easy_setopt(h, CURLOPT_URL, url);
+	curl_easy_setopt(h, CURLOPT_HEADERDATA, a);
+}
+
+static void own_url(CURLU **u)
+{
+	curl_url_cleanup(*u);
+}
+
+static void own_part(char **p)
+{
+	curl_free(*p);
+}
+
+static CURLU *parse(const char *url)
+{
+	CURLU *u = curl_url();
+
+	if (!u)
+		abort();
+	if (curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK)
+		return u;
+	curl_url_cleanup(u);
+	return NULL;
+}
+
+static bool same_part(CURLU *a, CURLU *b, CURLUPart part)
+{
+	own(part) char *x = NULL;
+	own(part) char *y = NULL;
+
+	return curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK && curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK && !strcasecmp(x, y);
+}
+
+bool net_same_origin(const char *a, const char *b)
+{
+	own(url) CURLU *x = parse(a);
+	own(url) CURLU *y = parse(b);
+
+	return x && y && same_part(x, y, CURLUPART_SCHEME) && same_part(x, y, CURLUPART_HOST) && same_part(x, y, CURLUPART_PORT);
+}
+
+char *net_join(const char *base, const char *location)
+{
+	own(url) CURLU *u = parse(base);
+	own(part) char *out = NULL;
+
+	if (!u || curl_url_set(u, CURLUPART_URL, location, 0) != CURLUE_OK || curl_url_get(u, CURLUPART_URL, &out, 0) != CURLUE_OK)
+		return NULL;
+	if (!str_starts(out, "http://") && !str_starts(out, "https://"))
+		return NULL;
+	return mem_strdup(out);
+}
+
+void net_origin(char *out, size_t n, const char *url)
+{
+	const char *p = strstr(url, "://");
+	size_t len = p ? (size_t)(p + 3 - url) + strcspn(p + 3, "/?#") : strcspn(url, "/?#");
+
+	snprintf(out, n, "%.*s", (int)len, url);
+}
+
+char *net_link_next(const char *link)
+{
+	for (const char *p = link; p && (p = strchr(p, '<')); p++) {
+		const char *end = strchr(p, '>');
+		size_t params;
+
+		if (!end)
+			return NULL;
+		params = strcspn(end, ",");
+		for (const char *q = end; q < end + params; q++)
+			if (str_starts(q, "rel=\"next\"") || str_starts(q, "rel=next"))
+				return mem_strndup(p + 1, (size_t)(end - p - 1));
+		p = end;
+	}
+	return NULL;
+}
+
+int64_t net_retry_after(const struct net_answer *a, int64_t now)
+{
+	const char *s = a->header[NET_RETRY_AFTER];
+	uint64_t v;
+	time_t at;
+
+	if (!s)
+		return -1;
+	if (!str_parse_u64(s, &v, NULL))
+		return v > INT32_MAX ? INT32_MAX : (int64_t)v;
+	at = curl_getdate(s, NULL);
+	if (at == (time_t)-1)
+		return -1;
+	return at > now ? at - now : 0;
+}
+
+/* The number behind `key` ("r=") among the parameters at p, which end at a comma. */
+static int64_t parameter(const char *p, const char *key)
+{
+	for (size_t n = strcspn(p, ","); n; n--, p++)
+		if ((p[-1] == ';' || p[-1] == ' ') && str_starts(p, key))
+			return strtoll(p + strlen(key), NULL, 10);
+	return -1;
+}
+
+int net_ratelimit(const struct net_answer *a, const char *bucket, int64_t *remaining, int64_t *reset_s)
+{
+	const char *p = a->header[NET_RATELIMIT];
+	size_t n = strlen(bucket);
+	int64_t r, t;
+
+	for (; p && (p = strchr(p, '"')); p++) {
+		if (strncmp(p + 1, bucket, n) || p[n + 1] != '"')
+			continue;
+		r = parameter(p + n + 2, "r=");
+		t = parameter(p + n + 2, "t=");
+		if (r < 0 || t < 0 || t > 86400)
+			return -1;
+		*remaining = r;
+		*reset_s = t;
+		return 0;
+	}
+	return -1;
+}
+
+static uint32_t chance(uint32_t below)
+{
+	uint32_t v = 0;
+
+	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) < 0)
+		v = (uint32_t)net_now_ms();	/* jitter need not be secret */
+	return below ? v % below : 0;
+}
+
+int64_t net_backoff_ms(int attempt, int64_t base_ms)
+{
+	int64_t ms = base_ms;
+
+	for (int i = 1; i < attempt && ms < BACKOFF_MAX_MS; i++)
+		ms *= 2;
+	if (ms > BACKOFF_MAX_MS)
+		ms = BACKOFF_MAX_MS;
+	return ms / 2 + chance((uint32_t)(ms / 2 + 1));
+}
+
+bool net_status_transient(long status)
+{
+	return status == 408 || status == 425 || status == 429 || status >= 500;
+}
+
+bool net_code_transient(CURLcode rc)
+{
+	switch (rc) {
+	case CURLE_OK:
+	case CURLE_ABORTED_BY_CALLBACK:
+	case CURLE_WRITE_ERROR:
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_OUT_OF_MEMORY:
+		return false;
+	default:
+		return true;
+	}
+}
+
+int64_t net_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+bool net_sleep(int64_t ms, const atomic_bool *stop)
+{
+	int64_t until = net_now_ms() + ms;
+
+	for (int64_t left = ms; left > 0; left = until - net_now_ms()) {
+		struct timespec ts = { 0, (left < SLEEP_SLICE_MS ? left : SLEEP_SLICE_MS) * 1000000 };
+
+		if (stop && atomic_load(stop))
+			return false;
+		nanosleep(&ts, NULL);
+	}
+	return !(stop && atomic_load(stop));
+}

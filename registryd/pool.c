@@ -1,0 +1,45 @@
+/* pool.c - see pool.h. */
+#include "registryd/pool.h"
+
+#include "base/err.h"
+
+#define POOL_ALIGN 4096
+
+void pool_init(struct pool *p)
+{
+	memset(p, 0, sizeof(*p));
+	pthread_mutex_init(&p->lock, NULL);
+}
+
+void pool_done(struct pool *p)
+{
+	while (p->n_idle)
+		free(p->idle[--p->n_idle]);
+	pthread_mutex_destroy(&p->lock);
+}
+
+void *pool_take(struct pool *p)
+{
+	void *buffer = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	if (p->n_idle) {
+		buffer = p->idle[--p->n_idle];
+	} else if (p->n_made < POOL_BUFFERS) {
+		buffer = aligned_alloc(POOL_ALIGN, POOL_BUFFER_BYTES);
+		if (!buffer)
+			abort();
+		p->n_made++;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return buffer;
+}
+
+void pool_give(struct pool *p, void *buffer)
+{
+	if (!buffer)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->idle[p->n_idle++] = buffer;
+	pthread_mutex_unlock(&p->lock);
+}

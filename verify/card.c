@@ -1,0 +1,195 @@
+/* card.c - see card.h. */
+#include "verify/card.h"
+
+#include <ctype.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "base/yaml.h"
+
+/* ---- the block ------------------------------------------------------------------------------------------------ */
+
+/* Length of the line break at p: 0, 1 or 2. */
+static size_t line_break(const char *p, const char *end)
+{
+	if (p < end && *p == '\r')
+		return p + 1 < end && p[1] == '\n' ? 2 : 1;
+	return p < end && *p == '\n';
+}
+
+/* Is there a closing fence at p: ---, blanks, and a line break or the end of the text? */
+static bool closes(const char *p, const char *end)
+{
+	if (end - p < 3 || memcmp(p, "---", 3))
+		return false;
+	for (p += 3; p < end && (*p == ' ' || *p == '\t'); p++)
+		;
+	return p == end || *p == '\n' || (end - p >= 2 && p[0] == '\r' && p[1] == '\n');
+}
+
+bool card_find_front(const char *text, size_t n, size_t *begin, size_t *end)
+{
+	const char *p = text, *stop = text + n;
+	size_t nl;
+
+	while (p < stop && isspace((unsigned char)*p))
+		p++;
+	if (stop - p < 3 || memcmp(p, "---", 3) || !(nl = line_break(p + 3, stop)))
+		return false;
+	p += 3 + nl;
+	*begin = (size_t)(p - text);
+	for (; p < stop; p++) {
+		nl = line_break(p, stop);
+		if (!nl)
+			continue;
+		if (closes(p + nl, stop)) {
+			*end = (size_t)(p - text);
+			return true;
+		}
+		p += nl - 1;
+	}
+	return false;
+}
+
+/* ---- its values ----------------------------------------------------------------------------------------------- */
+
+static const char *usable(const json_t *v, struct arena *a)
+{
+	const char *s = json_string_value(v);
+
+	while (s && isspace((unsigned char)*s))
+		s++;
+	return s && *s && strlen(s) <= CARD_ITEM_BYTES ? arena_strdup(a, s) : NULL;
+}
+
+/* A string, or the strings of a list. */
+static struct card_list list_of(const json_t *front, const char *key, struct arena *a)
+{
+	const json_t *v = json_object_get(front, key), *item;
+	struct card_list l = { 0 };
+	size_t n = json_is_array(v) ? json_array_size(v) : 1, i;
+
+	l.item = arena_alloc(a, (n < CARD_LIST_MAX ? n : CARD_LIST_MAX) * sizeof(*l.item) + 1);
+	if (!json_is_array(v)) {
+		l.item[0] = usable(v, a);
+		l.n = l.item[0] != NULL;
+		return l;
+	}
+	json_array_foreach (v, i, item) {
+		if (l.n == CARD_LIST_MAX)
+			break;
+		l.item[l.n] = usable(item, a);
+		l.n += l.item[l.n] != NULL;
+	}
+	return l;
+}
+
+static void read_front(struct card *c, struct arena *a)
+{
+	const struct {
+		const char *key;
+		struct card_list *to;
+	} lists[] = {
+		{ "license", &c->license },   { "language", &c->language },	{ "tags", &c->tags },	       { "datasets", &c->datasets },
+		{ "metrics", &c->metrics },   { "base_model", &c->base_model }, { "library_name", &c->library }, { "pipeline_tag", &c->task },
+	};
+	const struct {
+		const char *key;
+		const char **to;
+	} strings[] = {
+		{ "license_name", &c->license_name },
+		{ "license_link", &c->license_link },
+		{ "base_model_relation", &c->base_model_relation },
+		{ "new_version", &c->new_version },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		*lists[i].to = list_of(c->front, lists[i].key, a);
+	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
+		*strings[i].to = usable(json_object_get(c->front, strings[i].key), a);
+}
+
+/* ---- what is odd ---------------------------------------------------------------------------------------------- */
+
+static void judge(struct card *c, struct arena *a, enum card_verdict v, const char *problem)
+{
+	if (v <= c->verdict)
+		return;
+	c->verdict = v;
+	c->problem = arena_strdup(a, problem);
+}
+
+/* U+202A..U+202E and U+2066..U+2069 turn the direction of writing: what is shown is not what is read. */
+static bool turns_direction(const unsigned char *p, size_t n)
+{
+	for (size_t i = 0; i + 2 < n; i++)
+		if (p[i] == 0xe2 && ((p[i + 1] == 0x80 && p[i + 2] >= 0xaa && p[i + 2] <= 0xae) || (p[i + 1] == 0x81 && p[i + 2] >= 0xa6 && p[i + 2] <= 0xa9)))
+			return true;
+	return false;
+}
+
+/* Lines at the left margin that begin with `key:`. */
+static size_t count_keys(const char *p, size_t n, const char *key)
+{
+	size_t len = strlen(key), found = 0;
+
+	for (size_t i = 0; i + len < n; i++)
+		if ((!i || p[i - 1] == '\n' || p[i - 1] == '\r') && !memcmp(p + i, key, len) && p[i + len] == ':')
+			found++;
+	return found;
+}
+
+static bool has_foreign_tag(const char *p, size_t n)
+{
+	return memmem(p, n, "!!python", 8) || memmem(p, n, "tag:yaml.org,2002:python", 24);
+}
+
+static void look_for_tricks(struct card *c, const char *yaml, size_t n, struct arena *a)
+{
+	if (count_keys(yaml, n, "license") > 1)
+		judge(c, a, CARD_BROKEN, "README.md: 'license' stands twice, and readers disagree on which one counts");
+	if (turns_direction((const unsigned char *)yaml, n))
+		judge(c, a, CARD_ODD, "README.md: characters that turn the direction of writing stand in its front matter");
+	if (has_foreign_tag(yaml, n))
+		judge(c, a, CARD_ODD, "README.md: its front matter holds a tag that asks a careless reader to run code");
+}
+
+void card_parse(const char *text, size_t n, struct arena *a, struct card *c)
+{
+	struct err e = ERR_NONE;
+	size_t begin, end;
+
+	memset(c, 0, sizeof(*c));
+	if (!card_find_front(text, n, &begin, &end))
+		return;
+	c->has_front = true;
+	look_for_tricks(c, text + begin, end - begin, a);
+	if (end - begin > CARD_MAX_BYTES) {
+		judge(c, a, CARD_BROKEN, "README.md: its front matter is longer than 1 MiB");
+		return;
+	}
+	if (!str_utf8_valid(text + begin, end - begin)) {
+		judge(c, a, CARD_BROKEN, "README.md: its front matter is not UTF-8");
+		return;
+	}
+	c->front = yaml_parse(text + begin, end - begin, YAML_LAX, "README.md", &e);
+	if (!c->front) {
+		judge(c, a, CARD_BROKEN, e.msg);
+		return;
+	}
+	if (!json_is_object(c->front)) {
+		if (!json_is_null(c->front))
+			judge(c, a, CARD_BROKEN, "README.md: its front matter is not a mapping");
+		json_decref(take(c->front));
+		return;
+	}
+	if (c->verdict == CARD_BROKEN)
+		return;
+	read_front(c, a);
+}
+
+void card_done(struct card *c)
+{
+	json_decref(c->front);
+	c->front = NULL;
+}
