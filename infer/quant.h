@@ -2,6 +2,7 @@
  * quant.h - the element types weights come in, as one table: how many elements are decoded together, how many bytes they take,
  * and the function that turns a row of them into floats. Names are GGUF's and safetensors' own ("F16", "BF16", "Q4_K", "F8_E4M3");
  * where both have one, they mean the same bytes. Plain types are rows like any other.
+ * Weights that need several tensors to be read (FP8 with scales, GPTQ, AWQ, bitsandbytes) are in quant_weight.h.
  */
 #ifndef INFER_QUANT_H
 #define INFER_QUANT_H
@@ -19,6 +20,8 @@ struct quant_type {
 
 /* NULL for a name that is unknown or that has no meaning as a real number. Pointers may be compared. */
 const struct quant_type *quant_type(const char *name);
+/* The table itself, for tests and lists. */
+const struct quant_type *quant_type_at(size_t i);	/* NULL past the end */
 
 static inline size_t quant_row_bytes(const struct quant_type *t, size_t n)
 {

@@ -1,0 +1,81 @@
+/* quant_parts.h - between the files of quant: one row function a block type, and how they read their bytes. */
+#ifndef INFER_QUANT_PARTS_H
+#define INFER_QUANT_PARTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline float quant_float_of(uint32_t bits)
+{
+	float f;
+
+	memcpy(&f, &bits, sizeof(f));
+	return f;
+}
+
+static inline uint32_t quant_bits_of(float f)
+{
+	uint32_t u;
+
+	memcpy(&u, &f, sizeof(u));
+	return u;
+}
+
+/*
+ * A half as a float without a branch and without ever making a subnormal float, which a thread that flushes those would lose:
+ * the exponent is shifted to float's bias; a subnormal half gets exponent 2^-14 and that much taken off again.
+ */
+static inline float quant_half(uint16_t bits)
+{
+	uint32_t o = (uint32_t)(bits & 0x7fff) << 13, exp = o & 0x0f800000u;
+	uint32_t sub = exp == 0 ? 1u << 23 : 0, special = exp == 0x0f800000u ? 112u << 23 : 0;
+	float f = quant_float_of(o + (112u << 23) + sub + special);
+
+	f -= sub ? 0x1p-14f : 0.0f;
+	return quant_float_of(quant_bits_of(f) | (uint32_t)(bits & 0x8000) << 16);
+}
+
+static inline uint16_t quant_u16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static inline uint32_t quant_u32(const uint8_t *p)
+{
+	return (uint32_t)quant_u16(p) | (uint32_t)quant_u16(p + 2) << 16;
+}
+
+/* A half that stands at p. */
+static inline float quant_half_at(const uint8_t *p)
+{
+	return quant_half(quant_u16(p));
+}
+
+void quant_row_q4_0(float *out, const void *in, size_t n);
+void quant_row_q4_1(float *out, const void *in, size_t n);
+void quant_row_q5_0(float *out, const void *in, size_t n);
+void quant_row_q5_1(float *out, const void *in, size_t n);
+void quant_row_q8_0(float *out, const void *in, size_t n);
+void quant_row_q8_1(float *out, const void *in, size_t n);
+void quant_row_mxfp4(float *out, const void *in, size_t n);
+void quant_row_nvfp4(float *out, const void *in, size_t n);
+void quant_row_q2_k(float *out, const void *in, size_t n);
+void quant_row_q3_k(float *out, const void *in, size_t n);
+void quant_row_q4_k(float *out, const void *in, size_t n);
+void quant_row_q5_k(float *out, const void *in, size_t n);
+void quant_row_q6_k(float *out, const void *in, size_t n);
+void quant_row_q8_k(float *out, const void *in, size_t n);
+void quant_row_tq1_0(float *out, const void *in, size_t n);
+void quant_row_tq2_0(float *out, const void *in, size_t n);
+void quant_row_iq1_s(float *out, const void *in, size_t n);
+void quant_row_iq1_m(float *out, const void *in, size_t n);
+void quant_row_iq2_xxs(float *out, const void *in, size_t n);
+void quant_row_iq2_xs(float *out, const void *in, size_t n);
+void quant_row_iq2_s(float *out, const void *in, size_t n);
+void quant_row_iq3_xxs(float *out, const void *in, size_t n);
+void quant_row_iq3_s(float *out, const void *in, size_t n);
+void quant_row_iq4_nl(float *out, const void *in, size_t n);
+void quant_row_iq4_xs(float *out, const void *in, size_t n);
+
+#endif

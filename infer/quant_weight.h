@@ -1,0 +1,102 @@
+/*
+ * quant_weight.h - one linear weight, however it is stored, as float rows [out, in].
+ * A checkpoint may keep a weight as one tensor (any type of quant.h, GGUF's blocks included) or as several: FP8 with scales a tensor,
+ * a channel or a block; GPTQ; AWQ; bitsandbytes. The large one is `main`: the caller streams its bytes (hashing and scanning them on
+ * the way); the small ones are loaded and checked by quant_weight_open. A weight whose scale is missing is an error, never a guess.
+ *
+ *	struct quant_weight w;
+ *	if (quant_weight_open(&w, &config, &source, "model.layers.0.self_attn.q_proj.weight", e) < 0) ...
+ *	quant_weight_window(&w, row, n, &offset, &bytes);	// of w.main
+ *	... read those bytes ...
+ *	quant_weight_rows(&w, window, row, n, floats, e);	// n x w.in
+ *	quant_weight_close(&w);
+ */
+#ifndef INFER_QUANT_WEIGHT_H
+#define INFER_QUANT_WEIGHT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "infer/quant.h"
+
+#define QUANT_RANK_MAX	     8
+#define QUANT_NAME_MAX	     512
+#define QUANT_AUX_MAX_BYTES  ((uint64_t)1 << 30)	/* scales and zeros of one weight */
+
+enum quant_scheme {
+	QUANT_PLAIN,	/* one tensor, rows of quant_type */
+	QUANT_FP8,	/* rows of an FP8 type times a scale: of the tensor, of each row, or of each block */
+	QUANT_INT8,	/* rows of I8 times a scale (compressed-tensors int-quantized; bitsandbytes: SCB / 127) */
+	QUANT_GPTQ,
+	QUANT_AWQ,
+	QUANT_BNB4,	/* bitsandbytes nf4 and fp4 */
+	QUANT_PACKED,	/* compressed-tensors pack-quantized: 4 or 8 bits in I32 words along a row */
+	QUANT_NVFP4,	/* two FP4 a byte, an F8_E4M3 scale each 16, one more scale for the tensor */
+};
+
+/* What config.json's quantization_config says. scheme_hint is QUANT_PLAIN when there is none. */
+struct quant_config {
+	char method[32];	/* quant_method: "gptq", "awq", "bitsandbytes", "fp8", "compressed-tensors", "modelopt", ""… */
+	uint32_t bits;		/* GPTQ, AWQ, packed */
+	int64_t group_size;	/* -1: one group a row */
+	bool gptq_v2;		/* zeros are stored as they are, not less one */
+	bool awq_zero_point;
+	uint64_t block[2];	/* FP8 scale blocks: rows, columns; 0 when not said */
+};
+
+/* A tensor of the checkpoint. `id` is the source's own. */
+struct quant_part {
+	const struct quant_type *type;	/* NULL for a type without a meaning as numbers (BOOL, C64, removed ones) */
+	const char *dtype;		/* its name, always */
+	uint32_t rank;
+	uint64_t shape[QUANT_RANK_MAX];	/* slowest first */
+	uint64_t size_bytes;
+	uint64_t id;
+};
+
+struct quant_source {
+	void *ctx;
+	bool (*find)(void *ctx, const char *name, struct quant_part *out);
+	int (*load)(void *ctx, const struct quant_part *part, void *dst, struct err *e);	/* all size_bytes of it */
+};
+
+struct quant_weight {
+	enum quant_scheme scheme;
+	uint64_t out, in;	/* a plain tensor of rank above 2 counts all but its last dimension as out */
+	char name[QUANT_NAME_MAX];	/* of main */
+	struct quant_part main;
+	uint32_t bits;
+	uint64_t group;		/* inputs that share a scale */
+	uint64_t block[2];	/* FP8: rows and columns that share a scale */
+	uint64_t n_groups;
+	float *scale;		/* FP8: [ceil(out/block0)][ceil(in/block1)]; GPTQ, AWQ: [groups][out]; packed, NVFP4: [out][groups]; BNB4: a block */
+	int32_t *zero;		/* GPTQ, AWQ: [groups][out] as in the formula (q - zero) * scale; packed: [out][groups] or NULL */
+	uint32_t *g_idx;	/* GPTQ: the group of each input, or NULL */
+	float map[16];		/* BNB4 */
+};
+
+/* Reads quantization_config out of a config.json. ERR_UNSUPPORTED with "not run: …" for a method we can't decode (eetq, hqq, aqlm…). */
+int quant_config_parse(struct quant_config *c, const json_t *config, struct err *e);
+
+/*
+ * Finds the tensors that make up `name` (as in an unquantised checkpoint, "….weight"), loads the small ones and checks every shape.
+ * ERR_NOT_FOUND when there is no such weight at all; ERR_INPUT naming what is wrong (a missing scale, a shape that does not fit).
+ */
+int quant_weight_open(struct quant_weight *w, const struct quant_config *c, const struct quant_source *src, const char *name, struct err *e);
+void quant_weight_close(struct quant_weight *w);
+
+/* Which bytes of main the rows [row, row + n) need. GPTQ and AWQ store columns: there it is always the whole tensor. */
+void quant_weight_window(const struct quant_weight *w, uint64_t row, uint64_t n, uint64_t *offset, uint64_t *bytes);
+/* dst gets n x in floats. `window` holds exactly the bytes of quant_weight_window. */
+int quant_weight_rows(const struct quant_weight *w, const void *window, uint64_t row, uint64_t n, float *dst, struct err *e);
+
+/* Is `name` a companion of a quantised weight (a scale, zeros, g_idx, quant_state…) rather than a tensor of the model? */
+bool quant_is_companion(const char *name);
+
+static inline void own_quant_weight(struct quant_weight *w)
+{
+	quant_weight_close(w);
+}
+
+#endif
