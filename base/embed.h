@@ -11,6 +11,7 @@ struct embedded {
 };
 
 extern const struct embedded schema_migrations[];	/* schema/NNNN_name.sql */
+extern const struct embedded schema_licences[];		/* schema/licen*.csv */
 extern const struct embedded smoke_fixed_text[];	/* infer/fixed_text.txt */
 extern const struct embedded page_assets[];		/* registryd/assets/, schema/openapi.yaml */
 

@@ -1,0 +1,385 @@
+/* licence.c - the table of licences, and from many claims to one answer; see licence.h. Recognising texts is licence_text.c. */
+#include "catalog/licence.h"
+
+#include <ctype.h>
+#include <pthread.h>
+
+#include "base/embed.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/licence_table.h"
+
+#define COLUMNS	    13
+#define KEY_MAX	    128
+#define WRITTEN_MAX 200
+
+static struct licence *rows;
+static size_t n_rows;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* --- the table -------------------------------------------------------------------------------------------------------------------- */
+
+const struct embedded *licence_file(const char *name)
+{
+	for (const struct embedded *f = schema_licences; f->name; f++)
+		if (!strcmp(f->name, name))
+			return f;
+	abort();	/* built in */
+}
+
+/* RFC 4180: a field may be quoted, a quote in it is doubled. Cuts *line in place; false at its end. */
+static bool next_field(char **line, char **out)
+{
+	char *in = *line, *to;
+
+	if (!in)
+		return false;
+	*out = to = in;
+	if (*in == '"') {
+		for (in++; *in && (*in != '"' || in[1] == '"'); in++) {
+			in += *in == '"';
+			*to++ = *in;
+		}
+		in += *in == '"';
+	} else {
+		while (*in && *in != ',')
+			*to++ = *in++;
+	}
+	*line = *in == ',' ? in + 1 : NULL;
+	*to = 0;
+	return true;
+}
+
+size_t licence_csv_row(char *line, char **fields, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && next_field(&line, &fields[n]))
+		n++;
+	return n;
+}
+
+static enum licence_use use_of(const char *text)
+{
+	return !strcmp(text, "yes") ? LICENCE_YES : !strcmp(text, "no") ? LICENCE_NO : !strcmp(text, "unknown") ? LICENCE_UNKNOWN : LICENCE_CONDITIONAL;
+}
+
+/* f: hub_id,spdx_id,name,osi_approved,commercial_use,derivatives,redistribution,attribution,copyleft,use_restrictions,mau_limit,notes,source */
+static void add_row(char **f)
+{
+	struct licence *l = &rows[n_rows++];
+	uint64_t limit = 0;
+
+	str_parse_u64(f[10], &limit, NULL);
+	*l = (struct licence){
+		.id = f[0], .spdx = f[1], .name = f[2], .osi_approved = !strcmp(f[3], "yes"), .commercial_use = use_of(f[4]), .derivatives = f[5],
+		.redistribution = use_of(f[6]), .redistribution_text = f[6], .attribution = f[7], .copyleft = f[8], .restrictions = f[9], .user_limit = (int64_t)limit,
+		.notes = f[11], .family = strstr(f[1], "-family") != NULL,
+	};
+	l->permissive = l->commercial_use == LICENCE_YES && l->redistribution == LICENCE_YES && !strcmp(l->derivatives, "yes") && !strcmp(l->copyleft, "none") &&
+			!*l->restrictions && !l->family;
+}
+
+static void load(void)
+{
+	const struct embedded *f = licence_file("licenses.csv");
+	char *text = mem_strndup(f->data, f->size_bytes), *save = NULL;
+	size_t lines = 0;
+
+	for (const char *p = text; *p; p++)
+		lines += *p == '\n';
+	rows = mem_zalloc((lines + 1) * sizeof(*rows));
+	strtok_r(text, "\n", &save);	/* the column names */
+	for (char *line; (line = strtok_r(NULL, "\n", &save));) {
+		char *fields[COLUMNS];
+
+		if (licence_csv_row(line, fields, COLUMNS) != COLUMNS)
+			abort();	/* built in, and a test reads it */
+		add_row(fields);
+	}
+}
+
+const struct licence *licence_at(size_t i)
+{
+	pthread_once(&once, load);
+	return i < n_rows ? &rows[i] : NULL;
+}
+
+const struct licence *licence_find(const char *id)
+{
+	const struct licence *l;
+
+	for (size_t i = 0; id && (l = licence_at(i)); i++)
+		if (!strcasecmp(l->id, id))
+			return l;
+	return NULL;
+}
+
+const char *licence_nearest(const char *id)
+{
+	const char *names[512];
+	size_t n = 0;
+
+	for (const struct licence *l; n < ARRAY_LEN(names) && (l = licence_at(n));)
+		names[n++] = l->id;
+	return str_nearest(id, names, n);
+}
+
+const char *licence_use_name(enum licence_use u)
+{
+	static const char *const names[] = { "unknown", "yes", "conditional", "no" };
+
+	return names[u];
+}
+
+void licence_spdx(const char *id, char out[LICENCE_ID_MAX])
+{
+	const struct licence *l = licence_find(id);
+	size_t n;
+
+	if (l) {
+		snprintf(out, LICENCE_ID_MAX, "%s", l->spdx);
+		return;
+	}
+	n = (size_t)snprintf(out, LICENCE_ID_MAX, "LicenseRef-");
+	for (const char *p = str_starts(id, "other:") ? id + 6 : id; *p && n + 1 < LICENCE_ID_MAX; p++)
+		out[n++] = (char)((isalnum((unsigned char)*p) && (unsigned char)*p < 0x80) || *p == '.' ? *p : '-');
+	out[n] = 0;
+}
+
+/* --- written forms ---------------------------------------------------------------------------------------------------------------- */
+
+/* Spellings that no rule below brings to an id. */
+static const struct {
+	const char *written, *id;
+} spellings[] = {
+	{ "apache", "apache-2.0" },	    { "bsd 3", "bsd-3-clause" },	 { "bsd 2", "bsd-2-clause" },	     { "new bsd", "bsd-3-clause" },
+	{ "simplified bsd", "bsd-2-clause" }, { "lgpl 3 only", "lgpl-3.0" },	 { "gpl 3 or later", "gpl-3.0" },    { "gpl 2 or later", "gpl-2.0" },
+	{ "agpl 3 or later", "agpl-3.0" },  { "lgpl 2.1 or later", "lgpl-2.1" }, { "lgpl 3 or later", "lgpl-3.0" },  { "cc 0", "cc0-1.0" },
+	{ "cc0", "cc0-1.0" },		    { "expat", "mit" },			 { "general public 3", "gpl-3.0" },  { "general public 2", "gpl-2.0" },
+	{ "affero general public 3", "agpl-3.0" }, { "lesser general public 3", "lgpl-3.0" }, { "boost", "bsl-1.0" }, { "mozilla public 2", "mpl-2.0" },
+	{ "creative commons attribution 4 international", "cc-by-4.0" }, { "creative commons zero 1 universal", "cc0-1.0" }, { "public domain", "pddl" },
+};
+
+static bool filler(const char *token)
+{
+	static const char *const words[] = { "the", "license", "licence", "licensed", "under", "version", "v", "gnu", "software", "a" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (!strcmp(token, words[i]))
+			return true;
+	return false;
+}
+
+/* "v3" is "3", "gplv3" is "gpl 3", "2.0" is "2": what a token adds to the key. */
+static void add_token(char *key, char *token)
+{
+	size_t n = strlen(token), at = strlen(key);
+	char *digit = strpbrk(token, "0123456789");
+
+	if (n > 2 && !strcmp(token + n - 2, ".0") && digit && strspn(token, "v0123456789.") == n)
+		token[n - 2] = 0;
+	if (token[0] == 'v' && isdigit((unsigned char)token[1]))
+		token++;
+	else if (digit && digit > token + 1 && digit[-1] == 'v' && isalpha((unsigned char)token[0]) && strspn(digit, "0123456789.") == strlen(digit)) {
+		digit[-1] = 0;
+		add_token(key, token);
+		add_token(key, digit);
+		return;
+	}
+	if (*token && !filler(token))
+		snprintf(key + at, KEY_MAX - at, at ? " %s" : "%s", token);
+}
+
+/* Lower case, words and numbers only, filler words left out: "Apache License, Version 2.0" and "apache-2.0" are both "apache 2". */
+static void make_key(char key[KEY_MAX], const char *written)
+{
+	char copy[WRITTEN_MAX], *save = NULL;
+	size_t n = 0;
+
+	for (; *written && n + 1 < sizeof(copy); written++) {
+		unsigned char c = (unsigned char)*written;
+
+		copy[n++] = (char)(isalnum(c) || c == '.' || c == '+' ? tolower(c) : ' ');
+	}
+	copy[n] = 0;
+	key[0] = 0;
+	for (char *t = strtok_r(copy, " ", &save); t; t = strtok_r(NULL, " ", &save))
+		add_token(key, t);
+}
+
+static bool same_key(const char *key, const char *written)
+{
+	char other[KEY_MAX];
+
+	make_key(other, written);
+	return !strcmp(key, other);
+}
+
+const char *licence_normalise(const char *written)
+{
+	const struct licence *l = licence_find(written);
+	char key[KEY_MAX];
+
+	if (l)
+		return l->id;
+	make_key(key, written);
+	if (!*key)
+		return NULL;
+	for (size_t i = 0; (l = licence_at(i)); i++)
+		if (same_key(key, l->id) || same_key(key, l->spdx) || same_key(key, l->name))
+			return l->id;
+	for (size_t i = 0; i < ARRAY_LEN(spellings); i++)
+		if (!strcmp(key, spellings[i].written))
+			return spellings[i].id;
+	return NULL;
+}
+
+/* --- one answer ------------------------------------------------------------------------------------------------------------------- */
+
+static void conflict(struct licence_answer *out, const char *sentence)
+{
+	if (out->n_conflicts < LICENCE_CONFLICTS_MAX)
+		out->conflicts[out->n_conflicts++] = sentence;
+}
+
+/* "other:<name>" from license_name or free text; spaces become '-', other odd characters too. */
+static const char *other_id(struct arena *a, const char *name)
+{
+	char *id = arena_printf(a, "other:%.*s", LICENCE_ID_MAX - 16, name);
+
+	for (char *p = id + 6; *p; p++)
+		*p = (char)(isalnum((unsigned char)*p) || strchr(".+-_", *p) ? tolower((unsigned char)*p) : '-');
+	return id;
+}
+
+/* The id for one string of the card; *name is set to the words when the Hub has no id for them. */
+static const char *id_of_card(const struct licence_claims *c, const char *written, struct arena *a, const char **name)
+{
+	const char *id = licence_normalise(written);
+
+	if (id && strcmp(id, "other") != 0)
+		return id;
+	if (id && c->card_name && *c->card_name) {
+		*name = arena_strdup(a, c->card_name);
+		return other_id(a, c->card_name);
+	}
+	if (id)
+		return "other";
+	*name = arena_strndup(a, written, strnlen(written, WRITTEN_MAX));
+	return other_id(a, written);
+}
+
+static enum licence_use use_of_id(const char *id)
+{
+	const struct licence *l = licence_find(id);
+
+	return l ? l->commercial_use : LICENCE_UNKNOWN;
+}
+
+/* How much is forbidden: no > unknown > conditional > yes. */
+static int strictness(enum licence_use u)
+{
+	static const int order[] = { [LICENCE_YES] = 0, [LICENCE_CONDITIONAL] = 1, [LICENCE_UNKNOWN] = 2, [LICENCE_NO] = 3 };
+
+	return order[u];
+}
+
+static void from_card(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+{
+	for (size_t i = 0; i < c->n_card; i++) {
+		const char *name = NULL, *id = c->card[i] && *c->card[i] ? id_of_card(c, c->card[i], a, &name) : NULL;
+
+		if (!id)
+			continue;
+		if (strcmp(out->source, "none") != 0 && strcmp(id, out->id) != 0)
+			conflict(out, arena_printf(a, "the card names several licences: %s and %s", out->id, id));
+		if (strcmp(out->source, "none") == 0 || strictness(use_of_id(id)) > strictness(use_of_id(out->id))) {
+			out->id = id;
+			out->name = name;
+		}
+		out->source = "card";
+	}
+}
+
+/* Texts of the repository: they fill a gap, refine a family, and contradict. */
+static void from_texts(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+{
+	for (size_t i = 0; i < c->n_texts; i++) {
+		const char *found = c->texts[i].recognised;
+		const struct licence *claimed = licence_find(out->id);
+		bool vague = !strcmp(out->id, "unknown") || !strcmp(out->id, "other") || (claimed && claimed->family);
+
+		if (!found || !strcmp(found, out->id))
+			continue;
+		if (vague) {
+			out->id = found;
+			out->name = NULL;
+			out->source = "text";
+		} else {
+			conflict(out, arena_printf(a, "%s says %s but %s is the text of %s", strcmp(out->source, "none") ? out->source : "the model", out->id,
+						   c->texts[i].path, found));
+		}
+	}
+}
+
+static void against_tag(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+{
+	const char *id = c->tag ? licence_normalise(c->tag) : NULL;
+
+	if (!c->tag || !*c->tag)
+		return;
+	if (!strcmp(out->source, "none")) {
+		out->id = id ? id : other_id(a, c->tag);
+		out->name = id ? NULL : arena_strdup(a, c->tag);
+		out->source = "tag";
+		return;
+	}
+	if (id && strcmp(id, out->id) != 0 && strcmp(id, "other") != 0 && !strcmp(out->source, "card") && c->n_card == 1)
+		conflict(out, arena_printf(a, "the card says %s but upstream's tag says %s", out->id, c->tag));
+}
+
+static void against_bases(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+{
+	for (size_t i = 0; i < c->n_bases; i++) {
+		const struct licence_base *b = &c->bases[i];
+
+		if (!b->license || !strcmp(b->license, out->id) || !strcmp(b->license, "unknown"))
+			continue;
+		if (strictness(use_of_id(b->license)) > strictness(use_of_id(out->id)))
+			conflict(out, arena_printf(a, "%s is looser than %s, the licence of its base model %s", out->id, b->license, b->repo));
+	}
+}
+
+void licence_resolve(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+{
+	char spdx[LICENCE_ID_MAX];
+
+	*out = (struct licence_answer){ .id = "unknown", .source = "none" };
+	from_card(c, a, out);
+	if (c->chosen && *c->chosen) {
+		const char *id = licence_normalise(c->chosen);
+
+		out->name = id ? NULL : arena_strdup(a, c->chosen);
+		out->id = id ? id : other_id(a, c->chosen);
+		out->source = "person";
+	}
+	from_texts(c, a, out);
+	against_tag(c, a, out);
+	against_bases(c, a, out);
+	out->commercial_use = use_of_id(out->id);
+	licence_spdx(out->id, spdx);
+	out->spdx = arena_strdup(a, spdx);
+}
+
+bool licence_is_text_path(const char *path)
+{
+	static const char *const starts[] = { "license", "licence", "copying", "notice", "use_policy", "unlicense" };
+
+	if (strchr(path, '/'))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+		if (!strncasecmp(path, starts[i], strlen(starts[i])))
+			return true;
+	return false;
+}

@@ -1,0 +1,158 @@
+/* test_licence.c - the table is whole, written forms reach their ids, texts are recognised, and claims that disagree are said. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+
+#include "base/fdio.h"
+#include "base/str.h"
+#include "catalog/licence.h"
+
+static void the_table_is_whole(void **state)
+{
+	size_t n = 0, permissive = 0;
+
+	(void)state;
+	for (const struct licence *l; (l = licence_at(n)); n++) {
+		assert_true(*l->id && *l->spdx && *l->name);
+		assert_ptr_equal(licence_find(l->id), l);
+		permissive += l->permissive;
+		if (l->permissive)
+			assert_int_equal(l->commercial_use, LICENCE_YES);
+	}
+	assert_int_equal(n, 95);
+	assert_int_equal(permissive, 30);
+	assert_true(licence_find("Apache-2.0")->permissive);
+	assert_false(licence_find("gpl-3.0")->permissive);
+	assert_false(licence_find("cc-by-nc-4.0")->permissive);
+	assert_int_equal(licence_find("llama3.1")->user_limit, 700000000);
+	assert_int_equal(licence_find("llama3.1")->commercial_use, LICENCE_CONDITIONAL);
+	assert_string_equal(licence_nearest("apache-2"), "apache-2.0");
+}
+
+static void written_forms(void **state)
+{
+	static const char *const forms[][2] = {
+		{ "MIT", "mit" },	     { "PDDL", "pddl" },	      { "apache-2", "apache-2.0" },	  { "Apache License, Version 2.0", "apache-2.0" },
+		{ "BSD-3", "bsd-3-clause" }, { "GPLv3", "gpl-3.0" },	      { "GPL-3.0-only", "gpl-3.0" },	  { "Academic Free License v3.0", "afl-3.0" },
+		{ "CC-BY-SA-4.0", "cc-by-sa-4.0" }, { "cc-by-nc-4.0 ", "cc-by-nc-4.0" }, { "CC BY 4.0", "cc-by-4.0" }, { "The MIT License", "mit" },
+		{ "Apache 2.0", "apache-2.0" }, { "AGPL v3", "agpl-3.0" },    { "openrail++", "openrail++" },	  { "GNU LGPL v2.1", "lgpl-2.1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		const char *id = licence_normalise(forms[i][0]);
+
+		if (!id || strcmp(id, forms[i][1]) != 0)
+			fail_msg("%s gives %s", forms[i][0], id ? id : "nothing");
+	}
+	assert_null(licence_normalise("???"));
+	assert_null(licence_normalise("my own licence 7"));
+	assert_null(licence_normalise("mit or something else"));
+}
+
+static void texts(void **state)
+{
+	static const char mit[] =
+		"MIT License\n\nCopyright (c) 2026 Somebody\n\nPermission is hereby granted, free of charge, to any person obtaining a copy\nof this software and associated "
+		"documentation files (the \"Software\"), to deal\nin the Software without restriction, including without limitation the rights\nto use, copy, modify, merge, publish, "
+		"distribute, sublicense, and/or sell\ncopies of the Software, and to permit persons to whom the Software is\nfurnished to do so, subject to the following "
+		"conditions:\n\nThe above copyright notice and this permission notice shall be included in all\ncopies or substantial portions of the Software.\n\nTHE SOFTWARE IS "
+		"PROVIDED \"AS IS\", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR\nIMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,\nFITNESS FOR A PARTICULAR "
+		"PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE\nAUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER\nLIABILITY, WHETHER IN AN ACTION OF "
+		"CONTRACT, TORT OR OTHERWISE, ARISING FROM,\nOUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE\nSOFTWARE.\n";
+	static const char llama[] = "LLAMA 3.2 COMMUNITY LICENSE AGREEMENT\nLlama 3.2 Version Release Date: September 25, 2024\n";
+	struct err e = ERR_NONE;
+	own(buf) struct buf apache;
+	own(mem) char *changed = strdup(mit);
+
+	(void)state;
+	buf_init(&apache, 1 << 20);
+	assert_int_equal(fdio_slurp(AT_FDCWD, SOURCE_DIR "/LICENSE", &apache, &e), 0);
+	assert_string_equal(licence_recognise(apache.data, apache.len), "apache-2.0");
+	assert_string_equal(licence_recognise(mit, strlen(mit)), "mit");
+	assert_string_equal(licence_recognise(llama, strlen(llama)), "llama3.2");
+	memcpy(strstr(changed, "without restriction"), "with no restriction", 19);	/* one word changed is another licence */
+	assert_null(licence_recognise(changed, strlen(changed)));
+	assert_null(licence_recognise("", 0));
+}
+
+static struct licence_answer resolve(const struct licence_claims *c, struct arena *a)
+{
+	struct licence_answer out;
+
+	licence_resolve(c, a, &out);
+	return out;
+}
+
+static void one_answer(void **state)
+{
+	struct licence_answer r;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	r = resolve(&(struct licence_claims){ 0 }, &a);
+	assert_string_equal(r.id, "unknown");
+	assert_string_equal(r.spdx, "NOASSERTION");
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "apache-2.0" }, .n_card = 1, .tag = "apache-2.0" }, &a);
+	assert_string_equal(r.id, "apache-2.0");
+	assert_string_equal(r.source, "card");
+	assert_int_equal(r.n_conflicts, 0);
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "other" }, .n_card = 1, .card_name = "Qwen", .tag = "other" }, &a);
+	assert_string_equal(r.id, "other:qwen");	/* `other` never hides the real name */
+	assert_string_equal(r.name, "Qwen");
+	assert_int_equal(r.commercial_use, LICENCE_CONDITIONAL);
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "my own licence" }, .n_card = 1 }, &a);
+	assert_string_equal(r.id, "other:my-own-licence");
+	assert_string_equal(r.spdx, "LicenseRef-my-own-licence");
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "mit", "cc-by-nc-4.0" }, .n_card = 2 }, &a);
+	assert_string_equal(r.id, "cc-by-nc-4.0");	/* the strictest counts */
+	assert_int_equal(r.n_conflicts, 1);
+	arena_done(&a);
+}
+
+static void conflicts_are_said(void **state)
+{
+	const struct licence_text text = { .path = "LICENSE", .recognised = "llama3.1" };
+	const struct licence_base base = { .repo = "org/base", .license = "cc-by-nc-4.0" };
+	struct licence_answer r;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "apache-2.0" }, .n_card = 1, .texts = &text, .n_texts = 1, .bases = &base, .n_bases = 1 }, &a);
+	assert_string_equal(r.id, "apache-2.0");
+	assert_int_equal(r.n_conflicts, 2);
+	assert_string_equal(r.conflicts[0], "card says apache-2.0 but LICENSE is the text of llama3.1");
+	assert_string_equal(r.conflicts[1], "apache-2.0 is looser than cc-by-nc-4.0, the licence of its base model org/base");
+	r = resolve(&(struct licence_claims){ .texts = &text, .n_texts = 1 }, &a);
+	assert_string_equal(r.id, "llama3.1");
+	assert_string_equal(r.source, "text");
+	r = resolve(&(struct licence_claims){ .chosen = "mit", .card = (const char *const[]){ "gpl-3.0" }, .n_card = 1 }, &a);
+	assert_string_equal(r.id, "mit");
+	assert_string_equal(r.source, "person");
+	arena_done(&a);
+}
+
+static void text_paths(void **state)
+{
+	(void)state;
+	assert_true(licence_is_text_path("LICENSE"));
+	assert_true(licence_is_text_path("LICENSE.md"));
+	assert_true(licence_is_text_path("USE_POLICY.md"));
+	assert_false(licence_is_text_path("docs/LICENSE"));
+	assert_false(licence_is_text_path("model.safetensors"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_table_is_whole), cmocka_unit_test(written_forms),	    cmocka_unit_test(texts),
+		cmocka_unit_test(one_answer),	      cmocka_unit_test(conflicts_are_said), cmocka_unit_test(text_paths),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
