@@ -34,7 +34,7 @@ static void format(struct err *e, enum err_code code, const char *fmt, va_list a
 	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
 }
 
-int err_set(struct err *e, enum err_code code, const char *fmt, ...)
+int err_set_raw(struct err *e, enum err_code code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -44,7 +44,7 @@ int err_set(struct err *e, enum err_code code, const char *fmt, ...)
 	return code;
 }
 
-int err_errno(struct err *e, const char *fmt, ...)
+int err_errno_raw(struct err *e, const char *fmt, ...)
 {
 	int saved = errno;
 	enum err_code code = saved == ENOSPC || saved == EDQUOT ? ERR_NOSPACE : ERR_FAILED;
@@ -62,7 +62,7 @@ int err_errno(struct err *e, const char *fmt, ...)
 	return code;
 }
 
-int err_wrap(struct err *e, const char *fmt, ...)
+int err_wrap_raw(struct err *e, const char *fmt, ...)
 {
 	char old[ERR_MSG_MAX];
 	va_list ap;
@@ -70,6 +70,8 @@ int err_wrap(struct err *e, const char *fmt, ...)
 
 	if (!e)
 		return ERR_FAILED;
+	if (e->code >= 0)
+		e->code = ERR_FAILED;	/* wrapping nothing is a slip; it must not look like success */
 	memcpy(old, e->msg, sizeof(old));
 	va_start(ap, fmt);
 	format(e, e->code, fmt, ap);

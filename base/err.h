@@ -37,11 +37,23 @@ struct err {
 #define ERR_NONE ((struct err){ 0 })
 
 /* Set e and return code. Messages longer than the buffer are cut. */
-int err_set(struct err *e, enum err_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+#define err_set(e, code, ...) err_negative(err_set_raw((e), (code), __VA_ARGS__))
 /* As err_set, with ": " and strerror(errno) behind it. ENOSPC and EDQUOT give ERR_NOSPACE, all else ERR_FAILED. */
-int err_errno(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define err_errno(e, ...) err_negative(err_errno_raw((e), __VA_ARGS__))
 /* Put words and ": " in front of an error that is already set; returns its code. */
-int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define err_wrap(e, ...) err_negative(err_wrap_raw((e), __VA_ARGS__))
+
+int err_set_raw(struct err *e, enum err_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int err_errno_raw(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int err_wrap_raw(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Tells the compiler what it can't see: an error is never 0, so out parameters that are set on success are set where rc is 0. */
+static inline int err_negative(int code)
+{
+	if (code >= 0)
+		__builtin_unreachable();
+	return code;
+}
 
 /* One table maps a code to what each door shows. code 0 gives exit 0, HTTP 200, "ok". */
 int err_exit_status(int code);

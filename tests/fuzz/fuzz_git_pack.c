@@ -1,0 +1,40 @@
+/* fuzz_git_pack.c - any bytes as a pack; the checksum is made right, so that the fuzzer gets past it. */
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "verify/git_pack.h"
+
+#define HEADER_BYTES 12
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Walks from the commit whose id stands in the input's last 20 bytes: the seeds put it there. */
+static void walk(const struct git_pack *p, const uint8_t *data, size_t size)
+{
+	struct git_manifest m;
+	struct digest id = { .algo = DIGEST_SHA1 };
+
+	if (size < 20)
+		return;
+	memcpy(id.bytes, data + size - 20, 20);
+	if (git_manifest_build(&m, p, &id, NULL) == 0)
+		git_manifest_done(&m);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct git_pack *p = NULL;
+	size_t n = size >= HEADER_BYTES + 20 ? size - 20 : size;
+	struct digest d;
+	struct buf b;
+
+	buf_init(&b, GIT_PACK_MAX_BYTES);
+	buf_add(&b, data, n);
+	digest_of(&d, DIGEST_SHA1, b.data, b.len);
+	buf_add(&b, d.bytes, 20);
+	if (git_pack_parse(&p, b.data, b.len, NULL) == 0)
+		walk(p, data, size);
+	git_pack_free(p);
+	buf_done(&b);
+	return 0;
+}

@@ -1,0 +1,204 @@
+/* git_manifest.c - walking a commit's trees; see git_pack.h. */
+#include "base/fdio.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "verify/git_pack.h"
+
+#define PATH_MAX_BYTES 1024
+#define STEPS_MAX      (2 * (size_t)GIT_MANIFEST_MAX)	/* a folder listed again and again multiplies without holding a file */
+
+static const struct {
+	const char *text;
+	enum git_mode mode;
+} modes[] = {
+	{ "100644", GIT_MODE_FILE },	{ "100664", GIT_MODE_FILE },	  { "100755", GIT_MODE_EXECUTABLE },
+	{ "120000", GIT_MODE_SYMLINK }, { "160000", GIT_MODE_SUBMODULE },
+};
+
+/* A tree that is being read, and where its entries' names begin. */
+struct level {
+	const unsigned char *p, *end;
+	size_t prefix;	/* bytes of `path` that belong to it */
+};
+
+struct walk {
+	const struct git_pack *pack;
+	struct git_manifest *m;
+	struct level levels[GIT_TREE_DEPTH_MAX];
+	size_t depth, steps;
+	char path[PATH_MAX_BYTES + 1];
+};
+
+static int push_tree(struct walk *w, const struct digest *id, size_t prefix, struct err *e)
+{
+	char hex[DIGEST_HEX_MAX];
+	enum git_type type;
+	const void *data;
+	size_t n;
+
+	digest_hex(hex, id);
+	if (w->depth == GIT_TREE_DEPTH_MAX)
+		return err_set(e, ERR_LIMIT, "the commit's folders are nested deeper than %d", GIT_TREE_DEPTH_MAX);
+	data = git_pack_find(w->pack, id, &type, &n);
+	if (!data || type != GIT_TREE)
+		return err_set(e, ERR_MISMATCH, "tree %s of folder '%.*s' is not in the pack", hex, (int)prefix, w->path);
+	w->levels[w->depth++] = (struct level){ data, (const unsigned char *)data + n, prefix };
+	return 0;
+}
+
+static int damaged(const struct walk *w, struct err *e)
+{
+	return err_set(e, ERR_MISMATCH, "the tree of folder '%.*s' is damaged", (int)w->levels[w->depth - 1].prefix, w->path);
+}
+
+static int add_entry(struct walk *w, enum git_mode mode, const struct digest *oid, struct err *e)
+{
+	struct git_entry *entry;
+	enum git_type type;
+	const void *data;
+	size_t n;
+	int rc = fdio_check_relative(w->path, e);
+
+	if (rc < 0)
+		return err_wrap(e, "the commit lists a file that can't be mirrored");
+	if (w->m->n == GIT_MANIFEST_MAX)
+		return err_set(e, ERR_LIMIT, "the commit lists more than %d files", GIT_MANIFEST_MAX);
+	entry = vec_push(&w->m->entries, &w->m->n, &w->m->cap);
+	entry->path = mem_strdup(w->path);
+	entry->mode = mode;
+	entry->oid = *oid;
+	data = mode == GIT_MODE_SUBMODULE ? NULL : git_pack_find(w->pack, oid, &type, &n);
+	if (!data)
+		return 0;
+	if (type != GIT_BLOB)
+		return err_set(e, ERR_MISMATCH, "%s is listed as a file but its object is a %s", w->path, git_type_name(type));
+	entry->have_blob = true;
+	entry->size_bytes = n;
+	entry->is_pointer = mode != GIT_MODE_SYMLINK && git_pointer_parse(&entry->pointer, data, n, NULL) == 0;
+	return 0;
+}
+
+/* "<mode> <name>\0<20 bytes>": advances the level; the entry's path is left in w->path. */
+static int read_entry(struct walk *w, char mode[8], struct digest *oid, size_t *path_len, struct err *e)
+{
+	struct level *l = &w->levels[w->depth - 1];
+	const unsigned char *space = memchr(l->p, ' ', (size_t)(l->end - l->p)), *nul;
+	size_t n_mode, n_name;
+
+	nul = space ? memchr(space, 0, (size_t)(l->end - space)) : NULL;
+	if (!nul || l->end - nul < 21)
+		return damaged(w, e);
+	n_mode = (size_t)(space - l->p);
+	n_name = (size_t)(nul - space) - 1;
+	if (n_mode > 6 || n_name == 0 || memchr(space + 1, '/', n_name))
+		return damaged(w, e);
+	if (l->prefix + n_name > PATH_MAX_BYTES)
+		return err_set(e, ERR_LIMIT, "the commit lists a path longer than %d bytes", PATH_MAX_BYTES);
+	memcpy(mode, l->p, n_mode);
+	mode[n_mode] = 0;
+	memcpy(w->path + l->prefix, space + 1, n_name + 1);
+	*path_len = l->prefix + n_name;
+	if (!strcasecmp(w->path + l->prefix, ".git"))
+		return err_set(e, ERR_MISMATCH, "the commit lists '%.200s', a name that git itself refuses", w->path);
+	*oid = (struct digest){ .algo = DIGEST_SHA1 };
+	memcpy(oid->bytes, nul + 1, 20);
+	l->p = nul + 21;
+	return 0;
+}
+
+static int step(struct walk *w, struct err *e)
+{
+	struct digest oid;
+	size_t path_len;
+	char mode[8];
+	int rc = read_entry(w, mode, &oid, &path_len, e);
+
+	if (rc < 0)
+		return rc;
+	if (++w->steps > STEPS_MAX)
+		return err_set(e, ERR_LIMIT, "the commit lists more than %zu files and folders", STEPS_MAX);
+	if (!strcmp(mode, "40000")) {
+		if (path_len == PATH_MAX_BYTES)
+			return err_set(e, ERR_LIMIT, "the commit lists a path longer than %d bytes", PATH_MAX_BYTES);
+		w->path[path_len] = '/';
+		return push_tree(w, &oid, path_len + 1, e);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++)
+		if (!strcmp(mode, modes[i].text))
+			return add_entry(w, modes[i].mode, &oid, e);
+	return err_set(e, ERR_MISMATCH, "the commit lists '%.200s' with the unknown mode %s", w->path, mode);
+}
+
+static int compare_path(const void *a, const void *b)
+{
+	return strcmp(((const struct git_entry *)a)->path, ((const struct git_entry *)b)->path);
+}
+
+/* The commit's first line is "tree <40 hex>\n". */
+static int find_tree(const struct git_pack *p, const struct digest *commit, struct digest *tree, struct err *e)
+{
+	char hex[DIGEST_HEX_MAX], tree_hex[41];
+	enum git_type type;
+	const char *data;
+	size_t n;
+
+	digest_hex(hex, commit);
+	data = git_pack_find(p, commit, &type, &n);
+	if (!data || type != GIT_COMMIT)
+		return err_set(e, ERR_MISMATCH, "commit %s is not in the pack", hex);
+	if (n < 46 || memcmp(data, "tree ", 5) != 0 || data[45] != '\n')
+		return err_set(e, ERR_MISMATCH, "commit %s does not begin with its tree", hex);
+	memcpy(tree_hex, data + 5, 40);
+	tree_hex[40] = 0;
+	return digest_parse(tree, DIGEST_SHA1, tree_hex, e);
+}
+
+static int check_unique(const struct git_manifest *m, struct err *e)
+{
+	for (size_t i = 1; i < m->n; i++)
+		if (!strcmp(m->entries[i - 1].path, m->entries[i].path))
+			return err_set(e, ERR_MISMATCH, "the commit lists '%.200s' twice", m->entries[i].path);
+	return 0;
+}
+
+int git_manifest_build(struct git_manifest *out, const struct git_pack *p, const struct digest *commit, struct err *e)
+{
+	struct git_manifest m = { 0 };
+	struct walk w = { .pack = p, .m = &m };
+	int rc = find_tree(p, commit, &m.tree, e);
+
+	if (rc == 0)
+		rc = push_tree(&w, &m.tree, 0, e);
+	while (rc == 0 && w.depth) {
+		if (w.levels[w.depth - 1].p == w.levels[w.depth - 1].end)
+			w.depth--;
+		else
+			rc = step(&w, e);
+	}
+	if (rc == 0) {
+		if (m.n)
+			qsort(m.entries, m.n, sizeof(*m.entries), compare_path);
+		rc = check_unique(&m, e);
+	}
+	if (rc < 0) {
+		git_manifest_done(&m);
+		return rc;
+	}
+	*out = m;
+	return 0;
+}
+
+void git_manifest_done(struct git_manifest *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		free(m->entries[i].path);
+	free(m->entries);
+	*m = (struct git_manifest){ 0 };
+}
+
+const struct git_entry *git_manifest_find(const struct git_manifest *m, const char *path)
+{
+	const struct git_entry key = { .path = (char *)path };
+
+	return m->n ? bsearch(&key, m->entries, m->n, sizeof(*m->entries), compare_path) : NULL;
+}

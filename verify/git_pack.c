@@ -1,0 +1,430 @@
+/* git_pack.c - reading a pack; see git_pack.h. The walk over its trees is git_manifest.c. */
+#include "verify/git_pack.h"
+
+#include <zlib.h>
+
+#define HEADER_BYTES  12
+#define TRAILER_BYTES 20
+
+enum { PACK_OFS_DELTA = 6, PACK_REF_DELTA = 7 };
+
+struct object {
+	size_t offset;		/* of its header in the pack: what OFS_DELTA counts from */
+	int pack_type;		/* a git_type, or one of the two deltas until resolved */
+	size_t base;		/* index of the base object, SIZE_MAX while unknown */
+	struct digest base_id;	/* of a REF_DELTA */
+	unsigned depth;		/* deltas below it */
+	unsigned char *data;	/* the content, or the delta until resolved */
+	size_t n;
+	struct digest id;	/* DIGEST_NONE until resolved */
+};
+
+struct git_pack {
+	struct object *objects;
+	size_t n;
+	size_t inflated;	/* bytes held, against GIT_PACK_INFLATED_MAX */
+	size_t *by_id;		/* indices of resolved objects in order of id */
+	size_t n_resolved;
+};
+
+struct input {
+	const unsigned char *p;
+	size_t n, at;	/* n excludes the trailer */
+};
+
+static int cut_short(struct err *e)
+{
+	return err_set(e, ERR_INPUT, "git pack ends in the middle of an object");
+}
+
+/* Reserves n bytes of content within the limits. */
+static unsigned char *hold(struct git_pack *p, size_t n, struct err *e)
+{
+	unsigned char *data;
+
+	if (n > GIT_OBJECT_MAX_BYTES || n > GIT_PACK_INFLATED_MAX - p->inflated) {
+		err_set(e, ERR_LIMIT, "git pack holds more than is read: an object of %zu bytes, %zu before it", n, p->inflated);
+		return NULL;
+	}
+	data = malloc(n + 1);
+	if (!data)
+		abort();
+	data[n] = 0;
+	p->inflated += n;
+	return data;
+}
+
+/* Type and inflated size: 3 bits and 4 bits, then 7 bits a byte. */
+static int read_header(struct input *in, int *type, uint64_t *size, struct err *e)
+{
+	unsigned shift = 4;
+	unsigned char c;
+
+	if (in->at >= in->n)
+		return cut_short(e);
+	c = in->p[in->at++];
+	*type = c >> 4 & 7;
+	*size = c & 15;
+	while (c & 0x80) {
+		if (in->at >= in->n)
+			return cut_short(e);
+		if (shift > 40)
+			return err_set(e, ERR_INPUT, "git pack has an object of an impossible size");
+		c = in->p[in->at++];
+		*size |= (uint64_t)(c & 0x7f) << shift;
+		shift += 7;
+	}
+	return 0;
+}
+
+/* The distance back to an OFS_DELTA's base: big-endian, 7 bits a byte, one added for each continuation. */
+static int read_distance(struct input *in, uint64_t *out, struct err *e)
+{
+	uint64_t v = 0;
+	unsigned char c;
+
+	do {
+		if (in->at >= in->n)
+			return cut_short(e);
+		if (v > UINT64_MAX >> 8)
+			return err_set(e, ERR_INPUT, "git pack has a delta with an impossible base");
+		c = in->p[in->at++];
+		v = v << 7 | (c & 0x7f);
+		if (c & 0x80)
+			v++;
+	} while (c & 0x80);
+	*out = v;
+	return 0;
+}
+
+static int inflate_object(struct input *in, unsigned char *out, size_t n, struct err *e)
+{
+	z_stream z = { .next_in = (unsigned char *)in->p + in->at, .next_out = out };
+	unsigned char past;
+	size_t left = in->n - in->at;
+	int rc;
+
+	/* zlib counts in 32 bits; packs are limited to less than that. One byte of room more than n shows a longer stream. */
+	z.avail_in = (unsigned)left;
+	z.avail_out = (unsigned)n;
+	if (inflateInit(&z) != Z_OK)
+		abort();
+	rc = inflate(&z, Z_FINISH);
+	if (rc == Z_BUF_ERROR && z.avail_out == 0) {
+		z.next_out = &past;
+		z.avail_out = 1;
+		rc = inflate(&z, Z_FINISH);
+		if (z.avail_out == 0)
+			rc = Z_DATA_ERROR;
+	}
+	in->at += left - z.avail_in;
+	inflateEnd(&z);
+	if (rc != Z_STREAM_END || z.total_out != n)
+		return err_set(e, ERR_INPUT, "git pack has an object whose compressed bytes are damaged");
+	return 0;
+}
+
+/* The object that begins at this offset, by bisection: objects come in offset order. */
+static size_t at_offset(const struct git_pack *p, size_t n, size_t offset)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (p->objects[mid].offset < offset)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < n && p->objects[lo].offset == offset ? lo : SIZE_MAX;
+}
+
+static int read_base(struct git_pack *p, struct input *in, size_t i, struct err *e)
+{
+	struct object *o = &p->objects[i];
+	uint64_t distance;
+	int rc;
+
+	o->base = SIZE_MAX;
+	if (o->pack_type == PACK_REF_DELTA) {
+		if (in->n - in->at < 20)
+			return cut_short(e);
+		o->base_id = (struct digest){ .algo = DIGEST_SHA1 };
+		memcpy(o->base_id.bytes, in->p + in->at, 20);
+		in->at += 20;
+		return 0;
+	}
+	rc = read_distance(in, &distance, e);
+	if (rc < 0)
+		return rc;
+	if (distance <= o->offset)
+		o->base = at_offset(p, i, o->offset - (size_t)distance);
+	if (o->base == SIZE_MAX)
+		return err_set(e, ERR_INPUT, "git pack has a delta whose base is not an object");
+	return 0;
+}
+
+static int read_object(struct git_pack *p, struct input *in, size_t i, struct err *e)
+{
+	struct object *o = &p->objects[i];
+	uint64_t size;
+	int rc;
+
+	o->offset = in->at;
+	rc = read_header(in, &o->pack_type, &size, e);
+	if (rc < 0)
+		return rc;
+	if (o->pack_type == 0 || o->pack_type == 5)
+		return err_set(e, ERR_INPUT, "git pack has an object of unknown type %d", o->pack_type);
+	if (o->pack_type >= PACK_OFS_DELTA) {
+		rc = read_base(p, in, i, e);
+		if (rc < 0)
+			return rc;
+	}
+	o->data = size > GIT_OBJECT_MAX_BYTES ? hold(p, SIZE_MAX, e) : hold(p, (size_t)size, e);
+	if (!o->data)
+		return ERR_LIMIT;
+	o->n = (size_t)size;
+	return inflate_object(in, o->data, o->n, e);
+}
+
+/* A size inside a delta: 7 bits a byte, least first. */
+static int delta_size(const unsigned char **d, const unsigned char *end, uint64_t *out, struct err *e)
+{
+	unsigned shift = 0;
+	uint64_t v = 0;
+	unsigned char c;
+
+	do {
+		if (*d == end || shift > 42)
+			return err_set(e, ERR_INPUT, "git pack has a damaged delta");
+		c = *(*d)++;
+		v |= (uint64_t)(c & 0x7f) << shift;
+		shift += 7;
+	} while (c & 0x80);
+	*out = v;
+	return 0;
+}
+
+/* The little-endian number of which bits of `mask` name the bytes that are there. False when the delta ends first. */
+static bool delta_number(const unsigned char **d, const unsigned char *end, unsigned mask, unsigned n_bytes, size_t *out)
+{
+	*out = 0;
+	for (unsigned i = 0; i < n_bytes; i++) {
+		if (!(mask >> i & 1))
+			continue;
+		if (*d == end)
+			return false;
+		*out |= (size_t)*(*d)++ << (8 * i);
+	}
+	return true;
+}
+
+/* Runs copy and insert instructions until the delta ends; false when one steps outside. */
+static bool run_delta(const unsigned char *d, const unsigned char *end, const struct object *base, unsigned char *out, size_t n)
+{
+	size_t at = 0;
+
+	while (d < end) {
+		unsigned op = *d++;
+		size_t offset = 0, len = op;
+
+		if (op & 0x80) {
+			if (!delta_number(&d, end, op & 15, 4, &offset) || !delta_number(&d, end, op >> 4 & 7, 3, &len))
+				return false;
+			if (len == 0)
+				len = 0x10000;
+			if (offset > base->n || len > base->n - offset || len > n - at)
+				return false;
+			memcpy(out + at, base->data + offset, len);
+		} else {
+			if (len == 0 || len > (size_t)(end - d) || len > n - at)
+				return false;
+			memcpy(out + at, d, len);
+			d += len;
+		}
+		at += len;
+	}
+	return at == n;
+}
+
+static int apply_delta(struct git_pack *p, struct object *o, const struct object *base, struct err *e)
+{
+	const unsigned char *d = o->data, *end = o->data + o->n;
+	uint64_t base_size, size;
+	unsigned char *out;
+
+	if (delta_size(&d, end, &base_size, e) < 0 || delta_size(&d, end, &size, e) < 0)
+		return ERR_INPUT;
+	if (base_size != base->n)
+		return err_set(e, ERR_INPUT, "git pack has a delta for a base of another size");
+	if (base->depth + 1 > GIT_DELTA_DEPTH_MAX)
+		return err_set(e, ERR_LIMIT, "git pack has a chain of more than %d deltas", GIT_DELTA_DEPTH_MAX);
+	out = size > GIT_OBJECT_MAX_BYTES ? hold(p, SIZE_MAX, e) : hold(p, (size_t)size, e);
+	if (!out)
+		return ERR_LIMIT;
+	if (!run_delta(d, end, base, out, (size_t)size)) {
+		free(out);
+		return err_set(e, ERR_INPUT, "git pack has a damaged delta");
+	}
+	p->inflated -= o->n;
+	free(o->data);
+	o->data = out;
+	o->n = (size_t)size;
+	o->pack_type = base->pack_type;
+	o->depth = base->depth + 1;
+	return 0;
+}
+
+static int compare_id(const void *a, const void *b, void *arg)
+{
+	const struct git_pack *p = arg;
+
+	return memcmp(p->objects[*(const size_t *)a].id.bytes, p->objects[*(const size_t *)b].id.bytes, 20);
+}
+
+static size_t find_index(const struct git_pack *p, const struct digest *id)
+{
+	size_t lo = 0, hi = p->n_resolved;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int c = memcmp(p->objects[p->by_id[mid]].id.bytes, id->bytes, 20);
+
+		if (c == 0)
+			return p->by_id[mid];
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return SIZE_MAX;
+}
+
+/* Resolves i if its base is; *progress is set when it did. REF_DELTA bases are looked up among those named in earlier rounds. */
+static int resolve(struct git_pack *p, size_t i, bool *progress, struct err *e)
+{
+	struct object *o = &p->objects[i];
+	int rc = 0;
+
+	if (o->id.algo != DIGEST_NONE)
+		return 0;
+	if (o->pack_type >= PACK_OFS_DELTA) {
+		if (o->base == SIZE_MAX)
+			o->base = find_index(p, &o->base_id);
+		if (o->base == SIZE_MAX || p->objects[o->base].id.algo == DIGEST_NONE)
+			return 0;
+		rc = apply_delta(p, o, &p->objects[o->base], e);
+	}
+	if (rc == 0) {
+		git_object_id(&o->id, (enum git_type)o->pack_type, o->data, o->n);
+		*progress = true;
+	}
+	return rc;
+}
+
+/* Rounds over all objects until every one has its name. A round that names none means that a base is missing. */
+static int resolve_all(struct git_pack *p, struct err *e)
+{
+	p->by_id = calloc(p->n ? p->n : 1, sizeof(*p->by_id));
+	if (!p->by_id)
+		abort();
+	for (unsigned round = 0; p->n_resolved < p->n; round++) {
+		bool progress = false;
+
+		if (round > GIT_DELTA_DEPTH_MAX)
+			return err_set(e, ERR_LIMIT, "git pack has a chain of more than %d deltas", GIT_DELTA_DEPTH_MAX);
+		for (size_t i = 0; i < p->n; i++) {
+			int rc = resolve(p, i, &progress, e);
+
+			if (rc < 0)
+				return rc;
+		}
+		if (!progress)
+			return err_set(e, ERR_INPUT, "git pack has a delta whose base is not in the pack");
+		p->n_resolved = 0;
+		for (size_t i = 0; i < p->n; i++)
+			if (p->objects[i].id.algo != DIGEST_NONE)
+				p->by_id[p->n_resolved++] = i;
+		qsort_r(p->by_id, p->n_resolved, sizeof(*p->by_id), compare_id, p);
+	}
+	return 0;
+}
+
+static uint32_t be32(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static int check_frame(const unsigned char *p, size_t n, size_t *count, struct err *e)
+{
+	struct digest d;
+
+	if (n > GIT_PACK_MAX_BYTES)
+		return err_set(e, ERR_LIMIT, "git pack of %zu bytes: at most %zu are read", n, GIT_PACK_MAX_BYTES);
+	if (n < HEADER_BYTES + TRAILER_BYTES || memcmp(p, "PACK", 4) != 0)
+		return err_set(e, ERR_INPUT, "not a git pack");
+	if (be32(p + 4) != 2)
+		return err_set(e, ERR_UNSUPPORTED, "git pack of version %u: only version 2 is read", be32(p + 4));
+	*count = be32(p + 8);
+	if (*count > GIT_PACK_OBJECTS_MAX || *count > n)	/* an object has more than one byte */
+		return err_set(e, ERR_LIMIT, "git pack claims %zu objects in %zu bytes", *count, n);
+	digest_of(&d, DIGEST_SHA1, p, n - TRAILER_BYTES);
+	if (memcmp(d.bytes, p + n - TRAILER_BYTES, TRAILER_BYTES) != 0)
+		return err_set(e, ERR_INPUT, "git pack is damaged: its checksum does not match");
+	return 0;
+}
+
+int git_pack_parse(struct git_pack **out, const void *data, size_t n, struct err *e)
+{
+	struct input in = { data, n - TRAILER_BYTES, HEADER_BYTES };
+	struct git_pack *p;
+	size_t count;
+	int rc = check_frame(data, n, &count, e);
+
+	if (rc < 0)
+		return rc;
+	p = calloc(1, sizeof(*p));
+	if (!p || !(p->objects = calloc(count ? count : 1, sizeof(*p->objects))))
+		abort();
+	for (; p->n < count && rc == 0; p->n++)
+		rc = read_object(p, &in, p->n, e);
+	if (rc == 0 && in.at != in.n)
+		rc = err_set(e, ERR_INPUT, "git pack has bytes behind its last object");
+	if (rc == 0)
+		rc = resolve_all(p, e);
+	if (rc < 0) {
+		git_pack_free(p);
+		return rc;
+	}
+	*out = p;
+	return 0;
+}
+
+void git_pack_free(struct git_pack *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < p->n; i++)
+		free(p->objects[i].data);
+	free(p->objects);
+	free(p->by_id);
+	free(p);
+}
+
+size_t git_pack_count(const struct git_pack *p)
+{
+	return p->n;
+}
+
+const void *git_pack_find(const struct git_pack *p, const struct digest *id, enum git_type *type, size_t *n)
+{
+	size_t i = id->algo == DIGEST_SHA1 ? find_index(p, id) : SIZE_MAX;
+
+	if (i == SIZE_MAX)
+		return NULL;
+	*type = (enum git_type)p->objects[i].pack_type;
+	*n = p->objects[i].n;
+	return p->objects[i].data;
+}
