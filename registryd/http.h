@@ -99,6 +99,7 @@ const char *http_header(const struct request *rq, const char *name);		/* NULL wh
 uint64_t http_content_length(const struct request *rq);				/* UINT64_MAX when not announced */
 const char *http_bearer(const struct request *rq);	/* token of Authorization: Bearer, or password of Basic; NULL when there is none */
 bool http_is_head(const struct request *rq);
+void http_peer(const struct request *rq, char out[HTTP_WHO_MAX]);	/* the caller's address, "" when not known */
 
 /* The body as strict JSON; NULL with e set when it is not. The caller owns it. */
 json_t *http_json(struct request *rq, struct err *e);
@@ -121,6 +122,7 @@ int http_answer_bytes(struct request *rq, int status, const char *type, const vo
 int http_answer_buf(struct request *rq, int status, const char *type, struct buf *b);	/* takes b's bytes; a failed buf becomes 500 */
 int http_answer_empty(struct request *rq, int status);
 int http_answer_fd(struct request *rq, int status, const char *type, int fd, uint64_t offset, uint64_t n);	/* takes fd; sendfile(2) */
+int http_answer_head(struct request *rq, int status, const char *type, uint64_t n);	/* to a HEAD: says the size, has no bytes at hand */
 int http_answer_redirect(struct request *rq, int status, const char *location);
 /* Bytes made while they are sent; n UINT64_MAX when not known. read fills p (at most max) and gives the count, 0 at the end, or a negative code. */
 int http_answer_reader(struct request *rq, int status, const char *type, uint64_t n,

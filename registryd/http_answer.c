@@ -143,6 +143,21 @@ int http_answer_reader(struct request *rq, int status, const char *type, uint64_
 	return finish(rq, status, type, MHD_create_response_from_callback(n == UINT64_MAX ? MHD_SIZE_UNKNOWN : n, READER_BLOCK_BYTES, reader_read, r, reader_free), n);
 }
 
+static ssize_t nothing_to_read(void *cls, uint64_t pos, char *p, size_t max)
+{
+	(void)cls;
+	(void)pos;
+	(void)p;
+	(void)max;
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+int http_answer_head(struct request *rq, int status, const char *type, uint64_t n)
+{
+	assert(http_is_head(rq));
+	return finish(rq, status, type, MHD_create_response_from_callback(n, 1024, nothing_to_read, NULL, NULL), 0);
+}
+
 static int status_of(const struct http_answer *a, const struct err *e)
 {
 	return a->status ? a->status : err_http_status(e->code);

@@ -1,4 +1,5 @@
 /* http_request.c - what a request says: query, parameters, headers, body. */
+#include <arpa/inet.h>
 #include <microhttpd.h>
 
 #include "base/json.h"
@@ -125,6 +126,18 @@ uint64_t http_content_length(const struct request *rq)
 bool http_is_head(const struct request *rq)
 {
 	return !strcmp(rq->method, "HEAD");
+}
+
+void http_peer(const struct request *rq, char out[HTTP_WHO_MAX])
+{
+	const union MHD_ConnectionInfo *info = rq->exchange ? MHD_get_connection_info(rq->exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS) : NULL;
+	const struct sockaddr *a = info ? info->client_addr : NULL;
+
+	out[0] = 0;
+	if (a && a->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)a)->sin_addr, out, HTTP_WHO_MAX);
+	else if (a && a->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr, out, HTTP_WHO_MAX);
 }
 
 static int base64_value(char c)

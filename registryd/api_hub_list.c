@@ -1,0 +1,194 @@
+/* api_hub_list.c - the Hub's listing of models with its own parameters, over the catalog's query. */
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/query.h"
+#include "registryd/api_hub.h"
+
+#define PAGE_DEFAULT 1000
+
+static int add(const char **list, size_t *n, const char *what, const char *v, struct err *e)
+{
+	if (*n == QUERY_LIST_MAX)
+		return err_set(e, ERR_USAGE, "%s: at most %d values are possible", what, QUERY_LIST_MAX);
+	list[(*n)++] = v;
+	return 0;
+}
+
+/* filter=a,b and filter=a&filter=b mean the same: every tag must be there. */
+static int read_tags(struct request *rq, struct query_filter *q, const char *key, struct err *e)
+{
+	size_t at = 0;
+	const char *v;
+
+	while ((v = http_query_next(rq, key, &at))) {
+		char *copy = arena_strdup(&rq->arena, v), *one;
+
+		while ((one = strsep(&copy, ",")))
+			if (*one && add(q->tag, &q->n_tag, key, one, e))
+				return e->code;
+	}
+	return 0;
+}
+
+static int read_searches(struct request *rq, struct query_filter *q, struct err *e)
+{
+	size_t at = 0;
+	const char *v;
+
+	while ((v = http_query_next(rq, "search", &at)))
+		if (*v && add(q->search, &q->n_search, "search", v, e))
+			return e->code;
+	return 0;
+}
+
+/* "6B", "500M", "1.5T" or plain digits. */
+static int read_count(const char *text, int64_t *out, struct err *e)
+{
+	static const struct { char unit; double factor; } units[] = { { 'K', 1e3 }, { 'M', 1e6 }, { 'B', 1e9 }, { 'T', 1e12 }, { 0, 1 } };
+	char *end;
+	double v = strtod(text, &end);
+
+	for (size_t i = 0; end != text && i < ARRAY_LEN(units); i++)
+		if ((*end & ~0x20) == units[i].unit && (!*end || !end[1]) && v >= 0 && v * units[i].factor < 9e18) {
+			*out = (int64_t)(v * units[i].factor);
+			return 0;
+		}
+	return err_set(e, ERR_USAGE, "num_parameters: \"%s\" is not a number such as 500M or 6B", text);
+}
+
+/* "min:6B,max:128B" */
+static int read_params(struct request *rq, struct query_filter *q, struct err *e)
+{
+	const char *v = http_query(rq, "num_parameters");
+	char *copy = arena_strdup(&rq->arena, v ? v : ""), *one;
+
+	while ((one = strsep(&copy, ",")))
+		if (str_starts(one, "min:") ? read_count(one + 4, &q->min_params, e)
+					    : str_starts(one, "max:") ? read_count(one + 4, &q->max_params, e)
+								      : *one && err_set(e, ERR_USAGE, "num_parameters is written as min:6B,max:128B"))
+			return e->code;
+	return 0;
+}
+
+/* The Hub sorts downwards unless told otherwise; newer clients no longer send a direction. */
+static int read_order(struct request *rq, struct query_filter *q, struct err *e)
+{
+	const char *sort = http_query(rq, "sort"), *direction = http_query(rq, "direction");
+	bool down;
+	int rc = query_sort_parse(&q->sort, &down, sort && *sort ? sort : "trendingScore", e);
+
+	if (rc)
+		return rc;
+	q->descending = down || !direction || strcmp(direction, "1");
+	return 0;
+}
+
+static int read_filter(struct request *rq, struct query_filter *q, struct err *e)
+{
+	uint64_t limit = PAGE_DEFAULT;
+	int rc;
+
+	*q = QUERY_FILTER_ANY;
+	q->visible_only = true;
+	q->author = http_query(rq, "author");
+	q->task = http_query(rq, "pipeline_tag");
+	if (http_query(rq, "gated"))
+		q->gated = http_query_bool(rq, "gated", false);
+	q->cursor = http_query(rq, "cursor");
+	if ((rc = read_tags(rq, q, "filter", e)) || (rc = read_tags(rq, q, "library", e)) || (rc = read_tags(rq, q, "other", e)) ||
+	    (rc = read_searches(rq, q, e)) || (rc = read_params(rq, q, e)) || (rc = read_order(rq, q, e)) ||
+	    (rc = http_query_u64(rq, "limit", 1, UINT32_MAX, &limit, e)))
+		return rc;
+	q->limit = limit > QUERY_LIMIT_MAX ? QUERY_LIMIT_MAX : (size_t)limit;
+	return 0;
+}
+
+static void set_next(struct request *rq, const char *cursor)
+{
+	own(buf) struct buf b;
+
+	buf_init(&b, HTTP_URI_MAX);
+	buf_printf(&b, "<%s%s?", door_base_url(rq), rq->path);
+	for (size_t i = 0; i < rq->n_queries; i++) {
+		own(mem) char *key = str_percent_encode(rq->queries[i].key, ""), *value = str_percent_encode(rq->queries[i].value, "");
+
+		if (strcmp(rq->queries[i].key, "cursor"))
+			buf_printf(&b, "%s=%s&", key, value);
+	}
+	{
+		own(mem) char *value = str_percent_encode(cursor, "");
+
+		buf_printf(&b, "cursor=%s>; rel=\"next\"", value);
+	}
+	if (!buf_failed(&b))
+		http_set(rq, "Link", "%s", b.data);
+}
+
+/* Nothing is run here for others, so a client that asks for models with a warm endpoint gets none. */
+static bool asks_for_inference(const struct request *rq)
+{
+	return http_query(rq, "inference") || http_query(rq, "inference_provider");
+}
+
+int api_hub_list(struct request *rq, struct err *e)
+{
+	struct daemon *app = rq->app;
+	struct query_filter q;
+	struct query_row *rows = NULL;
+	struct api_hub_fields f;
+	const char *next = NULL;
+	size_t n = 0;
+	json_t *list;
+	int rc = read_filter(rq, &q, e);
+
+	if (!rc && !asks_for_inference(rq))
+		rc = query_models(app->db, &q, rq->now, &rq->arena, &rows, &n, &next, e);
+	if (rc)
+		return rc;
+	api_hub_fields_read(rq, &f);
+	list = json_array();
+	for (size_t i = 0; i < n; i++) {
+		json_t *item = api_hub_model_json(rq, &rows[i].m, &rows[i].r, &f, e);
+
+		if (!item) {
+			json_decref(list);
+			return e->code;
+		}
+		json_array_append_new(list, item);
+	}
+	if (next)
+		set_next(rq, next);
+	return http_answer_json(rq, 200, list);
+}
+
+/* The vocabulary of tags that filters make sense with: licences and tasks of what is here. */
+int api_hub_tags_by_type(struct request *rq, struct err *e)
+{
+	struct daemon *app = rq->app;
+	struct query_filter q = QUERY_FILTER_ANY;
+	json_t *facets, *out = json_object(), *group;
+	const char *const kinds[][2] = { { "license", "license" }, { "task", "pipeline_tag" } };
+
+	q.visible_only = true;
+	facets = query_facets(app->db, &q, rq->now, e);
+	if (!facets) {
+		json_decref(out);
+		return e->code;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		json_t *v;
+		size_t k;
+
+		group = json_array();
+		json_array_foreach(json_object_get(facets, kinds[i][0]), k, v) {
+			const char *value = json_string_value(json_object_get(v, "value"));
+
+			if (value)
+				json_array_append_new(group, json_pack("{s:o, s:s, s:s}", "id", i ? json_string(value) : json_sprintf("license:%s", value), "label", value,
+								       "type", kinds[i][1]));
+		}
+		json_object_set_new(out, kinds[i][1], group);
+	}
+	json_decref(facets);
+	return http_answer_json(rq, 200, out);
+}

@@ -1,0 +1,416 @@
+/*
+ * api_hub_tree.c - tree, treesize and paths-info: the listing of what is held of a revision. Directories are made from the files'
+ * paths; a directory's id is git's id of a tree with what is held, so it equals upstream's when all of it is held and nothing
+ * in it is executable.
+ */
+#include "base/json.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "registryd/api_hub.h"
+#include "verify/git_object.h"
+
+#define TREE_DEPTH_MAX 64
+#define PAGE_MAX 10000
+#define PAGE_EXPANDED_MAX 1000
+#define LOOKUPS_MAX 64		/* above so many paths, the whole listing is read once instead */
+
+/* --- entries ------------------------------------------------------------------------------------------------------------------------ */
+
+static void put_string(struct buf *b, const char *s)
+{
+	buf_putc(b, '"');
+	buf_json_escaped(b, s);
+	buf_putc(b, '"');
+}
+
+/* The commit that we know to hold it; which one changed it last, only upstream knows. */
+static void put_expanded(struct buf *b, const struct revision *r)
+{
+	char at[STR_TIME_MAX];
+
+	str_format_iso_ms(at, r->commit_at ? r->commit_at : r->planned_at);
+	buf_printf(b, ",\"lastCommit\":{\"id\":\"%s\",\"title\":", r->commit);
+	put_string(b, r->title ? r->title : "");
+	buf_printf(b, ",\"date\":\"%s\"}", at);
+}
+
+void api_hub_file_json(struct buf *b, const struct model_file *f, const struct revision *r, bool expand)
+{
+	char hex[DIGEST_HEX_MAX];
+
+	api_hub_oid(hex, f);
+	buf_printf(b, "{\"type\":\"file\",\"oid\":\"%s\",\"size\":%llu", hex, (unsigned long long)f->size_bytes);
+	if (api_hub_is_lfs(f)) {
+		digest_hex(hex, &f->sha256);
+		buf_printf(b, ",\"lfs\":{\"oid\":\"%s\",\"size\":%llu,\"pointerSize\":%zu}", hex, (unsigned long long)f->size_bytes, api_hub_pointer_size(f));
+	}
+	buf_puts(b, ",\"path\":");
+	put_string(b, f->path);
+	if (expand)
+		put_expanded(b, r);
+	buf_putc(b, '}');
+}
+
+/* An entry of a tree: a file, or a directory with the files below it (a run of the sorted array). */
+struct entry {
+	const char *path;	/* whole */
+	const struct model_file *first;
+	size_t n;		/* files below; 0: first itself */
+	struct digest oid;	/* directories */
+};
+
+struct entries {
+	struct entry *items;
+	size_t n, cap;
+};
+
+struct tree_entry {	/* for git's order: a directory's name counts as ending in '/' */
+	const char *name;
+	size_t len;
+	bool directory;
+	struct digest oid;
+};
+
+static int git_order(const void *a, const void *b)
+{
+	const struct tree_entry *x = a, *y = b;
+	size_t n = x->len < y->len ? x->len : y->len;
+	int rc = memcmp(x->name, y->name, n), cx, cy;
+
+	if (rc)
+		return rc;
+	cx = x->len > n ? (unsigned char)x->name[n] : x->directory ? '/' : 0;
+	cy = y->len > n ? (unsigned char)y->name[n] : y->directory ? '/' : 0;
+	return cx - cy;
+}
+
+static void file_oid(struct digest *out, const struct model_file *f)
+{
+	struct git_pointer p = { f->sha256, f->size_bytes };
+
+	*out = f->git_oid;
+	if (out->algo == DIGEST_NONE)
+		git_pointer_id(out, &p);
+}
+
+/* Files f[0..n) share the first `skip` bytes of their paths, which end in '/'. The run that f begins at this level: 1 for a file. */
+static size_t run_length(const struct model_file *f, size_t n, size_t skip, size_t *name_len, bool *directory)
+{
+	const char *name = f[0].path + skip, *slash = strchr(name, '/');
+	size_t len = slash ? (size_t)(slash - name) : strlen(name), run = 1;
+
+	*name_len = len;
+	*directory = slash != NULL;
+	while (slash && run < n && !strncmp(f[run].path + skip, name, len + 1))
+		run++;
+	return run;
+}
+
+static void tree_id(struct digest *out, const struct model_file *f, size_t n, size_t skip, int depth)
+{
+	struct tree_entry *t = NULL;
+	size_t count = 0, cap = 0;
+	struct buf b;
+
+	for (size_t i = 0, run; i < n; i += run) {
+		struct tree_entry te = { .name = f[i].path + skip };
+
+		run = run_length(f + i, n - i, skip, &te.len, &te.directory);
+		if (!te.directory)
+			file_oid(&te.oid, &f[i]);
+		else if (depth < TREE_DEPTH_MAX)
+			tree_id(&te.oid, f + i, run, skip + te.len + 1, depth + 1);
+		*vec_push(&t, &count, &cap) = te;
+	}
+	if (count)
+		qsort(t, count, sizeof(*t), git_order);
+	buf_init(&b, API_HUB_ANSWER_MAX);
+	for (size_t i = 0; i < count; i++) {
+		buf_printf(&b, "%s %.*s", t[i].directory ? "40000" : "100644", (int)t[i].len, t[i].name);
+		buf_add(&b, "", 1);
+		buf_add(&b, t[i].oid.bytes, 20);
+	}
+	git_object_id(out, GIT_TREE, b.data, b.len);
+	buf_done(&b);
+	free(t);
+}
+
+static void add_entry(struct entries *es, struct entry en)
+{
+	*vec_push(&es->items, &es->n, &es->cap) = en;
+}
+
+/* skip: bytes of the directory that is listed, with its '/'. Directories come before files at each level, as on the Hub. */
+static void collect(struct arena *a, struct entries *es, const struct model_file *f, size_t n, size_t skip, bool recursive, int depth)
+{
+	for (int files = 0; files < 2; files++)
+		for (size_t i = 0, run, len; i < n; i += run) {
+			struct entry en = { .first = &f[i] };
+			bool directory;
+
+			run = run_length(f + i, n - i, skip, &len, &directory);
+			if (directory == files)
+				continue;
+			en.path = f[i].path;
+			if (directory) {
+				en.path = arena_strndup(a, f[i].path, skip + len);
+				en.n = run;
+				tree_id(&en.oid, f + i, run, skip + len + 1, depth);
+			}
+			add_entry(es, en);
+			if (directory && recursive && depth < TREE_DEPTH_MAX)
+				collect(a, es, f + i, run, skip + len + 1, true, depth + 1);
+		}
+}
+
+static void put_entry(struct buf *b, const struct entry *en, const struct revision *r, bool expand)
+{
+	char hex[DIGEST_HEX_MAX];
+
+	if (!en->n) {
+		api_hub_file_json(b, en->first, r, expand);
+		return;
+	}
+	digest_hex(hex, &en->oid);
+	buf_printf(b, "{\"type\":\"directory\",\"oid\":\"%s\",\"size\":0,\"path\":", hex);
+	put_string(b, en->path);
+	if (expand)
+		put_expanded(b, r);
+	buf_putc(b, '}');
+}
+
+/* --- tree --------------------------------------------------------------------------------------------------------------------------- */
+
+/* Our cursors are "o" and the number of entries already given. Any other text (a client's own invention) is past the end. */
+static size_t cursor_offset(const char *cursor)
+{
+	uint64_t n;
+
+	if (!cursor)
+		return 0;
+	return cursor[0] == 'o' && !str_parse_u64(cursor + 1, &n, NULL) ? (size_t)n : SIZE_MAX;
+}
+
+static void set_next(struct request *rq, size_t offset)
+{
+	struct buf b;
+
+	buf_init(&b, HTTP_URI_MAX);
+	buf_printf(&b, "<%s%s?", door_base_url(rq), rq->path);
+	for (size_t i = 0; i < rq->n_queries; i++) {
+		own(mem) char *key = str_percent_encode(rq->queries[i].key, ""), *value = str_percent_encode(rq->queries[i].value, "");
+
+		if (strcmp(rq->queries[i].key, "cursor"))
+			buf_printf(&b, "%s=%s&", key, value);
+	}
+	buf_printf(&b, "cursor=o%zu>; rel=\"next\"", offset);
+	if (!buf_failed(&b))
+		http_set(rq, "Link", "%s", b.data);
+	buf_done(&b);
+}
+
+static int answer_entries(struct request *rq, const struct door *d, const struct entries *es, struct err *e)
+{
+	bool expand = http_query_bool(rq, "expand", false);
+	size_t from = cursor_offset(http_query(rq, "cursor")), to = es->n;
+	uint64_t limit = UINT64_MAX;
+	struct buf b;
+	int rc = http_query_u64(rq, "limit", 1, UINT32_MAX, &limit, e);
+
+	if (rc)
+		return rc;
+	if (limit != UINT64_MAX && limit > (expand ? PAGE_EXPANDED_MAX : PAGE_MAX))
+		limit = expand ? PAGE_EXPANDED_MAX : PAGE_MAX;
+	if (from > es->n)
+		from = es->n;
+	if (limit < to - from) {
+		to = from + (size_t)limit;
+		set_next(rq, to);
+	}
+	buf_init(&b, API_HUB_ANSWER_MAX);
+	buf_putc(&b, '[');
+	for (size_t i = from; i < to; i++) {
+		if (i > from)
+			buf_putc(&b, ',');
+		put_entry(&b, &es->items[i], &d->r, expand);
+	}
+	buf_putc(&b, ']');
+	return http_answer_buf(rq, 200, "application/json; charset=utf-8", &b);
+}
+
+/* The held files at or below {path} ("" for all). False when the request has been answered. */
+static bool find_below(struct request *rq, struct door *d, const char **under, struct model_file **files, size_t *n)
+{
+	struct daemon *app = rq->app;
+	const char *path = http_param(rq, "path");
+	struct err e = ERR_NONE;
+	size_t len;
+	char *dir;
+
+	if (!door_enter(rq, DOOR_FACTS, d))
+		return false;
+	dir = arena_strdup(&rq->arena, path ? path : "");
+	len = strlen(dir);
+	while (len && dir[len - 1] == '/')
+		dir[--len] = 0;
+	if (model_files(app->db, d->r.id, FILES_HELD, dir, NULL, 0, &rq->arena, files, n, &e)) {
+		http_answer_error(rq, &e);
+		return false;
+	}
+	if (!*n && len) {
+		door_refuse(rq, 404, "EntryNotFound", "%s does not exist on \"%s\"", dir, http_param(rq, "rev"));
+		return false;
+	}
+	*under = dir;
+	return true;
+}
+
+int api_hub_tree(struct request *rq, struct err *e)
+{
+	struct entries es = { 0 };
+	struct model_file *files;
+	const char *under;
+	struct door d;
+	size_t n;
+	int rc;
+
+	if (!find_below(rq, &d, &under, &files, &n))
+		return 0;
+	collect(&rq->arena, &es, files, n, *under ? strlen(under) + 1 : 0, http_query_bool(rq, "recursive", false), 0);
+	rc = answer_entries(rq, &d, &es, e);
+	free(es.items);
+	return rc;
+}
+
+int api_hub_treesize(struct request *rq, struct err *e)
+{
+	struct model_file *files;
+	const char *under;
+	uint64_t size = 0;
+	struct door d;
+	size_t n;
+
+	(void)e;
+	if (!find_below(rq, &d, &under, &files, &n))
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		size += files[i].size_bytes;
+	return http_answer_json(rq, 200, json_pack("{s:s, s:I}", "path", *under ? under : "/", "size", (json_int_t)size));
+}
+
+/* --- paths-info --------------------------------------------------------------------------------------------------------------------- */
+
+struct wanted {
+	const char **paths;
+	size_t n;
+	bool expand;
+};
+
+static int wanted_from_json(struct request *rq, struct wanted *w, struct err *e)
+{
+	own(json) json_t *j = http_json_object(rq, e);
+	json_t *paths = j ? json_object_get(j, "paths") : NULL;
+	size_t n = json_is_array(paths) ? json_array_size(paths) : 1;
+
+	if (!j)
+		return e->code;
+	if (n > API_HUB_PATHS_MAX)
+		return err_set(e, ERR_USAGE, "paths: at most %d are possible", API_HUB_PATHS_MAX);
+	w->paths = arena_alloc(&rq->arena, (n + 1) * sizeof(char *));
+	for (size_t i = 0; i < n; i++) {
+		const json_t *p = json_is_array(paths) ? json_array_get(paths, i) : paths;
+
+		if (!json_is_string(p))
+			return err_set(e, ERR_USAGE, "paths must be a list of texts");
+		w->paths[w->n++] = arena_strdup(&rq->arena, json_string_value(p));
+	}
+	w->expand = json_is_true(json_object_get(j, "expand"));
+	return 0;
+}
+
+static int wanted_from_form(struct request *rq, struct wanted *w, struct err *e)
+{
+	struct http_pair *pairs;
+	size_t n;
+	int rc = http_form(rq, &pairs, &n, e);
+
+	if (rc)
+		return rc;
+	w->paths = arena_alloc(&rq->arena, (n + 1) * sizeof(char *));
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(pairs[i].key, "paths") || !strcmp(pairs[i].key, "paths[]"))
+			w->paths[w->n++] = pairs[i].value;
+		else if (!strcmp(pairs[i].key, "expand"))
+			w->expand = !strcasecmp(pairs[i].value, "true") || !strcmp(pairs[i].value, "1");
+	}
+	if (w->n > API_HUB_PATHS_MAX)
+		return err_set(e, ERR_USAGE, "paths: at most %d are possible", API_HUB_PATHS_MAX);
+	return 0;
+}
+
+static int by_path(const void *key, const void *file)
+{
+	return strcmp(key, ((const struct model_file *)file)->path);
+}
+
+/* The file of this path, or the directory; ERR_NOT_FOUND. all may be NULL: then the catalog is asked. */
+static int look_up(struct request *rq, const struct door *d, const char *path, struct model_file *all, size_t n_all, struct entry *out, struct err *e)
+{
+	struct daemon *app = rq->app;
+	struct model_file *f = all ? bsearch(path, all, n_all, sizeof(*all), by_path) : arena_alloc(&rq->arena, sizeof(*f));
+	struct model_file *below;
+	size_t n;
+	int rc = 0;
+
+	*out = (struct entry){ .path = path, .first = f };
+	if (!all)
+		rc = model_file(app->db, d->r.id, path, FILES_HELD, &rq->arena, f, e);
+	if (f && !rc)
+		return 0;
+	if (rc && rc != ERR_NOT_FOUND)
+		return rc;
+	rc = *path ? model_files(app->db, d->r.id, FILES_HELD, path, NULL, 0, &rq->arena, &below, &n, e) : ERR_NOT_FOUND;
+	if (rc || !n)
+		return rc ? rc : ERR_NOT_FOUND;
+	out->n = n;
+	out->first = below;
+	tree_id(&out->oid, below, n, strlen(path) + 1, 0);
+	return 0;
+}
+
+int api_hub_paths_info(struct request *rq, struct err *e)
+{
+	const char *type = http_header(rq, "Content-Type");
+	struct daemon *app = rq->app;
+	struct wanted w = { 0 };
+	struct model_file *all = NULL;
+	size_t n_all = 0, given = 0;
+	struct door d;
+	struct buf b;
+	int rc = type && strstr(type, "json") ? wanted_from_json(rq, &w, e) : wanted_from_form(rq, &w, e);
+
+	if (rc)
+		return rc;
+	if (!door_enter(rq, DOOR_FACTS, &d))
+		return 0;
+	if (w.n > LOOKUPS_MAX && (rc = model_files(app->db, d.r.id, FILES_HELD, "", NULL, 0, &rq->arena, &all, &n_all, e)))
+		return rc;
+	buf_init(&b, API_HUB_ANSWER_MAX);
+	buf_putc(&b, '[');
+	for (size_t i = 0; i < w.n; i++) {
+		struct entry en;
+
+		rc = look_up(rq, &d, w.paths[i], all, n_all, &en, e);
+		if (rc == ERR_NOT_FOUND)
+			continue;	/* the Hub leaves out what it does not know */
+		if (rc) {
+			buf_done(&b);
+			return rc;
+		}
+		if (given++)
+			buf_putc(&b, ',');
+		put_entry(&b, &en, &d.r, w.expand);
+	}
+	buf_putc(&b, ']');
+	return http_answer_buf(rq, 200, "application/json; charset=utf-8", &b);
+}

@@ -1,0 +1,185 @@
+/* door.c - see door.h. */
+#include "registryd/door.h"
+
+#include <stdarg.h>
+
+#include "base/str.h"
+#include "registryd/auth.h"
+
+int door_refuse(struct request *rq, int status, const char *code, const char *fmt, ...)
+{
+	char text[ERR_MSG_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	str_printable(text);
+	if (code)
+		http_set(rq, "X-Error-Code", "%s", code);
+	http_set(rq, "X-Error-Message", "%s", text);
+	if (status == 401)
+		http_set(rq, "WWW-Authenticate", "Bearer realm=\"registryd\"");
+	if (!strncmp(rq->path, "/api/", 5))
+		return http_answer_json(rq, status, json_pack("{s:s%}", "error", text, strlen(text)));
+	return http_answer_text(rq, status, "text/plain; charset=utf-8", text);
+}
+
+const char *door_base_url(struct request *rq)
+{
+	const struct config *c = daemon_config(rq->app);
+	const char *host = http_header(rq, "Host");
+
+	if (c->public_url)
+		return c->public_url;
+	if (!host || strpbrk(host, "<>\"\\ \t/"))
+		host = c->listen.items[0];
+	return arena_printf(&rq->arena, "http://%s", host);
+}
+
+/* 307 to the same address with the new name in it, relative, as the Hub does. */
+static bool moved(struct request *rq, const char *asked, const char *now_called)
+{
+	const char *at = strstr(rq->uri, asked);
+	char *location;
+
+	if (!at)	/* the name was escaped in some way */
+		location = arena_printf(&rq->arena, "/%s", now_called);
+	else
+		location = arena_printf(&rq->arena, "%.*s%s%s", (int)(at - rq->uri), rq->uri, now_called, at + strlen(asked));
+	http_answer_redirect(rq, 307, location);
+	return false;
+}
+
+/* Nothing is published under this name. Was it refused, so that the caller should know, or is it just not there? */
+static bool absent(struct request *rq, const char *repo, const char *rev, bool no_such_revision)
+{
+	struct daemon *d = rq->app;
+	struct model m;
+	struct revision r;
+
+	if (!model_find(d->db, repo, rev, MODEL_ANY, &rq->arena, &m, &r, NULL, NULL) && r.state == REVISION_REJECTED) {
+		door_refuse(rq, 403, "GatedRepo", "%s was refused by this registry's policy: %s", m.name, r.reason ? r.reason : "see registryctl why");
+		return false;
+	}
+	if (no_such_revision)
+		door_refuse(rq, 404, "RevisionNotFound", "Invalid rev id: %s", rev ? rev : "main");
+	else
+		door_refuse(rq, 404, "RepoNotFound", "Repository not found");
+	return false;
+}
+
+static const char *and_successor(struct request *rq, const struct lifecycle *l)
+{
+	return l->successor ? arena_printf(&rq->arena, "; use %s", l->successor) : "";
+}
+
+static bool withdrawn(struct request *rq, const struct door *d)
+{
+	const char *why = d->life.reason ? arena_printf(&rq->arena, ": %s", d->life.reason) : "";
+
+	if (d->life.state == LIFECYCLE_WITHDRAWN_LEGAL)
+		door_refuse(rq, 451, "GatedRepo", "%s is not available for legal reasons%s", d->m.name, why);
+	else
+		door_refuse(rq, 403, "GatedRepo", "%s has been withdrawn%s", d->m.name, why);
+	return false;
+}
+
+static bool gone(struct request *rq, const struct door *d)
+{
+	char when[STR_TIME_MAX];
+	int64_t at = d->life.retired_at ? d->life.retired_at : d->life.sunset_at;
+
+	str_format_iso(when, at);
+	when[10] = 0;
+	if (d->life.successor)
+		http_set(rq, "Link", "<%s/%s>; rel=\"successor-version\"", door_base_url(rq), d->life.successor);
+	door_refuse(rq, 410, NULL, "%s was retired%s%s%s", d->m.name, at ? " on " : "", at ? when : "", and_successor(rq, &d->life));
+	return false;
+}
+
+/* A deprecation that lies in the future is announced to programs; people are warned once it holds. */
+static void announce(struct request *rq, const struct door *d)
+{
+	char day[STR_TIME_MAX], http[STR_TIME_MAX];
+	const struct lifecycle *l = &d->life;
+	bool holds = l->state != LIFECYCLE_ACTIVE;
+
+	if (l->deprecated_at)
+		http_set(rq, "Deprecation", "@%lld", (long long)l->deprecated_at);
+	if (l->successor)
+		http_set(rq, "Link", "<%s/%s>; rel=\"successor-version\"", door_base_url(rq), l->successor);
+	if (!l->sunset_at && holds)
+		http_set(rq, "X-HF-Warning", "deprecated; %s is deprecated%s%s", d->m.name, l->successor ? ", use " : "", l->successor ? l->successor : "");
+	if (!l->sunset_at)
+		return;
+	str_format_http_date(http, l->sunset_at);
+	str_format_iso(day, l->sunset_at);
+	day[10] = 0;
+	http_set(rq, "Sunset", "%s", http);
+	if (holds)
+		http_set(rq, "X-HF-Warning", "deprecated; %s is deprecated until %s%s%s", d->m.name, day, l->successor ? ", use " : "", l->successor ? l->successor : "");
+}
+
+/* What holds now for this revision: false when that was the answer. */
+static bool alive(struct request *rq, struct door *d, const char *rev)
+{
+	struct policy_lifecycle rules;
+	bool by_hand = d->life.retired_at && d->life.retired_at <= rq->now;
+
+	policy_lifecycle(daemon_policy(rq->app), &rules);
+	switch (d->life.state) {
+	case LIFECYCLE_ACTIVE:
+		if (d->life.deprecated_at > rq->now)	/* announced for later */
+			announce(rq, d);
+		return true;
+	case LIFECYCLE_WITHDRAWN:
+	case LIFECYCLE_WITHDRAWN_LEGAL:
+		return withdrawn(rq, d);
+	case LIFECYCLE_RETIRED:
+		if (by_hand || rules.gone_after_sunset)
+			return gone(rq, d);
+		break;
+	case LIFECYCLE_DEPRECATED:
+		break;
+	}
+	announce(rq, d);
+	if (rules.refuse_new_when_deprecated && !(rev && str_is_hex(rev, 40))) {
+		door_refuse(rq, 403, "GatedRepo", "%s is deprecated and no longer given to new users%s; one that needs it goes on with the commit %s", d->m.name,
+			    and_successor(rq, &d->life), d->r.commit);
+		return false;
+	}
+	return true;
+}
+
+static bool may_have_bytes(struct request *rq, const struct door *d)
+{
+	if ((d->m.gated == MODEL_OPEN && !d->m.is_private) || auth_known(rq) || policy_gated_open(daemon_policy(rq->app)))
+		return true;
+	door_refuse(rq, 401, "GatedRepo",
+		    "Access to model %s is restricted. You must have access to it and be authenticated to access it: use a token of this registry.", d->m.name);
+	return false;
+}
+
+bool door_enter(struct request *rq, enum door_for what, struct door *out)
+{
+	struct daemon *d = rq->app;
+	const char *repo = http_param(rq, "repo"), *rev = http_param(rq, "rev");
+	bool no_such_revision = false;
+	struct err e = ERR_NONE;
+	int rc = model_find(d->db, repo, rev, MODEL_VISIBLE, &rq->arena, &out->m, &out->r, &no_such_revision, &e);
+
+	if (rc == ERR_NOT_FOUND)
+		return absent(rq, repo, rev, no_such_revision);
+	if (!rc && strcasecmp(out->m.name, repo))
+		return moved(rq, repo, out->m.name);
+	if (!rc)
+		rc = lifecycle_at(d->db, out->m.id, out->r.id, rq->now, &rq->arena, &out->life, &e);
+	if (rc) {
+		http_answer_error(rq, &e);
+		return false;
+	}
+	if (what == DOOR_BYTES)
+		http_set(rq, "X-Repo-Commit", "%s", out->r.commit);
+	return alive(rq, out, rev) && (what == DOOR_FACTS || may_have_bytes(rq, out));
+}

@@ -1,0 +1,41 @@
+/*
+ * door.h - the one function through which every protocol hands out a model: finds what is published, and says what policy and
+ * lifecycle have to say about it, in headers and, where it may not be had, as the whole answer.
+ *
+ *	unknown, not published, renamed      404 with the Hub's X-Error-Code · 307 to the new name
+ *	refused by the gate                  403 with the reason
+ *	gated upstream, no token             401 GatedRepo (only for bytes: metadata stays readable, as on the Hub)
+ *	deprecated                           served, with Deprecation, Sunset, Link and X-HF-Warning
+ *	past its sunset, retired             410 naming the successor
+ *	withdrawn                            403, or 451 for legal reasons
+ */
+#ifndef REGISTRYD_DOOR_H
+#define REGISTRYD_DOOR_H
+
+#include "catalog/lifecycle.h"
+#include "catalog/model.h"
+#include "registryd/daemon.h"
+#include "registryd/http.h"
+
+enum door_for {
+	DOOR_FACTS,	/* metadata */
+	DOOR_BYTES,	/* the files themselves: also sends X-Repo-Commit */
+};
+
+struct door {
+	struct model m;
+	struct revision r;
+	struct lifecycle life;
+};
+
+/* The model and revision that rq's {repo} and {rev} name (rev NULL: main). False: the request has been answered. */
+bool door_enter(struct request *rq, enum door_for what, struct door *out);
+
+/*
+ * Answers with a status, the Hub's X-Error-Code (may be NULL) and a sentence: as JSON below /api, as text elsewhere. Always 0.
+ */
+int door_refuse(struct request *rq, int status, const char *code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* "http://host:port" for links: public_url, or the request's own Host. */
+const char *door_base_url(struct request *rq);
+
+#endif
