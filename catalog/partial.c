@@ -69,13 +69,28 @@ static void read_note(struct partial *p, uint64_t file_bytes)
 	}
 }
 
+static int no_room(struct partial *p, uint64_t free_bytes, struct err *e)
+{
+	char need[STR_SIZE_MAX], left[STR_SIZE_MAX];
+
+	str_format_size(need, p->size_bytes);
+	str_format_size(left, free_bytes);
+	return err_set(e, ERR_NOSPACE, "no room for a file of %s: %s are free in %s", need, left, store_data_dir(p->store));
+}
+
 static int reserve(struct partial *p, struct err *e)
 {
-	uint64_t free_bytes = 0;
-	char need[STR_SIZE_MAX], left[STR_SIZE_MAX];
+	uint64_t free_bytes = 0, have;
+	struct stat st;
 
 	if (p->size_bytes == 0)
 		return 0;
+	/* Asked first: a fallocate() that can't succeed takes what is left of the disk for a moment, and others would fail for it. */
+	if (fstat(p->fd, &st) == 0 && store_free_bytes(p->store, &free_bytes, NULL) == 0) {
+		have = (uint64_t)st.st_blocks * 512;
+		if (p->size_bytes > have && p->size_bytes - have > free_bytes)
+			return no_room(p, free_bytes, e);
+	}
 	/* FALLOC_FL_KEEP_SIZE: the length goes on telling how far the data goes. */
 	if (fallocate(p->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)p->size_bytes) == 0 || errno == EOPNOTSUPP)
 		return 0;
@@ -83,10 +98,7 @@ static int reserve(struct partial *p, struct err *e)
 		return err_errno(e, "reserve space for %s", p->key);
 	if (errno == EFBIG)
 		return err_errno(e, "%s is larger than the file system allows", p->key);
-	store_free_bytes(p->store, &free_bytes, NULL);
-	str_format_size(need, p->size_bytes);
-	str_format_size(left, free_bytes);
-	return err_set(e, ERR_NOSPACE, "no room for a file of %s: %s are free in %s", need, left, store_data_dir(p->store));
+	return no_room(p, free_bytes, e);
 }
 
 static int make_key(struct partial *p, const struct digest *id, struct err *e)
