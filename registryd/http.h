@@ -3,7 +3,8 @@
  * Knows nothing of models: what a token may do comes in as a function, what is served stands in the route tables.
  *
  * A handler gets a request whose whole body has arrived, answers it with one http_answer_*() call and returns 0, or returns a
- * negative err_code with e set, which becomes `{"code":LABEL,"error":MESSAGE}`, the status of err.h's table, and X-Error-Message.
+ * negative err_code with e set, which becomes `{"code":LABEL,"error":MESSAGE}` (below /-/: `{"error":{"code":LABEL,"message":MESSAGE}}`),
+ * the status of err.h's table, and X-Error-Message.
  * HEAD is answered by the GET handler (the body is left out for it). Everything a handler allocates for one request goes to
  * rq->arena. Handlers run on the server's event threads and must not wait: one that reads much of the disk, or thinks long,
  * sets HTTP_SLOW and is run on a helper thread while its connection sleeps.

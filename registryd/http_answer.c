@@ -180,5 +180,8 @@ int http_answer_error(struct request *rq, const struct err *e)
 		http_set(rq, "Retry-After", "5");
 	if (rq->route && rq->route->flags & HTTP_HTML && rq->exchange->server && http_error_page(rq, status, e) == 0)
 		return 0;
+	/* Our own API says it as an object; Hub clients look for a text called `error`. */
+	if (rq->path && str_starts(rq->path, "/-/"))
+		return http_answer_json(rq, status, json_pack("{s:{s:s, s:s}}", "error", "code", err_label(e->code), "message", text));
 	return http_answer_json(rq, status, json_pack("{s:s, s:s}", "code", err_label(e->code), "error", text));
 }

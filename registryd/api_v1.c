@@ -1,0 +1,209 @@
+/* api_v1.c - the routes of /-/v1, and what their handlers share. */
+#include "registryd/api_v1_impl.h"
+
+#include "base/embed.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "base/yaml.h"
+
+int api_v1_text(const json_t *body, const char *key, const char **out, struct err *e)
+{
+	const json_t *v = json_object_get(body, key);
+
+	*out = NULL;
+	if (!v || json_is_null(v))
+		return 0;
+	if (!json_is_string(v))
+		return err_set(e, ERR_USAGE, "\"%s\" must be text", key);
+	if (json_string_length(v) > API_V1_TEXT_MAX || strlen(json_string_value(v)) != json_string_length(v))
+		return err_set(e, ERR_USAGE, "\"%s\" is longer than %d bytes, or holds a NUL", key, API_V1_TEXT_MAX);
+	if (json_string_length(v))
+		*out = json_string_value(v);
+	return 0;
+}
+
+int api_v1_known(const json_t *body, const char *const *names, struct err *e)
+{
+	const char *key, *near;
+	json_t *value;
+	size_t n = 0;
+
+	while (names[n])
+		n++;
+	json_object_foreach((json_t *)body, key, value) {
+		bool known = false;
+
+		for (size_t i = 0; i < n; i++)
+			known |= !strcmp(names[i], key);
+		if (known)
+			continue;
+		near = str_nearest(key, names, n);
+		return err_set(e, ERR_USAGE, "unknown member \"%.80s\" in the request%s%s%s", key, near ? "; did you mean \"" : "", near ? near : "",
+			       near ? "\"?" : "");
+	}
+	return 0;
+}
+
+int api_v1_find(struct request *rq, const char *rev, struct model *m, struct revision *r, struct err *e)
+{
+	return model_find(api_v1_daemon(rq)->db, http_param(rq, "repo"), rev, MODEL_ANY, &rq->arena, m, r, NULL, e);
+}
+
+int api_v1_answer_state(struct request *rq, int64_t revision_id, struct err *e)
+{
+	struct revision r;
+	struct model m;
+
+	if (model_revision(api_v1_daemon(rq)->db, revision_id, &rq->arena, &m, &r, e) < 0)
+		return e->code;
+	return http_answer_json(rq, 200, json_pack("{s:s, s:s, s:s, s:s?}", "repo", m.name, "revision", r.commit, "state",
+						   revision_state_name(r.state), "reason", r.reason));
+}
+
+int api_v1_enqueue(struct request *rq, const char *kind, const char *repo, const char *revision, json_t *args, struct err *e)
+{
+	struct db *db = api_v1_daemon(rq)->db;
+	own(mem) char *text = json_text(args);
+	struct job_new j = { .kind = kind, .repo = repo, .revision = revision, .args = text, .who = rq->who };
+	struct job job;
+	bool existed;
+	int64_t id;
+
+	json_decref(args);
+	if (job_enqueue(db, &j, rq->now, &id, &existed, e) < 0)
+		return e->code;
+	if (job_get(db, id, &rq->arena, &job, e) < 0)
+		return e->code;
+	return http_answer_json(rq, 202, json_pack("{s:o, s:b}", "job", job_json(&job), "existed", existed));
+}
+
+int api_v1_each(struct request *rq, struct query_filter f, int (*each)(void *arg, struct arena *a, const struct query_row *row, struct err *e), void *arg,
+		struct err *e)
+{
+	own(mem) char *cursor = NULL;
+
+	f.limit = QUERY_LIMIT_MAX;
+	do {
+		own(arena) struct arena page;
+		struct query_row *rows;
+		const char *next;
+		size_t n;
+
+		arena_init(&page);
+		f.cursor = cursor;
+		if (query_models(api_v1_daemon(rq)->db, &f, rq->now, &page, &rows, &n, &next, e) < 0)
+			return e->code;
+		for (size_t i = 0; i < n; i++)
+			if (each(arg, &page, &rows[i], e) < 0)
+				return e->code;
+		free(cursor);
+		cursor = next ? mem_strdup(next) : NULL;
+	} while (cursor);
+	return 0;
+}
+
+json_t *api_v1_time(int64_t at)
+{
+	char text[STR_TIME_MAX];
+
+	if (!at)
+		return json_null();
+	str_format_iso(text, at);
+	return json_string(text);
+}
+
+/* --- the description ---------------------------------------------------------------------------------------------------------------- */
+
+/* The YAML reader gives text for every scalar; a description needs its booleans and numbers back. */
+static json_t *typed(const json_t *j)
+{
+	const char *s = json_string_value(j), *key;
+	json_t *out, *v;
+	uint64_t n;
+	size_t i;
+
+	if (json_is_object(j)) {
+		out = json_object();
+		json_object_foreach((json_t *)j, key, v)
+			json_object_set_new(out, key, typed(v));
+		return out;
+	}
+	if (json_is_array(j)) {
+		out = json_array();
+		json_array_foreach(j, i, v)
+			json_array_append_new(out, typed(v));
+		return out;
+	}
+	if (s && (!strcmp(s, "true") || !strcmp(s, "false")))
+		return json_boolean(s[0] == 't');
+	if (s && str_parse_u64(s, &n, NULL) == 0 && n < INT64_MAX)
+		return json_integer((json_int_t)n);
+	return json_deep_copy(j);
+}
+
+json_t *api_v1_openapi(const char *yaml, size_t n, struct err *e)
+{
+	own(json) json_t *j = yaml_parse(yaml, n, YAML_STRICT, "openapi.yaml", e);
+
+	return j ? typed(j) : NULL;
+}
+
+static int openapi(struct request *rq, struct err *e)
+{
+	for (const struct embedded *f = page_assets; f->name; f++) {
+		json_t *j;
+
+		if (strcmp(f->name, "openapi.yaml") != 0)
+			continue;
+		j = api_v1_openapi(f->data, f->size_bytes, e);
+		return j ? http_answer_json(rq, 200, j) : (int)e->code;
+	}
+	return err_set(e, ERR_FAILED, "this build holds no openapi.yaml");
+}
+
+/* --- the table ---------------------------------------------------------------------------------------------------------------------- */
+
+#define M "/-/v1/models/{repo}"
+
+/* Rows of one repository's parts stand before the row of the repository itself. */
+const struct http_route api_v1_routes[] = {
+	{ "GET", "/-/openapi.json", HTTP_OPEN, 0, openapi, NULL, NULL },
+	{ "GET", "/-/v1/status", HTTP_READ, 0, api_v1_status, NULL, NULL },
+
+	{ "GET", "/-/v1/models", HTTP_READ, HTTP_SLOW, api_v1_list, NULL, NULL },
+	{ "GET", M "/-/decisions", HTTP_READ, 0, api_v1_decisions, NULL, NULL },
+	{ "GET", M "/-/usage", HTTP_READ, HTTP_SLOW, api_v1_usage, NULL, NULL },
+	{ "POST", M "/-/publish", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_publish, NULL, NULL },
+	{ "POST", M "/-/reject", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_reject, NULL, NULL },
+	{ "POST", M "/-/verify", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_verify, NULL, NULL },
+	{ "POST", M "/-/smoke", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_smoke, NULL, NULL },
+	{ "POST", M "/-/deprecate", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_deprecate, NULL, NULL },
+	{ "POST", M "/-/undeprecate", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_undeprecate, NULL, NULL },
+	{ "POST", M "/-/retire", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_retire, NULL, NULL },
+	{ "POST", M "/-/restore", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_restore, NULL, NULL },
+	{ "POST", M "/-/withdraw", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_withdraw, NULL, NULL },
+	{ "GET", M, HTTP_READ, HTTP_SLOW, api_v1_show, NULL, NULL },
+	{ "GET", "/-/v1/licenses", HTTP_READ, HTTP_SLOW, api_v1_licenses, NULL, NULL },
+	{ "GET", "/-/v1/lifecycle", HTTP_READ, HTTP_SLOW, api_v1_lifecycle, NULL, NULL },
+
+	{ "POST", "/-/v1/sync", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_sync, NULL, NULL },
+	{ "POST", "/-/v1/plans", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_plan, NULL, NULL },
+	{ "POST", "/-/v1/verify", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_verify_all, NULL, NULL },
+	{ "POST", "/-/v1/smoke", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_smoke_all, NULL, NULL },
+	{ "GET", "/-/v1/jobs", HTTP_READ, 0, api_v1_jobs, NULL, NULL },
+	{ "GET", "/-/v1/jobs/{id}", HTTP_READ, 0, api_v1_job, NULL, NULL },
+	{ "POST", "/-/v1/jobs/{id}/cancel", HTTP_PUBLISH, HTTP_SLOW, api_v1_job_cancel, NULL, NULL },
+
+	{ "GET", "/-/v1/events", HTTP_READ, 0, api_v1_events, NULL, NULL },
+	{ "GET", "/-/v1/audit", HTTP_READ, HTTP_SLOW, api_v1_audit, NULL, NULL },
+	{ "GET", "/-/v1/tokens", HTTP_ADMIN, 0, api_v1_tokens, NULL, NULL },
+	{ "POST", "/-/v1/tokens", HTTP_ADMIN, HTTP_BODY | HTTP_SLOW, api_v1_token_create, NULL, NULL },
+	{ "DELETE", "/-/v1/tokens/{name}", HTTP_ADMIN, HTTP_SLOW, api_v1_token_revoke, NULL, NULL },
+	{ "GET", "/-/v1/mirrors", HTTP_READ, 0, api_v1_mirrors, NULL, NULL },
+	{ "POST", "/-/v1/mirrors", HTTP_ADMIN, HTTP_BODY | HTTP_SLOW, api_v1_mirror_add, NULL, NULL },
+	{ "DELETE", "/-/v1/mirrors/{name}", HTTP_ADMIN, HTTP_SLOW, api_v1_mirror_remove, NULL, NULL },
+	{ "POST", "/-/v1/mirrors/run", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_mirror_run, NULL, NULL },
+	{ "GET", "/-/v1/policy", HTTP_READ, 0, api_v1_policy, NULL, NULL },
+	{ "POST", "/-/v1/policy/test", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_policy_test, NULL, NULL },
+	{ 0 },
+};

@@ -1,0 +1,270 @@
+/* api_v1_admin.c - the daemon itself: status, events, tokens, mirror entries, policy. */
+#include "registryd/api_v1_impl.h"
+
+#include "base/str.h"
+#include "catalog/event.h"
+#include "catalog/mirror.h"
+#include "catalog/token.h"
+
+#define EVERY_DEFAULT_S (6 * 3600)
+#define EVERY_MIN_S 60
+
+static json_t *job_figures(struct db *db, struct err *e)
+{
+	int64_t counts[JOB_CANCELED + 1] = { 0 };
+	json_t *j;
+
+	if (job_counts(db, counts, e) < 0)
+		return NULL;
+	j = json_object();
+	for (int s = JOB_QUEUED; s <= JOB_CANCELED; s++)
+		json_object_set_new(j, job_state_name((enum job_state)s), json_integer((json_int_t)counts[s]));
+	return j;
+}
+
+int api_v1_status(struct request *rq, struct err *e)
+{
+	struct daemon *d = api_v1_daemon(rq);
+	own(json) json_t *jobs = job_figures(d->db, e);
+	own(json) json_t *totals = jobs ? query_totals(d->db, e) : NULL;
+	uint64_t free_bytes = 0;
+
+	if (!totals || store_free_bytes(d->store, &free_bytes, e) < 0)
+		return e->code;
+	return http_answer_json(rq, 200,
+				json_pack("{s:s, s:I, s:O, s:{s:I, s:I}, s:O}", "version", REGISTRYD_VERSION, "uptime_s",
+					  (json_int_t)(rq->now - d->started_at), "catalog", totals, "store", "free_bytes", (json_int_t)free_bytes,
+					  "catalog_bytes", (json_int_t)db_size_bytes(d->db), "jobs", jobs));
+}
+
+int api_v1_events(struct request *rq, struct err *e)
+{
+	uint64_t after = 0, limit = 100;
+	struct event *events;
+	json_t *list;
+	size_t n;
+
+	if (http_query_u64(rq, "after", 0, INT64_MAX, &after, e) < 0 || http_query_u64(rq, "limit", 1, API_V1_EVENTS_MAX, &limit, e) < 0)
+		return e->code;
+	if (event_list(api_v1_daemon(rq)->db, (int64_t)after, http_query(rq, "repo"), (size_t)limit, &rq->arena, &events, &n, e) < 0)
+		return e->code;
+	list = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, event_json(&events[i]));
+	return http_answer_json(rq, 200, json_pack("{s:o}", "events", list));
+}
+
+int api_v1_audit(struct request *rq, struct err *e)
+{
+	struct digest expected = { .algo = DIGEST_NONE };
+	struct db *db = api_v1_daemon(rq)->db;
+	const char *head = http_query(rq, "head");
+	int64_t checked = 0, bad = 0;
+	struct err why = ERR_NONE;
+	char hex[DIGEST_HEX_MAX];
+	struct event_head h;
+	int rc;
+
+	if (head && digest_parse(&expected, DIGEST_SHA256, head, NULL) < 0)
+		return err_set(e, ERR_USAGE, "head must be a SHA-256 of 64 hexadecimal digits");
+	rc = event_verify(db, &expected, &checked, &bad, &why);
+	if (rc < 0 && rc != ERR_MISMATCH) {
+		*e = why;
+		return rc;
+	}
+	if (event_head(db, &h, e) < 0)
+		return e->code;
+	digest_hex(hex, &h.hash);
+	return http_answer_json(rq, 200, json_pack("{s:b, s:I, s:o, s:s?, s:I, s:s}", "intact", rc == 0, "checked", (json_int_t)checked, "first_bad",
+						   rc == 0 ? json_null() : json_integer((json_int_t)bad), "message", rc == 0 ? NULL : why.msg, "last",
+						   (json_int_t)h.id, "head", hex));
+}
+
+/* --- tokens ------------------------------------------------------------------------------------------------------------------------- */
+
+int api_v1_tokens(struct request *rq, struct err *e)
+{
+	struct token *tokens;
+	json_t *list;
+	size_t n;
+
+	if (token_list(api_v1_daemon(rq)->db, &rq->arena, &tokens, &n, e) < 0)
+		return e->code;
+	list = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, token_json(&tokens[i]));
+	return http_answer_json(rq, 200, json_pack("{s:o}", "tokens", list));
+}
+
+int api_v1_token_create(struct request *rq, struct err *e)
+{
+	static const char *const names[] = { "name", "role", "expires_in_s", NULL };
+	own(json) json_t *body = http_json_object(rq, e);
+	enum token_role role = TOKEN_READER;
+	const char *name, *role_name;
+	int64_t expires_in;
+	char text[TOKEN_MAX];
+
+	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "name", &name, e) < 0 || api_v1_text(body, "role", &role_name, e) < 0)
+		return e->code;
+	if (!name)
+		return err_set(e, ERR_USAGE, "\"name\" is missing");
+	if (role_name && token_role_parse(&role, role_name, e) < 0)
+		return e->code;
+	expires_in = json_get_int(body, "expires_in_s", 0);
+	if (expires_in < 0 || expires_in > INT32_MAX)
+		return err_set(e, ERR_USAGE, "\"expires_in_s\" must be from 0 (never) to %d", INT32_MAX);
+	if (token_create(api_v1_daemon(rq)->db, name, role, expires_in ? rq->now + expires_in : 0, rq->now, text, e) < 0)
+		return e->code;
+	return http_answer_json(rq, 201, json_pack("{s:s, s:s, s:s, s:o}", "token", text, "name", name, "role", token_role_name(role), "expires_at",
+						   api_v1_time(expires_in ? rq->now + expires_in : 0)));
+}
+
+int api_v1_token_revoke(struct request *rq, struct err *e)
+{
+	const char *name = http_param(rq, "name");
+
+	if (token_revoke(api_v1_daemon(rq)->db, name, rq->now, e) < 0)
+		return e->code;
+	return http_answer_json(rq, 200, json_pack("{s:s, s:b}", "name", name, "revoked", 1));
+}
+
+/* --- mirror entries ------------------------------------------------------------------------------------------------------------------ */
+
+int api_v1_mirrors(struct request *rq, struct err *e)
+{
+	struct mirror *m;
+	json_t *list;
+	size_t n;
+
+	if (mirror_list(api_v1_daemon(rq)->db, &rq->arena, &m, &n, e) < 0)
+		return e->code;
+	list = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, mirror_json(&m[i]));
+	return http_answer_json(rq, 200, json_pack("{s:o}", "mirrors", list));
+}
+
+/* Exactly one of repo, author and query names what is kept. */
+static int read_target(const json_t *body, struct mirror *m, struct err *e)
+{
+	const char *repo, *author, *query;
+
+	if (api_v1_text(body, "repo", &repo, e) < 0 || api_v1_text(body, "author", &author, e) < 0 || api_v1_text(body, "query", &query, e) < 0)
+		return e->code;
+	if (!repo + !author + !query != 2)
+		return err_set(e, ERR_USAGE, "exactly one of \"repo\", \"author\" and \"query\" must be given");
+	m->kind = repo ? MIRROR_REPO : author ? MIRROR_AUTHOR : MIRROR_QUERY;
+	m->target = m->name = repo ? repo : author ? author : query;
+	return 0;
+}
+
+int api_v1_mirror_add(struct request *rq, struct err *e)
+{
+	static const char *const names[] = { "repo", "author", "query", "revision", "upstream", "include", "exclude", "every_s", "metadata_only", NULL };
+	const struct config *config = daemon_config(api_v1_daemon(rq));
+	own(json) json_t *body = http_json_object(rq, e);
+	own(json) json_t *options = json_object();
+	const struct config_upstream *up;
+	own(mem) char *text = NULL;
+	struct mirror m = { 0 };
+	int64_t id;
+
+	if (!body || api_v1_known(body, names, e) < 0 || read_target(body, &m, e) < 0 || api_v1_text(body, "revision", &m.revision, e) < 0 ||
+	    api_v1_text(body, "upstream", &m.upstream, e) < 0)
+		return e->code;
+	up = config_find_upstream(config, m.upstream);
+	if (!up)
+		return err_set(e, ERR_USAGE, "no upstream named '%.80s' is configured", m.upstream ? m.upstream : "");
+	m.upstream = up->name;
+	m.revision = m.revision ? m.revision : "main";
+	m.every_s = json_get_int(body, "every_s", EVERY_DEFAULT_S);
+	if (m.every_s < EVERY_MIN_S)
+		return err_set(e, ERR_USAGE, "\"every_s\" must be at least %d", EVERY_MIN_S);
+	for (const char *const *key = (const char *const[]){ "include", "exclude", "metadata_only", NULL }; *key; key++)
+		if (json_object_get(body, *key))
+			json_object_set(options, *key, json_object_get(body, *key));
+	text = json_text(options);
+	m.options = text;
+	if (mirror_put(api_v1_daemon(rq)->db, &m, rq->now, &id, e) < 0)
+		return e->code;
+	return http_answer_json(rq, 201, json_pack("{s:s, s:I}", "name", m.name, "every_s", (json_int_t)m.every_s));
+}
+
+int api_v1_mirror_remove(struct request *rq, struct err *e)
+{
+	const char *name = http_param(rq, "name");
+
+	if (mirror_remove(api_v1_daemon(rq)->db, name, e) < 0)
+		return e->code;
+	return http_answer_json(rq, 200, json_pack("{s:s, s:b}", "name", name, "removed", 1));
+}
+
+int api_v1_mirror_run(struct request *rq, struct err *e)
+{
+	static const char *const names[] = { "name", NULL };
+	own(json) json_t *body = http_json_object(rq, e);
+	const char *name;
+
+	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "name", &name, e) < 0 ||
+	    mirror_run_now(api_v1_daemon(rq)->db, name, rq->now, e) < 0)
+		return e->code;
+	return http_answer_json(rq, 202, json_pack("{s:s?}", "name", name));
+}
+
+/* --- policy -------------------------------------------------------------------------------------------------------------------------- */
+
+int api_v1_policy(struct request *rq, struct err *e)
+{
+	own(mem) char *text = policy_show(daemon_policy(api_v1_daemon(rq)));
+
+	(void)e;
+	return http_answer_json(rq, 200, json_pack("{s:s}", "policy", text));
+}
+
+static const char *state_after(enum policy_outcome o)
+{
+	return o == POLICY_PUBLISH ? "published" : o == POLICY_HOLD ? "held" : "rejected";
+}
+
+struct policy_test {
+	struct request *rq;
+	struct policy *policy;
+	json_t *changes;
+	int64_t tested;
+};
+
+/* What the new rules would make of one revision: a row in `changes` when that differs from what it is. */
+static int test_one(void *arg, struct arena *a, const struct query_row *row, struct err *e)
+{
+	const char *now_state = revision_state_name(row->r.state);
+	struct policy_test *t = arg;
+	struct policy_verdict *v;
+	struct policy_facts facts;
+
+	if (row->r.state != REVISION_PUBLISHED && row->r.state != REVISION_HELD && row->r.state != REVISION_REJECTED)
+		return 0;
+	if (model_evidence(api_v1_daemon(t->rq)->db, row->r.id, a, &facts, e) < 0)
+		return e->code;
+	v = arena_alloc(a, sizeof(*v));
+	policy_decide(t->policy, &facts, t->rq->now, a, v);
+	t->tested++;
+	if (strcmp(now_state, state_after(v->outcome)) != 0)
+		json_array_append_new(t->changes, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "repo", row->m.name, "revision", row->r.commit, "from", now_state,
+							    "to", state_after(v->outcome), "reason", v->summary));
+	return 0;
+}
+
+int api_v1_policy_test(struct request *rq, struct err *e)
+{
+	own(policy) struct policy *p = NULL;
+	own(json) json_t *changes = json_array();
+	struct policy_test t = { .rq = rq, .changes = changes };
+
+	if (policy_parse(&p, rq->body.data, rq->body.len, "the policy", e) < 0)
+		return e->code;
+	t.policy = p;
+	if (api_v1_each(rq, QUERY_FILTER_ANY, test_one, &t, e) < 0)
+		return e->code;
+	return http_answer_json(rq, 200, json_pack("{s:I, s:O}", "tested", (json_int_t)t.tested, "changes", changes));
+}

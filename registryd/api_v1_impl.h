@@ -1,0 +1,80 @@
+/* api_v1_impl.h - what the files of api_v1 share. One handler a route; the table is in api_v1.c. */
+#ifndef REGISTRYD_API_V1_IMPL_H
+#define REGISTRYD_API_V1_IMPL_H
+
+#include "base/json.h"
+#include "catalog/job.h"
+#include "catalog/model.h"
+#include "catalog/query.h"
+#include "registryd/api_v1.h"
+#include "registryd/daemon.h"
+
+#define API_V1_TEXT_MAX 2000	/* bytes of a reason or another sentence in a request */
+#define API_V1_LIST_MAX 200	/* entries of one list in a request */
+#define API_V1_JOBS_MAX 200	/* jobs in one answer */
+#define API_V1_EVENTS_MAX 1000	/* events in one answer */
+
+static inline struct daemon *api_v1_daemon(const struct request *rq)
+{
+	return rq->app;
+}
+
+/* A member of the request's object: absent or null gives *out NULL, another type than text or too long a text is ERR_USAGE. */
+int api_v1_text(const json_t *body, const char *key, const char **out, struct err *e);
+/* ERR_USAGE when the object has a member that is not among names (ended by NULL): a typo must not be taken for a default. */
+int api_v1_known(const json_t *body, const char *const *names, struct err *e);
+/* The model of {repo} at rev, NULL meaning the newest revision in any state. */
+int api_v1_find(struct request *rq, const char *rev, struct model *m, struct revision *r, struct err *e);
+/* {"repo","revision","state","reason"}: what a revision is now. */
+int api_v1_answer_state(struct request *rq, int64_t revision_id, struct err *e);
+/* Puts a job into the queue and answers 202 {"job":{…},"existed":BOOL}. args is taken. */
+int api_v1_enqueue(struct request *rq, const char *kind, const char *repo, const char *revision, json_t *args, struct err *e);
+/* Calls each for every model that the filter lets through, page by page, each page with an arena of its own. */
+int api_v1_each(struct request *rq, struct query_filter f, int (*each)(void *arg, struct arena *a, const struct query_row *row, struct err *e), void *arg,
+		struct err *e);
+/* RFC 3339 text or null. */
+json_t *api_v1_time(int64_t at);
+
+/* api_v1_model.c */
+int api_v1_list(struct request *rq, struct err *e);
+int api_v1_show(struct request *rq, struct err *e);
+int api_v1_decisions(struct request *rq, struct err *e);
+int api_v1_usage(struct request *rq, struct err *e);
+int api_v1_licenses(struct request *rq, struct err *e);
+int api_v1_publish(struct request *rq, struct err *e);
+int api_v1_reject(struct request *rq, struct err *e);
+
+/* api_v1_job.c */
+int api_v1_sync(struct request *rq, struct err *e);
+int api_v1_plan(struct request *rq, struct err *e);
+int api_v1_verify(struct request *rq, struct err *e);
+int api_v1_verify_all(struct request *rq, struct err *e);
+int api_v1_smoke(struct request *rq, struct err *e);
+int api_v1_smoke_all(struct request *rq, struct err *e);
+int api_v1_jobs(struct request *rq, struct err *e);
+int api_v1_job(struct request *rq, struct err *e);
+int api_v1_job_cancel(struct request *rq, struct err *e);
+
+/* api_v1_lifecycle.c */
+int api_v1_deprecate(struct request *rq, struct err *e);
+int api_v1_undeprecate(struct request *rq, struct err *e);
+int api_v1_retire(struct request *rq, struct err *e);
+int api_v1_restore(struct request *rq, struct err *e);
+int api_v1_withdraw(struct request *rq, struct err *e);
+int api_v1_lifecycle(struct request *rq, struct err *e);
+
+/* api_v1_admin.c */
+int api_v1_status(struct request *rq, struct err *e);
+int api_v1_events(struct request *rq, struct err *e);
+int api_v1_audit(struct request *rq, struct err *e);
+int api_v1_tokens(struct request *rq, struct err *e);
+int api_v1_token_create(struct request *rq, struct err *e);
+int api_v1_token_revoke(struct request *rq, struct err *e);
+int api_v1_mirrors(struct request *rq, struct err *e);
+int api_v1_mirror_add(struct request *rq, struct err *e);
+int api_v1_mirror_remove(struct request *rq, struct err *e);
+int api_v1_mirror_run(struct request *rq, struct err *e);
+int api_v1_policy(struct request *rq, struct err *e);
+int api_v1_policy_test(struct request *rq, struct err *e);
+
+#endif

@@ -1,0 +1,130 @@
+/* api_v1_lifecycle.c - orders about a model's end, and what ends when. */
+#include "registryd/api_v1_impl.h"
+
+#include "base/str.h"
+#include "catalog/lifecycle.h"
+
+#define WITHIN_DEFAULT_S (90 * 86400)
+
+enum order {
+	ORDER_DEPRECATE,
+	ORDER_UNDEPRECATE,
+	ORDER_RETIRE,
+	ORDER_RESTORE,
+	ORDER_WITHDRAW,
+};
+
+static int read_flag(const json_t *body, const char *key, bool *out, struct err *e)
+{
+	const json_t *v = json_object_get(body, key);
+
+	if (v && !json_is_boolean(v) && !json_is_null(v))
+		return err_set(e, ERR_USAGE, "\"%s\" must be true or false", key);
+	*out = json_is_true(v);
+	return 0;
+}
+
+/* The request's members into o. Without a revision the order is about the whole model. Text stays body's. */
+static int read_order(struct request *rq, const json_t *body, struct lifecycle_order *o, struct model *m, struct err *e)
+{
+	struct db *db = api_v1_daemon(rq)->db;
+	const char *rev, *sunset;
+	struct revision r;
+
+	*o = (struct lifecycle_order){ .who = rq->who };
+	if (api_v1_text(body, "revision", &rev, e) < 0 || api_v1_text(body, "reason", &o->reason, e) < 0 ||
+	    api_v1_text(body, "successor", &o->successor, e) < 0 || api_v1_text(body, "sunset", &sunset, e) < 0 ||
+	    read_flag(body, "force", &o->force, e) < 0 || read_flag(body, "legal", &o->legal, e) < 0)
+		return e->code;
+	if (sunset && str_parse_time(sunset, &o->sunset_at, e) < 0)
+		return err_wrap(e, "sunset");
+	if (rev) {
+		if (api_v1_find(rq, rev, m, &r, e) < 0)
+			return e->code;
+		o->revision_id = r.id;
+	} else if (model_find_repo(db, http_param(rq, "repo"), &rq->arena, m, e) < 0) {
+		return e->code;
+	}
+	o->model_id = m->id;
+	return 0;
+}
+
+static int carry_out(struct request *rq, enum order what, const struct lifecycle_order *o, struct err *e)
+{
+	struct db *db = api_v1_daemon(rq)->db;
+	struct policy_lifecycle rules;
+
+	switch (what) {
+	case ORDER_DEPRECATE:
+		policy_lifecycle(daemon_policy(api_v1_daemon(rq)), &rules);
+		return lifecycle_deprecate(db, o, &rules, rq->now, e);
+	case ORDER_UNDEPRECATE:
+		return lifecycle_undeprecate(db, o, rq->now, e);
+	case ORDER_RETIRE:
+		return lifecycle_retire(db, o, rq->now, e);
+	case ORDER_RESTORE:
+		return lifecycle_restore(db, o, rq->now, e);
+	case ORDER_WITHDRAW:
+		return lifecycle_withdraw(db, o, rq->now, e);
+	}
+	return err_set(e, ERR_FAILED, "an order that is none");
+}
+
+static int order(struct request *rq, enum order what, const char *const *names, struct err *e)
+{
+	own(json) json_t *body = http_json_object(rq, e);
+	struct lifecycle_order o;
+	struct lifecycle l;
+	struct model m;
+	json_t *j;
+
+	if (!body || api_v1_known(body, names, e) < 0 || read_order(rq, body, &o, &m, e) < 0 || carry_out(rq, what, &o, e) < 0)
+		return e->code;
+	if (lifecycle_at(api_v1_daemon(rq)->db, o.model_id, o.revision_id, rq->now, &rq->arena, &l, e) < 0)
+		return e->code;
+	j = lifecycle_json(&l);
+	json_object_set_new(j, "repo", json_string(m.name));
+	return http_answer_json(rq, 200, j);
+}
+
+int api_v1_deprecate(struct request *rq, struct err *e)
+{
+	static const char *const names[] = { "revision", "reason", "sunset", "successor", "force", NULL };
+
+	return order(rq, ORDER_DEPRECATE, names, e);
+}
+
+static const char *const plain_names[] = { "revision", "reason", NULL };
+
+int api_v1_undeprecate(struct request *rq, struct err *e)
+{
+	return order(rq, ORDER_UNDEPRECATE, plain_names, e);
+}
+
+int api_v1_retire(struct request *rq, struct err *e)
+{
+	return order(rq, ORDER_RETIRE, plain_names, e);
+}
+
+int api_v1_restore(struct request *rq, struct err *e)
+{
+	return order(rq, ORDER_RESTORE, plain_names, e);
+}
+
+int api_v1_withdraw(struct request *rq, struct err *e)
+{
+	static const char *const names[] = { "revision", "reason", "legal", NULL };
+
+	return order(rq, ORDER_WITHDRAW, names, e);
+}
+
+int api_v1_lifecycle(struct request *rq, struct err *e)
+{
+	uint64_t within = WITHIN_DEFAULT_S;
+	json_t *list;
+
+	if (http_query_u64(rq, "within", 0, (uint64_t)INT32_MAX * 10, &within, e) < 0)
+		return e->code;
+	list = lifecycle_list(api_v1_daemon(rq)->db, rq->now + (int64_t)within, rq->now, e);
+	return list ? http_answer_json(rq, 200, json_pack("{s:o}", "lifecycle", list)) : (int)e->code;
+}

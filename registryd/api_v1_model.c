@@ -1,0 +1,195 @@
+/* api_v1_model.c - reading models, and a person's decision about a revision. */
+#include "registryd/api_v1_impl.h"
+
+#include "base/str.h"
+#include "catalog/finding.h"
+#include "catalog/usage.h"
+
+#define USAGE_DAYS_MAX 3650
+#define DAYS_DEFAULT 30
+
+/* All values of a repeated parameter. */
+static int read_list(struct request *rq, const char *key, const char **out, size_t *n, struct err *e)
+{
+	size_t at = 0;
+	const char *v;
+
+	while ((v = http_query_next(rq, key, &at))) {
+		if (*n == QUERY_LIST_MAX)
+			return err_set(e, ERR_USAGE, "more than %d values of %s", QUERY_LIST_MAX, key);
+		out[(*n)++] = v;
+	}
+	return 0;
+}
+
+static int read_format(const char *name, struct query_filter *f, struct err *e)
+{
+	const char *const *names = format_names();
+	const char *near;
+	size_t n = 0;
+
+	f->format = format_parse(name);
+	if (f->format != FORMAT_NONE)
+		return 0;
+	while (names[n])
+		n++;
+	near = str_nearest(name, names, n);
+	return err_set(e, ERR_USAGE, "unknown format '%.40s'%s%s%s", name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static int read_licenses(struct request *rq, struct query_filter *f, struct err *e)
+{
+	if (read_list(rq, "license", f->license, &f->n_license, e) < 0)
+		return e->code;
+	for (size_t i = 0; i < f->n_license; i++) {
+		const char *id = f->license[i], *near;
+
+		if (licence_find(id) || str_starts(id, "other") || !strcmp(id, "unknown"))
+			continue;
+		near = licence_nearest(id);
+		return err_set(e, ERR_USAGE, "unknown licence '%.60s'%s%s%s", id, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	}
+	return 0;
+}
+
+static int read_ranges(struct request *rq, struct query_filter *f, struct err *e)
+{
+	uint64_t min = 0, max = 0, before = 0;
+
+	if (http_query_u64(rq, "min_size", 0, INT64_MAX, &f->min_size, e) < 0 || http_query_u64(rq, "max_size", 0, INT64_MAX, &f->max_size, e) < 0 ||
+	    http_query_u64(rq, "min_params", 0, INT64_MAX, &min, e) < 0 || http_query_u64(rq, "max_params", 0, INT64_MAX, &max, e) < 0 ||
+	    http_query_u64(rq, "sunset_before", 0, INT64_MAX, &before, e) < 0)
+		return e->code;
+	f->min_params = (int64_t)min;
+	f->max_params = (int64_t)max;
+	f->sunset_before = (int64_t)before;
+	return 0;
+}
+
+static int read_filter(struct request *rq, struct query_filter *f, struct err *e)
+{
+	const char *sort = http_query(rq, "sort"), *state = http_query(rq, "state"), *format = http_query(rq, "format");
+	const char *contains = http_query(rq, "contains");
+	enum revision_state s = 0;
+	uint64_t limit = QUERY_LIMIT_MAX;
+
+	*f = QUERY_FILTER_ANY;
+	if (read_licenses(rq, f, e) < 0 || read_list(rq, "tag", f->tag, &f->n_tag, e) < 0 || read_list(rq, "search", f->search, &f->n_search, e) < 0 ||
+	    read_ranges(rq, f, e) < 0)
+		return e->code;
+	if (format && read_format(format, f, e) < 0)
+		return e->code;
+	if (state && revision_state_parse(&s, state, e) < 0)
+		return e->code;
+	if (query_sort_parse(&f->sort, &f->descending, sort ? sort : "name", e) < 0)
+		return e->code;
+	if (contains && digest_parse(&f->contains, DIGEST_SHA256, contains, NULL) < 0)
+		return err_set(e, ERR_USAGE, "contains must be a SHA-256 of 64 hexadecimal digits");
+	if (http_query_u64(rq, "limit", 1, QUERY_LIMIT_MAX, &limit, e) < 0)
+		return e->code;
+	f->state = (int)s;
+	f->commercial = http_query_bool(rq, "commercial", false);
+	f->deprecated = http_query_bool(rq, "deprecated", false);
+	f->quantization = http_query(rq, "quant");
+	f->architecture = http_query(rq, "arch");
+	f->task = http_query(rq, "task");
+	f->author = http_query(rq, "author");
+	f->cursor = http_query(rq, "cursor");
+	f->limit = (size_t)limit;
+	return 0;
+}
+
+int api_v1_list(struct request *rq, struct err *e)
+{
+	const char *next = NULL;
+	struct query_filter f;
+	json_t *rows;
+
+	if (read_filter(rq, &f, e) < 0)
+		return e->code;
+	rows = query_ls(api_v1_daemon(rq)->db, &f, rq->now, &next, &rq->arena, e);
+	if (!rows)
+		return e->code;
+	return http_answer_json(rq, 200, json_pack("{s:o, s:s?}", "models", rows, "next", next));
+}
+
+int api_v1_show(struct request *rq, struct err *e)
+{
+	struct revision r;
+	struct model m;
+	json_t *j;
+
+	if (api_v1_find(rq, http_query(rq, "revision"), &m, &r, e) < 0)
+		return e->code;
+	j = query_show(api_v1_daemon(rq)->db, r.id, rq->now, e);
+	if (!j)
+		return e->code;
+	json_object_set_new(j, "reason", r.reason ? json_string(r.reason) : json_null());
+	return http_answer_json(rq, 200, j);
+}
+
+int api_v1_decisions(struct request *rq, struct err *e)
+{
+	struct revision r;
+	struct model m;
+	json_t *why;
+
+	if (api_v1_find(rq, http_query(rq, "revision"), &m, &r, e) < 0)
+		return e->code;
+	why = finding_why(api_v1_daemon(rq)->db, r.id, e);
+	if (!why)
+		return e->code;
+	return http_answer_json(rq, 200, json_pack("{s:s, s:s, s:s, s:s?, s:o}", "repo", m.name, "revision", r.commit, "state",
+						   revision_state_name(r.state), "reason", r.reason, "decisions", why));
+}
+
+int api_v1_usage(struct request *rq, struct err *e)
+{
+	struct db *db = api_v1_daemon(rq)->db;
+	uint64_t days = DAYS_DEFAULT;
+	struct model m;
+	json_t *list;
+
+	if (http_query_u64(rq, "days", 1, USAGE_DAYS_MAX, &days, e) < 0 || model_find_repo(db, http_param(rq, "repo"), &rq->arena, &m, e) < 0)
+		return e->code;
+	if (usage_flush(db, e) < 0)	/* counters still in memory belong to the answer */
+		return e->code;
+	list = usage_json(db, m.id, (int)days, rq->now, e);
+	if (!list)
+		return e->code;
+	return http_answer_json(rq, 200, json_pack("{s:s, s:I, s:o}", "repo", m.name, "days", (json_int_t)days, "usage", list));
+}
+
+int api_v1_licenses(struct request *rq, struct err *e)
+{
+	json_t *list = query_licenses(api_v1_daemon(rq)->db, e);
+
+	return list ? http_answer_json(rq, 200, json_pack("{s:o}", "licenses", list)) : (int)e->code;
+}
+
+static int rule(struct request *rq, enum policy_outcome outcome, struct err *e)
+{
+	static const char *const names[] = { "revision", "reason", NULL };
+	own(json) json_t *body = http_json_object(rq, e);
+	const char *rev, *reason;
+	struct revision r;
+	struct model m;
+
+	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "revision", &rev, e) < 0 || api_v1_text(body, "reason", &reason, e) < 0)
+		return e->code;
+	if (api_v1_find(rq, rev, &m, &r, e) < 0)
+		return e->code;
+	if (model_rule(api_v1_daemon(rq)->db, r.id, outcome, rq->who, reason, rq->now, e) < 0)
+		return err_wrap(e, "%s %s@%.12s", policy_outcome_name(outcome), m.name, r.commit);
+	return api_v1_answer_state(rq, r.id, e);
+}
+
+int api_v1_publish(struct request *rq, struct err *e)
+{
+	return rule(rq, POLICY_PUBLISH, e);
+}
+
+int api_v1_reject(struct request *rq, struct err *e)
+{
+	return rule(rq, POLICY_REJECT, e);
+}
