@@ -1,6 +1,8 @@
 /* json.c - see json.h. */
 #include "base/json.h"
 
+#include "base/str.h"
+
 /* jansson recurses; so nesting is counted before it sees the text. Offset of the first byte too deep, or SIZE_MAX. */
 static size_t too_deep_at(const char *text, size_t n)
 {
@@ -104,6 +106,16 @@ int json_need_int(const json_t *obj, const char *key, int64_t *out, const char *
 		return err_set(e, ERR_INPUT, "%s: \"%s\" is missing or not a whole number", what, key);
 	*out = (int64_t)json_integer_value(v);
 	return 0;
+}
+
+json_t *json_time(int64_t at)
+{
+	char text[STR_TIME_MAX];
+
+	if (at == 0)
+		return json_null();
+	str_format_iso(text, at);
+	return json_string(text);
 }
 
 static int append(const char *p, size_t n, void *b)

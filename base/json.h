@@ -33,6 +33,9 @@ bool json_get_bool(const json_t *obj, const char *key, bool otherwise);
 int json_need_str(const json_t *obj, const char *key, const char **out, const char *what, struct err *e);
 int json_need_int(const json_t *obj, const char *key, int64_t *out, const char *what, struct err *e);
 
+/* A unix time as an RFC 3339 string, or null for 0: how answers show times. */
+json_t *json_time(int64_t at);
+
 /* Compact text with sorted keys, in b. */
 int json_write(struct buf *b, const json_t *j);
 /* The same as a string that the caller frees. */

@@ -11,6 +11,8 @@
 struct sql_slot {
 	char *text;
 	sqlite3_stmt *st;
+	int *at;		/* at[n]: SQLite's index of parameter $n; to SQLite "$2" is only a name, numbered as it appears */
+	int n_params;
 	uint32_t hash;
 	uint64_t used;		/* the connection's clock when last used */
 	bool busy;

@@ -1,7 +1,7 @@
 /*
- * event.h - what happened, append-only and hash-chained: each event's hash is SHA-256 over the previous hash (32 bytes, zeros before the first)
- * and the event's canonical JSON (keys sorted, compact: {"at":…,"data":…,"id":…,"kind":"…","repo":"…","revision":"…"}). An event that is
- * altered, missing or reordered breaks the chain from there on; a cut tail shows against a head that was exported earlier.
+ * event.h - what happened, append-only and hash-chained: each event's hash is SHA-256 over the previous hash (32 bytes, zeros before the first),
+ * the event as canonical JSON (keys sorted, compact: {"at":…,"id":…,"kind":"…","repo":"…","revision":"…"}), a line feed, and its data (JSON
+ * text as kept). An event that is altered, missing or reordered breaks the chain there; a cut tail shows against a head exported earlier.
  *
  * Changes in catalog/ write their own events in the same transaction; event_add() is for what happens elsewhere.
  */

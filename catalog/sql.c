@@ -55,6 +55,7 @@ static uint32_t hash_of(const char *s)
 static void slot_free(struct sql_slot *s)
 {
 	sqlite3_finalize(s->st);
+	free(s->at);
 	free(s->text);
 	free(s);
 }
@@ -89,6 +90,22 @@ static void evict_oldest(struct db_conn *c)
 	c->slots[oldest] = c->slots[--c->n_slots];
 }
 
+/* Parameters must be $1 … $n, each used. */
+static int map_params(struct sql_slot *s, struct err *e)
+{
+	char name[16];
+
+	s->n_params = sqlite3_bind_parameter_count(s->st);
+	s->at = mem_zalloc((size_t)(s->n_params + 1) * sizeof(*s->at));
+	for (int i = 1; i <= s->n_params; i++) {
+		snprintf(name, sizeof(name), "$%d", i);
+		s->at[i] = sqlite3_bind_parameter_index(s->st, name);
+		if (s->at[i] == 0)
+			return err_set(e, ERR_FAILED, "parameter %s is missing among %d: %.200s", name, s->n_params, s->text);
+	}
+	return 0;
+}
+
 static struct sql_slot *slot_make(struct db_conn *c, const char *text, uint32_t hash, struct err *e)
 {
 	struct sql_slot *s;
@@ -103,6 +120,10 @@ static struct sql_slot *slot_make(struct db_conn *c, const char *text, uint32_t 
 		evict_oldest(c);
 	s = mem_zalloc(sizeof(*s));
 	*s = (struct sql_slot){ .text = mem_strdup(text), .st = st, .hash = hash };
+	if (map_params(s, e) < 0) {
+		slot_free(s);
+		return NULL;
+	}
 	*vec_push(&c->slots, &c->n_slots, &c->cap_slots) = s;
 	return s;
 }
@@ -139,62 +160,70 @@ static void bound(struct sql *q, int rc)
 		q->rc = conn_error(q->c, rc, q->slot->text, q->e);
 }
 
-/* The statement to bind the next parameter of, or NULL after an error. */
-static sqlite3_stmt *next(struct sql *q)
+/* The statement to bind the next parameter of, *at its index; or NULL after an error. */
+static sqlite3_stmt *next(struct sql *q, int *at)
 {
+	if (q->rc == 0 && q->n_bound >= q->slot->n_params)
+		q->rc = err_set(q->e, ERR_FAILED, "more than %d parameters bound: %.200s", q->slot->n_params, q->slot->text);
 	if (q->rc < 0)
 		return NULL;
-	q->n_bound++;
+	*at = q->slot->at[++q->n_bound];
 	return q->slot->st;
 }
 
 void sql_int(struct sql *q, int64_t v)
 {
-	sqlite3_stmt *st = next(q);
+	int at;
+	sqlite3_stmt *st = next(q, &at);
 
 	if (st)
-		bound(q, sqlite3_bind_int64(st, q->n_bound, v));
+		bound(q, sqlite3_bind_int64(st, at, v));
 }
 
 void sql_real(struct sql *q, double v)
 {
-	sqlite3_stmt *st = next(q);
+	int at;
+	sqlite3_stmt *st = next(q, &at);
 
 	if (st)	/* NAN is bound as NULL by SQLite, which is what "unknown" should be */
-		bound(q, sqlite3_bind_double(st, q->n_bound, v));
+		bound(q, sqlite3_bind_double(st, at, v));
 }
 
 void sql_text(struct sql *q, const char *s)
 {
-	sqlite3_stmt *st = next(q);
+	int at;
+	sqlite3_stmt *st = next(q, &at);
 
 	if (st)
-		bound(q, s ? sqlite3_bind_text(st, q->n_bound, s, -1, SQLITE_STATIC) : sqlite3_bind_null(st, q->n_bound));
+		bound(q, s ? sqlite3_bind_text(st, at, s, -1, SQLITE_STATIC) : sqlite3_bind_null(st, at));
 }
 
 void sql_blob(struct sql *q, const void *p, size_t n)
 {
-	sqlite3_stmt *st = next(q);
+	int at;
+	sqlite3_stmt *st = next(q, &at);
 
 	if (st)
-		bound(q, n ? sqlite3_bind_blob64(st, q->n_bound, p, n, SQLITE_STATIC) : sqlite3_bind_zeroblob(st, q->n_bound, 0));
+		bound(q, n ? sqlite3_bind_blob64(st, at, p, n, SQLITE_STATIC) : sqlite3_bind_zeroblob(st, at, 0));
 }
 
 void sql_digest(struct sql *q, const struct digest *d)
 {
-	sqlite3_stmt *st = next(q);
+	int at;
+	sqlite3_stmt *st = next(q, &at);
 
 	if (st)
-		bound(q, d->algo == DIGEST_NONE ? sqlite3_bind_null(st, q->n_bound)
-						: sqlite3_bind_blob(st, q->n_bound, d->bytes, (int)digest_size(d->algo), SQLITE_TRANSIENT));
+		bound(q, d->algo == DIGEST_NONE ? sqlite3_bind_null(st, at)
+						: sqlite3_bind_blob(st, at, d->bytes, (int)digest_size(d->algo), SQLITE_TRANSIENT));
 }
 
 void sql_null(struct sql *q)
 {
-	sqlite3_stmt *st = next(q);
+	int at;
+	sqlite3_stmt *st = next(q, &at);
 
 	if (st)
-		bound(q, sqlite3_bind_null(st, q->n_bound));
+		bound(q, sqlite3_bind_null(st, at));
 }
 
 void sql_int_or_null(struct sql *q, int64_t v)
@@ -211,8 +240,8 @@ bool sql_row(struct sql *q)
 
 	if (q->rc < 0)
 		return false;
-	if (!q->stepped && sqlite3_bind_parameter_count(q->slot->st) != q->n_bound) {
-		q->rc = err_set(q->e, ERR_FAILED, "%d of %d parameters bound: %.200s", q->n_bound, sqlite3_bind_parameter_count(q->slot->st), q->slot->text);
+	if (!q->stepped && q->slot->n_params != q->n_bound) {
+		q->rc = err_set(q->e, ERR_FAILED, "%d of %d parameters bound: %.200s", q->n_bound, q->slot->n_params, q->slot->text);
 		return false;
 	}
 	q->stepped = true;

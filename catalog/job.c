@@ -1,0 +1,542 @@
+/* job.c - see job.h. */
+#include "catalog/job.h"
+
+#include <pthread.h>
+
+#include "base/json.h"
+#include "base/vec.h"
+#include "catalog/event_tx.h"
+#include "catalog/list.h"
+#include "catalog/sql.h"
+
+#define RUNNING_MAX 256		/* jobs running at once; progress of more is not kept */
+#define PHASE_MAX   256
+#define LIST_MAX    10000
+
+static const char *const states[] = { "none", "queued", "running", "waiting", "done", "failed", "canceled" };
+
+const char *job_state_name(enum job_state s)
+{
+	return states[s <= JOB_CANCELED ? s : 0];
+}
+
+/* --- progress: in memory while a job runs --- */
+
+struct progress {
+	int64_t id;		/* 0: free */
+	uint64_t bytes_done, bytes_total, files_done, files_total;
+	char phase[PHASE_MAX];
+	bool cancel;
+};
+
+struct running {
+	pthread_mutex_t lock;
+	struct progress jobs[RUNNING_MAX];
+};
+
+static void *running_make(void)
+{
+	struct running *r = mem_zalloc(sizeof(*r));
+
+	pthread_mutex_init(&r->lock, NULL);
+	return r;
+}
+
+static void running_free(void *p)
+{
+	struct running *r = p;
+
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+static struct running *running_of(struct db *db)
+{
+	return db_slot(db, DB_SLOT_JOB, running_make, running_free);
+}
+
+/* Its entry, lock held. id 0 finds a free one. */
+static struct progress *entry(struct running *r, int64_t id)
+{
+	for (size_t i = 0; i < RUNNING_MAX; i++)
+		if (r->jobs[i].id == id)
+			return &r->jobs[i];
+	return NULL;
+}
+
+static void progress_start(struct db *db, int64_t id)
+{
+	struct running *r = running_of(db);
+	struct progress *p;
+
+	pthread_mutex_lock(&r->lock);
+	if ((p = entry(r, 0)))
+		*p = (struct progress){ .id = id };
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* Takes the entry out; zeros when there is none. */
+static struct progress progress_end(struct db *db, int64_t id)
+{
+	struct running *r = running_of(db);
+	struct progress last = { 0 }, *p;
+
+	pthread_mutex_lock(&r->lock);
+	if ((p = entry(r, id))) {
+		last = *p;
+		*p = (struct progress){ 0 };
+	}
+	pthread_mutex_unlock(&r->lock);
+	return last;
+}
+
+bool job_progress(struct db *db, int64_t id, uint64_t bytes_done, uint64_t bytes_total, uint64_t files_done, uint64_t files_total, const char *phase)
+{
+	struct running *r = running_of(db);
+	struct progress *p;
+	bool cancel = false;
+
+	pthread_mutex_lock(&r->lock);
+	if ((p = entry(r, id))) {
+		p->bytes_done = bytes_done;
+		p->bytes_total = bytes_total;
+		p->files_done = files_done;
+		p->files_total = files_total;
+		if (phase)
+			snprintf(p->phase, sizeof(p->phase), "%s", phase);
+		cancel = p->cancel;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return cancel;
+}
+
+static void progress_overlay(struct db *db, struct job *j, struct arena *a)
+{
+	struct running *r = running_of(db);
+	struct progress *p;
+
+	if (j->state != JOB_RUNNING)
+		return;
+	pthread_mutex_lock(&r->lock);
+	if ((p = entry(r, j->id))) {
+		j->bytes_done = p->bytes_done;
+		j->bytes_total = p->bytes_total;
+		j->files_done = p->files_done;
+		j->files_total = p->files_total;
+		j->phase = arena_strdup(a, p->phase);
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* --- rows --- */
+
+#define COLUMNS                                                                                                                             \
+	"SELECT id, kind, repo, revision, args, who, state, priority, attempts, created_at, started_at, finished_at, not_before, cancel_asked, " \
+	"bytes_done, bytes_total, files_done, files_total, phase, error_label, error_message, result FROM job "
+
+static void row(struct sql *q, struct arena *a, struct job *j)
+{
+	*j = (struct job){
+		.id = sql_get_int(q, 0),
+		.kind = sql_get_dup(q, 1, a),
+		.repo = sql_get_dup(q, 2, a),
+		.revision = sql_get_dup(q, 3, a),
+		.args = sql_get_dup(q, 4, a),
+		.who = sql_get_dup(q, 5, a),
+		.state = (enum job_state)sql_get_int(q, 6),
+		.priority = (int)sql_get_int(q, 7),
+		.attempts = (int)sql_get_int(q, 8),
+		.created_at = sql_get_int(q, 9),
+		.started_at = sql_get_int(q, 10),
+		.finished_at = sql_get_int(q, 11),
+		.not_before = sql_get_int(q, 12),
+		.cancel_asked = sql_get_int(q, 13) != 0,
+		.bytes_done = (uint64_t)sql_get_int(q, 14),
+		.bytes_total = (uint64_t)sql_get_int(q, 15),
+		.files_done = (uint64_t)sql_get_int(q, 16),
+		.files_total = (uint64_t)sql_get_int(q, 17),
+		.phase = sql_get_dup(q, 18, a),
+		.error_label = sql_get_dup(q, 19, a),
+		.error_message = sql_get_dup(q, 20, a),
+		.result = sql_get_dup(q, 21, a),
+	};
+}
+
+static int get(struct db_conn *c, int64_t id, struct arena *a, struct job *out, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, COLUMNS "WHERE id = $1", e);
+	bool found;
+	int rc;
+
+	sql_int(&q, id);
+	found = sql_row(&q);
+	if (found)
+		row(&q, a, out);
+	if ((rc = sql_done(&q)) < 0)
+		return rc;
+	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no job %lld", (long long)id);
+}
+
+/* --- enqueue, claim --- */
+
+static int find_same(struct db_conn *c, const struct job_new *j, int64_t *id, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "SELECT id FROM job WHERE kind = $1 AND repo = $2 AND revision = $3 AND args = $4 AND state IN (1, 3)", e);
+
+	sql_text(&q, j->kind);
+	sql_text(&q, j->repo);
+	sql_text(&q, j->revision);
+	sql_text(&q, j->args);
+	*id = sql_row(&q) ? sql_get_int(&q, 0) : 0;
+	return sql_done(&q);
+}
+
+static int insert(struct db_conn *c, const struct job_new *j, int64_t now, int64_t *id, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "INSERT INTO job (kind, repo, revision, args, who, state, priority, created_at, not_before) "
+					    "VALUES ($1, $2, $3, $4, $5, CASE WHEN $8 > $7 THEN 3 ELSE 1 END, $6, $7, $8) RETURNING id",
+					    e);
+
+	sql_text(&q, j->kind);
+	sql_text(&q, j->repo);
+	sql_text(&q, j->revision);
+	sql_text(&q, j->args);
+	sql_text(&q, j->who);
+	sql_int(&q, j->priority);
+	sql_int(&q, now);
+	sql_int(&q, j->not_before);
+	if (sql_row(&q))
+		*id = sql_get_int(&q, 0);
+	return sql_done(&q);
+}
+
+int job_enqueue(struct db *db, const struct job_new *asked, int64_t now, int64_t *id, bool *existed, struct err *e)
+{
+	struct job_new j = *asked;
+	own(tx) struct tx t = { 0 };
+	int64_t same = 0;
+	int rc;
+
+	j.repo = j.repo ? j.repo : "";
+	j.revision = j.revision ? j.revision : "";
+	j.args = j.args ? j.args : "{}";
+	j.who = j.who ? j.who : "schedule";
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = find_same(t.c, &j, &same, e)) < 0)
+		return rc;
+	if (existed)
+		*existed = same != 0;
+	if (same) {
+		*id = same;
+		return 0;
+	}
+	if ((rc = insert(t.c, &j, now, &same, e)) < 0 || (rc = tx_commit(&t, e)) < 0)
+		return rc;
+	*id = same;
+	return 0;
+}
+
+static bool wanted_kind(const char *const *kinds, const char *kind)
+{
+	for (; kinds && *kinds; kinds++)
+		if (!strcmp(*kinds, kind))
+			return true;
+	return !kinds;
+}
+
+/* The first job that may run: rows come best first, the list of active ones is short. */
+static int pick(struct db_conn *c, const char *const *kinds, int64_t now, int64_t *id, int64_t *next_at, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT id, kind, state, not_before FROM job AS j WHERE state IN (1, 3) AND (repo = '' OR NOT EXISTS "
+					    "(SELECT 1 FROM job AS r WHERE r.state = 2 AND r.repo = j.repo)) ORDER BY priority DESC, id",
+					    e);
+
+	*id = 0;
+	*next_at = 0;
+	while (*id == 0 && sql_row(&q)) {
+		int64_t not_before = sql_get_int(&q, 3);
+
+		if (!wanted_kind(kinds, sql_get_text(&q, 1)))
+			continue;
+		if (not_before <= now)
+			*id = sql_get_int(&q, 0);
+		else if (*next_at == 0 || not_before < *next_at)
+			*next_at = not_before;
+	}
+	return sql_done(&q);
+}
+
+int job_claim(struct db *db, const char *const *kinds, int64_t now, struct arena *a, struct job *out, int64_t *next_at, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	int64_t id, next;
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = pick(t.c, kinds, now, &id, &next, e)) < 0)
+		return rc;
+	if (next_at)
+		*next_at = next;
+	if (id == 0)
+		return err_set(e, ERR_NOT_FOUND, "no job is due");
+	{
+		own(sql) struct sql q = sql_prepare(t.c, "UPDATE job SET state = 2, started_at = $2, attempts = attempts + 1, not_before = 0 WHERE id = $1", e);
+		sql_int(&q, id);
+		sql_int(&q, now);
+		if ((rc = sql_run(&q)) < 0)
+			return rc;
+	}
+	if ((rc = get(t.c, id, a, out, e)) < 0)
+		return rc;
+	progress_start(db, id);
+	if ((rc = tx_commit(&t, e)) < 0)
+		progress_end(db, id);
+	return rc;
+}
+
+int job_recover(struct db *db, int64_t *n, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0)
+		return rc;
+	{
+		/* One that was asked to stop has stopped; one that was queued again meanwhile is the same work. */
+		own(sql) struct sql q = sql_prepare(t.c,
+						    "UPDATE job SET state = 6, error_label = 'canceled', error_message = 'the daemon ended' WHERE state = 2 AND (cancel_asked = 1 OR "
+						    "EXISTS (SELECT 1 FROM job AS o WHERE o.state IN (1, 3) AND o.kind = job.kind AND o.repo = job.repo AND o.revision = job.revision "
+						    "AND o.args = job.args))",
+						    e);
+		if ((rc = sql_run(&q)) < 0)
+			return rc;
+	}
+	{
+		own(sql) struct sql q = sql_prepare(t.c, "UPDATE job SET state = 1 WHERE state = 2", e);
+		if ((rc = sql_run(&q)) < 0)
+			return rc;
+		if (n)
+			*n = sql_changes(&q);
+	}
+	return tx_commit(&t, e);
+}
+
+/* --- ends --- */
+
+struct ending {
+	enum job_state state;
+	int64_t not_before;
+	const char *phase;	/* NULL: the last one */
+	const char *label, *message, *result;
+};
+
+static int set_end(struct db_conn *c, int64_t id, const struct ending *x, const struct progress *p, int64_t now, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "UPDATE job SET state = $2, finished_at = $3, not_before = $4, bytes_done = $5, bytes_total = $6, files_done = $7, files_total = $8, "
+					    "phase = $9, error_label = $10, error_message = $11, result = $12 WHERE id = $1 AND state = 2",
+					    e);
+	int rc;
+
+	sql_int(&q, id);
+	sql_int(&q, x->state);
+	sql_int(&q, x->state == JOB_WAITING ? 0 : now);
+	sql_int(&q, x->not_before);
+	sql_int(&q, (int64_t)p->bytes_done);
+	sql_int(&q, (int64_t)p->bytes_total);
+	sql_int(&q, (int64_t)p->files_done);
+	sql_int(&q, (int64_t)p->files_total);
+	sql_text(&q, x->phase ? x->phase : p->phase);
+	sql_text(&q, x->label);
+	sql_text(&q, x->message);
+	sql_text(&q, x->result);
+	if ((rc = sql_run(&q)) < 0)
+		return rc;
+	return sql_changes(&q) == 1 ? 0 : err_set(e, ERR_CONFLICT, "job %lld is not running", (long long)id);
+}
+
+/* An identical job was queued while this one ran: it stands for this one's second try. */
+static int queued_again(struct db_conn *c, int64_t id, bool *again, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT 1 FROM job AS o, job AS j WHERE j.id = $1 AND o.state IN (1, 3) AND o.kind = j.kind AND o.repo = j.repo "
+					    "AND o.revision = j.revision AND o.args = j.args",
+					    e);
+
+	sql_int(&q, id);
+	*again = sql_row(&q);
+	return sql_done(&q);
+}
+
+static int fail_event(struct db_conn *c, int64_t id, const struct ending *x, int64_t now, struct err *e)
+{
+	struct arena a;
+	struct job j;
+	int rc;
+
+	arena_init(&a);
+	rc = get(c, id, &a, &j, e);
+	if (rc == 0)
+		rc = event_add_tx(c, "job.failed", j.repo, NULL,
+				  json_pack("{s:I,s:s,s:s,s:s,s:s}", "job", (json_int_t)id, "kind", j.kind, "revision", j.revision, "code", x->label, "message", x->message), now, e);
+	arena_done(&a);
+	return rc;
+}
+
+static int end(struct db *db, int64_t id, struct ending x, int64_t now, struct err *e)
+{
+	struct progress p = progress_end(db, id);
+	own(tx) struct tx t = { 0 };
+	bool again = false;
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0)
+		return rc;
+	if (x.state == JOB_WAITING && p.cancel)
+		x = (struct ending){ .state = JOB_CANCELED, .label = "canceled", .message = "canceled on request" };
+	if (x.state == JOB_WAITING && (rc = queued_again(t.c, id, &again, e)) < 0)
+		return rc;
+	if (again)
+		x = (struct ending){ .state = JOB_CANCELED, .label = "canceled", .message = "the same job was queued again" };
+	if ((rc = set_end(t.c, id, &x, &p, now, e)) < 0)
+		return rc;
+	if (x.state == JOB_FAILED && (rc = fail_event(t.c, id, &x, now, e)) < 0)
+		return rc;
+	return tx_commit(&t, e);
+}
+
+int job_finish(struct db *db, int64_t id, const char *result_json, int64_t now, struct err *e)
+{
+	return end(db, id, (struct ending){ .state = JOB_DONE, .result = result_json }, now, e);
+}
+
+int job_fail(struct db *db, int64_t id, const struct err *why, int64_t now, struct err *e)
+{
+	enum job_state state = why->code == ERR_CANCELED ? JOB_CANCELED : JOB_FAILED;
+
+	return end(db, id, (struct ending){ .state = state, .label = err_label(why->code), .message = why->msg }, now, e);
+}
+
+int job_wait_until(struct db *db, int64_t id, int64_t not_before, const char *phase, int64_t now, struct err *e)
+{
+	return end(db, id, (struct ending){ .state = JOB_WAITING, .not_before = not_before, .phase = phase }, now, e);
+}
+
+int job_cancel(struct db *db, int64_t id, int64_t now, struct err *e)
+{
+	struct running *r = running_of(db);
+	struct progress *p;
+	own(tx) struct tx t = { 0 };
+	int64_t state = 0;
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0)
+		return rc;
+	{
+		own(sql) struct sql q = sql_prepare(t.c,
+						    "UPDATE job SET cancel_asked = 1, state = CASE state WHEN 2 THEN 2 ELSE 6 END, finished_at = CASE state WHEN 2 THEN 0 ELSE $2 END, "
+						    "error_label = CASE state WHEN 2 THEN NULL ELSE 'canceled' END, error_message = CASE state WHEN 2 THEN NULL ELSE 'canceled on request' "
+						    "END WHERE id = $1 AND state <= 3 RETURNING state",
+						    e);
+		sql_int(&q, id);
+		sql_int(&q, now);
+		if (sql_row(&q))
+			state = sql_get_int(&q, 0);
+		if ((rc = sql_done(&q)) < 0)
+			return rc;
+	}
+	if (state == 0)
+		return err_set(e, ERR_CONFLICT, "there is no active job %lld", (long long)id);
+	if ((rc = tx_commit(&t, e)) < 0)
+		return rc;
+	pthread_mutex_lock(&r->lock);
+	if ((p = entry(r, id)))
+		p->cancel = true;
+	pthread_mutex_unlock(&r->lock);
+	return 0;
+}
+
+/* --- looking --- */
+
+int job_get(struct db *db, int64_t id, struct arena *a, struct job *out, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc;
+
+	if ((rc = read_begin(&r, db, e)) < 0 || (rc = get(r.c, id, a, out, e)) < 0)
+		return rc;
+	progress_overlay(db, out, a);
+	return 0;
+}
+
+int job_list(struct db *db, const struct job_filter *f, struct arena *a, struct job **out, size_t *n, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	struct job *list = NULL;
+	size_t count = 0, cap = 0;
+	int rc;
+
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c,
+					    COLUMNS "WHERE ($1 = 0 OR state <= 3) AND ($2 IS NULL OR kind = $2) AND ($3 IS NULL OR repo = $3) "
+						    "ORDER BY CASE WHEN state <= 3 THEN 0 ELSE 1 END, id DESC LIMIT $4",
+					    e);
+	sql_int(&q, f->active_only);
+	sql_text(&q, f->kind);
+	sql_text(&q, f->repo);
+	sql_int(&q, f->limit == 0 ? 100 : f->limit > LIST_MAX ? LIST_MAX : (int64_t)f->limit);
+	while (sql_row(&q))
+		row(&q, a, list_push(a, &list, &count, &cap));
+	if ((rc = sql_done(&q)) < 0)
+		return rc;
+	for (size_t i = 0; i < count; i++)
+		progress_overlay(db, &list[i], a);
+	*out = list;
+	*n = count;
+	return 0;
+}
+
+json_t *job_json(const struct job *j)
+{
+	json_t *args = json_parse_lax(j->args, strlen(j->args), "args", NULL);
+	json_t *result = j->result ? json_parse_lax(j->result, strlen(j->result), "result", NULL) : NULL;
+	json_t *error = j->error_label ? json_pack("{s:s,s:s}", "code", j->error_label, "message", j->error_message ? j->error_message : "") : json_null();
+
+	return json_pack("{s:I,s:s,s:s,s:s,s:o,s:s,s:s,s:i,s:i,s:o,s:o,s:o,s:o,s:{s:I,s:I,s:I,s:I,s:s},s:o,s:o}", "id", (json_int_t)j->id, "kind", j->kind, "repo",
+			 j->repo, "revision", j->revision, "args", args ? args : json_object(), "by", j->who, "state", job_state_name(j->state), "priority",
+			 j->priority, "attempts", j->attempts, "created_at", json_time(j->created_at), "started_at", json_time(j->started_at), "finished_at",
+			 json_time(j->finished_at), "not_before", json_time(j->not_before), "progress", "bytes_done", (json_int_t)j->bytes_done, "bytes_total",
+			 (json_int_t)j->bytes_total, "files_done", (json_int_t)j->files_done, "files_total", (json_int_t)j->files_total, "phase", j->phase, "error",
+			 error, "result", result ? result : json_null());
+}
+
+int job_counts(struct db *db, int64_t counts[JOB_CANCELED + 1], struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc;
+
+	memset(counts, 0, sizeof(*counts) * (JOB_CANCELED + 1));
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT state, count(*) FROM job GROUP BY state", e);
+	while (sql_row(&q))
+		counts[sql_get_int(&q, 0)] = sql_get_int(&q, 1);
+	return sql_done(&q);
+}
+
+int job_expire(struct db *db, int64_t before, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0)
+		return rc;
+	{
+		own(sql) struct sql q = sql_prepare(t.c, "DELETE FROM job WHERE state >= 4 AND finished_at < $1", e);
+		sql_int(&q, before);
+		if ((rc = sql_run(&q)) < 0)
+			return rc;
+	}
+	return tx_commit(&t, e);
+}

@@ -1,0 +1,119 @@
+/* test_event.c - the chain shows every tampering; tokens open doors only while they are in force. */
+#include "catalog_test.h"
+
+#include "base/json.h"
+#include "base/str.h"
+#include "catalog/event.h"
+#include "catalog/sql.h"
+#include "catalog/token.h"
+
+static void tamper(struct db *db, const char *text)
+{
+	own(tx) struct tx t = { 0 };
+
+	ok(tx_begin(&t, db, e));
+	ok(sql_exec(t.c, text, e));
+	ok(tx_commit(&t, e));
+}
+
+static void add(struct db *db, int n)
+{
+	for (int i = 0; i < n; i++)
+		ok(event_add(db, "test.thing", "org/m", NULL, json_pack("{s:i,s:f}", "n", i, "x", 0.1), 1000 + i, e));
+}
+
+static void test_chain(void **state)
+{
+	struct fixture *f = *state;
+	struct event_head head;
+	const struct digest none = { 0 };
+	int64_t checked, bad;
+	own(arena) struct arena a;
+	struct event *ev;
+	size_t n;
+
+	arena_init(&a);
+	ok(event_verify(f->db, &none, &checked, NULL, e));
+	assert_int_equal(checked, 0);
+	add(f->db, 20);
+	ok(event_head(f->db, &head, e));
+	assert_int_equal(head.id, 20);
+	ok(event_verify(f->db, &head.hash, &checked, &bad, e));
+	assert_int_equal(checked, 20);
+	add(f->db, 5);
+	ok(event_verify(f->db, &head.hash, &checked, &bad, e));	/* an older head is in the chain still */
+	ok(event_list(f->db, 22, NULL, 100, &a, &ev, &n, e));
+	assert_int_equal(n, 3);
+	own(json) json_t *j = event_json(&ev[0]);
+	assert_int_equal(json_get_int(json_object_get(j, "data"), "n", -1), 2);
+	assert_int_equal(event_wait(f->db, 24, 0, NULL), 25);
+	assert_int_equal(event_wait(f->db, 25, 20, NULL), 25);
+
+	tamper(f->db, "UPDATE event SET data = '{\"n\":99}' WHERE id = 7");
+	fails(ERR_MISMATCH, "event 7", event_verify(f->db, &none, &checked, &bad, e));
+	assert_int_equal(bad, 7);
+	assert_int_equal(checked, 6);
+}
+
+static void test_missing_and_cut(void **state)
+{
+	struct fixture *f = *state;
+	struct event_head head;
+	const struct digest none = { 0 };
+	int64_t bad;
+
+	add(f->db, 10);
+	ok(event_head(f->db, &head, e));
+	tamper(f->db, "DELETE FROM event WHERE id > 8");
+	ok(event_verify(f->db, &none, NULL, &bad, e));	/* a cut tail holds in itself … */
+	fails(ERR_MISMATCH, "cut off", event_verify(f->db, &head.hash, NULL, &bad, e));	/* … but not against an exported head */
+	assert_int_equal(bad, 9);
+	tamper(f->db, "DELETE FROM event WHERE id = 4");
+	fails(ERR_MISMATCH, "event 4 is missing", event_verify(f->db, &none, NULL, &bad, e));
+	assert_int_equal(bad, 4);
+}
+
+static void test_tokens(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	char text[TOKEN_MAX], other[TOKEN_MAX];
+	struct token t, *list;
+	size_t n;
+
+	arena_init(&a);
+	ok(token_create(f->db, "ci", TOKEN_PUBLISHER, 0, 1000, text, e));
+	assert_true(str_starts(text, "hf_") && strlen(text) >= 40);
+	for (const char *p = text + 3; *p; p++)
+		assert_true((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9'));
+	fails(ERR_CONFLICT, "already", token_create(f->db, "ci", TOKEN_READER, 0, 1000, other, e));
+	fails(ERR_USAGE, "letters", token_create(f->db, "a b", TOKEN_READER, 0, 1000, other, e));
+	fails(ERR_USAGE, "expired", token_create(f->db, "old", TOKEN_READER, 999, 1000, other, e));
+	ok(token_create(f->db, "short", TOKEN_READER, 2000, 1000, other, e));
+	assert_string_not_equal(text, other);
+	ok(token_lookup(f->db, text, 1000, &a, &t, e));
+	assert_int_equal(t.role, TOKEN_PUBLISHER);
+	ok(token_lookup(f->db, other, 1999, &a, &t, e));
+	fails(ERR_AUTH, "expired", token_lookup(f->db, other, 2000, &a, &t, e));
+	fails(ERR_AUTH, "unknown", token_lookup(f->db, "hf_nope", 1000, &a, &t, e));
+	ok(token_revoke(f->db, "ci", 1500, e));
+	fails(ERR_NOT_FOUND, "in force", token_revoke(f->db, "ci", 1500, e));
+	fails(ERR_AUTH, "revoked", token_lookup(f->db, text, 1500, &a, &t, e));
+	ok(token_list(f->db, &a, &list, &n, e));
+	assert_int_equal(n, 2);
+	own(json) json_t *j = token_json(&list[0]);
+	assert_string_equal(json_get_str(j, "role"), "publisher");
+	/* The secret itself is nowhere in the file. */
+	char cmd[512];
+	db_close(f->db);
+	f->db = NULL;
+	snprintf(cmd, sizeof(cmd), "grep -q '%s' '%s'", text, f->path);
+	assert_int_not_equal(system(cmd), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { with_fixture(test_chain), with_fixture(test_missing_and_cut), with_fixture(test_tokens) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

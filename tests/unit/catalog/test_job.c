@@ -1,0 +1,129 @@
+/* test_job.c - the queue survives its daemon, jobs run once, cancellation reaches them. */
+#include "catalog_test.h"
+
+#include "base/json.h"
+#include "catalog/event.h"
+#include "catalog/job.h"
+
+static int64_t put(struct db *db, const char *repo, int priority, int64_t not_before)
+{
+	struct job_new j = { .kind = "sync", .repo = repo, .revision = "main", .args = "{}", .who = "test", .priority = priority, .not_before = not_before };
+	int64_t id;
+
+	ok(job_enqueue(db, &j, 100, &id, NULL, e));
+	return id;
+}
+
+static void test_order(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	struct job j;
+	int64_t next;
+
+	arena_init(&a);
+	fails(ERR_NOT_FOUND, "no job is due", job_claim(f->db, NULL, 100, &a, &j, &next, e));
+	assert_int_equal(next, 0);
+	int64_t low = put(f->db, "a/a", 0, 0), high = put(f->db, "b/b", 5, 0), later = put(f->db, "c/c", 9, 200);
+	assert_int_equal(put(f->db, "a/a", 0, 0), low);	/* the same job is not queued twice */
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	assert_int_equal(j.id, high);
+	assert_int_equal(j.attempts, 1);
+	assert_int_equal(put(f->db, "b/b", 0, 0) == high, 0);	/* it runs: asking again is a new job … */
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	assert_int_equal(j.id, low);
+	fails(ERR_NOT_FOUND, "due", job_claim(f->db, NULL, 100, &a, &j, &next, e));	/* … that waits for the first */
+	assert_int_equal(next, 200);
+	ok(job_claim(f->db, NULL, 200, &a, &j, NULL, e));
+	assert_int_equal(j.id, later);
+	ok(job_finish(f->db, high, "{\"x\":1}", 210, e));
+	fails(ERR_CONFLICT, "not running", job_finish(f->db, high, NULL, 210, e));
+	ok(job_get(f->db, high, &a, &j, e));
+	assert_int_equal(j.state, JOB_DONE);
+	const char *const only[] = { "gc", NULL };
+	fails(ERR_NOT_FOUND, "due", job_claim(f->db, only, 300, &a, &j, NULL, e));
+	ok(job_claim(f->db, NULL, 300, &a, &j, NULL, e));
+	assert_string_equal(j.repo, "b/b");
+}
+
+static void test_restart(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	struct job j;
+	int64_t n, id = put(f->db, "a/a", 0, 0);
+
+	arena_init(&a);
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	job_progress(f->db, id, 5, 10, 1, 2, "fetching");
+	db_close(f->db);
+	ok(db_open(&f->db, f->path, 0, e));
+	ok(job_recover(f->db, &n, e));
+	assert_int_equal(n, 1);
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	assert_int_equal(j.id, id);
+	assert_int_equal(j.attempts, 2);
+	/* Twice the same after a restart: one is enough. */
+	put(f->db, "a/a", 0, 0);
+	ok(job_recover(f->db, &n, e));
+	assert_int_equal(n, 0);
+	ok(job_get(f->db, id, &a, &j, e));
+	assert_int_equal(j.state, JOB_CANCELED);
+}
+
+static void test_progress_cancel_fail(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	struct job j, *list;
+	size_t n;
+	struct err why = ERR_NONE;
+	int64_t counts[JOB_CANCELED + 1], id = put(f->db, "a/a", 0, 0), other = put(f->db, "b/b", 0, 0);
+
+	arena_init(&a);
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	assert_false(job_progress(f->db, id, 50, 100, 1, 3, "fetching x"));
+	ok(job_list(f->db, &(struct job_filter){ .active_only = true }, &a, &list, &n, e));
+	assert_int_equal(n, 2);
+	ok(job_get(f->db, id, &a, &j, e));
+	assert_int_equal(j.bytes_done, 50);
+	assert_string_equal(j.phase, "fetching x");
+	ok(job_wait_until(f->db, id, 150, "waiting for room", 101, e));
+	ok(job_get(f->db, id, &a, &j, e));
+	assert_int_equal(j.state, JOB_WAITING);
+	assert_int_equal(j.bytes_done, 50);
+	ok(job_cancel(f->db, other, 102, e));
+	ok(job_claim(f->db, NULL, 150, &a, &j, NULL, e));
+	ok(job_cancel(f->db, id, 151, e));
+	assert_true(job_progress(f->db, id, 60, 100, 1, 3, NULL));
+	err_set(&why, ERR_CANCELED, "stopped on request");
+	ok(job_fail(f->db, id, &why, 152, e));
+	ok(job_get(f->db, id, &a, &j, e));
+	assert_int_equal(j.state, JOB_CANCELED);
+	fails(ERR_CONFLICT, "no active job", job_cancel(f->db, id, 153, e));
+
+	id = put(f->db, "c/c", 0, 0);
+	ok(job_claim(f->db, NULL, 160, &a, &j, NULL, e));
+	err_set(&why, ERR_UNREACHABLE, "hub is down");
+	ok(job_fail(f->db, id, &why, 161, e));
+	ok(job_counts(f->db, counts, e));
+	assert_int_equal(counts[JOB_CANCELED], 2);
+	assert_int_equal(counts[JOB_FAILED], 1);
+	ok(job_get(f->db, id, &a, &j, e));
+	own(json) json_t *js = job_json(&j);
+	assert_non_null(js);
+	assert_string_equal(json_get_str(json_object_get(js, "error"), "code"), "unreachable");
+	struct event *ev;
+	ok(event_list(f->db, 0, "c/c", 10, &a, &ev, &n, e));
+	assert_int_equal(n, 1);
+	assert_string_equal(ev[0].kind, "job.failed");
+	ok(job_expire(f->db, 1000, e));
+	fails(ERR_NOT_FOUND, "no job", job_get(f->db, id, &a, &j, e));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_restart), with_fixture(test_progress_cancel_fail) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
