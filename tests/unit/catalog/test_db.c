@@ -113,6 +113,7 @@ static void test_unclean_end(void **state)
 	int status;
 
 	db_close(f->db);
+	f->db = NULL;
 	pid = fork();
 	if (pid == 0) {
 		struct db *db;
@@ -132,6 +133,7 @@ static void test_unclean_end(void **state)
 	assert_true(has_meta(f->db, "before"));
 	assert_false(has_meta(f->db, "during"));
 	db_close(f->db);
+	f->db = NULL;
 	ok(db_open(&f->db, f->path, 0, e));
 	assert_false(db_was_unclean(f->db));
 }
@@ -150,6 +152,7 @@ static void test_damaged_catalog(void **state)
 	}
 	set_meta(f->db, "open", "1");
 	db_close(f->db);
+	f->db = NULL;
 	own(fd) int fd = open(f->path, O_RDWR);
 	for (uint64_t at = 4096; at < 60 * 4096; at += 4096)	/* page headers all over */
 		ok(fdio_pwrite(fd, "\xff\xff\xff\xff", 4, at, "page", e));
