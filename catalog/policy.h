@@ -65,7 +65,7 @@ struct policy_facts {
 };
 
 struct policy_reason {
-	const char *rule;	/* "license", "format", "size", "proof", "inspect", "findings", "smoke", "files", "person", "age" */
+	const char *rule;	/* "license", "format", "size", "proof", "inspect", "findings", "smoke", "files", "person" */
 	enum policy_outcome outcome;
 	const char *text;	/* one sentence */
 };

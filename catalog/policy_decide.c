@@ -1,0 +1,310 @@
+/* policy_decide.c - the gate's decision: evidence, rules and time in, reasons out. Reads nothing, knows no database. See policy.h. */
+#include <math.h>
+
+#include "base/str.h"
+#include "catalog/licence.h"
+#include "catalog/policy_impl.h"
+
+struct deciding {
+	const struct policy *p;
+	const struct policy_facts *f;
+	struct arena *a;
+	struct policy_verdict *out;
+};
+
+/* Content that a person's word can't publish stands under these rules. */
+static bool binding(const struct policy_reason *r)
+{
+	return (!strcmp(r->rule, "files") && r->outcome != POLICY_PUBLISH) || (!strcmp(r->rule, "findings") && r->outcome == POLICY_REJECT);
+}
+
+static void add(struct deciding *d, const char *rule, enum policy_outcome outcome, const char *text)
+{
+	if (d->out->n_reasons < POLICY_REASONS_MAX)
+		d->out->reasons[d->out->n_reasons++] = (struct policy_reason){ rule, outcome, text };
+}
+
+static void rule_files(struct deciding *d)
+{
+	const struct policy_facts *f = d->f;
+
+	if (f->n_wanted == 0)
+		add(d, "files", POLICY_HOLD, "no file is mirrored");
+	else if (f->n_stored < f->n_wanted)
+		add(d, "files", POLICY_HOLD, arena_printf(d->a, "%zu of %zu files are not in the store", f->n_wanted - f->n_stored, f->n_wanted));
+	else
+		add(d, "files", POLICY_PUBLISH, arena_printf(d->a, "all %zu files are stored and verified", f->n_wanted));
+}
+
+static void rule_proof(struct deciding *d)
+{
+	int have = d->f->proof < 0 || d->f->proof > PROOF_COMMIT ? PROOF_NONE : d->f->proof, want = d->p->proof;
+
+	if (have < want)
+		add(d, "proof", POLICY_HOLD, arena_printf(d->a, "proof reaches '%s' but policy demands '%s'", policy_proof_names[have], policy_proof_names[want]));
+	else
+		add(d, "proof", POLICY_PUBLISH, arena_printf(d->a, "proof reaches '%s'", policy_proof_names[have]));
+}
+
+static void rule_inspect(struct deciding *d)
+{
+	const struct policy_facts *f = d->f;
+
+	if (f->n_inspected < f->n_weight_files)
+		add(d, "inspect", POLICY_HOLD,
+		    arena_printf(d->a, "not inspected: %s (%zu of %zu weight files)", f->not_inspected ? f->not_inspected : "a weight file",
+				 f->n_weight_files - f->n_inspected, f->n_weight_files));
+	else
+		add(d, "inspect", POLICY_PUBLISH, arena_printf(d->a, "all %zu weight files inspected", f->n_weight_files));
+}
+
+static void rule_findings(struct deciding *d)
+{
+	const struct policy_facts *f = d->f;
+
+	if (f->n_rejected || f->n_flagged)
+		add(d, "findings", f->n_rejected ? POLICY_REJECT : POLICY_HOLD,
+		    arena_printf(d->a, "%s: %s (%s)", f->worst_path ? f->worst_path : "a file", f->worst_message ? f->worst_message : "an inspector objects",
+				 f->worst_rule ? f->worst_rule : "unnamed rule"));
+	else
+		add(d, "findings", POLICY_PUBLISH, "no finding");
+}
+
+static bool listed(const struct policy_list *l, const char *id)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!strcasecmp(l->v[i], id) || (strchr(l->v[i], '*') && str_glob(l->v[i], id)))
+			return true;
+	return false;
+}
+
+static void rule_licence_listed(struct deciding *d, const char *id)
+{
+	static const char *const unknown_words[] = { "allow", "hold", "deny" };
+	const struct policy *p = d->p;
+	const struct licence *l = licence_find(id);
+
+	if (listed(&p->deny, id))
+		add(d, "license", POLICY_REJECT, arena_printf(d->a, "licence %s is denied (licenses.deny)", id));
+	else if (listed(&p->hold, id))
+		add(d, "license", POLICY_HOLD, arena_printf(d->a, "licence %s needs a person's decision (licenses.hold)", id));
+	else if (listed(&p->allow, id))
+		add(d, "license", POLICY_PUBLISH, arena_printf(d->a, "licence %s is allowed (licenses.allow)", id));
+	else if (p->default_licences && l && l->permissive)
+		add(d, "license", POLICY_PUBLISH, arena_printf(d->a, "licence %s is permissive", id));
+	else if (p->default_licences)
+		add(d, "license", POLICY_HOLD, arena_printf(d->a, "licence %s is not one of the permissive licences that are published without a policy file", id));
+	else
+		add(d, "license", p->unknown, arena_printf(d->a, "licence %s is in no list of the policy (licenses.unknown: %s)", id, unknown_words[p->unknown]));
+}
+
+static void rule_licence(struct deciding *d)
+{
+	const struct policy_facts *f = d->f;
+	const char *id = f->license ? f->license : "unknown";
+
+	rule_licence_listed(d, id);
+	for (size_t i = 0; i < f->n_license_conflicts; i++)
+		add(d, "license", POLICY_HOLD, arena_printf(d->a, "licence conflict: %s", f->license_conflicts[i]));
+}
+
+static void rule_format(struct deciding *d)
+{
+	unsigned denied = d->f->formats & d->p->formats_deny;
+
+	for (int format = FORMAT_SAFETENSORS; format < FORMAT_N; format++)
+		if (denied & FORMAT_BIT(format))
+			add(d, "format", POLICY_REJECT, arena_printf(d->a, "format %s is denied (formats.deny)", format_name((enum format)format)));
+	if (!denied)
+		add(d, "format", POLICY_PUBLISH, "no denied format");
+}
+
+static void rule_size(struct deciding *d)
+{
+	char have[STR_SIZE_MAX], max[STR_SIZE_MAX];
+
+	str_format_size(have, d->f->size_bytes);
+	str_format_size(max, d->p->size_max);
+	if (d->p->size_max && d->f->size_bytes > d->p->size_max)
+		add(d, "size", POLICY_REJECT, arena_printf(d->a, "%s are more than the %s that policy allows (size.max)", have, max));
+	else
+		add(d, "size", POLICY_PUBLISH, have[0] ? arena_printf(d->a, "%s", have) : "");
+}
+
+enum policy_smoke policy_smoke_for(const struct policy *p, const char *repo, const char *task, double *max_bits_per_byte)
+{
+	enum policy_smoke smoke = p->smoke;
+	double bits = p->max_bits_per_byte;
+
+	/* The first entry that fits and speaks of a demand decides that demand. */
+	for (size_t i = p->n_exceptions; i-- > 0;) {
+		const struct policy_exception *x = &p->exceptions[i];
+
+		if ((x->repo && !(repo && str_glob(x->repo, repo))) || (x->task && !(task && str_glob(x->task, task))))
+			continue;
+		if (x->require >= 0)
+			smoke = (enum policy_smoke)x->require;
+		if (!isnan(x->max_bits_per_byte))
+			bits = x->max_bits_per_byte;
+	}
+	*max_bits_per_byte = bits;
+	return smoke;
+}
+
+static void smoke_passed(struct deciding *d, double max)
+{
+	double bits = d->f->bits_per_byte;
+
+	if (isnan(bits))
+		add(d, "smoke", POLICY_HOLD, "the smoke test passed but gave no bits per byte");
+	else if (bits > max)
+		add(d, "smoke", POLICY_REJECT, arena_printf(d->a, "%.3f bits per byte are more than %g (smoke.max_bits_per_byte)", bits, max));
+	else
+		add(d, "smoke", POLICY_PUBLISH, arena_printf(d->a, "smoke test passed with %.3f bits per byte", bits));
+}
+
+static void rule_smoke(struct deciding *d)
+{
+	const struct policy_facts *f = d->f;
+	const char *why = f->smoke_reason ? f->smoke_reason : "no reason given";
+	double max;
+	enum policy_smoke want = policy_smoke_for(d->p, f->repo, f->task, &max);
+
+	if (want == POLICY_SMOKE_NONE)
+		add(d, "smoke", POLICY_PUBLISH, "policy demands no smoke test");
+	else if (f->smoke && !strcmp(f->smoke, "fail"))
+		add(d, "smoke", POLICY_REJECT, arena_printf(d->a, "smoke test failed: %s", why));
+	else if (f->smoke && !strcmp(f->smoke, "pass"))
+		smoke_passed(d, max);
+	else if (want == POLICY_SMOKE_INSPECT)
+		add(d, "smoke", POLICY_PUBLISH, arena_printf(d->a, "inspection is enough for task %s", f->task ? f->task : "of this model"));
+	else if (!f->smoke)
+		add(d, "smoke", POLICY_HOLD, "the smoke test was not run");
+	else if (!strcmp(f->smoke, "not_run") && want == POLICY_SMOKE_PASS_OR_NOT_RUN)
+		add(d, "smoke", POLICY_PUBLISH, arena_printf(d->a, "%s (policy allows that)", why));
+	else if (!strcmp(f->smoke, "not_run"))
+		add(d, "smoke", POLICY_HOLD, arena_printf(d->a, "%s", why));
+	else
+		add(d, "smoke", POLICY_HOLD, arena_printf(d->a, "the smoke test could not be made: %s", why));
+}
+
+/* The worst reason decides, the first of those. */
+static void conclude(struct deciding *d)
+{
+	struct policy_verdict *v = d->out;
+
+	v->outcome = POLICY_PUBLISH;
+	v->summary = "every rule of the policy is met";
+	for (size_t i = 0; i < v->n_reasons; i++) {
+		if (v->reasons[i].outcome > v->outcome) {
+			v->outcome = v->reasons[i].outcome;
+			v->summary = v->reasons[i].text;
+		}
+	}
+}
+
+static void person_says(struct deciding *d)
+{
+	const struct policy_facts *f = d->f;
+	struct policy_verdict *v = d->out;
+	const char *who = f->person_name ? f->person_name : "a person", *why = f->person_reason ? f->person_reason : "no reason given";
+
+	if (f->person == POLICY_NOBODY)
+		return;
+	if (f->person == POLICY_PERSON_REJECTED) {
+		v->outcome = POLICY_REJECT;
+		v->summary = arena_printf(d->a, "%s rejected it: %s", who, why);
+		add(d, "person", POLICY_REJECT, v->summary);
+		return;
+	}
+	for (size_t i = 0; i < v->n_reasons; i++) {
+		if (binding(&v->reasons[i])) {
+			add(d, "person", v->reasons[i].outcome, arena_printf(d->a, "%s decided to publish it, which content that does not verify overrules", who));
+			v->outcome = v->reasons[i].outcome;
+			v->summary = v->reasons[i].text;
+			return;
+		}
+	}
+	v->outcome = POLICY_PUBLISH;
+	v->summary = arena_printf(d->a, "%s decided to publish it: %s", who, why);
+	add(d, "person", POLICY_PUBLISH, v->summary);
+}
+
+static void run(const struct policy *p, const struct policy_facts *f, struct arena *a, struct policy_verdict *out, void (*const *rules)(struct deciding *), size_t n)
+{
+	struct deciding d = { p, f, a, out };
+
+	*out = (struct policy_verdict){ 0 };
+	for (size_t i = 0; i < n; i++)
+		rules[i](&d);
+	conclude(&d);
+	person_says(&d);
+}
+
+void policy_decide(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out)
+{
+	static void (*const rules[])(struct deciding *) = { rule_files, rule_proof, rule_inspect, rule_findings, rule_licence, rule_format, rule_size, rule_smoke };
+
+	(void)now;	/* no rule of the gate depends on the time yet; ages and dates are lifecycle.c's */
+	run(p, f, a, out, rules, ARRAY_LEN(rules));
+}
+
+void policy_preview(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out)
+{
+	static void (*const rules[])(struct deciding *) = { rule_licence, rule_format, rule_size };
+
+	(void)now;
+	run(p, f, a, out, rules, ARRAY_LEN(rules));
+}
+
+/* --- which files are left out ------------------------------------------------------------------------------------------------------- */
+
+/* The format that a file belongs to: its own, or for an index of shards that of the shards. */
+static enum format format_with_index(const char *path)
+{
+	static const char suffix[] = ".index.json";
+	size_t n = strlen(path);
+	char stem[1100];
+
+	if (!str_ends(path, suffix) || n >= sizeof(stem))
+		return format_of_path(path);
+	snprintf(stem, sizeof(stem), "%.*s", (int)(n - strlen(suffix)), path);
+	return format_of_path(stem);
+}
+
+static size_t directory_length(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+/* Are there wanted weights in a format that is neither skipped nor denied: in the file's directory, or anywhere for training state? */
+static bool has_alternative(const struct policy *p, const struct model_file *files, size_t n, const struct model_file *f)
+{
+	size_t dir = directory_length(f->path);
+
+	for (size_t i = 0; i < n; i++) {
+		enum format other = format_of_path(files[i].path);
+
+		if (!files[i].wanted || (other != FORMAT_SAFETENSORS && other != FORMAT_GGUF && other != FORMAT_ONNX) ||
+		    ((p->formats_skip | p->formats_deny) & FORMAT_BIT(other)))
+			continue;
+		if (format_is_training_state(f->path) || (directory_length(files[i].path) == dir && !strncmp(files[i].path, f->path, dir)))
+			return true;
+	}
+	return false;
+}
+
+void policy_skip_files(const struct policy *p, struct model_file *files, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		enum format format = format_with_index(files[i].path);
+
+		if (!files[i].wanted || format == FORMAT_NONE || !(p->formats_skip & FORMAT_BIT(format)) || !has_alternative(p, files, n, &files[i]))
+			continue;
+		files[i].wanted = false;
+		files[i].skip_reason = format_is_training_state(files[i].path) ? "training state, and policy skips its format" :
+										   "policy skips its format, and the same weights are there in another";
+	}
+}
