@@ -52,6 +52,8 @@ static inline float quant_half_at(const uint8_t *p)
 	return quant_half(quant_u16(p));
 }
 
+extern const uint8_t quant_awq_order[8];	/* the nibble of a word that holds output k of eight */
+
 void quant_row_q4_0(float *out, const void *in, size_t n);
 void quant_row_q4_1(float *out, const void *in, size_t n);
 void quant_row_q5_0(float *out, const void *in, size_t n);

@@ -35,13 +35,12 @@ enum quant_scheme {
 	QUANT_NVFP4,	/* two FP4 a byte, an F8_E4M3 scale each 16, one more scale for the tensor */
 };
 
-/* What config.json's quantization_config says. scheme_hint is QUANT_PLAIN when there is none. */
+/* What config.json's quantization_config says; method is empty when there is none. */
 struct quant_config {
 	char method[32];	/* quant_method: "gptq", "awq", "bitsandbytes", "fp8", "compressed-tensors", "modelopt", ""… */
 	uint32_t bits;		/* GPTQ, AWQ, packed */
 	int64_t group_size;	/* -1: one group a row */
 	bool gptq_v2;		/* zeros are stored as they are, not less one */
-	bool awq_zero_point;
 	uint64_t block[2];	/* FP8 scale blocks: rows, columns; 0 when not said */
 };
 
@@ -64,14 +63,14 @@ struct quant_source {
 struct quant_weight {
 	enum quant_scheme scheme;
 	uint64_t out, in;	/* a plain tensor of rank above 2 counts all but its last dimension as out */
-	char name[QUANT_NAME_MAX];	/* of main */
+	char name[QUANT_NAME_MAX + 32];	/* of main */
 	struct quant_part main;
 	uint32_t bits;
 	uint64_t group;		/* inputs that share a scale */
 	uint64_t block[2];	/* FP8: rows and columns that share a scale */
 	uint64_t n_groups;
-	float *scale;		/* FP8: [ceil(out/block0)][ceil(in/block1)]; GPTQ, AWQ: [groups][out]; packed, NVFP4: [out][groups]; BNB4: a block */
-	int32_t *zero;		/* GPTQ, AWQ: [groups][out] as in the formula (q - zero) * scale; packed: [out][groups] or NULL */
+	float *scale;		/* FP8: [ceil(out/block0)][ceil(in/block1)]; INT8: [out]; GPTQ, AWQ: [groups][out]; packed, NVFP4: [out][groups]; BNB4: a block */
+	int32_t *zero;		/* GPTQ, AWQ: [groups][out], (q - zero) * scale */
 	uint32_t *g_idx;	/* GPTQ: the group of each input, or NULL */
 	float map[16];		/* BNB4 */
 };
@@ -86,7 +85,9 @@ int quant_config_parse(struct quant_config *c, const json_t *config, struct err 
 int quant_weight_open(struct quant_weight *w, const struct quant_config *c, const struct quant_source *src, const char *name, struct err *e);
 void quant_weight_close(struct quant_weight *w);
 
-/* Which bytes of main the rows [row, row + n) need. GPTQ and AWQ store columns: there it is always the whole tensor. */
+/* GPTQ and AWQ store columns: any row needs the whole of main. Read it once and decode all rows from it. */
+bool quant_weight_is_whole(const struct quant_weight *w);
+/* Which bytes of main the rows [row, row + n) need. */
 void quant_weight_window(const struct quant_weight *w, uint64_t row, uint64_t n, uint64_t *offset, uint64_t *bytes);
 /* dst gets n x in floats. `window` holds exactly the bytes of quant_weight_window. */
 int quant_weight_rows(const struct quant_weight *w, const void *window, uint64_t row, uint64_t n, float *dst, struct err *e);

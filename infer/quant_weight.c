@@ -1,0 +1,597 @@
+/* quant_weight.c - finding and checking the tensors that make up one weight. Decoding them is quant_rows.c. */
+#include "infer/quant_weight.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "infer/quant_parts.h"
+
+#define STATE_MAX_BYTES ((uint64_t)65536)	/* bitsandbytes' quant_state */
+#define SIDE_MAX	((uint64_t)1 << 31)	/* rows or columns of one weight */
+
+/* What one quant_weight_open is about. */
+struct opening {
+	struct quant_weight *w;
+	const struct quant_config *c;
+	const struct quant_source *src;
+	char stem[QUANT_NAME_MAX];	/* the name without ".weight" */
+	const char *weight;		/* ".weight", or "" for a tensor that is called otherwise */
+	struct err *e;
+};
+
+static bool find(struct opening *o, const char *suffix, struct quant_part *part)
+{
+	char name[QUANT_NAME_MAX];
+
+	if (snprintf(name, sizeof(name), "%s%s", o->stem, suffix) >= (int)sizeof(name))
+		return false;
+	return o->src->find(o->src->ctx, name, part);
+}
+
+#define BAD(o, ...) bad((o), __VA_ARGS__)
+
+static int __attribute__((format(printf, 2, 3))) bad(struct opening *o, const char *fmt, ...)
+{
+	char text[ERR_MSG_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return err_set(o->e, ERR_INPUT, "%s%s: %s", o->stem, o->weight, text);
+}
+
+static bool count(const struct quant_part *p, uint64_t *n)
+{
+	*n = 1;
+	for (uint32_t i = 0; i < p->rank; i++)
+		if (__builtin_mul_overflow(*n, p->shape[i], n))
+			return false;
+	return true;
+}
+
+static bool type_is(const struct quant_part *p, const char *name)
+{
+	return strcmp(p->dtype, name) == 0;
+}
+
+static bool is_fp8(const struct quant_part *p)
+{
+	return str_starts(p->dtype, "F8_E4M3") || str_starts(p->dtype, "F8_E5M2");
+}
+
+/* The bytes of a small tensor. NULL with an error. */
+static void *load(struct opening *o, const struct quant_part *p, const char *what)
+{
+	own(mem) void *bytes = NULL;
+
+	if (p->size_bytes > QUANT_AUX_MAX_BYTES) {
+		BAD(o, "its %s has %llu bytes, more than is loaded", what, (unsigned long long)p->size_bytes);
+		return NULL;
+	}
+	bytes = malloc(p->size_bytes + 1);
+	if (!bytes) {
+		err_set(o->e, ERR_FAILED, "%s: no memory for its %s", o->stem, what);
+		return NULL;
+	}
+	if (o->src->load(o->src->ctx, p, bytes, o->e) < 0)
+		return NULL;
+	return take(bytes);
+}
+
+/* n numbers as floats, all finite. NULL with an error. */
+static float *load_floats(struct opening *o, const struct quant_part *p, uint64_t n, const char *what)
+{
+	own(mem) void *bytes = NULL;
+	own(mem) float *v = NULL;
+	uint64_t have;
+
+	if (!p->type || p->type->block != 1 || !count(p, &have) || have != n || p->size_bytes != n * p->type->bytes) {
+		BAD(o, "its %s has not the %llu numbers it needs", what, (unsigned long long)n);
+		return NULL;
+	}
+	bytes = load(o, p, what);
+	if (!bytes)
+		return NULL;
+	v = malloc((n + 1) * sizeof(*v));
+	if (!v) {
+		err_set(o->e, ERR_FAILED, "%s: no memory for its %s", o->stem, what);
+		return NULL;
+	}
+	p->type->row(v, bytes, n);
+	for (uint64_t i = 0; i < n; i++)
+		if (!isfinite(v[i])) {
+			BAD(o, "its %s holds %s at %llu", what, isnan(v[i]) ? "NaN" : "infinity", (unsigned long long)i);
+			return NULL;
+		}
+	return take(v);
+}
+
+static uint64_t ceil_div(uint64_t a, uint64_t b)
+{
+	return a / b + (a % b != 0);
+}
+
+static int set_shape(struct opening *o, uint64_t out, uint64_t in)
+{
+	if (out == 0 || in == 0 || out > SIDE_MAX || in > SIDE_MAX)
+		return BAD(o, "a shape of %llu x %llu", (unsigned long long)out, (unsigned long long)in);
+	o->w->out = out;
+	o->w->in = in;
+	return 0;
+}
+
+static int set_main(struct opening *o, const char *suffix, const struct quant_part *p)
+{
+	snprintf(o->w->name, sizeof(o->w->name), "%s%s", o->stem, suffix);
+	o->w->main = *p;
+	return 0;
+}
+
+/* main as it lies: out x in elements, the whole tensor. */
+static int need_main_bytes(struct opening *o, uint64_t bytes)
+{
+	if (o->w->main.size_bytes != bytes)
+		return BAD(o, "%s has %llu bytes where %llu x %llu needs %llu", o->w->name, (unsigned long long)o->w->main.size_bytes,
+			   (unsigned long long)o->w->out, (unsigned long long)o->w->in, (unsigned long long)bytes);
+	return 0;
+}
+
+static int matrix_shape(struct opening *o, const struct quant_part *p)
+{
+	if (p->rank != 2)
+		return BAD(o, "a packed weight of rank %u, 2 is expected", p->rank);
+	return set_shape(o, p->shape[0], p->shape[1]);
+}
+
+static int open_plain(struct opening *o)
+{
+	const struct quant_part *p = &o->w->main;
+	uint64_t n;
+
+	if (!p->type)
+		return BAD(o, "elements of type %s can't be read as numbers", p->dtype);
+	if (!count(p, &n) || p->rank == 0 || p->shape[p->rank - 1] == 0 || p->shape[p->rank - 1] % p->type->block)
+		return BAD(o, "a shape that is no rows of %s", p->type->name);
+	o->w->scheme = QUANT_PLAIN;
+	if (set_shape(o, n / p->shape[p->rank - 1], p->shape[p->rank - 1]) < 0)
+		return ERR_INPUT;
+	return need_main_bytes(o, o->w->out * quant_row_bytes(p->type, o->w->in));
+}
+
+/* One scale: for all, for each row, or for each block of the size that the configuration or the scale's own shape gives. */
+static int fp8_blocks(struct opening *o, const struct quant_part *scale)
+{
+	struct quant_weight *w = o->w;
+	const uint64_t *b = o->c->block;
+	uint64_t n;
+
+	if (!count(scale, &n))
+		return BAD(o, "the shape of its scale overflows");
+	w->block[0] = w->out;
+	w->block[1] = w->in;
+	if (n == 1)
+		return 0;
+	if (n == w->out && (scale->rank == 1 || (scale->rank == 2 && scale->shape[1] == 1))) {
+		w->block[0] = 1;
+		return 0;
+	}
+	if (scale->rank == 2) {
+		w->block[0] = b[0] ? b[0] : 128;
+		w->block[1] = b[1] ? b[1] : 128;
+		if (scale->shape[0] == ceil_div(w->out, w->block[0]) && scale->shape[1] == ceil_div(w->in, w->block[1]))
+			return 0;
+	}
+	return BAD(o, "a scale of %llu numbers fits neither the tensor, nor its %llu rows, nor blocks of %llu x %llu", (unsigned long long)n,
+		   (unsigned long long)w->out, (unsigned long long)w->block[0], (unsigned long long)w->block[1]);
+}
+
+static int open_fp8(struct opening *o)
+{
+	static const char *const names[] = { "_scale_inv", "_scale" };
+	struct quant_part scale;
+	bool found = false;
+	int r = matrix_shape(o, &o->w->main);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_LEN(names) && !found; i++) {
+		char suffix[32];
+
+		snprintf(suffix, sizeof(suffix), "%s%s", o->weight, names[i]);
+		found = find(o, suffix, &scale);
+	}
+	if (!found && !find(o, ".scale", &scale))
+		return BAD(o, "%s elements without a scale (%s%s_scale_inv or _scale)", o->w->main.dtype, o->stem, o->weight);
+	o->w->scheme = QUANT_FP8;
+	r = fp8_blocks(o, &scale);
+	if (r == 0)
+		r = need_main_bytes(o, o->w->out * o->w->in);
+	if (r < 0)
+		return r;
+	o->w->n_groups = ceil_div(o->w->out, o->w->block[0]) * ceil_div(o->w->in, o->w->block[1]);
+	o->w->scale = load_floats(o, &scale, o->w->n_groups, "scale");
+	return o->w->scale ? 0 : ERR_INPUT;
+}
+
+static int open_int8(struct opening *o)
+{
+	struct quant_weight *w = o->w;
+	struct quant_part scale;
+	bool bnb = find(o, ".SCB", &scale);
+	uint64_t n;
+	int r = matrix_shape(o, &w->main);
+
+	if (r < 0)
+		return r;
+	if (!bnb && find(o, ".weight_scales", &scale))
+		return err_set(o->e, ERR_UNSUPPORTED, "not run: eetq");
+	if (!bnb && !find(o, ".weight_scale", &scale))
+		return BAD(o, "I8 elements without a scale (%s.SCB or .weight_scale)", o->stem);
+	if (find(o, ".weight_zero_point", &(struct quant_part){ 0 }))
+		return err_set(o->e, ERR_UNSUPPORTED, "not run: %s is int8 with zero points", w->name);
+	w->scheme = QUANT_INT8;
+	if (!count(&scale, &n) || (n != 1 && n != w->out))
+		return BAD(o, "a scale of another length than its %llu rows", (unsigned long long)w->out);
+	r = need_main_bytes(o, w->out * w->in);
+	if (r < 0)
+		return r;
+	w->scale = load_floats(o, &scale, n, "scale");
+	if (!w->scale)
+		return ERR_INPUT;
+	w->n_groups = n;
+	for (uint64_t i = 0; bnb && i < n; i++)
+		w->scale[i] /= 127.0f;
+	return 0;
+}
+
+/* Inputs that share a scale; checks that so many groups are there. */
+static int set_groups(struct opening *o, uint64_t groups)
+{
+	struct quant_weight *w = o->w;
+
+	w->n_groups = groups;
+	w->group = o->c->group_size > 0 ? (uint64_t)o->c->group_size : w->in;
+	if (groups == 1)
+		w->group = w->in;
+	if (groups == 0 || ceil_div(w->in, w->group) != groups)
+		return BAD(o, "%llu groups of scales, %llu inputs in groups of %llu need %llu", (unsigned long long)groups, (unsigned long long)w->in,
+			   (unsigned long long)w->group, (unsigned long long)ceil_div(w->in, w->group));
+	return 0;
+}
+
+static int load_g_idx(struct opening *o, const char *suffix)
+{
+	struct quant_weight *w = o->w;
+	own(mem) uint8_t *bytes = NULL;
+	struct quant_part p;
+	uint64_t n;
+
+	if (!find(o, suffix, &p))
+		return 0;
+	if (!type_is(&p, "I32") || !count(&p, &n) || n != w->in || p.size_bytes != n * 4)
+		return BAD(o, "its g_idx is not one I32 for each of %llu inputs", (unsigned long long)w->in);
+	bytes = load(o, &p, "g_idx");
+	if (!bytes)
+		return ERR_INPUT;
+	w->g_idx = calloc(n, sizeof(*w->g_idx));
+	if (!w->g_idx)
+		return err_set(o->e, ERR_FAILED, "%s: no memory for its g_idx", o->stem);
+	memcpy(w->g_idx, bytes, n * 4);
+	for (uint64_t i = 0; i < n; i++)
+		if (w->g_idx[i] >= w->n_groups)
+			return BAD(o, "g_idx[%llu] is %d, there are %llu groups", (unsigned long long)i, (int32_t)w->g_idx[i], (unsigned long long)w->n_groups);
+	return 0;
+}
+
+/* `rows` rows of packed little-endian bit fields, `n` a row, each row in whole words; plus `add`. */
+static int32_t *unpack(struct opening *o, const struct quant_part *p, uint64_t rows, uint64_t n, uint32_t bits, int32_t add, const uint8_t *order)
+{
+	uint64_t words = ceil_div(n * bits, 32);
+	own(mem) uint8_t *bytes = NULL;
+	int32_t *v;
+
+	if (!type_is(p, "I32") || p->rank != 2 || p->shape[0] != rows || p->shape[1] != words || p->size_bytes != rows * words * 4) {
+		BAD(o, "its zeros are not I32 of %llu x %llu", (unsigned long long)rows, (unsigned long long)words);
+		return NULL;
+	}
+	bytes = load(o, p, "zeros");
+	v = bytes ? malloc(rows * n * sizeof(*v)) : NULL;
+	for (uint64_t r = 0; v && r < rows; r++)
+		for (uint64_t i = 0; i < n; i++) {
+			uint64_t at = (order ? i / 8 * 8 + order[i % 8] : i) * bits;
+			uint64_t two = 0;
+
+			memcpy(&two, bytes + (r * words + at / 32) * 4, at / 32 + 1 < words ? 8 : 4);
+			v[r * n + i] = (int32_t)(two >> at % 32 & ((1u << bits) - 1)) + add;
+		}
+	return v;
+}
+
+const uint8_t quant_awq_order[8] = { 0, 4, 1, 5, 2, 6, 3, 7 };
+
+static int load_columns(struct opening *o, uint64_t groups, const struct quant_part *scales, const struct quant_part *zeros, int32_t add, const uint8_t *order)
+{
+	struct quant_weight *w = o->w;
+	int r = set_groups(o, groups);
+
+	if (r < 0)
+		return r;
+	w->scale = load_floats(o, scales, groups * w->out, "scales");
+	if (!w->scale)
+		return ERR_INPUT;
+	if (!zeros) {
+		w->zero = malloc(groups * w->out * sizeof(*w->zero));
+		for (uint64_t i = 0; w->zero && i < groups * w->out; i++)
+			w->zero[i] = add;
+	} else {
+		w->zero = unpack(o, zeros, groups, w->out, w->bits, add, order);
+	}
+	return w->zero ? 0 : o->e && o->e->code ? (int)o->e->code : err_set(o->e, ERR_FAILED, "%s: no memory for its zeros", o->stem);
+}
+
+static int open_gptq(struct opening *o, const struct quant_part *q, const struct quant_part *scales)
+{
+	struct quant_weight *w = o->w;
+	struct quant_part zeros;
+	int r;
+
+	w->scheme = QUANT_GPTQ;
+	w->bits = o->c->bits;
+	if (w->bits != 2 && w->bits != 3 && w->bits != 4 && w->bits != 8)
+		return BAD(o, "GPTQ with %u bits", w->bits);
+	if (q->shape[0] * 32 % w->bits)
+		return BAD(o, "%llu rows of words hold no whole number of %u-bit values", (unsigned long long)q->shape[0], w->bits);
+	r = set_shape(o, q->shape[1], q->shape[0] * 32 / w->bits);
+	if (r == 0)
+		r = need_main_bytes(o, q->shape[0] * q->shape[1] * 4);
+	if (r < 0)
+		return r;
+	if (!find(o, ".qzeros", &zeros))
+		return BAD(o, "GPTQ without qzeros");
+	r = load_columns(o, scales->shape[0], scales, &zeros, o->c->gptq_v2 ? 0 : 1, NULL);
+	return r < 0 ? r : load_g_idx(o, ".g_idx");
+}
+
+static int open_awq(struct opening *o, const struct quant_part *q, const struct quant_part *scales)
+{
+	struct quant_part zeros;
+	bool has_zeros = find(o, ".qzeros", &zeros);
+	int r;
+
+	o->w->scheme = QUANT_AWQ;
+	o->w->bits = 4;
+	r = set_shape(o, q->shape[1] * 8, q->shape[0]);
+	if (r == 0)
+		r = need_main_bytes(o, q->shape[0] * q->shape[1] * 4);
+	return r < 0 ? r : load_columns(o, scales->shape[0], scales, has_zeros ? &zeros : NULL, has_zeros ? 0 : 8, quant_awq_order);
+}
+
+static int open_qweight(struct opening *o)
+{
+	const struct quant_part *q = &o->w->main;
+	struct quant_part scales;
+
+	if (!type_is(q, "I32") || q->rank != 2 || q->shape[0] > SIDE_MAX || q->shape[1] > SIDE_MAX)
+		return BAD(o, "its qweight is no matrix of I32");
+	if (!find(o, ".scales", &scales))
+		return BAD(o, "a qweight without scales");
+	if (scales.rank != 2 || scales.shape[0] > SIDE_MAX)
+		return BAD(o, "its scales are no matrix");
+	if (scales.shape[1] == q->shape[1] && strcmp(o->c->method, "awq"))
+		return open_gptq(o, q, &scales);
+	if (scales.shape[1] == q->shape[1] * 8 && strcmp(o->c->method, "gptq"))
+		return open_awq(o, q, &scales);
+	return BAD(o, "scales for %llu outputs do not fit a qweight of %llu x %llu", (unsigned long long)scales.shape[1], (unsigned long long)q->shape[0],
+		   (unsigned long long)q->shape[1]);
+}
+
+/* {"quant_type":"nf4","blocksize":64,"shape":[out,in],"nested_blocksize":256,"nested_offset":0.04,…} */
+static json_t *load_state(struct opening *o, const struct quant_part *p)
+{
+	own(mem) char *text = NULL;
+
+	if (p->size_bytes > STATE_MAX_BYTES) {
+		BAD(o, "its quant_state has %llu bytes", (unsigned long long)p->size_bytes);
+		return NULL;
+	}
+	text = load(o, p, "quant_state");
+	return text ? json_parse(text, p->size_bytes, "quant_state", o->e) : NULL;
+}
+
+/* absmax may itself be in bytes: an index into nested_quant_map, times a nested_absmax for each nested_blocksize, plus nested_offset. */
+static int unnest(struct opening *o, const json_t *state, const struct quant_part *absmax, uint64_t n)
+{
+	struct quant_weight *w = o->w;
+	int64_t size = json_get_int(state, "nested_blocksize", 256);
+	float offset = (float)json_get_real(state, "nested_offset", 0);
+	own(mem) float *map = NULL, *outer = NULL;
+	own(mem) uint8_t *index = NULL;
+	struct quant_part p;
+
+	if (size < 1 || !isfinite(offset))
+		return BAD(o, "a nested block size of %lld", (long long)size);
+	if (!find(o, ".weight.nested_quant_map", &p) || !(map = load_floats(o, &p, 256, "nested_quant_map")))
+		return BAD(o, "no usable nested_quant_map");
+	if (!find(o, ".weight.nested_absmax", &p) || !(outer = load_floats(o, &p, ceil_div(n, (uint64_t)size), "nested_absmax")))
+		return BAD(o, "no usable nested_absmax");
+	if (absmax->size_bytes != n || !(index = load(o, absmax, "absmax")))
+		return BAD(o, "its absmax has not %llu entries", (unsigned long long)n);
+	w->scale = malloc(n * sizeof(*w->scale));
+	for (uint64_t i = 0; w->scale && i < n; i++)
+		w->scale[i] = map[index[i]] * outer[i / (uint64_t)size] + offset;
+	return w->scale ? 0 : err_set(o->e, ERR_FAILED, "%s: no memory for its absmax", o->stem);
+}
+
+static int open_bnb4(struct opening *o, const struct quant_part *state_part)
+{
+	struct quant_weight *w = o->w;
+	own(json) json_t *state = load_state(o, state_part);
+	json_t *shape = json_object_get(state, "shape");
+	int64_t size = json_get_int(state, "blocksize", 64), out = json_integer_value(json_array_get(shape, 0)), in = json_integer_value(json_array_get(shape, 1));
+	own(mem) float *map = NULL;
+	struct quant_part p;
+	int r;
+
+	if (!state)
+		return o->e && o->e->code ? (int)o->e->code : ERR_INPUT;
+	if (json_array_size(shape) != 2 || out < 1 || in < 1 || size < 2 || size > 65536)
+		return BAD(o, "its quant_state has no usable shape or block size");
+	w->scheme = QUANT_BNB4;
+	r = set_shape(o, (uint64_t)out, (uint64_t)in);
+	if (r < 0)
+		return r;
+	if (in % 2)
+		return BAD(o, "rows of an odd length (%lld)", (long long)in);
+	r = need_main_bytes(o, w->out * w->in / 2);
+	if (r < 0)
+		return r;
+	w->group = (uint64_t)size;
+	w->n_groups = ceil_div(w->out * w->in, w->group);
+	if (!find(o, ".weight.quant_map", &p) || !(map = load_floats(o, &p, 16, "quant_map")))
+		return BAD(o, "no usable quant_map");
+	memcpy(w->map, map, sizeof(w->map));
+	if (!find(o, ".weight.absmax", &p))
+		return BAD(o, "4-bit elements without absmax");
+	if (type_is(&p, "U8"))
+		return unnest(o, state, &p, w->n_groups);
+	w->scale = load_floats(o, &p, w->n_groups, "absmax");
+	return w->scale ? 0 : ERR_INPUT;
+}
+
+/* compressed-tensors: weight_packed I32 [out][words], weight_scale [out][groups], weight_zero_point I32 [words of out][groups]. */
+static int open_packed(struct opening *o)
+{
+	struct quant_weight *w = o->w;
+	struct quant_part scale, shape;
+	own(mem) uint8_t *dims = NULL;
+	int64_t n[2];
+	int r;
+
+	if (!type_is(&w->main, "I32") || w->main.rank != 2)
+		return BAD(o, "its weight_packed is no matrix of I32");
+	w->scheme = QUANT_PACKED;
+	w->bits = o->c->bits;
+	if (w->bits != 4 && w->bits != 8)
+		return BAD(o, "packed with %u bits", w->bits);
+	if (!find(o, ".weight_shape", &shape) || (!type_is(&shape, "I64") && !type_is(&shape, "I32")) || shape.size_bytes != (type_is(&shape, "I64") ? 16 : 8))
+		return BAD(o, "no usable weight_shape");
+	dims = load(o, &shape, "weight_shape");
+	if (!dims)
+		return ERR_INPUT;
+	for (size_t i = 0; i < 2; i++) {
+		n[i] = 0;
+		memcpy(&n[i], dims + i * shape.size_bytes / 2, shape.size_bytes / 2);
+	}
+	r = set_shape(o, (uint64_t)n[0], (uint64_t)n[1]);
+	if (r == 0)
+		r = need_main_bytes(o, w->out * ceil_div(w->in * w->bits, 32) * 4);
+	if (r < 0)
+		return r;
+	if (find(o, ".weight_zero_point", &scale))
+		return err_set(o->e, ERR_UNSUPPORTED, "not run: %s is packed with zero points", w->name);
+	if (!find(o, ".weight_scale", &scale) || scale.rank != 2 || scale.shape[0] != w->out)
+		return BAD(o, "no usable weight_scale");
+	r = set_groups(o, scale.shape[1]);
+	if (r < 0)
+		return r;
+	w->scale = load_floats(o, &scale, w->out * w->n_groups, "weight_scale");
+	return w->scale ? load_g_idx(o, ".weight_g_idx") : ERR_INPUT;
+}
+
+/* modelopt multiplies with weight_scale_2, compressed-tensors divides by weight_global_scale. */
+static int open_nvfp4(struct opening *o)
+{
+	struct quant_weight *w = o->w;
+	struct quant_part scale, global;
+	own(mem) float *g = NULL;
+	bool divide = false;
+	int r;
+
+	if (w->main.rank != 2 || !type_is(&w->main, "U8") || w->main.shape[1] > SIDE_MAX / 2)
+		return BAD(o, "its bytes are no matrix of U8");
+	w->scheme = QUANT_NVFP4;
+	w->group = 16;
+	r = set_shape(o, w->main.shape[0], w->main.shape[1] * 2);
+	if (r < 0)
+		return r;
+	w->n_groups = ceil_div(w->in, 16);
+	if (!find(o, ".weight_scale", &scale) || !type_is(&scale, "F8_E4M3"))
+		return BAD(o, "4-bit elements without a weight_scale of F8_E4M3");
+	if (!find(o, ".weight_scale_2", &global)) {
+		divide = true;
+		if (!find(o, ".weight_global_scale", &global))
+			return BAD(o, "4-bit elements without weight_scale_2 or weight_global_scale");
+	}
+	g = load_floats(o, &global, 1, "global scale");
+	w->scale = g ? load_floats(o, &scale, w->out * w->n_groups, "weight_scale") : NULL;
+	if (!w->scale)
+		return ERR_INPUT;
+	for (uint64_t i = 0; i < w->out * w->n_groups; i++)
+		w->scale[i] = divide ? w->scale[i] / g[0] : w->scale[i] * g[0];
+	return need_main_bytes(o, w->out * w->in / 2);
+}
+
+static int open_weight(struct opening *o)
+{
+	struct quant_part p, state;
+
+	if (find(o, o->weight, &p)) {
+		set_main(o, o->weight, &p);
+		if (find(o, ".weight.quant_state.bitsandbytes__nf4", &state) || find(o, ".weight.quant_state.bitsandbytes__fp4", &state))
+			return open_bnb4(o, &state);
+		if (is_fp8(&p))
+			return open_fp8(o);
+		if (type_is(&p, "I8"))
+			return open_int8(o);
+		if (type_is(&p, "U8") && find(o, ".weight_scale", &state))
+			return open_nvfp4(o);
+		if (type_is(&p, "U8"))
+			return BAD(o, "U8 elements without a quant_state or a scale");
+		return open_plain(o);
+	}
+	if (find(o, ".qweight", &p)) {
+		set_main(o, ".qweight", &p);
+		return open_qweight(o);
+	}
+	if (find(o, ".weight_packed", &p)) {
+		set_main(o, ".weight_packed", &p);
+		return type_is(&p, "U8") ? open_nvfp4(o) : open_packed(o);
+	}
+	return err_set(o->e, ERR_NOT_FOUND, "%s%s is missing", o->stem, o->weight);
+}
+
+int quant_weight_open(struct quant_weight *w, const struct quant_config *c, const struct quant_source *src, const char *name, struct err *e)
+{
+	own(quant_weight) struct quant_weight made = { 0 };
+	struct err local = ERR_NONE;
+	struct opening o = { .w = &made, .c = c, .src = src, .weight = "", .e = e ? e : &local };
+	size_t n = strlen(name);
+	int r;
+
+	if (n >= QUANT_NAME_MAX - 64)
+		return err_set(e, ERR_INPUT, "a tensor's name of %zu bytes", n);
+	if (str_ends(name, ".weight")) {
+		o.weight = ".weight";
+		n -= strlen(o.weight);
+	}
+	memcpy(o.stem, name, n);
+	r = open_weight(&o);
+	if (r < 0)
+		return r;
+	*w = made;
+	made = (struct quant_weight){ 0 };
+	return 0;
+}
+
+void quant_weight_close(struct quant_weight *w)
+{
+	free(w->scale);
+	free(w->zero);
+	free(w->g_idx);
+	w->scale = NULL;
+	w->zero = NULL;
+	w->g_idx = NULL;
+}

@@ -1,0 +1,300 @@
+/*
+ * test_quant_weight.c - packed weights give what the packages that packed them unpack (tests/golden/quant/make_packed.py), row by
+ * row as well as at once; and a weight whose parts are missing, short or contradictory is refused with its name.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <math.h>
+
+#include "base/fdio.h"
+#include "base/json.h"
+#include "infer/quant_weight.h"
+#include "verify/safetensors.h"
+
+#define GOLDEN	   SOURCE_DIR "/tests/golden/quant/packed.safetensors"
+#define VALUES_MAX 8192
+
+/* The golden file as a quant_source; `hide` is a tensor that is not there, `rename_*` let one stand for another, `poison` is all ones. */
+struct golden {
+	struct safetensors st;
+	int fd;
+	const char *hide, *rename_from, *rename_to, *poison;
+	const struct safetensors_tensor *poisoned;
+};
+
+static bool golden_find(void *ctx, const char *name, struct quant_part *out)
+{
+	struct golden *g = ctx;
+	const struct safetensors_tensor *t;
+
+	if (g->hide && !strcmp(name, g->hide))
+		return false;
+	if (g->rename_from && !strcmp(name, g->rename_from))
+		name = g->rename_to;
+	t = safetensors_find(&g->st, name);
+	if (!t)
+		return false;
+	if (g->poison && !strcmp(name, g->poison))
+		g->poisoned = t;
+	*out = (struct quant_part){ .dtype = safetensors_dtype_name(t->dtype), .rank = t->rank, .size_bytes = t->end - t->begin };
+	out->type = quant_type(out->dtype);
+	for (uint32_t i = 0; i < t->rank; i++)
+		out->shape[i] = t->shape[i];
+	out->id = (uint64_t)(t - g->st.tensors);
+	return true;
+}
+
+static int golden_load(void *ctx, const struct quant_part *p, void *dst, struct err *e)
+{
+	struct golden *g = ctx;
+	int r = fdio_pread_exact(g->fd, dst, p->size_bytes, g->st.data_start + g->st.tensors[p->id].begin, "golden", e);
+
+	if (g->poisoned == &g->st.tensors[p->id])
+		memset(dst, 0xff, p->size_bytes);	/* NaN as a float, -1 as an index */
+	return r;
+}
+
+static struct golden golden;
+static struct quant_source source = { &golden, golden_find, golden_load };
+
+static int setup(void **state)
+{
+	struct err e = ERR_NONE;
+
+	(void)state;
+	golden.fd = open(GOLDEN, O_RDONLY | O_CLOEXEC);
+	assert_true(golden.fd >= 0);
+	assert_int_equal(safetensors_open(&golden.st, golden.fd, "packed", NULL, &e), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	safetensors_close(&golden.st);
+	close(golden.fd);
+	return 0;
+}
+
+static struct quant_config config_of(const char *json)
+{
+	struct quant_config c;
+	struct err e = ERR_NONE;
+	own(json) json_t *j = json_parse(json, strlen(json), "config", &e);
+
+	assert_non_null(j);
+	if (quant_config_parse(&c, j, &e) < 0)
+		fail_msg("%s: %s", json, e.msg);
+	return c;
+}
+
+/* Rows [row, row + n) read through their window alone. */
+static void decode(const struct quant_weight *w, uint64_t row, uint64_t n, float *dst)
+{
+	own(mem) void *window = NULL;
+	struct quant_part part = w->main;
+	own(mem) uint8_t *all = malloc(part.size_bytes);
+	uint64_t offset, bytes;
+	struct err e = ERR_NONE;
+
+	assert_int_equal(golden_load(&golden, &part, all, &e), 0);
+	quant_weight_window(w, row, n, &offset, &bytes);
+	assert_true(offset + bytes <= part.size_bytes);
+	window = malloc(bytes);	/* exactly so long: a sanitizer sees a byte too many */
+	memcpy(window, all + offset, bytes);
+	assert_int_equal(quant_weight_rows(w, window, row, n, dst, &e), 0);
+}
+
+static const struct {
+	const char *name, *config;
+} cases[] = {
+	{ "gptq2", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":2,\"group_size\":16}}" },
+	{ "gptq3", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":3,\"group_size\":16}}" },
+	{ "gptq4", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"desc_act\":true}}" },
+	{ "gptq8", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":8,\"group_size\":16}}" },
+	{ "awq", "{\"quantization_config\":{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":32,\"version\":\"gemm\"}}" },
+	{ "nf4", "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}}" },
+	{ "nf4_nested", "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}}" },
+	{ "fp4", "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}}" },
+	{ "fp4_nested", "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}}" },
+	{ "int8", "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_8bit\":true}}" },
+	{ "packed4", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\",\"config_groups\":{\"group_0\":{\"weights\":{\"num_bits\":4,\"group_size\":32}}}}}" },
+	{ "packed8", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\",\"config_groups\":{\"group_0\":{\"weights\":{\"num_bits\":8,\"group_size\":32}}}}}" },
+	{ "int8_channel", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"int-quantized\"}}" },
+	{ "fp8_block", "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[16,32]}}" },
+	{ "fp8_channel", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"float-quantized\"}}" },
+	{ "fp8_tensor", "{\"quantization_config\":{\"quant_method\":\"modelopt\",\"quant_algo\":\"FP8\"}}" },
+	{ "fp8_e5m2", "{\"quantization_config\":{\"quant_method\":\"fp8\"}}" },
+};
+
+static void golden_weights(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct quant_config c = config_of(cases[i].config);
+		own(quant_weight) struct quant_weight w = { 0 };
+		struct quant_part expected;
+		float want[VALUES_MAX], got[VALUES_MAX], row[VALUES_MAX];
+		char name[64];
+		struct err e = ERR_NONE;
+
+		snprintf(name, sizeof(name), "%s.weight", cases[i].name);
+		if (quant_weight_open(&w, &c, &source, name, &e) < 0)
+			fail_msg("%s: %s", cases[i].name, e.msg);
+		snprintf(name, sizeof(name), "%s.expected", cases[i].name);
+		assert_true(golden_find(&golden, name, &expected));
+		assert_int_equal(w.out, expected.shape[0]);
+		assert_int_equal(w.in, expected.shape[1]);
+		assert_true(w.out * w.in <= VALUES_MAX);
+		golden_load(&golden, &expected, want, &e);
+		decode(&w, 0, w.out, got);
+		for (uint64_t k = 0; k < w.out * w.in; k++)
+			if (!(fabsf(got[k] - want[k]) <= 1e-6f * (1 + fabsf(want[k]))))
+				fail_msg("%s element %llu: %.9g, expected %.9g", cases[i].name, (unsigned long long)k, (double)got[k], (double)want[k]);
+		for (uint64_t r = 0; r < w.out; r++) {
+			decode(&w, r, 1, row);
+			assert_memory_equal(row, got + r * w.in, w.in * sizeof(float));
+		}
+		decode(&w, 1, w.out - 2, row);
+		assert_memory_equal(row, got + w.in, (w.out - 2) * w.in * sizeof(float));
+		assert_true(quant_weight_rows(&w, NULL, w.out, 1, row, &e) < 0);
+	}
+}
+
+/* Version 2 of GPTQ keeps zeros as they are: fields one larger, the same weights. */
+static void gptq_v2_zeros(void **state)
+{
+	struct quant_config c1 = config_of(cases[2].config);
+	struct quant_config c2 = config_of("{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"checkpoint_format\":\"gptq_v2\"}}");
+	own(quant_weight) struct quant_weight w1 = { 0 }, w2 = { 0 };
+	float a[VALUES_MAX], b[VALUES_MAX];
+	struct err e = ERR_NONE;
+
+	(void)state;
+	assert_int_equal(quant_weight_open(&w1, &c1, &source, "gptq4.weight", &e), 0);
+	golden.rename_from = "gptq4.qzeros";
+	golden.rename_to = "gptq4.qzeros_v2";
+	assert_int_equal(quant_weight_open(&w2, &c2, &source, "gptq4.weight", &e), 0);
+	golden.rename_from = NULL;
+	decode(&w1, 0, w1.out, a);
+	decode(&w2, 0, w2.out, b);
+	assert_memory_equal(a, b, w1.out * w1.in * sizeof(float));
+}
+
+static void refused(const char *config, const char *name, int code, const char *word)
+{
+	struct quant_config c = config_of(config);
+	own(quant_weight) struct quant_weight w = { 0 };
+	struct err e = ERR_NONE;
+
+	assert_int_equal(quant_weight_open(&w, &c, &source, name, &e), code);
+	if (!strstr(e.msg, word))
+		fail_msg("'%s' does not say '%s'", e.msg, word);
+}
+
+static void missing_parts(void **state)
+{
+	static const struct {
+		size_t of;
+		const char *hide, *word;
+	} missing[] = {
+		{ 0, "gptq2.scales", "scales" },	   { 0, "gptq2.qzeros", "qzeros" },	      { 4, "awq.scales", "scales" },
+		{ 5, "nf4.weight.absmax", "absmax" },	   { 5, "nf4.weight.quant_map", "quant_map" },
+		{ 6, "nf4_nested.weight.nested_absmax", "nested_absmax" },			      { 9, "int8.SCB", "scale" },
+		{ 10, "packed4.weight_scale", "weight_scale" },					      { 10, "packed4.weight_shape", "weight_shape" },
+		{ 13, "fp8_block.weight_scale_inv", "scale" }, { 15, "fp8_tensor.weight_scale", "scale" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s.weight", cases[missing[i].of].name);
+		golden.hide = missing[i].hide;
+		refused(cases[missing[i].of].config, name, ERR_INPUT, missing[i].word);
+		golden.hide = NULL;
+	}
+	refused("{}", "fp8_none.weight", ERR_INPUT, "without a scale");
+	refused("{}", "nothing.weight", ERR_NOT_FOUND, "nothing.weight");
+}
+
+static void poisoned_parts(void **state)
+{
+	static const struct {
+		size_t of;
+		const char *tensor, *word;
+	} poison[] = {
+		{ 0, "gptq2.scales", "NaN" }, { 2, "gptq4.g_idx", "g_idx" }, { 4, "awq.scales", "NaN" }, { 5, "nf4.weight.absmax", "NaN" },
+		{ 9, "int8.SCB", "NaN" },     { 13, "fp8_block.weight_scale_inv", "NaN" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(poison); i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s.weight", cases[poison[i].of].name);
+		golden.poison = poison[i].tensor;
+		refused(cases[poison[i].of].config, name, ERR_INPUT, poison[i].word);
+		golden.poison = NULL;
+		golden.poisoned = NULL;
+	}
+}
+
+static void shapes_that_lie(void **state)
+{
+	(void)state;
+	refused("{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":32}}", "gptq4.weight", ERR_INPUT, "groups");
+	refused("{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":8,\"group_size\":16}}", "gptq4.weight", ERR_INPUT, "groups");
+	refused("{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[128,128]}}", "fp8_block.weight", ERR_INPUT, "blocks of 128");
+	golden.rename_from = "gptq4.scales";
+	golden.rename_to = "awq.scales";
+	refused(cases[2].config, "gptq4.weight", ERR_INPUT, "groups");
+	golden.rename_from = NULL;
+}
+
+static void configurations(void **state)
+{
+	static const struct {
+		const char *json;
+		int code;
+	} configs[] = {
+		{ "{\"quantization_config\":{\"quant_method\":\"eetq\"}}", ERR_UNSUPPORTED },
+		{ "{\"quantization_config\":{\"quant_method\":\"hqq\"}}", ERR_UNSUPPORTED },
+		{ "{\"quantization_config\":{\"quant_method\":\"awq\",\"bits\":4,\"version\":\"gemv\"}}", ERR_UNSUPPORTED },
+		{ "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":5}}", ERR_INPUT },
+		{ "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":0}}", ERR_INPUT },
+		{ "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[128,0]}}", ERR_INPUT },
+		{ "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\"}}", ERR_INPUT },
+		{ "{\"quantization_config\":null}", 0 },
+		{ "{\"text_config\":{\"quantization_config\":{\"quant_method\":\"fp8\"}}}", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(configs); i++) {
+		own(json) json_t *j = json_parse(configs[i].json, strlen(configs[i].json), "config", NULL);
+		struct quant_config c;
+		struct err e = ERR_NONE;
+
+		assert_int_equal(quant_config_parse(&c, j, &e), configs[i].code);
+		if (configs[i].code == ERR_UNSUPPORTED)
+			assert_non_null(strstr(e.msg, "not run"));
+	}
+	assert_true(quant_is_companion("model.layers.0.mlp.up_proj.weight_scale_inv"));
+	assert_true(quant_is_companion("h.0.weight.quant_state.bitsandbytes__nf4"));
+	assert_false(quant_is_companion("model.layers.0.mlp.up_proj.weight"));
+	assert_false(quant_is_companion("model.layers.0.mlp.up_proj.qweight"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(golden_weights),  cmocka_unit_test(gptq_v2_zeros),   cmocka_unit_test(missing_parts),
+		cmocka_unit_test(poisoned_parts), cmocka_unit_test(shapes_that_lie), cmocka_unit_test(configurations),
+	};
+
+	return cmocka_run_group_tests_name("quant_weight", tests, setup, teardown);
+}
