@@ -223,7 +223,8 @@ static void end_transfer(struct loop *l, struct transfer *t)
 	hub_leave(l->f->hub);
 	curl_slist_free_all(t->headers);
 	stream_close(t->stream);
-	l->small_bytes -= t->stream || !is_small(t->file) ? 0 : (size_t)t->file->size_bytes;
+	l->small_bytes -= is_small(t->file) ? (size_t)t->file->size_bytes : 0;
+	l->large -= !is_small(t->file);
 	buf_done(&t->small);
 	net_answer_done(&t->answer);
 	free(t->url);
@@ -252,6 +253,7 @@ static int begin(struct loop *l, struct transfer *t, struct fetch_file *f, struc
 		buf_init(&t->small, (size_t)f->size_bytes + 1);
 		l->small_bytes += (size_t)f->size_bytes;
 	} else {
+		l->large++;
 		rc = open_stream(t, e);
 	}
 	if (rc) {
@@ -490,14 +492,33 @@ static int step_transfers(struct loop *l, int *wait_ms, struct err *e)
 	return rc;
 }
 
-static bool fits(const struct loop *l, const struct fetch_file *f)
+/* The next file that may start: large ones as long as their number allows, else small ones as long as their memory does. NULL: none now. */
+static struct fetch_file *next_file(struct loop *l)
 {
-	return !is_small(f) || !l->small_bytes || l->small_bytes + f->size_bytes <= FETCH_SMALL_TOTAL_BYTES;
+	struct fetch_file *f;
+
+	while (l->next_large < l->f->n_files && is_small(&l->f->files[l->next_large]))
+		l->next_large++;
+	while (l->next_small < l->f->n_files && !is_small(&l->f->files[l->next_small]))
+		l->next_small++;
+	if (l->next_large < l->f->n_files && (!l->f->max_large || l->large < l->f->max_large))
+		return &l->f->files[l->next_large++];
+	if (l->next_small == l->f->n_files)
+		return NULL;
+	f = &l->f->files[l->next_small];
+	if (l->small_bytes && l->small_bytes + f->size_bytes > FETCH_SMALL_TOTAL_BYTES)
+		return NULL;
+	l->next_small++;
+	return f;
 }
 
-static int start_one(struct loop *l, struct transfer *t, struct err *e)
+static bool more(const struct loop *l)
 {
-	struct fetch_file *f = &l->f->files[l->next++];
+	return l->next_large < l->f->n_files || l->next_small < l->f->n_files;
+}
+
+static int start_one(struct loop *l, struct transfer *t, struct fetch_file *f, struct err *e)
+{
 	int rc;
 
 	if (!f->size_bytes) {	/* nothing to fetch; its id is checked all the same */
@@ -512,12 +533,13 @@ static int start_one(struct loop *l, struct transfer *t, struct err *e)
 static int start_transfers(struct loop *l, int *wait_ms, struct err *e)
 {
 	for (size_t i = 0; i < l->n_places; i++) {
+		struct fetch_file *f;
 		int64_t pace;
 		int rc;
 
 		if (l->places[i].state != IDLE)
 			continue;
-		if (l->next == l->f->n_files || !fits(l, &l->f->files[l->next]))
+		if (!more(l))
 			return 0;
 		if (!hub_enter(l->f->hub)) {
 			*wait_ms = *wait_ms < 50 ? *wait_ms : 50;	/* another job holds the connections */
@@ -533,7 +555,12 @@ static int start_transfers(struct loop *l, int *wait_ms, struct err *e)
 			l->f->wait_s = pace / 1000;
 			return err_set(e, ERR_THROTTLED, "%s asks to wait %lld s before the next file", l->f->hub->config.endpoint, (long long)pace / 1000);
 		}
-		rc = start_one(l, &l->places[i], e);
+		f = next_file(l);
+		if (!f) {
+			hub_leave(l->f->hub);
+			return 0;
+		}
+		rc = start_one(l, &l->places[i], f, e);
 		if (rc)
 			return rc;
 	}
@@ -545,7 +572,7 @@ static bool busy(const struct loop *l)
 	for (size_t i = 0; i < l->n_places; i++)
 		if (l->places[i].state != IDLE)
 			return true;
-	return l->next < l->f->n_files;
+	return more(l);
 }
 
 static int check_stop(struct loop *l, struct err *e)

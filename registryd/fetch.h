@@ -35,6 +35,7 @@ struct fetch {
 	const char *repo, *commit;
 	struct fetch_file *files;	/* distinct contents */
 	size_t n_files;
+	int max_large;			/* files over FETCH_SMALL_BYTES at once; 0 means no limit of its own */
 	const atomic_bool *stop;	/* may be NULL */
 	void *arg;
 	/* These files are in the store now, also after a power cut. A failure ends the fetch. */

@@ -55,8 +55,9 @@ struct loop {
 	CURLM *multi;
 	struct transfer *places;
 	size_t n_places;
-	size_t next;		/* of f->files */
+	size_t next_large, next_small;	/* of f->files: all before were started, or are of the other kind */
 	size_t small_bytes;
+	int large;		/* large files under way */
 	uint64_t done_bytes;
 	int64_t progress_ms;
 	const char *moved;

@@ -104,13 +104,13 @@ int hub_get_revision(struct hub *h, const char *repo, const char *rev, const ato
 	struct hub_revision r = { 0 };
 	int rc;
 
+	buf_init(&body, HUB_INFO_MAX_BYTES);
 	rc = hub_check_repo(repo, e);
 	if (rc)
 		return rc;
 	url = revision_url(h, repo, rev);
 	if (asprintf(&what, "%s@%s", repo, rev ? rev : "main") < 0)
 		abort();
-	buf_init(&body, HUB_INFO_MAX_BYTES);
 	rc = hub_call(h, &(struct hub_call){ .url = url, .what = what, .repo = repo, .bucket = HUB_API, .stop = stop }, &a, &body, e);
 	if (rc)
 		return rc;

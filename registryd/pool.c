@@ -2,12 +2,17 @@
 #include "registryd/pool.h"
 
 #include "base/err.h"
+#include "base/vec.h"
 
 #define POOL_ALIGN 4096
 
-void pool_init(struct pool *p)
+void pool_init(struct pool *p, uint64_t max_bytes)
 {
+	uint64_t n = max_bytes / POOL_BUFFER_BYTES;
+
 	memset(p, 0, sizeof(*p));
+	p->max = n < POOL_BUFFERS_MIN ? POOL_BUFFERS_MIN : n > POOL_BUFFERS_MAX ? POOL_BUFFERS_MAX : (size_t)n;
+	p->idle = mem_zalloc(p->max * sizeof(*p->idle));
 	pthread_mutex_init(&p->lock, NULL);
 }
 
@@ -15,6 +20,7 @@ void pool_done(struct pool *p)
 {
 	while (p->n_idle)
 		free(p->idle[--p->n_idle]);
+	free(p->idle);
 	pthread_mutex_destroy(&p->lock);
 }
 
@@ -25,7 +31,7 @@ void *pool_take(struct pool *p)
 	pthread_mutex_lock(&p->lock);
 	if (p->n_idle) {
 		buffer = p->idle[--p->n_idle];
-	} else if (p->n_made < POOL_BUFFERS) {
+	} else if (p->n_made < p->max) {
 		buffer = aligned_alloc(POOL_ALIGN, POOL_BUFFER_BYTES);
 		if (!buffer)
 			abort();

@@ -7,17 +7,19 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define POOL_BUFFER_BYTES (1u << 20)
-#define POOL_BUFFERS	  24	/* 24 MiB at most */
+#define POOL_BUFFERS_MAX  4096
+#define POOL_BUFFERS_MIN  4
 
 struct pool {
 	pthread_mutex_t lock;
-	void *idle[POOL_BUFFERS];
-	size_t n_idle, n_made;
+	void **idle;
+	size_t n_idle, n_made, max;
 };
 
-void pool_init(struct pool *p);
+void pool_init(struct pool *p, uint64_t max_bytes);
 void pool_done(struct pool *p);	/* every buffer must be back */
 void *pool_take(struct pool *p);	/* NULL while all are in use */
 void pool_give(struct pool *p, void *buffer);	/* NULL is fine */

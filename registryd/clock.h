@@ -1,0 +1,15 @@
+/* clock.h - what becomes due by itself: mirror entries, usage counts to write, old jobs and abandoned downloads to forget. */
+#ifndef REGISTRYD_CLOCK_H
+#define REGISTRYD_CLOCK_H
+
+#include "registryd/daemon.h"
+
+#define CLOCK_USAGE_EVERY_S   60
+#define CLOCK_TIDY_EVERY_S    3600
+#define CLOCK_JOBS_KEPT_S     (90 * 86400)	/* ended jobs */
+#define CLOCK_PARTIAL_KEPT_S  (14 * 86400)	/* downloads that nobody has gone on with */
+
+/* Called a few times a second by one thread; does nothing most times. Failures are logged and tried again at the next turn. */
+void clock_tick(struct daemon *d, int64_t now);
+
+#endif

@@ -1,0 +1,316 @@
+/* gate.c - see gate.h. Deciding itself is catalog/policy's, a pure function; here is what it is asked about. */
+#include "registryd/gate.h"
+
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/finding.h"
+#include "verify/card.h"
+
+#define DOCUMENT_BYTES (4u << 20)	/* larger cards, configurations and licence texts are not read */
+#define TEXTS_MAX      40
+#define TAGS_MAX       500
+#define BASES_MAX      64
+
+struct documents {
+	struct work *w;
+	int64_t revision_id;
+	struct card card;
+	json_t *config;			/* config.json */
+	const json_t *info, *inspection;
+	struct licence_text texts[TEXTS_MAX];
+	size_t n_texts;
+	struct licence_base bases[BASES_MAX];
+	size_t n_bases;
+	const char *tags[TAGS_MAX];
+	size_t n_tags;
+};
+
+static const char *tame(struct work *w, const char *s)
+{
+	return s && *s ? str_printable(arena_strndup(w->arena, s, strnlen(s, 400))) : NULL;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+static int read_blob(struct work *w, const struct model_file *f, struct buf *b, struct err *e)
+{
+	own(fd) int fd = store_open_blob(w->store, &f->sha256, NULL, e);
+
+	return fd < 0 ? fd : fdio_slurp_fd(fd, f->path, b, e);
+}
+
+static bool is_config(const char *path)
+{
+	static const char *const names[] = { "config.json", "tokenizer_config.json", "generation_config.json", "model_index.json", "adapter_config.json",
+					     "config_sentence_transformers.json", "modules.json", "preprocessor_config.json" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(path, names[i]))
+			return true;
+	return false;
+}
+
+static enum document_kind kind_of(const char *path)
+{
+	if (!strcmp(path, "README.md"))
+		return DOCUMENT_CARD;
+	if (is_config(path))
+		return DOCUMENT_CONFIG;
+	return licence_is_text_path(path) ? DOCUMENT_LICENSE : 0;
+}
+
+static int read_document(struct documents *d, const struct model_file *f, enum document_kind kind, struct err *e)
+{
+	own(buf) struct buf b;
+	int rc;
+
+	buf_init(&b, DOCUMENT_BYTES);
+	rc = read_blob(d->w, f, &b, e);
+	if (!rc)
+		rc = model_keep_document(d->w->db, d->revision_id, kind, kind == DOCUMENT_CARD ? "" : f->path, b.data, b.len, work_now(), e);
+	if (rc)
+		return rc;
+	if (kind == DOCUMENT_CARD)
+		card_parse(b.data, b.len, d->w->arena, &d->card);
+	if (kind == DOCUMENT_LICENSE && d->n_texts < TEXTS_MAX)
+		d->texts[d->n_texts++] = (struct licence_text){ f->path, licence_recognise(b.data, b.len) };
+	if (!strcmp(f->path, "config.json"))
+		d->config = json_parse_lax(b.data, b.len, f->path, NULL);
+	return 0;
+}
+
+static int read_all(struct documents *d, const struct model_file *files, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		enum document_kind kind = kind_of(files[i].path);
+		int rc;
+
+		if (!kind || !files[i].stored || files[i].size_bytes > DOCUMENT_BYTES)
+			continue;
+		rc = read_document(d, &files[i], kind, e);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* ---- facts ----------------------------------------------------------------------------------------------------- */
+
+static void add_tag(struct documents *d, const char *tag)
+{
+	if (!tag || !*tag || strlen(tag) > 200 || d->n_tags == TAGS_MAX)
+		return;
+	for (size_t i = 0; i < d->n_tags; i++)
+		if (!strcmp(d->tags[i], tag))
+			return;
+	d->tags[d->n_tags++] = tag;
+}
+
+static void add_tags(struct documents *d, const struct card_list *l, const char *prefix)
+{
+	for (size_t i = 0; i < l->n; i++)
+		add_tag(d, arena_printf(d->w->arena, "%s%s", prefix, l->item[i]));
+}
+
+/* Upstream's tags, and those that follow from the card, in the forms by which the Hub's listing is filtered. */
+static void gather_tags(struct documents *d)
+{
+	const json_t *list = json_object_get(d->info, "tags"), *item;
+	size_t i;
+
+	json_array_foreach (list, i, item)
+		add_tag(d, tame(d->w, json_string_value(item)));
+	add_tags(d, &d->card.library, "");
+	add_tags(d, &d->card.task, "");
+	add_tags(d, &d->card.tags, "");
+	add_tags(d, &d->card.language, "");
+	add_tags(d, &d->card.datasets, "dataset:");
+	add_tags(d, &d->card.base_model, "base_model:");
+	add_tags(d, &d->card.license, "license:");
+}
+
+/* What the catalog knows of the base models' licences. */
+static void gather_bases(struct documents *d)
+{
+	for (size_t i = 0; i < d->card.base_model.n && d->n_bases < BASES_MAX; i++) {
+		struct licence_base *b = &d->bases[d->n_bases++];
+		struct revision r = { 0 };
+		struct model m;
+
+		b->repo = d->card.base_model.item[i];
+		b->license = model_find(d->w->db, b->repo, NULL, MODEL_ANY, d->w->arena, &m, &r, NULL, NULL) ? NULL : r.license;
+	}
+}
+
+static const char *tag_licence(const struct documents *d)
+{
+	const json_t *list = json_object_get(d->info, "tags"), *item;
+	size_t i;
+
+	json_array_foreach (list, i, item)
+		if (str_starts(json_is_string(item) ? json_string_value(item) : "", "license:"))
+			return tame(d->w, json_string_value(item) + 8);
+	return NULL;
+}
+
+static void resolve_licence(struct documents *d, const char *chosen, struct licence_answer *out)
+{
+	struct licence_claims c = {
+		.card = d->card.license.item,
+		.n_card = d->card.license.n,
+		.card_name = d->card.license_name,
+		.card_link = d->card.license_link,
+		.tag = tag_licence(d),
+		.chosen = chosen,
+		.texts = d->texts,
+		.n_texts = d->n_texts,
+		.bases = d->bases,
+		.n_bases = d->n_bases,
+	};
+
+	licence_resolve(&c, d->w->arena, out);
+}
+
+static const char *first(const struct card_list *l)
+{
+	return l->n ? l->item[0] : NULL;
+}
+
+static int64_t parameters(const struct documents *d)
+{
+	int64_t n = json_get_int(d->inspection, "params", 0);
+
+	if (n <= 0)
+		n = json_get_int(json_object_get(d->info, "safetensors"), "total", 0);
+	return n > 0 ? n : 0;
+}
+
+static const char *dtypes(const struct documents *d)
+{
+	const json_t *own_count = json_object_get(d->inspection, "dtypes"), *theirs = json_object_get(json_object_get(d->info, "safetensors"), "parameters");
+	const json_t *which = json_is_object(own_count) && json_object_size(own_count) ? own_count : theirs;
+	own(mem) char *text = json_is_object(which) && json_object_size(which) < 100 ? json_text(which) : NULL;
+
+	return text ? arena_strdup(d->w->arena, text) : NULL;
+}
+
+static const char *quantization(const struct documents *d)
+{
+	const json_t *q = json_object_get(d->config, "quantization_config");
+	const char *s = json_get_str(d->inspection, "quantization");
+
+	return tame(d->w, s ? s : json_get_str(q, "quant_method"));
+}
+
+static int64_t context_length(const struct documents *d)
+{
+	static const char *const keys[] = { "max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_sequence_length" };
+	int64_t n = json_get_int(d->inspection, "context_length", 0);
+
+	for (size_t i = 0; n <= 0 && i < ARRAY_LEN(keys); i++)
+		n = json_get_int(d->config, keys[i], 0);
+	return n > 0 ? n : 0;
+}
+
+static const char *architecture(const struct documents *d)
+{
+	const char *s = json_get_str(d->config, "model_type");
+
+	return tame(d->w, s ? s : json_get_str(d->inspection, "architecture"));
+}
+
+static int set_facts(struct documents *d, const char *license, struct err *e)
+{
+	const char *task = first(&d->card.task), *library = first(&d->card.library), *bases[BASES_MAX];
+	struct licence_answer answer;
+	struct model_facts f;
+
+	gather_tags(d);
+	gather_bases(d);
+	resolve_licence(d, license, &answer);
+	for (size_t i = 0; i < d->n_bases; i++)
+		bases[i] = d->bases[i].repo;
+	f = (struct model_facts){
+		.license = answer.id,
+		.license_name = answer.name,
+		.license_link = d->card.license_link,
+		.license_source = answer.source,
+		.license_conflicts = answer.conflicts,
+		.n_license_conflicts = answer.n_conflicts,
+		.params = parameters(d),
+		.dtypes = dtypes(d),
+		.architecture = architecture(d),
+		.quantization = quantization(d),
+		.task = tame(d->w, json_get_str_or(d->info, "pipeline_tag", task)),
+		.library = tame(d->w, json_get_str_or(d->info, "library_name", library)),
+		.context_length = context_length(d),
+		.tags = d->tags,
+		.n_tags = d->n_tags,
+		.base_models = bases,
+		.n_base_models = d->n_bases,
+		.base_relation = d->card.base_model_relation,
+		.new_version = d->card.new_version,
+	};
+	return model_set_facts(d->w->db, d->revision_id, &f, e);
+}
+
+static int record_card(struct documents *d, struct err *e)
+{
+	struct finding f = { "README.md", "card", FINDING_FLAG, d->card.problem };
+
+	return finding_record(d->w->db, d->revision_id, "card", NULL, 0, &f, d->card.verdict == CARD_FINE ? 0 : 1, true, work_now(), e);
+}
+
+int gate_read_documents(struct work *w, int64_t revision_id, const struct model_file *files, size_t n, const json_t *info, const json_t *inspection,
+			const char *license, struct err *e)
+{
+	struct documents *d = arena_alloc(w->arena, sizeof(*d));
+	int rc;
+
+	d->w = w;
+	d->revision_id = revision_id;
+	d->info = info;
+	d->inspection = inspection;
+	rc = read_all(d, files, n, e);
+	if (!rc)
+		rc = set_facts(d, license, e);
+	if (!rc)
+		rc = record_card(d, e);
+	card_done(&d->card);
+	json_decref(d->config);
+	return rc;
+}
+
+/* ---- deciding -------------------------------------------------------------------------------------------------- */
+
+int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out, struct err *e)
+{
+	struct policy_verdict verdict;
+	struct policy_facts facts;
+	struct revision r;
+	int rc;
+
+	rc = model_evidence(w->db, revision_id, w->arena, &facts, e);
+	if (rc)
+		return rc;
+	policy_decide(w->policy, &facts, work_now(), w->arena, &verdict);
+	rc = model_conclude(w->db, revision_id, &verdict, work_now(), e);
+	if (!rc)
+		rc = model_revision(w->db, revision_id, w->arena, NULL, &r, e);
+	if (rc)
+		return rc;
+	out->state = r.state;
+	out->reason = verdict.outcome == POLICY_PUBLISH ? NULL : verdict.summary;
+	return 0;
+}
+
+int gate_reject(struct work *w, int64_t revision_id, const char *inspector, const char *rule, const char *path, const char *why, struct err *e)
+{
+	struct policy_verdict verdict = { .outcome = POLICY_REJECT, .reasons = { { rule, POLICY_REJECT, why } }, .n_reasons = 1, .summary = why };
+	struct finding f = { path, rule, FINDING_REJECT, why };
+	int rc = finding_record(w->db, revision_id, inspector, NULL, 0, &f, 1, true, work_now(), e);
+
+	return rc ? rc : model_conclude(w->db, revision_id, &verdict, work_now(), e);
+}

@@ -1,0 +1,27 @@
+/* gate.h - from stored files to a decision: what the documents say (licence, task, parameters …), what was found, and the policy's word. */
+#ifndef REGISTRYD_GATE_H
+#define REGISTRYD_GATE_H
+
+#include "catalog/licence.h"
+#include "catalog/model.h"
+#include "registryd/work.h"
+
+/*
+ * Reads the card, the configurations and licence texts among the stored files, keeps them as documents and derives the revision's facts.
+ * info: the Hub's model info (NULL for imports); inspection: the inspector's report (NULL: not yet); license: chosen by a person, or NULL.
+ */
+int gate_read_documents(struct work *w, int64_t revision_id, const struct model_file *files, size_t n, const json_t *info, const json_t *inspection,
+			const char *license, struct err *e);
+
+struct gate_outcome {
+	enum revision_state state;
+	const char *reason;	/* in the job's arena; NULL when published without a word */
+};
+
+/* Asks the policy and publishes, holds or rejects. */
+int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out, struct err *e);
+
+/* The evidence rejects: recorded as a finding of `inspector` that nobody may overrule, and as the state's reason. */
+int gate_reject(struct work *w, int64_t revision_id, const char *inspector, const char *rule, const char *path, const char *why, struct err *e);
+
+#endif

@@ -1,0 +1,113 @@
+/* plan.c - see plan.h. */
+#include "registryd/plan.h"
+
+#include "base/json.h"
+#include "base/str.h"
+#include "catalog/licence.h"
+#include "catalog/policy.h"
+
+#define GLOB_MAX_BYTES 400
+#define METADATA_FILE_MAX (16u << 20)
+
+static int read_globs(const char **out, size_t *n, const json_t *list, const char *name, struct arena *a, struct err *e)
+{
+	const json_t *item;
+	size_t i;
+
+	if (list && !json_is_array(list))
+		return err_set(e, ERR_USAGE, "'%s' is not a list of globs", name);
+	json_array_foreach (list, i, item) {
+		const char *glob = json_string_value(item);
+
+		if (!glob || !*glob || strlen(glob) > GLOB_MAX_BYTES)
+			return err_set(e, ERR_USAGE, "'%s' holds something that is not a glob of 1 to %d bytes", name, GLOB_MAX_BYTES);
+		if (*n == PLAN_GLOBS_MAX)
+			return err_set(e, ERR_LIMIT, "'%s' has more than %d globs", name, PLAN_GLOBS_MAX);
+		out[(*n)++] = str_ends(glob, "/") ? arena_printf(a, "%s*", glob) : arena_strdup(a, glob);
+	}
+	return 0;
+}
+
+int plan_read_selection(struct plan_selection *s, const json_t *args, struct arena *a, struct err *e)
+{
+	const json_t *include = json_object_get(args, "include"), *exclude = json_object_get(args, "exclude");
+	own(json) json_t *canonical = json_object();
+	own(mem) char *text = NULL;
+	int rc;
+
+	memset(s, 0, sizeof(*s));
+	rc = read_globs(s->include, &s->n_include, include, "include", a, e);
+	if (!rc)
+		rc = read_globs(s->exclude, &s->n_exclude, exclude, "exclude", a, e);
+	if (rc)
+		return rc;
+	s->metadata_only = json_get_bool(args, "metadata_only", false);
+	if (s->n_include)
+		json_object_set(canonical, "include", (json_t *)include);
+	if (s->n_exclude)
+		json_object_set(canonical, "exclude", (json_t *)exclude);
+	if (s->metadata_only)
+		json_object_set_new(canonical, "metadata_only", json_true());
+	if (json_object_size(canonical)) {
+		text = json_text(canonical);
+		s->text = arena_strdup(a, text);
+	}
+	return 0;
+}
+
+static bool any_matches(const char *const *globs, size_t n, const char *path, const char **which)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (str_glob(globs[i], path)) {
+			*which = globs[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *plan_why_not(const struct plan_selection *s, const char *path, struct arena *a)
+{
+	const char *which = NULL;
+
+	if (s->n_include && !any_matches(s->include, s->n_include, path, &which))
+		return "no include glob matches it";
+	if (any_matches(s->exclude, s->n_exclude, path, &which))
+		return arena_printf(a, "the exclude glob '%s' matches it", which);
+	if (s->metadata_only && !str_ends(path, ".json") && !str_ends(path, ".md") && !licence_is_text_path(path))
+		return "only metadata is kept of this model";
+	return NULL;
+}
+
+void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, const struct policy *p, struct arena *a, struct model_file **files, size_t *n)
+{
+	struct model_file *list = arena_alloc(a, (t->n_files + 1) * sizeof(*list));
+
+	for (size_t i = 0; i < t->n_files; i++) {
+		const struct hub_file *f = &t->files[i];
+		const char *why = plan_why_not(s, f->path, a);
+
+		if (!why && s->metadata_only && f->size_bytes > METADATA_FILE_MAX)
+			why = "only metadata is kept of this model, and this file is too large to be that";
+		list[i] = (struct model_file){ .path = f->path, .size_bytes = f->size_bytes, .git_oid = f->oid, .sha256 = f->sha256, .lfs = f->lfs, .wanted = !why, .skip_reason = why };
+	}
+	policy_skip_files(p, list, t->n_files);
+	*files = list;
+	*n = t->n_files;
+}
+
+bool plan_is_done(const struct plan_selection *s, const struct policy *p, const struct model_file *files, size_t n, struct arena *a)
+{
+	struct model_file *list = arena_alloc(a, (n + 1) * sizeof(*list));
+
+	for (size_t i = 0; i < n; i++) {
+		list[i] = files[i];
+		list[i].skip_reason = plan_why_not(s, files[i].path, a);
+		list[i].wanted = !list[i].skip_reason;
+	}
+	policy_skip_files(p, list, n);
+	for (size_t i = 0; i < n; i++)
+		if (list[i].wanted && (!files[i].wanted || !files[i].stored || files[i].pending))
+			return false;
+	return n > 0;
+}

@@ -1,0 +1,185 @@
+/* recheck.c - see recheck.h. */
+#include "registryd/recheck.h"
+
+#include <math.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/finding.h"
+#include "catalog/model.h"
+#include "catalog/query.h"
+#include "registryd/gate.h"
+#include "registryd/smoke.h"
+
+#define VERIFY_FILES_MAX 5000000	/* of one report */
+
+struct tally {
+	json_t *files;
+	int64_t same, differs, missing;
+};
+
+/* A damaged blob is put aside, so that the next sync fetches it again; a missing one no longer counts as stored. */
+static int note_loss(struct work *w, const struct digest *sha256, int found, const struct err *why, struct err *e)
+{
+	int rc = 0;
+
+	if (found == ERR_MISMATCH)
+		rc = store_quarantine_blob(w->store, sha256, why->msg, work_now(), e);
+	return rc ? rc : model_blob_lost(w->db, sha256, e);
+}
+
+static int verify_file(struct work *w, const char *repo, const struct model_file *f, struct tally *t, struct err *e)
+{
+	struct err why = ERR_NONE;
+	const char *status = "same";
+	uint64_t size = 0;
+	int rc = store_rehash(w->store, &f->sha256, &size, &why);
+
+	if (!rc && size != f->size_bytes)
+		rc = err_set(&why, ERR_MISMATCH, "its size is %llu instead of %llu bytes", (unsigned long long)size, (unsigned long long)f->size_bytes);
+	if (rc && rc != ERR_MISMATCH && rc != ERR_NOT_FOUND) {
+		*e = why;
+		return err_wrap(e, "read '%s'", f->path);
+	}
+	if (rc == ERR_MISMATCH)
+		status = "differs";
+	else if (rc)
+		status = "missing";
+	t->same += !rc;
+	t->differs += rc == ERR_MISMATCH;
+	t->missing += rc == ERR_NOT_FOUND;
+	json_array_append_new(t->files, json_pack("{s:s*, s:s, s:s}", "repo", repo, "path", f->path, "status", status));
+	return rc ? note_loss(w, &f->sha256, rc, &why, e) : 0;
+}
+
+/* What a revision should hold; after a loss the file is no longer "held", so the whole plan is asked. */
+static int verify_revision(struct work *w, const char *repo, int64_t revision_id, struct tally *t, struct err *e)
+{
+	own(arena) struct arena a;
+	struct model_file *files;
+	uint64_t done = 0;
+	size_t n;
+	int rc;
+
+	arena_init(&a);
+	rc = model_files(w->db, revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
+	for (size_t i = 0; !rc && i < n; i++) {
+		if (!files[i].wanted || files[i].sha256.algo == DIGEST_NONE)
+			continue;
+		rc = work_check(w, e);
+		work_phase(w, "reading %s", files[i].path);
+		if (!rc)
+			rc = verify_file(w, repo, &files[i], t, e);
+		done += files[i].size_bytes;
+		work_done(w, done, i + 1);
+	}
+	return rc;
+}
+
+static int verify_all(struct work *w, struct tally *t, struct err *e)
+{
+	struct query_filter f = QUERY_FILTER_ANY;
+
+	f.state = REVISION_PUBLISHED;
+	do {
+		own(arena) struct arena a;
+		struct query_row *rows;
+		const char *next;
+		size_t n;
+		int rc;
+
+		arena_init(&a);
+		rc = query_models(w->db, &f, work_now(), &a, &rows, &n, &next, e);
+		for (size_t i = 0; !rc && i < n; i++)
+			rc = verify_revision(w, rows[i].m.name, rows[i].r.id, t, e);
+		if (rc)
+			return rc;
+		f.cursor = next ? arena_strdup(w->arena, next) : NULL;
+	} while (f.cursor && json_array_size(t->files) < VERIFY_FILES_MAX);
+	return 0;
+}
+
+int recheck_verify_job(struct work *w, struct err *e)
+{
+	struct tally t = { .files = json_array() };
+	struct revision r;
+	struct model m;
+	int rc;
+
+	if (!*w->job.repo) {
+		rc = verify_all(w, &t, e);
+	} else {
+		rc = model_find(w->db, w->job.repo, *w->job.revision ? w->job.revision : NULL, MODEL_ANY, w->arena, &m, &r, NULL, e);
+		if (!rc)
+			rc = verify_revision(w, NULL, r.id, &t, e);
+	}
+	if (rc) {
+		json_decref(t.files);
+		return rc;
+	}
+	w->result = json_pack("{s:I, s:I, s:I, s:o}", "same", (json_int_t)t.same, "differs", (json_int_t)t.differs, "missing", (json_int_t)t.missing, "files", t.files);
+	return 0;
+}
+
+/* ---- the test again -------------------------------------------------------------------------------------------- */
+
+static json_t *real_or_null(double x)
+{
+	return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *smoke_json(const struct finding_smoke *s)
+{
+	char at[STR_TIME_MAX];
+	json_t *reasons = json_parse(s->reasons, strlen(s->reasons), "reasons", NULL);
+
+	str_format_iso(at, s->at);
+	return json_pack("{s:s, s:s?, s:o, s:I, s:o, s:o, s:s}", "verdict", s->verdict, "device", s->device, "bits_per_byte", real_or_null(s->bits_per_byte), "prompt_tokens",
+			 (json_int_t)s->prompt_tokens, "tokens_per_s", real_or_null(s->tokens_per_s), "reasons", reasons ? reasons : json_array(), "at", at);
+}
+
+/* A revision that waits for a decision gets one with the new evidence; what is published stays so: a person decides about that. */
+static int decide_again(struct work *w, struct revision *r, struct err *e)
+{
+	struct gate_outcome g;
+	int rc;
+
+	if (r->state != REVISION_HELD && r->state != REVISION_REJECTED && r->state != REVISION_TESTING)
+		return 0;
+	rc = gate_conclude(w, r->id, &g, e);
+	if (!rc)
+		r->state = g.state;
+	return rc;
+}
+
+int recheck_smoke_job(struct work *w, struct err *e)
+{
+	struct finding_smoke s;
+	struct model_file *files;
+	struct revision r;
+	struct model m;
+	char *dir = NULL;
+	size_t n;
+	int rc;
+
+	rc = model_find(w->db, w->job.repo, *w->job.revision ? w->job.revision : NULL, MODEL_ANY, w->arena, &m, &r, NULL, e);
+	if (!rc)
+		rc = model_files(w->db, r.id, FILES_ALL, "", NULL, 0, w->arena, &files, &n, e);
+	if (!rc)
+		rc = smoke_view_open(w, files, n, &dir, e);
+	if (rc)
+		return rc;
+	work_phase(w, "testing");
+	rc = smoke_test(w, r.id, dir, json_get_str(w->args, "device"), e);
+	smoke_view_close(dir);
+	free(dir);
+	if (!rc)
+		rc = finding_last_smoke(w->db, r.id, w->arena, &s, e);
+	if (!rc)
+		rc = decide_again(w, &r, e);
+	if (rc)
+		return rc;
+	w->result = json_pack("{s:s, s:s, s:o}", "revision", r.commit, "state", revision_state_name(r.state), "smoke", smoke_json(&s));
+	return 0;
+}

@@ -1,0 +1,222 @@
+/* smoke.c - what registryd-smoke's reports mean for a revision. They are foreign input: every value is bounded and checked against what is known. */
+#include "registryd/smoke.h"
+
+#include <math.h>
+#include <signal.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/format.h"
+
+#define REASONS_MAX	  20
+#define REASON_MAX_BYTES  1000
+#define TEXT_MAX_BYTES	  300
+#define TOKENS_MAX	  100000000
+
+/* A copy that is printable and not too long; NULL for NULL. */
+static const char *tame(struct work *w, const char *s, size_t max)
+{
+	return s ? str_printable(arena_strndup(w->arena, s, strnlen(s, max))) : NULL;
+}
+
+/* ---- inspection ------------------------------------------------------------------------------------------------ */
+
+static const struct model_file *find_file(const struct model_file *files, size_t n, const char *path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(files[i].path, path))
+			return &files[i];
+	return NULL;
+}
+
+struct evidence {
+	struct finding *findings;
+	size_t n_findings, cap_findings;
+	struct finding_file *files;
+	size_t n_files, cap_files;
+	bool complete;
+};
+
+static void add_finding(struct evidence *ev, const char *path, const char *rule, enum finding_severity severity, const char *message)
+{
+	if (ev->n_findings < FINDING_MAX)
+		*vec_push(&ev->findings, &ev->n_findings, &ev->cap_findings) = (struct finding){ path, rule, severity, message };
+}
+
+static void read_findings(struct work *w, const json_t *list, struct evidence *ev)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		const char *path = json_get_str_or(item, "path", ""), *rule = json_get_str(item, "rule"), *message = json_get_str(item, "message");
+		enum finding_severity severity;
+
+		/* A finding that can't be read is still a finding. */
+		if (!rule || finding_severity_parse(&severity, json_get_str_or(item, "severity", ""), NULL)) {
+			rule = "inspector-report";
+			message = "the inspector reports something that can't be read";
+			severity = FINDING_FLAG;
+		}
+		if (severity != FINDING_ACCEPT)
+			add_finding(ev, tame(w, path, 1024), tame(w, rule, 64), severity, tame(w, message ? message : rule, FINDING_MESSAGE_MAX - 1));
+	}
+}
+
+static void read_files(struct work *w, const json_t *list, const struct model_file *files, size_t n, struct evidence *ev)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		const char *path = json_get_str_or(item, "path", "");
+		const struct model_file *f = find_file(files, n, path);
+		enum finding_severity verdict;
+
+		if (!f || ev->n_files >= n || finding_severity_parse(&verdict, json_get_str_or(item, "verdict", ""), NULL))
+			continue;	/* then that file counts as not inspected, which holds */
+		*vec_push(&ev->files, &ev->n_files, &ev->cap_files) = (struct finding_file){ f->path, verdict, tame(w, json_get_str(item, "format"), 64) };
+	}
+}
+
+/* The verdict of the whole must not be kinder than the parts, nor the parts kinder than the whole. */
+static void check_whole(const json_t *report, struct evidence *ev)
+{
+	enum finding_severity whole, worst = FINDING_ACCEPT;
+
+	for (size_t i = 0; i < ev->n_findings; i++)
+		worst = ev->findings[i].severity > worst ? ev->findings[i].severity : worst;
+	if (finding_severity_parse(&whole, json_get_str_or(report, "verdict", ""), NULL)) {
+		ev->complete = false;
+		add_finding(ev, "", "inspector-report", FINDING_FLAG, "the inspector's report has no verdict");
+	} else if (whole > worst) {
+		add_finding(ev, "", "inspector-report", whole, "the inspector's verdict is worse than its findings say");
+	}
+}
+
+static void read_failure(struct work *w, const struct smoke_child *c, struct evidence *ev)
+{
+	/* A parser that dies on a file met what it must not meet; a child that did not start or took too long says nothing about the file. */
+	bool crashed = c->signal && !c->timed_out && c->signal != SIGKILL;
+	const char *message = arena_printf(w->arena, "inspector: %s", c->problem);
+
+	add_finding(ev, "", crashed ? "inspector-crash" : "inspector-failed", crashed ? FINDING_REJECT : FINDING_FLAG, message);
+}
+
+int smoke_inspect(struct work *w, int64_t revision_id, const char *dir, const struct model_file *files, size_t n, json_t **report, struct err *e)
+{
+	const char *const args[] = { "--inspect", "--json", dir, NULL };
+	own(child) struct smoke_child c = { 0 };
+	struct evidence ev = { 0 };
+	int rc;
+
+	*report = NULL;
+	rc = smoke_run(w, args, &c, e);
+	if (rc)
+		return rc;
+	if (c.report) {
+		ev.complete = true;
+		read_findings(w, json_object_get(c.report, "findings"), &ev);
+		read_files(w, json_object_get(c.report, "files"), files, n, &ev);
+		check_whole(c.report, &ev);
+		rc = model_keep_document(w->db, revision_id, DOCUMENT_INSPECTION, "", c.text, strlen(c.text), work_now(), e);
+	} else {
+		read_failure(w, &c, &ev);
+	}
+	if (!rc)
+		rc = finding_record(w->db, revision_id, "inspect", ev.files, ev.n_files, ev.findings, ev.n_findings, ev.complete, work_now(), e);
+	free(ev.findings);
+	free(ev.files);
+	*report = take(c.report);
+	return rc;
+}
+
+/* ---- smoke test ------------------------------------------------------------------------------------------------ */
+
+static double figure(const json_t *report, const char *key)
+{
+	const json_t *v = json_object_get(report, key);
+	double x = json_is_number(v) ? json_number_value(v) : NAN;
+
+	return isfinite(x) && x >= 0 && x < 1e12 ? x : NAN;
+}
+
+static json_t *one_reason(const char *text)
+{
+	own(mem) char *clean = mem_strndup(text, strnlen(text, REASON_MAX_BYTES));
+
+	return json_string(str_printable(clean));
+}
+
+static json_t *reasons_of(const json_t *report)
+{
+	const json_t *list = json_object_get(report, "reasons"), *item;
+	json_t *out = json_array();
+	size_t i;
+
+	json_array_foreach (list, i, item)
+		if (json_is_string(item) && json_array_size(out) < REASONS_MAX)
+			json_array_append_new(out, one_reason(json_string_value(item)));
+	return out;
+}
+
+static bool verdict_known(const char *v)
+{
+	return !strcmp(v, "pass") || !strcmp(v, "fail") || !strcmp(v, "not_run") || !strcmp(v, "error");
+}
+
+static void read_run(struct work *w, const struct smoke_child *c, struct finding_smoke *s, json_t *reasons)
+{
+	const char *verdict = json_get_str_or(c->report, "verdict", "");
+	int64_t tokens = json_get_int(c->report, "prompt_tokens", 0);
+	const json_t *platform = json_object_get(c->report, "platform");
+
+	s->verdict = verdict_known(verdict) ? verdict : "error";
+	s->device = tame(w, json_get_str(c->report, "device"), TEXT_MAX_BYTES);
+	s->bits_per_byte = figure(c->report, "bits_per_byte");
+	s->tokens_per_s = figure(c->report, "tokens_per_s");
+	s->prompt_tokens = tokens > 0 && tokens < TOKENS_MAX ? tokens : 0;
+	s->report = c->text;
+	if (json_is_object(platform)) {
+		own(mem) char *text = json_text(platform);
+
+		s->platform = arena_strdup(w->arena, text);
+	}
+	if (!strcmp(s->verdict, "pass") && !isfinite(s->bits_per_byte)) {
+		s->verdict = "error";
+		json_array_append_new(reasons, json_string("the smoke test says pass but gives no figure"));
+	}
+	if (!verdict_known(verdict))
+		json_array_append_new(reasons, json_string("the smoke test's report has no verdict"));
+}
+
+int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, struct err *e)
+{
+	const char *args[12] = { "--json", "--device", device ? device : w->config->smoke.device ? w->config->smoke.device : "auto" };
+	own(child) struct smoke_child c = { 0 };
+	own(json) json_t *reasons = NULL;
+	own(mem) char *text = NULL;
+	struct finding_smoke s = { .verdict = "error", .bits_per_byte = NAN, .tokens_per_s = NAN, .at = work_now() };
+	char memory[32];
+	size_t n = 3;
+	int rc;
+
+	if (w->config->smoke.device_memory) {
+		snprintf(memory, sizeof(memory), "%llu", (unsigned long long)w->config->smoke.device_memory);
+		args[n++] = "--device-memory";
+		args[n++] = memory;
+	}
+	args[n] = dir;
+	rc = smoke_run(w, args, &c, e);
+	if (rc)
+		return rc;
+	reasons = reasons_of(c.report);
+	if (c.report)
+		read_run(w, &c, &s, reasons);
+	else
+		json_array_append_new(reasons, json_string(c.problem));
+	text = json_text(reasons);
+	s.reasons = text;
+	return finding_record_smoke(w->db, revision_id, &s, e);
+}

@@ -1,0 +1,51 @@
+/*
+ * smoke.h - registryd-smoke as a child process: it gets a directory with the revision's files, says on stdout as JSON what it found, and
+ * may crash, hang or lie. Its output is bounded and read strictly; a death by signal or a timeout is an answer too. No parser of weight
+ * files runs in the daemon.
+ */
+#ifndef REGISTRYD_SMOKE_H
+#define REGISTRYD_SMOKE_H
+
+#include <jansson.h>
+
+#include "registryd/work.h"
+#include "catalog/finding.h"
+#include "catalog/model.h"
+
+#define SMOKE_OUTPUT_MAX  (16u << 20)
+#define SMOKE_STDERR_MAX  4096
+#define SMOKE_TIMEOUT_S	  1800
+
+/* What running the child came to. */
+struct smoke_child {
+	json_t *report;		/* its JSON, an object; NULL when it gave none */
+	char *text;		/* the same as it came */
+	int exit_status;	/* -1 when it did not end by itself */
+	int signal;		/* that stopped it, 0 none */
+	bool timed_out;
+	char problem[512];	/* one sentence when there is no report, "" else */
+};
+
+void smoke_child_done(struct smoke_child *c);
+
+static inline void own_child(struct smoke_child *c)
+{
+	smoke_child_done(c);
+}
+
+/* A directory of hard links to the stored files of a revision, for the child to look at: DATA/work/<job>. */
+int smoke_view_open(struct work *w, const struct model_file *files, size_t n, char **dir, struct err *e);
+/* Removes it. NULL is fine. */
+void smoke_view_close(const char *dir);
+/* Removes what a dead daemon left in DATA/work. */
+void smoke_view_clean(struct store *st);
+
+/* args: NULL-ended, without the program's own name. ERR_CANCELED when w->stop; all else is in c. */
+int smoke_run(struct work *w, const char *const *args, struct smoke_child *c, struct err *e);
+
+/* Inspects dir and records what was found about the revision; *report is the inspector's (may be NULL, caller frees). */
+int smoke_inspect(struct work *w, int64_t revision_id, const char *dir, const struct model_file *files, size_t n, json_t **report, struct err *e);
+/* Runs the model in dir and records the run. device NULL: as configured. */
+int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, struct err *e);
+
+#endif

@@ -1,0 +1,666 @@
+/* sync.c - see sync.h. */
+#include "registryd/sync.h"
+
+#include <math.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/finding.h"
+#include "registryd/fetch.h"
+#include "registryd/hub.h"
+#include "registryd/plan.h"
+#include "registryd/prove.h"
+#include "registryd/smoke.h"
+
+#define SPACE_WAIT_S 300	/* how soon a sync looks again whether there is room */
+
+/* What one sync knows, from the first question to the end. */
+struct sync {
+	struct work *w;
+	struct hub *hub;
+	const char *repo, *ref;		/* as asked for; ref NULL: the default branch */
+	struct plan_selection selection;
+	struct hub_revision info;
+	struct hub_tree tree;
+	struct model_file *files;	/* the plan */
+	size_t n_files;
+	int64_t model_id, revision_id;
+	const char *name;		/* canonical */
+	struct fetch_file *wanted;	/* distinct contents to fetch */
+	size_t n_wanted;
+	struct model_file **index;	/* wanted files of the plan by content */
+	size_t n_index;
+	uint64_t have_bytes, have_files;	/* of the wanted ones, stored before anything was fetched */
+	uint64_t fetched_bytes;
+};
+
+static void own_sync(struct sync *s)
+{
+	hub_revision_done(&s->info);
+	hub_tree_done(&s->tree);
+}
+
+static bool is_commit(const char *rev)
+{
+	return rev && str_is_hex(rev, 40);
+}
+
+/* The branch or tag that publishing moves; NULL for a pinned commit. */
+static const char *served_ref(const struct sync *s)
+{
+	return is_commit(s->ref) ? NULL : s->ref ? s->ref : "main";
+}
+
+/* ---- ask ------------------------------------------------------------------------------------------------------- */
+
+static int gate_of(const struct hub_revision *r)
+{
+	const char *gated = json_get_str(r->doc, "gated");
+
+	return r->gated == HUB_OPEN ? MODEL_OPEN : gated && !strcmp(gated, "manual") ? MODEL_GATED_MANUAL : MODEL_GATED_AUTO;
+}
+
+static int64_t time_of(const json_t *doc, const char *key)
+{
+	const char *s = json_get_str(doc, key);
+	int64_t at = 0;
+
+	return s && !str_parse_time(s, &at, NULL) ? at : 0;
+}
+
+static int note_model(struct sync *s, struct err *e)
+{
+	const struct hub_revision *r = &s->info;
+	struct model_upstream u = {
+		.name = r->id,
+		.asked_name = strcmp(r->id, s->repo) ? s->repo : NULL,
+		.upstream = s->hub->config.name,
+		.gated = gate_of(r),
+		.is_private = r->is_private,
+		.disabled = r->disabled,
+		.downloads = json_get_int(r->doc, "downloads", -1),
+		.likes = json_get_int(r->doc, "likes", -1),
+		.created_at = time_of(r->doc, "createdAt"),
+		.modified_at = r->last_modified,
+	};
+	int rc = model_upsert(s->w->db, &u, work_now(), &s->model_id, e);
+
+	if (!rc)
+		rc = model_saw_gone(s->w->db, s->model_id, false, work_now(), e);
+	if (!rc && served_ref(s))
+		rc = model_saw_ref(s->w->db, s->model_id, served_ref(s), r->sha, work_now(), NULL, e);
+	return rc;
+}
+
+/* Upstream has no such model any more: what we serve stays, but it is seen. */
+static void note_gone(struct sync *s, const struct err *why)
+{
+	struct model m;
+
+	if (why->code == ERR_NOT_FOUND && !s->ref && !model_find_repo(s->w->db, s->repo, s->w->arena, &m, NULL) && !strcmp(m.upstream, s->hub->config.name))
+		model_saw_gone(s->w->db, m.id, true, work_now(), NULL);
+}
+
+static int begin(struct sync *s, struct work *w, struct err *e)
+{
+	int rc;
+
+	s->w = w;
+	hub_tree_init(&s->tree);
+	s->repo = w->job.repo;
+	s->ref = *w->job.revision ? w->job.revision : NULL;
+	s->hub = work_hub(w, json_get_str(w->args, "upstream"), e);
+	if (!s->hub)
+		return e->code;
+	rc = plan_read_selection(&s->selection, w->args, w->arena, e);
+	if (rc)
+		return rc;
+	work_phase(w, "asking %s", s->hub->config.endpoint);
+	rc = hub_get_revision(s->hub, s->repo, s->ref, &w->stop, &s->info, e);
+	if (rc)
+		note_gone(s, e);
+	else
+		s->name = arena_strdup(w->arena, s->info.id);
+	return rc;
+}
+
+/* ---- plan ------------------------------------------------------------------------------------------------------ */
+
+static int refuse_masked(struct sync *s, struct err *e)
+{
+	for (size_t i = 0; i < s->tree.n_files; i++)
+		if (s->tree.files[i].masked && !plan_why_not(&s->selection, s->tree.files[i].path, s->w->arena))
+			return err_set(e, ERR_AUTH, "%s: the listing hides the hash of '%.200s' behind asterisks, as the Hub does for gated models: accept the terms at %s/%s and set token_file of upstream '%s' to a token of that account",
+				       s->repo, s->tree.files[i].path, s->hub->config.endpoint, s->name, s->hub->config.name);
+	return 0;
+}
+
+static int list(struct sync *s, struct err *e)
+{
+	int rc;
+
+	work_phase(s->w, "listing %s@%.12s", s->name, s->info.sha);
+	if (s->info.disabled)
+		return err_set(e, ERR_REFUSED, "%s is disabled upstream", s->name);
+	rc = hub_get_tree(s->hub, s->name, s->info.sha, &s->w->stop, &s->tree, e);
+	if (!rc)
+		rc = refuse_masked(s, e);
+	if (!rc)
+		plan_from_tree(&s->tree, &s->selection, s->w->policy, s->w->arena, &s->files, &s->n_files);
+	return rc;
+}
+
+static int keep_facts(struct sync *s, struct err *e)
+{
+	int rc = model_keep_document(s->w->db, s->revision_id, DOCUMENT_INFO, "", s->info.raw, s->info.raw_bytes, work_now(), e);
+
+	if (!rc && !buf_failed(&s->tree.raw) && s->tree.raw.len && s->tree.raw.len < MODEL_DOCUMENT_MAX)
+		rc = model_keep_document(s->w->db, s->revision_id, DOCUMENT_TREE, "", s->tree.raw.data, s->tree.raw.len, work_now(), e);
+	return rc;
+}
+
+static int record_plan(struct sync *s, bool *changed, struct err *e)
+{
+	struct model_plan p = {
+		.model_id = s->model_id,
+		.commit = s->info.sha,
+		.ref = served_ref(s),
+		.commit_at = s->info.last_modified,
+		.selection = s->selection.text,
+		.files = s->files,
+		.n_files = s->n_files,
+	};
+	int rc = model_plan(s->w->db, &p, work_now(), &s->revision_id, changed, e);
+
+	return rc ? rc : keep_facts(s, e);
+}
+
+/* ---- already here ---------------------------------------------------------------------------------------------- */
+
+/* 1: the store holds this file's content under *sha256. */
+static int held(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e)
+{
+	int rc;
+
+	*sha256 = f->sha256;
+	if (f->sha256.algo == DIGEST_NONE) {
+		rc = model_known_git_blob(s->w->db, &f->git_oid, f->size_bytes, sha256, e);
+		if (rc)
+			return rc == ERR_NOT_FOUND ? 0 : rc;
+	}
+	rc = store_has(s->w->store, sha256, f->size_bytes, e);
+	if (rc != ERR_MISMATCH)
+		return rc;
+	/* Damage: put it aside and fetch it anew. */
+	rc = store_quarantine_blob(s->w->store, sha256, e->msg, work_now(), e);
+	if (!rc)
+		rc = model_blob_lost(s->w->db, sha256, e);
+	return rc;
+}
+
+static int by_content(const void *a, const void *b)
+{
+	const struct fetch_file *x = a, *y = b;
+	int by_sha = memcmp(&x->sha256, &y->sha256, sizeof(x->sha256));
+
+	return by_sha ? by_sha : memcmp(&x->git_oid, &y->git_oid, sizeof(x->git_oid));
+}
+
+/* Large files first: the last to end should not be the longest. */
+static int by_size(const void *a, const void *b)
+{
+	const struct fetch_file *x = a, *y = b;
+
+	return x->size_bytes < y->size_bytes ? 1 : x->size_bytes > y->size_bytes ? -1 : strcmp(x->path, y->path);
+}
+
+static void keep_distinct(struct sync *s)
+{
+	size_t n = 0;
+
+	qsort(s->wanted, s->n_wanted, sizeof(*s->wanted), by_content);
+	for (size_t i = 0; i < s->n_wanted; i++)
+		if (!n || by_content(&s->wanted[n - 1], &s->wanted[i]))
+			s->wanted[n++] = s->wanted[i];
+	s->n_wanted = n;
+	qsort(s->wanted, n, sizeof(*s->wanted), by_size);
+}
+
+/* Splits what is missing into what the store holds already, which is recorded, and what must be fetched. */
+static int look_around(struct sync *s, struct err *e)
+{
+	struct model_stored *here;
+	struct model_file *missing;
+	size_t n, n_here = 0;
+	int rc;
+
+	rc = model_missing(s->w->db, s->revision_id, s->w->arena, &missing, &n, e);
+	if (rc)
+		return rc;
+	here = arena_alloc(s->w->arena, (n + 1) * sizeof(*here));
+	s->wanted = arena_alloc(s->w->arena, (n + 1) * sizeof(*s->wanted));
+	for (size_t i = 0; i < n; i++) {
+		const struct model_file *f = &missing[i];
+		struct digest sha256;
+
+		rc = held(s, f, &sha256, e);
+		if (rc < 0)
+			return rc;
+		if (rc)
+			here[n_here++] = (struct model_stored){ f->path, sha256, f->size_bytes };
+		else
+			s->wanted[s->n_wanted++] = (struct fetch_file){ .path = f->path, .size_bytes = f->size_bytes, .sha256 = f->sha256, .git_oid = f->lfs ? (struct digest){ 0 } : f->git_oid };
+	}
+	keep_distinct(s);
+	return n_here ? model_files_stored(s->w->db, s->revision_id, here, n_here, work_now(), e) : 0;
+}
+
+static int count_totals(struct sync *s, struct err *e)
+{
+	uint64_t bytes = 0, files = 0;
+	struct model_file *all;
+	size_t n;
+	int rc = model_files(s->w->db, s->revision_id, FILES_ALL, "", NULL, 0, s->w->arena, &all, &n, e);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < n; i++) {
+		if (!all[i].wanted && !all[i].pending)
+			continue;
+		bytes += all[i].size_bytes;
+		files++;
+		s->have_bytes += all[i].stored ? all[i].size_bytes : 0;
+		s->have_files += all[i].stored;
+	}
+	work_totals(s->w, bytes, files);
+	work_done(s->w, s->have_bytes, s->have_files);
+	return 0;
+}
+
+/* ---- fetch ----------------------------------------------------------------------------------------------------- */
+
+/* What tells contents apart before they are here: the SHA-256 that is claimed, or a git file's blob id. */
+static const struct digest *content_id(const struct digest *sha256, const struct digest *git_oid)
+{
+	return sha256->algo == DIGEST_SHA256 ? sha256 : git_oid;
+}
+
+static int by_content_id(const void *a, const void *b)
+{
+	const struct model_file *x = *(struct model_file *const *)a, *y = *(struct model_file *const *)b;
+
+	return memcmp(content_id(&x->sha256, &x->git_oid), content_id(&y->sha256, &y->git_oid), sizeof(struct digest));
+}
+
+static void index_files(struct sync *s)
+{
+	s->index = arena_alloc(s->w->arena, (s->n_files + 1) * sizeof(*s->index));
+	s->n_index = 0;
+	for (size_t i = 0; i < s->n_files; i++)
+		if (s->files[i].wanted)
+			s->index[s->n_index++] = &s->files[i];
+	qsort(s->index, s->n_index, sizeof(*s->index), by_content_id);
+}
+
+/* The first place in the index whose content is not below this one's. */
+static size_t find_content(const struct sync *s, const struct digest *id)
+{
+	size_t low = 0, high = s->n_index;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (memcmp(content_id(&s->index[mid]->sha256, &s->index[mid]->git_oid), id, sizeof(*id)) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* These contents are in the store: every file of the plan that has one of them is stored now. */
+static int on_stored(void *arg, const struct fetch_file *const *files, size_t n, struct err *e)
+{
+	struct sync *s = arg;
+	struct model_stored *list = NULL;
+	size_t n_list = 0, cap = 0;
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct digest *id = files[i]->git_oid.algo ? &files[i]->git_oid : &files[i]->sha256;
+
+		for (size_t j = find_content(s, id); j < s->n_index; j++) {
+			struct model_file *f = s->index[j];
+
+			if (!digest_equal(content_id(&f->sha256, &f->git_oid), id))
+				break;
+			if (f->size_bytes == files[i]->size_bytes)
+				*vec_push(&list, &n_list, &cap) = (struct model_stored){ f->path, files[i]->sha256, f->size_bytes };
+		}
+		s->fetched_bytes += files[i]->size_bytes;
+	}
+	rc = model_files_stored(s->w->db, s->revision_id, list, n_list, work_now(), e);
+	s->have_files += n_list;
+	free(list);
+	return rc;
+}
+
+static bool on_progress(void *arg, uint64_t bytes, const char *path)
+{
+	struct sync *s = arg;
+
+	work_done(s->w, s->have_bytes + bytes, s->have_files);
+	if (path)
+		work_phase(s->w, "fetching %s", path);
+	return atomic_load(&s->w->stop);
+}
+
+/* Is there room for what must be fetched, besides what the configuration keeps free? */
+static int check_space(struct sync *s, struct err *e)
+{
+	char need[STR_SIZE_MAX], have[STR_SIZE_MAX];
+	uint64_t bytes = 0, free_bytes;
+	int rc = store_free_bytes(s->w->store, &free_bytes, e);
+
+	for (size_t i = 0; i < s->n_wanted; i++)
+		bytes += s->wanted[i].size_bytes;
+	if (rc || !bytes || (free_bytes >= bytes && free_bytes - bytes >= s->w->config->sync.keep_free))
+		return rc;
+	str_format_size(need, bytes);
+	str_format_size(have, free_bytes);
+	return err_set(e, ERR_NOSPACE, "%s@%.12s needs %s and %s are free (sync.keep_free leaves some of that alone): make room in %s, the sync goes on by itself", s->name,
+		       s->info.sha, need, have, store_data_dir(s->w->store));
+}
+
+static int fetch(struct sync *s, struct err *e)
+{
+	struct fetch f = {
+		.hub = s->hub,
+		.store = s->w->store,
+		.pool = s->w->pool,
+		.repo = s->name,
+		.commit = s->info.sha,
+		.files = s->wanted,
+		.n_files = s->n_wanted,
+		.max_large = (int)s->w->config->sync.files,
+		.stop = &s->w->stop,
+		.arg = s,
+		.stored = on_stored,
+		.progress = on_progress,
+	};
+	char bytes[32];
+	int rc = check_space(s, e);
+
+	if (!rc && s->n_wanted) {
+		index_files(s);
+		rc = model_set_state(s->w->db, s->revision_id, REVISION_FETCHING, NULL, work_now(), e);
+		if (!rc)
+			rc = fetch_files(&f, e);
+	}
+	if (rc == ERR_THROTTLED)
+		s->w->wait_s = f.wait_s;
+	if (rc)
+		return rc;
+	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)s->fetched_bytes);
+	log_event(LOG_INFO, "sync.stored", "repo=%s revision=%s bytes=%s", s->name, s->info.sha, bytes);
+	return 0;
+}
+
+/* ---- judge ----------------------------------------------------------------------------------------------------- */
+
+static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, struct err *e)
+{
+	struct policy_facts facts;
+	struct revision r;
+	struct model m;
+	double max;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
+
+	if (!rc)
+		rc = model_evidence(w->db, revision_id, w->arena, &facts, e);
+	if (rc)
+		return rc;
+	switch (policy_smoke_for(w->policy, m.name, r.task, &max)) {
+	case POLICY_SMOKE_INSPECT:
+	case POLICY_SMOKE_NONE:
+		return 0;
+	case POLICY_SMOKE_PASS:
+	case POLICY_SMOKE_PASS_OR_NOT_RUN:
+		break;
+	}
+	if (facts.n_rejected || !facts.n_weight_files)
+		return 0;	/* what the inspection rejects is not run */
+	work_phase(w, "testing");
+	rc = model_set_state(w->db, revision_id, REVISION_TESTING, NULL, work_now(), e);
+	return rc ? rc : smoke_test(w, revision_id, dir, NULL, e);
+}
+
+static int set_result(struct work *w, int64_t revision_id, const struct gate_outcome *g, struct err *e)
+{
+	struct model_file *files;
+	struct revision r;
+	struct model m;
+	size_t n;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
+
+	if (!rc)
+		rc = model_files(w->db, revision_id, FILES_HELD, "", NULL, 0, w->arena, &files, &n, e);
+	if (rc)
+		return rc;
+	json_decref(w->result);
+	w->result = json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:s, s:s}", "repo", m.name, "revision", r.commit, "state", revision_state_name(g->state), "reason", g->reason,
+			      "size_bytes", (json_int_t)r.size_bytes, "files", (json_int_t)n, "proof", proof_level_name(r.proof), "code",
+			      g->state == REVISION_PUBLISHED ? "ok" : "refused");
+	return 0;
+}
+
+int sync_judge(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e)
+{
+	own(json) json_t *report = NULL;
+	struct gate_outcome g = { 0 };
+	struct model_file *files;
+	char *dir = NULL;
+	size_t n;
+	int rc;
+
+	rc = model_set_state(w->db, revision_id, REVISION_VERIFYING, NULL, work_now(), e);
+	if (!rc)
+		rc = model_files(w->db, revision_id, FILES_ALL, "", NULL, 0, w->arena, &files, &n, e);
+	if (!rc)
+		rc = smoke_view_open(w, files, n, &dir, e);
+	if (rc)
+		return rc;
+	work_phase(w, "inspecting");
+	rc = smoke_inspect(w, revision_id, dir, files, n, &report, e);
+	if (!rc)
+		rc = gate_read_documents(w, revision_id, files, n, info, report, license, e);
+	if (!rc)
+		rc = smoke_if_asked(w, revision_id, dir, e);
+	smoke_view_close(dir);
+	free(dir);
+	if (!rc)
+		rc = gate_conclude(w, revision_id, &g, e);
+	return rc ? rc : set_result(w, revision_id, &g, e);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------- */
+
+/* Published already, with every file that this selection wants, and the ref where it belongs: nothing to fetch, not even the listing. */
+static int nothing_changed(struct sync *s, bool *done, struct err *e)
+{
+	struct model_file *files;
+	struct model_ref *refs;
+	struct revision r;
+	struct model m;
+	size_t n, n_refs;
+	bool at_ref = !served_ref(s);
+	int rc = model_find(s->w->db, s->name, s->info.sha, MODEL_ANY, s->w->arena, &m, &r, NULL, NULL);
+
+	*done = false;
+	if (rc || r.state != REVISION_PUBLISHED)
+		return 0;
+	rc = model_refs(s->w->db, m.id, r.id, s->w->arena, &refs, &n_refs, e);
+	if (!rc)
+		rc = model_files(s->w->db, r.id, FILES_ALL, "", NULL, 0, s->w->arena, &files, &n, e);
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < n_refs && !at_ref; i++)
+		at_ref = !strcmp(refs[i].name, served_ref(s));
+	*done = at_ref && plan_is_done(&s->selection, s->w->policy, files, n, s->w->arena);
+	s->revision_id = r.id;
+	return 0;
+}
+
+/* What upstream claims or sends does not hold: the revision is rejected and says so. */
+static int reject(struct sync *s, const char *rule, struct err *e)
+{
+	struct gate_outcome g = { REVISION_REJECTED, arena_strdup(s->w->arena, e->msg) };
+	struct err own_fault = ERR_NONE;
+	struct revision r;
+	int rc = gate_reject(s->w, s->revision_id, "proof", rule, "", g.reason, &own_fault);
+
+	if (!rc)
+		rc = model_revision(s->w->db, s->revision_id, s->w->arena, NULL, &r, &own_fault);
+	if (!rc) {
+		g.state = r.state;
+		rc = set_result(s->w, s->revision_id, &g, &own_fault);
+	}
+	if (rc) {
+		*e = own_fault;
+		return rc;
+	}
+	json_object_set_new(s->w->result, "code", json_string("mismatch"));
+	log_event(LOG_WARNING, "sync.rejected", "repo=%s revision=%s", s->name, s->info.sha);
+	return 0;
+}
+
+static int store_all(struct sync *s, struct err *e)
+{
+	int rc;
+
+	rc = prove_listing(s->w, s->hub, s->name, s->info.sha, &s->tree, s->files, s->n_files, s->revision_id, e);
+	if (!rc)
+		rc = look_around(s, e);
+	if (!rc)
+		rc = count_totals(s, e);
+	if (!rc)
+		rc = fetch(s, e);
+	return rc;
+}
+
+static int sync_revision(struct sync *s, struct err *e)
+{
+	bool done, changed;
+	int rc;
+
+	rc = note_model(s, e);
+	if (!rc)
+		rc = nothing_changed(s, &done, e);
+	if (rc)
+		return rc;
+	if (done)
+		return set_result(s->w, s->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
+	rc = list(s, e);
+	if (!rc)
+		rc = record_plan(s, &changed, e);
+	if (rc)
+		return rc;
+	rc = store_all(s, e);
+	if (rc == ERR_MISMATCH)
+		return reject(s, "content", e);
+	if (rc) {
+		/* Where it stands, for `show` and `why`; what was fetched is kept for the next try. */
+		if (rc != ERR_CANCELED)
+			model_set_state(s->w->db, s->revision_id, rc == ERR_NOSPACE || rc == ERR_THROTTLED ? REVISION_FETCHING : REVISION_PLANNED, e->msg, work_now(), NULL);
+		return rc;
+	}
+	return sync_judge(s->w, s->revision_id, s->info.doc, NULL, e);
+}
+
+int sync_job(struct work *w, struct err *e)
+{
+	own(sync) struct sync s = { 0 };
+	int rc = begin(&s, w, e);
+
+	if (!rc)
+		rc = sync_revision(&s, e);
+	if (rc == ERR_NOSPACE)
+		w->wait_s = SPACE_WAIT_S;
+	if (!rc && w->result)
+		json_object_set_new(w->result, "fetched_bytes", json_integer((json_int_t)s.fetched_bytes));
+	return rc;
+}
+
+/* ---- what a sync would do -------------------------------------------------------------------------------------- */
+
+static json_t *plan_files_json(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsigned *formats)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->n_files; i++) {
+		struct model_file *f = &s->files[i];
+		struct digest sha256;
+		bool here = f->wanted && held(s, f, &sha256, NULL) == 1;
+
+		json_array_append_new(list, json_pack("{s:s, s:I, s:b, s:s?, s:b}", "path", f->path, "size_bytes", (json_int_t)f->size_bytes, "wanted", f->wanted, "skip_reason",
+						      f->skip_reason, "stored", here));
+		if (!f->wanted)
+			continue;
+		*total += f->size_bytes;
+		*to_fetch += here ? 0 : f->size_bytes;
+		if (format_of_path(f->path))
+			*formats |= FORMAT_BIT(format_of_path(f->path));
+	}
+	return list;
+}
+
+/* The licence as upstream's own reading of the card says; the texts are looked at when they are here. */
+static const char *plan_licence(struct sync *s, struct licence_answer *answer)
+{
+	const json_t *card = json_object_get(s->info.doc, "cardData"), *tags = json_object_get(s->info.doc, "tags"), *item;
+	const json_t *license = json_object_get(card, "license");
+	const char *one[1] = { json_string_value(json_is_array(license) ? json_array_get(license, 0) : license) };
+	struct licence_claims c = { .card = one, .n_card = one[0] != NULL, .card_name = json_get_str(card, "license_name"), .card_link = json_get_str(card, "license_link") };
+	size_t i;
+
+	json_array_foreach (tags, i, item)
+		if (json_is_string(item) && str_starts(json_string_value(item), "license:"))
+			c.tag = json_string_value(item) + 8;
+	licence_resolve(&c, s->w->arena, answer);
+	return answer->id;
+}
+
+int sync_plan_job(struct work *w, struct err *e)
+{
+	own(sync) struct sync s = { 0 };
+	struct policy_verdict verdict;
+	struct licence_answer answer;
+	struct policy_facts facts = { .bits_per_byte = NAN };
+	uint64_t total = 0, to_fetch = 0;
+	json_t *reasons = json_array(), *files;
+	int rc = begin(&s, w, e);
+
+	if (!rc)
+		rc = list(&s, e);
+	if (rc) {
+		json_decref(reasons);
+		return rc;
+	}
+	files = plan_files_json(&s, &total, &to_fetch, &facts.formats);
+	facts.repo = s.name;
+	facts.license = plan_licence(&s, &answer);
+	facts.license_conflicts = answer.conflicts;
+	facts.n_license_conflicts = answer.n_conflicts;
+	facts.size_bytes = total;
+	facts.task = json_get_str(s.info.doc, "pipeline_tag");
+	facts.modified_at = s.info.last_modified;
+	policy_preview(w->policy, &facts, work_now(), w->arena, &verdict);
+	for (size_t i = 0; i < verdict.n_reasons; i++)
+		json_array_append_new(reasons, json_pack("{s:s, s:s, s:s}", "rule", verdict.reasons[i].rule, "outcome", policy_outcome_name(verdict.reasons[i].outcome), "reason",
+							 verdict.reasons[i].text));
+	w->result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:o, s:{s:s, s:o}}", "repo", s.name, "revision", s.info.sha, "license", facts.license, "size_bytes", (json_int_t)total,
+			      "fetch_bytes", (json_int_t)to_fetch, "files", files, "gate", "outcome", policy_outcome_name(verdict.outcome), "reasons", reasons);
+	return 0;
+}

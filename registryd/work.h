@@ -1,0 +1,58 @@
+/*
+ * work.h - one job of the queue while a thread works on it: what it may use, where it reports progress, and how it is told to stop.
+ * A kind of job is a function `int kind_job(struct work *, struct err *)`: 0 ends the job as done with w->result, an error as failed;
+ * ERR_NOSPACE and ERR_THROTTLED make it wait and run again from the start (w->wait_s from now), ERR_CANCELED at a stop leaves it to the
+ * next start of the daemon. Jobs are therefore written so that running one again does only what is left.
+ */
+#ifndef REGISTRYD_WORK_H
+#define REGISTRYD_WORK_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "catalog/job.h"
+#include "registryd/daemon.h"
+#include "registryd/pool.h"
+
+#define WORK_PHASE_MAX 160
+
+struct hub;
+struct worker;
+
+struct work {
+	struct daemon *d;
+	struct worker *worker;
+	const struct config *config;	/* as they were when the job began */
+	const struct policy *policy;
+	struct db *db;
+	struct store *store;
+	struct pool *pool;
+	struct arena *arena;		/* lives as long as the job */
+	struct job job;
+	json_t *args;			/* of the job; an object */
+	atomic_bool stop;		/* the daemon stops, or somebody asked to cancel */
+	atomic_bool canceled;		/* somebody asked to cancel */
+
+	json_t *result;			/* set by the job */
+	int64_t wait_s;			/* with ERR_NOSPACE, ERR_THROTTLED: when to run again; 0 a default */
+
+	pthread_mutex_t lock;		/* for the progress below, which another thread reads */
+	uint64_t bytes_done, bytes_total, files_done, files_total;
+	char phase[WORK_PHASE_MAX];
+};
+
+static inline int64_t work_now(void)
+{
+	return (int64_t)time(NULL);
+}
+
+void work_phase(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void work_totals(struct work *w, uint64_t bytes, uint64_t files);
+void work_done(struct work *w, uint64_t bytes, uint64_t files);
+/* ERR_CANCELED when the job is to end. */
+int work_check(struct work *w, struct err *e);
+/* The upstream of this name (NULL: the first) as configured now. Lives as long as the daemon. NULL with ERR_USAGE. */
+struct hub *work_hub(struct work *w, const char *name, struct err *e);
+
+#endif

@@ -1,0 +1,350 @@
+/* worker.c - see worker.h. The table of job kinds, the threads that run them, and the clock that reports their progress. */
+#include "registryd/worker.h"
+
+#include <stdarg.h>
+
+#include <fcntl.h>
+
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "registryd/clock.h"
+#include "registryd/hub.h"
+#include "registryd/recheck.h"
+#include "registryd/smoke.h"
+#include "registryd/sync.h"
+#include "registryd/work.h"
+
+#define THREADS_MAX	 64
+#define IDLE_WAIT_MS	 1000	/* the longest sleep without a look at the queue */
+#define TICK_MS		 250
+#define WAIT_DEFAULT_S	 60
+#define WAIT_MAX_S	 86400
+
+static const struct {
+	const char *kind;
+	int (*run)(struct work *w, struct err *e);
+} kinds[] = {
+	{ "sync", sync_job },
+	{ "plan", sync_plan_job },
+	{ "smoke", recheck_smoke_job },
+	{ "verify", recheck_verify_job },
+};
+
+struct hub_entry {
+	struct hub *hub;
+	const struct config *config;	/* the settings it was made from */
+};
+
+struct worker {
+	struct daemon *d;
+	struct pool pool;
+	pthread_mutex_t lock;		/* for all below */
+	struct hub_entry *hubs;		/* never freed before the end: jobs hold on to them */
+	size_t n_hubs, cap_hubs;
+	struct work *running[THREADS_MAX];
+	pthread_t threads[THREADS_MAX], ticker;
+	size_t n_threads;
+	bool ticking;
+	atomic_bool stop;
+};
+
+/* ---- what a job may ask ---------------------------------------------------------------------------------------- */
+
+void work_phase(struct work *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	pthread_mutex_lock(&w->lock);
+	vsnprintf(w->phase, sizeof(w->phase), fmt, ap);
+	pthread_mutex_unlock(&w->lock);
+	va_end(ap);
+}
+
+void work_totals(struct work *w, uint64_t bytes, uint64_t files)
+{
+	pthread_mutex_lock(&w->lock);
+	w->bytes_total = bytes;
+	w->files_total = files;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void work_done(struct work *w, uint64_t bytes, uint64_t files)
+{
+	pthread_mutex_lock(&w->lock);
+	w->bytes_done = bytes;
+	w->files_done = files;
+	pthread_mutex_unlock(&w->lock);
+}
+
+int work_check(struct work *w, struct err *e)
+{
+	return atomic_load(&w->stop) ? err_set(e, ERR_CANCELED, "stopped") : 0;
+}
+
+/* ---- upstreams ------------------------------------------------------------------------------------------------- */
+
+/* The first line of a token file. */
+static int read_token(const char *path, struct buf *b, struct err *e)
+{
+	int rc = fdio_slurp(AT_FDCWD, path, b, e);
+
+	if (rc)
+		return err_wrap(e, "token_file");
+	b->len = strcspn(b->data, "\r\n");
+	b->data[b->len] = 0;
+	for (size_t i = 0; i < b->len; i++)
+		if (b->data[i] <= ' ' || b->data[i] > '~')
+			return err_set(e, ERR_USAGE, "token_file %s: its first line is not a token", path);
+	return 0;
+}
+
+static struct hub *make_hub(const struct config_upstream *u, struct err *e)
+{
+	struct hub_config c = {
+		.name = u->name,
+		.endpoint = u->endpoint,
+		.proxy = u->proxy,
+		.ca_file = u->ca_file,
+		.connections = (int)u->connections,
+		.rate_limit = u->rate_limit,
+		.retries = (int)u->retries,
+		.backoff_ms = u->backoff_ms,
+		.stall_s = (int)u->stall_s,
+		.window_from = u->window.from,
+		.window_to = u->window.to,
+	};
+	own(buf) struct buf token;
+
+	buf_init(&token, HUB_TOKEN_MAX);
+	if (u->token_file && read_token(u->token_file, &token, e)) {
+		err_wrap(e, "upstream '%s'", u->name);
+		return NULL;
+	}
+	c.token = u->token_file ? token.data : NULL;
+	return hub_new(&c);
+}
+
+struct hub *work_hub(struct work *w, const char *name, struct err *e)
+{
+	const struct config_upstream *u = config_find_upstream(w->config, name);
+	struct worker *all = w->worker;
+	struct hub *h = NULL;
+
+	if (!u) {
+		err_set(e, ERR_USAGE, "there is no upstream '%s' in the settings", name ? name : "");
+		return NULL;
+	}
+	pthread_mutex_lock(&all->lock);
+	for (size_t i = 0; i < all->n_hubs && !h; i++)
+		if (all->hubs[i].config == w->config && !strcmp(all->hubs[i].hub->config.name, u->name))
+			h = all->hubs[i].hub;
+	if (!h) {
+		h = make_hub(u, e);
+		if (h)
+			*vec_push(&all->hubs, &all->n_hubs, &all->cap_hubs) = (struct hub_entry){ h, w->config };
+	}
+	pthread_mutex_unlock(&all->lock);
+	return h;
+}
+
+/* ---- one job --------------------------------------------------------------------------------------------------- */
+
+static int run_kind(struct work *w, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (!strcmp(kinds[i].kind, w->job.kind))
+			return kinds[i].run(w, e);
+	return err_set(e, ERR_UNSUPPORTED, "this program knows no job of kind '%s'", w->job.kind);
+}
+
+static void report(struct work *w)
+{
+	char phase[WORK_PHASE_MAX];
+	uint64_t bd, bt, fd, ft;
+
+	pthread_mutex_lock(&w->lock);
+	bd = w->bytes_done, bt = w->bytes_total, fd = w->files_done, ft = w->files_total;
+	memcpy(phase, w->phase, sizeof(phase));
+	pthread_mutex_unlock(&w->lock);
+	if (job_progress(w->db, w->job.id, bd, bt, fd, ft, phase)) {
+		atomic_store(&w->canceled, true);
+		atomic_store(&w->stop, true);
+	}
+}
+
+static void log_end(const struct work *w, int rc, const struct err *e)
+{
+	char quoted[LOG_QUOTE_MAX];
+
+	if (rc)
+		log_event(LOG_WARNING, "job.failed", "id=%lld kind=%s repo=%s error=%s", (long long)w->job.id, w->job.kind, w->job.repo, log_quote(quoted, e->msg));
+	else
+		log_event(LOG_INFO, "job.done", "id=%lld kind=%s repo=%s", (long long)w->job.id, w->job.kind, w->job.repo);
+}
+
+static int64_t wait_seconds(const struct work *w)
+{
+	return w->wait_s <= 0 ? WAIT_DEFAULT_S : w->wait_s > WAIT_MAX_S ? WAIT_MAX_S : w->wait_s;
+}
+
+/* Writes down what became of the job. A stopping daemon leaves it running: the next start queues it again. */
+static int settle(struct work *w, int rc, struct err *why, struct err *e)
+{
+	own(mem) char *result = w->result ? json_text(w->result) : NULL;
+	int64_t now = work_now();
+
+	report(w);
+	if (rc == ERR_CANCELED && !atomic_load(&w->canceled))
+		return 0;
+	if (rc == ERR_NOSPACE || rc == ERR_THROTTLED) {
+		char quoted[LOG_QUOTE_MAX];
+
+		log_event(LOG_WARNING, "job.waits", "id=%lld kind=%s repo=%s why=%s", (long long)w->job.id, w->job.kind, w->job.repo, log_quote(quoted, why->msg));
+		return job_wait_until(w->db, w->job.id, now + wait_seconds(w), why->msg, now, e);
+	}
+	log_end(w, rc, why);
+	return rc ? job_fail(w->db, w->job.id, why, now, e) : job_finish(w->db, w->job.id, result, now, e);
+}
+
+static void run_job(struct work *w)
+{
+	struct err why = ERR_NONE, e = ERR_NONE;
+	char quoted[LOG_QUOTE_MAX];
+	int rc;
+
+	w->args = json_parse(w->job.args, strlen(w->job.args), "the job's arguments", &why);
+	rc = w->args ? run_kind(w, &why) : ERR_INPUT;
+	if (settle(w, rc, &why, &e))
+		log_event(LOG_ERR, "job.lost", "id=%lld error=%s", (long long)w->job.id, log_quote(quoted, e.msg));
+	json_decref(w->args);
+	json_decref(w->result);
+}
+
+/* ---- the threads ----------------------------------------------------------------------------------------------- */
+
+static void show(struct worker *all, size_t slot, struct work *w)
+{
+	pthread_mutex_lock(&all->lock);
+	all->running[slot] = w;
+	if (w && atomic_load(&all->stop))
+		atomic_store(&w->stop, true);
+	pthread_mutex_unlock(&all->lock);
+}
+
+/* Claims and runs one job; false when there was none, *next_at says when there may be. */
+static bool one_job(struct worker *all, size_t slot, int64_t *next_at)
+{
+	own(arena) struct arena a;
+	struct work w = { .d = all->d, .worker = all, .db = all->d->db, .store = all->d->store, .pool = &all->pool, .arena = &a };
+	struct err e = ERR_NONE;
+	char quoted[LOG_QUOTE_MAX];
+	int rc;
+
+	arena_init(&a);
+	rc = job_claim(w.db, NULL, work_now(), &a, &w.job, next_at, &e);
+	if (rc) {
+		if (rc != ERR_NOT_FOUND)
+			log_event(LOG_ERR, "job.claim", "error=%s", log_quote(quoted, e.msg));
+		return false;
+	}
+	w.config = daemon_config(all->d);
+	w.policy = daemon_policy(all->d);
+	pthread_mutex_init(&w.lock, NULL);
+	show(all, slot, &w);
+	run_job(&w);
+	show(all, slot, NULL);
+	pthread_mutex_destroy(&w.lock);
+	return true;
+}
+
+struct slot {
+	struct worker *all;
+	size_t n;
+};
+
+static void *work_loop(void *arg)
+{
+	own(mem) struct slot *s = arg;
+	struct worker *all = s->all;
+	uint64_t seen = 0;
+
+	while (!atomic_load(&all->stop)) {
+		int64_t next_at = 0;
+
+		db_wait_change(all->d->db, &seen, 0);
+		if (!one_job(all, s->n, &next_at) && !atomic_load(&all->stop))
+			db_wait_change(all->d->db, &seen, IDLE_WAIT_MS);
+	}
+	return NULL;
+}
+
+/* Reports progress, learns of cancellations, and lets the clock do what is due. */
+static void *tick_loop(void *arg)
+{
+	struct worker *all = arg;
+
+	while (net_sleep(TICK_MS, &all->stop)) {
+		pthread_mutex_lock(&all->lock);
+		for (size_t i = 0; i < all->n_threads; i++)
+			if (all->running[i])
+				report(all->running[i]);
+		pthread_mutex_unlock(&all->lock);
+		clock_tick(all->d, work_now());
+	}
+	return NULL;
+}
+
+int worker_start(struct worker **out, struct daemon *d, struct err *e)
+{
+	struct worker *all = mem_zalloc(sizeof(*all));
+	const struct config *c = daemon_config(d);
+	int rc;
+
+	rc = job_recover(d->db, NULL, e);
+	if (rc) {
+		free(all);
+		return rc;
+	}
+	net_init();
+	smoke_view_clean(d->store);
+	all->d = d;
+	pool_init(&all->pool, c->sync.buffers);
+	pthread_mutex_init(&all->lock, NULL);
+	all->n_threads = c->sync.jobs < 1 ? 1 : c->sync.jobs > THREADS_MAX ? THREADS_MAX : (size_t)c->sync.jobs;
+	for (size_t i = 0; i < all->n_threads; i++) {
+		struct slot *s = mem_zalloc(sizeof(*s));
+
+		*s = (struct slot){ all, i };
+		if (pthread_create(&all->threads[i], NULL, work_loop, s))
+			abort();
+	}
+	if (pthread_create(&all->ticker, NULL, tick_loop, all))
+		abort();
+	*out = all;
+	return 0;
+}
+
+void worker_stop(struct worker *all)
+{
+	if (!all)
+		return;
+	atomic_store(&all->stop, true);
+	pthread_mutex_lock(&all->lock);
+	for (size_t i = 0; i < all->n_threads; i++)
+		if (all->running[i])
+			atomic_store(&all->running[i]->stop, true);
+	pthread_mutex_unlock(&all->lock);
+	for (size_t i = 0; i < all->n_threads; i++)
+		pthread_join(all->threads[i], NULL);
+	pthread_join(all->ticker, NULL);
+	for (size_t i = 0; i < all->n_hubs; i++)
+		hub_free(all->hubs[i].hub);
+	free(all->hubs);
+	pool_done(&all->pool);
+	pthread_mutex_destroy(&all->lock);
+	free(all);
+}
