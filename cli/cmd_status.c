@@ -58,7 +58,8 @@ int cmd_status(struct ctl *c, struct err *e)
 
 static void add_job(struct table *t, const json_t *j)
 {
-	int64_t done = json_get_int(j, "bytes_done", 0), total = json_get_int(j, "bytes_total", 0);
+	const json_t *now = json_object_get(j, "progress");
+	int64_t done = json_get_int(now, "bytes_done", 0), total = json_get_int(now, "bytes_total", 0);
 	const char *message = json_get_str(json_object_get(j, "error"), "message"), *rev = json_get_str(j, "revision");
 	char target[512], part[TEXT_SHORT_MAX] = "";
 
@@ -71,7 +72,7 @@ static void add_job(struct table *t, const json_t *j)
 	table_add(t, json_get_str(j, "state"));
 	table_add(t, part);
 	table_add(t, ctl_when(j, "created_at"));
-	table_add(t, message ? message : json_get_str(j, "phase"));
+	table_add(t, message ? message : json_get_str(now, "phase"));
 }
 
 static int show_jobs(struct ctl *c, struct err *e)

@@ -36,12 +36,13 @@ static bool ended(const json_t *job)
 
 static void show(struct progress *p, const json_t *job)
 {
+	const json_t *now = json_object_get(job, "progress");
 	struct progress_state s = {
-		.bytes_done = json_get_int(job, "bytes_done", 0),
-		.bytes_total = json_get_int(job, "bytes_total", 0),
-		.files_done = json_get_int(job, "files_done", 0),
-		.files_total = json_get_int(job, "files_total", 0),
-		.phase = json_get_str(job, "phase"),
+		.bytes_done = json_get_int(now, "bytes_done", 0),
+		.bytes_total = json_get_int(now, "bytes_total", 0),
+		.files_done = json_get_int(now, "files_done", 0),
+		.files_total = json_get_int(now, "files_total", 0),
+		.phase = json_get_str(now, "phase"),
 	};
 
 	if (!s.phase || !*s.phase)

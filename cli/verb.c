@@ -182,3 +182,95 @@ void verb_help(FILE *out, const struct verb *v)
 	fputs("\nOptions of every command:\n", out);
 	print_options(out, verb_globals);
 }
+
+/* --- the page for man(1) -------------------------------------------------------------------------------------------------------------- */
+
+/* Text for roff: dashes stay dashes, backslashes are doubled, a line never begins with a control character. `x` becomes bold. */
+static void man_text(FILE *out, const char *text)
+{
+	bool bold = false;
+
+	if (*text == '.' || *text == '\'')
+		fputs("\\&", out);
+	for (; *text; text++) {
+		if (*text == '`') {
+			bold = !bold;
+			fputs(bold ? "\\fB" : "\\fR", out);
+		} else if (*text == '-' || *text == '\\') {
+			fputs(*text == '-' ? "\\-" : "\\e", out);
+		} else {
+			fputc(*text, out);
+		}
+	}
+}
+
+static void man_options(FILE *out, const struct opt *o)
+{
+	for (; o && o->name; o++) {
+		fprintf(out, ".TP\n\\fB%s", strlen(o->name) == 1 ? "\\-" : "\\-\\-");
+		man_text(out, o->name);
+		fputs("\\fR", out);
+		if (o->metavar) {
+			fputs(" \\fI", out);
+			man_text(out, o->metavar);
+			fputs("\\fR", out);
+		}
+		fputc('\n', out);
+		man_text(out, o->help);
+		fputc('\n', out);
+	}
+}
+
+static void man_verb(FILE *out, const struct verb *v)
+{
+	fputs(".SS ", out);
+	man_text(out, v->name);
+	fputc(' ', out);
+	man_text(out, v->args);
+	fputc('\n', out);
+	man_text(out, v->summary);
+	fputs(".\n", out);
+	if (v->detail) {
+		man_text(out, v->detail);
+		fputc('\n', out);
+	}
+	man_options(out, v->opts);
+}
+
+static const char man_head[] =
+	".\\\" Made by script/make-man from cli/verb.c.\n"
+	".TH REGISTRYCTL 1 \"\" registryd\n"
+	".SH NAME\n"
+	"registryctl \\- the command line of registryd\n"
+	".SH SYNOPSIS\n"
+	".B registryctl\n"
+	"[\\fIOPTION\\fR...] \\fICOMMAND\\fR ...\n"
+	".SH DESCRIPTION\n"
+	"Asks a running\n"
+	".BR registryd (8)\n"
+	"over its JSON API. Files and directories named on the command line are read and written by registryctl itself and streamed to the\n"
+	"daemon. Without @REV the commands show, why, verify, smoke, publish and reject mean the newest known revision in any state.\n"
+	".SH OPTIONS\n";
+
+static const char man_tail[] =
+	".SH EXIT STATUS\n"
+	".TP\n.B 0\ndone\n.TP\n.B 1\nthe operation failed\n.TP\n.B 2\nwrong usage\n.TP\n.B 3\nthe daemon can't be reached\n"
+	".TP\n.B 4\nno such model, revision or file\n.TP\n.B 5\nrefused by policy, lifecycle or permission\n"
+	".TP\n.B 6\ncontent does not verify\n"
+	".SH ENVIRONMENT\n"
+	".TP\n.B REGISTRYD_URL\nthe daemon, when \\fB\\-\\-url\\fR is not given\n"
+	".TP\n.B REGISTRYD_TOKEN\nthe token, when \\fB\\-\\-token\\-file\\fR is not given. Without either the file admin.token of the daemon's data\n"
+	"directory is used, when it can be read and the daemon is on this machine or \\fB\\-\\-data\\fR is given.\n"
+	".SH SEE ALSO\n"
+	".BR registryd.yaml (5)\n";
+
+void verb_man(FILE *out)
+{
+	fputs(man_head, out);
+	man_options(out, verb_globals);
+	fputs(".SH COMMANDS\n", out);
+	for (const struct verb *v = verb_table; v->name; v++)
+		if (v->run)
+			man_verb(out, v);
+	fputs(man_tail, out);
+}
