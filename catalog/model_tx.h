@@ -1,0 +1,46 @@
+/* model_tx.h - what the files of model_* share inside a transaction. For catalog/ only; c is the connection of a struct tx (or read, for finders). */
+#ifndef CATALOG_MODEL_TX_H
+#define CATALOG_MODEL_TX_H
+
+#include "catalog/model.h"
+#include "catalog/sql.h"
+
+/* A revision as the changing functions need it. */
+struct model_rev {
+	int64_t id, model_id;
+	char repo[MODEL_NAME_MAX + 1];
+	char commit[MODEL_COMMIT_HEX + 1];
+	enum revision_state state;
+	int64_t published_at;
+};
+int model_rev_tx(struct db_conn *c, int64_t revision_id, struct model_rev *out, struct err *e);	/* ERR_NOT_FOUND */
+int model_set_state_tx(struct db_conn *c, int64_t revision_id, enum revision_state state, const char *reason, int64_t now, struct err *e);
+
+/*
+ * Makes the model's derived row again: which revision is shown and which is newest, whether it is visible, and the columns copied from it.
+ * To be called after any change of a revision, a ref or a lifecycle mark.
+ */
+int model_refresh_tx(struct db_conn *c, int64_t model_id, struct err *e);
+
+/* The revision's size and formats: what follows from the list of its wanted files alone. */
+int model_sum_files_tx(struct db_conn *c, int64_t revision_id, struct err *e);
+
+/* Reading, shared by model_find.c and query.c: the columns of a model (m) and of a revision (r), and the rows made of them. */
+#define MODEL_COLUMNS                                                                                                                          \
+	"m.id, m.name, au.name, up.name, m.gated, m.private, m.disabled, m.vanished_at, m.downloads, m.likes, m.created_at, m.modified_at, "     \
+	"m.checked_at"
+#define MODEL_JOINS " JOIN term AS au ON au.id = m.author_id JOIN term AS up ON up.id = m.upstream_id "
+#define MODEL_N_COLUMNS 13
+#define REVISION_COLUMNS                                                                                                                       \
+	"r.id, r.model_id, r.commit_id, r.state, r.reason, r.proof, r.planned_at, r.state_at, r.published_at, r.title, r.commit_at, li.name, "   \
+	"r.license_name, r.license_source, r.size_bytes, r.params, r.dtypes, ar.name, qu.name, ta.name, lb.name, r.context_length, r.formats"
+#define REVISION_JOINS                                                                                                                         \
+	" LEFT JOIN term AS li ON li.id = r.license_id LEFT JOIN term AS ar ON ar.id = r.architecture_id "                                        \
+	"LEFT JOIN term AS qu ON qu.id = r.quantization_id LEFT JOIN term AS ta ON ta.id = r.task_id LEFT JOIN term AS lb ON lb.id = r.library_id "
+void model_row(struct sql *q, int col, struct arena *a, struct model *m);
+void model_revision_row(struct sql *q, int col, struct arena *a, struct revision *r);
+
+/* Name (any case) or former name to the model's id; 0 when there is none. */
+int model_id_tx(struct db_conn *c, const char *repo, int64_t *id, struct err *e);
+
+#endif

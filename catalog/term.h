@@ -1,0 +1,27 @@
+/* term.h - names as small integers (table term). For catalog/ only; c is the connection of a transaction that writes, or any for finding. */
+#ifndef CATALOG_TERM_H
+#define CATALOG_TERM_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct db_conn;
+
+enum term_kind {
+	TERM_AUTHOR = 1,
+	TERM_LICENSE,
+	TERM_TASK,
+	TERM_LIBRARY,
+	TERM_ARCHITECTURE,
+	TERM_QUANTIZATION,
+	TERM_UPSTREAM,
+	TERM_TAG,
+};
+
+/* The id of a name, made when it is new. NULL or "" gives 0 (no name) for all but TERM_AUTHOR, where "" is a name. */
+int term_id(struct db_conn *c, enum term_kind kind, const char *name, int64_t *id, struct err *e);
+/* The id, or 0 when the name was never used. */
+int term_find(struct db_conn *c, enum term_kind kind, const char *name, int64_t *id, struct err *e);
+
+#endif
