@@ -19,6 +19,7 @@ struct exchange {
 	void *sink_arg;
 	int fd;	/* -1: no file is sent */
 	uint64_t left_bytes, sent_bytes;
+	struct digest_ctx digest;
 	void (*moved)(void *arg, uint64_t bytes);
 	void *moved_arg;
 	struct err failure;
@@ -160,6 +161,7 @@ static size_t on_send(char *p, size_t size, size_t n, void *arg)
 		err_set(&x->failure, ERR_FAILED, "it became shorter while it was read");
 		return CURL_READFUNC_ABORT;
 	}
+	digest_update(&x->digest, p, (size_t)got);
 	x->left_bytes -= (uint64_t)got;
 	x->sent_bytes += (uint64_t)got;
 	if (x->moved)
@@ -167,14 +169,16 @@ static size_t on_send(char *p, size_t size, size_t n, void *arg)
 	return (size_t)got;
 }
 
+/* libcurl starts a request over on a new connection when an idle one turns out to be dead. */
 static int on_seek(void *arg, curl_off_t offset, int origin)
 {
 	struct exchange *x = arg;
 
-	if (origin != SEEK_SET || lseek(x->fd, offset, SEEK_SET) < 0)
+	if (origin != SEEK_SET || offset != 0 || lseek(x->fd, -(off_t)x->sent_bytes, SEEK_CUR) < 0)
 		return CURL_SEEKFUNC_FAIL;
-	x->left_bytes += x->sent_bytes - (uint64_t)offset;
-	x->sent_bytes = (uint64_t)offset;
+	x->left_bytes += x->sent_bytes;
+	x->sent_bytes = 0;
+	digest_begin(&x->digest, DIGEST_SHA256);
 	return CURL_SEEKFUNC_OK;
 }
 
@@ -354,11 +358,16 @@ int client_call(struct client *c, const char *method, const char *path, const js
 }
 
 int client_upload(struct client *c, const char *path, int fd, uint64_t size_bytes, void (*moved)(void *arg, uint64_t bytes), void *arg,
-		  json_t **answer, struct err *e)
+		  struct digest *sha256, json_t **answer, struct err *e)
 {
 	struct exchange x = { .client = c, .fd = fd, .left_bytes = size_bytes, .moved = moved, .moved_arg = arg };
+	int rc;
 
-	return exchange(&x, "PUT", path, "application/octet-stream", NULL, 0, answer, e);
+	digest_begin(&x.digest, DIGEST_SHA256);
+	rc = exchange(&x, "PUT", path, "application/octet-stream", NULL, 0, answer, e);
+	digest_end(&x.digest, sha256);
+	digest_done(&x.digest);
+	return rc;
 }
 
 int client_stream(struct client *c, const char *path, int (*sink)(void *arg, const char *p, size_t n, struct err *e), void *arg, struct err *e)

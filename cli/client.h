@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "verify/digest.h"
 
 #define CLIENT_DEFAULT_URL "http://127.0.0.1:8640"
 #define CLIENT_ANSWER_MAX (256u << 20)	/* bytes of one JSON answer */
@@ -48,9 +49,12 @@ static inline int client_get(struct client *c, const char *path, json_t **answer
 /* Sends n bytes of text with a type of its own. */
 int client_send_text(struct client *c, const char *method, const char *path, const char *type, const char *text, size_t n, json_t **answer,
 		     struct err *e);
-/* Sends exactly size_bytes from fd's start. moved (may be NULL) is told the bytes sent so far, now and then. */
+/*
+ * Sends exactly size_bytes from fd's position on. moved (may be NULL) is told the bytes sent so far, now and then. *sha256 is the digest of
+ * what was sent, for comparing with what the daemon says it got.
+ */
 int client_upload(struct client *c, const char *path, int fd, uint64_t size_bytes, void (*moved)(void *arg, uint64_t bytes), void *arg,
-		  json_t **answer, struct err *e);
+		  struct digest *sha256, json_t **answer, struct err *e);
 /* Gives the body to sink in pieces as they arrive; a negative answer of sink ends the transfer with that code. */
 int client_stream(struct client *c, const char *path, int (*sink)(void *arg, const char *p, size_t n, struct err *e), void *arg, struct err *e);
 

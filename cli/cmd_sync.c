@@ -69,24 +69,6 @@ static int dry_run(struct ctl *c, const json_t *body, struct err *e)
 	return 0;
 }
 
-/* What the job's revision came to: 0 when published, else the sentence and code that the contract gives. */
-static int verdict(const struct ctl *c, const json_t *job, struct err *e)
-{
-	const json_t *result = json_object_get(job, "result");
-	const char *state = json_get_str_or(result, "state", "");
-	const char *reason = json_get_str(result, "reason");
-	char size[TEXT_SHORT_MAX];
-
-	if (!strcmp(state, "published")) {
-		text_size(size, json_get_int(result, "size_bytes", -1));
-		ctl_say(c, "published %s@%s (%s)", ctl_text(job, "repo"), ctl_text(result, "revision"), size);
-		return 0;
-	}
-	return err_set(e, err_from_label(json_get_str(result, "code")) == ERR_MISMATCH ? ERR_MISMATCH : ERR_REFUSED, "%s@%.12s is %s: %s",
-		       ctl_text(job, "repo"), ctl_text(result, "revision"), *state ? state : "not published",
-		       reason ? ctl_text(result, "reason") : "`registryctl why` tells more");
-}
-
 int cmd_sync(struct ctl *c, struct err *e)
 {
 	own(json) json_t *body = NULL, *job = NULL;
@@ -100,12 +82,5 @@ int cmd_sync(struct ctl *c, struct err *e)
 	if (args_has(&c->args, "dry-run"))
 		return dry_run(c, body, e);
 	rc = job_start(c, "/-/v1/sync", body, &job, e);
-	if (rc < 0 || !job)
-		return rc;
-	if (c->json && ctl_print_json(job, e) < 0)
-		return e->code;
-	rc = job_outcome(job, e);
-	if (rc < 0)
-		return err_wrap(e, "sync %s", c->args.words[0]);
-	return verdict(c, job, e);
+	return rc < 0 || !job ? rc : job_verdict(c, job, e);
 }

@@ -133,3 +133,23 @@ int job_start(struct ctl *c, const char *path, const json_t *body, json_t **job,
 		json_get_bool(answer, "existed", false) ? "was queued already" : "is queued");
 	return 0;
 }
+
+int job_verdict(struct ctl *c, const json_t *job, struct err *e)
+{
+	const json_t *result = json_object_get(job, "result");
+	const char *state = json_get_str_or(result, "state", "");
+	char size[TEXT_SHORT_MAX];
+
+	if (c->json && ctl_print_json(job, e) < 0)
+		return e->code;
+	if (job_outcome(job, e) < 0)
+		return err_wrap(e, "%s %s", ctl_text(job, "kind"), ctl_text(job, "repo"));
+	if (!strcmp(state, "published")) {
+		text_size(size, json_get_int(result, "size_bytes", -1));
+		ctl_say(c, "published %s@%s (%s)", ctl_text(job, "repo"), ctl_text(result, "revision"), size);
+		return 0;
+	}
+	return err_set(e, err_from_label(json_get_str(result, "code")) == ERR_MISMATCH ? ERR_MISMATCH : ERR_REFUSED, "%s@%.12s is %s: %s",
+		       ctl_text(job, "repo"), ctl_text(result, "revision"), *state ? state : "not published",
+		       json_get_str(result, "reason") ? ctl_text(result, "reason") : "`registryctl why` tells more");
+}

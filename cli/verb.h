@@ -17,6 +17,7 @@ void verb_man(FILE *out);	/* the whole as a page for man(1) */
 
 /* One function a verb or family, cmd_*.c. */
 int cmd_sync(struct ctl *c, struct err *e);
+int cmd_import(struct ctl *c, struct err *e);
 int cmd_ls(struct ctl *c, struct err *e);
 int cmd_show(struct ctl *c, struct err *e);
 int cmd_why(struct ctl *c, struct err *e);

@@ -14,6 +14,7 @@
  *		result {"same":N,"differs":N,"missing":N,"files":[{"repo","revision","path","status":"same|differs|missing"}…]}
  *	smoke	args {"device":NAME} or {}
  *		result {"revision":COMMIT,"smoke":{…as in `show`…},"state":STATE}
+ *	import	args {"dir":NAME below DATA/incoming,"license":ID or left out}; result as sync
  *	gc	args {"dry_run":BOOL,"keep_last":N}
  *	rebuild	args {}
  */

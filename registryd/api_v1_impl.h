@@ -23,6 +23,11 @@ static inline struct daemon *api_v1_daemon(const struct request *rq)
 int api_v1_text(const json_t *body, const char *key, const char **out, struct err *e);
 /* ERR_USAGE when the object has a member that is not among names (ended by NULL): a typo must not be taken for a default. */
 int api_v1_known(const json_t *body, const char *const *names, struct err *e);
+/*
+ * ERR_USAGE unless repo is a name as the Hub allows it: one or two parts of letters, digits, '_', '-' and '.', none of them beginning or
+ * ending with '-' or '.'. NULL is "missing".
+ */
+int api_v1_check_repo(const char *repo, struct err *e);
 /* The model of {repo} at rev, NULL meaning the newest revision in any state. */
 int api_v1_find(struct request *rq, const char *rev, struct model *m, struct revision *r, struct err *e);
 /* {"repo","revision","state","reason"}: what a revision is now. */
@@ -54,6 +59,13 @@ int api_v1_smoke_all(struct request *rq, struct err *e);
 int api_v1_jobs(struct request *rq, struct err *e);
 int api_v1_job(struct request *rq, struct err *e);
 int api_v1_job_cancel(struct request *rq, struct err *e);
+
+/* api_v1_import.c */
+int api_v1_import_begin(struct request *rq, struct err *e);
+int api_v1_import_file_begin(struct request *rq, struct err *e);
+int api_v1_import_file_data(struct request *rq, const void *p, size_t n, struct err *e);
+int api_v1_import_file(struct request *rq, struct err *e);
+int api_v1_import_commit(struct request *rq, struct err *e);
 
 /* api_v1_lifecycle.c */
 int api_v1_deprecate(struct request *rq, struct err *e);

@@ -22,8 +22,7 @@ static int read_globs(const json_t *body, const char *key, json_t *args, struct 
 	return 0;
 }
 
-/* A name as the Hub allows it: one or two parts of letters, digits, '_', '-' and '.', none of them beginning or ending with '-' or '.'. */
-static int check_repo(const char *repo, struct err *e)
+int api_v1_check_repo(const char *repo, struct err *e)
 {
 	size_t n = repo ? strlen(repo) : 0, slashes = 0;
 
@@ -49,7 +48,7 @@ static int sync_job(struct request *rq, const char *kind, struct err *e)
 	own(json) json_t *args = json_object();
 	const char *repo, *rev, *upstream;
 
-	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "repo", &repo, e) < 0 || check_repo(repo, e) < 0 ||
+	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "repo", &repo, e) < 0 || api_v1_check_repo(repo, e) < 0 ||
 	    api_v1_text(body, "revision", &rev, e) < 0 || api_v1_text(body, "upstream", &upstream, e) < 0 ||
 	    read_globs(body, "include", args, e) < 0 || read_globs(body, "exclude", args, e) < 0)
 		return e->code;
