@@ -21,7 +21,7 @@
 #define TOKEN_VOCAB_MAX	       2000000			/* ids are below this */
 #define TOKEN_MERGES_MAX       4000000
 #define TOKEN_BYTES_MAX	       4096			/* of one token */
-#define TOKEN_TEXT_MAX_BYTES   ((size_t)64 << 20)	/* that is encoded or decoded in one call */
+#define TOKEN_TEXT_MAX_BYTES   ((size_t)16 << 20)	/* that is encoded or decoded in one call */
 
 struct tokenizer;
 struct gguf;	/* verify/gguf.h */

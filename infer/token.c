@@ -1,0 +1,297 @@
+/* token.c - see token.h: finds the tokenizer of a directory, and runs the pipeline of token_parts.h. */
+#include "infer/token.h"
+
+#include <fcntl.h>
+
+#include "base/fdio.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "infer/token_parts.h"
+
+struct tokenizer *tokenizer_new(void)
+{
+	struct tokenizer *t = mem_zalloc(sizeof(*t));
+
+	token_vocab_init(&t->vocab);
+	token_added_init(&t->added);
+	t->unk = t->bos = t->eos = -1;
+	for (size_t i = 0; i < ARRAY_LEN(t->byte_ids); i++)
+		t->byte_ids[i] = -1;
+	return t;
+}
+
+void tokenizer_free(struct tokenizer *t)
+{
+	if (!t)
+		return;
+	token_vocab_done(&t->vocab);
+	token_added_done(&t->added);
+	token_steps_done(&t->norm);
+	token_steps_done(&t->pre);
+	token_steps_done(&t->decode);
+	token_merges_done(&t->merges);
+	token_prefixes_done(&t->pieces);
+	token_prefixes_done(&t->user);
+	free(t->subword_prefix);
+	free(t->word_suffix);
+	free(t->scores);
+	free(t->types);
+	free(t);
+}
+
+/* The ids of <0x00> to <0xFF>. SentencePiece promises all of them; elsewhere a character whose bytes are not all there is unknown. */
+static int find_bytes(struct tokenizer *t, struct err *e)
+{
+	char name[8];
+
+	for (unsigned b = 0; b < 256; b++) {
+		snprintf(name, sizeof(name), "<0x%02X>", b);
+		t->byte_ids[b] = token_vocab_find(&t->vocab, name, 6);
+		if (t->byte_ids[b] < 0 && t->model != token_bpe_ranked)
+			return err_set(e, ERR_INPUT, "the tokenizer falls back to bytes but has no token %s", name);
+	}
+	return 0;
+}
+
+static bool is_token(const struct tokenizer *t, int32_t id)
+{
+	size_t n;
+
+	return token_vocab_text(&t->vocab, id, &n) || token_added_flags(&t->added, id);
+}
+
+static int check_template(const struct tokenizer *t, const int32_t *ids, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!is_token(t, ids[i]))
+			return err_set(e, ERR_INPUT, "the post-processor adds token %d, which does not exist", ids[i]);
+	return 0;
+}
+
+int tokenizer_finish(struct tokenizer *t, struct err *e)
+{
+	int rc = t->byte_fallback ? find_bytes(t, e) : 0;
+
+	token_prefixes_sort(&t->pieces);
+	if (rc == 0)
+		rc = token_added_finish(&t->added, &t->norm, e);
+	if (rc == 0)
+		rc = check_template(t, t->head, t->n_head, e);
+	return rc == 0 ? check_template(t, t->tail, t->n_tail, e) : rc;
+}
+
+/* --- which file --- */
+
+static int open_json(struct tokenizer *t, const struct token_config *c, const struct buf *file, struct err *e)
+{
+	int rc = token_json_read(t, file->data, file->len, e);
+
+	if (rc < 0)
+		return rc;
+	token_config_ends(t, c);
+	return token_config_template(t, c, false, false, e);
+}
+
+static int open_spm(struct tokenizer *t, const struct token_config *c, const struct buf *file, struct err *e)
+{
+	int rc = token_spm_read(t, file->data, file->len, e);
+
+	if (rc == 0)
+		rc = token_config_added(t, c, e);
+	if (rc < 0)
+		return rc;
+	token_config_ends(t, c);
+	/* The Llama line puts BOS before the text unless its configuration says no; unigram models of the T5 line put EOS behind it. */
+	return token_config_template(t, c, t->model == token_bpe_scored, str_starts(token_config_class(c), "T5"), e);
+}
+
+static const struct {
+	const char *name;
+	int (*open)(struct tokenizer *t, const struct token_config *c, const struct buf *file, struct err *e);
+} sources[] = {
+	{ "tokenizer.json", open_json },
+	{ "tokenizer.model", open_spm },
+};
+
+int tokenizer_open(struct tokenizer **out, int dirfd, struct err *e)
+{
+	own(tokenizer) struct tokenizer *t = tokenizer_new();
+	own(token_config) struct token_config c = { 0 };
+	own(buf) struct buf file;
+	int rc = token_config_load(&c, dirfd, e);
+
+	buf_init(&file, TOKEN_FILE_MAX_BYTES);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+		rc = fdio_slurp(dirfd, sources[i].name, &file, e);
+		if (rc == ERR_NOT_FOUND)
+			continue;
+		if (rc == 0)
+			rc = sources[i].open(t, &c, &file, e);
+		if (rc == 0)
+			rc = tokenizer_finish(t, e);
+		if (rc == 0)
+			*out = take(t);
+		return rc;
+	}
+	return err_set(e, ERR_NOT_FOUND, "there is no tokenizer.json or tokenizer.model here");
+}
+
+/* --- encoding --- */
+
+/* Cuts the raw text at added tokens, normalises what is between and cuts that again. */
+static int cut(const struct tokenizer *t, const char *s, size_t n, struct token_text *out, struct err *e)
+{
+	own(token_text) struct token_text raw;
+	own(buf) struct buf b;
+	int rc = 0;
+
+	token_text_init(&raw);
+	buf_init(&b, TOKEN_WORK_MAX_BYTES);
+	token_added_split(&t->added, &t->added.raw, s, n, true, &raw);
+	for (size_t i = 0; i < raw.n && rc == 0; i++) {
+		const struct token_piece *p = &raw.pieces[i];
+
+		if (p->id >= 0) {
+			token_text_put(out, raw.text.data + p->off, p->len, p->id, p->first);
+			continue;
+		}
+		buf_reset(&b);
+		buf_add(&b, raw.text.data + p->off, p->len);
+		rc = token_norm_run(&t->norm, &b, e);
+		if (rc == 0)
+			token_added_split(&t->added, &t->added.norm, b.data, b.len, p->first, out);
+	}
+	return rc == 0 ? token_text_check(&out->text, e) : rc;
+}
+
+static int encode(const struct tokenizer *t, const char *s, size_t n, struct token_ids *ids, struct err *e)
+{
+	own(token_text) struct token_text text;
+	int rc;
+
+	token_text_init(&text);
+	rc = cut(t, s, n, &text, e);
+	if (rc == 0)
+		rc = token_pre_run(&t->pre, &text, e);
+	for (size_t i = 0; i < text.n && rc == 0; i++) {
+		const struct token_piece *p = &text.pieces[i];
+
+		if (p->id >= 0)
+			token_ids_add(ids, p->id);
+		else
+			rc = t->model(t, text.text.data + p->off, p->len, ids, e);
+	}
+	return rc;
+}
+
+static int encode_between(const struct tokenizer *t, bool with_template, const char *s, size_t n, int32_t **ids, size_t *n_ids, struct err *e)
+{
+	own(token_ids) struct token_ids got = { 0 };
+	int rc;
+
+	if (n > TOKEN_TEXT_MAX_BYTES)
+		return err_set(e, ERR_LIMIT, "the text has %zu bytes, more than the %zu that are encoded", n, TOKEN_TEXT_MAX_BYTES);
+	if (!str_utf8_valid(s, n))
+		return err_set(e, ERR_INPUT, "the text is not valid UTF-8");
+	for (size_t i = 0; with_template && i < t->n_head; i++)
+		token_ids_add(&got, t->head[i]);
+	rc = encode(t, s, n, &got, e);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; with_template && i < t->n_tail; i++)
+		token_ids_add(&got, t->tail[i]);
+	*n_ids = got.n;
+	*ids = got.v ? take(got.v) : mem_zalloc(sizeof(**ids));
+	return 0;
+}
+
+int tokenizer_encode(struct tokenizer *t, const char *text, size_t n, int32_t **ids, size_t *n_ids, struct err *e)
+{
+	return encode_between(t, true, text, n, ids, n_ids, e);
+}
+
+int tokenizer_encode_plain(struct tokenizer *t, const char *text, size_t n, int32_t **ids, size_t *n_ids, struct err *e)
+{
+	return encode_between(t, false, text, n, ids, n_ids, e);
+}
+
+/* --- decoding --- */
+
+static bool is_special(const struct tokenizer *t, int32_t id)
+{
+	const struct token_flags *f = token_added_flags(&t->added, id);
+
+	if (f && f->special)
+		return true;
+	return t->types && (size_t)id < t->vocab.n_ids && (t->types[id] == TOKEN_CONTROL || t->types[id] == TOKEN_UNKNOWN);
+}
+
+int tokenizer_decode(struct tokenizer *t, const int32_t *ids, size_t n, struct buf *out, struct err *e)
+{
+	own(token_text) struct token_text pieces;
+	int rc;
+
+	token_text_init(&pieces);
+	for (size_t i = 0; i < n; i++) {
+		size_t len = 0;
+		const char *s = token_vocab_text(&t->added.vocab, ids[i], &len);
+
+		if (!s)
+			s = token_vocab_text(&t->vocab, ids[i], &len);
+		if (!s)
+			return err_set(e, ERR_INPUT, "no token has the id %d", ids[i]);
+		if (!is_special(t, ids[i]))
+			token_text_keep(&pieces, s, len);
+	}
+	rc = token_text_check(&pieces.text, e);
+	if (rc == 0)
+		rc = token_decode_run(&t->decode, &pieces, e);
+	for (size_t i = 0; i < pieces.n && rc == 0; i++) {
+		if (i > 0 && t->decode.n == 0 && buf_putc(out, ' ') < 0)	/* words, where the file says nothing of decoding */
+			break;
+		buf_add(out, pieces.text.data + pieces.pieces[i].off, pieces.pieces[i].len);
+	}
+	return rc == 0 && buf_failed(out) ? err_set(e, ERR_LIMIT, "the decoded text is longer than %zu bytes", out->max) : rc;
+}
+
+/* --- questions --- */
+
+int32_t tokenizer_bos(const struct tokenizer *t)
+{
+	return t->bos;
+}
+
+int32_t tokenizer_eos(const struct tokenizer *t)
+{
+	return t->eos;
+}
+
+int64_t tokenizer_max_id(const struct tokenizer *t)
+{
+	size_t a = t->vocab.n_ids, b = t->added.vocab.n_ids;
+
+	return (int64_t)(a > b ? a : b) - 1;
+}
+
+size_t tokenizer_size(const struct tokenizer *t)
+{
+	size_t n = t->vocab.n_tokens, len;
+
+	for (size_t i = 0; i < t->added.n; i++)
+		n += !token_vocab_text(&t->vocab, t->added.flags[i].id, &len);
+	return n;
+}
+
+int32_t tokenizer_find(const struct tokenizer *t, const char *token, size_t n)
+{
+	int32_t id = token_vocab_find(&t->added.vocab, token, n);
+
+	return id >= 0 ? id : token_vocab_find(&t->vocab, token, n);
+}
+
+const char *tokenizer_kind(const struct tokenizer *t)
+{
+	return t->kind;
+}
