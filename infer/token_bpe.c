@@ -305,7 +305,7 @@ int token_bpe_scored(const struct tokenizer *t, const char *s, size_t n, struct 
 	if (has_unused(t))
 		w.halves = mem_zalloc(t->vocab.n_ids * sizeof(*w.halves));
 	for (size_t i = 0; i < n; i += len) {
-		const struct token_prefix *user = t->pieces.n ? token_prefixes_longest(&t->pieces, s + i, n - i) : NULL;
+		const struct token_prefix *user = t->user.n ? token_prefixes_longest(&t->user, s + i, n - i) : NULL;
 
 		if (user)
 			len = user->len;

@@ -16,22 +16,14 @@ static int prepend(const struct token_step *st, const char *s, size_t n, struct 
 
 int token_norm_replace(const struct token_step *st, const char *s, size_t n, struct buf *out, struct err *e)
 {
-	size_t at = 0, done = 0, from, to;
-	int rc = 0;
+	struct token_matches m = { .re = st->re, .s = s, .n = n };
+	size_t done = 0;
+	int rc;
 
-	while (st->re && at <= n && (rc = token_regex_next(st->re, s, n, at, &from, &to, e)) > 0) {
-		buf_add(out, s + done, from - done);
+	while ((rc = token_matches_next(&m, e)) > 0) {
+		buf_add(out, s + done, m.from - done);
 		buf_add(out, st->with, st->n_with);
-		done = to;
-		if (to == from) {	/* matched nothing: go on behind the next character */
-			size_t len = 1;
-
-			if (to < n)
-				token_utf8_at(s + to, n - to, &len);
-			at = to + len;
-		} else {
-			at = to;
-		}
+		done = m.to;
 	}
 	buf_add(out, s + done, n - done);
 	return rc;
@@ -222,7 +214,7 @@ static bool is_control(uint32_t c)
 
 	if (c == '\t' || c == '\n' || c == '\r')
 		return false;
-	return k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF || k == UTF8PROC_CATEGORY_CN || k == UTF8PROC_CATEGORY_CO;
+	return k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF || k == UTF8PROC_CATEGORY_CO;
 }
 
 static void bert_clean(const struct token_step *st, const char *s, size_t n, struct buf *out)

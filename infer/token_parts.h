@@ -154,8 +154,18 @@ struct token_regex;
 int token_regex_open(struct token_regex **out, const char *pattern, size_t n, enum token_flavour flavour, struct err *e);
 int token_regex_literal(struct token_regex **out, const char *text, size_t n, struct err *e);
 void token_regex_free(struct token_regex *re);
-/* The next match in s[at..n): 1 and its bounds, 0 when there is none, ERR_LIMIT when it takes too long. s is valid UTF-8. */
-int token_regex_next(struct token_regex *re, const char *s, size_t n, size_t at, size_t *from, size_t *to, struct err *e);
+/*
+ * All matches from left to right: 1 and the bounds of the next, 0 when there is none, ERR_LIMIT when it takes too long. An empty
+ * match right behind another match does not count. s is valid UTF-8; re NULL matches nowhere.
+ */
+struct token_matches {
+	struct token_regex *re;
+	const char *s;
+	size_t n, at;
+	size_t from, to;	/* of the match */
+	bool any;		/* there was one before */
+};
+int token_matches_next(struct token_matches *m, struct err *e);
 
 /* --- steps: normalisers, pre-tokenizers, decoders --- */
 

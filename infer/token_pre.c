@@ -70,17 +70,15 @@ static void range(struct cutter *c, size_t from, size_t to, bool match)
 static int split_regex(const struct token_step *st, const char *s, size_t n, bool first, struct token_text *out, struct err *e)
 {
 	struct cutter c = { .st = st, .s = s, .at_start = first, .out = out };
-	size_t at = 0, done = 0, from, to, len = 1;
-	int rc = 0;
+	struct token_matches m = { .re = st->re, .s = s, .n = n };
+	size_t done = 0;
+	int rc;
 
-	while (st->re && at <= n && (rc = token_regex_next(st->re, s, n, at, &from, &to, e)) > 0) {
-		if (from > done)
-			range(&c, done, from, false);
-		range(&c, from, to, true);
-		done = to;
-		if (to == from && to < n)
-			token_utf8_at(s + to, n - to, &len);
-		at = to > from ? to : to + len;
+	while ((rc = token_matches_next(&m, e)) > 0) {
+		if (m.from > done)
+			range(&c, done, m.from, false);
+		range(&c, m.from, m.to, true);
+		done = m.to;
 	}
 	if (done < n)
 		range(&c, done, n, false);

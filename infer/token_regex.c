@@ -4,6 +4,8 @@
  *	\s	White_Space (PCRE2 adds U+180E)		\w	Alphabetic, M, Nd, Pc (PCRE2: L, N, _)
  *	\h	a hex digit in Oniguruma		\p{Han}	the script (PCRE2: script extensions)
  *	[a&&b] [a[b]]	intersection and union of sets	^ $	at lines, in Oniguruma
+ *	[[:punct:]]	P and S in Oniguruma
+ * Oniguruma's \w outside of a set also takes the superscripts and fractions of Latin-1; Rust's takes the two joiners.
  * What has no counterpart is refused by name. Matching has limits of work and memory, because a pattern may be hostile.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -16,9 +18,12 @@
 #define HEAP_LIMIT_KIB	  65536
 #define JIT_STACK_MAX	  ((size_t)8 << 20)
 #define PARENS_MAX	  64
-#define SETS_MAX	  16		/* operands of && in one set */
 #define SET_DEPTH_MAX	  8
-#define WORD_SET	  "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"
+#define WORD		  "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define WORD_BARE	  WORD "\\xb2\\xb3\\xb9\\xbc-\\xbe"		/* Oniguruma outside of sets */
+#define WORD_RUST	  WORD "\\x{200c}\\x{200d}"
+#define BOUNDARY(w)	  "(?:(?<=[" w "])(?![" w "])|(?<![" w "])(?=[" w "]))"
+#define NO_BOUNDARY(w)	  "(?:(?<=[" w "])(?=[" w "])|(?<![" w "])(?![" w "]))"
 #define PROPERTY_MAX	  40
 
 struct token_regex {
@@ -114,21 +119,52 @@ static int code_point(struct rewrite *r, struct buf *out, struct err *e)
 }
 
 /* Escapes that mean another thing in PCRE2, outside and inside of a set; NULL inside: it can't be said there. */
-static const struct { char c; const char *outside, *inside; bool oniguruma; } escapes[] = {
-	{ 's', "\\p{White_Space}", "\\p{White_Space}", false },
-	{ 'S', "\\P{White_Space}", "\\P{White_Space}", false },
-	{ 'd', "\\p{Nd}", "\\p{Nd}", false },
-	{ 'D', "\\P{Nd}", "\\P{Nd}", false },
-	{ 'w', "[" WORD_SET "]", WORD_SET, false },
-	{ 'W', "[^" WORD_SET "]", NULL, false },
-	{ 'h', "[0-9a-fA-F]", "0-9a-fA-F", true },
-	{ 'H', "[^0-9a-fA-F]", NULL, true },
-	{ 'b', "(?:(?<=[" WORD_SET "])(?![" WORD_SET "])|(?<![" WORD_SET "])(?=[" WORD_SET "]))", "\\x08", false },
-	{ 'B', "(?:(?<=[" WORD_SET "])(?=[" WORD_SET "])|(?<![" WORD_SET "])(?![" WORD_SET "]))", NULL, false },
+static const struct escape {
+	char c;
+	const char *outside, *inside;
+} common_escapes[] = {
+	{ 's', "\\p{White_Space}", "\\p{White_Space}" },
+	{ 'S', "\\P{White_Space}", "\\P{White_Space}" },
+	{ 'd', "\\p{Nd}", "\\p{Nd}" },
+	{ 'D', "\\P{Nd}", "\\P{Nd}" },
+}, escapes[][6] = {
+	[TOKEN_ONIGURUMA] = {
+		{ 'w', "[" WORD_BARE "]", WORD },
+		{ 'W', "[^" WORD_BARE "]", NULL },
+		{ 'b', BOUNDARY(WORD_BARE), "\\x08" },
+		{ 'B', NO_BOUNDARY(WORD_BARE), NULL },
+		{ 'h', "[0-9a-fA-F]", "0-9a-fA-F" },
+		{ 'H', "[^0-9a-fA-F]", NULL },
+	},
+	[TOKEN_RUST] = {
+		{ 'w', "[" WORD_RUST "]", WORD_RUST },
+		{ 'W', "[^" WORD_RUST "]", NULL },
+		{ 'b', BOUNDARY(WORD_RUST), NULL },
+		{ 'B', NO_BOUNDARY(WORD_RUST), NULL },
+	},
 };
+
+/* [:name:] inside a set, as Oniguruma reads it. */
+static const struct { const char *name, *set; } posix[] = {
+	{ "[:alpha:]", "\\p{Alphabetic}" }, { "[:alnum:]", "\\p{Alphabetic}\\p{Nd}" }, { "[:digit:]", "\\p{Nd}" }, { "[:punct:]", "\\p{P}\\p{S}" },
+	{ "[:space:]", "\\p{White_Space}" }, { "[:upper:]", "\\p{Uppercase}" }, { "[:lower:]", "\\p{Lowercase}" }, { "[:word:]", WORD },
+	{ "[:xdigit:]", "0-9a-fA-F" }, { "[:cntrl:]", "\\p{Cc}" }, { "[:blank:]", "\\p{Zs}\\t" },
+};
+
+static const struct escape *find_escape(char c, enum token_flavour flavour)
+{
+	for (size_t i = 0; i < ARRAY_LEN(common_escapes); i++)
+		if (common_escapes[i].c == c)
+			return &common_escapes[i];
+	for (size_t i = 0; i < ARRAY_LEN(escapes[0]); i++)
+		if (escapes[flavour][i].c == c)
+			return &escapes[flavour][i];
+	return NULL;
+}
 
 static int rewrite_escape(struct rewrite *r, struct buf *out, bool inside, struct err *e)
 {
+	const struct escape *known;
 	char c;
 
 	if (++r->at >= r->n)
@@ -139,12 +175,11 @@ static int rewrite_escape(struct rewrite *r, struct buf *out, bool inside, struc
 	if (c == 'u' || c == 'U')
 		return code_point(r, out, e);
 	r->at++;
-	for (size_t i = 0; i < ARRAY_LEN(escapes); i++) {
-		if (escapes[i].c != c || (escapes[i].oniguruma && r->flavour != TOKEN_ONIGURUMA))
-			continue;
-		if (inside && !escapes[i].inside)
-			return unsupported(r, e, "a negated class within a set");
-		buf_puts(out, inside ? escapes[i].inside : escapes[i].outside);
+	known = find_escape(c, r->flavour);
+	if (known && inside && !known->inside)
+		return unsupported(r, e, "a negated class within a set");
+	if (known) {
+		buf_puts(out, inside ? known->inside : known->outside);
 		return 0;
 	}
 	buf_putc(out, '\\');
@@ -152,75 +187,148 @@ static int rewrite_escape(struct rewrite *r, struct buf *out, bool inside, struc
 	return 0;
 }
 
-/*
- * At the '[' of a set. Its operands (one, or those around &&) become PCRE2 sets; an intersection becomes look-aheads before
- * the last of them. A set inside a set is its union unless it is a whole operand.
- */
-static int rewrite_set(struct rewrite *r, struct buf *out, unsigned depth, struct err *e)
+static int posix_class(struct rewrite *r, struct buf *out, struct err *e)
 {
-	own(buf) struct buf items, ahead, nested;
-	bool negated = false, first = true, whole = false;
-	size_t operands = 1;
+	for (size_t i = 0; i < ARRAY_LEN(posix); i++) {
+		size_t len = strlen(posix[i].name);
+
+		if (r->n - r->at < len || memcmp(r->p + r->at, posix[i].name, len) != 0)
+			continue;
+		buf_puts(out, posix[i].set);
+		r->at += len;
+		return 0;
+	}
+	return unsupported(r, e, "a class [: :] other than the usual ones");
+}
+
+/* One operand of a set: what stands between '[', '&&' and ']'. */
+struct operand {
+	struct buf items;	/* the inside of a PCRE2 set */
+	struct buf whole;	/* or a group that matches one character: a nested set that is no plain union */
+	bool no_word;		/* and \W, which has no name in PCRE2 */
+};
+
+/* The operand as something that matches one character. */
+static int put_operand(const struct rewrite *r, struct buf *out, const struct operand *o, struct err *e)
+{
+	if (o->whole.len > 0 && (o->items.len > 0 || o->no_word))
+		return unsupported(r, e, "a negated set within a set");
+	if (o->whole.len > 0)
+		buf_add(out, o->whole.data, o->whole.len);
+	else if (o->no_word && o->items.len > 0)
+		buf_printf(out, "(?:[%s]|[^%s])", o->items.data, WORD);
+	else if (o->no_word)
+		buf_puts(out, "[^" WORD "]");
+	else
+		buf_printf(out, "[%s]", o->items.data);
+	return 0;
+}
+
+static int rewrite_set(struct rewrite *r, struct buf *out, unsigned depth, struct err *e);
+
+static int put_nested(struct rewrite *r, struct operand *o, unsigned depth, struct err *e)
+{
+	own(buf) struct buf nested;
+	int rc;
+
+	buf_init(&nested, TOKEN_REGEX_MAX * 4);
+	rc = rewrite_set(r, &nested, depth + 1, e);
+	if (rc < 0)
+		return rc;
+	if (nested.len > 2 && nested.data[0] == '[' && nested.data[1] != '^') {	/* a union */
+		buf_add(&o->items, nested.data + 1, nested.len - 2);
+		return 0;
+	}
+	if (o->whole.len > 0)
+		return unsupported(r, e, "two negated sets within a set");
+	buf_add(&o->whole, nested.data, nested.len);
+	return 0;
+}
+
+static int set_item(struct rewrite *r, struct operand *o, unsigned depth, struct err *e)
+{
+	const char *p = r->p + r->at;
+	size_t left = r->n - r->at;
+
+	if (left > 1 && p[0] == '\\' && p[1] == 'W' && r->flavour == TOKEN_ONIGURUMA) {
+		o->no_word = true;
+		r->at += 2;
+		return 0;
+	}
+	if (*p == '\\')
+		return rewrite_escape(r, &o->items, true, e);
+	if (left > 1 && p[0] == '[' && p[1] == ':')
+		return posix_class(r, &o->items, e);
+	if (*p == '[')
+		return put_nested(r, o, depth, e);
+	buf_putc(&o->items, *p);
+	r->at++;
+	return 0;
+}
+
+/* The set's last operand behind look-aheads for the others. One operand and no negation stays a plain set. */
+static int put_set(const struct rewrite *r, struct buf *out, const struct buf *ahead, const struct operand *last, bool negated, struct err *e)
+{
+	int rc;
+
+	if (ahead->len == 0 && last->whole.len == 0 && !last->no_word) {
+		buf_printf(out, "[%s%s]", negated ? "^" : "", last->items.data);
+		return 0;
+	}
+	buf_printf(out, negated ? "(?:(?!%s" : "(?:%s", ahead->data);
+	rc = put_operand(r, out, last, e);
+	buf_puts(out, negated ? ")\\p{Any})" : ")");
+	return rc;
+}
+
+static int read_set(struct rewrite *r, struct buf *ahead, struct operand *o, unsigned depth, struct err *e)
+{
 	int rc = 0;
 
-	buf_init(&items, TOKEN_REGEX_MAX * 4);
+	for (bool first = true; rc >= 0 && r->at < r->n && (r->p[r->at] != ']' || first); first = false) {
+		if (r->p[r->at] != '&' || r->n - r->at < 2 || r->p[r->at + 1] != '&') {
+			rc = set_item(r, o, depth, e);
+			continue;
+		}
+		buf_puts(ahead, "(?=");
+		rc = put_operand(r, ahead, o, e);
+		buf_puts(ahead, ")");
+		buf_reset(&o->items);
+		buf_reset(&o->whole);
+		o->no_word = false;
+		r->at += 2;
+	}
+	return rc;
+}
+
+/* At the '[' of a set; what it becomes matches one character. */
+static int rewrite_set(struct rewrite *r, struct buf *out, unsigned depth, struct err *e)
+{
+	struct operand o = { .no_word = false };
+	own(buf) struct buf ahead;
+	bool negated = false;
+	int rc;
+
 	buf_init(&ahead, TOKEN_REGEX_MAX * 4);
-	buf_init(&nested, TOKEN_REGEX_MAX * 4);
 	if (depth > SET_DEPTH_MAX)
 		return unsupported(r, e, "sets nested too deeply");
 	if (++r->at < r->n && r->p[r->at] == '^') {
 		negated = true;
 		r->at++;
 	}
-	for (; rc >= 0 && r->at < r->n && (r->p[r->at] != ']' || first); first = false) {
-		const char *p = r->p + r->at;
-		size_t left = r->n - r->at;
-
-		if (whole && !(left > 1 && p[0] == '&' && p[1] == '&'))
-			return unsupported(r, e, "a negated set within a set");
-		if (*p == '\\') {
-			rc = rewrite_escape(r, &items, true, e);
-		} else if (left > 1 && p[0] == '&' && p[1] == '&') {
-			if (++operands > SETS_MAX)
-				return unsupported(r, e, "too many &&");
-			buf_printf(&ahead, whole ? "(?=%s)" : "(?=[%s])", whole ? nested.data : items.data);
-			buf_reset(&items);
-			whole = false;
-			r->at += 2;
-		} else if (left > 1 && p[0] == '[' && p[1] == ':') {
-			const char *end = memmem(p, left, ":]", 2);
-
-			if (!end)
-				return unsupported(r, e, "an unfinished [: :]");
-			buf_add(&items, p, (size_t)(end + 2 - p));
-			r->at += (size_t)(end + 2 - p);
-		} else if (*p == '[') {
-			buf_reset(&nested);
-			rc = rewrite_set(r, &nested, depth + 1, e);
-			if (rc >= 0 && items.len == 0 && (nested.data[0] != '[' || nested.data[1] == '^'))
-				whole = true;
-			else if (rc >= 0 && nested.data[0] == '[' && nested.data[1] != '^')
-				buf_add(&items, nested.data + 1, nested.len - 2);
-			else if (rc >= 0)
-				return unsupported(r, e, "a negated set within a set");
-		} else {
-			buf_putc(&items, *p);
-			r->at++;
-		}
-	}
-	if (rc < 0)
-		return rc;
-	if (buf_failed(&items) || buf_failed(&ahead))
-		return err_set(e, ERR_LIMIT, "a pattern is too long");
-	if (r->at >= r->n)
-		return unsupported(r, e, "an unfinished set");
+	buf_init(&o.items, TOKEN_REGEX_MAX * 4);
+	buf_init(&o.whole, TOKEN_REGEX_MAX * 4);
+	rc = read_set(r, &ahead, &o, depth, e);
+	if (rc == 0 && r->at >= r->n)
+		rc = unsupported(r, e, "an unfinished set");
+	if (rc == 0 && (buf_failed(&o.items) || buf_failed(&o.whole) || buf_failed(&ahead)))
+		rc = err_set(e, ERR_LIMIT, "a pattern is too long");
 	r->at++;
-	if (!whole && operands == 1)
-		buf_printf(out, "[%s%s]", negated ? "^" : "", items.data);
-	else
-		buf_printf(out, negated ? "(?:(?!%s%s%s%s)\\p{Any})" : "(?:%s%s%s%s)", ahead.data, whole ? "" : "[", whole ? nested.data : items.data,
-			   whole ? "" : "]");
-	return 0;
+	if (rc == 0)
+		rc = put_set(r, out, &ahead, &o, negated, e);
+	buf_done(&o.items);
+	buf_done(&o.whole);
+	return rc;
 }
 
 /* (?imx-imx: in Oniguruma's (Ruby's) syntax: m is what others call s. */
@@ -348,7 +456,7 @@ void token_regex_free(struct token_regex *re)
 	free(re);
 }
 
-int token_regex_next(struct token_regex *re, const char *s, size_t n, size_t at, size_t *from, size_t *to, struct err *e)
+static int find(struct token_regex *re, const char *s, size_t n, size_t at, size_t *from, size_t *to, struct err *e)
 {
 	/* NO_UTF_CHECK: the text was checked once; a check a match would be quadratic. */
 	int rc = pcre2_match(re->code, (PCRE2_SPTR)s, n, at, PCRE2_NO_UTF_CHECK, re->data, re->context);
@@ -367,4 +475,37 @@ int token_regex_next(struct token_regex *re, const char *s, size_t n, size_t at,
 	*from = bounds[0];
 	*to = bounds[1];
 	return 1;
+}
+
+/* Past the character at m->at: where to look after an empty match. */
+static void step(struct token_matches *m)
+{
+	size_t len = 1;
+
+	if (m->at < m->n)
+		token_utf8_at(m->s + m->at, m->n - m->at, &len);
+	m->at += len;
+}
+
+int token_matches_next(struct token_matches *m, struct err *e)
+{
+	size_t from, to;
+	int rc;
+
+	while (m->re && m->at <= m->n) {
+		rc = find(m->re, m->s, m->n, m->at, &from, &to, e);
+		if (rc <= 0)
+			return rc;
+		m->at = to;
+		if (from == to) {
+			step(m);
+			if (m->any && to == m->to)
+				continue;
+		}
+		m->from = from;
+		m->to = to;
+		m->any = true;
+		return 1;
+	}
+	return 0;
 }

@@ -28,12 +28,16 @@ static double score_of(const struct tokenizer *t, const struct token_prefix *p)
 	return t->scores[p->id];
 }
 
-static void offer(const struct tokenizer *t, struct node *to, double score, size_t from, int32_t id)
+/* sentencepiece sums in single precision, and ties fall accordingly. */
+static double sum(const struct tokenizer *t, double a, double b)
 {
-	if (to->from != NOWHERE && score <= to->score)
-		return;
-	/* sentencepiece keeps sums in single precision, and ties fall accordingly */
-	*to = (struct node){ t->single_precision ? (double)(float)score : score, (uint32_t)from, id };
+	return t->single_precision ? (double)((float)a + (float)b) : a + b;
+}
+
+static void offer(struct node *to, double score, size_t from, int32_t id)
+{
+	if (to->from == NOWHERE || score > to->score)
+		*to = (struct node){ score, (uint32_t)from, id };
 }
 
 static void advance(const struct tokenizer *t, struct node *nodes, const char *s, size_t n, size_t at)
@@ -48,11 +52,11 @@ static void advance(const struct tokenizer *t, struct node *nodes, const char *s
 	while ((p = token_walk_next(&w))) {
 		if (!in_lattice(t, p->id))
 			continue;
-		offer(t, &nodes[at + p->len], nodes[at].score + score_of(t, p), at, p->id);
+		offer(&nodes[at + p->len], sum(t, nodes[at].score, score_of(t, p)), at, p->id);
 		covered |= p->len == len;
 	}
 	if (!covered)
-		offer(t, &nodes[at + len], t->single_precision ? (double)((float)nodes[at].score + (float)unknown) : nodes[at].score + unknown, at, t->unk);
+		offer(&nodes[at + len], sum(t, nodes[at].score, unknown), at, t->unk);
 }
 
 /* What a run of unknown characters becomes: a token that is spelt so after all, its bytes, or the unknown token. */
