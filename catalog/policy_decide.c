@@ -38,7 +38,7 @@ static void rule_files(struct deciding *d)
 
 static void rule_proof(struct deciding *d)
 {
-	int have = d->f->proof < 0 || d->f->proof > PROOF_COMMIT ? PROOF_NONE : d->f->proof, want = d->p->proof;
+	int have = d->f->proof < 0 || d->f->proof > PROOF_COMMIT ? PROOF_NONE : d->f->proof, want = (int)d->p->proof;
 
 	if (have < want)
 		add(d, "proof", POLICY_HOLD, arena_printf(d->a, "proof reaches '%s' but policy demands '%s'", policy_proof_names[have], policy_proof_names[want]));

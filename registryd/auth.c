@@ -28,7 +28,7 @@ static int identify(struct request *rq, struct err *e)
 	}
 	if (rc)
 		return rc;
-	rq->role = t.role;
+	rq->role = (int)t.role;
 	snprintf(rq->who, sizeof(rq->who), "%s", t.name);
 	return 0;
 }

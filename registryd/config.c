@@ -257,7 +257,8 @@ static int read_section(struct config *c, const struct section *sec, const json_
 	for (size_t i = 0; i < config_n_settings; i++) {
 		const struct setting *s = &config_settings[i];
 
-		if (!strcmp(s->section, sec->name) && s->otherwise && !strcmp(s->otherwise, "!") && !json_object_get(obj, s->key))
+		v = json_object_get(obj, s->key);
+		if (!strcmp(s->section, sec->name) && s->otherwise && !strcmp(s->otherwise, "!") && (!v || json_is_null(v)))
 			return err_set(e, ERR_USAGE, "%s%s%s is missing", where, dot, s->key);
 	}
 	return 0;
@@ -380,10 +381,14 @@ static int settle(struct config *c, const struct config_override *o, struct err 
 int config_parse(struct config **out, const char *text, size_t n, const char *what, const struct config_override *o, struct err *e)
 {
 	own(config) struct config *c = mem_zalloc(sizeof(*c));
-	own(json) json_t *root = yaml_parse(text, n, YAML_STRICT, what, e), *defaults = NULL;
+	own(json) json_t *root = NULL;
+	own(json) json_t *defaults = NULL;
+	struct err ignored;
 	int rc;
 
+	e = e ? e : &ignored;
 	arena_init(&c->arena);
+	root = yaml_parse(text, n, YAML_STRICT, what, e);
 	if (!root)
 		return e->code = ERR_USAGE;
 	if (json_is_null(root)) {	/* an empty file */

@@ -22,6 +22,8 @@ int door_refuse(struct request *rq, int status, const char *code, const char *fm
 		http_set(rq, "WWW-Authenticate", "Bearer realm=\"registryd\"");
 	if (!strncmp(rq->path, "/api/", 5))
 		return http_answer_json(rq, status, json_pack("{s:s%}", "error", text, strlen(text)));
+	if (rq->route && rq->route->flags & HTTP_HTML)
+		return http_answer_page(rq, status, text);
 	return http_answer_text(rq, status, "text/plain; charset=utf-8", text);
 }
 

@@ -128,6 +128,8 @@ int http_answer_redirect(struct request *rq, int status, const char *location);
 /* Bytes made while they are sent; n UINT64_MAX when not known. read fills p (at most max) and gives the count, 0 at the end, or a negative code. */
 int http_answer_reader(struct request *rq, int status, const char *type, uint64_t n,
 	ssize_t (*read)(void *state, void *p, size_t max), void (*release)(void *state), void *state);
+/* A sentence as the page for people that http_options.error_page makes; as text where there is none. */
+int http_answer_page(struct request *rq, int status, const char *text);
 /* The answer for an error, as when the handler had returned it. */
 int http_answer_error(struct request *rq, const struct err *e);
 

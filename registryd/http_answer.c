@@ -163,6 +163,16 @@ static int status_of(const struct http_answer *a, const struct err *e)
 	return a->status ? a->status : err_http_status(e->code);
 }
 
+int http_answer_page(struct request *rq, int status, const char *text)
+{
+	struct err e;
+
+	err_set(&e, ERR_FAILED, "%s", text);
+	if (http_error_page(rq, status, &e) == 0)
+		return 0;
+	return http_answer_text(rq, status, "text/plain; charset=utf-8", text);
+}
+
 /* rq->answer->status, when a caller has set it, wins over err.h's table (405, 414). */
 int http_answer_error(struct request *rq, const struct err *e)
 {
