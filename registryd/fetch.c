@@ -461,6 +461,26 @@ static void count(struct loop *l, struct transfer *t)
 		t->counted = now;
 }
 
+static int too_long(struct loop *l, int64_t ms, struct err *e)
+{
+	l->f->wait_s = ms / 1000;
+	return err_set(e, ERR_THROTTLED, "%s asks to wait %lld s before the next file", l->f->hub->config.endpoint, (long long)ms / 1000);
+}
+
+/* The next try is due: it also takes its turn with the upstream. */
+static int retry(struct transfer *t, struct err *e)
+{
+	int64_t pace;
+
+	if (have(t) == t->file->size_bytes && t->stream)
+		return whole(t, e);
+	pace = hub_pace(t->loop->f->hub, HUB_RESOLVE);
+	if (!pace)
+		return resolve(t);
+	t->retry_ms = net_now_ms() + pace;
+	return pace > NET_WAIT_MAX_S * 1000 ? too_long(t->loop, pace, e) : 0;
+}
+
 /* Moves every transfer that can move without the network. *wait_ms becomes the time until one of them wants attention. */
 static int step_transfers(struct loop *l, int *wait_ms, struct err *e)
 {
@@ -476,7 +496,7 @@ static int step_transfers(struct loop *l, int *wait_ms, struct err *e)
 		if (t->state == DRAINING)
 			rc = drained(t, e);
 		if (!rc && t->state == WAITING && t->retry_ms <= now)
-			rc = have(t) == t->file->size_bytes && t->stream ? whole(t, e) : resolve(t);
+			rc = retry(t, e);
 		if (rc)
 			return rc;
 		if (t->state == RECEIVING && t->paused && t->resume_ms <= now) {
@@ -552,8 +572,7 @@ static int start_transfers(struct loop *l, int *wait_ms, struct err *e)
 				*wait_ms = (int)pace;
 			if (pace <= NET_WAIT_MAX_S * 1000)
 				return 0;
-			l->f->wait_s = pace / 1000;
-			return err_set(e, ERR_THROTTLED, "%s asks to wait %lld s before the next file", l->f->hub->config.endpoint, (long long)pace / 1000);
+			return too_long(l, pace, e);
 		}
 		f = next_file(l);
 		if (!f) {

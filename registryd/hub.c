@@ -213,21 +213,40 @@ static int wait_turn(struct hub *h, const struct hub_call *call, struct err *e)
 	return 0;
 }
 
+static void append(struct curl_slist *list, const char *line)
+{
+	if (!curl_slist_append(list, line))
+		abort();
+}
+
+/* Headers of one exchange. git's token is sent by libcurl as a password; it goes with the request to this one address only. */
+static struct curl_slist *headers_for(struct hub *h, const struct hub_call *call, const char *url, CURL *c)
+{
+	bool basic = call->basic && h->config.token && net_same_origin(url, h->config.endpoint);
+	struct curl_slist *headers = call->basic ? curl_slist_append(NULL, "Accept-Encoding: identity") : hub_headers(h, url);
+	char line[128];
+
+	if (!headers)
+		abort();
+	curl_easy_setopt(c, CURLOPT_USERNAME, basic ? "registryd" : NULL);
+	curl_easy_setopt(c, CURLOPT_PASSWORD, basic ? h->config.token : NULL);
+	if (call->content_type) {
+		snprintf(line, sizeof(line), "Content-Type: %s", call->content_type);
+		append(headers, line);
+	}
+	if (call->extra_header)
+		append(headers, call->extra_header);
+	if (call->post)
+		append(headers, "Expect:");
+	return headers;
+}
+
 /* One exchange with one URL, no redirects. libcurl's result goes to *rc. */
 static void exchange(struct hub *h, const struct hub_call *call, const char *url, struct net_answer *a, struct buf *body, CURLcode *rc, char why[CURL_ERROR_SIZE])
 {
-	own(slist) struct curl_slist *headers = hub_headers(h, url);
-	char type[128];
 	CURL *c = hub_take(h);
+	own(slist) struct curl_slist *headers = headers_for(h, call, url, c);
 
-	if (call->content_type) {
-		snprintf(type, sizeof(type), "Content-Type: %s", call->content_type);
-		curl_slist_append(headers, type);
-	}
-	if (call->extra_header)
-		curl_slist_append(headers, call->extra_header);
-	if (call->post)
-		curl_slist_append(headers, "Expect:");
 	buf_reset(body);
 	*why = 0;
 	net_prepare(c, url, a);
@@ -247,6 +266,8 @@ static void exchange(struct hub *h, const struct hub_call *call, const char *url
 	*rc = curl_easy_perform(c);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_setopt(c, CURLOPT_USERNAME, NULL);
+	curl_easy_setopt(c, CURLOPT_PASSWORD, NULL);
 	hub_put(h, c);
 }
 
@@ -274,7 +295,7 @@ int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, s
 {
 	char why[CURL_ERROR_SIZE];
 	CURLcode code;
-	int rc;
+	int rc, retries = call->tries ? call->tries - 1 : h->config.retries;
 
 	for (int attempt = 0;; attempt++) {
 		if (attempt && !net_sleep(net_backoff_ms(attempt, h->config.backoff_ms), call->stop))
@@ -291,7 +312,7 @@ int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, s
 			return err_set(e, ERR_LIMIT, "%s: the answer of %s is longer than %zu bytes", call->what, h->config.endpoint, body->max);
 		if (code == CURLE_OK && a->status >= 200 && a->status < 300)
 			return 0;
-		if (attempt < h->config.retries && (code == CURLE_OK ? net_status_transient(a->status) : net_code_transient(code)))
+		if (attempt < retries && (code == CURLE_OK ? net_status_transient(a->status) : net_code_transient(code)))
 			continue;
 		if (code != CURLE_OK)
 			return err_set(e, ERR_UNREACHABLE, "%s: %s: %s (tried %d times)", call->what, h->config.endpoint, *why ? why : curl_easy_strerror(code), attempt + 1);

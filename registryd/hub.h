@@ -78,7 +78,7 @@ int64_t hub_window_wait(const struct hub *h, int64_t now);
 /* The Authorization header for a URL: NULL unless there is a token and the URL is on the endpoint's own host and port. Caller frees with curl_slist_free_all. */
 struct curl_slist *hub_headers(const struct hub *h, const char *url);
 
-/* One GET with all the care above; body gets the answer (its ceiling holds). For callers that speak other parts of the Hub, like git. */
+/* One exchange with all the care above; body gets the answer (its ceiling holds). For callers that speak other parts of the Hub, like git. */
 struct hub_call {
 	const char *url;
 	const char *what;	/* for messages: "the listing of org/name" */
@@ -87,6 +87,8 @@ struct hub_call {
 	const char *post;	/* NULL: GET; else the body of a POST */
 	size_t post_bytes;
 	const char *content_type, *extra_header;	/* may be NULL */
+	bool basic;		/* the token goes as a password, as git sends it */
+	int tries;		/* 0: as configured */
 	const atomic_bool *stop;
 };
 

@@ -43,7 +43,7 @@ static json_t *parse_answer(const char *text, size_t n, const char *what, const 
 	while (i < n && (text[i] == ' ' || text[i] == '\n' || text[i] == '\r' || text[i] == '\t'))
 		i++;
 	if (i < n && text[i] == '<') {
-		err_set(e, ERR_INPUT, "%s: %s answers an HTML page instead of JSON: is there a login page or a proxy in between?", what, endpoint);
+		err_set(e, ERR_INPUT, "%s answers %s with an HTML page instead of JSON: is there a login page or a proxy in between?", endpoint, what);
 		return NULL;
 	}
 	j = json_parse_lax(text, n, what, e);
@@ -259,6 +259,8 @@ static int read_item(struct hub_tree *t, const json_t *item, struct err *e)
 
 	if (!type || !path)
 		return err_set(e, ERR_INPUT, "the listing has an entry without type or path");
+	if (strlen(path) != json_string_length(json_object_get(item, "path")))
+		return err_set(e, ERR_INPUT, "the listing names '%.200s…' with a NUL byte in it", path);
 	rc = check_path(path, e);
 	if (rc)
 		return rc;

@@ -65,8 +65,8 @@ static void free_passed_locked(struct stream *s)
 {
 	uint64_t passed = s->hashed < s->written ? s->hashed : s->written;
 
-	while (s->freed < passed)
-		pool_give(s->pool, take(s->ring[s->freed++ % STREAM_RING].buffer));
+	for (; s->freed < passed; s->freed++)
+		pool_give(s->pool, take(s->ring[s->freed % STREAM_RING].buffer));
 	if (s->starved) {
 		s->starved = false;
 		curl_multi_wakeup(s->wake);

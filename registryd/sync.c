@@ -9,9 +9,9 @@
 #include "base/vec.h"
 #include "catalog/finding.h"
 #include "registryd/fetch.h"
+#include "registryd/gitproof.h"
 #include "registryd/hub.h"
 #include "registryd/plan.h"
-#include "registryd/prove.h"
 #include "registryd/smoke.h"
 
 #define SPACE_WAIT_S 300	/* how soon a sync looks again whether there is room */
@@ -24,6 +24,7 @@ struct sync {
 	struct plan_selection selection;
 	struct hub_revision info;
 	struct hub_tree tree;
+	struct gitproof proof;
 	struct model_file *files;	/* the plan */
 	size_t n_files;
 	int64_t model_id, revision_id;
@@ -40,6 +41,7 @@ static void own_sync(struct sync *s)
 {
 	hub_revision_done(&s->info);
 	hub_tree_done(&s->tree);
+	gitproof_done(&s->proof);
 }
 
 static bool is_commit(const char *rev)
@@ -167,7 +169,8 @@ static int record_plan(struct sync *s, bool *changed, struct err *e)
 		.model_id = s->model_id,
 		.commit = s->info.sha,
 		.ref = served_ref(s),
-		.commit_at = s->info.last_modified,
+		.title = *s->proof.title ? s->proof.title : NULL,
+		.commit_at = s->proof.commit_at ? s->proof.commit_at : s->info.last_modified,
 		.selection = s->selection.text,
 		.files = s->files,
 		.n_files = s->n_files,
@@ -540,7 +543,7 @@ static int store_all(struct sync *s, struct err *e)
 {
 	int rc;
 
-	rc = prove_listing(s->w, s->hub, s->name, s->info.sha, &s->tree, s->files, s->n_files, s->revision_id, e);
+	rc = gitproof_record(s->w, s->revision_id, &s->proof, &s->tree, e);
 	if (!rc)
 		rc = look_around(s, e);
 	if (!rc)
@@ -563,6 +566,8 @@ static int sync_revision(struct sync *s, struct err *e)
 	if (done)
 		return set_result(s->w, s->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
 	rc = list(s, e);
+	if (!rc)
+		rc = gitproof_fetch(&s->proof, s->hub, s->name, s->info.sha, &s->w->stop, e);
 	if (!rc)
 		rc = record_plan(s, &changed, e);
 	if (rc)

@@ -1,0 +1,239 @@
+/* gitproof.c - see gitproof.h. What git's bytes mean is verify/git_wire and verify/git_pack; here they are asked for and compared. */
+#include "registryd/gitproof.h"
+
+#include "base/json.h"
+#include "base/str.h"
+#include "catalog/finding.h"
+#include "verify/git_wire.h"
+
+#define ADVERT_MAX_BYTES (1u << 20)
+#define PROTOCOL	 "Git-Protocol: version=2"
+#define TRIES		 2	/* without git there is still the listing */
+
+/* ---- asking ---------------------------------------------------------------------------------------------------- */
+
+static int ask(struct hub *h, const char *repo, const char *tail, const struct buf *post, const atomic_bool *stop, struct buf *body, struct err *e)
+{
+	own(answer) struct net_answer a = { 0 };
+	own(mem) char *url = NULL;
+
+	if (asprintf(&url, "%s/%s.git/%s", h->config.endpoint, repo, tail) < 0)
+		abort();
+	return hub_call(h,
+			&(struct hub_call){ .url = url,
+					    .what = "git",
+					    .repo = repo,
+					    .bucket = HUB_API,
+					    .post = post ? post->data : NULL,
+					    .post_bytes = post ? post->len : 0,
+					    .content_type = post ? "application/x-git-upload-pack-request" : NULL,
+					    .extra_header = PROTOCOL,
+					    .basic = true,
+					    .tries = TRIES,
+					    .stop = stop },
+			&a, body, e);
+}
+
+static int fetch_pack(struct hub *h, const char *repo, const char *commit, const atomic_bool *stop, struct buf *pack, struct err *e)
+{
+	struct git_advert advert;
+	own(buf) struct buf body;
+	own(buf) struct buf request;
+	int rc;
+
+	buf_init(&body, GIT_PACK_MAX_BYTES + ADVERT_MAX_BYTES);
+	buf_init(&request, 4096);
+	rc = ask(h, repo, "info/refs?service=git-upload-pack", NULL, stop, &body, e);
+	if (!rc)
+		rc = git_advert_parse(&advert, body.data, body.len, e);
+	if (rc)
+		return rc;
+	git_fetch_request(&request, commit, &advert);
+	rc = ask(h, repo, "git-upload-pack", &request, stop, &body, e);
+	return rc ? rc : git_fetch_parse(body.data, body.len, pack, e);
+}
+
+/* The message's first line and the committer's date, for people; the commit has been verified by its id. */
+static void read_commit(struct gitproof *p, const char *text, size_t n)
+{
+	const char *message = memmem(text, n, "\n\n", 2), *line = memmem(text, n, "\ncommitter ", 11), *end, *mail;
+	size_t len;
+
+	if (message) {
+		message += 2;
+		len = strcspn(message, "\n");	/* objects are NUL-terminated by the pack's reader or end before it */
+		if (len > n - (size_t)(message - text))
+			len = n - (size_t)(message - text);
+		snprintf(p->title, sizeof(p->title), "%.*s", (int)(len < sizeof(p->title) ? len : sizeof(p->title) - 1), message);
+		str_printable(p->title);
+		if (!str_utf8_valid(p->title, strlen(p->title)))
+			*p->title = 0;
+	}
+	end = line ? memchr(line + 1, '\n', n - (size_t)(line + 1 - text)) : NULL;
+	mail = end ? memrchr(line, '>', (size_t)(end - line)) : NULL;
+	if (mail)
+		p->commit_at = strtoll(mail + 1, NULL, 10);
+	if (p->commit_at < 0 || p->commit_at > INT64_C(1) << 36)
+		p->commit_at = 0;
+}
+
+static int read_pack(struct gitproof *p, const struct buf *pack, const char *commit, struct err *e)
+{
+	struct git_pack *objects = NULL;
+	const void *text;
+	enum git_type type;
+	struct digest id;
+	size_t n;
+	int rc = digest_parse(&id, DIGEST_SHA1, commit, e);
+
+	if (!rc)
+		rc = git_pack_parse(&objects, pack->data, pack->len, e);
+	if (!rc)
+		rc = git_manifest_build(&p->manifest, objects, &id, e);
+	text = rc ? NULL : git_pack_find(objects, &id, &type, &n);
+	if (text) {
+		own(mem) char *copy = strndup(text, n);
+
+		if (copy)
+			read_commit(p, copy, strlen(copy));
+	}
+	git_pack_free(objects);
+	return rc;
+}
+
+int gitproof_fetch(struct gitproof *p, struct hub *h, const char *repo, const char *commit, const atomic_bool *stop, struct err *e)
+{
+	struct err why = ERR_NONE;
+	own(buf) struct buf pack;
+	int rc;
+
+	memset(p, 0, sizeof(*p));
+	buf_init(&pack, GIT_PACK_MAX_BYTES);
+	rc = fetch_pack(h, repo, commit, stop, &pack, &why);
+	if (!rc)
+		rc = read_pack(p, &pack, commit, &why);
+	if (rc == ERR_CANCELED) {
+		*e = why;
+		return rc;
+	}
+	p->have = !rc;
+	snprintf(p->why_not, sizeof(p->why_not), "%s", why.msg);
+	return 0;
+}
+
+void gitproof_done(struct gitproof *p)
+{
+	git_manifest_done(&p->manifest);
+	memset(p, 0, sizeof(*p));
+}
+
+/* ---- comparing ------------------------------------------------------------------------------------------------- */
+
+static int disagree(const struct hub_file *f, struct err *e, const char *how)
+{
+	return err_set(e, ERR_MISMATCH, "'%.400s': the listing and the commit disagree: %s", f->path, how);
+}
+
+/* What git says about an LFS file of the listing. */
+static int check_lfs(const struct git_entry *g, const struct hub_file *f, enum proof_level *level, struct err *e)
+{
+	if (!f->size_bytes && g->have_blob && !g->is_pointer && !g->size_bytes)
+		return 0;	/* an empty file is its own pointer */
+	if (g->have_blob && !g->is_pointer && f->pointer_bytes && g->size_bytes == f->pointer_bytes) {
+		*level = PROOF_HASH;	/* a pointer with extensions: the commit holds it, but its text is no plain pointer */
+		return 0;
+	}
+	if (!g->is_pointer)
+		return disagree(f, e, "it is no LFS pointer in the commit");
+	if (!f->masked && !digest_equal(&g->pointer.sha256, &f->sha256))
+		return disagree(f, e, "the commit's LFS pointer names another SHA-256");
+	if (g->pointer.size_bytes != f->size_bytes)
+		return disagree(f, e, "the commit's LFS pointer names another size");
+	return 0;
+}
+
+static int check_entry(const struct git_entry *g, const struct hub_file *f, enum proof_level *level, struct err *e)
+{
+	if (!g || g->mode == GIT_MODE_SUBMODULE)
+		return disagree(f, e, "the commit has no such file");
+	if (f->oid.algo != DIGEST_NONE && !digest_equal(&g->oid, &f->oid))
+		return disagree(f, e, "the git object ids differ");
+	if (f->lfs)
+		return check_lfs(g, f, level, e);
+	if (g->is_pointer)
+		return disagree(f, e, "it is an LFS pointer in the commit, and the listing gives no SHA-256");
+	if (g->have_blob && g->size_bytes != f->size_bytes)
+		return disagree(f, e, "the sizes differ");
+	return 0;
+}
+
+static int check_commit(const struct gitproof *p, const struct hub_tree *t, enum proof_level *level, struct err *e)
+{
+	*level = PROOF_COMMIT;
+	for (size_t i = 0; i < t->n_files; i++) {
+		int rc = check_entry(git_manifest_find(&p->manifest, t->files[i].path), &t->files[i], level, e);
+
+		if (rc)
+			return rc;
+	}
+	for (size_t i = 0; i < p->manifest.n; i++) {
+		const struct git_entry *g = &p->manifest.entries[i];
+
+		if (g->mode != GIT_MODE_SUBMODULE && !hub_tree_find(t, g->path))
+			return err_set(e, ERR_MISMATCH, "'%.400s': the commit has this file and the listing leaves it out", g->path);
+	}
+	return 0;
+}
+
+/* Without git: does the pointer that digest and size imply have the blob id of the listing? */
+static int check_pointer(const struct hub_file *f, enum proof_level *level, struct err *e)
+{
+	struct git_pointer pointer = { f->sha256, f->size_bytes };
+	char text[GIT_POINTER_MAX];
+	struct digest id;
+
+	if (!f->lfs || !f->size_bytes || f->masked)
+		return 0;
+	git_pointer_id(&id, &pointer);
+	if (digest_equal(&id, &f->oid))
+		return 0;
+	if (f->pointer_bytes && f->pointer_bytes != git_pointer_text(text, &pointer)) {
+		*level = PROOF_HASH;
+		return 0;
+	}
+	return err_set(e, ERR_MISMATCH, "'%.400s': the listing contradicts itself: SHA-256 and size do not give the git object id of its pointer", f->path);
+}
+
+int gitproof_check(const struct gitproof *p, const struct hub_tree *t, enum proof_level *level, struct err *e)
+{
+	if (p->have)
+		return check_commit(p, t, level, e);
+	*level = PROOF_LISTING;
+	for (size_t i = 0; i < t->n_files; i++) {
+		int rc = check_pointer(&t->files[i], level, e);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *p, const struct hub_tree *t, struct err *e)
+{
+	own(json) json_t *about = NULL;
+	own(mem) char *text = NULL;
+	char tree[DIGEST_HEX_MAX];
+	enum proof_level level;
+	int rc = gitproof_check(p, t, &level, e);
+
+	if (!rc)
+		rc = finding_record(w->db, revision_id, "proof", NULL, 0, NULL, 0, true, work_now(), e);
+	if (!rc)
+		rc = model_set_proof(w->db, revision_id, level, e);
+	if (rc)
+		return rc;
+	digest_hex(tree, &p->manifest.tree);
+	about = json_pack("{s:s, s:b, s:s, s:I, s:s}", "level", proof_level_name(level), "git", p->have, "tree", tree, "files", (json_int_t)p->manifest.n, "why_not", p->why_not);
+	text = json_text(about);
+	return model_keep_document(w->db, revision_id, DOCUMENT_PROOF, "", text, strlen(text), work_now(), e);
+}
