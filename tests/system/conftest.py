@@ -13,6 +13,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from tests.hub import Hub      # noqa: E402
+from tests.system.registry import Registry      # noqa: E402
 
 # Pinned, so that a failure is ours and not a release of theirs: the newest, the last 0.x, and one from the middle of 0.3x.
 CLIENTS = {
@@ -75,3 +76,16 @@ def hf_client(request, tmp_path):
 
     run.name, run.home = request.param, tmp_path / "hf-home"
     return run
+
+
+@pytest.fixture
+def registry(tmp_path, hub):
+    """A registryd whose only upstream is the stand-in Hub."""
+    with Registry(tmp_path / "registry", upstream=hub.url) as it:
+        yield it
+
+
+@pytest.fixture(scope="session")
+def models():
+    """Folders of this project's own small trained models."""
+    return ROOT / "tests" / "models"
