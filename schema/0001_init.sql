@@ -50,8 +50,9 @@ CREATE TABLE model (
 	sunset_at	INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX model_name ON model (name);
-CREATE INDEX model_license ON model (license_id, downloads DESC, size_bytes);
-CREATE INDEX model_downloads ON model (downloads DESC, size_bytes, license_id, task_id);
+-- The id stands before the columns that are only tested: a page is read in index order, ties by id, without a sort.
+CREATE INDEX model_license ON model (license_id, downloads DESC, id, size_bytes);
+CREATE INDEX model_downloads ON model (downloads DESC, id, size_bytes, license_id, task_id);
 CREATE INDEX model_modified ON model (modified_at DESC);
 CREATE INDEX model_author ON model (author_id);
 CREATE INDEX model_sunset ON model (sunset_at) WHERE sunset_at > 0;

@@ -172,6 +172,11 @@ CREATE TABLE model (
 	deprecated_at	INTEGER NOT NULL DEFAULT 0,
 	sunset_at	INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE VIRTUAL TABLE model_search USING fts5 (name, content = 'model', content_rowid = 'id', tokenize = 'trigram');
+CREATE TABLE 'model_search_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+CREATE TABLE 'model_search_data'(id INTEGER PRIMARY KEY, block BLOB);
+CREATE TABLE 'model_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB);
+CREATE TABLE 'model_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
 CREATE TABLE model_tag (
 	tag_id		INTEGER NOT NULL REFERENCES term (id),
 	model_id	INTEGER NOT NULL REFERENCES model (id),
@@ -296,8 +301,8 @@ CREATE UNIQUE INDEX job_same ON job (kind, repo, revision, args) WHERE state IN 
 CREATE INDEX lifecycle_successor ON lifecycle (successor) WHERE successor IS NOT NULL;
 CREATE INDEX lifecycle_sunset ON lifecycle (sunset_at) WHERE sunset_at > 0;
 CREATE INDEX model_author ON model (author_id);
-CREATE INDEX model_downloads ON model (downloads DESC, size_bytes, license_id, task_id);
-CREATE INDEX model_license ON model (license_id, downloads DESC, size_bytes);
+CREATE INDEX model_downloads ON model (downloads DESC, id, size_bytes, license_id, task_id);
+CREATE INDEX model_license ON model (license_id, downloads DESC, id, size_bytes);
 CREATE INDEX model_modified ON model (modified_at DESC);
 CREATE UNIQUE INDEX model_name ON model (name);
 CREATE INDEX model_sunset ON model (sunset_at) WHERE sunset_at > 0;

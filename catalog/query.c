@@ -1,0 +1,191 @@
+/* query.c - pages of models: sort keys, cursors, rows; see query.h. The filter as SQL is query_where.c, JSON is query_json.c. */
+#include "catalog/query.h"
+
+#include "base/str.h"
+#include "catalog/list.h"
+#include "catalog/model_tx.h"
+#include "catalog/query_impl.h"
+
+#define CURSOR_MAX 512
+
+/* column: of m or, when derived, of the revision filtered by. Ties are broken by id, ascending, in both directions: so the indexes are. */
+static const struct sort {
+	const char *keys[4], *column;
+	bool derived, text;
+} sorts[] = {
+	[QUERY_SORT_NAME] = { { "name", "repo", "id" }, "name", .text = true },
+	[QUERY_SORT_DOWNLOADS] = { { "downloads", "trendingScore", "trending_score", "downloadsAllTime" }, "downloads" },
+	[QUERY_SORT_LIKES] = { { "likes", "likes30d" }, "likes" },
+	[QUERY_SORT_MODIFIED] = { { "modified", "lastModified", "last_modified" }, "modified_at" },
+	[QUERY_SORT_CREATED] = { { "created", "createdAt", "created_at" }, "created_at" },
+	[QUERY_SORT_SIZE] = { { "size", "size_bytes", "mainSize" }, "size_bytes", .derived = true },
+	[QUERY_SORT_PARAMS] = { { "params", "num_parameters" }, "params", .derived = true },
+	[QUERY_SORT_PUBLISHED] = { { "published", "published_at", "publishedAt" }, "published_at", .derived = true },
+	[QUERY_SORT_SUNSET] = { { "sunset", "sunset_at" }, "sunset_at" },
+};
+
+int query_sort_parse(enum query_sort *out, bool *descending, const char *key, struct err *e)
+{
+	const char *name = key[0] == '-' ? key + 1 : key, *names[ARRAY_LEN(sorts)], *near;
+
+	for (size_t i = 0; i < ARRAY_LEN(sorts); i++) {
+		names[i] = sorts[i].keys[0];
+		for (size_t k = 0; k < 4 && sorts[i].keys[k]; k++) {
+			if (!strcmp(sorts[i].keys[k], name)) {
+				*out = (enum query_sort)i;
+				*descending = key[0] == '-';
+				return 0;
+			}
+		}
+	}
+	near = str_nearest(name, names, ARRAY_LEN(names));
+	return err_set(e, ERR_USAGE, "can't sort by '%.40s': there are name, downloads, likes, modified, created, size, params, published, sunset%s%s%s", name,
+		       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+/* --- cursors: "<sort><direction>.<id>.<value of the last row>", hex, so that they stand in a URL; opaque to clients ------------------ */
+
+static const char *make_cursor(struct arena *a, const struct query_filter *f, int64_t id, const char *value)
+{
+	char plain[CURSOR_MAX], *hex = arena_alloc(a, 2 * sizeof(plain) + 1);
+	int n = snprintf(plain, sizeof(plain), "%d%c.%lld.%s", (int)f->sort, f->descending ? 'd' : 'a', (long long)id, value);
+
+	str_hex(hex, plain, n < (int)sizeof(plain) ? (size_t)n : sizeof(plain) - 1);
+	return hex;
+}
+
+struct cursor {
+	char value[CURSOR_MAX];
+	int64_t id;
+};
+
+static int parse_cursor(struct cursor *out, const struct query_filter *f, struct err *e)
+{
+	char plain[CURSOR_MAX] = { 0 }, expect[8], *dot;
+	size_t n = strlen(f->cursor) / 2;
+	int prefix = snprintf(expect, sizeof(expect), "%d%c.", (int)f->sort, f->descending ? 'd' : 'a');
+
+	if (n >= sizeof(plain) || str_unhex(plain, n, f->cursor) < 0 || strncmp(plain, expect, (size_t)prefix) != 0)
+		return err_set(e, ERR_USAGE, "the cursor is not one of this query's");
+	dot = strchr(plain + prefix, '.');
+	if (!dot)
+		return err_set(e, ERR_USAGE, "the cursor is not one of this query's");
+	out->id = strtoll(plain + prefix, NULL, 10);
+	snprintf(out->value, sizeof(out->value), "%s", dot + 1);
+	return 0;
+}
+
+/* The column to sort by, "m.downloads". */
+static void sort_column(char out[32], const struct query_filter *f, const struct query_where *w)
+{
+	const struct sort *s = &sorts[f->sort];
+
+	snprintf(out, 32, "%s%s", s->derived ? w->cols : "m.", s->column);
+}
+
+/* Rows behind the cursor's: an inequality that an index can begin at, and the tie. */
+static int after_cursor(struct query_where *w, const struct query_filter *f, const char *column, struct err *e)
+{
+	const char *op = f->descending ? "<" : ">";
+	struct cursor at;
+	int value, id, rc = parse_cursor(&at, f, e);
+
+	if (rc < 0)
+		return rc;
+	value = sorts[f->sort].text ? query_where_text(w, at.value) : query_where_int(w, strtoll(at.value, NULL, 10));
+	id = query_where_int(w, at.id);
+	buf_printf(&w->where, " AND %s %s= $%d AND (%s %s $%d OR m.id > $%d)", column, op, value, column, op, value, id);
+	return 0;
+}
+
+/* --- pages -------------------------------------------------------------------------------------------------------------------------- */
+
+static void read_row(struct sql *q, struct arena *a, struct query_row *row)
+{
+	model_row(q, 1, a, &row->m);
+	if (!sql_is_null(q, 1 + MODEL_N_COLUMNS))
+		model_revision_row(q, 1 + MODEL_N_COLUMNS, a, &row->r);
+}
+
+static const char *sort_value(struct arena *a, const struct query_filter *f, const struct query_row *row, int64_t number)
+{
+	return sorts[f->sort].text ? row->m.name : arena_printf(a, "%lld", (long long)number);
+}
+
+static int run_page(struct db_conn *c, const struct query_filter *f, struct query_where *w, struct arena *a, struct query_row **rows, size_t *n, const char **next,
+		    struct err *e)
+{
+	size_t limit = f->limit && f->limit < QUERY_LIMIT_MAX ? f->limit : QUERY_LIMIT_MAX, cap = 0;
+	struct buf text;
+	char column[32];
+	int64_t last = 0;
+	int rc;
+
+	sort_column(column, f, w);
+	if (f->cursor && (rc = after_cursor(w, f, column, e)) < 0)
+		return rc;
+	buf_init(&text, QUERY_SQL_MAX);
+	/* The page is found first, by columns of the model alone; names are joined to its few rows. */
+	buf_printf(&text,
+		   "SELECT p.k, " MODEL_COLUMNS ", " REVISION_COLUMNS " FROM (SELECT m.id AS i, %s AS v, %s AS k FROM %s WHERE %s ORDER BY %s %s, m.id LIMIT $%d) AS p "
+		   "JOIN model AS m ON m.id = p.i LEFT JOIN revision AS r ON r.id = p.v " MODEL_JOINS REVISION_JOINS " ORDER BY p.k %s, p.i",
+		   w->shown, column, w->from.data, w->where.data, column, f->descending ? "DESC" : "ASC", query_where_int(w, (int64_t)limit + 1), f->descending ? "DESC" : "ASC");
+	own(sql) struct sql q = sql_prepare(c, text.data, e);
+	buf_done(&text);
+	query_where_bind(w, &q);
+	while (sql_row(&q)) {
+		if (*n == limit) {
+			*next = make_cursor(a, f, (*rows)[*n - 1].m.id, sort_value(a, f, &(*rows)[*n - 1], last));
+			break;
+		}
+		struct query_row *row = list_push(a, rows, n, &cap);
+
+		*row = (struct query_row){ 0 };
+		read_row(&q, a, row);
+		last = sorts[f->sort].text ? 0 : sql_get_int(&q, 0);
+	}
+	return sql_done(&q);
+}
+
+int query_models(struct db *db, const struct query_filter *f, int64_t now, struct arena *a, struct query_row **rows, size_t *n, const char **next, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	own(query_where) struct query_where w = { 0 };
+	const char *cursor = NULL;	/* next may be where f->cursor is kept */
+	int rc = read_begin(&r, db, e);
+
+	*rows = NULL;
+	*n = 0;
+	if (rc == 0 && (rc = query_where_build(&w, r.c, f, now, a, e)) == 0 && !w.nothing)
+		rc = run_page(r.c, f, &w, a, rows, n, &cursor, e);
+	*next = cursor;
+	return rc;
+}
+
+int query_count(struct db *db, const struct query_filter *f, int64_t now, uint64_t *models, uint64_t *bytes, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	own(query_where) struct query_where w = { 0 };
+	struct arena a;
+	struct buf text;
+	int rc;
+
+	*models = *bytes = 0;
+	arena_init(&a);
+	if ((rc = read_begin(&r, db, e)) == 0)
+		rc = query_where_build(&w, r.c, f, now, &a, e);
+	if (rc == 0 && !w.nothing) {
+		buf_init(&text, QUERY_SQL_MAX);
+		buf_printf(&text, "SELECT count(*), total(%ssize_bytes) FROM %s WHERE %s", w.cols, w.from.data, w.where.data);
+		own(sql) struct sql q = sql_prepare(r.c, text.data, e);
+		buf_done(&text);
+		query_where_bind(&w, &q);
+		if (sql_row(&q)) {
+			*models = (uint64_t)sql_get_int(&q, 0);
+			*bytes = (uint64_t)sql_get_int(&q, 1);
+		}
+		rc = sql_done(&q);
+	}
+	arena_done(&a);
+	return rc;
+}
