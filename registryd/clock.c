@@ -5,6 +5,7 @@
 #include "catalog/job.h"
 #include "catalog/partial.h"
 #include "catalog/usage.h"
+#include "registryd/mirror.h"
 
 static void failed(const char *what, const struct err *e)
 {
@@ -13,11 +14,43 @@ static void failed(const char *what, const struct err *e)
 	log_event(LOG_WARNING, "clock.failed", "what=%s error=%s", what, log_quote(quoted, e->msg));
 }
 
-static void tidy(struct daemon *d, int64_t now)
+static void follow_config(struct clock *c, struct daemon *d, int64_t now)
+{
+	unsigned reloads = atomic_load(&d->reloads);
+	struct err e = ERR_NONE;
+
+	if (c->config_read && c->reloads == reloads)
+		return;
+	c->config_read = true;
+	c->reloads = reloads;
+	if (mirror_follow_config(d, now, &e))
+		failed("mirror entries of the settings", &e);
+}
+
+static void mirrors(struct clock *c, struct daemon *d, int64_t now)
+{
+	struct err e = ERR_NONE;
+
+	follow_config(c, d, now);
+	if (mirror_queue_due(d, now, &e))
+		failed("mirror entries that are due", &e);
+}
+
+static void usage(struct clock *c, struct daemon *d, int64_t now)
+{
+	struct err e = ERR_NONE;
+
+	(void)c, (void)now;
+	if (usage_flush(d->db, &e))
+		failed("usage counts", &e);
+}
+
+static void tidy(struct clock *c, struct daemon *d, int64_t now)
 {
 	struct err e = ERR_NONE;
 	uint64_t freed = 0;
 
+	(void)c;
 	if (job_expire(d->db, now - CLOCK_JOBS_KEPT_S, &e))
 		failed("old jobs", &e);
 	if (partial_expire(d->store, now - CLOCK_PARTIAL_KEPT_S, &freed, &e))
@@ -26,18 +59,17 @@ static void tidy(struct daemon *d, int64_t now)
 		log_event(LOG_INFO, "clock.freed", "bytes=%llu", (unsigned long long)freed);
 }
 
-void clock_tick(struct daemon *d, int64_t now)
+void clock_tick(struct clock *c, struct daemon *d, int64_t now)
 {
-	static int64_t usage_at, tidy_at;	/* one thread calls this */
-	struct err e = ERR_NONE;
+	static const struct {
+		int every_s;
+		void (*run)(struct clock *c, struct daemon *d, int64_t now);
+	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { 60, usage }, { 3600, tidy } };
 
-	if (now >= usage_at) {
-		usage_at = now + CLOCK_USAGE_EVERY_S;
-		if (usage_flush(d->db, &e))
-			failed("usage", &e);
-	}
-	if (now >= tidy_at) {
-		tidy_at = now + CLOCK_TIDY_EVERY_S;
-		tidy(d, now);
+	for (size_t i = 0; i < CLOCK_DUTIES; i++) {
+		if (now < c->due_at[i])
+			continue;
+		c->due_at[i] = now + duties[i].every_s;
+		duties[i].run(c, d, now);
 	}
 }

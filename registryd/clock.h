@@ -4,12 +4,18 @@
 
 #include "registryd/daemon.h"
 
-#define CLOCK_USAGE_EVERY_S   60
-#define CLOCK_TIDY_EVERY_S    3600
-#define CLOCK_JOBS_KEPT_S     (90 * 86400)	/* ended jobs */
-#define CLOCK_PARTIAL_KEPT_S  (14 * 86400)	/* downloads that nobody has gone on with */
+#define CLOCK_DUTIES	     3
+#define CLOCK_JOBS_KEPT_S    (90 * 86400)	/* ended jobs */
+#define CLOCK_PARTIAL_KEPT_S (14 * 86400)	/* downloads that nobody has gone on with */
+
+/* Zeroed before its first tick. */
+struct clock {
+	int64_t due_at[CLOCK_DUTIES];
+	bool config_read;
+	unsigned reloads;	/* daemon.reloads when the settings' entries were last followed */
+};
 
 /* Called a few times a second by one thread; does nothing most times. Failures are logged and tried again at the next turn. */
-void clock_tick(struct daemon *d, int64_t now);
+void clock_tick(struct clock *c, struct daemon *d, int64_t now);
 
 #endif

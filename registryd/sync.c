@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "catalog/event.h"
 #include "catalog/finding.h"
 #include "registryd/fetch.h"
 #include "registryd/gitproof.h"
@@ -72,6 +73,29 @@ static int64_t time_of(const json_t *doc, const char *key)
 	return s && !str_parse_time(s, &at, NULL) ? at : 0;
 }
 
+/* A branch that moved and whose former commit upstream no longer has: its history was rewritten. What we serve stays as it is. */
+static int note_rewrite(struct sync *s, const char *before, struct err *e)
+{
+	own(revision) struct hub_revision old = { 0 };
+	struct err why = ERR_NONE;
+	int rc = hub_get_revision(s->hub, s->info.id, before, &s->w->stop, &old, &why);
+
+	if (rc != ERR_NOT_FOUND)
+		return 0;	/* it is there, or that can't be known now */
+	return event_add(s->w->db, "model.rewritten", s->info.id, before, json_pack("{s:s, s:s}", "ref", served_ref(s), "now", s->info.sha), work_now(), e);
+}
+
+static int note_ref(struct sync *s, struct err *e)
+{
+	char before[MODEL_COMMIT_HEX + 1] = "";
+	bool moved = false;
+	int rc = model_upstream_ref(s->w->db, s->model_id, served_ref(s), before, e);
+
+	if (!rc)
+		rc = model_saw_ref(s->w->db, s->model_id, served_ref(s), s->info.sha, work_now(), &moved, e);
+	return !rc && moved && *before ? note_rewrite(s, before, e) : rc;
+}
+
 static int note_model(struct sync *s, struct err *e)
 {
 	const struct hub_revision *r = &s->info;
@@ -91,9 +115,7 @@ static int note_model(struct sync *s, struct err *e)
 
 	if (!rc)
 		rc = model_saw_gone(s->w->db, s->model_id, false, work_now(), e);
-	if (!rc && served_ref(s))
-		rc = model_saw_ref(s->w->db, s->model_id, served_ref(s), r->sha, work_now(), NULL, e);
-	return rc;
+	return !rc && served_ref(s) ? note_ref(s, e) : rc;
 }
 
 /* Upstream has no such model any more: what we serve stays, but it is seen. */
@@ -459,6 +481,18 @@ static int set_result(struct work *w, int64_t revision_id, const struct gate_out
 	return 0;
 }
 
+/* The licence differs from that of the revision served until now: worth an event, whatever the gate says. */
+static int note_licence(struct work *w, int64_t revision_id, struct err *e)
+{
+	struct revision now, before;
+	struct model m;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &now, e);
+
+	if (rc || model_find(w->db, m.name, NULL, MODEL_VISIBLE, w->arena, &m, &before, NULL, NULL) || before.id == now.id || !strcmp(before.license, now.license))
+		return rc;
+	return event_add(w->db, "model.license_changed", m.name, now.commit, json_pack("{s:s, s:s}", "from", before.license, "to", now.license), work_now(), e);
+}
+
 int sync_judge(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e)
 {
 	own(json) json_t *report = NULL;
@@ -479,6 +513,8 @@ int sync_judge(struct work *w, int64_t revision_id, const json_t *info, const ch
 	rc = smoke_inspect(w, revision_id, dir, files, n, &report, e);
 	if (!rc)
 		rc = gate_read_documents(w, revision_id, files, n, info, report, license, e);
+	if (!rc)
+		rc = note_licence(w, revision_id, e);
 	if (!rc)
 		rc = smoke_if_asked(w, revision_id, dir, e);
 	smoke_view_close(dir);
@@ -553,6 +589,39 @@ static int store_all(struct sync *s, struct err *e)
 	return rc;
 }
 
+/* Card, configurations and licences only: kept for searching, never served. */
+static int keep_metadata(struct sync *s, struct err *e)
+{
+	struct gate_outcome g = { REVISION_HELD, "only metadata is kept of this model (metadata: only); sync it without to mirror it" };
+	struct model_file *files;
+	size_t n;
+	int rc = model_files(s->w->db, s->revision_id, FILES_ALL, "", NULL, 0, s->w->arena, &files, &n, e);
+
+	if (!rc)
+		rc = gate_read_documents(s->w, s->revision_id, files, n, s->info.doc, NULL, NULL, e);
+	if (!rc)
+		rc = model_set_state(s->w->db, s->revision_id, g.state, g.reason, work_now(), e);
+	if (!rc)
+		rc = set_result(s->w, s->revision_id, &g, e);
+	if (!rc)
+		json_object_set_new(s->w->result, "state", json_string("metadata"));
+	return rc;
+}
+
+/* A mirror entry may say how large its models may be; the plan shows it before anything is fetched. */
+static bool too_large(struct sync *s)
+{
+	int64_t max = json_get_int(s->w->args, "max_size", 0);
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < s->n_files; i++)
+		total += s->files[i].wanted ? s->files[i].size_bytes : 0;
+	if (max <= 0 || total <= (uint64_t)max)
+		return false;
+	s->w->result = json_pack("{s:s, s:s, s:s, s:s, s:I}", "repo", s->name, "revision", s->info.sha, "state", "skipped", "reason", "it is larger than the entry's max_size", "size_bytes", (json_int_t)total);
+	return true;
+}
+
 static int sync_revision(struct sync *s, struct err *e)
 {
 	bool done, changed;
@@ -566,6 +635,8 @@ static int sync_revision(struct sync *s, struct err *e)
 	if (done)
 		return set_result(s->w, s->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
 	rc = list(s, e);
+	if (!rc && too_large(s))
+		return 0;
 	if (!rc)
 		rc = gitproof_fetch(&s->proof, s->hub, s->name, s->info.sha, &s->w->stop, e);
 	if (!rc)
@@ -581,7 +652,7 @@ static int sync_revision(struct sync *s, struct err *e)
 			model_set_state(s->w->db, s->revision_id, rc == ERR_NOSPACE || rc == ERR_THROTTLED ? REVISION_FETCHING : REVISION_PLANNED, e->msg, work_now(), NULL);
 		return rc;
 	}
-	return sync_judge(s->w, s->revision_id, s->info.doc, NULL, e);
+	return s->selection.metadata_only ? keep_metadata(s, e) : sync_judge(s->w, s->revision_id, s->info.doc, NULL, e);
 }
 
 int sync_job(struct work *w, struct err *e)

@@ -12,6 +12,8 @@
 #include "base/vec.h"
 #include "registryd/clock.h"
 #include "registryd/hub.h"
+#include "registryd/import.h"
+#include "registryd/mirror.h"
 #include "registryd/recheck.h"
 #include "registryd/smoke.h"
 #include "registryd/sync.h"
@@ -31,6 +33,8 @@ static const struct {
 	{ "plan", sync_plan_job },
 	{ "smoke", recheck_smoke_job },
 	{ "verify", recheck_verify_job },
+	{ "mirror", mirror_job },
+	{ "import", import_job },
 };
 
 struct hub_entry {
@@ -286,6 +290,7 @@ static void *work_loop(void *arg)
 static void *tick_loop(void *arg)
 {
 	struct worker *all = arg;
+	struct clock clock = { 0 };
 
 	while (net_sleep(TICK_MS, &all->stop)) {
 		pthread_mutex_lock(&all->lock);
@@ -293,7 +298,7 @@ static void *tick_loop(void *arg)
 			if (all->running[i])
 				report(all->running[i]);
 		pthread_mutex_unlock(&all->lock);
-		clock_tick(all->d, work_now());
+		clock_tick(&clock, all->d, work_now());
 	}
 	return NULL;
 }

@@ -1,0 +1,21 @@
+/*
+ * mirror.h - following what is kept in step with upstream (catalog/mirror.h has the entries). An entry of one repository becomes a sync; one
+ * of an author or a query asks upstream what changed since it was last asked, with an overlap, and becomes a sync for each model that did.
+ * Options: include, exclude, metadata_only as in sync; for authors and queries also names (globs), license, max_size, limit.
+ */
+#ifndef REGISTRYD_MIRROR_H
+#define REGISTRYD_MIRROR_H
+
+#include "registryd/work.h"
+
+#define MIRROR_OVERLAP_S 3600	/* upstream's lastModified and its listing are not one transaction */
+#define MIRROR_RETRY_S	 600	/* after a failure, when the entry's own interval is longer */
+
+/* Job kind "mirror". */
+int mirror_job(struct work *w, struct err *e);
+/* Queues a job for each entry that is due. */
+int mirror_queue_due(struct daemon *d, int64_t now, struct err *e);
+/* Makes the catalog's entries follow the settings. */
+int mirror_follow_config(struct daemon *d, int64_t now, struct err *e);
+
+#endif
