@@ -14,14 +14,14 @@ static const struct sort {
 	bool derived, text;
 } sorts[] = {
 	[QUERY_SORT_NAME] = { { "name", "repo", "id" }, "name", .text = true },
-	[QUERY_SORT_DOWNLOADS] = { { "downloads", "trendingScore", "trending_score", "downloadsAllTime" }, "downloads" },
-	[QUERY_SORT_LIKES] = { { "likes", "likes30d" }, "likes" },
-	[QUERY_SORT_MODIFIED] = { { "modified", "lastModified", "last_modified" }, "modified_at" },
-	[QUERY_SORT_CREATED] = { { "created", "createdAt", "created_at" }, "created_at" },
+	[QUERY_SORT_DOWNLOADS] = { { "downloads", "trendingScore", "trending_score", "downloadsAllTime" }, "downloads", .derived = false },
+	[QUERY_SORT_LIKES] = { { "likes", "likes30d" }, "likes", .derived = false },
+	[QUERY_SORT_MODIFIED] = { { "modified", "lastModified", "last_modified" }, "modified_at", .derived = false },
+	[QUERY_SORT_CREATED] = { { "created", "createdAt", "created_at" }, "created_at", .derived = false },
 	[QUERY_SORT_SIZE] = { { "size", "size_bytes", "mainSize" }, "size_bytes", .derived = true },
 	[QUERY_SORT_PARAMS] = { { "params", "num_parameters" }, "params", .derived = true },
 	[QUERY_SORT_PUBLISHED] = { { "published", "published_at", "publishedAt" }, "published_at", .derived = true },
-	[QUERY_SORT_SUNSET] = { { "sunset", "sunset_at" }, "sunset_at" },
+	[QUERY_SORT_SUNSET] = { { "sunset", "sunset_at" }, "sunset_at", .derived = false },
 };
 
 int query_sort_parse(enum query_sort *out, bool *descending, const char *key, struct err *e)
@@ -84,7 +84,7 @@ static void sort_column(char out[32], const struct query_filter *f, const struct
 }
 
 /* Rows behind the cursor's: an inequality that an index can begin at, and the tie. */
-static int after_cursor(struct query_where *w, const struct query_filter *f, const char *column, struct err *e)
+static int after_cursor(struct query_where *w, const struct query_filter *f, const char *column, struct arena *a, struct err *e)
 {
 	const char *op = f->descending ? "<" : ">";
 	struct cursor at;
@@ -92,7 +92,7 @@ static int after_cursor(struct query_where *w, const struct query_filter *f, con
 
 	if (rc < 0)
 		return rc;
-	value = sorts[f->sort].text ? query_where_text(w, at.value) : query_where_int(w, strtoll(at.value, NULL, 10));
+	value = sorts[f->sort].text ? query_where_text(w, arena_strdup(a, at.value)) : query_where_int(w, strtoll(at.value, NULL, 10));
 	id = query_where_int(w, at.id);
 	buf_printf(&w->where, " AND %s %s= $%d AND (%s %s $%d OR m.id > $%d)", column, op, value, column, op, value, id);
 	return 0;
@@ -122,7 +122,7 @@ static int run_page(struct db_conn *c, const struct query_filter *f, struct quer
 	int rc;
 
 	sort_column(column, f, w);
-	if (f->cursor && (rc = after_cursor(w, f, column, e)) < 0)
+	if (f->cursor && (rc = after_cursor(w, f, column, a, e)) < 0)
 		return rc;
 	buf_init(&text, QUERY_SQL_MAX);
 	/* The page is found first, by columns of the model alone; names are joined to its few rows. */

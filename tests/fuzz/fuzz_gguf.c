@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void touch(const struct gguf *g)
 {
-	volatile uint64_t sum = 0;
+	volatile uint64_t sum = 0;	/* so that the reads are not optimised away */
 
 	for (size_t i = 0; i < gguf_n_kv(g); i++) {
 		const struct gguf_kv *kv = gguf_kv_at(g, i);
@@ -26,6 +26,7 @@ static void touch(const struct gguf *g)
 	for (size_t i = 0; i < gguf_n_tensors(g); i++)
 		if (gguf_find_tensor(g, gguf_tensor_at(g, i)->name) != gguf_tensor_at(g, i))
 			abort();
+	(void)sum;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -16,7 +16,7 @@
 static void put(struct buf *b, uint64_t v, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		buf_putc(b, (char)(v >> (8 * i)));
+		buf_putc(b, (char)(i < 8 ? v >> (8 * i) : 0));
 }
 
 static void put_str(struct buf *b, const char *s)
