@@ -98,12 +98,13 @@ static int by_licences(struct query_where *w, struct db_conn *c, const struct qu
 	return 0;
 }
 
-/* Authors are found in any case: there are few spellings of one, and each is a term. */
-static int by_author(struct query_where *w, const struct query_filter *f)
+/* Names of an author are a range of the index of names, which compares without case: '0' follows '/'. */
+static void by_author(struct query_where *w, const struct query_filter *f, struct arena *a)
 {
-	if (f->author)
-		and_where(w, "m.author_id IN (SELECT id FROM term WHERE kind = %d AND name = $%d COLLATE NOCASE)", TERM_AUTHOR, query_where_text(w, f->author));
-	return 0;
+	if (!f->author)
+		return;
+	and_where(w, "m.name >= $%d", query_where_text(w, arena_printf(a, "%s/", f->author)));
+	and_where(w, "m.name < $%d", query_where_text(w, arena_printf(a, "%s0", f->author)));
 }
 
 static void by_numbers(struct query_where *w, const struct query_filter *f, int64_t now)
@@ -268,11 +269,12 @@ int query_where_build(struct query_where *w, struct db_conn *c, const struct que
 	if ((rc = by_tags(w, c, f, e)) < 0)
 		return rc;
 	join_revision(w, f);
-	if ((rc = by_licences(w, c, f, e)) < 0 || (rc = by_author(w, f)) < 0 || (rc = by_term(w, c, TERM_TASK, f->task, "task_id", e)) < 0 ||
+	if ((rc = by_licences(w, c, f, e)) < 0 || (rc = by_term(w, c, TERM_TASK, f->task, "task_id", e)) < 0 ||
 	    (rc = by_term(w, c, TERM_LIBRARY, f->library, "library_id", e)) < 0 ||
 	    (rc = by_term(w, c, TERM_ARCHITECTURE, f->architecture, "architecture_id", e)) < 0 ||
 	    (rc = by_term(w, c, TERM_QUANTIZATION, f->quantization, "quantization_id", e)) < 0)
 		return rc;
+	by_author(w, f, a);
 	by_numbers(w, f, now);
 	by_content(w, f);
 	by_search(w, f, a);

@@ -1,0 +1,207 @@
+/*
+ * catalog_bench.c - how long questions to a big catalog take: catalog_bench FILE [ROUNDS]. Prints one line a question: name, p50 and p99 in
+ * milliseconds over random instances, warm. FILE is made by catalog_gen. With "index" behind ROUNDS the posting index is loaded first.
+ */
+#include <stdint.h>
+#include <time.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/query.h"
+
+#define NOW 1795000000
+#define WITH_INDEX 0
+
+static uint64_t seed = 42;
+
+static uint64_t next(void)
+{
+	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+	return seed >> 33;
+}
+
+static double now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static const char *tag_of(struct arena *a, uint64_t rank)
+{
+	return arena_printf(a, "tag:%llu", (unsigned long long)rank);
+}
+
+static const char *const licences[] = { "apache-2.0", "mit", "other", "cc-by-4.0", "gemma", "llama3.1", "gpl-3.0", "cc-by-nc-4.0" };
+static const char *const texts[] = { "llama", "qwen2", "instruct", "gguf", "mistral-7b", "author12/", "coder-math", "roberta-large", "zzz" };
+
+typedef void shape(struct query_filter *f, struct arena *a);
+
+static void licence_size(struct query_filter *f, struct arena *a)
+{
+	(void)a;
+	f->license[0] = "apache-2.0";
+	f->n_license = 1;
+	f->max_size = 20000000000;
+}
+
+static void any_licence_size(struct query_filter *f, struct arena *a)
+{
+	(void)a;
+	f->license[0] = licences[next() % ARRAY_LEN(licences)];
+	f->n_license = 1;
+	f->max_size = 1000000 + next() * next() % 100000000000;
+}
+
+static void common_tags(struct query_filter *f, struct arena *a)
+{
+	f->tag[0] = tag_of(a, next() % 5);
+	f->tag[1] = tag_of(a, 5 + next() % 20);
+	f->n_tag = 2;
+}
+
+static void common_mid(struct query_filter *f, struct arena *a)
+{
+	f->tag[0] = tag_of(a, next() % 10);
+	f->tag[1] = tag_of(a, 200 + next() % 2000);
+	f->n_tag = 2;
+}
+
+static void mid_mid(struct query_filter *f, struct arena *a)
+{
+	f->tag[0] = tag_of(a, 50 + next() % 500);
+	f->tag[1] = tag_of(a, 50 + next() % 500);
+	f->n_tag = 2;
+}
+
+static void rare_common(struct query_filter *f, struct arena *a)
+{
+	f->tag[0] = tag_of(a, next() % 10);
+	f->tag[1] = tag_of(a, 20000 + next() % 100000);
+	f->n_tag = 2;
+}
+
+static void tags_and_filters(struct query_filter *f, struct arena *a)
+{
+	mid_mid(f, a);
+	f->n_tag = 1;
+	f->license[0] = licences[next() % 3];
+	f->n_license = 1;
+	f->max_size = 20000000000;
+	f->task = "text-generation";
+}
+
+static void by_author(struct query_filter *f, struct arena *a)
+{
+	f->author = arena_printf(a, "Author%llu", (unsigned long long)(next() % 100000));
+}
+
+static void search(struct query_filter *f, struct arena *a)
+{
+	(void)a;
+	f->search[0] = texts[next() % ARRAY_LEN(texts)];
+	f->n_search = 1;
+}
+
+static void newest(struct query_filter *f, struct arena *a)
+{
+	(void)a;
+	f->sort = QUERY_SORT_MODIFIED;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void fail(const struct err *e)
+{
+	fprintf(stderr, "catalog_bench: %s\n", e->msg);
+	exit(1);
+}
+
+static void page(struct db *db, const struct query_filter *f, struct arena *a)
+{
+	struct query_row *rows;
+	struct err e = ERR_NONE;
+	const char *cursor;
+	size_t n;
+
+	if (query_models(db, f, NOW, a, &rows, &n, &cursor, &e) < 0)
+		fail(&e);
+}
+
+static void facets(struct db *db, const struct query_filter *f, struct arena *a)
+{
+	struct err e = ERR_NONE;
+	json_t *j = query_facets(db, f, NOW, &e);
+
+	(void)a;
+	if (!j)
+		fail(&e);
+	json_decref(j);
+}
+
+static void measure(struct db *db, const char *name, shape *make, void (*ask)(struct db *, const struct query_filter *, struct arena *), int rounds)
+{
+	double *ms = mem_zalloc((size_t)rounds * sizeof(*ms));
+
+	for (int i = -rounds / 10 - 1; i < rounds; i++) {
+		struct query_filter f = { .gated = -1, .visible_only = true, .sort = QUERY_SORT_DOWNLOADS, .descending = true, .limit = 50 };
+		struct arena a;
+		double start;
+
+		arena_init(&a);
+		make(&f, &a);
+		start = now_ms();
+		ask(db, &f, &a);
+		if (i >= 0)
+			ms[i] = now_ms() - start;
+		arena_done(&a);
+	}
+	qsort(ms, (size_t)rounds, sizeof(*ms), compare);
+	printf("%-44s p50 %8.3f ms   p99 %8.3f ms\n", name, ms[rounds / 2], ms[rounds * 99 / 100]);
+	fflush(stdout);
+	free(ms);
+}
+
+int main(int argc, char **argv)
+{
+	struct err e = ERR_NONE;
+	struct db *db;
+	int rounds = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 200;
+	double start = now_ms();
+
+	if (argc < 2 || rounds < 10)
+		return fprintf(stderr, "catalog_bench FILE [ROUNDS] [index]\n"), 2;
+	if (db_open(&db, argv[1], 0, &e) < 0)
+		fail(&e);
+	struct arena a;
+
+	arena_init(&a);
+	page(db, &(struct query_filter){ .gated = -1, .license = { "apache-2.0" }, .n_license = 1, .sort = QUERY_SORT_DOWNLOADS, .descending = true, .limit = 50 }, &a);
+	arena_done(&a);
+	printf("%-44s %12.1f ms\n", "open and first answer by licence", now_ms() - start);
+	if (argc > 3 && WITH_INDEX) {
+		start = now_ms();
+		printf("%-44s %12.1f ms\n", "load the posting index", now_ms() - start);
+	}
+	measure(db, "apache-2.0, < 20 GB, by downloads", licence_size, page, rounds);
+	measure(db, "any licence, any size", any_licence_size, page, rounds);
+	measure(db, "two common tags", common_tags, page, rounds);
+	measure(db, "common and middling tag", common_mid, page, rounds);
+	measure(db, "two middling tags", mid_mid, page, rounds);
+	measure(db, "rare and common tag", rare_common, page, rounds);
+	measure(db, "tag, licence, size and task", tags_and_filters, page, rounds);
+	measure(db, "author, any case", by_author, page, rounds);
+	measure(db, "by last change", newest, page, rounds);
+	measure(db, "substring, by downloads", search, page, rounds);
+	measure(db, "facets of a tag with filters", tags_and_filters, facets, rounds / 10 > 9 ? rounds / 10 : 10);
+	measure(db, "facets of a licence and size", any_licence_size, facets, rounds / 10 > 9 ? rounds / 10 : 10);
+	db_close(db);
+	return 0;
+}
