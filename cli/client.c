@@ -384,6 +384,13 @@ void client_path_add(struct buf *b, const char *segment)
 	buf_puts(b, escaped);
 }
 
+void client_segment_add(struct buf *b, const char *segment)
+{
+	own(mem) char *escaped = str_percent_encode(segment, "");
+
+	buf_puts(b, escaped);
+}
+
 void client_query_add(struct buf *b, const char *key, const char *value)
 {
 	own(mem) char *escaped = NULL;

@@ -61,6 +61,7 @@ int client_stream(struct client *c, const char *path, int (*sink)(void *arg, con
 /* Paths are put together in a buf. A model is REPO[@REV] in one piece, slashes kept. */
 #define CLIENT_PATH_MAX 65536
 void client_path_add(struct buf *b, const char *segment);			/* escaped, '/' kept */
+void client_segment_add(struct buf *b, const char *segment);			/* escaped, '/' too */
 void client_query_add(struct buf *b, const char *key, const char *value);	/* NULL value: nothing is added */
 void client_query_number(struct buf *b, const char *key, int64_t value);
 

@@ -3,7 +3,7 @@
 
 static int rule(struct ctl *c, const char *tail, struct err *e)
 {
-	own(json) json_t *body = json_pack("{s:s?}", "reason", args_text(&c->args, "reason"));
+	own(json) json_t *body = json_pack("{s:s*}", "reason", args_text(&c->args, "reason"));
 	own(json) json_t *answer = NULL;
 	own(buf) struct buf path;
 	struct ctl_model m;

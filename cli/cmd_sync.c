@@ -15,7 +15,7 @@ static json_t *list_of(const struct args *a, const char *name)
 
 static json_t *request(const struct ctl *c, const struct ctl_model *m)
 {
-	json_t *body = json_pack("{s:s, s:s?, s:s?}", "repo", m->repo, "revision", m->rev, "upstream", args_text(&c->args, "upstream"));
+	json_t *body = json_pack("{s:s, s:s*, s:s*}", "repo", m->repo, "revision", m->rev, "upstream", args_text(&c->args, "upstream"));
 
 	if (args_has(&c->args, "include"))
 		json_object_set_new(body, "include", list_of(&c->args, "include"));

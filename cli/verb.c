@@ -1,7 +1,7 @@
 /* verb.c - see verb.h. Adding a command is adding a row here and a cmd_*.c. */
 #include "cli/verb.h"
 
-#include "base/err.h"
+#include "cli/text.h"
 
 #define OPTS(...) (const struct opt[]){ __VA_ARGS__ OPT_END }
 
@@ -30,10 +30,14 @@ const struct verb verb_table[] = {
 	  OPTS(OPT_INCLUDE OPT_EXCLUDE { "upstream", OPT_TEXT, "NAME", "which upstream (default: the first configured)" }, OPT_NO_WAIT
 	       { "dry-run", OPT_FLAG, NULL, "only say which files, how many bytes, and what the gate would say" }, ),
 	  cmd_sync },
-	{ "mirror list", "", 0, 0, "what is kept in step with upstream", "mirror entries are kept, but not listed by it", NULL, NULL },
-	{ "mirror add", "[REPO…]", 0, VERB_NO_LIMIT, "keep models in step with upstream", "the daemon does not take mirror entries from here", NULL, NULL },
-	{ "mirror remove", "NAME", 1, 1, "no longer keep it in step", "the daemon does not take mirror entries from here", NULL, NULL },
-	{ "mirror run", "[NAME…]", 0, VERB_NO_LIMIT, "look upstream now", "the daemon does not take mirror entries from here", NULL, NULL },
+	{ "mirror list", "", 0, 0, "what is kept in step with upstream", NULL, NULL, cmd_mirror_list },
+	{ "mirror add", "[REPO[@REV]…]", 0, VERB_NO_LIMIT, "keep models in step with upstream", "Either repositories, or --author, or --query.",
+	  OPTS({ "author", OPT_TEXT, "A", "all models of an author" }, { "query", OPT_TEXT, "Q", "models whose name holds these words" }, OPT_INCLUDE
+	       { "every", OPT_DURATION, "6h", "how often to look" },
+	       { "metadata-only", OPT_FLAG, NULL, "keep cards and metadata, fetch no weights" }, ),
+	  cmd_mirror_add },
+	{ "mirror remove", "NAME", 1, 1, "no longer keep it in step; what is mirrored stays", NULL, NULL, cmd_mirror_remove },
+	{ "mirror run", "[NAME…]", 0, VERB_NO_LIMIT, "look upstream now", NULL, NULL, cmd_mirror_run },
 	{ "import", "DIR", 1, 1, "bring in a model that no Hub holds, through the same pipeline and gate",
 	  "Streams the directory's files to the daemon and follows the job. Exit status as for sync.",
 	  OPTS({ "as", OPT_TEXT, "REPO", "the name it gets here (needed)" }, { "license", OPT_TEXT, "ID", "the licence that you vouch for" }, OPT_NO_WAIT),
@@ -63,7 +67,7 @@ const struct verb verb_table[] = {
 	{ "show", "REPO[@REV]", 1, 1, "one page: licence, size, proof, findings, smoke verdict, lifecycle, files",
 	  "Without a revision the newest known one, whatever its state.", NULL, cmd_show },
 	{ "why", "REPO[@REV]", 1, 1, "every gate decision with its reason", "Without a revision the newest known one, whatever its state.", NULL, cmd_why },
-	{ "licenses", "", 0, 0, "licences in the catalog with counts and bytes", "licences are not counted yet", NULL, NULL },
+	{ "licenses", "", 0, 0, "licences in the catalog with counts and bytes", NULL, NULL, cmd_licenses },
 	{ "verify", "[REPO[@REV]]", 0, 1, "re-read every byte in the store and compare",
 	  "Prints `= path` for a file that is the same, `* path` for one that differs, `- path` for one that is missing, and ends with 6 unless all are "
 	  "the same.",
@@ -76,33 +80,42 @@ const struct verb verb_table[] = {
 	{ "publish", "REPO[@REV]", 1, 1, "publish a held revision: a person's decision",
 	  "It overrides the policy, but never content that does not verify.", OPTS(OPT_REASON), cmd_publish },
 	{ "reject", "REPO[@REV]", 1, 1, "reject a revision: a person's decision", NULL, OPTS(OPT_REASON), cmd_reject },
-	{ "deprecate", "REPO[@REV]", 1, 1, "announce its end", "lifecycle orders are not taken yet", NULL, NULL },
-	{ "undeprecate", "REPO[@REV]", 1, 1, "take a deprecation back", "lifecycle orders are not taken yet", NULL, NULL },
-	{ "retire", "REPO[@REV]", 1, 1, "stop serving it: 410", "lifecycle orders are not taken yet", NULL, NULL },
-	{ "restore", "REPO[@REV]", 1, 1, "take retire or withdraw back; dates are kept", "lifecycle orders are not taken yet", NULL, NULL },
-	{ "withdraw", "REPO[@REV]", 1, 1, "off every door at once: 403, or 451 with --legal", "lifecycle orders are not taken yet", NULL, NULL },
-	{ "lifecycle", "", 0, 0, "what is deprecated, what ends when, who still pulls it", "lifecycle orders are not taken yet", NULL, NULL },
-	{ "usage", "REPO", 1, 1, "pulls by consumer", "pulls are not reported yet", NULL, NULL },
+	{ "deprecate", "REPO[@REV]", 1, 1, "announce its end", "Without @REV the whole model is meant.",
+	  OPTS({ "sunset", OPT_DATE, "DATE", "the day from which it is no longer served: 2027-06-30" },
+	       { "successor", OPT_TEXT, "REPO", "the model to use instead" }, OPT_REASON
+	       { "force", OPT_FLAG, NULL, "allow a sunset closer than the policy's notice; needs --reason" }, ),
+	  cmd_deprecate },
+	{ "undeprecate", "REPO[@REV]", 1, 1, "take a deprecation and its dates back", "Without @REV the whole model is meant.", OPTS(OPT_REASON), cmd_undeprecate },
+	{ "retire", "REPO[@REV]", 1, 1, "stop serving it now: 410", "Without @REV the whole model is meant.", OPTS(OPT_REASON), cmd_retire },
+	{ "restore", "REPO[@REV]", 1, 1, "take retire or withdraw back; dates are kept", "Without @REV the whole model is meant.", OPTS(OPT_REASON), cmd_restore },
+	{ "withdraw", "REPO[@REV]", 1, 1, "off every door at once: 403, or 451 with --legal", "Without @REV the whole model is meant. Needs --reason.",
+	  OPTS(OPT_REASON { "legal", OPT_FLAG, NULL, "for legal reasons: 451" }, ), cmd_withdraw },
+	{ "lifecycle", "", 0, 0, "what is deprecated, what ends when, who still pulls it", NULL,
+	  OPTS({ "within", OPT_DURATION, "90d", "what ends within this time" }, { "ics", OPT_FLAG, NULL, "as a calendar (RFC 5545)" }, ), cmd_lifecycle },
+	{ "usage", "REPO", 1, 1, "pulls by consumer", NULL, OPTS({ "days", OPT_COUNT, "30", "of the last so many days" }, ), cmd_usage },
 	{ "sbom", "REPO[@REV]", 1, 1, "bill of materials of a revision", "no bill of materials is kept yet", NULL, NULL },
-	{ "policy show", "", 0, 0, "the policy in force, every default filled in", "the policy is not shown yet", NULL, NULL },
-	{ "policy check", "REPO", 1, 1, "what the gate would say, before a download", "the policy is not asked yet", NULL, NULL },
-	{ "policy test", "FILE", 1, 1, "what a changed policy would change in the catalog", "the policy is not asked yet", NULL, NULL },
+	{ "policy show", "", 0, 0, "the policy in force, every default filled in", NULL, NULL, cmd_policy_show },
+	{ "policy check", "REPO[@REV]", 1, 1, "what the gate would say, before a download", "Ends with 5 unless it would publish.", NULL, cmd_policy_check },
+	{ "policy test", "FILE", 1, 1, "what a changed policy would change in the whole catalog", "Nothing is changed by it.", NULL, cmd_policy_test },
 	{ "bundle create", "REPO…", 0, VERB_NO_LIMIT, "pack models for a site without a network", "bundles are not made yet", NULL, NULL },
 	{ "bundle inspect", "DIR", 1, 1, "what a bundle holds", "bundles are not read yet", NULL, NULL },
 	{ "bundle verify", "DIR", 1, 1, "check a bundle against its manifest and signature", "bundles are not read yet", NULL, NULL },
 	{ "bundle import", "DIR", 1, 1, "bring a bundle in", "bundles are not read yet", NULL, NULL },
 	{ "jobs", "", 0, 0, "what the daemon is doing and has done",
 	  NULL, OPTS({ "watch", OPT_FLAG, NULL, "go on showing it until interrupted" }, ), cmd_jobs },
-	{ "events", "", 0, 0, "what happened", "events are kept, but not listed yet", NULL, NULL },
-	{ "audit verify", "", 0, 0, "check the chain of events", "events are kept, but not checked from here yet", NULL, NULL },
+	{ "events", "", 0, 0, "what happened, oldest first", NULL, OPTS({ "follow", OPT_FLAG, NULL, "go on as it happens; with --json one object a line" }, ), cmd_events },
+	{ "audit verify", "", 0, 0, "check the chain of events", "Ends with 6 and names the first event that is altered or missing.",
+	  OPTS({ "head", OPT_TEXT, "HASH", "a head noted earlier, which must still be in the chain" }, ), cmd_audit_verify },
 	{ "key generate", "[NAME]", 0, 1, "make a signing key", "there are no keys yet", NULL, NULL },
 	{ "key list", "", 0, 0, "keys that sign and keys that are trusted", "there are no keys yet", NULL, NULL },
 	{ "key trust", "FILE|URL", 1, 1, "trust another site's key", "there are no keys yet", NULL, NULL },
 	{ "attest show", "REPO[@REV]", 1, 1, "the signed statement about a revision", "there are no attestations yet", NULL, NULL },
 	{ "attest verify", "DIR", 1, 1, "check a directory against a signed statement", "there are no attestations yet", NULL, NULL },
-	{ "token create", "NAME", 1, 1, "make a token; it is shown once", "tokens are not made from here yet", NULL, NULL },
-	{ "token list", "", 0, 0, "tokens, their roles and dates", "tokens are not listed yet", NULL, NULL },
-	{ "token revoke", "NAME", 1, 1, "a token no longer works", "tokens are not revoked from here yet", NULL, NULL },
+	{ "token create", "NAME", 1, 1, "make a token; it is shown once", NULL,
+	  OPTS({ "role", OPT_TEXT, "ROLE", "reader (default), publisher or admin" }, { "expires", OPT_DURATION, "90d", "when it ends (default: never)" }, ),
+	  cmd_token_create },
+	{ "token list", "", 0, 0, "tokens, their roles and dates", NULL, NULL, cmd_token_list },
+	{ "token revoke", "NAME", 1, 1, "a token no longer works", NULL, NULL, cmd_token_revoke },
 	{ "gc", "", 0, 0, "free what no revision needs", "nothing is freed yet", NULL, NULL },
 	{ "rebuild", "", 0, 0, "derive everything again from the facts kept", "nothing is derived again yet", NULL, NULL },
 	{ "status", "", 0, 0, "the daemon, its store and its catalog in a few lines", NULL, NULL, cmd_status },
@@ -114,14 +127,34 @@ static void option_text(char *out, size_t n, const struct opt *o)
 	snprintf(out, n, "%s%s%s%s", strlen(o->name) == 1 ? "-" : "--", o->name, o->metavar ? " " : "", o->metavar ? o->metavar : "");
 }
 
+/* text and blanks up to `columns`, which "%-20s" would count in bytes. */
+static void print_padded(FILE *out, const char *text, size_t columns)
+{
+	size_t width = text_width(text);
+
+	fprintf(out, "%s%*s", text, width < columns ? (int)(columns - width) : 1, "");
+}
+
 static void print_options(FILE *out, const struct opt *o)
 {
 	char name[64];
 
 	for (; o && o->name; o++) {
 		option_text(name, sizeof(name), o);
-		fprintf(out, "  %-24s %s\n", name, o->help);
+		fputs("  ", out);
+		print_padded(out, name, 25);
+		fprintf(out, "%s\n", o->help);
 	}
+}
+
+static void print_verb(FILE *out, const struct verb *v)
+{
+	char usage[80];
+
+	snprintf(usage, sizeof(usage), "%s %s", v->name, v->args);
+	fputs("  ", out);
+	print_padded(out, usage, 28);
+	fprintf(out, "%s\n", v->summary);
 }
 
 void verb_help_all(FILE *out)
@@ -131,7 +164,7 @@ void verb_help_all(FILE *out)
 	fputs("registryctl [OPTION…] COMMAND …: the command line of registryd\n\n", out);
 	for (const struct verb *v = verb_table; v->name; v++) {
 		if (v->run)
-			fprintf(out, "  %-15s %-12s %s\n", v->name, v->args, v->summary);
+			print_verb(out, v);
 		else
 			missing = true;
 	}

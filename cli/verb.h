@@ -27,5 +27,25 @@ int cmd_publish(struct ctl *c, struct err *e);
 int cmd_reject(struct ctl *c, struct err *e);
 int cmd_status(struct ctl *c, struct err *e);
 int cmd_jobs(struct ctl *c, struct err *e);
+int cmd_mirror_list(struct ctl *c, struct err *e);
+int cmd_mirror_add(struct ctl *c, struct err *e);
+int cmd_mirror_remove(struct ctl *c, struct err *e);
+int cmd_mirror_run(struct ctl *c, struct err *e);
+int cmd_licenses(struct ctl *c, struct err *e);
+int cmd_deprecate(struct ctl *c, struct err *e);
+int cmd_undeprecate(struct ctl *c, struct err *e);
+int cmd_retire(struct ctl *c, struct err *e);
+int cmd_restore(struct ctl *c, struct err *e);
+int cmd_withdraw(struct ctl *c, struct err *e);
+int cmd_lifecycle(struct ctl *c, struct err *e);
+int cmd_usage(struct ctl *c, struct err *e);
+int cmd_policy_show(struct ctl *c, struct err *e);
+int cmd_policy_check(struct ctl *c, struct err *e);
+int cmd_policy_test(struct ctl *c, struct err *e);
+int cmd_events(struct ctl *c, struct err *e);
+int cmd_audit_verify(struct ctl *c, struct err *e);
+int cmd_token_create(struct ctl *c, struct err *e);
+int cmd_token_list(struct ctl *c, struct err *e);
+int cmd_token_revoke(struct ctl *c, struct err *e);
 
 #endif

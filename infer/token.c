@@ -236,14 +236,13 @@ int tokenizer_decode(struct tokenizer *t, const int32_t *ids, size_t n, struct b
 	token_text_init(&pieces);
 	for (size_t i = 0; i < n; i++) {
 		size_t len = 0;
-		const char *s = token_vocab_text(&t->added.vocab, ids[i], &len);
+		const char *added = token_vocab_text(&t->added.vocab, ids[i], &len);
+		const char *s = added ? added : token_vocab_text(&t->vocab, ids[i], &len);
 
-		if (!s)
-			s = token_vocab_text(&t->vocab, ids[i], &len);
 		if (!s)
 			return err_set(e, ERR_INPUT, "no token has the id %d", ids[i]);
 		if (!is_special(t, ids[i]))
-			token_text_keep(&pieces, s, len);
+			token_text_keep(&pieces, s, len, added ? ids[i] : -1);
 	}
 	rc = token_text_check(&pieces.text, e);
 	if (rc == 0)

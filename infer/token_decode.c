@@ -66,8 +66,14 @@ static int byte_level(const struct token_step *st, const struct token_text *in, 
 
 	(void)st;
 	buf_init(&bytes, TOKEN_WORK_MAX_BYTES);
-	for (size_t i = 0; i < in->n; i++)
-		put_bytes(&bytes, in->text.data + in->pieces[i].off, in->pieces[i].len);
+	for (size_t i = 0; i < in->n; i++) {
+		const char *s = in->text.data + in->pieces[i].off;
+
+		if (in->pieces[i].id >= 0)	/* added tokens are text, not bytes written as characters */
+			buf_add(&bytes, s, in->pieces[i].len);
+		else
+			put_bytes(&bytes, s, in->pieces[i].len);
+	}
 	put_lossy(&out->text, bytes.data, bytes.len);
 	*vec_push(&out->pieces, &out->n, &out->cap) = (struct token_piece){ 0, out->text.len, -1, true };
 	return token_text_check(&bytes, e);
@@ -94,7 +100,7 @@ static void flush_bytes(struct buf *run, struct token_text *out)
 		token_text_put(out, run->data, run->len, -1, false);
 	} else {
 		for (size_t i = 0; i < run->len; i++)
-			token_text_keep(out, REPLACEMENT, 3);
+			token_text_keep(out, REPLACEMENT, 3, -1);
 	}
 	buf_reset(run);
 }
@@ -114,7 +120,7 @@ static int byte_fallback(const struct token_step *st, const struct token_text *i
 			continue;
 		}
 		flush_bytes(&run, out);
-		token_text_keep(out, s, in->pieces[i].len);
+		token_text_keep(out, s, in->pieces[i].len, -1);
 	}
 	flush_bytes(&run, out);
 	return token_text_check(&run, e);
@@ -143,7 +149,7 @@ static int strip(const struct token_step *st, const struct token_text *in, struc
 		}
 		for (size_t times = 0; times < st->stop && n >= k && memcmp(s + n - k, st->text, k) == 0; times++)
 			n -= k;
-		token_text_keep(out, s, n);
+		token_text_keep(out, s, n, -1);
 	}
 	return 0;
 }
@@ -222,7 +228,7 @@ static int wordpiece(const struct token_step *st, const struct token_text *in, s
 		buf_add(&b, s + (i > 0 && joins ? st->n_text : 0), n - (i > 0 && joins ? st->n_text : 0));
 		for (size_t k = 0; st->clean && k < ARRAY_LEN(cleanups); k++)
 			replace_all(&b, cleanups[k][0], cleanups[k][1]);
-		token_text_keep(out, b.data, b.len);
+		token_text_keep(out, b.data, b.len, -1);
 	}
 	return 0;
 }
@@ -238,7 +244,7 @@ static int bpe(const struct token_step *st, const struct token_text *in, struct 
 		buf_add(&b, in->text.data + in->pieces[i].off, in->pieces[i].len);
 		if (st->n_text > 0)
 			replace_all(&b, st->text, i + 1 == in->n ? "" : " ");
-		token_text_keep(out, b.data, b.len);
+		token_text_keep(out, b.data, b.len, -1);
 	}
 	return 0;
 }

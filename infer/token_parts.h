@@ -107,7 +107,7 @@ void token_text_reset(struct token_text *t);
 void token_text_swap(struct token_text *a, struct token_text *b);
 /* Appends a piece; a text piece of no bytes is left out. Passing the limit shows in buf_failed(&t->text). */
 void token_text_put(struct token_text *t, const char *s, size_t n, int32_t id, bool first);
-void token_text_keep(struct token_text *t, const char *s, size_t n);	/* as put, empty ones too: for decoders */
+void token_text_keep(struct token_text *t, const char *s, size_t n, int32_t id);	/* as put, empty ones too: for decoders */
 int token_text_check(const struct buf *b, struct err *e);		/* ERR_LIMIT when b has failed */
 
 static inline void own_token_text(struct token_text *t)

@@ -433,7 +433,7 @@ int token_regex_open(struct token_regex **out, const char *pattern, size_t n, en
 	buf_init(&r.out, TOKEN_REGEX_MAX * 4);
 	rc = rewrite(&r, e);
 	code = rc < 0 ? NULL :
-			compile(r.out.data, r.out.len, PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | (flavour == TOKEN_ONIGURUMA ? PCRE2_MULTILINE : 0), e);
+			compile(r.out.data, r.out.len, PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | (flavour == TOKEN_ONIGURUMA ? PCRE2_MULTILINE : PCRE2_DOLLAR_ENDONLY), e);
 	buf_done(&r.out);
 	return code ? prepare(out, code) : rc < 0 ? rc : ERR_UNSUPPORTED;
 }

@@ -46,9 +46,9 @@ void token_text_put(struct token_text *t, const char *s, size_t n, int32_t id, b
 		put(t, s, n, id, first);
 }
 
-void token_text_keep(struct token_text *t, const char *s, size_t n)
+void token_text_keep(struct token_text *t, const char *s, size_t n, int32_t id)
 {
-	put(t, s, n, -1, false);
+	put(t, s, n, id, false);
 }
 
 int token_text_check(const struct buf *b, struct err *e)

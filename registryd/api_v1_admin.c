@@ -145,8 +145,8 @@ int api_v1_mirrors(struct request *rq, struct err *e)
 	return http_answer_json(rq, 200, json_pack("{s:o}", "mirrors", list));
 }
 
-/* Exactly one of repo, author and query names what is kept. */
-static int read_target(const json_t *body, struct mirror *m, struct err *e)
+/* Exactly one of repo, author and query names what is kept. A query's target is kept as the parameters of the Hub's listing. */
+static int read_target(struct request *rq, const json_t *body, struct mirror *m, struct err *e)
 {
 	const char *repo, *author, *query;
 
@@ -156,6 +156,12 @@ static int read_target(const json_t *body, struct mirror *m, struct err *e)
 		return err_set(e, ERR_USAGE, "exactly one of \"repo\", \"author\" and \"query\" must be given");
 	m->kind = repo ? MIRROR_REPO : author ? MIRROR_AUTHOR : MIRROR_QUERY;
 	m->target = m->name = repo ? repo : author ? author : query;
+	if (query) {
+		own(json) json_t *parameters = json_pack("{s:s}", "search", query);
+		own(mem) char *text = json_text(parameters);
+
+		m->target = arena_strdup(&rq->arena, text);
+	}
 	return 0;
 }
 
@@ -170,7 +176,7 @@ int api_v1_mirror_add(struct request *rq, struct err *e)
 	struct mirror m = { 0 };
 	int64_t id;
 
-	if (!body || api_v1_known(body, names, e) < 0 || read_target(body, &m, e) < 0 || api_v1_text(body, "revision", &m.revision, e) < 0 ||
+	if (!body || api_v1_known(body, names, e) < 0 || read_target(rq, body, &m, e) < 0 || api_v1_text(body, "revision", &m.revision, e) < 0 ||
 	    api_v1_text(body, "upstream", &m.upstream, e) < 0)
 		return e->code;
 	up = config_find_upstream(config, m.upstream);

@@ -120,9 +120,15 @@ int api_v1_withdraw(struct request *rq, struct err *e)
 
 int api_v1_lifecycle(struct request *rq, struct err *e)
 {
+	const char *format = http_query(rq, "format");
 	uint64_t within = WITHIN_DEFAULT_S;
 	json_t *list;
 
+	if (format && !strcmp(format, "ics")) {
+		own(mem) char *ics = lifecycle_ics(api_v1_daemon(rq)->db, rq->now, e);
+
+		return ics ? http_answer_text(rq, 200, "text/calendar; charset=utf-8", ics) : (int)e->code;
+	}
 	if (http_query_u64(rq, "within", 0, (uint64_t)INT32_MAX * 10, &within, e) < 0)
 		return e->code;
 	list = lifecycle_list(api_v1_daemon(rq)->db, rq->now + (int64_t)within, rq->now, e);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "infer/token.h"
+#include "verify/gguf.h"
 
 #define LINE_MAX_BYTES ((size_t)64 << 20)
 
@@ -34,8 +35,19 @@ static json_t *answer(struct tokenizer *t, const char *s, size_t n)
 	return json_pack("{s:o,s:o,s:s%}", "ids", list(ids, n_ids), "plain", list(plain, n_plain), "text", text.data, text.len);
 }
 
+static int open_gguf(struct tokenizer **t, const char *path, struct err *e)
+{
+	own(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	own(gguf) struct gguf *g = NULL;
+	int rc = fd < 0 ? err_errno(e, "open %s", path) : gguf_open(&g, fd, path, e);
+
+	return rc < 0 ? rc : tokenizer_open_gguf(t, g, e);
+}
+
 static int open_any(struct tokenizer **t, const char *path, struct err *e)
 {
+	if (str_ends(path, ".gguf"))
+		return open_gguf(t, path, e);
 	own(fd) int dirfd = fdio_open_dir(AT_FDCWD, path, e);
 
 	return dirfd < 0 ? dirfd : tokenizer_open(t, dirfd, e);

@@ -1,0 +1,384 @@
+/* config_hf.c - config.json as a struct spec; see config.h. */
+#include "infer/config_parts.h"
+
+#include "base/json.h"
+#include "base/str.h"
+
+/* Keys that are read by code below, or that say nothing about the forward pass of a text. */
+static const char *const known_keys =
+	" architectures model_type torch_dtype dtype transformers_version use_cache initializer_range pretraining_tp auto_map _name_or_path"
+	" bos_token_id eos_token_id pad_token_id unk_token_id sep_token_id decoder_start_token_id boi_token_index eoi_token_index image_token_index"
+	" attention_dropout hidden_dropout resid_pdrop embd_pdrop attn_pdrop residual_dropout embedding_dropout ffn_dropout attn_dropout_prob"
+	" emb_dropout_prob hidden_dropout_prob rope_scaling rope_parameters quantization_config use_sliding_window layer_types no_rope_layers"
+	" mlp_only_layers hidden_act hidden_activation activation_function topk_method scoring_func multi_query use_bias use_qk_norm"
+	" attn_temperature_tuning original_max_position_embeddings text_config vision_config audio_config output_router_logits"
+	" router_aux_loss_coef aux_loss_alpha seq_aux ep_size num_nextn_predict_layers cache_implementation attention_softmax_in_fp32"
+	" scale_attention_softmax_in_fp32 masked_softmax_fusion skip_bias_add skip_bias_add_qkv slow_but_exact bias_dropout_fusion"
+	" attention_bias mlp_bias reorder_and_upcast_attn summary_activation summary_first_dropout summary_proj_to_labels summary_type"
+	" summary_use_proj no_bias use_flash_attn use_dynamic_ntk use_logn_attn bf16 fp16 fp32 onnx_safe softmax_in_fp32"
+	" use_cache_quantization use_cache_kernel tokenizer_class rotary_emb_base attn_implementation _attn_implementation attention_type"
+	" input_jitter_noise router_z_loss_coef rms_norm attn_pdrop_prob projector_hidden_act vision_feature_layer spatial_merge_size"
+	" multimodal_projector_bias for_llm_class moe_layers run_attention_inference ";
+
+/* Keys that change the mathematics and of which we know one value. */
+static const struct {
+	const char *key;
+	bool must_be;
+} fixed_keys[] = {
+	{ "scale_attn_by_inverse_layer_idx", false }, { "scale_attn_weights", true }, { "apply_residual_connection_post_layernorm", false },
+	{ "qk_layernorm", false }, { "add_cross_attention", false }, { "attn_output_gate", false },
+};
+
+static const char *const suspicious[] = {
+	"*rope*", "*rotary*", "*norm*", "*scal*", "*softcap*", "*window*", "*expert*", "*router*", "*bias*", "*multiplier*", "*temperature*",
+	"*attn*", "*attention*", "*alibi*", "*residual*", "*clip*",
+};
+
+static bool in_list(const char *list, const char *name)
+{
+	char padded[CONFIG_NAME_MAX + 2];
+
+	return snprintf(padded, sizeof(padded), " %s ", name) < (int)sizeof(padded) && strstr(list, padded);
+}
+
+static bool in_table(const char *name)
+{
+	char one[CONFIG_NAME_MAX];
+
+	for (const struct config_key *k = config_keys; k->hf; k++)
+		for (const char *list = k->hf; config_next_name(&list, one);)
+			if (strcmp(one, name) == 0)
+				return true;
+	return false;
+}
+
+static bool sounds_like_mathematics(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(suspicious); i++)
+		if (str_glob(suspicious[i], name))
+			return true;
+	return false;
+}
+
+static int check_keys(const json_t *text, struct report *r, struct err *e)
+{
+	const char *name;
+	json_t *v;
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(fixed_keys); i++) {
+		v = json_object_get(text, fixed_keys[i].key);
+		if (v && json_is_boolean(v) && json_is_true(v) != fixed_keys[i].must_be)
+			return err_set(e, ERR_UNSUPPORTED, "not run: %s is %s", fixed_keys[i].key, json_is_true(v) ? "true" : "false");
+	}
+	json_object_foreach((json_t *)text, name, v) {
+		bool fixed = false;
+
+		for (size_t i = 0; i < ARRAY_LEN(fixed_keys); i++)
+			fixed |= strcmp(fixed_keys[i].key, name) == 0;
+		if (fixed || json_is_null(v) || json_is_false(v) || in_list(known_keys, name) || in_table(name) || !sounds_like_mathematics(name))
+			continue;
+		rc = report_reject(r, "config.unknown_key", "config.json", e, "key \"%.80s\" sounds like mathematics and is not one we know", name);
+	}
+	return rc;
+}
+
+static bool number_of(const json_t *v, double *out)
+{
+	if (json_is_boolean(v))
+		*out = json_is_true(v);
+	else if (json_is_number(v))
+		*out = json_number_value(v);
+	else
+		return false;
+	return true;
+}
+
+static int read_table(struct spec *s, const json_t *text, struct err *e)
+{
+	char name[CONFIG_NAME_MAX];
+	double v;
+
+	for (const struct config_key *k = config_keys; k->hf; k++) {
+		for (const char *list = k->hf; config_next_name(&list, name);) {
+			const json_t *j = json_object_get(text, name);
+			int rc;
+
+			if (!j || json_is_null(j))
+				continue;
+			if (!number_of(j, &v))
+				return err_set(e, ERR_INPUT, "config.json: %s is not a number", name);
+			rc = config_store(s, k, v, name, e);
+			if (rc < 0)
+				return rc;
+			break;
+		}
+	}
+	return 0;
+}
+
+static int read_activation(struct spec *s, const struct family *f, const json_t *text, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum act_kind act;
+	} acts[] = {
+		{ "silu", ACT_SILU }, { "swish", ACT_SILU }, { "gelu_new", ACT_GELU_TANH }, { "gelu_pytorch_tanh", ACT_GELU_TANH },
+		{ "gelu_fast", ACT_GELU_TANH }, { "gelu", ACT_GELU_ERF }, { "relu", ACT_RELU },
+	};
+	const char *name = json_get_str(text, "hidden_activation");
+
+	if (!name)
+		name = json_get_str(text, "hidden_act");
+	if (!name)
+		name = json_get_str(text, "activation_function");
+	if (!name)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(acts); i++) {
+		if (strcmp(acts[i].name, name) == 0) {
+			s->act = acts[i].act;
+			if (s->act == ACT_GELU_ERF && (f->flags & FAMILY_GELU_IS_TANH))
+				s->act = ACT_GELU_TANH;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_UNSUPPORTED, "not run: activation \"%.60s\"", name);
+}
+
+static int read_factors(const json_t *list, float *out, uint32_t *n, const char *name, struct err *e)
+{
+	const json_t *v;
+	size_t i;
+
+	if (!json_is_array(list) || json_array_size(list) > SPEC_ROT_MAX / 2)
+		return err_set(e, ERR_INPUT, "config.json: %s is not a list of at most %d numbers", name, SPEC_ROT_MAX / 2);
+	json_array_foreach(list, i, v) {
+		out[i] = (float)json_number_value(v);
+		if (!(out[i] > 0))
+			return err_set(e, ERR_INPUT, "config.json: %s holds %g", name, json_number_value(v));
+	}
+	*n = (uint32_t)json_array_size(list);
+	return 0;
+}
+
+static int rope_kind(struct rope_config *c, const char *name, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum rope_scaling kind;
+	} kinds[] = {
+		{ "default", ROPE_PLAIN }, { "linear", ROPE_LINEAR }, { "dynamic", ROPE_DYNAMIC }, { "llama3", ROPE_LLAMA3 },
+		{ "yarn", ROPE_YARN }, { "longrope", ROPE_LONG }, { "su", ROPE_LONG },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (strcmp(kinds[i].name, name) == 0) {
+			c->scaling = kinds[i].kind;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_UNSUPPORTED, "not run: rope scaling \"%.60s\"", name);
+}
+
+/* One object of rope_scaling or rope_parameters. A key that is not understood must not be passed over: it changes every position. */
+static int read_rope(struct rope_config *c, const json_t *o, struct report *r, struct err *e)
+{
+	const struct {
+		const char *key;
+		double *to;
+	} numbers[] = {
+		{ "rope_theta", &c->theta }, { "factor", &c->factor }, { "original_max_position_embeddings", &c->original_ctx },
+		{ "low_freq_factor", &c->low_freq }, { "high_freq_factor", &c->high_freq }, { "beta_fast", &c->beta_fast },
+		{ "beta_slow", &c->beta_slow }, { "attention_factor", &c->attn_factor }, { "mscale", &c->mscale },
+		{ "mscale_all_dim", &c->mscale_all_dim }, { "short_mscale", &c->short_mscale }, { "long_mscale", &c->long_mscale },
+	};
+	const char *key, *kind = json_get_str(o, "rope_type");
+	json_t *v;
+	int rc = 0;
+
+	kind = kind ? kind : json_get_str(o, "type");
+	if (kind && rope_kind(c, kind, e) < 0)
+		return ERR_UNSUPPORTED;
+	json_object_foreach((json_t *)o, key, v) {
+		bool known = in_list(" rope_type type truncate partial_rotary_factor finetuned ", key);
+
+		for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+			if (strcmp(numbers[i].key, key) == 0) {
+				known = true;
+				if (json_is_number(v))
+					*numbers[i].to = json_number_value(v);
+			}
+		}
+		if (strcmp(key, "short_factor") == 0)
+			rc = read_factors(v, c->short_factor, &c->n_short, key, e);
+		else if (strcmp(key, "long_factor") == 0)
+			rc = read_factors(v, c->long_factor, &c->n_long, key, e);
+		else if (!known && !json_is_null(v))
+			rc = report_reject(r, "config.unknown_key", "config.json", e, "rope scaling has a key \"%.60s\" that we don't know", key);
+		if (rc < 0)
+			return rc;
+	}
+	c->no_truncate = !json_get_bool(o, "truncate", true);
+	return 0;
+}
+
+static int read_rope_all(struct spec *s, const json_t *text, struct report *r, struct err *e)
+{
+	const json_t *o = json_object_get(text, "rope_parameters"), *full, *local;
+	struct rope_config *c = s->rope_config;
+	int rc = 0;
+
+	for (int i = 0; i < 2; i++) {
+		c[i].beta_fast = 32;
+		c[i].beta_slow = 1;
+		c[i].original_ctx = json_get_real(text, "original_max_position_embeddings", 0);
+	}
+	if (!json_is_object(o))
+		o = json_object_get(text, "rope_scaling");
+	if (!json_is_object(o))
+		return 0;
+	full = json_object_get(o, "full_attention");
+	local = json_object_get(o, "sliding_attention");
+	if (!full && !local)
+		rc = read_rope(&c[0], o, r, e);
+	if (full && rc == 0)
+		rc = read_rope(&c[0], full, r, e);
+	if (local && rc == 0)
+		rc = read_rope(&c[1], local, r, e);
+	if (json_object_get(o, "partial_rotary_factor"))
+		s->partial_rotary = json_get_real(o, "partial_rotary_factor", 1);
+	if (c[0].original_ctx <= 0)
+		c[0].original_ctx = s->n_ctx;
+	return rc;
+}
+
+/* The few keys whose meaning is no number. */
+static int read_switches(struct spec *s, const struct family *f, const json_t *text, struct err *e)
+{
+	const char *method = json_get_str(text, "topk_method"), *scoring = json_get_str(text, "scoring_func");
+	const json_t *temper = json_object_get(text, "attn_temperature_tuning");
+
+	if ((f->flags & FAMILY_WINDOW_OPT_IN) && !json_get_bool(text, "use_sliding_window", false))
+		s->window = 0;
+	if (f->flags & FAMILY_MULTI_QUERY) {
+		s->qkv_per_head = !json_get_bool(text, "multi_query", true);
+		s->n_kv = s->qkv_per_head ? s->n_head : 1;
+	}
+	if (f->flags & FAMILY_HALF_FF)
+		s->d_ff /= 2;
+	if (json_object_get(text, "use_bias"))
+		s->bias_qkv = s->bias_o = s->bias_ffn = json_get_bool(text, "use_bias", true);
+	if (json_object_get(text, "use_qk_norm") && !json_get_bool(text, "use_qk_norm", true))
+		s->qk_norm = QK_NORM_NONE;
+	if (temper && (json_is_false(temper) || json_integer_value(temper) == 0) && !json_is_true(temper))
+		s->q_temper_scale = 0;
+	if (method && strcmp(method, "greedy") == 0)
+		s->moe.n_group = 0;
+	else if (method && strcmp(method, "group_limited_greedy") != 0 && strcmp(method, "noaux_tc") != 0)
+		return err_set(e, ERR_UNSUPPORTED, "not run: topk_method \"%.60s\"", method);
+	if (scoring && strcmp(scoring, "softmax") == 0)
+		s->moe.score = ROUTER_SOFTMAX;
+	else if (scoring && strcmp(scoring, "sigmoid") == 0)
+		s->moe.score = ROUTER_SIGMOID;
+	else if (scoring)
+		return err_set(e, ERR_UNSUPPORTED, "not run: scoring_func \"%.60s\"", scoring);
+	return 0;
+}
+
+static const struct family *find_family(const json_t *config, const json_t *text, const char **architecture)
+{
+	const json_t *list = json_object_get(config, "architectures");
+	const char *type = json_get_str(text, "model_type");
+
+	*architecture = json_is_array(list) ? json_string_value(json_array_get(list, 0)) : NULL;
+	if (*architecture)
+		return family_by_hf(*architecture);
+	*architecture = type;
+	for (size_t i = 0; type && family_at(i); i++)
+		if (strcmp(family_at(i)->name, type) == 0)
+			return family_at(i);
+	return NULL;
+}
+
+int config_read_hf(struct spec *s, const struct family **family, const json_t *config, struct report *r, struct err *e)
+{
+	const json_t *text = json_object_get(config, "text_config");
+	const struct family *f;
+	const char *architecture;
+	int rc;
+
+	report_path(r, "config.json");
+	if (!json_is_object(config))
+		return report_reject(r, "config.json", "config.json", e, "it is not an object");
+	if (!json_is_object(text))
+		text = config;
+	f = find_family(config, text, &architecture);
+	if (!architecture)
+		return report_reject(r, "config.architecture", "config.json", e, "it names neither architectures nor model_type");
+	if (!f && family_other_task(architecture))
+		return err_set(e, ERR_UNSUPPORTED, "not run: task %s", family_other_task(architecture));
+	if (!f)
+		return err_set(e, ERR_UNSUPPORTED, "not run: architecture %.80s", architecture);
+	*s = *f->base;
+	s->rope_interleaved = f->hf_rope_interleaved;
+	rc = check_keys(text, r, e);
+	if (rc == 0)
+		rc = read_table(s, text, e);
+	if (rc == 0 && text != config && json_object_get(config, "tie_word_embeddings") && !json_object_get(text, "tie_word_embeddings"))
+		s->tied = json_get_bool(config, "tie_word_embeddings", s->tied);
+	if (rc == 0)
+		rc = read_activation(s, f, text, e);
+	if (rc == 0)
+		rc = read_rope_all(s, text, r, e);
+	if (rc == 0)
+		rc = read_switches(s, f, text, e);
+	if (rc < 0)
+		return rc;
+	if (s->embed_scale < 0)
+		s->embed_scale = sqrt(s->d_model);
+	*family = f;
+	return 0;
+}
+
+static int layer_kind(struct spec *s, uint32_t i, const char *kind, struct err *e)
+{
+	struct spec_layer *l = &s->layer[i];
+	bool local = strcmp(kind, "sliding_attention") == 0, chunked = strcmp(kind, "chunked_attention") == 0;
+
+	if (!local && !chunked && strcmp(kind, "full_attention") != 0)
+		return err_set(e, ERR_UNSUPPORTED, "not run: layer type \"%.60s\"", kind);
+	l->window = local ? s->window : 0;
+	l->chunk = chunked ? s->chunk : 0;
+	if (s->local_rope)
+		l->rope = local ? 1 : 0;
+	return 0;
+}
+
+int config_layers_hf(struct spec *s, const json_t *config, struct err *e)
+{
+	const json_t *text = json_object_get(config, "text_config"), *kinds, *ropes, *dense, *v;
+	size_t i;
+	int rc;
+
+	if (!json_is_object(text))
+		text = config;
+	kinds = json_object_get(text, "layer_types");
+	ropes = json_object_get(text, "no_rope_layers");
+	dense = json_object_get(text, "mlp_only_layers");
+	if ((json_array_size(kinds) && json_array_size(kinds) != s->n_layer) || (json_array_size(ropes) && json_array_size(ropes) != s->n_layer))
+		return err_set(e, ERR_INPUT, "config.json: layer_types and no_rope_layers need an entry for each of %u layers", s->n_layer);
+	json_array_foreach(kinds, i, v) {
+		rc = layer_kind(s, (uint32_t)i, json_is_string(v) ? json_string_value(v) : "", e);
+		if (rc < 0)
+			return rc;
+	}
+	json_array_foreach(ropes, i, v)		/* 1: with rope, whatever the key's name says */
+		s->layer[i].rope = json_integer_value(v) ? 0 : -1;
+	json_array_foreach(dense, i, v) {
+		json_int_t l = json_integer_value(v);
+
+		if (l >= 0 && l < s->n_layer)
+			s->layer[l].moe = false;
+	}
+	return 0;
+}

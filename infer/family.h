@@ -1,0 +1,69 @@
+/*
+ * family.h - the model families as rows of data: how a checkpoint's configuration and tensors are called, and what its
+ * configuration does not say. Family names appear in family.c and nowhere else.
+ */
+#ifndef INFER_FAMILY_H
+#define INFER_FAMILY_H
+
+#include "infer/spec.h"
+
+/* The place of a tensor in the block of spec.h. Weights and their biases share a role. */
+enum role {
+	ROLE_EMBED, ROLE_POS_EMBED, ROLE_EMBED_NORM, ROLE_FINAL_NORM, ROLE_HEAD,
+	ROLE_ROPE_FREQS, ROLE_ROPE_SHORT, ROLE_ROPE_LONG,
+	ROLE_LAYER_FIRST,
+	ROLE_ATTN_NORM = ROLE_LAYER_FIRST, ROLE_Q, ROLE_K, ROLE_V, ROLE_QKV, ROLE_O, ROLE_Q_NORM, ROLE_K_NORM, ROLE_ATTN_POST_NORM,
+	ROLE_Q_A, ROLE_Q_A_NORM, ROLE_Q_B, ROLE_KV_A, ROLE_KV_A_NORM, ROLE_KV_B, ROLE_K_B, ROLE_V_B,
+	ROLE_FFN_NORM, ROLE_GATE, ROLE_UP, ROLE_DOWN, ROLE_GATE_UP, ROLE_FFN_POST_NORM,
+	ROLE_ROUTER, ROLE_ROUTER_BIAS, ROLE_EXP_GATE, ROLE_EXP_UP, ROLE_EXP_DOWN, ROLE_EXP_GATE_UP,
+	ROLE_SHARED_GATE, ROLE_SHARED_UP, ROLE_SHARED_DOWN, ROLE_SHARED_ROUTER,
+	ROLE_COUNT
+};
+
+/*
+ * How a role's tensor is called. '^' at the start stands for the checkpoint's root ("model."), %L for the layer, %E for the expert.
+ * ".weight" and ".bias" are added, unless the name ends with '!', which is the end of a name that is complete.
+ * Several rows for a role are tried in turn.
+ */
+struct family_name {
+	enum role role;
+	const char *name;
+};
+
+struct family_names {
+	const struct family_name *rows;		/* ended by a NULL name */
+	const struct family_name *also;		/* more rows, looked at first; may be NULL */
+	bool conv1d;				/* linear weights are stored [in][out] */
+	bool experts_transposed;		/* stacked experts are stored [expert][in][out] */
+};
+
+/* What a configuration means where families give one key different meanings. */
+enum {
+	FAMILY_GELU_IS_TANH = 1,	/* "gelu" in old configurations means the tanh form */
+	FAMILY_HALF_FF = 2,		/* the configuration's intermediate size counts both halves of a gated MLP */
+	FAMILY_WINDOW_OPT_IN = 4,	/* a sliding window counts only with use_sliding_window */
+	FAMILY_MULTI_QUERY = 8,		/* one key-value head unless multi_query is false */
+	FAMILY_WIDE_PRE_ATTN = 16,	/* a GGUF of 46 or 62 layers scales queries by the width over the heads: it can't say so itself */
+	FAMILY_GGUF_RENORM = 32,	/* a GGUF means renormalised expert weights where it does not say */
+	FAMILY_GGUF_SOFTMAX = 64,	/* a GGUF means a plain softmax router, whatever the original had */
+};
+
+struct family {
+	const char *name;
+	const char *hf[5];		/* `architectures` of config.json */
+	const char *gguf[3];		/* general.architecture */
+	struct family_names hf_names;
+	bool hf_rope_interleaved, gguf_rope_interleaved;
+	unsigned flags;
+	const struct spec *base;	/* defaults; what the configuration says wins */
+};
+
+const struct family *family_by_hf(const char *architecture);	/* NULL: not one we know */
+const struct family *family_by_gguf(const char *architecture);
+const struct family *family_at(size_t i);			/* NULL past the last */
+extern const struct family_name family_gguf_names[];		/* GGUF has one set of names for all */
+
+/* Architectures that are no decoder-only text models and so are inspected but not run: the task, or NULL. */
+const char *family_other_task(const char *hf_architecture);
+
+#endif

@@ -1,0 +1,138 @@
+/* kernel.c - the scalar kernel, and the choice among all of them after a test. See kernel.h. */
+#include "infer/kernel.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LANES 8
+
+/* The measure: one sum after the other, in the order of k. */
+static void dot(float *acc, const float *x, const float *w, size_t ldw, uint32_t n, uint32_t nv)
+{
+	for (uint32_t r = 0; r < KERNEL_ROWS; r++)
+		for (uint32_t t = 0; t < nv * LANES; t++)
+			for (uint32_t k = 0; k < n; k++)
+				acc[r * nv * LANES + t] += w[r * ldw + k] * x[(size_t)k * nv * LANES + t];
+}
+
+static void bf16(float *out, const void *in, size_t n)
+{
+	quant_type("BF16")->row(out, in, n);
+}
+
+static void f16(float *out, const void *in, size_t n)
+{
+	quant_type("F16")->row(out, in, n);
+}
+
+static bool usable(void)
+{
+	return true;
+}
+
+const struct kernel kernel_scalar = { "scalar", usable, LANES, 1, dot, bf16, f16, tensor_stats_add };
+
+static const struct kernel *const kernels[] = {
+#if defined(__x86_64__)
+	&kernel_avx512,
+	&kernel_avx2,
+#endif
+	&kernel_scalar,
+};
+
+/* Small numbers from a fixed sequence. */
+static float noise(uint32_t *state)
+{
+	*state = *state * 1664525 + 1013904223;
+	return (float)(int32_t)*state * 0x1p-31f;
+}
+
+enum { TEST_K = 173, TEST_T = 64 };
+
+static bool dot_agrees(const struct kernel *k, uint32_t nv)
+{
+	uint32_t seed = 1, width = nv * k->lanes;
+	float x[TEST_K * TEST_T], w[KERNEL_ROWS * TEST_K], acc[KERNEL_ROWS * TEST_T];
+
+	for (size_t i = 0; i < ARRAY_LEN(x); i++)
+		x[i] = noise(&seed);
+	for (size_t i = 0; i < ARRAY_LEN(w); i++)
+		w[i] = noise(&seed);
+	for (size_t i = 0; i < ARRAY_LEN(acc); i++)
+		acc[i] = 1;
+	k->dot(acc, x, w, TEST_K, TEST_K, nv);
+	for (uint32_t r = 0; r < KERNEL_ROWS; r++) {
+		for (uint32_t t = 0; t < width; t++) {
+			double want = 1, size = 1;
+
+			for (uint32_t i = 0; i < TEST_K; i++) {
+				want += (double)w[r * TEST_K + i] * (double)x[i * width + t];
+				size += fabs((double)w[r * TEST_K + i] * (double)x[i * width + t]);
+			}
+			if (!(fabs((double)acc[r * width + t] - want) <= size * 1e-5))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Every half and bfloat pattern, in a length that leaves a tail. */
+static bool decode_agrees(const struct kernel *k)
+{
+	uint16_t bits[1021];
+	float a[1021], b[1021];
+
+	for (uint32_t first = 0; first < 65536; first += 1021) {
+		for (uint32_t i = 0; i < 1021; i++)
+			bits[i] = (uint16_t)(first + i);
+		k->f16(a, bits, 1021);
+		for (uint32_t i = 0; i < 1021; i++)
+			b[i] = quant_f16(bits[i]);
+		for (uint32_t i = 0; i < 1021; i++)
+			if (a[i] != b[i] && !(isnan(a[i]) && isnan(b[i])))
+				return false;
+		k->bf16(a, bits, 1021);
+		for (uint32_t i = 0; i < 1021; i++)
+			if (a[i] != quant_bf16(bits[i]) && !(isnan(a[i]) && isnan(quant_bf16(bits[i]))))
+				return false;
+	}
+	return true;
+}
+
+static bool stats_agree(const struct kernel *k)
+{
+	struct tensor_stats a = { 0 }, b = { 0 };
+	uint32_t seed = 7;
+	float x[777];
+
+	for (size_t i = 0; i < ARRAY_LEN(x); i++)
+		x[i] = noise(&seed);
+	x[5] = NAN;
+	x[70] = INFINITY;
+	x[700] = 0;
+	k->stats(&a, x, ARRAY_LEN(x));
+	k->stats(&a, x, 100);
+	tensor_stats_add(&b, x, ARRAY_LEN(x));
+	tensor_stats_add(&b, x, 100);
+	return a.n == b.n && a.n_nonfinite == b.n_nonfinite && a.n_zero == b.n_zero && a.min == b.min && a.max == b.max && a.absmax == b.absmax &&
+		fabs(a.sum_squares - b.sum_squares) <= 1e-4 * b.sum_squares;
+}
+
+bool kernel_self_test(const struct kernel *k)
+{
+	for (uint32_t nv = 1; nv <= k->max_nv; nv *= 2)
+		if (!dot_agrees(k, nv))
+			return false;
+	return decode_agrees(k) && stats_agree(k);
+}
+
+const struct kernel *kernel_pick(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kernels); i++) {
+		if (name && strcmp(name, kernels[i]->name) != 0)
+			continue;
+		if (kernels[i]->usable() && kernel_self_test(kernels[i]))
+			return kernels[i];
+	}
+	return NULL;
+}

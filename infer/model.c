@@ -1,0 +1,73 @@
+/* model.c - opens a checkpoint: its configuration, its tensors, and whether the two fit. The forward pass is forward.c. */
+#include "infer/model.h"
+
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "infer/config.h"
+
+static int read_json(json_t **out, int dirfd, const char *file, struct report *r, struct err *e)
+{
+	struct buf text own(buf);
+	struct err je = ERR_NONE;
+	int rc;
+
+	buf_init(&text, CONFIG_MAX_BYTES);
+	rc = fdio_slurp(dirfd, file, &text, e);
+	if (rc < 0)
+		return rc;
+	report_path(r, "%s", file);
+	*out = json_parse(text.data, text.len, file, &je);
+	return *out ? 0 : report_reject(r, "config.json", file, e, "%s", je.msg);
+}
+
+static int open_gguf(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e)
+{
+	int rc = weights_open_gguf(&m->weights, dirfd, file, r, e);
+
+	if (rc == 0)
+		rc = config_read_gguf(m->spec, &m->family, m->weights.parts[0].gguf, r, e);
+	if (rc == 0)
+		rc = plan_rope_factors(m->spec, &m->weights, e);
+	return rc < 0 ? rc : spec_finish(m->spec, n_tokens, e);
+}
+
+static int open_hf(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e)
+{
+	int rc = weights_open_safetensors(&m->weights, dirfd, file, r, e);
+
+	if (rc == 0)
+		rc = read_json(&m->config, dirfd, "config.json", r, e);
+	if (rc == 0)
+		rc = config_read_hf(m->spec, &m->family, m->config, r, e);
+	if (rc == 0)
+		rc = quant_config_parse(&m->quant, m->config, e);
+	if (rc == 0)
+		rc = spec_finish(m->spec, n_tokens, e);
+	return rc < 0 ? rc : config_layers_hf(m->spec, m->config, e);
+}
+
+int model_open(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e)
+{
+	int rc;
+
+	*m = (struct model){ .spec = mem_zalloc(sizeof(*m->spec)), .gguf = str_ends(file, ".gguf") };
+	rc = m->gguf ? open_gguf(m, dirfd, file, n_tokens, r, e) : open_hf(m, dirfd, file, n_tokens, r, e);
+	if (rc == 0)
+		rc = plan_open(&m->plan, m->spec, m->family, &m->weights, &m->quant, m->gguf, r, e);
+	for (size_t i = 0; rc == 0 && i < m->weights.n; i++)
+		m->n_params += tensor_elements(&m->weights.tensors[i]);
+	if (rc < 0)
+		model_close(m);
+	return rc;
+}
+
+void model_close(struct model *m)
+{
+	plan_close(&m->plan);
+	weights_close(&m->weights);
+	json_decref(m->config);
+	free(m->spec);
+	*m = (struct model){ 0 };
+}

@@ -1,0 +1,84 @@
+/* packed.c - see packed.h: quant_weight.h's view of a checkpoint, over struct weights. */
+#include "infer/packed.h"
+
+#include "base/fdio.h"
+#include "base/str.h"
+#include "base/vec.h"
+
+static bool find_part(void *ctx, const char *name, struct quant_part *out)
+{
+	struct tensor *t = weights_find(ctx, name);
+
+	if (!t)
+		return false;
+	t->claimed = true;
+	*out = (struct quant_part){ .type = t->type, .dtype = t->type_name, .rank = t->rank, .size_bytes = t->bytes,
+		.id = (uint64_t)(t - ((struct weights *)ctx)->tensors) };
+	memcpy(out->shape, t->shape, sizeof(t->shape));
+	return true;
+}
+
+static int load_part(void *ctx, const struct quant_part *part, void *dst, struct err *e)
+{
+	const struct tensor *t = &((struct weights *)ctx)->tensors[part->id];
+
+	return fdio_pread_exact(t->fd, dst, t->bytes, t->at, t->file, e);
+}
+
+/* Does any row need all of main? Then main is kept in memory: it is read once, not once a tile. */
+static int keep_whole(struct packed *p, struct err *e)
+{
+	uint64_t offset, bytes;
+
+	quant_weight_window(&p->q, 0, 1, &offset, &bytes);
+	if (p->q.out <= 1 || bytes != p->main->bytes)
+		return 0;
+	p->whole = mem_zalloc(bytes);
+	return fdio_pread_exact(p->main->fd, p->whole, bytes, p->main->at, p->main->file, e);
+}
+
+int packed_open(struct packed **out, struct weights *w, const struct quant_config *c, const char *name, struct err *e)
+{
+	struct quant_source source = { w, find_part, load_part };
+	struct packed *p own(packed) = mem_zalloc(sizeof(*p));
+	int rc = quant_weight_open(&p->q, c, &source, name, e);
+
+	if (rc < 0)
+		return rc;
+	p->main = &w->tensors[p->q.main.id];
+	if (p->q.scheme == QUANT_PLAIN) {
+		*out = NULL;
+		return 0;
+	}
+	rc = keep_whole(p, e);
+	if (rc < 0)
+		return rc;
+	*out = take(p);
+	return 0;
+}
+
+void packed_close(struct packed *p)
+{
+	if (!p)
+		return;
+	quant_weight_close(&p->q);
+	free(p->whole);
+	free(p);
+}
+
+int packed_rows(const struct packed *p, uint64_t row, uint32_t n, float *out, struct scratch *s, struct err *e)
+{
+	uint64_t offset, bytes;
+	void *window = p->whole;
+
+	quant_weight_window(&p->q, row, n, &offset, &bytes);
+	if (!window) {
+		int rc;
+
+		window = scratch_room(s, bytes);
+		rc = fdio_pread_exact(p->main->fd, window, bytes, p->main->at + offset, p->main->file, e);
+		if (rc < 0)
+			return rc;
+	}
+	return quant_weight_rows(&p->q, window, row, n, out, e);
+}

@@ -1,0 +1,31 @@
+/*
+ * packed.h - a matrix that several tensors make up (FP8 with scales, GPTQ, AWQ, bitsandbytes …; quant_weight.h knows how), as a
+ * part of struct weight. Its small tensors are in memory while it is open; of those that store columns the large one is too.
+ */
+#ifndef INFER_PACKED_H
+#define INFER_PACKED_H
+
+#include "infer/quant_weight.h"
+#include "infer/weights.h"
+
+struct packed {
+	struct quant_weight q;
+	struct tensor *main;
+	void *whole;		/* of main, where a row is not found in one place */
+};
+
+/*
+ * Finds and checks what makes up `name` ("….weight"). NULL in *out and 0 when it is one plain tensor. ERR_NOT_FOUND when there
+ * is nothing of that name. Every tensor it consists of is marked as claimed.
+ */
+int packed_open(struct packed **out, struct weights *w, const struct quant_config *c, const char *name, struct err *e);
+void packed_close(struct packed *p);
+/* Stored rows row … row + n as floats. */
+int packed_rows(const struct packed *p, uint64_t row, uint32_t n, float *out, struct scratch *s, struct err *e);
+
+static inline void own_packed(struct packed **p)
+{
+	packed_close(*p);
+}
+
+#endif

@@ -1,0 +1,544 @@
+/* plan.c - see plan.h. */
+#include "infer/plan.h"
+
+#include <stdarg.h>
+
+#include "base/str.h"
+#include "base/vec.h"
+
+/* One look-up in progress: where it is, and what it has to say. */
+struct finder {
+	const struct plan *p;
+	struct plan_layer *out;
+	uint32_t layer, expert;
+	struct report *r;
+	struct err *e;
+	bool failed;
+};
+
+/* The tensor name of a row: ^ %L %E replaced, `suffix` added unless the name is complete. */
+static bool expand(const struct finder *f, const char *name, const char *suffix, char out[PLAN_NAME_MAX])
+{
+	size_t n = 0;
+
+	for (const char *c = name; *c && *c != '!'; c++) {
+		size_t room = PLAN_NAME_MAX - n;
+		int put;
+
+		if (*c == '^')
+			put = snprintf(out + n, room, "%s", f->p->root);
+		else if (c[0] == '%' && c[1] == 'L')
+			put = snprintf(out + n, room, "%u", f->layer);
+		else if (c[0] == '%' && c[1] == 'E')
+			put = snprintf(out + n, room, "%u", f->expert);
+		else
+			put = snprintf(out + n, room, "%c", *c);
+		c += *c == '%';
+		if (put < 0 || (size_t)put >= room)
+			return false;
+		n += (size_t)put;
+	}
+	if (str_ends(name, "!"))
+		return strcmp(suffix, ".weight") == 0;
+	return snprintf(out + n, PLAN_NAME_MAX - n, "%s", suffix) < (int)(PLAN_NAME_MAX - n);
+}
+
+static const struct family_name *row_lists(const struct plan *p, int i)
+{
+	if (p->gguf)
+		return i == 0 ? family_gguf_names : NULL;
+	return i == 0 ? p->family->hf_names.also : i == 1 ? p->family->hf_names.rows : NULL;
+}
+
+/* Is there a weight of this name, as one tensor or as several that make it up? */
+static bool exists(const struct finder *f, const char *name)
+{
+	static const char *const packed[] = { "qweight", "weight_packed" };
+	char other[PLAN_NAME_MAX];
+
+	if (weights_find(f->p->weights, name))
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(packed) && str_ends(name, ".weight"); i++) {
+		if (snprintf(other, sizeof(other), "%.*s%s", (int)(strlen(name) - strlen("weight")), name, packed[i]) < (int)sizeof(other) &&
+			weights_find(f->p->weights, other))
+			return true;
+	}
+	return false;
+}
+
+/* Tries the rows of a role. On failure `out` holds the first name tried, for the message. */
+static bool find_name(const struct finder *f, enum role role, const char *suffix, char out[PLAN_NAME_MAX])
+{
+	char name[PLAN_NAME_MAX];
+	bool first = true;
+
+	out[0] = '\0';
+	for (int i = 0; i < 2; i++) {
+		for (const struct family_name *row = row_lists(f->p, i); row && row->name; row++) {
+			if (row->role != role || !expand(f, row->name, suffix, name))
+				continue;
+			if (first || exists(f, name))
+				memcpy(out, name, sizeof(name));
+			first = false;
+			if (exists(f, name))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void fail(struct finder *f, const char *rule, const char *file, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+static void fail(struct finder *f, const char *rule, const char *file, const char *fmt, ...)
+{
+	char message[REPORT_MESSAGE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	report_path(f->r, "%s", file);
+	report_reject(f->r, rule, *file ? file : "the checkpoint", f->e, "%s", message);
+	f->failed = true;
+}
+
+/* rows x cols, or [blocks][rows][cols]; a vector is rows x 1 and may have lost or gained a dimension of 1. */
+static bool shape_fits(const struct tensor *t, uint64_t blocks, uint64_t rows, uint64_t cols)
+{
+	uint64_t want[3], have[WEIGHTS_RANK_MAX];
+	int nw = 0, nh = 0;
+
+	for (int i = 0; i < t->rank; i++)
+		if (t->shape[i] != 1)
+			have[nh++] = t->shape[i];
+	for (int i = 0; i < 3; i++) {
+		uint64_t v = i == 0 ? blocks : i == 1 ? rows : cols;
+
+		if (v != 1)
+			want[nw++] = v;
+	}
+	return nw == nh && memcmp(want, have, (size_t)nw * sizeof(*want)) == 0;
+}
+
+static void shape_text(const struct tensor *t, uint64_t blocks, uint64_t rows, uint64_t cols, char out[160])
+{
+	int n = snprintf(out, 160, "[");
+
+	for (int i = 0; i < t->rank && n < 100; i++)
+		n += snprintf(out + n, 160 - (size_t)n, "%s%llu", i ? ", " : "", (unsigned long long)t->shape[i]);
+	n += snprintf(out + n, 160 - (size_t)n, "], expected [");
+	if (blocks > 1)
+		n += snprintf(out + n, 160 - (size_t)n, "%llu, ", (unsigned long long)blocks);
+	snprintf(out + n, 160 - (size_t)n, cols > 1 ? "%llu, %llu]" : "%llu]", (unsigned long long)rows, (unsigned long long)cols);
+}
+
+/* A matrix that several tensors make up: its size must be right, and then it is read through packed.h. */
+static struct weight packed_matrix(struct finder *f, struct packed *p, uint64_t blocks, uint32_t rows, uint32_t cols, uint64_t block)
+{
+	char more[80];
+
+	if (p->q.out != blocks * rows || p->q.in != cols) {
+		snprintf(more, sizeof(more), "[%llu, %llu], expected [%llu, %u]", (unsigned long long)p->q.out, (unsigned long long)p->q.in,
+			(unsigned long long)(blocks * rows), cols);
+		fail(f, "plan.shape", p->main->file, "tensor %s stands for a matrix of %s", p->main->name, more);
+		packed_close(p);
+		return (struct weight){ 0 };
+	}
+	return (struct weight){ .tensor = p->main, .type = p->main->type, .rows = rows, .cols = cols, .row0 = block * rows, .packed = p };
+}
+
+static struct weight matrix_named(struct finder *f, const char *name, uint64_t blocks, uint32_t rows, uint32_t cols, uint64_t block, bool transposed)
+{
+	struct tensor *t = weights_find(f->p->weights, name);
+	struct packed *packed = NULL;
+	char shape[160];
+
+	if (!f->p->gguf && str_ends(name, ".weight") && cols > 1) {
+		struct err e = ERR_NONE;
+		int rc = packed_open(&packed, f->p->weights, &f->p->quant, name, &e);
+
+		if (rc < 0)
+			fail(f, "plan.scale", t ? t->file : "", "%s", e.msg);
+		else if (packed)
+			return packed_matrix(f, packed, blocks, rows, cols, block);
+		if (rc < 0)
+			return (struct weight){ 0 };
+	}
+	t->claimed = true;
+	if (!t->type || (cols == 1 && t->type->block != 1) || (transposed && t->type->block != 1)) {
+		fail(f, "plan.dtype", t->file, "tensor %s has elements of type %s, which can't be used there", name, t->type_name);
+	} else if (!shape_fits(t, blocks, transposed ? cols : rows, transposed ? rows : cols)) {
+		shape_text(t, blocks, transposed ? cols : rows, transposed ? rows : cols, shape);
+		fail(f, "plan.shape", t->file, "tensor %s has the shape %s", name, shape);
+	} else {
+		return weight_of(t, block, rows, cols, transposed);
+	}
+	return (struct weight){ 0 };
+}
+
+enum need { OPTIONAL, NEEDED };
+
+/* The role's weight into the layer, when it is there. */
+static bool take_weight(struct finder *f, enum role role, enum need need, uint32_t rows, uint32_t cols)
+{
+	bool linear = cols > 1 && role >= ROLE_LAYER_FIRST;
+	char name[PLAN_NAME_MAX];
+
+	if (!find_name(f, role, ".weight", name)) {
+		if (need == NEEDED)
+			fail(f, "plan.missing", "", "tensor %s is missing", name);
+		return false;
+	}
+	f->out->w[role] = matrix_named(f, name, 1, rows, cols, 0, linear && f->p->family->hf_names.conv1d && !f->p->gguf);
+	return f->out->w[role].rows != 0;
+}
+
+/* A GGUF does not say which biases there are: there the ones that are found count. */
+static void take_bias(struct finder *f, enum role role, bool wanted, uint32_t rows)
+{
+	char name[PLAN_NAME_MAX];
+
+	if (!wanted && !f->p->gguf)
+		return;
+	if (find_name(f, role, ".bias", name))
+		f->out->bias[role] = matrix_named(f, name, 1, rows, 1, 0, false);
+	else if (!f->p->gguf)
+		fail(f, "plan.missing", "", "tensor %s is missing", name);
+}
+
+static void take_linear(struct finder *f, enum role role, bool bias, uint32_t rows, uint32_t cols)
+{
+	if (take_weight(f, role, NEEDED, rows, cols))
+		take_bias(f, role, bias, rows);
+}
+
+static void take_norm(struct finder *f, enum role role, uint32_t n)
+{
+	if (take_weight(f, role, NEEDED, n, 1) && f->p->spec->norm == NORM_LAYER)
+		take_bias(f, role, true, n);
+}
+
+/* q, k and v as views of one matrix. */
+static void split_qkv(struct finder *f, struct plan_layer *l, const struct weight *fused, struct weight *to)
+{
+	const struct spec *s = f->p->spec;
+	uint32_t sizes[3] = { s->n_head * s->d_k, s->n_kv * s->d_k, s->n_kv * s->d_v }, first = 0;
+	uint32_t heads[3] = { s->d_k, s->d_k, s->d_v };
+
+	(void)l;
+	for (int i = 0; i < 3; i++) {
+		to[ROLE_Q + i] = s->qkv_per_head ? weight_heads(*fused, first, heads[i], 2 * s->d_k + s->d_v) : weight_slice(*fused, first, sizes[i]);
+		to[ROLE_Q + i].packed = fused->packed;
+		first += s->qkv_per_head ? heads[i] : sizes[i];
+	}
+}
+
+static void take_attention(struct finder *f)
+{
+	const struct spec *s = f->p->spec;
+	uint32_t q = s->n_head * s->d_k, k = s->n_kv * s->d_k, v = s->n_kv * s->d_v;
+	char name[PLAN_NAME_MAX];
+
+	if (find_name(f, ROLE_QKV, ".weight", name) && !find_name(f, ROLE_Q, ".weight", name)) {
+		take_linear(f, ROLE_QKV, s->bias_qkv, q + k + v, s->d_model);
+		if (f->out->w[ROLE_QKV].rows)
+			split_qkv(f, f->out, &f->out->w[ROLE_QKV], f->out->w);
+		if (f->out->bias[ROLE_QKV].rows)
+			split_qkv(f, f->out, &f->out->bias[ROLE_QKV], f->out->bias);
+	} else {
+		take_linear(f, ROLE_Q, s->bias_qkv, q, s->d_model);
+		take_linear(f, ROLE_K, s->bias_qkv, k, s->d_model);
+		take_linear(f, ROLE_V, s->bias_qkv, v, s->d_model);
+	}
+	if (s->qk_norm == QK_NORM_HEAD) {
+		take_norm(f, ROLE_Q_NORM, s->d_k);
+		take_norm(f, ROLE_K_NORM, s->d_k);
+	}
+	take_linear(f, ROLE_O, s->bias_o, s->d_model, s->n_head * s->d_v);
+}
+
+static void take_mla(struct finder *f)
+{
+	const struct spec *s = f->p->spec;
+	char name[PLAN_NAME_MAX];
+
+	if (s->mla.q_lora) {
+		take_linear(f, ROLE_Q_A, s->bias_o, s->mla.q_lora, s->d_model);
+		take_norm(f, ROLE_Q_A_NORM, s->mla.q_lora);
+		take_linear(f, ROLE_Q_B, false, s->n_head * s->d_k, s->mla.q_lora);
+	} else {
+		take_linear(f, ROLE_Q, false, s->n_head * s->d_k, s->d_model);
+	}
+	take_linear(f, ROLE_KV_A, s->bias_o, s->mla.kv_lora + s->mla.d_rope, s->d_model);
+	take_norm(f, ROLE_KV_A_NORM, s->mla.kv_lora);
+	if (f->p->gguf && find_name(f, ROLE_K_B, ".weight", name)) {	/* [head][kv_lora][d_nope] and [head][d_v][kv_lora] */
+		f->out->w[ROLE_K_B] = matrix_named(f, name, s->n_head, s->mla.kv_lora, s->mla.d_nope, 0, false);
+		if (find_name(f, ROLE_V_B, ".weight", name))
+			f->out->w[ROLE_V_B] = matrix_named(f, name, s->n_head, s->d_v, s->mla.kv_lora, 0, false);
+		else
+			fail(f, "plan.missing", "", "tensor %s is missing", name);
+	} else {
+		take_linear(f, ROLE_KV_B, false, s->n_head * (s->mla.d_nope + s->d_v), s->mla.kv_lora);
+	}
+	take_linear(f, ROLE_O, s->bias_o, s->d_model, s->n_head * s->d_v);
+}
+
+static void take_mlp(struct finder *f, enum role gate, enum role up, enum role down, uint32_t d_ff)
+{
+	const struct spec *s = f->p->spec;
+	struct weight *w = f->out->w;
+	char name[PLAN_NAME_MAX];
+
+	if (s->ffn_gated && gate == ROLE_GATE && !find_name(f, gate, ".weight", name) && find_name(f, ROLE_GATE_UP, ".weight", name)) {
+		take_linear(f, ROLE_GATE_UP, false, 2 * d_ff, s->d_model);
+		if (w[ROLE_GATE_UP].rows) {
+			w[gate] = weight_slice(w[ROLE_GATE_UP], 0, d_ff);
+			w[up] = weight_slice(w[ROLE_GATE_UP], d_ff, d_ff);
+		}
+	} else {
+		if (s->ffn_gated)
+			take_linear(f, gate, s->bias_ffn, d_ff, s->d_model);
+		take_linear(f, up, s->bias_ffn, d_ff, s->d_model);
+	}
+	take_linear(f, down, s->bias_ffn, s->d_model, d_ff);
+}
+
+static void take_router(struct finder *f)
+{
+	const struct spec *s = f->p->spec;
+	char name[PLAN_NAME_MAX];
+
+	take_linear(f, ROLE_ROUTER, false, s->moe.n_expert, s->d_model);
+	if (s->moe.select_bias || (f->p->gguf && find_name(f, ROLE_ROUTER_BIAS, ".weight", name)))
+		take_weight(f, ROLE_ROUTER_BIAS, NEEDED, s->moe.n_expert, 1);
+	if (s->moe.shared != SHARED_NONE)
+		take_mlp(f, ROLE_SHARED_GATE, ROLE_SHARED_UP, ROLE_SHARED_DOWN, s->moe.d_shared);
+	if (s->moe.shared == SHARED_GATED)
+		take_weight(f, ROLE_SHARED_ROUTER, NEEDED, 1, s->d_model);
+}
+
+/* One matrix of an expert: its own tensor, or a block of one that holds all experts. */
+static void take_expert_part(struct finder *f, enum role role, uint32_t rows, uint32_t cols)
+{
+	bool transposed = f->p->family->hf_names.experts_transposed && !f->p->gguf, stacked;
+	uint32_t n = f->p->spec->moe.n_expert;
+	char name[PLAN_NAME_MAX];
+	const struct tensor *t;
+
+	if (!find_name(f, role, ".weight", name)) {
+		fail(f, "plan.missing", "", "tensor %s is missing", name);
+		return;
+	}
+	t = weights_find(f->p->weights, name);
+	stacked = t && t->rank == 3;
+	f->out->w[role] = matrix_named(f, name, stacked ? n : 1, rows, cols, stacked ? f->expert : 0, stacked && transposed);
+}
+
+static void take_expert(struct finder *f)
+{
+	const struct spec *s = f->p->spec;
+	struct weight *w = f->out->w;
+	char name[PLAN_NAME_MAX];
+
+	if (find_name(f, ROLE_EXP_GATE_UP, ".weight", name)) {
+		take_expert_part(f, ROLE_EXP_GATE_UP, 2 * s->moe.d_ff, s->d_model);
+		if (w[ROLE_EXP_GATE_UP].rows) {
+			w[ROLE_EXP_GATE] = weight_slice(w[ROLE_EXP_GATE_UP], 0, s->moe.d_ff);
+			w[ROLE_EXP_UP] = weight_slice(w[ROLE_EXP_GATE_UP], s->moe.d_ff, s->moe.d_ff);
+		}
+	} else {
+		take_expert_part(f, ROLE_EXP_GATE, s->moe.d_ff, s->d_model);
+		take_expert_part(f, ROLE_EXP_UP, s->moe.d_ff, s->d_model);
+	}
+	take_expert_part(f, ROLE_EXP_DOWN, s->d_model, s->moe.d_ff);
+}
+
+static int finish(struct finder *f)
+{
+	if (!f->failed)
+		return 0;
+	plan_layer_close(f->out);
+	return ERR_INPUT;
+}
+
+int plan_layer_open(const struct plan *p, uint32_t l, struct plan_layer *out, struct report *r, struct err *e)
+{
+	const struct spec *s = p->spec;
+	struct finder f = { .p = p, .out = out, .layer = l, .r = r, .e = e };
+
+	memset(out, 0, sizeof(*out));
+	take_norm(&f, ROLE_ATTN_NORM, s->d_model);
+	if (s->mla.kv_lora)
+		take_mla(&f);
+	else
+		take_attention(&f);
+	if (!s->parallel)
+		take_norm(&f, ROLE_FFN_NORM, s->d_model);
+	if (s->post_norms) {
+		take_norm(&f, ROLE_ATTN_POST_NORM, s->d_model);
+		take_norm(&f, ROLE_FFN_POST_NORM, s->d_model);
+	}
+	if (s->layer[l].moe)
+		take_router(&f);
+	else
+		take_mlp(&f, ROLE_GATE, ROLE_UP, ROLE_DOWN, s->moe.n_expert && s->d_ff_dense ? s->d_ff_dense : s->d_ff);
+	return finish(&f);
+}
+
+int plan_expert_open(const struct plan *p, uint32_t l, uint32_t expert, struct plan_layer *out, struct report *r, struct err *e)
+{
+	struct finder f = { .p = p, .out = out, .layer = l, .expert = expert, .r = r, .e = e };
+
+	memset(out, 0, sizeof(*out));
+	take_expert(&f);
+	return finish(&f);
+}
+
+/* Views of one matrix share what is packed: it is freed once. */
+void plan_layer_close(struct plan_layer *layer)
+{
+	for (int i = 0; i < ROLE_COUNT; i++) {
+		const struct packed *p = layer->w[i].packed;
+
+		if (!p)
+			continue;
+		for (int j = i; j < ROLE_COUNT; j++)
+			if (layer->w[j].packed == p)
+				layer->w[j] = (struct weight){ 0 };
+		packed_close((struct packed *)p);
+	}
+	memset(layer, 0, sizeof(*layer));
+}
+
+/* Where the tensors hang: the root below which the embedding is found. */
+static int find_root(struct plan *p, struct report *r, struct err *e)
+{
+	static const char *const roots[] = { "model.", "transformer.", "", "language_model.model.", "model.language_model." };
+	struct finder f = { .p = p, .r = r, .e = e };
+	char name[PLAN_NAME_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
+		p->root = roots[i];
+		if (find_name(&f, ROLE_EMBED, ".weight", name))
+			return 0;
+	}
+	p->root = roots[0];
+	find_name(&f, ROLE_EMBED, ".weight", name);
+	report_path(r, "%s", "");
+	return report_reject(r, "plan.missing", "the checkpoint", e, "tensor %s is missing, under this and every other known prefix", name);
+}
+
+static int take_ends(struct plan *p, struct report *r, struct err *e)
+{
+	const struct spec *s = p->spec;
+	struct finder f = { .p = p, .out = &p->ends, .r = r, .e = e };
+	char name[PLAN_NAME_MAX];
+
+	take_weight(&f, ROLE_EMBED, NEEDED, s->n_vocab, s->d_model);
+	if (s->pos == POS_LEARNED)
+		take_weight(&f, ROLE_POS_EMBED, NEEDED, s->n_ctx, s->d_model);
+	if (s->embed_norm)
+		take_norm(&f, ROLE_EMBED_NORM, s->d_model);
+	take_norm(&f, ROLE_FINAL_NORM, s->d_model);
+	if (find_name(&f, ROLE_HEAD, ".weight", name) && !(s->tied && !p->gguf)) {
+		take_weight(&f, ROLE_HEAD, NEEDED, s->n_vocab, s->d_model);
+	} else if (s->tied || p->gguf) {
+		if (weights_find(p->weights, name))
+			weights_find(p->weights, name)->claimed = true;	/* tied: stored, but not what is used */
+		p->ends.w[ROLE_HEAD] = p->ends.w[ROLE_EMBED];
+	} else {
+		fail(&f, "plan.tied", "", "tensor %s is missing and the configuration does not tie it to the embedding", name);
+	}
+	take_bias(&f, ROLE_HEAD, s->bias_head, s->n_vocab);
+	return f.failed ? ERR_INPUT : 0;
+}
+
+/* Tensors that have no place in the forward pass of a text and are known for it. */
+static bool is_extra(const struct plan *p, const char *name)
+{
+	static const char *const patterns[] = {
+		"*.rotary_emb.inv_freq", "*.attn.bias", "*.attn.masked_bias", "*.attn.attention.bias", "vision_tower.*", "vision_model.*",
+		"multi_modal_projector.*", "model.vision_tower.*", "model.multi_modal_projector.*", "model.vision_*", "visual.*", "rope_freqs.weight",
+		"rope_factors_*.weight", "blk.*.attn_rot_embd", "blk.*.nextn.*",
+	};
+	unsigned layer;
+	char prefix[64];
+
+	for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
+		if (str_glob(patterns[i], name))
+			return true;
+	/* Layers behind the last predict further tokens in training; they are scanned, not run. */
+	snprintf(prefix, sizeof(prefix), p->gguf ? "blk.%%u." : "%slayers.%%u.", p->root);
+	return sscanf(name, prefix, &layer) == 1 && layer >= p->spec->n_layer && (p->gguf || layer < p->spec->n_layer + 8);
+}
+
+static int check_leftovers(const struct plan *p, struct report *r, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < p->weights->n; i++) {
+		const struct tensor *t = &p->weights->tensors[i];
+
+		if (t->claimed || is_extra(p, t->name))
+			continue;
+		report_path(r, "%s", t->file);
+		rc = report_reject(r, "plan.unexpected", t->file, e, "tensor %s has no place in a model of this kind", t->name);
+	}
+	return rc;
+}
+
+int plan_open(struct plan *p, const struct spec *s, const struct family *f, struct weights *w, const struct quant_config *quant, bool gguf,
+	struct report *r, struct err *e)
+{
+	int rc;
+
+	*p = (struct plan){ .spec = s, .family = f, .weights = w, .quant = *quant, .gguf = gguf, .root = "" };
+	rc = find_root(p, r, e);
+	if (rc == 0)
+		rc = take_ends(p, r, e);
+	for (uint32_t l = 0; rc == 0 && l < s->n_layer; l++) {
+		struct plan_layer layer own(plan_layer) = { 0 };
+
+		rc = plan_layer_open(p, l, &layer, r, e);
+		for (uint32_t x = 0; rc == 0 && s->layer[l].moe && x < s->moe.n_expert; x++) {
+			struct plan_layer expert own(plan_layer) = { 0 };
+
+			rc = plan_expert_open(p, l, x, &expert, r, e);
+		}
+	}
+	return rc < 0 ? rc : check_leftovers(p, r, e);
+}
+
+void plan_close(struct plan *p)
+{
+	plan_layer_close(&p->ends);
+}
+
+static int read_factors(struct weights *w, const char *name, float *out, uint32_t *n, struct err *e)
+{
+	struct tensor *t = weights_find(w, name);
+	struct scratch s own(scratch) = { 0 };
+	struct weight v;
+
+	if (!t)
+		return 0;
+	t->claimed = true;
+	if (!t->type || t->type->block != 1 || t->rank != 1 || t->shape[0] > SPEC_ROT_MAX / 2)
+		return err_set(e, ERR_INPUT, "%s: tensor %s is no list of rotation factors", t->file, name);
+	*n = (uint32_t)t->shape[0];
+	v = weight_of(t, 0, *n, 1, false);
+	return weight_rows(&v, 0, *n, out, &s, NULL, e);
+}
+
+int plan_rope_factors(struct spec *s, struct weights *w, struct err *e)
+{
+	struct rope_config *c = &s->rope_config[0];
+	int rc = read_factors(w, "rope_freqs.weight", c->divide, &c->n_divide, e);
+
+	if (rc == 0)
+		rc = read_factors(w, "rope_factors_short.weight", c->short_factor, &c->n_short, e);
+	if (rc == 0)
+		rc = read_factors(w, "rope_factors_long.weight", c->long_factor, &c->n_long, e);
+	if (c->n_short)
+		c->scaling = ROPE_LONG;
+	return rc;
+}

@@ -1,0 +1,152 @@
+/* weights.c - tensors of safetensors and GGUF files in one table; see weights.h. Reading rows is in weight.c. */
+#include "infer/weights.h"
+
+#include <fcntl.h>
+
+#include "base/fdio.h"
+#include "base/str.h"
+#include "base/vec.h"
+
+static int tensor_order(const void *a, const void *b)
+{
+	return strcmp(((const struct tensor *)a)->name, ((const struct tensor *)b)->name);
+}
+
+struct tensor *weights_find(const struct weights *w, const char *name)
+{
+	struct tensor key = { .name = name };
+
+	return w->n ? bsearch(&key, w->tensors, w->n, sizeof(key), tensor_order) : NULL;
+}
+
+uint64_t tensor_elements(const struct tensor *t)
+{
+	uint64_t n = 1;
+
+	for (int i = 0; i < t->rank; i++)
+		n *= t->shape[i];	/* the readers have checked that it does not overflow */
+	return n;
+}
+
+static void add_safetensors(struct weights *w)
+{
+	for (size_t i = 0; i < w->set.n_entries; i++) {
+		const struct safetensors_tensor *from = w->set.entries[i].tensor;
+		const struct safetensors_shard *shard = &w->set.shards[w->set.entries[i].shard];
+		struct tensor *t = vec_push(&w->tensors, &w->n, &w->cap);
+
+		*t = (struct tensor){ .name = from->name, .file = shard->file, .type_name = safetensors_dtype_name(from->dtype),
+			.rank = from->rank, .at = shard->st.data_start + from->begin, .bytes = from->end - from->begin, .fd = shard->fd };
+		t->type = quant_type(t->type_name);
+		memcpy(t->shape, from->shape, sizeof(from->shape));
+	}
+}
+
+int weights_open_safetensors(struct weights *w, int dirfd, const char *file, struct report *r, struct err *e)
+{
+	int rc;
+
+	*w = (struct weights){ 0 };
+	rc = safetensors_set_open(&w->set, dirfd, file, r, e);
+	if (rc < 0)
+		return rc;
+	add_safetensors(w);	/* the set's entries are in name order already */
+	return 0;
+}
+
+/* The tensors of one GGUF part. A name may be there once in all parts. */
+static int add_gguf(struct weights *w, const struct weights_part *part)
+{
+	for (size_t i = 0; i < gguf_n_tensors(part->gguf); i++) {
+		const struct gguf_tensor *from = gguf_tensor_at(part->gguf, i);
+		const struct gguf_dtype_info *info = gguf_dtype_info(from->type);
+		struct tensor *t = vec_push(&w->tensors, &w->n, &w->cap);
+
+		*t = (struct tensor){ .name = from->name, .file = part->file, .type_name = info->name, .rank = (uint8_t)from->rank,
+			.at = gguf_data_start(part->gguf) + from->offset, .bytes = from->size_bytes, .fd = part->fd };
+		t->type = quant_type(t->type_name);
+		for (uint32_t d = 0; d < from->rank; d++)
+			t->shape[d] = from->dims[from->rank - 1 - d];
+	}
+	return 0;
+}
+
+static int open_part(struct weights *w, int dirfd, const char *file, struct report *r, struct err *e)
+{
+	own(fd) int fd = fdio_open_beneath(dirfd, file, O_RDONLY | O_CLOEXEC, e);
+	struct weights_part *part;
+	struct gguf *g = NULL;
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	report_path(r, "%s", file);
+	rc = gguf_open_report(&g, fd, file, r, e);
+	if (rc < 0)
+		return rc;
+	part = vec_push(&w->parts, &w->n_parts, &w->cap_parts);
+	*part = (struct weights_part){ .fd = take_fd(&fd), .file = mem_strdup(file), .gguf = g };
+	return add_gguf(w, part);
+}
+
+/* NAME-00001-of-0000N.gguf: the rest of the series. */
+static int open_split(struct weights *w, int dirfd, const char *file, struct report *r, struct err *e)
+{
+	const size_t tail = strlen("-00001-of-00001.gguf");
+	uint64_t no = 0, count = 1;
+	own(mem) char *name = mem_zalloc(strlen(file) + 64);
+
+	if (!gguf_split(w->parts[0].gguf, &no, &count) || count <= 1)
+		return 0;
+	if (no != 0 || count > WEIGHTS_SHARDS_MAX || strlen(file) <= tail)
+		return report_reject(r, "gguf.split", file, e, "it is part %llu of %llu of a split model; the first part is wanted",
+			(unsigned long long)no + 1, (unsigned long long)count);
+	for (uint64_t i = 1; i < count; i++) {
+		int rc;
+
+		snprintf(name, strlen(file) + 64, "%.*s-%05u-of-%05u.gguf", (int)(strlen(file) - tail), file, (unsigned)i + 1, (unsigned)count);
+		rc = open_part(w, dirfd, name, r, e);
+		if (rc == ERR_NOT_FOUND)
+			return report_reject(r, "gguf.split", file, e, "part %s of the split model is not there", name);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int weights_open_gguf(struct weights *w, int dirfd, const char *file, struct report *r, struct err *e)
+{
+	int rc;
+
+	*w = (struct weights){ 0 };
+	rc = open_part(w, dirfd, file, r, e);
+	if (rc == 0)
+		rc = open_split(w, dirfd, file, r, e);
+	if (rc < 0) {
+		weights_close(w);
+		return rc;
+	}
+	if (w->n)
+		qsort(w->tensors, w->n, sizeof(*w->tensors), tensor_order);
+	for (size_t i = 1; i < w->n; i++) {
+		if (strcmp(w->tensors[i - 1].name, w->tensors[i].name) == 0) {
+			rc = report_reject(r, "gguf.dup_tensor", file, e, "tensor \"%s\" is in two parts", w->tensors[i].name);
+			weights_close(w);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+void weights_close(struct weights *w)
+{
+	for (size_t i = 0; i < w->n_parts; i++) {
+		gguf_close(w->parts[i].gguf);
+		free(w->parts[i].file);
+		close(w->parts[i].fd);
+	}
+	free(w->parts);
+	free(w->tensors);
+	safetensors_set_close(&w->set);
+	*w = (struct weights){ 0 };
+}

@@ -1,0 +1,263 @@
+"""registryctl with a model: from the stand-in Hub to published, looked at from every side."""
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.hub import Noise
+from tests.system.registry import Registry
+
+CARD = "---\nlicense: {license}\npipeline_tag: text-generation\nlibrary_name: transformers\n---\n# A tiny model\n"
+
+
+def files_of(folder, **changes):
+    found = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    found.update({k: v for k, v in changes.items()})
+    return found
+
+
+@pytest.fixture
+def story(hub, models):
+    """A small trained model on the stand-in Hub; its name and commit."""
+    return "org/tiny-story", hub.add_model("org/tiny-story", models / "tiny-story", tags=["v1"])
+
+
+def test_sync_publishes_and_everything_can_be_seen(registry, story, hub):
+    name, commit = story
+    done = registry.ctl("sync", name)
+    assert re.search(rf"^published {name}@{commit} \(", done.stdout)
+
+    m = registry.json("show", name)
+    assert (m["repo"], m["revision"], m["state"], m["refs"]) == (name, commit, "published", ["main"])
+    assert m["license"]["id"] == "apache-2.0" and m["license"]["spdx"] == "Apache-2.0" and m["license"]["commercial_use"] == "yes"
+    assert m["architecture"] == "llama" and m["formats"] == ["safetensors"] and m["upstream"] == "hub" and m["author"] == "org"
+    assert m["proof"] in ("commit", "listing")
+    assert m["smoke"]["verdict"] == "pass" and 0 < m["smoke"]["bits_per_byte"] < 2.5
+    assert m["size_bytes"] == sum(f["size_bytes"] for f in m["files"])
+    for f in m["files"]:
+        assert registry.blob(f["sha256"]).stat().st_size == f["size_bytes"] and re.fullmatch("[0-9a-f]{40}", f["git_oid"])
+
+    row, = registry.json("ls")
+    assert "files" not in row and "findings" not in row
+    assert row == {k: v for k, v in m.items() if k in row}
+    assert name in registry.ctl("ls").stdout and "apache-2.0" in registry.ctl("show", name).stdout
+    assert registry.json("show", f"{name}@{commit[:10]}")["revision"] == commit
+    registry.ctl("show", f"{name}@absent", code=4)
+
+    why = registry.json("why", name)
+    assert why["state"] == "published" and {d["rule"] for d in why["decisions"]} >= {"license", "smoke", "proof"}
+    assert all(d["reason"] for d in why["decisions"])
+    assert "license" in registry.ctl("why", name).stdout
+
+    job = registry.json("jobs")[0]
+    assert job["kind"] == "sync" and job["state"] == "done"
+    kinds = [e["kind"] for e in registry.json("events")]
+    assert any("published" in k for k in kinds)
+    assert registry.json("status")["catalog"]["published"] == 1
+    lic, = registry.json("licenses")
+    assert lic["id"] == "apache-2.0" and lic["models"] == 1
+
+
+def test_ls_filters(registry, story, models, hub):
+    name, _ = story
+    hub.add_model("other/held", files_of(models / "tiny-story", **{"README.md": CARD.format(license="cc-by-nc-4.0"), "LICENSE": b""}))
+    registry.ctl("sync", name)
+    registry.ctl("sync", "other/held", code=5)
+
+    def names(*args):
+        return [m["repo"] for m in registry.json("ls", *args)]
+
+    assert sorted(names()) == sorted([name, "other/held"])
+    assert names("--license", "apache-2.0") == [name] and names("--license", "apache-2.0", "--license", "cc-by-nc-4.0", "--sort", "name") == [name, "other/held"]
+    assert names("--commercial") == [name]
+    assert names("--state", "held") == ["other/held"] and names("--state", "published") == [name]
+    assert names("--max-size", "1KB") == [] and names("--min-size", "100KB", "--author", "org") == [name]
+    assert names("--min-params", "1B") == [] and names("--max-params", "1B", "--author", "org") == [name]
+    assert names("--format", "gguf") == [] and names("--format", "safetensors", "--arch", "llama", "--author", "org") == [name]
+    assert names("--search", "tiny") == [name] and names("--task", "text-generation", "--author", "org") == [name]
+    assert len(names("--limit", "1")) == 1
+    assert names("--sort", "-name") == list(reversed(names("--sort", "name")))
+    weights = next(f for f in registry.json("show", name)["files"] if f["path"].endswith(".safetensors"))
+    assert name in names("--contains", weights["sha256"]) and names("--contains", "0" * 64) == []
+
+
+def test_a_held_revision_waits_for_a_person(registry, hub, models):
+    hub.add_model("org/nc", files_of(models / "tiny-story", **{"README.md": CARD.format(license="cc-by-nc-4.0"), "LICENSE": b""}))
+    done = registry.ctl("sync", "org/nc", code=5)
+    assert "held" in done.stderr and "cc-by-nc-4.0" in done.stderr
+    assert registry.json("sync", "org/nc", code=5)["result"]["state"] == "held"
+    assert registry.json("show", "org/nc")["state"] == "held"
+
+    assert registry.json("publish", "org/nc", "--reason", "research only, ticket 12")["state"] == "published"
+    decisions = registry.json("why", "org/nc")["decisions"]
+    assert any("ticket 12" in (d["reason"] or "") for d in decisions)
+    registry.ctl("sync", "org/nc")       # the decision survives a re-sync of the same revision
+
+    registry.ctl("reject", "org/nc", "--reason", "second thoughts")
+    assert registry.json("show", "org/nc")["state"] in ("rejected", "retired")
+
+
+def test_a_model_that_talks_nonsense_is_not_published(registry, hub, models):
+    weights = bytearray((models / "tiny-story" / "model.safetensors").read_bytes())
+    middle = len(weights) // 2
+    weights[middle:middle + 200000] = os.urandom(200000)
+    hub.add_model("org/broken", files_of(models / "tiny-story", **{"model.safetensors": bytes(weights)}))
+    done = registry.ctl("sync", "org/broken", code=5)
+    assert "smoke" in done.stderr.lower() or "test" in done.stderr.lower()
+    assert registry.json("show", "org/broken")["state"] in ("held", "rejected")
+    registry.ctl("smoke", "org/broken", code=6)
+
+
+def test_verify_marks_what_differs_and_what_is_missing(registry, story):
+    name, _ = story
+    registry.ctl("sync", name)
+    files = {f["path"]: f["sha256"] for f in registry.json("show", name)["files"]}
+    same = registry.ctl("verify", name)
+    assert sorted(same.stdout.splitlines()) == sorted(f"= {p}" for p in files)
+    assert registry.json("verify", "--all")["same"] == len(files)
+
+    broken = registry.blob(files["model.safetensors"])
+    data = bytearray(broken.read_bytes())
+    data[len(data) // 2] ^= 1
+    broken.chmod(0o640)
+    broken.write_bytes(data)
+    registry.blob(files["config.json"]).unlink()
+    done = registry.ctl("verify", name, code=6)
+    lines = set(done.stdout.splitlines())
+    assert {"* model.safetensors", "- config.json", "= README.md"} <= lines and len(lines) == len(files)
+    again = registry.json("verify", name, code=6)
+    assert again["differs"] + again["missing"] == 2
+
+    registry.ctl("sync", name)       # fetches the two anew
+    assert "*" not in registry.ctl("verify", name).stdout
+
+
+def test_smoke_again_is_recorded(registry, story):
+    name, commit = story
+    registry.ctl("sync", name)
+    first = registry.json("show", name)["smoke"]
+    time.sleep(1.1)
+    again = registry.json("smoke", name, "--device", "cpu")
+    assert again["verdict"] == "pass" and again["at"] > first["at"]
+    assert registry.json("show", name)["smoke"]["at"] == again["at"]
+    assert "pass" in registry.ctl("smoke", f"{name}@{commit}").stdout
+    assert registry.json("smoke", "--all")["queued"] == 1
+    registry.ctl("smoke", name, "--device", "abacus", code=2)
+
+
+@pytest.mark.parametrize("what, code, says", [
+    ("absent", 4, "org/absent"),
+    ("revision", 4, "absent"),
+    ("corrupt", 6, "model.safetensors"),
+])
+def test_sync_ends_with_the_contracts_codes(registry, story, hub, what, code, says):
+    name, _ = story
+    if what == "corrupt":
+        hub.faults.add(route="cdn", corrupt=1000)
+    repo = {"absent": "org/absent", "revision": f"{name}@absent", "corrupt": name}[what]
+    done = registry.ctl("sync", repo, code=code)
+    assert says in done.stderr and done.stdout == ""
+    assert [m for m in registry.json("ls", "--state", "published")] == []
+
+
+def test_dry_run_says_what_would_happen(registry, story, models):
+    name, commit = story
+    plan = registry.json("sync", name, "--dry-run", "--include", "*.json")
+    assert plan["repo"] == name and plan["revision"] == commit and plan["fetch_bytes"] < plan["size_bytes"] or plan["fetch_bytes"] == plan["size_bytes"]
+    wanted = {f["path"] for f in plan["files"] if not f["skip_reason"]}
+    assert wanted and all(p.endswith(".json") for p in wanted)
+    assert registry.json("ls") == []
+    text = registry.ctl("sync", name, "--dry-run").stdout
+    assert "the gate would publish it" in text and "model.safetensors" in text
+    assert registry.ctl("policy", "check", name).returncode == 0
+
+
+def test_no_wait_leaves_the_job_to_the_daemon(registry, story):
+    name, _ = story
+    job = registry.json("sync", name, "--no-wait")
+    assert job["kind"] == "sync" and job["state"] in ("queued", "running")
+    end = time.monotonic() + 60
+    while registry.json("jobs")[0]["state"] != "done":
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert registry.json("show", name)["state"] == "published"
+
+
+def test_ctrl_c_leaves_the_job_running(registry, story, hub):
+    name, _ = story
+    hub.faults.add(route="cdn", delay=3, times=1)
+    process = subprocess.Popen(registry.command("sync", name), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 30
+    while not registry.json("jobs"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode in (-signal.SIGINT, 130) and "goes on in the daemon" in err
+    while registry.json("jobs")[0]["state"] not in ("done", "failed"):
+        assert time.monotonic() < end + 60
+        time.sleep(0.1)
+    assert registry.json("show", name)["state"] == "published"
+
+
+def test_progress_on_a_terminal(registry, hub, models):
+    hub.add_model("org/large", files_of(models / "tiny-story", **{"extra/notes.dat": Noise(8 << 20)}))
+    hub.faults.add(route="cdn", rate=8 << 20)
+    master, slave = pty.openpty()
+    process = subprocess.Popen(registry.command("sync", "org/large"), stdout=subprocess.PIPE, stderr=slave)
+    os.close(slave)
+    seen = b""
+    while True:
+        ready, _, _ = select.select([master], [], [], 60)
+        try:
+            part = os.read(master, 65536) if ready else b""
+        except OSError:
+            part = b""
+        if not part:
+            break
+        seen += part
+    process.wait(30)
+    os.close(master)
+    assert re.search(rb"\[#*-*\] +\d+%  [\d.]+ [kMG]?B of [\d.]+ MB", seen), seen[-2000:]
+    assert b"\r\x1b[K" in seen
+
+
+def test_lifecycle_orders(registry, hub, models):
+    for n in ("org/old", "org/new"):
+        hub.add_model(n, models / "tiny-story")
+        registry.ctl("sync", n)
+    registry.ctl("deprecate", "org/old", "--sunset", "2020-01-01", code=2)
+    registry.ctl("deprecate", "org/old", "--successor", "org/absent", code=2)
+    done = registry.json("deprecate", "org/old", "--sunset", "2032-06-30", "--successor", "org/new", "--reason", "superseded")
+    assert done["state"] == "deprecated" and done["sunset_at"].startswith("2032-06-30") and done["successor"] == "org/new"
+    shown = registry.json("show", "org/old")["lifecycle"]
+    assert shown["successor"] == "org/new" and shown["reason"] == "superseded" and shown["deprecated_at"]
+    assert [m["repo"] for m in registry.json("ls", "--deprecated")] == ["org/old"]
+    assert [m["repo"] for m in registry.json("ls", "--sunset-before", "2032-07-01")] == ["org/old"]
+    listed, = registry.json("lifecycle", "--within", "3650d")
+    assert listed["repo"] == "org/old"
+    assert "BEGIN:VCALENDAR" in registry.ctl("lifecycle", "--ics").stdout
+    assert registry.json("undeprecate", "org/old")["state"] == "active"
+    assert registry.json("retire", "org/old", "--reason", "done")["state"] == "retired"
+    assert registry.json("restore", "org/old")["state"] == "active"
+    assert registry.json("withdraw", "org/old", "--reason", "claim 7", "--legal")["state"] == "withdrawn_legal"
+    assert registry.json("restore", "org/old")["state"] == "active"
+    assert registry.json("usage", "org/old") == []
+
+
+def test_policy_test_tells_what_would_change(tmp_path, hub, story):
+    name, _ = story
+    with Registry(tmp_path / "r", upstream=hub.url, policy="licenses: {allow: [apache-2.0], unknown: hold}\n") as reg:
+        reg.ctl("sync", name)
+        other = tmp_path / "stricter.yaml"
+        other.write_text("licenses: {allow: [mit], deny: [apache-2.0], unknown: hold}\n")
+        result = reg.json("policy", "test", other)
+        assert result["tested"] == 1
+        change, = result["changes"]
+        assert (change["repo"], change["from"], change["to"]) == (name, "published", "rejected")
+        assert "would change" in reg.ctl("policy", "test", other).stdout

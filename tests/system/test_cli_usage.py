@@ -1,0 +1,138 @@
+"""registryctl without a model: wrong usage, no daemon, tokens and roles, help."""
+import json
+import subprocess
+
+import pytest
+
+from tests.system.registry import BIN, clean_env
+
+
+def ctl(*args, env=None):
+    return subprocess.run([BIN / "registryctl", *args], capture_output=True, text=True, timeout=60, env={**clean_env(), **(env or {})})
+
+
+@pytest.mark.parametrize("args, says", [
+    (["syn", "x"], "unknown command 'syn'; did you mean 'sync'?"),
+    (["token", "crate"], "did you mean 'token create'?"),
+    (["ls", "--licens", "mit"], "did you mean --license?"),
+    (["--jsn", "ls"], "did you mean --json?"),
+    (["ls", "--min-size", "much"], "'much' is not a size"),
+    (["show"], "show needs REPO[@REV]"),
+    (["show", "a/b/c"], "not a model's name"),
+    (["verify"], "verify needs either REPO[@REV] or --all"),
+    (["withdraw", "org/m"], "withdraw needs --reason"),
+    (["mirror", "add"], "mirror add needs either"),
+    (["import", "/nonexistent", "--as", "org/m"], "'/nonexistent' is not a directory"),
+    (["--url", "ftp://x", "ls"], "must begin with http"),
+    ([], "a command is missing"),
+])
+def test_wrong_usage_is_one_sentence_and_2(args, says):
+    done = ctl(*args)
+    assert done.returncode == 2 and not done.stdout
+    assert says in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_no_daemon_is_3_and_names_the_url():
+    done = ctl("ls", "--json", env={"REGISTRYD_URL": "http://127.0.0.1:9"})
+    assert done.returncode == 3 and done.stdout == ""
+    assert "http://127.0.0.1:9" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_help_lists_every_command_and_its_options():
+    all_help = ctl("--help")
+    assert all_help.returncode == 0 and not all_help.stderr
+    listed = all_help.stdout.split("Not supported yet")[0]
+    for verb in ("sync REPO[@REV]", "ls ", "show ", "why ", "verify ", "smoke ", "publish ", "reject ", "status ", "jobs "):
+        assert f"\n  {verb}" in listed
+    sync = ctl("sync", "--help")
+    assert sync.returncode == 0 and "--include GLOB" in sync.stdout and "--no-wait" in sync.stdout
+
+
+def test_status_and_an_empty_catalog(registry):
+    status = registry.json("status")
+    assert status["catalog"]["models"] == 0 and status["store"]["free_bytes"] > 0 and status["jobs"]["running"] == 0
+    assert "registryd" in registry.ctl("status").stdout
+    assert registry.json("ls") == []
+    assert registry.json("jobs") == []
+    assert registry.json("licenses") == []
+    empty = registry.ctl("ls")
+    assert empty.stdout == "" and empty.stderr == "no models match\n"
+
+
+@pytest.mark.parametrize("verb", ["show", "why", "smoke", "publish", "reject", "verify", "deprecate", "usage"])
+def test_an_unknown_model_is_4(registry, verb):
+    done = registry.ctl(verb, "org/absent", "--json", code=4)
+    assert "org/absent" in done.stderr and done.stdout == ""
+
+
+def test_a_daemon_says_no_in_its_own_words(registry):
+    assert "did you mean 'apache-2.0'?" in registry.ctl("ls", "--license", "apache-2", code=2).stderr
+    assert "safetensors" in registry.ctl("ls", "--format", "safetensor", code=2).stderr
+    registry.ctl("ls", "--state", "publishd", code=2)
+    registry.ctl("ls", "--sort", "colour", code=2)
+    registry.ctl("ls", "--contains", "abc", code=2)
+
+
+def test_changing_calls_need_a_role(registry, tmp_path):
+    token = registry.ctl("token", "create", "ci", "--role", "reader", "--expires", "1d").stdout.strip()
+    assert token.startswith("hf_") and len(token) >= 40
+    listed = {t["name"]: t for t in registry.json("token", "list")}
+    assert listed["ci"]["role"] == "reader" and listed["ci"]["expires_at"] and token not in json.dumps(listed)
+
+    nobody = subprocess.run([BIN / "registryctl", "--url", registry.url, "sync", "org/m"], capture_output=True, text=True,
+                            env={**clean_env(), "HOME": str(tmp_path / "nobody"), "REGISTRYD_TOKEN": token})
+    assert nobody.returncode == 5 and nobody.stderr.count("\n") == 1
+    registry.ctl("token", "create", "x", env={"REGISTRYD_TOKEN": token}, code=5)
+    file = tmp_path / "token"
+    file.write_text(token + "\n")
+    registry.ctl("--token-file", file, "token", "list", code=5)
+    wrong = registry.ctl("status", env={"REGISTRYD_TOKEN": "hf_" + "x" * 40}, code=None)
+    assert wrong.returncode in (0, 5)       # a bad token may be ignored for what everybody may read, never for more
+    registry.ctl("token", "list", env={"REGISTRYD_TOKEN": "hf_" + "x" * 40}, code=5)
+
+    registry.ctl("token", "create", "ci", code=1)       # the name is taken
+    registry.ctl("token", "revoke", "ci")
+    assert {t["name"]: t for t in registry.json("token", "list")}["ci"]["revoked_at"]
+    registry.ctl("token", "revoke", "nobody", code=4)
+    registry.ctl("token", "create", "x", "--role", "emperor", code=2)
+
+
+def test_the_description_is_served(registry):
+    import urllib.request
+    with urllib.request.urlopen(registry.url + "/-/openapi.json") as answer:
+        described = json.load(answer)
+    assert described["openapi"] == "3.1.0" and "/-/v1/models/{repo}" in described["paths"]
+    try:
+        from openapi_spec_validator import validate
+    except ImportError:
+        pytest.skip("openapi-spec-validator is not installed")
+    validate(described)
+
+
+def test_policy_show_and_test(registry, tmp_path):
+    shown = registry.ctl("policy", "show").stdout
+    assert "licenses:" in shown and "require:" in shown
+    again = tmp_path / "policy.yaml"
+    again.write_text(shown)
+    assert registry.json("policy", "test", again) == {"tested": 0, "changes": []}
+    again.write_text("licences: {}\n")
+    assert "licenses" in registry.ctl("policy", "test", again, code=2).stderr
+    registry.ctl("policy", "test", tmp_path / "absent", code=4)
+
+
+def test_the_chain_of_events_is_whole(registry):
+    registry.ctl("token", "create", "one")
+    audit = registry.json("audit", "verify")
+    assert audit["intact"] and len(audit["head"]) == 64
+    assert registry.json("audit", "verify", "--head", audit["head"])["intact"]
+    registry.ctl("audit", "verify", "--head", "ab" * 32, code=6)
+
+
+def test_mirror_entries(registry):
+    assert registry.json("mirror", "list") == []
+    registry.ctl("mirror", "add", "org/one", "org/two", "--every", "6h", "--include", "*.json")
+    entries = {m["name"]: m for m in registry.json("mirror", "list")}
+    assert set(entries) == {"org/one", "org/two"} and entries["org/one"]["every_s"] == 21600
+    registry.ctl("mirror", "remove", "org/one")
+    assert [m["name"] for m in registry.json("mirror", "list")] == ["org/two"]
+    registry.ctl("mirror", "remove", "org/one", code=4)
