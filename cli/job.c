@@ -45,8 +45,6 @@ static void show(struct progress *p, const json_t *job)
 		.phase = json_get_str(now, "phase"),
 	};
 
-	if (!s.phase || !*s.phase)
-		s.phase = json_get_str(job, "state");
 	progress_show(p, &s, now_ms());
 }
 

@@ -151,7 +151,7 @@ void progress_show(struct progress *p, const struct progress_state *s, int64_t n
 	const char *phase = s->phase && *s->phase ? s->phase : "waiting";
 	bool fresh = strlen(p->phase) == 0 || phase_word(p->phase) != phase_word(phase) || strncmp(p->phase, phase, phase_word(phase)) != 0;
 
-	if (p->quiet)
+	if (p->quiet || (!p->terminal && !(s->phase && *s->phase)))
 		return;
 	if (fresh && p->phase[0])
 		p->n_samples = 0;
