@@ -207,7 +207,7 @@ def test_ctrl_c_leaves_the_job_running(registry, story, hub):
 
 def test_progress_on_a_terminal(registry, hub, models):
     hub.add_model("org/large", files_of(models / "tiny-story", **{"extra/notes.dat": Noise(8 << 20)}))
-    hub.faults.add(route="cdn", rate=8 << 20)
+    hub.faults.add(route="cdn", throttle=8 << 20)
     master, slave = pty.openpty()
     process = subprocess.Popen(registry.command("sync", "org/large"), stdout=subprocess.PIPE, stderr=slave)
     os.close(slave)
@@ -245,7 +245,7 @@ def test_lifecycle_orders(registry, hub, models):
     assert registry.json("undeprecate", "org/old")["state"] == "active"
     assert registry.json("retire", "org/old", "--reason", "done")["state"] == "retired"
     assert registry.json("restore", "org/old")["state"] == "active"
-    assert registry.json("withdraw", "org/old", "--reason", "claim 7", "--legal")["state"] == "withdrawn_legal"
+    assert registry.json("withdraw", "org/old", "--reason", "claim 7", "--legal")["state"] == "withdrawn-legal"
     assert registry.json("restore", "org/old")["state"] == "active"
     assert registry.json("usage", "org/old") == []
 
