@@ -1,9 +1,11 @@
 /* token.c - see token.h: finds the tokenizer of a directory, and runs the pipeline of token_parts.h. */
 #include "infer/token.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 
 #include "base/fdio.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "infer/token_parts.h"
@@ -82,10 +84,11 @@ int tokenizer_finish(struct tokenizer *t, struct err *e)
 
 /* --- which file --- */
 
-static int open_json(struct tokenizer *t, const struct token_config *c, const struct buf *file, struct err *e)
+static int open_json(struct tokenizer *t, const struct token_config *c, int dirfd, const struct buf *file, struct err *e)
 {
 	int rc = token_json_read(t, file->data, file->len, e);
 
+	(void)dirfd;
 	if (rc < 0)
 		return rc;
 	token_config_ends(t, c);
@@ -94,7 +97,8 @@ static int open_json(struct tokenizer *t, const struct token_config *c, const st
 
 static int open_spm(struct tokenizer *t, const struct token_config *c, const struct buf *file, struct err *e)
 {
-	int rc = token_spm_read(t, file->data, file->len, e);
+	/* transformers used to put a prefix behind each special token too, and says "legacy" where it still does. */
+	int rc = token_spm_read(t, file->data, file->len, !json_get_bool(c->tokenizer, "legacy", false), e);
 
 	if (rc == 0)
 		rc = token_config_added(t, c, e);
@@ -105,13 +109,76 @@ static int open_spm(struct tokenizer *t, const struct token_config *c, const str
 	return token_config_template(t, c, t->model == token_bpe_scored, str_starts(token_config_class(c), "T5"), e);
 }
 
-static const struct {
+static int open_tiktoken(struct tokenizer *t, const struct token_config *c, const struct buf *file, struct err *e)
+{
+	int rc = token_config_added(t, c, e);
+
+	if (rc == 0)
+		rc = token_tiktoken_read(t, file->data, file->len, e);
+	if (rc < 0)
+		return rc;
+	token_config_ends(t, c);
+	return token_config_template(t, c, false, false, e);
+}
+
+/* Meta's Llama 3 came with a rank file of that name. */
+static int open_model(struct tokenizer *t, const struct token_config *c, int dirfd, const struct buf *file, struct err *e)
+{
+	(void)dirfd;
+	return token_tiktoken_looks(file->data, file->len) ? open_tiktoken(t, c, file, e) : open_spm(t, c, file, e);
+}
+
+static int open_gpt2(struct tokenizer *t, const struct token_config *c, int dirfd, const struct buf *file, struct err *e)
+{
+	own(buf) struct buf merges;
+	int rc;
+
+	buf_init(&merges, TOKEN_FILE_MAX_BYTES);
+	rc = fdio_slurp(dirfd, "merges.txt", &merges, e);
+	if (rc == 0)
+		rc = token_gpt2_read(t, token_config_class(c), file, &merges, e);
+	if (rc == 0)
+		rc = token_config_added(t, c, e);
+	if (rc < 0)
+		return rc;
+	token_config_ends(t, c);
+	return token_config_template(t, c, false, false, e);
+}
+
+static int open_ranks(struct tokenizer *t, const struct token_config *c, int dirfd, const struct buf *file, struct err *e)
+{
+	(void)dirfd;
+	return open_tiktoken(t, c, file, e);
+}
+
+/* The first that is there is the tokenizer. A name that begins with '.' is an ending. */
+static const struct source {
 	const char *name;
-	int (*open)(struct tokenizer *t, const struct token_config *c, const struct buf *file, struct err *e);
+	int (*open)(struct tokenizer *t, const struct token_config *c, int dirfd, const struct buf *file, struct err *e);
 } sources[] = {
 	{ "tokenizer.json", open_json },
-	{ "tokenizer.model", open_spm },
+	{ "tokenizer.model", open_model },
+	{ "vocab.json", open_gpt2 },
+	{ ".tiktoken", open_ranks },
 };
+
+/* The file's name in the directory, the caller's to free; NULL when there is none. */
+static char *find_source(int dirfd, const struct source *s)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	char *found = NULL;
+	struct dirent *de;
+
+	if (fd >= 0 && !dir)
+		close(fd);
+	while (dir && !found && (de = readdir(dir)))
+		if (s->name[0] == '.' ? str_ends(de->d_name, s->name) : !strcmp(de->d_name, s->name))
+			found = mem_strdup(de->d_name);
+	if (dir)
+		closedir(dir);
+	return found;
+}
 
 int tokenizer_open(struct tokenizer **out, int dirfd, struct err *e)
 {
@@ -124,18 +191,20 @@ int tokenizer_open(struct tokenizer **out, int dirfd, struct err *e)
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
-		rc = fdio_slurp(dirfd, sources[i].name, &file, e);
-		if (rc == ERR_NOT_FOUND)
+		own(mem) char *name = find_source(dirfd, &sources[i]);
+
+		if (!name)
 			continue;
+		rc = fdio_slurp(dirfd, name, &file, e);
 		if (rc == 0)
-			rc = sources[i].open(t, &c, &file, e);
+			rc = sources[i].open(t, &c, dirfd, &file, e);
 		if (rc == 0)
 			rc = tokenizer_finish(t, e);
 		if (rc == 0)
 			*out = take(t);
 		return rc;
 	}
-	return err_set(e, ERR_NOT_FOUND, "there is no tokenizer.json or tokenizer.model here");
+	return err_set(e, ERR_NOT_FOUND, "there is no tokenizer.json, tokenizer.model, vocab.json or *.tiktoken here");
 }
 
 /* --- encoding --- */

@@ -79,6 +79,19 @@ static int byte_level(const struct token_step *st, const struct token_text *in, 
 	return token_text_check(&bytes, e);
 }
 
+static int raw(const struct token_step *st, const struct token_text *in, struct token_text *out, struct err *e)
+{
+	own(buf) struct buf bytes;
+
+	(void)st;
+	buf_init(&bytes, TOKEN_WORK_MAX_BYTES);
+	for (size_t i = 0; i < in->n; i++)
+		buf_add(&bytes, in->text.data + in->pieces[i].off, in->pieces[i].len);
+	put_lossy(&out->text, bytes.data, bytes.len);
+	*vec_push(&out->pieces, &out->n, &out->cap) = (struct token_piece){ 0, out->text.len, -1, true };
+	return token_text_check(&bytes, e);
+}
+
 /* <0xNN>: the byte, else -1. */
 static int byte_token(const char *s, size_t n)
 {
@@ -261,6 +274,11 @@ static struct token_step *add(struct token_steps *s, token_decode_fn *run, struc
 int token_decode_add_bytes(struct token_steps *s, struct err *e)
 {
 	return add(s, byte_level, e) ? 0 : ERR_LIMIT;
+}
+
+int token_decode_add_raw(struct token_steps *s, struct err *e)
+{
+	return add(s, raw, e) ? 0 : ERR_LIMIT;
 }
 
 int token_decode_add_spm(struct token_steps *s, bool strip_space, struct err *e)

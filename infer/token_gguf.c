@@ -1,7 +1,6 @@
 /*
  * token_gguf.c - the tokenizer that a GGUF carries in itself: tokens, scores, types, merges, and the name of a pre-tokenizer
- * (tokenizer.ggml.pre) for which there is a table here, because the file does not hold the pattern. Source of the names:
- * llama.cpp's convert_hf_to_gguf.py; the patterns are those of the tokenizer.json files it recognises.
+ * (tokenizer.ggml.pre), because the file does not hold the pattern. Source of the names: llama.cpp's convert_hf_to_gguf.py.
  */
 #include <math.h>
 
@@ -10,80 +9,35 @@
 #include "infer/token_parts.h"
 #include "verify/gguf.h"
 
-#define PATTERNS_MAX 6
-#define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define GPT2	     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-#define LLAMA3(digits) CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define UPPER	     "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER	     "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
-#define CASED(tail, digits) "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" tail "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" tail \
-	"|" digits "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define DEEPSEEK3_LAST "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+" \
-	"| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define BLOOM	     " ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{ff0c}\\x{3001}\\x{964}\\x{6d4}\\x{60c})]+"
-/* Cased letters, as the file lists them. */
-#define DEEPSEEK_LETTERS "\\s?[" \
-	"A-Za-z\\x{b5}\\x{c0}-\\x{d6}\\x{d8}-\\x{f6}\\x{f8}-\\x{1ba}\\x{1bc}-\\x{1bf}\\x{1c4}-\\x{293}\\x{295}-\\x{2af}\\x{370}-\\x{373}" \
-	"\\x{376}\\x{377}\\x{37b}-\\x{37d}\\x{37f}\\x{386}\\x{388}-\\x{38a}\\x{38c}\\x{38e}-\\x{3a1}\\x{3a3}-\\x{3f5}\\x{3f7}-\\x{481}\\x{48a}-\\x{52f}" \
-	"\\x{531}-\\x{556}\\x{10a0}-\\x{10c5}\\x{13a0}-\\x{13f5}\\x{13f8}-\\x{13fd}\\x{1c90}-\\x{1cba}\\x{1cbd}-\\x{1cbf}\\x{1d00}-\\x{1d2b}" \
-	"\\x{1d6b}-\\x{1d77}\\x{1d79}-\\x{1d9a}\\x{1e00}-\\x{1f15}\\x{1f18}-\\x{1f1d}\\x{1f20}-\\x{1f45}\\x{1f48}-\\x{1f4d}\\x{1f50}-\\x{1f57}" \
-	"\\x{1f59}\\x{1f5b}\\x{1f5d}\\x{1f5f}-\\x{1f7d}\\x{1f80}-\\x{1fb4}\\x{1fb6}-\\x{1fbc}\\x{1fbe}\\x{1fc2}-\\x{1fc4}\\x{1fc6}-\\x{1fcc}" \
-	"\\x{1fd0}-\\x{1fd3}\\x{1fd6}-\\x{1fdb}\\x{1fe0}-\\x{1fec}\\x{1ff2}-\\x{1ff4}\\x{1ff6}-\\x{1ffc}\\x{2102}\\x{2107}\\x{210a}-\\x{2113}" \
-	"\\x{2115}\\x{2119}-\\x{211d}\\x{2124}\\x{2126}\\x{2128}\\x{212a}-\\x{212d}\\x{212f}-\\x{2134}\\x{2139}\\x{213c}-\\x{213f}\\x{2145}-\\x{2149}" \
-	"\\x{214e}\\x{2183}\\x{2184}\\x{2c00}-\\x{2c7b}\\x{2c7e}-\\x{2ce4}\\x{2ceb}-\\x{2cee}\\x{2cf2}\\x{2cf3}\\x{a640}-\\x{a66d}\\x{a680}-\\x{a69b}" \
-	"\\x{a722}-\\x{a76f}\\x{a771}-\\x{a787}\\x{a78b}-\\x{a78e}\\x{ab70}-\\x{abbf}\\x{fb00}-\\x{fb06}\\x{fb13}-\\x{fb17}\\x{ff21}-\\x{ff3a}" \
-	"\\x{ff41}-\\x{ff5a}\\x{10400}-\\x{1044f}\\x{104b0}-\\x{104d3}\\x{104d8}-\\x{104fb}\\x{10c80}-\\x{10cb2}\\x{10cc0}-\\x{10cf2}" \
-	"\\x{118a0}-\\x{118df}\\x{1e900}-\\x{1e943}" "]+"
-#define DEEPSEEK_CJK "[\\x{4e00}-\\x{9fa5}\\x{800}-\\x{4e00}\\x{ac00}-\\x{d7ff}]+"
-
-/* How each kind cuts, in turn; each pattern cuts the pieces that the one before left. */
-enum cut { CUT_GPT2, CUT_LLAMA3, CUT_QWEN2, CUT_DEEPSEEK, CUT_CODER, CUT_DEEPSEEK3, CUT_FALCON, CUT_DIGITS, CUT_BLOOM, CUT_VIKING, CUT_TEKKEN, CUT_GPT4O, CUT_SEED };
-
-static const char *const cuts[][PATTERNS_MAX] = {
-	[CUT_GPT2] = { GPT2 },
-	[CUT_LLAMA3] = { LLAMA3("\\p{N}{1,3}") },
-	[CUT_QWEN2] = { LLAMA3("\\p{N}") },
-	[CUT_DEEPSEEK] = { "[\\r\\n]", DEEPSEEK_LETTERS, "\\s?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3000}-\\x{3002}]+", "\\s+$", DEEPSEEK_CJK, "\\p{N}+" },
-	[CUT_CODER] = { "[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", DEEPSEEK_CJK, "\\p{N}" },
-	[CUT_DEEPSEEK3] = { "\\p{N}{1,3}", "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{30ff}]+", DEEPSEEK3_LAST },
-	[CUT_FALCON] = { "[\\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]" },
-	[CUT_DIGITS] = { "\\p{N}", GPT2 },
-	[CUT_BLOOM] = { BLOOM },
-	[CUT_VIKING] = { BLOOM, "\\p{N}" },
-	[CUT_TEKKEN] = { CASED("", "\\p{N}") },
-	[CUT_GPT4O] = { CASED(CONTRACTIONS "?", "\\p{N}{1,3}") },
-	[CUT_SEED] = { CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+" },
-};
-
 /* bos: whether the family puts BOS before a text when the file does not say. */
 static const struct pre {
 	const char *name;
-	enum cut cut;
+	enum token_cut cut;
 	bool ignore_merges, bos;
 } pres[] = {
-	{ "llama3", CUT_LLAMA3, true, true }, { "llama-v3", CUT_LLAMA3, true, true }, { "llama-bpe", CUT_LLAMA3, true, true },
-	{ "falcon3", CUT_LLAMA3, true, true }, { "falcon-h1", CUT_LLAMA3, true, true }, { "pixtral", CUT_LLAMA3, true, true },
-	{ "midm-2.0", CUT_LLAMA3, true, true }, { "lfm2", CUT_LLAMA3, true, true },
-	{ "dbrx", CUT_LLAMA3, false, false }, { "smaug-bpe", CUT_LLAMA3, false, false },
-	{ "glm4", CUT_LLAMA3, false, false }, { "chatglm-bpe", CUT_LLAMA3, false, false },
-	{ "qwen2", CUT_QWEN2, false, false }, { "deepseek-r1-qwen", CUT_QWEN2, false, false }, { "stablelm2", CUT_QWEN2, false, false },
-	{ "megrez", CUT_QWEN2, false, false }, { "kormo", CUT_QWEN2, false, false }, { "hunyuan", CUT_QWEN2, false, false },
-	{ "grok-2", CUT_QWEN2, false, false },
-	{ "deepseek-llm", CUT_DEEPSEEK, false, false }, { "deepseek-coder", CUT_CODER, false, false }, { "deepseek-v3", CUT_DEEPSEEK3, false, false },
-	{ "hunyuan-dense", CUT_DEEPSEEK3, false, false },
-	{ "falcon", CUT_FALCON, false, false },
-	{ "starcoder", CUT_DIGITS, false, false }, { "refact", CUT_DIGITS, false, false }, { "command-r", CUT_DIGITS, false, false },
-	{ "smollm", CUT_DIGITS, false, false }, { "codeshell", CUT_DIGITS, false, false }, { "exaone", CUT_DIGITS, false, false },
-	{ "minerva-7b", CUT_DIGITS, false, false },
-	{ "gpt-2", CUT_GPT2, false, false }, { "phi-2", CUT_GPT2, false, false }, { "mpt", CUT_GPT2, false, false }, { "olmo", CUT_GPT2, false, false },
-	{ "jais", CUT_GPT2, false, false }, { "trillion", CUT_GPT2, false, false }, { "exaone4", CUT_GPT2, false, false },
-	{ "gigachat", CUT_GPT2, false, false }, { "mellum", CUT_GPT2, false, false }, { "a.x-4.0", CUT_GPT2, false, false },
-	{ "granite-docling", CUT_GPT2, false, false },
-	{ "bloom", CUT_BLOOM, false, false }, { "poro-chat", CUT_BLOOM, false, false }, { "gpt3-finnish", CUT_BLOOM, false, false },
-	{ "viking", CUT_VIKING, false, false },
-	{ "tekken", CUT_TEKKEN, true, true },
-	{ "gpt-4o", CUT_GPT4O, false, false }, { "llama4", CUT_GPT4O, false, false }, { "minimax-m2", CUT_GPT4O, false, false },
-	{ "seed-coder", CUT_SEED, false, false },
+	{ "llama3", TOKEN_CUT_LLAMA3, true, true }, { "llama-v3", TOKEN_CUT_LLAMA3, true, true }, { "llama-bpe", TOKEN_CUT_LLAMA3, true, true },
+	{ "falcon3", TOKEN_CUT_LLAMA3, true, true }, { "falcon-h1", TOKEN_CUT_LLAMA3, true, true }, { "pixtral", TOKEN_CUT_LLAMA3, true, true },
+	{ "midm-2.0", TOKEN_CUT_LLAMA3, true, true }, { "lfm2", TOKEN_CUT_LLAMA3, true, true },
+	{ "dbrx", TOKEN_CUT_LLAMA3, false, false }, { "smaug-bpe", TOKEN_CUT_LLAMA3, false, false },
+	{ "glm4", TOKEN_CUT_LLAMA3, false, false }, { "chatglm-bpe", TOKEN_CUT_LLAMA3, false, false },
+	{ "qwen2", TOKEN_CUT_QWEN2, false, false }, { "deepseek-r1-qwen", TOKEN_CUT_QWEN2, false, false }, { "stablelm2", TOKEN_CUT_QWEN2, false, false },
+	{ "megrez", TOKEN_CUT_QWEN2, false, false }, { "kormo", TOKEN_CUT_QWEN2, false, false }, { "hunyuan", TOKEN_CUT_QWEN2, false, false },
+	{ "grok-2", TOKEN_CUT_QWEN2, false, false },
+	{ "deepseek-llm", TOKEN_CUT_DEEPSEEK, false, false }, { "deepseek-coder", TOKEN_CUT_CODER, false, false }, { "deepseek-v3", TOKEN_CUT_DEEPSEEK3, false, false },
+	{ "hunyuan-dense", TOKEN_CUT_DEEPSEEK3, false, false },
+	{ "falcon", TOKEN_CUT_FALCON, false, false },
+	{ "starcoder", TOKEN_CUT_DIGITS, false, false }, { "refact", TOKEN_CUT_DIGITS, false, false }, { "command-r", TOKEN_CUT_DIGITS, false, false },
+	{ "smollm", TOKEN_CUT_DIGITS, false, false }, { "codeshell", TOKEN_CUT_DIGITS, false, false }, { "exaone", TOKEN_CUT_DIGITS, false, false },
+	{ "minerva-7b", TOKEN_CUT_DIGITS, false, false },
+	{ "gpt-2", TOKEN_CUT_GPT2, false, false }, { "phi-2", TOKEN_CUT_GPT2, false, false }, { "mpt", TOKEN_CUT_GPT2, false, false }, { "olmo", TOKEN_CUT_GPT2, false, false },
+	{ "jais", TOKEN_CUT_GPT2, false, false }, { "trillion", TOKEN_CUT_GPT2, false, false }, { "exaone4", TOKEN_CUT_GPT2, false, false },
+	{ "gigachat", TOKEN_CUT_GPT2, false, false }, { "mellum", TOKEN_CUT_GPT2, false, false }, { "a.x-4.0", TOKEN_CUT_GPT2, false, false },
+	{ "granite-docling", TOKEN_CUT_GPT2, false, false },
+	{ "bloom", TOKEN_CUT_BLOOM, false, false }, { "poro-chat", TOKEN_CUT_BLOOM, false, false }, { "gpt3-finnish", TOKEN_CUT_BLOOM, false, false },
+	{ "viking", TOKEN_CUT_VIKING, false, false },
+	{ "tekken", TOKEN_CUT_TEKKEN, true, true },
+	{ "gpt-4o", TOKEN_CUT_GPT4O, false, false }, { "llama4", TOKEN_CUT_GPT4O, false, false }, { "minimax-m2", TOKEN_CUT_GPT4O, false, false },
+	{ "seed-coder", TOKEN_CUT_SEED, false, false },
 };
 
 /* An array of the metadata that has one entry a token. NULL with e set when it is needed and missing, or has another length. */
@@ -231,8 +185,7 @@ static int open_gpt2(struct tokenizer *t, const struct gguf *g, struct err *e)
 	t->kind = "BPE";
 	t->model = token_bpe_ranked;
 	t->ignore_merges = pre->ignore_merges;
-	for (size_t i = 0; i < PATTERNS_MAX && cuts[pre->cut][i] && rc == 0; i++)
-		rc = token_pre_add_regex(&t->pre, cuts[pre->cut][i], TOKEN_ISOLATED, false, e);
+	rc = token_cut_add(&t->pre, pre->cut, e);
 	if (rc == 0)
 		rc = token_pre_add_bytes(&t->pre, flag(g, "tokenizer.ggml.add_space_prefix", false), e);
 	if (rc == 0)
@@ -245,7 +198,7 @@ static int open_gpt2(struct tokenizer *t, const struct gguf *g, struct err *e)
 
 static int open_llama(struct tokenizer *t, const struct gguf *g, struct err *e)
 {
-	struct token_spm_norm norm = { .dummy_prefix = flag(g, "tokenizer.ggml.add_space_prefix", true), .escape = true };
+	struct token_spm_norm norm = { .dummy_prefix = flag(g, "tokenizer.ggml.add_space_prefix", true), .escape = true, .once = true };
 	int rc;
 
 	if (!gguf_find_kv(g, "tokenizer.ggml.scores"))
@@ -256,7 +209,7 @@ static int open_llama(struct tokenizer *t, const struct gguf *g, struct err *e)
 	t->bos = id_of(t, g, "tokenizer.ggml.bos_token_id", 1);
 	t->eos = id_of(t, g, "tokenizer.ggml.eos_token_id", 2);
 	t->unk = id_of(t, g, "tokenizer.ggml.unknown_token_id", 0);
-	rc = token_norm_add_spm(&t->norm, &norm, &t->user, e);
+	rc = token_norm_add_spm(t, &norm, e);
 	if (rc == 0)
 		rc = token_decode_add_spm(&t->decode, norm.dummy_prefix, e);
 	read_template(t, g, true);

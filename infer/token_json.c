@@ -25,6 +25,16 @@ static int read_vocab(struct tokenizer *t, struct scan *s, struct err *e)
 	return rc;
 }
 
+int token_vocab_read(struct tokenizer *t, const char *text, size_t n, struct err *e)
+{
+	struct scan s;
+	int rc;
+
+	scan_init(&s, text, n, "vocab.json");
+	rc = read_vocab(t, &s, e);
+	return rc == 0 ? scan_end(&s, e) : rc;
+}
+
 /* [["piece", score], …]: the index is the id. */
 static int read_scored(struct tokenizer *t, struct scan *s, struct err *e)
 {

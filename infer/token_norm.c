@@ -382,6 +382,16 @@ int token_norm_read(struct token_steps *s, const json_t *j, struct err *e)
 	return err_set(e, ERR_UNSUPPORTED, "the normalizer '%.40s' is not supported", type);
 }
 
+int token_norm_add_nfc(struct token_steps *s, struct err *e)
+{
+	struct token_step *st = token_steps_add(s, "normalizers", e);
+
+	if (!st)
+		return ERR_LIMIT;
+	st->norm = nfc;
+	return 0;
+}
+
 int token_norm_run(const struct token_steps *s, struct buf *text, struct err *e)
 {
 	own(buf) struct buf out;

@@ -69,17 +69,21 @@ static int spm(const struct token_step *st, const char *s, size_t n, struct buf 
 	return 0;
 }
 
-int token_norm_add_spm(struct token_steps *s, const struct token_spm_norm *how, const struct token_prefixes *whole, struct err *e)
+int token_norm_add_spm(struct tokenizer *t, const struct token_spm_norm *how, struct err *e)
 {
-	struct token_step *st = token_steps_add(s, "normalizers", e);
+	struct token_step *st = token_steps_add(&t->norm, "normalizers", e);
+	bool prefix = how->dummy_prefix && !how->space_suffix;
+	int rc = 0;
 
 	if (!st)
 		return ERR_LIMIT;
 	st->norm = spm;
-	st->left = how->dummy_prefix && !how->space_suffix;
+	st->left = prefix && !how->once;
 	st->right = how->dummy_prefix && how->space_suffix;
 	st->clean = how->squeeze;
 	st->split = how->escape;
-	st->whole = whole;
-	return how->n_charsmap ? token_charsmap_open(&st->charsmap, how->charsmap, how->n_charsmap, e) : 0;
+	st->whole = &t->user;
+	if (how->n_charsmap)
+		rc = token_charsmap_open(&st->charsmap, how->charsmap, how->n_charsmap, e);
+	return rc == 0 && prefix && how->once ? token_pre_add_mark(&t->pre, e) : rc;
 }

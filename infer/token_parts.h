@@ -231,6 +231,14 @@ int token_decode_run(const struct token_steps *s, struct token_text *pieces, str
 /* Steps that formats other than tokenizer.json are made of. */
 int token_pre_add_regex(struct token_steps *s, const char *pattern, enum token_behaviour behaviour, bool invert, struct err *e);
 int token_pre_add_bytes(struct token_steps *s, bool add_space, struct err *e);	/* GPT-2's byte characters, no regex */
+enum token_cut {
+	TOKEN_CUT_GPT2, TOKEN_CUT_LLAMA3, TOKEN_CUT_QWEN2, TOKEN_CUT_DEEPSEEK, TOKEN_CUT_CODER, TOKEN_CUT_DEEPSEEK3, TOKEN_CUT_FALCON, TOKEN_CUT_DIGITS,
+	TOKEN_CUT_BLOOM, TOKEN_CUT_VIKING, TOKEN_CUT_TEKKEN, TOKEN_CUT_GPT4O, TOKEN_CUT_SEED,
+};
+int token_cut_add(struct token_steps *s, enum token_cut cut, struct err *e);		/* token_cut.c: the patterns of a family */
+int token_norm_add_nfc(struct token_steps *s, struct err *e);
+int token_decode_add_raw(struct token_steps *s, struct err *e);				/* tokens are bytes as they are */
+int token_pre_add_mark(struct token_steps *s, struct err *e);			/* U+2581 before the text */
 int token_decode_add_bytes(struct token_steps *s, struct err *e);
 int token_decode_add_spm(struct token_steps *s, bool strip_space, struct err *e);
 
@@ -239,8 +247,9 @@ struct token_spm_norm {
 	const char *charsmap;		/* precompiled, or empty */
 	size_t n_charsmap;
 	bool dummy_prefix, space_suffix, squeeze, escape;
+	bool once;			/* the prefix stands before the text, not before each piece between added tokens */
 };
-int token_norm_add_spm(struct token_steps *s, const struct token_spm_norm *how, const struct token_prefixes *whole, struct err *e);
+int token_norm_add_spm(struct tokenizer *t, const struct token_spm_norm *how, struct err *e);	/* t->user passes unchanged */
 
 /* token_charsmap.c: SentencePiece's precompiled map of characters */
 struct token_charsmap;
@@ -335,8 +344,14 @@ int token_json_read(struct tokenizer *t, const char *text, size_t n, struct err 
 /* One rule of a BPE, its halves looked up. */
 int token_merge_read(struct tokenizer *t, const char *left, size_t n_left, const char *right, size_t n_right, uint32_t rank, struct err *e);
 int token_post_read(struct tokenizer *t, const json_t *j, struct err *e);
-int token_spm_read(struct tokenizer *t, const char *p, size_t n, struct err *e);
+int token_spm_read(struct tokenizer *t, const char *p, size_t n, bool prefix_once, struct err *e);
 void token_spm_index(struct tokenizer *t);	/* user-defined symbols, lattice and score bounds, once pieces, scores, types and model are there */
+
+bool token_tiktoken_looks(const char *text, size_t n);	/* is the file one of ranks: base64, space, number */
+int token_tiktoken_read(struct tokenizer *t, const char *text, size_t n, struct err *e);
+/* vocab.json and merges.txt; `class` is tokenizer_class of tokenizer_config.json, which decides how text is cut. */
+int token_gpt2_read(struct tokenizer *t, const char *class, const struct buf *vocab, const struct buf *merges, struct err *e);
+int token_vocab_read(struct tokenizer *t, const char *text, size_t n, struct err *e);	/* {"token": id, …} */
 
 /* token_config.c: tokenizer_config.json and its neighbours say what tokens are special, and which begin and end a text. */
 struct token_config {

@@ -133,6 +133,19 @@ static int prefix_space(const struct token_step *st, const char *s, size_t n, bo
 	return 0;
 }
 
+/* SentencePiece's mark before the text, and only there. */
+static int mark_first(const struct token_step *st, const char *s, size_t n, bool first, struct token_text *out, struct err *e)
+{
+	size_t off = out->text.len;
+
+	(void)e;
+	if (first)
+		buf_add(&out->text, st->with, st->n_with);
+	buf_add(&out->text, s, n);
+	*vec_push(&out->pieces, &out->n, &out->cap) = (struct token_piece){ off, out->text.len - off, -1, first };
+	return 0;
+}
+
 /* Spaces become the replacement, which is also put before the text where it is wanted and missing. Splitting is the next step. */
 static int metaspace(const struct token_step *st, const char *s, size_t n, bool first, struct token_text *out, struct err *e)
 {
@@ -193,6 +206,16 @@ int token_pre_add_bytes(struct token_steps *s, bool add_space, struct err *e)
 	if (!st)
 		return ERR_LIMIT;
 	st->add_space = add_space;
+	return 0;
+}
+
+int token_pre_add_mark(struct token_steps *s, struct err *e)
+{
+	struct token_step *st = add(s, mark_first, e);
+
+	if (!st)
+		return ERR_LIMIT;
+	token_step_with(st, "\xe2\x96\x81", 3);
 	return 0;
 }
 

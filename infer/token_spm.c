@@ -255,14 +255,14 @@ static int settle(struct spm *s, struct err *e)
 	t->bos = claimed(t, s->bos, TOKEN_CONTROL);
 	t->eos = claimed(t, s->eos, TOKEN_CONTROL);
 	token_spm_index(t);
-	rc = token_norm_add_spm(&t->norm, &s->norm, &t->user, e);
+	rc = token_norm_add_spm(t, &s->norm, e);
 	return rc < 0 ? rc : token_decode_add_spm(&t->decode, s->norm.dummy_prefix && !s->norm.space_suffix, e);
 }
 
-int token_spm_read(struct tokenizer *t, const char *p, size_t n, struct err *e)
+int token_spm_read(struct tokenizer *t, const char *p, size_t n, bool prefix_once, struct err *e)
 {
 	struct spm s = { .t = t, .model_type = TYPE_UNIGRAM, .unk = 0, .bos = 1, .eos = 2,
-			 .norm = { .dummy_prefix = true, .squeeze = true, .escape = true } };
+			 .norm = { .dummy_prefix = true, .squeeze = true, .escape = true, .once = prefix_once } };
 	struct message m = { .p = (const uint8_t *)p, .n = n };
 	struct field f;
 	int rc;
