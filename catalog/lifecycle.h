@@ -32,7 +32,10 @@ struct lifecycle {
 	const char *who;
 };
 
-/* What a door must enforce for this revision now. revision_id 0: the model as a whole. */
+/*
+ * What a door must enforce for this revision now. revision_id 0: the model as a whole. A sunset that has passed gives LIFECYCLE_RETIRED with
+ * retired_at 0: a site whose policy says `after_sunset: warn` serves that still, with the headers of a deprecated one.
+ */
 int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
 
 /* What a person asks for. revision_id 0: the whole model. */
@@ -46,7 +49,7 @@ struct lifecycle_order {
 	bool legal;		/* withdraw: 451 instead of 403 */
 };
 /*
- * Each writes an event and answers with the state that then holds. ERR_USAGE: a sunset in the past or closer than the notice (the earliest date is
+ * Each writes an event. ERR_CONFLICT: nothing to take back. ERR_USAGE: a reason that is needed and missing, a sunset in the past or closer than the notice (the earliest date is
  * named), a successor that is not in the catalog or is the model itself; ERR_CONFLICT: a successor that is retired or withdrawn, or leads back here.
  */
 int lifecycle_deprecate(struct db *db, const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e);

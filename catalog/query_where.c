@@ -121,8 +121,8 @@ static void by_numbers(struct query_where *w, const struct query_filter *f, int6
 		and_where(w, "%scommercial IN (%d, %d)", w->cols, LICENCE_YES, LICENCE_CONDITIONAL);
 	if (f->format != FORMAT_NONE)
 		and_where(w, "(%sformats & %u) <> 0", w->cols, FORMAT_BIT(f->format));
-	if (f->visible_only)
-		and_where(w, "m.visible = 1");
+	if (f->visible_only)	/* past its sunset a model is gone, though nothing has written so anywhere */
+		and_where(w, "m.visible = 1 AND (m.sunset_at = 0 OR m.sunset_at > $%d)", query_where_int(w, now));
 	if (f->gated >= 0)
 		and_where(w, "m.gated %s 0", f->gated ? "<>" : "=");
 	if (f->deprecated)

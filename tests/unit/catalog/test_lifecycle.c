@@ -1,0 +1,223 @@
+/* test_lifecycle.c - years in seconds: deprecation, sunset, retirement, withdrawal; mirror entries and pull counts beside them. */
+#include "catalog_test.h"
+
+#include "base/json.h"
+#include "base/str.h"
+#include "catalog/lifecycle.h"
+#include "catalog/mirror.h"
+#include "catalog/model.h"
+#include "catalog/query.h"
+#include "catalog/usage.h"
+
+#define DAY 86400
+#define NOW (20000 * (int64_t)DAY)
+
+static int64_t make(struct db *db, const char *name, char salt, int64_t *rev)
+{
+	struct model_upstream u = { .name = name, .upstream = "hub" };
+	char commit[41];
+	int64_t id;
+
+	memset(commit, salt, 40);
+	commit[40] = 0;
+	ok(model_upsert(db, &u, NOW, &id, e));
+	struct model_plan p = { .model_id = id, .commit = commit, .ref = "main" };
+	ok(model_plan(db, &p, NOW, rev, NULL, e));
+	struct policy_verdict v = { .outcome = POLICY_PUBLISH, .summary = "x" };
+	ok(model_conclude(db, *rev, &v, NOW, e));
+	return id;
+}
+
+static const struct policy_lifecycle rules = { .notice_s = 90 * DAY, .gone_after_sunset = true };
+
+static struct lifecycle at(struct db *db, int64_t m, int64_t r, int64_t now, struct arena *a)
+{
+	struct lifecycle l;
+
+	ok(lifecycle_at(db, m, r, now, a, &l, e));
+	return l;
+}
+
+static void test_sunset(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r1, r2, m1 = make(f->db, "org/old", 'a', &r1);
+
+	arena_init(&a);
+	make(f->db, "org/new", 'b', &r2);
+	struct lifecycle_order o = { .model_id = m1, .who = "ada", .reason = "replaced", .sunset_at = NOW - 1 };
+	fails(ERR_USAGE, "in the past", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	o.sunset_at = NOW + 30 * DAY;
+	fails(ERR_USAGE, "90 days of notice", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	o.force = true;
+	o.reason = NULL;
+	fails(ERR_USAGE, "reason", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	o.reason = "replaced";
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	o.force = false;
+	o.sunset_at = NOW + 100 * DAY;
+	o.successor = "org/none";
+	fails(ERR_USAGE, "not in the catalog", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	o.successor = "org/old";
+	fails(ERR_CONFLICT, "leads back", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	o.successor = "org/new";
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW + DAY, e));
+	struct lifecycle l = at(f->db, m1, r1, NOW + 2 * DAY, &a);
+	assert_int_equal(l.state, LIFECYCLE_DEPRECATED);
+	assert_int_equal(l.deprecated_at, NOW);	/* the first date stays */
+	assert_string_equal(l.successor, "org/new");
+	assert_int_equal(at(f->db, m1, r1, NOW + 100 * DAY - 1, &a).state, LIFECYCLE_DEPRECATED);
+	assert_int_equal(at(f->db, m1, r1, NOW + 100 * DAY, &a).state, LIFECYCLE_RETIRED);
+
+	struct query_filter q = { .gated = -1, .visible_only = true };
+	uint64_t n, bytes;
+	ok(query_count(f->db, &q, NOW + 99 * DAY, &n, &bytes, e));
+	assert_int_equal(n, 2);
+	ok(query_count(f->db, &q, NOW + 101 * DAY, &n, &bytes, e));
+	assert_int_equal(n, 1);
+	q = (struct query_filter){ .gated = -1, .deprecated = true };
+	ok(query_count(f->db, &q, NOW, &n, &bytes, e));
+	assert_int_equal(n, 1);
+	q = (struct query_filter){ .gated = -1, .sunset_before = NOW + 101 * DAY };
+	ok(query_count(f->db, &q, NOW, &n, &bytes, e));
+	assert_int_equal(n, 1);
+
+	o = (struct lifecycle_order){ .model_id = m1, .who = "ada" };
+	ok(lifecycle_undeprecate(f->db, &o, NOW + 200 * DAY, e));
+	assert_int_equal(at(f->db, m1, r1, NOW + 201 * DAY, &a).state, LIFECYCLE_ACTIVE);
+	fails(ERR_CONFLICT, "not deprecated", lifecycle_undeprecate(f->db, &o, NOW + 200 * DAY, e));
+}
+
+static void test_chain(void **state)
+{
+	struct fixture *f = *state;
+	int64_t r, m[3];
+	const char *const names[] = { "o/a", "o/b", "o/c" };
+
+	for (int i = 0; i < 3; i++)
+		m[i] = make(f->db, names[i], (char)('a' + i), &r);
+	for (int i = 0; i < 2; i++) {
+		struct lifecycle_order o = { .model_id = m[i], .who = "x", .successor = names[i + 1] };
+		ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	}
+	struct lifecycle_order o = { .model_id = m[2], .who = "x", .successor = "o/a" };
+	fails(ERR_CONFLICT, "leads back", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	struct lifecycle_order gone = { .model_id = m[2], .who = "x" };
+	ok(lifecycle_retire(f->db, &gone, NOW, e));
+	o = (struct lifecycle_order){ .model_id = m[0], .who = "x", .successor = "o/c" };
+	fails(ERR_CONFLICT, "retired itself", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+}
+
+static void test_retire_withdraw(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r, m = make(f->db, "org/m", 'a', &r);
+	struct revision rev;
+	struct lifecycle_order o = { .model_id = m, .who = "ada" }, one = { .model_id = m, .revision_id = r, .who = "ada", .reason = "bad weights" };
+
+	arena_init(&a);
+	fails(ERR_CONFLICT, "not retired", lifecycle_restore(f->db, &o, NOW, e));
+	ok(lifecycle_retire(f->db, &o, NOW, e));
+	assert_int_equal(at(f->db, m, r, NOW, &a).state, LIFECYCLE_RETIRED);
+	ok(model_revision(f->db, r, &a, NULL, &rev, e));
+	assert_int_equal(rev.state, REVISION_RETIRED);
+	fails(ERR_CONFLICT, "already", lifecycle_retire(f->db, &o, NOW, e));
+	ok(lifecycle_restore(f->db, &o, NOW, e));
+	ok(model_revision(f->db, r, &a, NULL, &rev, e));
+	assert_int_equal(rev.state, REVISION_PUBLISHED);
+	fails(ERR_USAGE, "reason", lifecycle_withdraw(f->db, &o, NOW, e));
+	ok(lifecycle_withdraw(f->db, &one, NOW, e));
+	assert_int_equal(at(f->db, m, r, NOW, &a).state, LIFECYCLE_WITHDRAWN);
+	assert_int_equal(at(f->db, m, 0, NOW, &a).state, LIFECYCLE_ACTIVE);
+	struct query_filter q = { .gated = -1, .visible_only = true };
+	uint64_t n, bytes;
+	ok(query_count(f->db, &q, NOW, &n, &bytes, e));
+	assert_int_equal(n, 0);
+	one.legal = true;
+	one.reason = "court order";
+	ok(lifecycle_withdraw(f->db, &one, NOW + 1, e));
+	assert_int_equal(at(f->db, m, r, NOW + 1, &a).state, LIFECYCLE_WITHDRAWN_LEGAL);
+	assert_string_equal(at(f->db, m, r, NOW + 1, &a).reason, "court order");
+	ok(lifecycle_restore(f->db, &one, NOW + 2, e));
+	ok(query_count(f->db, &q, NOW, &n, &bytes, e));
+	assert_int_equal(n, 1);
+}
+
+static void test_list_and_calendar(void **state)
+{
+	struct fixture *f = *state;
+	int64_t r, m = make(f->db, "org/m", 'a', &r);
+	struct lifecycle_order o = { .model_id = m, .who = "ada", .sunset_at = NOW + 100 * DAY, .reason = "a long reason, with; punctuation\nand \xc3\xa9\xc3\xa9\xc3\xa9 many more words to fold the line at the right place" };
+
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	usage_count(f->db, m, r, "ci", 100, NOW - DAY);
+	usage_count(f->db, m, r, "ci", 100, NOW - DAY);
+	usage_count(f->db, m, r, "10.0.0.1", 50, NOW);
+	usage_count(f->db, m, r, "old", 50, NOW - 40 * DAY);
+	ok(usage_flush(f->db, e));
+	usage_count(f->db, m, r, "ci", 100, NOW);
+	ok(usage_flush(f->db, e));
+	own(json) json_t *list = lifecycle_list(f->db, NOW + 101 * DAY, NOW, NULL), *none = lifecycle_list(f->db, NOW + 50 * DAY, NOW, NULL);
+	assert_int_equal(json_array_size(list), 1);
+	assert_int_equal(json_array_size(none), 0);
+	json_t *row = json_array_get(list, 0);
+	assert_string_equal(json_get_str(row, "repo"), "org/m");
+	assert_int_equal(json_get_int(row, "pulls_30d", -1), 4);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(row, "consumers"), 0)), "ci");
+	own(json) json_t *use = usage_json(f->db, m, 30, NOW, NULL);
+	assert_int_equal(json_array_size(use), 2);
+	assert_int_equal(json_get_int(json_array_get(use, 0), "bytes", 0), 300);
+
+	own(mem) char *ics = lifecycle_ics(f->db, NOW, NULL);
+	assert_non_null(ics);
+	assert_non_null(strstr(ics, "DTSTART;VALUE=DATE:20250112\r\n"));
+	for (char *p = ics, *end; *p; p = end + 2) {
+		end = strstr(p, "\r\n");
+		assert_non_null(end);
+		assert_true(end - p <= 75);
+		assert_true(str_utf8_valid(p, (size_t)(end - p)));
+	}
+}
+
+static void test_mirror(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	struct mirror m = { .name = "Qwen/Q", .kind = MIRROR_REPO, .target = "Qwen/Q", .upstream = "hub", .every_s = 3600, .from_config = true }, *list;
+	int64_t id, id2, next;
+	size_t n;
+
+	arena_init(&a);
+	ok(mirror_put(f->db, &m, NOW, &id, e));
+	ok(mirror_due(f->db, NOW, &a, &list, &n, &next, e));
+	assert_int_equal(n, 1);
+	ok(mirror_ran(f->db, id, NOW, NOW + 3600, "hub is down", "{\"x\":1}", e));
+	ok(mirror_put(f->db, &m, NOW + 1, &id2, e));	/* the same after a restart: its schedule stays */
+	assert_int_equal(id2, id);
+	ok(mirror_due(f->db, NOW + 1, &a, &list, &n, &next, e));
+	assert_int_equal(n, 0);
+	assert_int_equal(next, NOW + 3600);
+	m.from_config = false;
+	fails(ERR_CONFLICT, "configuration", mirror_put(f->db, &m, NOW, NULL, e));
+	fails(ERR_CONFLICT, "configuration", mirror_remove(f->db, "qwen/q", e));
+	m.name = m.target = "org/b";
+	ok(mirror_put(f->db, &m, NOW, NULL, e));
+	ok(mirror_keep_config(f->db, NULL, 0, e));
+	ok(mirror_list(f->db, &a, &list, &n, e));
+	assert_int_equal(n, 1);
+	own(json) json_t *j = mirror_json(&list[0]);
+	assert_string_equal(json_get_str(j, "target"), "org/b");
+	ok(mirror_run_now(f->db, NULL, NOW + 9, e));
+	fails(ERR_NOT_FOUND, "no mirror", mirror_run_now(f->db, "x", NOW, e));
+	ok(mirror_remove(f->db, "ORG/b", e));
+	fails(ERR_NOT_FOUND, "no mirror", mirror_remove(f->db, "org/b", e));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_mirror) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
