@@ -261,3 +261,32 @@ def test_policy_test_tells_what_would_change(tmp_path, hub, story):
         change, = result["changes"]
         assert (change["repo"], change["from"], change["to"]) == (name, "published", "rejected")
         assert "would change" in reg.ctl("policy", "test", other).stdout
+
+
+def test_import_brings_in_a_model_that_no_hub_holds(registry, models, tmp_path):
+    folder = tmp_path / "mine"
+    (folder / "notes" / "deep").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config").write_text("not part of the model")
+    for p in (models / "tiny-story").iterdir():
+        (folder / p.name).write_bytes(p.read_bytes())
+    (folder / "notes" / "deep" / "a b#c%.txt").write_text("odd name")
+    (folder / "empty.txt").write_bytes(b"")
+    (folder / "link.txt").symlink_to(folder / "README.md")      # caches are made of links
+
+    job = registry.json("import", folder, "--as", "site/mine")
+    assert job["kind"] == "import" and job["result"]["state"] == "published"
+    m = registry.json("show", "site/mine")
+    assert m["state"] == "published" and m["upstream"] == "import" and m["license"]["id"] == "apache-2.0"
+    assert {f["path"] for f in m["files"]} == {p.name for p in (models / "tiny-story").iterdir()} | {"notes/deep/a b#c%.txt", "empty.txt", "link.txt"}
+    assert registry.json("verify", "site/mine")["same"] == len(m["files"])
+    again = registry.json("import", folder, "--as", "site/mine")
+    assert again["result"]["revision"] == m["revision"]         # the same bytes are the same revision
+    assert list((registry.data / "incoming").iterdir()) == []
+
+    registry.ctl("import", folder, "--as", "site/mine@main", code=2)
+    registry.ctl("import", folder, code=2)
+    registry.ctl("import", folder, "--as", "../evil", code=2)
+    assert "apache-2.0" in registry.ctl("import", folder, "--as", "site/x", "--license", "apache2.0", code=2).stderr
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    registry.ctl("import", folder, "--as", "site/bad", code=5)
