@@ -38,6 +38,7 @@ int cmd_retire(struct ctl *c, struct err *e);
 int cmd_restore(struct ctl *c, struct err *e);
 int cmd_withdraw(struct ctl *c, struct err *e);
 int cmd_lifecycle(struct ctl *c, struct err *e);
+int cmd_sbom(struct ctl *c, struct err *e);
 int cmd_usage(struct ctl *c, struct err *e);
 int cmd_policy_show(struct ctl *c, struct err *e);
 int cmd_policy_check(struct ctl *c, struct err *e);

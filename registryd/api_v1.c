@@ -173,6 +173,7 @@ const struct http_route api_v1_routes[] = {
 	{ "GET", "/-/v1/models", HTTP_READ, HTTP_SLOW, api_v1_list, NULL, NULL },
 	{ "GET", M "/-/decisions", HTTP_READ, 0, api_v1_decisions, NULL, NULL },
 	{ "GET", M "/-/usage", HTTP_READ, HTTP_SLOW, api_v1_usage, NULL, NULL },
+	{ "GET", M "/-/sbom", HTTP_READ, HTTP_SLOW, api_v1_sbom, NULL, NULL },
 	{ "POST", M "/-/publish", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_publish, NULL, NULL },
 	{ "POST", M "/-/reject", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_reject, NULL, NULL },
 	{ "POST", M "/-/verify", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_verify, NULL, NULL },

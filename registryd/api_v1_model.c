@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "catalog/finding.h"
 #include "catalog/usage.h"
+#include "registryd/bill.h"
 
 #define USAGE_DAYS_MAX 3650
 #define DAYS_DEFAULT 30
@@ -158,6 +159,27 @@ int api_v1_usage(struct request *rq, struct err *e)
 	if (!list)
 		return e->code;
 	return http_answer_json(rq, 200, json_pack("{s:s, s:I, s:o}", "repo", m.name, "days", (json_int_t)days, "usage", list));
+}
+
+/* Without a revision the one that is served. */
+int api_v1_sbom(struct request *rq, struct err *e)
+{
+	const char *name = http_query(rq, "format"), *rev = http_query(rq, "revision");
+	enum sbom_format format = SBOM_CYCLONEDX;
+	struct revision r;
+	struct buf b;
+	struct model m;
+
+	if (name && sbom_format_parse(&format, name, e) < 0)
+		return e->code;
+	if (model_find(api_v1_daemon(rq)->db, http_param(rq, "repo"), rev, rev ? MODEL_ANY : MODEL_VISIBLE, &rq->arena, &m, &r, NULL, e) < 0)
+		return e->code;
+	buf_init(&b, SBOM_MAX_BYTES);
+	if (bill_write(api_v1_daemon(rq), r.id, format, &rq->arena, &b, e) < 0) {
+		buf_done(&b);
+		return e->code;
+	}
+	return http_answer_buf(rq, 200, format == SBOM_SPDX ? "application/spdx+json" : "application/vnd.cyclonedx+json", &b);
 }
 
 int api_v1_licenses(struct request *rq, struct err *e)

@@ -290,3 +290,19 @@ def test_import_brings_in_a_model_that_no_hub_holds(registry, models, tmp_path):
     assert "apache-2.0" in registry.ctl("import", folder, "--as", "site/x", "--license", "apache2.0", code=2).stderr
     (folder / "model.safetensors").write_bytes(b"not weights")
     registry.ctl("import", folder, "--as", "site/bad", code=5)
+
+
+def test_sbom_holds_every_file(registry, story, tmp_path):
+    name, commit = story
+    registry.ctl("sbom", name, code=4)
+    registry.ctl("sync", name)
+    files = registry.json("show", name)["files"]
+    doc = registry.json("sbom", name)
+    assert doc["specVersion"] == "1.6" and doc["metadata"]["component"]["version"] == commit
+    assert {h["content"] for c in doc["components"] for h in c.get("hashes", []) if h["alg"] == "SHA-256"} >= {f["sha256"] for f in files}
+    assert "registryd:smoke:verdict" in str(doc)
+    out = tmp_path / "bom.json"
+    registry.ctl("sbom", name, "-o", out)
+    assert out.read_text() == registry.ctl("sbom", name).stdout       # the same bytes each time
+    assert "software_File" in registry.ctl("sbom", name, "--format", "spdx").stdout
+    registry.ctl("sbom", name, "--format", "cyclondx", code=2)

@@ -1,0 +1,166 @@
+/* bill.c - see bill.h. */
+#include "registryd/bill.h"
+
+#include "base/json.h"
+#include "base/str.h"
+#include "catalog/finding.h"
+#include "catalog/model.h"
+#include "catalog/query.h"
+
+#define PROPERTIES_MAX 24
+#define NAMES_MAX 4096	/* base models, or data sets, of one card */
+
+struct bill {
+	struct arena *a;
+	struct sbom_facts facts;
+	struct sbom_property properties[PROPERTIES_MAX];
+};
+
+/* A property is left out when it is not known. */
+static void add(struct bill *b, const char *name, const char *value)
+{
+	if (value && *value && b->facts.n_properties < PROPERTIES_MAX)
+		b->properties[b->facts.n_properties++] = (struct sbom_property){ name, value };
+}
+
+/* Any scalar of the catalog's JSON as text. */
+static void add_member(struct bill *b, const char *name, const json_t *obj, const char *key)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	if (json_is_string(v))
+		add(b, name, json_string_value(v));
+	else if (json_is_integer(v))
+		add(b, name, arena_printf(b->a, "%lld", (long long)json_integer_value(v)));
+	else if (json_is_real(v))
+		add(b, name, arena_printf(b->a, "%.6g", json_real_value(v)));
+}
+
+static const char *const *names_of(struct bill *b, const json_t *list, size_t *n)
+{
+	size_t i, max = json_array_size(list);
+	const char **names;
+	const json_t *v;
+
+	max = max > NAMES_MAX ? NAMES_MAX : max;
+	names = arena_alloc(b->a, (max + 1) * sizeof(*names));
+	*n = 0;
+	json_array_foreach(list, i, v)
+		if (json_is_string(v) && *n < max)
+			names[(*n)++] = json_string_value(v);
+	return names;
+}
+
+/* The Hub's tags say which data sets the card names: "dataset:NAME". */
+static int read_datasets(struct bill *b, struct db *db, int64_t model_id, struct err *e)
+{
+	const char **tags, **names;
+	size_t n;
+
+	if (model_tags(db, model_id, b->a, &tags, &n, e) < 0)
+		return e->code;
+	names = arena_alloc(b->a, (n + 1) * sizeof(*names));
+	for (size_t i = 0; i < n && b->facts.n_datasets < NAMES_MAX; i++)
+		if (str_starts(tags[i], "dataset:"))
+			names[b->facts.n_datasets++] = tags[i] + strlen("dataset:");
+	b->facts.datasets = names;
+	return 0;
+}
+
+static int read_files(struct bill *b, struct db *db, int64_t revision_id, struct err *e)
+{
+	struct model_file *files;
+	struct sbom_file *list;
+	size_t n;
+
+	if (model_files(db, revision_id, FILES_HELD, "", NULL, 0, b->a, &files, &n, e) < 0)
+		return e->code;
+	list = arena_alloc(b->a, (n + 1) * sizeof(*list));
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct sbom_file){ files[i].path, files[i].size_bytes, files[i].sha256, files[i].git_oid };
+	b->facts.files = list;
+	b->facts.n_files = n;
+	return 0;
+}
+
+/* Where the bytes came from. What was imported by hand has no address; a name that can't be mistaken for one stands in its place. */
+static const char *source_of(struct bill *b, const struct config *c, const struct model *m, const struct revision *r)
+{
+	const struct config_upstream *up = strcmp(m->upstream, "import") != 0 ? config_find_upstream(c, m->upstream) : NULL;
+
+	if (up)
+		return arena_printf(b->a, "%s/%s/tree/%s", up->endpoint, m->name, r->commit);
+	return arena_printf(b->a, "urn:registryd:%s:%s:%s", m->upstream, m->name, r->commit);
+}
+
+static void read_license(struct bill *b, const json_t *l)
+{
+	const char *spdx = json_get_str(l, "spdx");
+
+	if (spdx && strcmp(spdx, "NOASSERTION") != 0)
+		b->facts.license_spdx = spdx;
+	b->facts.license_name = json_get_str(l, "name");
+	add_member(b, "registryd:license:id", l, "id");
+	add_member(b, "registryd:license:source", l, "source");
+	add_member(b, "registryd:license:commercial-use", l, "commercial_use");
+}
+
+/* The decision in force: the newest decision's rows stand first in `why`. */
+static int read_decision(struct bill *b, struct db *db, const struct revision *r, json_t **why, struct err *e)
+{
+	const json_t *first;
+
+	*why = finding_why(db, r->id, e);
+	if (!*why)
+		return e->code;
+	first = json_array_get(*why, 0);
+	add(b, "registryd:policy:decision", "publish");
+	add_member(b, "registryd:policy:decided-by", first, "by");
+	add_member(b, "registryd:policy:decided-at", first, "at");
+	return 0;
+}
+
+static void read_figures(struct bill *b, const json_t *shown)
+{
+	const json_t *smoke = json_object_get(shown, "smoke");
+
+	add_member(b, "registryd:proof", shown, "proof");
+	add_member(b, "registryd:upstream", shown, "upstream");
+	add_member(b, "registryd:parameters", shown, "params");
+	add_member(b, "registryd:quantization", shown, "quantization");
+	add_member(b, "registryd:smoke:verdict", smoke, "verdict");
+	add_member(b, "registryd:smoke:bits-per-byte", smoke, "bits_per_byte");
+	add_member(b, "registryd:smoke:device", smoke, "device");
+	add_member(b, "registryd:smoke:at", smoke, "at");
+}
+
+int bill_write(struct daemon *d, int64_t revision_id, enum sbom_format format, struct arena *a, struct buf *out, struct err *e)
+{
+	own(json) json_t *shown = NULL, *why = NULL;
+	struct bill b = { .a = a };
+	struct revision r;
+	struct model m;
+
+	if (model_revision(d->db, revision_id, a, &m, &r, e) < 0)
+		return e->code;
+	if (!r.published_at)
+		return err_set(e, ERR_CONFLICT, "%s@%.12s is %s and was never published: only published revisions have a bill of materials", m.name, r.commit,
+			       revision_state_name(r.state));
+	/* Time is of no matter for what is read here; the revision's own keeps the bytes the same. */
+	shown = query_row_json(d->db, revision_id, r.published_at, e);
+	if (!shown)
+		return e->code;
+	b.facts.repo = m.name;
+	b.facts.commit = r.commit;
+	b.facts.source_url = source_of(&b, daemon_config(d), &m, &r);
+	b.facts.published_at = r.published_at;
+	b.facts.task = r.task;
+	b.facts.architecture = r.architecture;
+	b.facts.properties = b.properties;
+	b.facts.base_models = names_of(&b, json_object_get(shown, "base_models"), &b.facts.n_base_models);
+	read_license(&b, json_object_get(shown, "license"));
+	read_figures(&b, shown);
+	if (read_decision(&b, d->db, &r, &why, e) < 0 || read_datasets(&b, d->db, m.id, e) < 0 || read_files(&b, d->db, revision_id, e) < 0)
+		return e->code;
+	return sbom_write(out, format, &b.facts, e);
+}
