@@ -22,24 +22,37 @@ CLIENTS = {
     "hf-0.30": ["huggingface_hub==0.30.2"],
 }
 
+# Reference implementations that a test compares with.
+ORACLES = {"tokenizers": ["tokenizers==0.23.3", "sentencepiece==0.2.3", "tiktoken==0.14.0", "protobuf==7.36.2"]}
+
 
 def cache_dir():
     return Path(os.environ.get("REGISTRYD_TEST_CACHE") or Path.home() / ".cache" / "registryd-tests")
 
 
 def client_env(name):
-    """The virtual environment `name` of CLIENTS, built once and kept outside the tree."""
+    """The virtual environment `name` of CLIENTS."""
+    return environment(name, CLIENTS[name])
+
+
+def oracle_env(name):
+    """The virtual environment `name` of ORACLES."""
+    return environment(name, ORACLES[name])
+
+
+def environment(name, packages):
+    """A virtual environment with these packages, built once and kept outside the tree."""
     base = cache_dir() / "venv"
     base.mkdir(parents=True, exist_ok=True)
-    where, wanted = base / name, "\n".join(CLIENTS[name]) + "\n"
+    where, wanted = base / name, "\n".join(packages) + "\n"
     with open(base / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         marker = where / "installed.txt"
         if not marker.exists() or marker.read_text() != wanted:
             venv.create(where, with_pip=True, clear=True)
-            done = subprocess.run([where / "bin/pip", "install", "-q", *CLIENTS[name]], capture_output=True, text=True)
+            done = subprocess.run([where / "bin/pip", "install", "-q", *packages], capture_output=True, text=True)
             if done.returncode:
-                pytest.fail(f"could not install {' '.join(CLIENTS[name])} for the client tests: {done.stderr.strip()[-500:]}")
+                pytest.fail(f"could not install {' '.join(packages)} for the tests: {done.stderr.strip()[-500:]}")
             marker.write_text(wanted)
     return where
 
