@@ -481,6 +481,11 @@ static int retry(struct transfer *t, struct err *e)
 	return pace > NET_WAIT_MAX_S * 1000 ? too_long(t->loop, pace, e) : 0;
 }
 
+static bool more(const struct loop *l)
+{
+	return l->next_large < l->f->n_files || l->next_small < l->f->n_files;
+}
+
 /* Moves every transfer that can move without the network. *wait_ms becomes the time until one of them wants attention. */
 static int step_transfers(struct loop *l, int *wait_ms, struct err *e)
 {
@@ -506,8 +511,10 @@ static int step_transfers(struct loop *l, int *wait_ms, struct err *e)
 		due = t->state == WAITING ? t->retry_ms - now : t->paused ? (t->starved ? POLL_STARVED_MS : t->resume_ms - now) : POLL_MS;
 		if (due < *wait_ms)
 			*wait_ms = due < 1 ? 1 : (int)due;
-		if (t->state == ENDED)
+		if (t->state == ENDED) {
 			end_transfer(l, t);
+			*wait_ms = more(l) ? 0 : *wait_ms;	/* its place is free for another */
+		}
 	}
 	return rc;
 }
@@ -530,11 +537,6 @@ static struct fetch_file *next_file(struct loop *l)
 		return NULL;
 	l->next_small++;
 	return f;
-}
-
-static bool more(const struct loop *l)
-{
-	return l->next_large < l->f->n_files || l->next_small < l->f->n_files;
 }
 
 static int start_one(struct loop *l, struct transfer *t, struct fetch_file *f, struct err *e)
