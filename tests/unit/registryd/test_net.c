@@ -1,0 +1,169 @@
+/* test_net.c - origins, redirects' targets, Link, Retry-After and RateLimit as recorded from the Hub. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/vec.h"
+#include "registryd/hub.h"
+#include "registryd/net.h"
+
+static void test_origin(void **state)
+{
+	(void)state;
+	assert_true(net_same_origin("https://huggingface.co/a", "https://HuggingFace.co:443/b"));
+	assert_false(net_same_origin("https://huggingface.co/a", "http://huggingface.co/a"));
+	assert_false(net_same_origin("http://h:80/a", "http://h:81/a"));
+	assert_false(net_same_origin("https://huggingface.co", "https://huggingface.co.evil.example"));
+	assert_false(net_same_origin("https://huggingface.co", "https://huggingface.co@evil.example/"));
+	assert_false(net_same_origin("https://huggingface.co", "no address"));
+	assert_false(net_same_origin("", ""));
+}
+
+static void test_join(void **state)
+{
+	static const struct {
+		const char *base, *location, *want;
+	} cases[] = {
+		{ "https://h/a/b", "/api/resolve-cache/x?y=%2F", "https://h/api/resolve-cache/x?y=%2F" },
+		{ "https://h/a/b", "https://cdn.example/x", "https://cdn.example/x" },
+		{ "https://h/a/b", "//cdn.example/x", "https://cdn.example/x" },
+		{ "https://h/a/b", "file:///etc/passwd", NULL },
+		{ "https://h/a/b", "gopher://x/", NULL },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(mem) char *got = net_join(cases[i].base, cases[i].location);
+
+		if (!cases[i].want)
+			assert_null(got);
+		else
+			assert_string_equal(got, cases[i].want);
+	}
+}
+
+static void test_link(void **state)
+{
+	own(mem) char *next = net_link_next("<https://h/x?cursor=a%2Cb>; rel=\"next\"");
+	own(mem) char *second = net_link_next("<https://h/p>; rel=\"prev\", <https://h/n>; rel=\"next\"");
+	(void)state;
+
+	assert_string_equal(next, "https://h/x?cursor=a%2Cb");
+	assert_string_equal(second, "https://h/n");
+	assert_null(net_link_next("<https://h/xet>; rel=\"xet-auth\""));
+	assert_null(net_link_next("<unfinished"));
+	assert_null(net_link_next(""));
+}
+
+static void test_limits(void **state)
+{
+	own(answer) struct net_answer a = { .header = { [NET_RATELIMIT] = NULL } };
+	int64_t r, t;
+	(void)state;
+
+	a.header[NET_RATELIMIT] = mem_strdup("\"api\";r=499;t=293, \"resolvers\";r=0;t=55");
+	assert_int_equal(net_ratelimit(&a, "api", &r, &t), 0);
+	assert_true(r == 499 && t == 293);
+	assert_int_equal(net_ratelimit(&a, "resolvers", &r, &t), 0);
+	assert_true(r == 0 && t == 55);
+	assert_int_equal(net_ratelimit(&a, "pages", &r, &t), -1);
+	a.header[NET_RETRY_AFTER] = mem_strdup("12");
+	assert_int_equal(net_retry_after(&a, 1000), 12);
+	free(a.header[NET_RETRY_AFTER]);
+	a.header[NET_RETRY_AFTER] = mem_strdup("Thu, 01 Jan 1970 00:20:00 GMT");
+	assert_int_equal(net_retry_after(&a, 1000), 200);
+	free(a.header[NET_RETRY_AFTER]);
+	a.header[NET_RETRY_AFTER] = mem_strdup("soon");
+	assert_int_equal(net_retry_after(&a, 1000), -1);
+}
+
+static void test_backoff_grows_and_is_bounded(void **state)
+{
+	(void)state;
+	for (int i = 1; i < 200; i++) {
+		int64_t ms = net_backoff_ms(i, 500);
+
+		assert_true(ms >= 250 && ms <= 60000);
+		if (i == 1)
+			assert_true(ms <= 500);
+	}
+}
+
+/* Remaining requests are spread over the window before the Hub says 429, and a spent allowance is waited for. */
+static void test_pace(void **state)
+{
+	struct hub *h = hub_new(&(struct hub_config){ .name = "hub", .endpoint = "https://h/" });
+	own(answer) struct net_answer a = { .status = 200 };
+	(void)state;
+
+	assert_string_equal(h->config.endpoint, "https://h");
+	assert_int_equal(hub_pace(h, HUB_API), 0);
+	assert_int_equal(hub_pace(h, HUB_API), 0);
+	a.header[NET_RATELIMIT] = mem_strdup("\"api\";r=9;t=100");
+	hub_learn(h, HUB_API, &a);
+	assert_int_equal(hub_pace(h, HUB_API), 0);
+	assert_true(hub_pace(h, HUB_API) > 5000);
+	assert_int_equal(hub_pace(h, HUB_RESOLVE), 0);
+	free(a.header[NET_RATELIMIT]);
+	a.header[NET_RATELIMIT] = mem_strdup("\"resolvers\";r=0;t=30");
+	hub_learn(h, HUB_RESOLVE, &a);
+	assert_true(hub_pace(h, HUB_RESOLVE) > 29000);
+	hub_free(h);
+}
+
+static void test_window(void **state)
+{
+	struct hub *night = hub_new(&(struct hub_config){ .name = "n", .endpoint = "https://h", .window_from = 22 * 60, .window_to = 6 * 60 });
+	struct hub *always = hub_new(&(struct hub_config){ .name = "a", .endpoint = "https://h" });
+	(void)state;
+
+	assert_int_equal(hub_window_wait(night, 23 * 3600), 0);
+	assert_int_equal(hub_window_wait(night, 5 * 3600), 0);
+	assert_int_equal(hub_window_wait(night, 12 * 3600), 10 * 3600);
+	assert_int_equal(hub_window_wait(always, 12 * 3600), 0);
+	hub_free(night);
+	hub_free(always);
+}
+
+static void test_bandwidth(void **state)
+{
+	struct hub *h = hub_new(&(struct hub_config){ .name = "n", .endpoint = "https://h", .rate_limit = 1000000 });
+	int64_t wait = 0;
+	(void)state;
+
+	for (int i = 0; i < 100; i++)
+		wait = hub_spend(h, 10000);
+	assert_true(wait > 600 && wait <= 1001);
+	hub_free(h);
+}
+
+static void test_token_stays_home(void **state)
+{
+	struct hub *h = hub_new(&(struct hub_config){ .name = "n", .endpoint = "https://h:8443", .token = "hf_secret" });
+	struct curl_slist *own_host = hub_headers(h, "https://h:8443/x"), *port = hub_headers(h, "https://h/x"), *host = hub_headers(h, "https://cdn/x");
+	(void)state;
+
+	assert_non_null(own_host->next);
+	assert_non_null(strstr(own_host->next->data, "hf_secret"));
+	assert_null(port->next);
+	assert_null(host->next);
+	curl_slist_free_all(own_host);
+	curl_slist_free_all(port);
+	curl_slist_free_all(host);
+	hub_free(h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_origin),	   cmocka_unit_test(test_join),	  cmocka_unit_test(test_link),	    cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_backoff_grows_and_is_bounded), cmocka_unit_test(test_pace), cmocka_unit_test(test_window), cmocka_unit_test(test_bandwidth),
+		cmocka_unit_test(test_token_stays_home),
+	};
+
+	net_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
