@@ -50,7 +50,7 @@ static void attend(struct run *r, const float *k, const float *v)
 	const struct spec_layer *layer = &s->layer[r->layer];
 	float slopes[SPEC_HEADS_MAX];
 	struct ops_attend a = { .seqs = r->seqs, .n_seqs = r->batch->n_seqs, .n_head = s->n_head, .n_kv = s->n_kv, .d_k = s->d_k, .d_v = s->d_v,
-		.window = layer->window, .chunk = layer->chunk, .scale = s->attn_scale, .softcap = s->attn_softcap };
+		.window = layer->window, .chunk = layer->chunk, .scale = s->attn_scale, .softcap = s->attn_softcap, .half = r->batch->half };
 
 	if (s->pos == POS_ALIBI) {
 		alibi_slopes(slopes, s->n_head);

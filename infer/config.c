@@ -49,6 +49,7 @@ const struct config_key config_keys[] = {
 	{ "kv_lora_rank", "attention.kv_lora_rank", CONFIG_U32, AT(mla.kv_lora) },
 	{ "qk_nope_head_dim", "", CONFIG_U32, AT(mla.d_nope) },
 	{ "qk_rope_head_dim", "", CONFIG_U32, AT(mla.d_rope) },
+	{ "num_nextn_predict_layers", "nextn_predict_layers", CONFIG_U32, AT(n_extra_layers) },
 	{ "tie_word_embeddings", "", CONFIG_BOOL, AT(tied) },
 	{ "attention_bias qkv_bias", "", CONFIG_BOOL, AT(bias_qkv) },
 	{ "attention_bias", "", CONFIG_BOOL, AT(bias_o) },
@@ -232,6 +233,8 @@ int config_read_gguf(struct spec *s, const struct family **family, const struct 
 	if (rc < 0)
 		return rc;
 	gguf_mla(s, g, arch);
+	if (f->flags & FAMILY_GGUF_RMS)
+		s->norm = NORM_RMS;
 	s->norm_plus1 = false;	/* converters have added the 1 */
 	s->rope_interleaved = f->gguf_rope_interleaved;
 	if ((f->flags & FAMILY_WIDE_PRE_ATTN) && (s->n_layer == 46 || s->n_layer == 62) && s->n_head)

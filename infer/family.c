@@ -160,7 +160,7 @@ static const struct family families[] = {
 	{ "gemma3", { "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration" }, { "gemma3" }, WITH(names_llama, names_gemma2), false, false,
 		FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN, &base_gemma3 },
 	{ "phi3", { "Phi3ForCausalLM" }, { "phi3" }, WITH(names_llama, names_phi3), false, false, 0, &base_phi3 },
-	{ "phimoe", { "PhimoeForCausalLM", "PhiMoEForCausalLM" }, { "phimoe" }, WITH(names_llama, names_mixtral), false, false, FAMILY_GGUF_SOFTMAX | FAMILY_GGUF_RENORM, &base_phimoe },
+	{ "phimoe", { "PhimoeForCausalLM", "PhiMoEForCausalLM" }, { "phimoe" }, WITH(names_llama, names_mixtral), false, false, FAMILY_GGUF_SOFTMAX | FAMILY_GGUF_RENORM | FAMILY_GGUF_RMS, &base_phimoe },
 	{ "phi", { "PhiForCausalLM" }, { "phi2" }, WITH(names_llama, names_phi), false, false, 0, &base_phi },
 	{ "llama4", { "Llama4ForCausalLM", "Llama4ForConditionalGeneration" }, { "llama4" },
 		{ .rows = names_llama, .also = names_llama4, .experts_transposed = true }, true, true, 0, &base_llama4 },

@@ -46,6 +46,7 @@ enum {
 	FAMILY_WIDE_PRE_ATTN = 16,	/* a GGUF of 46 or 62 layers scales queries by the width over the heads: it can't say so itself */
 	FAMILY_GGUF_RENORM = 32,	/* a GGUF means renormalised expert weights where it does not say */
 	FAMILY_GGUF_SOFTMAX = 64,	/* a GGUF means a plain softmax router, whatever the original had */
+	FAMILY_GGUF_RMS = 128,		/* a GGUF means RMS norms (with biases), whatever the original had: what its users run */
 };
 
 struct family {

@@ -48,6 +48,7 @@ struct model_batch {
 	const struct model_seq *seqs;
 	uint32_t n_seqs;
 	struct model_cache *cache;	/* of the only text, whose earlier tokens are in it; may be NULL */
+	bool half;			/* attention in half precision, as llama.cpp's: only to compare with its figures */
 	uint32_t head_from;		/* logits are wanted from this token on */
 	void (*progress)(void *ctx, uint32_t layer, uint32_t n_layers);
 	void *ctx;

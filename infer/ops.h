@@ -39,6 +39,7 @@ struct ops_attend {
 	uint32_t window, chunk;			/* 0: off */
 	double scale, softcap;			/* softcap 0: off */
 	const float *alibi;			/* host, a slope a head; NULL: none */
+	bool half;				/* q, k, v and the probabilities are rounded to fp16: to compare with tools that keep them so */
 };
 
 /* What is kept of a token's logits while the vocabulary passes by in pieces. */

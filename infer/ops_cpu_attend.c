@@ -14,6 +14,28 @@ struct job {
 	const struct ops_attend *a;
 };
 
+/* Rounded to half precision, as llama.cpp keeps keys and values. */
+static float half(float x)
+{
+	uint32_t u;
+
+	if (fabsf(x) < 0x1p-14f)	/* subnormal halves: multiples of 2^-24 */
+		return rintf(x * 0x1p24f) * 0x1p-24f;
+	memcpy(&u, &x, sizeof(u));
+	u = (u + 0xfff + (u >> 13 & 1)) & ~0x1fffu;	/* ten bits of mantissa, ties to even */
+	memcpy(&x, &u, sizeof(x));
+	return fabsf(x) > 65504 ? copysignf(INFINITY, x) : x;
+}
+
+static float dot_half(const float *x, const float *y, uint32_t n)
+{
+	float sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += half(x[i]) * half(y[i]);
+	return sum;
+}
+
 /* In eight lanes, so that the compiler may use vectors; the order is fixed. */
 static float dot(const float *x, const float *y, uint32_t n)
 {
@@ -52,7 +74,8 @@ static void query(const struct job *j, const struct ops_seq *s, uint32_t i, uint
 	double sum = 0;
 
 	for (uint32_t t = j0; t < n; t++) {
-		float x = dot(q, j->k + ((size_t)(s->key_first + t) * a->n_kv + kv) * a->d_k, a->d_k) * (float)a->scale;
+		const float *k = j->k + ((size_t)(s->key_first + t) * a->n_kv + kv) * a->d_k;
+		float x = (a->half ? dot_half(q, k, a->d_k) : dot(q, k, a->d_k)) * (float)a->scale;
 
 		if (a->softcap > 0)
 			x = (float)a->softcap * tanhf(x / (float)a->softcap);
@@ -71,7 +94,7 @@ static void query(const struct job *j, const struct ops_seq *s, uint32_t i, uint
 		float p = score[t] / (float)sum;
 
 		for (uint32_t d = 0; d < a->d_v; d++)
-			out[d] += p * v[d];
+			out[d] += a->half ? half(p) * half(v[d]) : p * v[d];
 	}
 }
 

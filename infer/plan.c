@@ -213,8 +213,8 @@ static void take_linear(struct finder *f, enum role role, bool bias, uint32_t ro
 
 static void take_norm(struct finder *f, enum role role, uint32_t n)
 {
-	if (take_weight(f, role, NEEDED, n, 1) && f->p->spec->norm == NORM_LAYER)
-		take_bias(f, role, true, n);
+	if (take_weight(f, role, NEEDED, n, 1))
+		take_bias(f, role, f->p->spec->norm == NORM_LAYER, n);
 }
 
 /* q, k and v as views of one matrix. */
@@ -466,9 +466,8 @@ static bool is_extra(const struct plan *p, const char *name)
 	for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
 		if (str_glob(patterns[i], name))
 			return true;
-	/* Layers behind the last predict further tokens in training; they are scanned, not run. */
 	snprintf(prefix, sizeof(prefix), p->gguf ? "blk.%%u." : "%slayers.%%u.", p->root);
-	return sscanf(name, prefix, &layer) == 1 && layer >= p->spec->n_layer && (p->gguf || layer < p->spec->n_layer + 8);
+	return sscanf(name, prefix, &layer) == 1 && layer >= p->spec->n_layer && layer - p->spec->n_layer < p->spec->n_extra_layers;
 }
 
 static int check_leftovers(const struct plan *p, struct report *r, struct err *e)

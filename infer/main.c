@@ -1,0 +1,364 @@
+/* main.c - registryd-smoke: inspects or runs one checkpoint in a process that has given up everything else. */
+#include <fcntl.h>
+#include <getopt.h>
+#include <sys/stat.h>
+
+#include "base/embed.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "infer/artefact.h"
+#include "infer/inspect.h"
+#include "infer/sandbox.h"
+#include "infer/smoke.h"
+
+#define TEXT_MAX_BYTES (4u << 20)
+#define REFERENCE_MAX_BYTES (16u << 20)
+#define TIMEOUT_S      1800
+
+#if defined(__SANITIZE_ADDRESS__)
+/* Looking for leaks means tracing oneself, which the sandbox refuses. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+#endif
+
+static const char usage[] =
+	"usage: registryd-smoke [OPTION]… DIR|FILE.gguf\n"
+	"       registryd-smoke --inspect [--json] FILE|DIR\n"
+	"Runs a text through a checkpoint and says whether it is fit to publish, or (--inspect) only reads its files strictly.\n"
+	"  --device auto|cpu|cuda[:N]  where to run it\n"
+	"  --device-memory SIZE        what a GPU may hold\n"
+	"  --text FILE                 instead of the built-in text\n"
+	"  --tokens N                  at most so many tokens of it\n"
+	"  --perplexity-chunk N        score the text in chunks of N tokens, as llama.cpp's perplexity tool does\n"
+	"  --reference FILE            a report of an earlier run to compare with\n"
+	"  --threads N                 of the processor (all)\n"
+	"  --isa NAME                  scalar, avx2 or avx512 (the best)\n"
+	"  --memory SIZE               stop when the process is larger than this\n"
+	"  --timeout DURATION          stop after this long (30m)\n"
+	"  --json                      pure JSON on stdout\n"
+	"Exit status: 0 pass (accept, flag), 6 fail (reject), 5 not run, 1 error, 2 usage.\n";
+
+struct command {
+	struct smoke_options smoke;
+	struct sandbox sandbox;
+	const char *text_file, *reference_file, *path;
+	bool inspect, json;
+};
+
+static bool want_json;
+
+/* ---- command line ------------------------------------------------------------------------------------------------- */
+
+enum { OPT_INSPECT = 256, OPT_JSON, OPT_DEVICE, OPT_DEVICE_MEMORY, OPT_TEXT, OPT_TOKENS, OPT_CHUNK, OPT_REFERENCE, OPT_THREADS, OPT_ISA, OPT_MEMORY,
+	OPT_TIMEOUT, OPT_HELP, OPT_VERSION };
+
+static const struct option options[] = {
+	{ "inspect", no_argument, NULL, OPT_INSPECT }, { "json", no_argument, NULL, OPT_JSON }, { "device", required_argument, NULL, OPT_DEVICE },
+	{ "device-memory", required_argument, NULL, OPT_DEVICE_MEMORY }, { "text", required_argument, NULL, OPT_TEXT },
+	{ "tokens", required_argument, NULL, OPT_TOKENS }, { "perplexity-chunk", required_argument, NULL, OPT_CHUNK },
+	{ "reference", required_argument, NULL, OPT_REFERENCE }, { "threads", required_argument, NULL, OPT_THREADS },
+	{ "isa", required_argument, NULL, OPT_ISA }, { "memory", required_argument, NULL, OPT_MEMORY },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT }, { "help", no_argument, NULL, OPT_HELP }, { "version", no_argument, NULL, OPT_VERSION },
+	{ 0 },
+};
+
+static int parse_number(const char *name, const char *s, uint32_t min, uint32_t max, uint32_t *out, struct err *e)
+{
+	uint64_t v;
+
+	if (str_parse_u64(s, &v, e) < 0 || v < min || v > max)
+		return err_set(e, ERR_USAGE, "--%s takes a number between %u and %u, not \"%s\"", name, min, max, s);
+	*out = (uint32_t)v;
+	return 0;
+}
+
+static bool device_known(const char *s)
+{
+	return !strcmp(s, "auto") || !strcmp(s, "cpu") || !strcmp(s, "cuda") || (str_starts(s, "cuda:") && s[5] && strspn(s + 5, "0123456789") == strlen(s + 5));
+}
+
+static int parse_option(struct command *c, int opt, const char *value, struct err *e)
+{
+	switch (opt) {
+	case OPT_INSPECT:
+		c->inspect = true;
+		return 0;
+	case OPT_JSON:
+		c->json = true;
+		return 0;
+	case OPT_DEVICE:
+		c->smoke.device = value;
+		return device_known(value) ? 0 : err_set(e, ERR_USAGE, "--device takes auto, cpu, cuda or cuda:N, not \"%s\"", value);
+	case OPT_DEVICE_MEMORY:
+		return str_parse_size(value, &c->smoke.device_memory, e);
+	case OPT_TEXT:
+		c->text_file = value;
+		return 0;
+	case OPT_TOKENS:
+		return parse_number("tokens", value, 2, MODEL_TOKENS_MAX / 2, &c->smoke.max_tokens, e);
+	case OPT_CHUNK:
+		return parse_number("perplexity-chunk", value, 4, MODEL_TOKENS_MAX, &c->smoke.chunk, e);
+	case OPT_REFERENCE:
+		c->reference_file = value;
+		return 0;
+	case OPT_THREADS:
+		return parse_number("threads", value, 1, 256, &c->smoke.threads, e);
+	case OPT_ISA:
+		c->smoke.isa = value;
+		return 0;
+	case OPT_MEMORY:
+		return str_parse_size(value, &c->sandbox.memory_bytes, e);
+	case OPT_TIMEOUT:
+		return str_parse_duration(value, &c->sandbox.timeout_s, e);
+	}
+	return err_set(e, ERR_USAGE, "see registryd-smoke --help");
+}
+
+static int parse(struct command *c, int argc, char **argv, struct err *e)
+{
+	int opt;
+
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		int rc;
+
+		if (opt == OPT_HELP || opt == OPT_VERSION) {
+			fputs(opt == OPT_HELP ? usage : "registryd-smoke " REGISTRYD_VERSION "\n", stdout);
+			exit(0);
+		}
+		if (opt == '?')
+			return err_set(e, ERR_USAGE, "unknown option or missing value: %s (see --help)", argv[optind - 1]);
+		rc = parse_option(c, opt, optarg, e);
+		if (rc < 0)
+			return rc;
+	}
+	if (argc - optind != 1)
+		return err_set(e, ERR_USAGE, "one directory or file is wanted (see --help)");
+	c->path = argv[optind];
+	return 0;
+}
+
+/* ---- before the sandbox: everything that lies outside the checkpoint -------------------------------------------------- */
+
+/* The directory, and the name in it where a file was named. */
+static int open_target(const char *path, int *dirfd, char **file, struct err *e)
+{
+	struct stat st;
+	const char *slash = strrchr(path, '/');
+	own(mem) char *dir = NULL;
+
+	if (stat(path, &st) < 0)
+		return err_errno(e, "%s", path);
+	*file = NULL;
+	if (S_ISDIR(st.st_mode)) {
+		*dirfd = fdio_open_dir(AT_FDCWD, path, e);
+		return *dirfd < 0 ? *dirfd : 0;
+	}
+	dir = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+	*dirfd = fdio_open_dir(AT_FDCWD, dir, e);
+	if (*dirfd < 0)
+		return *dirfd;
+	*file = mem_strdup(slash ? slash + 1 : path);
+	return 0;
+}
+
+static int read_text(struct command *c, struct buf *text, struct err *e)
+{
+	int rc = 0;
+
+	if (c->text_file)
+		rc = fdio_slurp(AT_FDCWD, c->text_file, text, e);
+	else if (smoke_fixed_text[0].name)
+		rc = buf_add(text, smoke_fixed_text[0].data, smoke_fixed_text[0].size_bytes);
+	if (rc < 0)
+		return rc;
+	if (!str_utf8_valid(text->data, text->len) || text->len == 0)
+		return err_set(e, ERR_USAGE, "%s is empty or not UTF-8 text", c->text_file);
+	c->smoke.text = text->data;
+	c->smoke.n_text = text->len;
+	if (c->text_file && !c->smoke.max_tokens)
+		c->smoke.max_tokens = MODEL_TOKENS_MAX / 2;	/* a text of one's own is read whole */
+	return 0;
+}
+
+static int read_reference(struct command *c, json_t **out, struct err *e)
+{
+	struct buf text own(buf);
+
+	buf_init(&text, REFERENCE_MAX_BYTES);
+	if (!c->reference_file)
+		return 0;
+	if (fdio_slurp(AT_FDCWD, c->reference_file, &text, e) < 0)
+		return e->code;
+	*out = json_parse(text.data, text.len, c->reference_file, e);
+	c->smoke.reference = *out;
+	return *out ? 0 : ERR_USAGE;
+}
+
+/* ---- after it --------------------------------------------------------------------------------------------------------- */
+
+static void print_json(json_t *o)
+{
+	own(mem) char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+
+	puts(text ? text : "{\"verdict\":\"error\",\"reasons\":[\"the report can't be written\"]}");
+	json_decref(o);
+	fflush(stdout);
+}
+
+/* A limit was passed: what there is to say is said, then the process ends (sandbox.h). */
+static void over(const char *why)
+{
+	char line[512];
+	int n = want_json ? snprintf(line, sizeof(line), "{\"verdict\":\"error\",\"reasons\":[\"%s\"],\"findings\":[]}\n", why)
+			  : snprintf(line, sizeof(line), "error: %s\n", why);
+
+	if (write(want_json ? 1 : 2, line, (size_t)n) < 0)
+		return;
+}
+
+static void print_findings(const struct report *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		printf("%s: %s: %s (%s)\n", report_severity_name(r->v[i].severity), r->v[i].path, r->v[i].message, r->v[i].rule);
+}
+
+static int run_inspect(const struct command *c, int dirfd, const char *file)
+{
+	struct inspect x own(inspect) = { 0 };
+	struct report r own(report) = { 0 };
+	struct err e = ERR_NONE;
+	int rc = inspect_run(&x, dirfd, file, &r, &e);
+
+	if (rc < 0 && r.verdict != REPORT_REJECT) {
+		fprintf(stderr, "registryd-smoke: %s\n", e.msg);
+		return 1;
+	}
+	if (c->json) {
+		json_t *o = inspect_json(&x, &r);
+
+		json_object_set_new(o, "sandbox", sandbox_json(&c->sandbox));
+		print_json(o);
+	} else {
+		print_findings(&r);
+		printf("%s: %zu files inspected\n", report_severity_name(r.verdict), x.n_files);
+	}
+	return r.verdict == REPORT_REJECT ? 6 : 0;
+}
+
+static void print_smoke(const struct smoke *s)
+{
+	printf("%s: %s", s->file, smoke_verdict_name(s->verdict));
+	if (s->prompt_tokens)
+		printf(", %.3f bits a byte (%.4f nats a token, perplexity %.4f) over %u tokens, %.0f tokens/s on %s (%s)", s->bits_per_byte, s->loss,
+			s->perplexity, s->prompt_tokens, s->tokens_per_s, s->device, s->isa);
+	putchar('\n');
+	for (size_t i = 0; i < s->n_reasons; i++)
+		printf("  %s\n", s->reasons[i]);
+	if (s->greedy_text)
+		printf("  \"%s\"\n", s->greedy_text);
+}
+
+/* The worst artefact speaks for the whole; all are listed. */
+static json_t *whole_json(const struct smoke *all, size_t n, const struct command *c, const struct report *r)
+{
+	const struct smoke *worst = &all[0];
+	json_t *o, *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		worst = all[i].verdict > worst->verdict ? &all[i] : worst;
+		json_array_append_new(list, smoke_json(&all[i]));
+	}
+	o = smoke_json(worst);
+	json_object_set_new(o, "findings", report_json(r));
+	json_object_set_new(o, "sandbox", sandbox_json(&c->sandbox));
+	if (n > 1)
+		json_object_set(o, "artefacts", list);
+	json_decref(list);
+	return o;
+}
+
+static int exit_status(enum smoke_verdict v)
+{
+	static const int status[] = { [SMOKE_PASS] = 0, [SMOKE_NOT_RUN] = 5, [SMOKE_FAIL] = 6, [SMOKE_ERROR] = 1 };
+
+	return status[v];
+}
+
+static int run_smoke(const struct command *c, int dirfd, const char *file)
+{
+	struct artefacts found own(artefacts) = { 0 };
+	struct report r own(report) = { 0 };
+	struct err e = ERR_NONE;
+	enum smoke_verdict verdict = SMOKE_PASS;
+	struct smoke *all;
+	size_t n;
+
+	if (file) {
+		*vec_push(&found.files, &found.n, &found.cap) = mem_strdup(file);
+	} else if (artefacts_find(&found, dirfd, &e) < 0) {
+		fprintf(stderr, "registryd-smoke: %s\n", e.msg);
+		return 1;
+	}
+	n = found.n ? found.n : 1;
+	all = mem_zalloc(n * sizeof(*all));
+	for (size_t i = 0; i < found.n; i++)
+		smoke_run(&all[i], dirfd, found.files[i], &c->smoke, &r);
+	if (found.n == 0) {
+		all[0].file = mem_strdup("");
+		smoke_reason(&all[0], SMOKE_NOT_RUN, "not run: no weights in safetensors or GGUF here");
+	}
+	for (size_t i = 0; i < n; i++)
+		verdict = all[i].verdict > verdict ? all[i].verdict : verdict;
+	if (c->json)
+		print_json(whole_json(all, n, c, &r));
+	else
+		print_findings(&r);
+	for (size_t i = 0; i < n; i++) {
+		if (!c->json)
+			print_smoke(&all[i]);
+		smoke_done(&all[i]);
+	}
+	free(all);
+	return exit_status(verdict);
+}
+
+static int prepare(struct command *c, struct buf *text, json_t **reference, int *dirfd, char **file, struct err *e)
+{
+	int rc = c->inspect ? 0 : read_text(c, text, e);
+
+	if (rc == 0)
+		rc = read_reference(c, reference, e);
+	if (rc == 0)
+		rc = open_target(c->path, dirfd, file, e);
+	if (rc == 0)
+		rc = sandbox_enter(&c->sandbox, SANDBOX_CPU, *dirfd, e);
+	return rc < 0 ? rc : sandbox_watch(&c->sandbox, over, e);
+}
+
+int main(int argc, char **argv)
+{
+	struct command c = { .sandbox = { .timeout_s = TIMEOUT_S } };
+	struct err e = ERR_NONE;
+	struct buf text own(buf);
+	json_t *reference own(json) = NULL;
+	own(mem) char *file = NULL;
+	own(fd) int dirfd = -1;
+
+	buf_init(&text, TEXT_MAX_BYTES);
+	if (parse(&c, argc, argv, &e) < 0) {
+		fprintf(stderr, "registryd-smoke: %s\n", e.msg);
+		return 2;
+	}
+	want_json = c.json;
+	if (prepare(&c, &text, &reference, &dirfd, &file, &e) < 0) {
+		fprintf(stderr, "registryd-smoke: %s\n", e.msg);
+		return e.code == ERR_USAGE ? 2 : 1;
+	}
+	return c.inspect ? run_inspect(&c, dirfd, file) : run_smoke(&c, dirfd, file);
+}

@@ -1,0 +1,211 @@
+/* sandbox.c - see sandbox.h. */
+#include "infer/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <pthread.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#define WATCH_INTERVAL_MS 100
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+
+static int statm_fd = -1;
+
+/* All rights that this kernel's Landlock knows, so that everything not granted is refused. */
+static uint64_t landlock_rights(int abi)
+{
+	uint64_t rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
+
+	if (abi >= 2)
+		rights |= LANDLOCK_ACCESS_FS_REFER;
+	if (abi >= 3)
+		rights |= LANDLOCK_ACCESS_FS_TRUNCATE;
+	return rights;
+}
+
+/* Reading below dirfd and nothing else. A kernel without Landlock is no error: the report says so. */
+static int enter_landlock(struct sandbox *s, int dirfd, struct err *e)
+{
+	struct landlock_ruleset_attr ruleset = { 0 };
+	struct landlock_path_beneath_attr beneath = { .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR, .parent_fd = dirfd };
+	own(fd) int fd = -1;
+
+	s->landlock_abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	if (s->landlock_abi <= 0) {
+		s->landlock_abi = 0;
+		return 0;
+	}
+	ruleset.handled_access_fs = landlock_rights(s->landlock_abi);
+	fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
+	if (fd < 0)
+		return err_errno(e, "make a Landlock ruleset");
+	if (syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+		return err_errno(e, "enter Landlock");
+	s->landlock = true;
+	return 0;
+}
+
+/* What reading files, arithmetic in threads and ending need. Sanitizers ask for some of it. */
+static const int allowed[] = {
+	SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(readv), SCMP_SYS(preadv), SCMP_SYS(lseek), SCMP_SYS(close), SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(getdents64), SCMP_SYS(fadvise64), SCMP_SYS(openat2), SCMP_SYS(readlink),
+	SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mprotect), SCMP_SYS(brk), SCMP_SYS(futex), SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(getrandom), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(getrusage), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(getuid), SCMP_SYS(exit),
+	SCMP_SYS(exit_group), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(tgkill),
+	SCMP_SYS(prlimit64), SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(membarrier), SCMP_SYS(fcntl), SCMP_SYS(getcpu), SCMP_SYS(restart_syscall),
+};
+
+static const int refused_with_gpu[] = {
+	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4),
+	SCMP_SYS(sendto), SCMP_SYS(ptrace), SCMP_SYS(process_vm_writev), SCMP_SYS(mount), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rename),
+	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(truncate), SCMP_SYS(kill),
+};
+
+static int add_strict_rules(scmp_filter_ctx ctx)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(allowed); i++)
+		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	/* Opening is for reading; writing is for the report and for errors. */
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+	for (unsigned fd = 1; fd <= 2; fd++) {
+		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, fd));
+		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(writev), 1, SCMP_A0(SCMP_CMP_EQ, fd));
+		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A0(SCMP_CMP_EQ, fd));
+	}
+	/* Threads, but no processes: clone3 hides its flags, and without it the C library uses clone. */
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM));
+	/* PCRE2 compiles patterns to code: private memory may become executable. No mapping of a file that writes back. */
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_PRIVATE, MAP_PRIVATE));
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_VMA));
+	return rc;
+}
+
+static int enter_seccomp(struct sandbox *s, enum sandbox_mode mode, struct err *e)
+{
+	scmp_filter_ctx ctx = seccomp_init(mode == SANDBOX_CPU ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
+	int rc = ctx ? 0 : -ENOMEM;
+
+	if (ctx && mode == SANDBOX_CPU)
+		rc = add_strict_rules(ctx);
+	for (size_t i = 0; ctx && mode == SANDBOX_GPU && i < ARRAY_LEN(refused_with_gpu); i++)
+		rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused_with_gpu[i], 0);
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	if (rc < 0)
+		return err_set(e, ERR_FAILED, "enter seccomp: %s", strerror(-rc));
+	s->seccomp = true;
+	return 0;
+}
+
+int sandbox_enter(struct sandbox *s, enum sandbox_mode mode, int dirfd, struct err *e)
+{
+	const struct rlimit none = { 0, 0 };
+	int rc = 0;
+
+	statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	setrlimit(RLIMIT_CORE, &none);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_errno(e, "give up new privileges");
+	s->no_new_privs = true;
+	if (mode == SANDBOX_CPU)
+		rc = enter_landlock(s, dirfd, e);
+	return rc < 0 ? rc : enter_seccomp(s, mode, e);
+}
+
+static uint64_t rss_bytes(void)
+{
+	unsigned long long pages = 0;
+	char text[128];
+	ssize_t n = statm_fd < 0 ? -1 : pread(statm_fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	sscanf(text, "%*s %llu", &pages);
+	return pages * 4096;
+}
+
+struct watch {
+	struct sandbox s;
+	void (*over)(const char *why);
+	struct timespec start;
+};
+
+/* Address-space limits would break sanitizers and GPU drivers; so the resident size is looked at. */
+static void *watch_main(void *arg)
+{
+	const struct watch *w = arg;
+	const struct timespec pause = { .tv_nsec = WATCH_INTERVAL_MS * 1000000L };
+	struct timespec now;
+	char why[160];
+
+	for (;;) {
+		uint64_t rss = rss_bytes();
+
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (w->s.timeout_s && now.tv_sec - w->start.tv_sec >= w->s.timeout_s)
+			snprintf(why, sizeof(why), "stopped after %lld s: it took too long", (long long)w->s.timeout_s);
+		else if (w->s.memory_bytes && rss > w->s.memory_bytes)
+			snprintf(why, sizeof(why), "stopped at %llu MB of memory; %llu MB are allowed", (unsigned long long)(rss >> 20),
+				(unsigned long long)(w->s.memory_bytes >> 20));
+		else {
+			nanosleep(&pause, NULL);
+			continue;
+		}
+		w->over(why);
+		_exit(1);
+	}
+	return NULL;
+}
+
+int sandbox_watch(const struct sandbox *s, void (*over)(const char *why), struct err *e)
+{
+	static struct watch w;
+	pthread_t thread;
+
+	if (!s->timeout_s && !s->memory_bytes)
+		return 0;
+	w = (struct watch){ .s = *s, .over = over };
+	clock_gettime(CLOCK_MONOTONIC, &w.start);
+	if (pthread_create(&thread, NULL, watch_main, &w) != 0)
+		return err_set(e, ERR_FAILED, "start the watch over memory and time");
+	pthread_detach(thread);
+	return 0;
+}
+
+uint64_t sandbox_rss_peak(void)
+{
+	struct rusage u;
+
+	return getrusage(RUSAGE_SELF, &u) < 0 ? 0 : (uint64_t)u.ru_maxrss * 1024;
+}
+
+json_t *sandbox_json(const struct sandbox *s)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "no_new_privs", json_boolean(s->no_new_privs));
+	json_object_set_new(o, "seccomp", json_boolean(s->seccomp));
+	json_object_set_new(o, "landlock", json_boolean(s->landlock));
+	json_object_set_new(o, "landlock_abi", json_integer(s->landlock_abi));
+	json_object_set_new(o, "memory_bytes", json_integer((json_int_t)s->memory_bytes));
+	json_object_set_new(o, "timeout_s", json_integer(s->timeout_s));
+	return o;
+}

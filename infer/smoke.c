@@ -1,0 +1,249 @@
+/* smoke.c - the course of one smoke test; see smoke.h. Judging is judge.c, the JSON smoke_json.c. */
+#include "infer/smoke.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "base/vec.h"
+#include "infer/sandbox.h"
+#include "infer/texts.h"
+
+#define GREEDY_BYTES 4000000000ull	/* of weights that the short continuation may read in all */
+#define GREEDY_MIN   8			/* fewer tokens than this say nothing */
+#define PROMPT_WORDS 4
+
+struct test {
+	struct smoke *s;
+	const struct smoke_options *o;
+	struct model model;
+	struct tokenizer *tokenizer;
+	const struct ops *op;
+	struct backend *be;
+	struct err *e;
+};
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+const char *smoke_verdict_name(enum smoke_verdict v)
+{
+	static const char *const names[] = { "pass", "not_run", "fail", "error" };
+
+	return names[v];
+}
+
+void smoke_reason(struct smoke *s, enum smoke_verdict at_least, const char *fmt, ...)
+{
+	char text[ERR_MSG_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (at_least > s->verdict)
+		s->verdict = at_least;
+	if (s->n_reasons < SMOKE_REASONS_MAX)
+		s->reasons[s->n_reasons++] = mem_strdup(str_printable(text));
+}
+
+/* Whose fault an error is: the checkpoint's, nobody's, or ours. */
+static void reason_of(struct smoke *s, int rc, const struct err *e)
+{
+	switch (rc) {
+	case ERR_INPUT:
+	case ERR_MISMATCH:
+		smoke_reason(s, SMOKE_FAIL, "%s", e->msg);
+		break;
+	case ERR_UNSUPPORTED:
+		smoke_reason(s, SMOKE_NOT_RUN, "%s%s", str_starts(e->msg, "not run: ") ? "" : "not run: ", e->msg);
+		break;
+	case ERR_NOT_FOUND:
+		smoke_reason(s, SMOKE_NOT_RUN, "not run: %s", e->msg);
+		break;
+	default:
+		smoke_reason(s, SMOKE_ERROR, "%s", e->msg);
+	}
+}
+
+static int open_device(struct test *t)
+{
+	const char *device = t->o->device ? t->o->device : "auto";
+	int rc;
+
+	if (strcmp(device, "auto") != 0 && strcmp(device, "cpu") != 0)
+		return err_set(t->e, ERR_FAILED, "device %s: this build of registryd-smoke has no backend for it", device);
+	rc = ops_cpu_open(&t->op, &t->be, t->o->threads, t->o->isa, t->e);
+	if (rc < 0)
+		return rc;
+	t->s->device = mem_strdup("cpu");
+	t->s->isa = mem_strdup(ops_cpu_isa(t->be));
+	return 0;
+}
+
+static int open_tokenizer(struct test *t, int dirfd)
+{
+	int rc = t->model.gguf ? tokenizer_open_gguf(&t->tokenizer, t->model.weights.parts[0].gguf, t->e) : tokenizer_open(&t->tokenizer, dirfd, t->e);
+
+	return rc < 0 ? err_wrap(t->e, "tokenizer") : 0;
+}
+
+static int open_all(struct test *t, int dirfd, const char *file, struct report *r)
+{
+	uint32_t n_tokens = t->o->chunk ? t->o->chunk : 512;	/* how far positions go, for families with two rotation tables */
+	int rc = model_open(&t->model, dirfd, file, n_tokens, r, t->e);
+
+	if (rc < 0)
+		return rc;
+	t->s->architecture = t->model.family->name;
+	t->s->n_params = t->model.n_params;
+	for (size_t i = 0; i < t->model.weights.n; i++)
+		t->s->weight_bytes += t->model.weights.tensors[i].bytes;
+	rc = open_tokenizer(t, dirfd);
+	if (rc < 0)
+		return rc;
+	rc = texts_encode(t->s, &t->model, t->tokenizer, t->o, t->e);
+	return rc < 0 ? rc : open_device(t);
+}
+
+static int run_text(struct test *t)
+{
+	struct smoke_texts x own(smoke_texts) = { 0 };
+	own(mem) struct ops_tally *tally = NULL;
+	own(mem) struct ops_measure *layers = mem_zalloc((t->model.spec->n_layer + 1) * sizeof(*layers));
+	struct model_batch batch = { 0 };
+	struct model_output out = { .layers = layers };
+	double start;
+	int rc = texts_make(&x, t->s, &t->model, t->tokenizer, t->o, t->e);
+
+	if (rc < 0)
+		return rc;
+	out.tally = tally = mem_zalloc(x.n * sizeof(*tally));
+	batch = (struct model_batch){ .ids = x.ids, .targets = x.targets, .n = x.n, .seqs = x.seqs, .n_seqs = x.n_seqs, .half = t->o->chunk != 0, .progress = t->o->progress };
+	start = now_s();
+	rc = model_forward(&t->model, t->op, t->be, &batch, &out, t->e);
+	if (rc < 0)
+		return rc;
+	t->s->forward_s = now_s() - start;
+	t->s->tokens_per_s = x.n / t->s->forward_s;
+	judge_forward(t->s, t->model.spec, tally, layers, &x);
+	if (t->o->chunk)
+		t->s->bits_per_byte = t->s->loss * (double)t->s->n_tokens / log(2) / (double)t->o->n_text;
+	return 0;
+}
+
+/* The first words of the text, without what ends the last of them. */
+static size_t prompt_length(const char *text, size_t n)
+{
+	size_t at = 0;
+
+	for (int words = 0; words < PROMPT_WORDS && at < n; words++) {
+		while (at < n && (text[at] == ' ' || text[at] == '\n'))
+			at++;
+		while (at < n && text[at] != ' ' && text[at] != '\n')
+			at++;
+	}
+	while (at > 0 && strchr(" ,.;:!?\n", text[at - 1]))
+		at--;
+	return at;
+}
+
+/* One step: the ids not yet in the cache go in, the best next id comes out; -1 with an error. */
+static int32_t next_id(struct test *t, struct model_cache *cache, const int32_t *ids, uint32_t n)
+{
+	struct model_seq seq = { .n = n, .position = cache->n };
+	own(mem) struct ops_tally *tally = mem_zalloc(n * sizeof(*tally));
+	own(mem) struct ops_measure *layers = mem_zalloc((t->model.spec->n_layer + 1) * sizeof(*layers));
+	struct model_batch batch = { .ids = ids, .n = n, .seqs = &seq, .n_seqs = 1, .cache = cache, .head_from = n - 1 };
+	struct model_output out = { .tally = tally, .layers = layers };
+
+	if (model_forward(&t->model, t->op, t->be, &batch, &out, t->e) < 0 || tally[n - 1].bad > 0)
+		return -1;
+	return (int32_t)tally[n - 1].top;
+}
+
+/* What the model says next: the prompt's tokens and up to SMOKE_GREEDY_TOKENS more, as text. */
+static void run_greedy(struct test *t)
+{
+	uint64_t affordable = GREEDY_BYTES / (t->s->weight_bytes + 1);
+	uint32_t want = affordable < SMOKE_GREEDY_TOKENS ? (uint32_t)affordable : SMOKE_GREEDY_TOKENS, room;
+	own(mem) int32_t *prompt = NULL, *ids = NULL;
+	struct model_cache cache = { 0 };
+	struct buf text own(buf);
+	size_t n = 0, fed = 0;
+
+	buf_init(&text, TOKEN_TEXT_MAX_BYTES);
+	if (want < GREEDY_MIN || tokenizer_encode(t->tokenizer, t->o->text, prompt_length(t->o->text, t->o->n_text), &prompt, &n, t->e) < 0 || n == 0)
+		return;
+	room = (uint32_t)n + want;
+	if (room > t->model.spec->n_ctx || room > MODEL_TOKENS_MAX)
+		return;
+	ids = mem_zalloc(room * sizeof(*ids));
+	memcpy(ids, prompt, n * sizeof(*ids));
+	model_cache_open(&cache, &t->model, t->op, t->be, room);
+	while (n < room) {
+		int32_t id = next_id(t, &cache, ids + fed, (uint32_t)(n - fed));
+
+		if (id < 0 || id == tokenizer_eos(t->tokenizer))
+			break;
+		fed = n;
+		ids[n++] = id;
+	}
+	model_cache_close(&cache, &t->model, t->op, t->be);
+	if (tokenizer_decode(t->tokenizer, ids, n, &text, NULL) == 0)
+		t->s->greedy_text = buf_take(&text);
+}
+
+static int run_all(struct test *t, int dirfd, const char *file, struct report *r)
+{
+	double start = now_s();
+	int rc = open_all(t, dirfd, file, r);
+
+	t->s->load_s = now_s() - start;
+	if (rc < 0)
+		return rc;
+	rc = run_text(t);
+	if (rc < 0 || t->o->chunk || !isfinite(t->s->loss))
+		return rc;
+	run_greedy(t);
+	return 0;
+}
+
+void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_options *o, struct report *r)
+{
+	struct err e = ERR_NONE;
+	struct test t = { .s = s, .o = o, .e = &e };
+	int rc;
+
+	*s = (struct smoke){ .file = mem_strdup(file), .loss = NAN, .perplexity = NAN, .bits_per_byte = NAN, .loss_shuffled = NAN, .loss_near = NAN,
+		.loss_far = NAN, .entropy = NAN, .unigram = NAN, .load_s = NAN, .forward_s = NAN, .tokens_per_s = NAN };
+	rc = run_all(&t, dirfd, file, r);
+	if (rc < 0)
+		reason_of(s, rc, &e);
+	if (t.be) {
+		s->peak_bytes = sandbox_rss_peak();
+		t.op->close(t.be);
+	}
+	tokenizer_free(t.tokenizer);
+	model_close(&t.model);
+}
+
+void smoke_done(struct smoke *s)
+{
+	for (size_t i = 0; i < s->n_reasons; i++)
+		free(s->reasons[i]);
+	free(s->file);
+	free(s->device);
+	free(s->isa);
+	free(s->tokens);
+	free(s->greedy_text);
+	free(s->layer_rms);
+	free(s->layer_absmax);
+	*s = (struct smoke){ 0 };
+}

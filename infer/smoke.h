@@ -1,0 +1,82 @@
+/*
+ * smoke.h - is this checkpoint fit to publish? Opens it, runs a text through it and judges what comes out. The judgement rests on
+ * layers: structure (plan.h), statistics of the weights (survey.h), the forward pass (here), and a fingerprint to compare with.
+ */
+#ifndef INFER_SMOKE_H
+#define INFER_SMOKE_H
+
+#include <jansson.h>
+
+#include "infer/model.h"
+
+#define SMOKE_REASONS_MAX 40
+#define SMOKE_GREEDY_TOKENS 32
+#define SMOKE_TOP1_MAX 64
+
+enum smoke_verdict { SMOKE_PASS, SMOKE_NOT_RUN, SMOKE_FAIL, SMOKE_ERROR };	/* from best to worst */
+
+struct smoke_options {
+	const char *device;		/* "auto", "cpu", "cuda", "cuda:1" */
+	uint64_t device_memory;
+	const char *text;
+	size_t n_text;
+	uint32_t chunk;			/* perplexity as llama.cpp's tool counts it, in chunks of so many tokens; 0: off */
+	uint32_t max_tokens;		/* 0: by the size of the model, all of the text for small ones */
+	unsigned threads;		/* 0: all */
+	const char *isa;		/* NULL: the best */
+	const json_t *reference;	/* an earlier report to compare with; NULL: none */
+	void (*progress)(void *ctx, uint32_t layer, uint32_t n_layers);
+};
+
+/* What one checkpoint came to. Figures are NAN until they are known. */
+struct smoke {
+	char *file, *device, *isa;
+	const char *architecture;
+	enum smoke_verdict verdict;
+	char *reasons[SMOKE_REASONS_MAX];
+	size_t n_reasons;
+	double loss, perplexity, bits_per_byte, loss_shuffled, loss_near, loss_far, entropy, unigram;
+	double load_s, forward_s, tokens_per_s;
+	int32_t *tokens;
+	size_t n_tokens;
+	uint32_t prompt_tokens;		/* that went through the model as the text */
+	char *greedy_text;
+	double *layer_rms;		/* of the residual stream, after the embedding and after each layer */
+	float *layer_absmax;
+	uint32_t n_layers;		/* entries of these */
+	int32_t top1[SMOKE_TOP1_MAX];
+	uint32_t n_top1;
+	uint64_t weight_bytes, n_params, peak_bytes;
+};
+
+/* `file` below dirfd, as model_open takes it. Fills s whatever happens; r gets what is wrong with the files. */
+void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_options *o, struct report *r);
+void smoke_done(struct smoke *s);
+void smoke_reason(struct smoke *s, enum smoke_verdict at_least, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+const char *smoke_verdict_name(enum smoke_verdict v);
+
+/* The contract's object (docs: section 2), for one checkpoint. */
+json_t *smoke_json(const struct smoke *s);
+
+/* judge.c: what the forward pass must show. */
+struct smoke_texts;
+void judge_forward(struct smoke *s, const struct spec *spec, const struct ops_tally *tally, const struct ops_measure *layers,
+	const struct smoke_texts *t);
+
+/* A batch: the text (or its chunks), then the same words shuffled, then its beginning far away. */
+struct smoke_texts {
+	int32_t *ids, *targets;
+	uint32_t n;
+	struct model_seq *seqs;
+	uint32_t n_seqs;
+	uint32_t n_main;		/* tokens of the text; of the chunks together */
+	uint32_t n_shuffled, n_far;	/* tokens of the two others, 0: left out */
+	uint64_t n_bytes;		/* of the text that the main tokens predict */
+};
+
+static inline void own_smoke(struct smoke *s)
+{
+	smoke_done(s);
+}
+
+#endif
