@@ -117,8 +117,13 @@ const struct verb verb_table[] = {
 	  cmd_token_create },
 	{ "token list", "", 0, 0, "tokens, their roles and dates", NULL, NULL, cmd_token_list },
 	{ "token revoke", "NAME", 1, 1, "a token no longer works", NULL, NULL, cmd_token_revoke },
-	{ "gc", "", 0, 0, "free what no revision needs", "nothing is freed yet", NULL, NULL },
-	{ "rebuild", "", 0, 0, "derive everything again from the facts kept", "nothing is derived again yet", NULL, NULL },
+	{ "gc", "", 0, 0, "free what no revision needs",
+	  "With --keep-last also what older published revisions hold, unless a ref points at them or somebody pulled them in the last 30 days; a sync "
+	  "of such a commit fetches it again.",
+	  OPTS({ "dry-run", OPT_FLAG, NULL, "only say what would be freed" }, { "keep-last", OPT_COUNT, "N", "published revisions of a model that stay" },
+	       OPT_NO_WAIT),
+	  cmd_gc },
+	{ "rebuild", "", 0, 0, "derive licences, parameter counts and the rest again from the facts kept", NULL, OPTS(OPT_NO_WAIT), cmd_rebuild },
 	{ "status", "", 0, 0, "the daemon, its store and its catalog in a few lines", NULL, NULL, cmd_status },
 	{ 0 },
 };

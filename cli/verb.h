@@ -39,6 +39,8 @@ int cmd_restore(struct ctl *c, struct err *e);
 int cmd_withdraw(struct ctl *c, struct err *e);
 int cmd_lifecycle(struct ctl *c, struct err *e);
 int cmd_sbom(struct ctl *c, struct err *e);
+int cmd_gc(struct ctl *c, struct err *e);
+int cmd_rebuild(struct ctl *c, struct err *e);
 int cmd_usage(struct ctl *c, struct err *e);
 int cmd_policy_show(struct ctl *c, struct err *e);
 int cmd_policy_check(struct ctl *c, struct err *e);

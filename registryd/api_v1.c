@@ -191,6 +191,8 @@ const struct http_route api_v1_routes[] = {
 	{ "POST", "/-/v1/plans", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_plan, NULL, NULL },
 	{ "POST", "/-/v1/verify", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_verify_all, NULL, NULL },
 	{ "POST", "/-/v1/smoke", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_smoke_all, NULL, NULL },
+	{ "POST", "/-/v1/gc", HTTP_ADMIN, HTTP_BODY | HTTP_SLOW, api_v1_gc, NULL, NULL },
+	{ "POST", "/-/v1/rebuild", HTTP_ADMIN, HTTP_SLOW, api_v1_rebuild, NULL, NULL },
 	{ "GET", "/-/v1/jobs", HTTP_READ, 0, api_v1_jobs, NULL, NULL },
 	{ "GET", "/-/v1/jobs/{id}", HTTP_READ, 0, api_v1_job, NULL, NULL },
 	{ "POST", "/-/v1/jobs/{id}/cancel", HTTP_PUBLISH, HTTP_SLOW, api_v1_job_cancel, NULL, NULL },

@@ -15,8 +15,9 @@
  *	smoke	args {"device":NAME} or {}
  *		result {"revision":COMMIT,"smoke":{…as in `show`…},"state":STATE}
  *	import	args {"dir":NAME below DATA/incoming,"license":ID or left out}; result as sync
- *	gc	args {"dry_run":BOOL,"keep_last":N}
- *	rebuild	args {}
+ *	gc	args {"dry_run":BOOL,"keep_last":N}, each left out when not given
+ *		result {"dry_run":BOOL,"revisions":[{"repo","revision"}…],"blobs":N,"bytes":N,"partial_bytes":N}
+ *	rebuild	args {}; result {"models":N,"revisions":N}
  */
 #ifndef REGISTRYD_API_V1_H
 #define REGISTRYD_API_V1_H

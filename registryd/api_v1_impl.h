@@ -57,6 +57,8 @@ int api_v1_verify(struct request *rq, struct err *e);
 int api_v1_verify_all(struct request *rq, struct err *e);
 int api_v1_smoke(struct request *rq, struct err *e);
 int api_v1_smoke_all(struct request *rq, struct err *e);
+int api_v1_gc(struct request *rq, struct err *e);
+int api_v1_rebuild(struct request *rq, struct err *e);
 int api_v1_jobs(struct request *rq, struct err *e);
 int api_v1_job(struct request *rq, struct err *e);
 int api_v1_job_cancel(struct request *rq, struct err *e);

@@ -123,6 +123,27 @@ int api_v1_verify_all(struct request *rq, struct err *e)
 	return api_v1_enqueue(rq, "verify", NULL, NULL, json_object(), e);
 }
 
+int api_v1_gc(struct request *rq, struct err *e)
+{
+	static const char *const names[] = { "dry_run", "keep_last", NULL };
+	own(json) json_t *body = http_json_object(rq, e);
+	const json_t *keep;
+
+	if (!body || api_v1_known(body, names, e) < 0)
+		return e->code;
+	if (json_object_get(body, "dry_run") && !json_is_boolean(json_object_get(body, "dry_run")))
+		return err_set(e, ERR_USAGE, "\"dry_run\" must be true or false");
+	keep = json_object_get(body, "keep_last");
+	if (keep && (!json_is_integer(keep) || json_integer_value(keep) < 1))
+		return err_set(e, ERR_USAGE, "\"keep_last\" must be a number from 1 on: that many revisions of a model stay");
+	return api_v1_enqueue(rq, "gc", NULL, NULL, json_incref(body), e);
+}
+
+int api_v1_rebuild(struct request *rq, struct err *e)
+{
+	return api_v1_enqueue(rq, "rebuild", NULL, NULL, json_object(), e);
+}
+
 struct smoke_all {
 	struct request *rq;
 	const char *args;

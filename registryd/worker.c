@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "registryd/clock.h"
+#include "registryd/housekeep.h"
 #include "registryd/hub.h"
 #include "registryd/import.h"
 #include "registryd/mirror.h"
@@ -23,18 +24,25 @@
 #define IDLE_WAIT_MS	 1000	/* the longest sleep without a look at the queue */
 #define TICK_MS		 250
 #define WAIT_DEFAULT_S	 60
+#define SWEEP_WAIT_S	 5
 #define WAIT_MAX_S	 86400
+
+/* How a kind of job treats the store: one that sweeps it is alone with it, so that nothing is freed between being stored and being used. */
+enum store_use { STORE_IDLE, STORE_USED, STORE_SWEPT };
 
 static const struct {
 	const char *kind;
 	int (*run)(struct work *w, struct err *e);
+	enum store_use store;
 } kinds[] = {
-	{ "sync", sync_job },
-	{ "plan", sync_plan_job },
-	{ "smoke", recheck_smoke_job },
-	{ "verify", recheck_verify_job },
-	{ "mirror", mirror_job },
-	{ "import", import_job },
+	{ "sync", sync_job, STORE_USED },
+	{ "plan", sync_plan_job, STORE_IDLE },
+	{ "smoke", recheck_smoke_job, STORE_USED },
+	{ "verify", recheck_verify_job, STORE_USED },
+	{ "mirror", mirror_job, STORE_IDLE },
+	{ "import", import_job, STORE_USED },
+	{ "gc", housekeep_gc_job, STORE_SWEPT },
+	{ "rebuild", housekeep_rebuild_job, STORE_USED },
 };
 
 struct hub_entry {
@@ -45,6 +53,7 @@ struct hub_entry {
 struct worker {
 	struct daemon *d;
 	struct pool pool;
+	pthread_rwlock_t store_use;
 	pthread_mutex_t lock;		/* for all below */
 	struct hub_entry *hubs;		/* never freed before the end: jobs hold on to them */
 	size_t n_hubs, cap_hubs;
@@ -157,11 +166,29 @@ struct hub *work_hub(struct work *w, const char *name, struct err *e)
 
 /* ---- one job --------------------------------------------------------------------------------------------------- */
 
+/* A sweep does not wait for hours of downloads with a thread in hand: it comes again. Others wait for a sweep, which is short. */
+static int run_with_store(struct work *w, size_t kind, struct err *e)
+{
+	int rc;
+
+	if (kinds[kind].store == STORE_IDLE)
+		return kinds[kind].run(w, e);
+	if (kinds[kind].store == STORE_USED) {
+		pthread_rwlock_rdlock(&w->worker->store_use);
+	} else if (pthread_rwlock_trywrlock(&w->worker->store_use)) {
+		w->wait_s = SWEEP_WAIT_S;
+		return err_set(e, ERR_THROTTLED, "waiting until no other job uses the store");
+	}
+	rc = kinds[kind].run(w, e);
+	pthread_rwlock_unlock(&w->worker->store_use);
+	return rc;
+}
+
 static int run_kind(struct work *w, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (!strcmp(kinds[i].kind, w->job.kind))
-			return kinds[i].run(w, e);
+			return run_with_store(w, i, e);
 	return err_set(e, ERR_UNSUPPORTED, "this program knows no job of kind '%s'", w->job.kind);
 }
 
@@ -318,6 +345,7 @@ int worker_start(struct worker **out, struct daemon *d, struct err *e)
 	smoke_view_clean(d->store);
 	all->d = d;
 	pool_init(&all->pool, c->sync.buffers);
+	pthread_rwlock_init(&all->store_use, NULL);
 	pthread_mutex_init(&all->lock, NULL);
 	all->n_threads = c->sync.jobs < 1 ? 1 : c->sync.jobs > THREADS_MAX ? THREADS_MAX : (size_t)c->sync.jobs;
 	for (size_t i = 0; i < all->n_threads; i++) {
@@ -350,6 +378,7 @@ void worker_stop(struct worker *all)
 		hub_free(all->hubs[i].hub);
 	free(all->hubs);
 	pool_done(&all->pool);
+	pthread_rwlock_destroy(&all->store_use);
 	pthread_mutex_destroy(&all->lock);
 	free(all);
 }

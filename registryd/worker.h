@@ -13,6 +13,8 @@
  *	verify	repo, revision, or repo "" for everything published; re-reads every byte
  *		result {"same","differs","missing","files":[{"repo","path","status": same|differs|missing}]}, repo only with everything
  *	import	repo; args {"dir": name below DATA/incoming, "license": id}; result as sync
+ *	gc	args {"dry_run": bool, "keep_last": N}; result {"dry_run","revisions":[{"repo","revision"}],"blobs","bytes","partial_bytes"}
+ *	rebuild	result {"models","revisions"}
  *	mirror	args {"name": mirror entry}; result {"seen","queued"}
  */
 #ifndef REGISTRYD_WORKER_H

@@ -306,3 +306,39 @@ def test_sbom_holds_every_file(registry, story, tmp_path):
     assert out.read_text() == registry.ctl("sbom", name).stdout       # the same bytes each time
     assert "software_File" in registry.ctl("sbom", name, "--format", "spdx").stdout
     registry.ctl("sbom", name, "--format", "cyclondx", code=2)
+
+
+def test_gc_frees_what_no_revision_needs(registry, story, hub):
+    name, first = story
+    registry.ctl("sync", name)
+    orphan = registry.blob("ab" * 32)
+    orphan.write_bytes(b"left by a crash")
+    assert registry.json("gc", "--dry-run")["blobs"] == 1 and orphan.exists()
+    freed = registry.json("gc")
+    assert (freed["blobs"], freed["bytes"], freed["revisions"]) == (1, 15, []) and not orphan.exists()
+    assert registry.json("verify", name)["missing"] == 0
+
+    second = hub.commit(name, {"notes.txt": "changed"})
+    registry.ctl("sync", name)
+    before = {f["path"]: f["sha256"] for f in registry.json("show", f"{name}@{first}")["files"]}
+    third = hub.commit(name, {"notes.txt": "changed again", "README.md": (before and b"---\nlicense: apache-2.0\n---\nnew card")})
+    registry.ctl("sync", name)
+    dry = registry.json("gc", "--keep-last", "1", "--dry-run")
+    assert {r["revision"] for r in dry["revisions"]} == {first, second}
+    assert registry.json("show", f"{name}@{first}")["state"] == "published"
+    done = registry.json("gc", "--keep-last", "1")
+    assert (done["blobs"], done["revisions"]) == (dry["blobs"], dry["revisions"])
+    assert not registry.blob(before["README.md"]).exists() and registry.blob(before["model.safetensors"]).exists()
+    assert registry.json("show", f"{name}@{first}")["state"] == "planned"
+    assert set(registry.ctl("verify", f"{name}@{third}").stdout) >= {"="}
+    registry.ctl("sync", f"{name}@{first}")     # it can be had again
+    assert registry.json("verify", f"{name}@{first}")["missing"] == 0
+    registry.ctl("gc", "--keep-last", "0", code=2)
+
+
+def test_rebuild_derives_the_same_again(registry, story):
+    name, _ = story
+    registry.ctl("sync", name)
+    before = registry.json("show", name)
+    assert registry.json("rebuild") == {"models": 1, "revisions": 1}
+    assert registry.json("show", name) == before

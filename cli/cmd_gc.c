@@ -1,0 +1,55 @@
+/* cmd_gc.c - gc and rebuild: the daemon tidies up. */
+#include "cli/job.h"
+#include "cli/text.h"
+#include "cli/verb.h"
+
+/* Starts the job and gives its result; *job stays NULL with --no-wait. */
+static int run(struct ctl *c, const char *path, const json_t *body, json_t **job, struct err *e)
+{
+	int rc = job_start(c, path, body, job, e);
+
+	return rc < 0 || !*job ? rc : job_outcome(*job, e);
+}
+
+int cmd_gc(struct ctl *c, struct err *e)
+{
+	own(json) json_t *body = json_object(), *job = NULL;
+	char bytes[TEXT_SHORT_MAX], partial[TEXT_SHORT_MAX], blobs[TEXT_SHORT_MAX];
+	const json_t *result, *r;
+	bool dry = args_has(&c->args, "dry-run");
+	size_t i;
+	int rc;
+
+	if (dry)
+		json_object_set_new(body, "dry_run", json_true());
+	if (args_has(&c->args, "keep-last"))
+		json_object_set_new(body, "keep_last", json_integer((json_int_t)args_number(&c->args, "keep-last", 0)));
+	rc = run(c, "/-/v1/gc", body, &job, e);
+	if (rc < 0 || !job)
+		return rc;
+	result = json_object_get(job, "result");
+	if (c->json)
+		return ctl_print_json(result, e);
+	json_array_foreach(json_object_get(result, "revisions"), i, r)
+		ctl_say(c, "%s %s@%.12s", dry ? "would let go" : "let go", ctl_text(r, "repo"), ctl_text(r, "revision"));
+	text_count(blobs, json_get_int(result, "blobs", 0), "file");
+	text_size(bytes, json_get_int(result, "bytes", 0));
+	text_size(partial, json_get_int(result, "partial_bytes", 0));
+	ctl_say(c, "%s %s, %s; %s of abandoned downloads", dry ? "would free" : "freed", blobs, bytes, partial);
+	return 0;
+}
+
+int cmd_rebuild(struct ctl *c, struct err *e)
+{
+	own(json) json_t *job = NULL;
+	const json_t *result;
+	int rc = run(c, "/-/v1/rebuild", NULL, &job, e);
+
+	if (rc < 0 || !job)
+		return rc;
+	result = json_object_get(job, "result");
+	if (c->json)
+		return ctl_print_json(result, e);
+	ctl_say(c, "derived %lld revisions of %lld models again", (long long)json_get_int(result, "revisions", 0), (long long)json_get_int(result, "models", 0));
+	return 0;
+}
