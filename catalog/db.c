@@ -10,6 +10,7 @@
 #include "base/embed.h"
 #include "base/vec.h"
 #include "catalog/conn.h"
+#include "catalog/query_index.h"
 #include "catalog/sql.h"
 
 #define BUSY_TIMEOUT_MS	  10000		/* only an operator's sqlite3 shell can be in the way */
@@ -62,6 +63,7 @@ static int connect_to(struct db_conn *c, const char *path, bool writer, struct e
 static void disconnect(struct db_conn *c)
 {
 	conn_forget_statements(c);
+	free(c->touched);
 	sqlite3_close(c->sqlite);
 	c->sqlite = NULL;
 }
@@ -301,6 +303,7 @@ static void tx_end(struct tx *t)
 {
 	struct db *db = t->db;
 
+	query_index_forget(t->c);
 	*t = (struct tx){ 0 };
 	pthread_mutex_unlock(&db->write_lock);
 }
@@ -316,6 +319,7 @@ int tx_commit(struct tx *t, struct err *e)
 	}
 	if (rc < 0)
 		return rc;	/* own_tx() rolls back */
+	query_index_committed(db, t->c);
 	tx_end(t);
 	pthread_mutex_lock(&db->change_lock);
 	db->changes++;

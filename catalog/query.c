@@ -5,6 +5,7 @@
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
 #include "catalog/query_impl.h"
+#include "catalog/query_index.h"
 
 #define CURSOR_MAX 512
 
@@ -147,6 +148,54 @@ static int run_page(struct db_conn *c, const struct query_filter *f, struct quer
 	return sql_done(&q);
 }
 
+/* The rows of a page whose ids are known. One that has gone since is left out. */
+static int rows_by_id(struct db_conn *c, const struct query_index_row *ids, size_t n_ids, struct arena *a, struct query_row **rows, size_t *n, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT 0, " MODEL_COLUMNS ", " REVISION_COLUMNS " FROM model AS m LEFT JOIN revision AS r ON r.id = m.revision_id " MODEL_JOINS REVISION_JOINS
+					    " WHERE m.id = $1",
+					    e);
+	size_t cap = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < n_ids && rc == 0; i++) {
+		sql_int(&q, ids[i].id);
+		if (sql_row(&q)) {
+			struct query_row *row = list_push(a, rows, n, &cap);
+
+			*row = (struct query_row){ 0 };
+			read_row(&q, a, row);
+		}
+		rc = sql_done(&q);
+	}
+	return rc;
+}
+
+/* ERR_UNSUPPORTED when the posting index can't answer. */
+static int page_by_index(struct db *db, struct db_conn *c, const struct query_filter *f, struct arena *a, struct query_row **rows, size_t *n, const char **next,
+			 struct err *e)
+{
+	size_t limit = f->limit && f->limit < QUERY_LIMIT_MAX ? f->limit : QUERY_LIMIT_MAX, n_ids;
+	struct query_index_row *ids, after;
+	struct cursor at;
+	bool more;
+	int rc;
+
+	if (f->sort != QUERY_SORT_DOWNLOADS || !f->descending)
+		return ERR_UNSUPPORTED;
+	if (f->cursor && (rc = parse_cursor(&at, f, e)) < 0)
+		return rc;
+	if (f->cursor)
+		after = (struct query_index_row){ at.id, strtoll(at.value, NULL, 10) };
+	ids = arena_alloc(a, limit * sizeof(*ids));
+	rc = query_index_page(db, c, f, f->cursor ? &after : NULL, limit, ids, &n_ids, &more, e);
+	if (rc < 0)
+		return rc;
+	if (more)
+		*next = make_cursor(a, f, ids[n_ids - 1].id, arena_printf(a, "%lld", (long long)ids[n_ids - 1].downloads));
+	return rows_by_id(c, ids, n_ids, a, rows, n, e);
+}
+
 int query_models(struct db *db, const struct query_filter *f, int64_t now, struct arena *a, struct query_row **rows, size_t *n, const char **next, struct err *e)
 {
 	own(read) struct read r = { 0 };
@@ -156,6 +205,11 @@ int query_models(struct db *db, const struct query_filter *f, int64_t now, struc
 
 	*rows = NULL;
 	*n = 0;
+	if (rc == 0 && (rc = page_by_index(db, r.c, f, a, rows, n, &cursor, e)) != ERR_UNSUPPORTED) {
+		*next = cursor;
+		return rc;
+	}
+	rc = rc == ERR_UNSUPPORTED ? 0 : rc;
 	if (rc == 0 && (rc = query_where_build(&w, r.c, f, now, a, e)) == 0 && !w.nothing)
 		rc = run_page(r.c, f, &w, a, rows, n, &cursor, e);
 	*next = cursor;

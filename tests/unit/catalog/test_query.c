@@ -16,14 +16,15 @@ struct made {
 	int64_t params, downloads;
 	enum policy_outcome outcome;
 	const char *file;
+	const char *content;	/* what its file's digest is of; NULL: the name */
 };
 
 static const struct made all[] = {
-	{ "acme/alpha", "apache-2.0", "llama", "text-generation", { "en", "gguf" }, 1000, 100, 50, POLICY_PUBLISH, "model.safetensors" },
-	{ "acme/beta", "mit", "qwen2", "text-generation", { "en" }, 2000, 200, 40, POLICY_PUBLISH, "model.gguf" },
-	{ "Other/Gamma_b", "cc-by-nc-4.0", "llama", "fill-mask", { "en", "fr" }, 3000, 300, 30, POLICY_HOLD, "model.safetensors" },
-	{ "other/delta", "apache-2.0", "bert", "fill-mask", { "fr" }, 4000, 0, 30, POLICY_PUBLISH, "pytorch_model.bin" },
-	{ "legacy", "apache-2.0", NULL, NULL, { NULL }, 5000, 0, 0, POLICY_REJECT, "model.safetensors" },
+	{ "acme/alpha", "apache-2.0", "llama", "text-generation", { "en", "gguf" }, 1000, 100, 50, POLICY_PUBLISH, "model.safetensors", NULL },
+	{ "acme/beta", "mit", "qwen2", "text-generation", { "en" }, 2000, 200, 40, POLICY_PUBLISH, "model.gguf", NULL },
+	{ "Other/Gamma_b", "cc-by-nc-4.0", "llama", "fill-mask", { "en", "fr" }, 3000, 300, 30, POLICY_HOLD, "model.safetensors", NULL },
+	{ "other/delta", "apache-2.0", "bert", "fill-mask", { "fr" }, 4000, 0, 30, POLICY_PUBLISH, "pytorch_model.bin", NULL },
+	{ "legacy", "apache-2.0", NULL, NULL, { NULL }, 5000, 0, 0, POLICY_REJECT, "model.safetensors", NULL },
 };
 
 static struct digest sha(const char *text)
@@ -37,9 +38,10 @@ static struct digest sha(const char *text)
 static int64_t make(struct db *db, const struct made *m, int64_t now)
 {
 	struct model_upstream u = { .name = m->name, .upstream = "hub", .downloads = m->downloads, .likes = 1, .modified_at = now };
-	struct model_file file = { .path = m->file, .size_bytes = m->size, .sha256 = sha(m->name), .lfs = true, .wanted = true };
+	struct model_file file = { .path = m->file, .size_bytes = m->size, .sha256 = sha(m->content ? m->content : m->name), .lfs = true, .wanted = true };
 	struct model_facts facts = { .license = m->license, .architecture = m->architecture, .task = m->task, .params = m->params, .tags = m->tags };
-	struct model_plan plan = { .commit = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", .ref = "main", .files = &file, .n_files = 1 };
+	char commit[DIGEST_HEX_MAX];
+	struct model_plan plan = { .commit = commit, .ref = "main", .files = &file, .n_files = 1 };
 	struct model_stored stored = { m->file, file.sha256, m->size };
 	struct policy_verdict v = { .outcome = m->outcome, .n_reasons = 1, .summary = "because", .reasons = { { "license", m->outcome, "because" } } };
 	int64_t id, rev;
@@ -47,6 +49,8 @@ static int64_t make(struct db *db, const struct made *m, int64_t now)
 	while (facts.n_tags < 3 && m->tags[facts.n_tags])
 		facts.n_tags++;
 	digest_of(&file.git_oid, DIGEST_SHA1, m->name, strlen(m->name));
+	digest_hex(commit, &file.sha256);
+	commit[40] = 0;
 	ok(model_upsert(db, &u, now, &id, e));
 	plan.model_id = id;
 	ok(model_plan(db, &plan, now, &rev, NULL, e));
@@ -216,6 +220,116 @@ static void plans_are_golden(void **state)
 	assert_non_null(strstr(plan.data, "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)"));
 }
 
+/* --- with and without the posting index ------------------------------------------------------------------------------------------ */
+
+static uint64_t seed = 1;
+
+static uint64_t rnd(uint64_t n)
+{
+	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+	return (seed >> 33) % n;
+}
+
+static void make_random(struct db *db, uint64_t i, int64_t now)
+{
+	static const char *const licenses[] = { "apache-2.0", "mit", "gemma", "cc-by-nc-4.0" }, *const tasks[] = { "text-generation", "fill-mask", NULL },
+				 *const paths[] = { "model.safetensors", "model.gguf", "pytorch_model.bin" }, *const tags[] = { "en", "fr", "de", "rare" };
+	static const enum policy_outcome outcomes[] = { POLICY_PUBLISH, POLICY_PUBLISH, POLICY_HOLD };
+	char name[64], content[64];
+	struct made m = { .name = name, .content = content, .license = licenses[rnd(4)], .task = tasks[rnd(3)], .architecture = rnd(2) ? "llama" : "bert", .size = 1 + rnd(5000), .params = (int64_t)rnd(500),
+			  .downloads = (int64_t)rnd(20), .outcome = outcomes[rnd(3)], .file = paths[rnd(3)] };
+
+	for (size_t t = 0, n = rnd(4); t < n; t++)
+		m.tags[t] = tags[(rnd(9) + t) % 4];
+	snprintf(name, sizeof(name), "org/model%llu", (unsigned long long)i);
+	snprintf(content, sizeof(content), "%llu", (unsigned long long)seed);
+	make(db, &m, now);
+}
+
+static struct query_filter random_filter(void)
+{
+	struct query_filter f = { .gated = -1, .sort = QUERY_SORT_DOWNLOADS, .descending = true, .limit = 1 + rnd(20), .visible_only = rnd(2) };
+	static const char *const tags[] = { "en", "fr", "de", "rare", "nowhere" }, *const licenses[] = { "apache-2.0", "mit", "gemma", "wtfpl" };
+
+	for (uint64_t n = rnd(3); f.n_tag < n;)
+		f.tag[f.n_tag++] = tags[rnd(5)];
+	for (uint64_t n = rnd(3); f.n_license < n;)
+		f.license[f.n_license++] = licenses[rnd(4)];
+	f.task = rnd(3) ? NULL : "fill-mask";
+	f.architecture = rnd(4) ? NULL : "llama";
+	f.max_size = rnd(2) ? 0 : rnd(5000);
+	f.min_params = rnd(3) ? 0 : (int64_t)rnd(500);
+	f.format = rnd(4) ? FORMAT_NONE : FORMAT_GGUF;
+	f.commercial = !rnd(4);
+	if (!rnd(4))
+		f.search[f.n_search++] = rnd(2) ? "DEL1" : "7";
+	return f;
+}
+
+/* All pages of the filter, and its facets, as one text. */
+static char *answer_of(struct db *db, struct query_filter f)
+{
+	struct err problem = ERR_NONE;
+	own(arena) struct arena a;
+	struct buf out;
+	json_t *facets = query_facets(db, &f, NOW, &problem);
+	char *text;
+
+	arena_init(&a);
+	buf_init(&out, 1 << 20);
+	do {
+		struct query_row *rows;
+		size_t n;
+
+		ok(query_models(db, &f, NOW, &a, &rows, &n, &f.cursor, e));
+		for (size_t i = 0; i < n; i++)
+			buf_printf(&out, "%s %s,", rows[i].m.name, rows[i].r.license);
+		buf_puts(&out, "; ");
+	} while (f.cursor);
+	text = json_text(facets);
+	buf_puts(&out, text);
+	free(text);
+	json_decref(facets);
+	return buf_take(&out);
+}
+
+static void compare_answers(struct db *indexed, struct db *plain, int times)
+{
+	for (int i = 0; i < times; i++) {
+		struct query_filter f = random_filter();
+		own(mem) char *a = answer_of(indexed, f);
+		own(mem) char *b = answer_of(plain, f);
+
+		assert_string_equal(a, b);
+	}
+}
+
+/* The same catalog opened twice: one with the index loaded, one without. They agree, also after changes that came behind the load. */
+static void the_index_agrees(void **state)
+{
+	struct fixture *fx = *state;
+	struct query_row *rows;
+	own(arena) struct arena a;
+	struct db *plain;
+	const char *next;
+	size_t n;
+
+	arena_init(&a);
+	for (uint64_t i = 0; i < 200; i++)
+		make_random(fx->db, i, 1000);
+	ok(db_open(&plain, fx->path, 0, e));
+	ok(query_index_load(fx->db, UINT64_MAX, e));
+	compare_answers(fx->db, plain, 150);
+	for (uint64_t i = 190; i < 260; i++)	/* some again, with other facts and downloads, some new */
+		make_random(fx->db, i, 2000);
+	compare_answers(fx->db, plain, 150);
+	ok(query_index_load(fx->db, UINT64_MAX, e));
+	compare_answers(fx->db, plain, 150);
+	fails(ERR_LIMIT, "posting index", query_index_load(fx->db, 10, e));
+	ok(query_models(fx->db, filter(0), NOW, &a, &rows, &n, &next, e));
+	db_close(plain);
+}
+
 static void sums(void **state)
 {
 	struct db *db = ((struct fixture *)*state)->db;
@@ -240,7 +354,7 @@ static void sums(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_fixture(every_filter), with_fixture(pages_join), cmocka_unit_test(sort_keys), with_fixture(plans_are_golden), with_fixture(sums),
+		with_fixture(every_filter), with_fixture(pages_join), cmocka_unit_test(sort_keys), with_fixture(plans_are_golden), with_fixture(sums), with_fixture(the_index_agrees),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

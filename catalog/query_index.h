@@ -1,0 +1,41 @@
+/*
+ * query_index.h - the posting index: what listings filter by, in memory, so that any mix of tags and filters is answered in milliseconds
+ * at two million models. For query*.c, db.c and the files that change models; the answers are the same as SQLite's.
+ *
+ * A load makes an immutable base: models in the order of downloads (most first, ties by id), a column for each thing filtered by, and for each
+ * term (tag, licence, task …) the sorted list of positions that carry it. What is committed afterwards is kept beside it, row by row,
+ * and hides the base's row of the same model; when that has grown large the index wants to be loaded again.
+ */
+#ifndef CATALOG_QUERY_INDEX_H
+#define CATALOG_QUERY_INDEX_H
+
+#include "catalog/query.h"
+#include "catalog/sql.h"
+
+/* This model's row changes in the transaction of c. Told to the index when it commits. */
+void query_index_touch(struct db_conn *c, int64_t model_id);
+void query_index_forget(struct db_conn *c);			/* the transaction is over, or was rolled back */
+void query_index_committed(struct db *db, struct db_conn *c);	/* called by tx_commit(), write lock held */
+
+/*
+ * Ids of a page, in order of downloads. ERR_UNSUPPORTED when the index is not loaded or does not know one of the filter's conditions: then
+ * SQLite is asked. after: the (downloads, id) of the row before, or NULL. *more: there are further rows.
+ */
+struct query_index_row {
+	int64_t id, downloads;
+};
+int query_index_page(struct db *db, struct db_conn *c, const struct query_filter *f, const struct query_index_row *after, size_t limit,
+		     struct query_index_row *rows, size_t *n, bool *more, struct err *e);
+
+enum query_facet { FACET_LICENSE, FACET_ARCHITECTURE, FACET_TASK, FACET_QUANTIZATION, FACET_STATE, FACET_FORMAT, FACET_N };
+struct query_index_count {
+	int64_t key;		/* term id (0 none), state or format */
+	uint64_t models, bytes;
+};
+struct query_index_facets {
+	struct query_index_count *counts[FACET_N];	/* in the arena, models descending */
+	size_t n[FACET_N];
+};
+int query_index_facets(struct db *db, struct db_conn *c, const struct query_filter *f, struct arena *a, struct query_index_facets *out, struct err *e);
+
+#endif
