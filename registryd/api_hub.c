@@ -125,7 +125,7 @@ static int read_only(struct request *rq, struct err *e)
 	return door_refuse(rq, 403, NULL, "read-only mirror");
 }
 
-#define GET(pattern, function) { "GET", pattern, HTTP_READ, 0, function, NULL, NULL }
+#define GET(pattern, function) { "GET", pattern, HTTP_READ, HTTP_CACHED, function, NULL, NULL }
 #define OPEN(method, pattern, function) { method, pattern, HTTP_OPEN, 0, function, NULL, NULL }
 
 const struct http_route api_hub_routes[] = {
@@ -135,7 +135,7 @@ const struct http_route api_hub_routes[] = {
 	OPEN("POST", "/api/telemetry/{path*}", not_offered),
 	OPEN("GET", "/api/whoami-v2", whoami),
 
-	{ "GET", "/api/models", HTTP_READ, HTTP_SLOW, api_hub_list, NULL, NULL },
+	{ "GET", "/api/models", HTTP_READ, HTTP_SLOW | HTTP_CACHED, api_hub_list, NULL, NULL },
 	GET("/api/models-tags-by-type", api_hub_tags_by_type),
 	GET("/api/models/{repo}/revision/{rev}", api_hub_info),
 	GET("/api/models/{repo}/tree/{rev}", api_hub_tree),

@@ -55,7 +55,7 @@ static const char *content_type(const struct model_file *f)
 
 static void set_common(struct request *rq, const struct model_file *f)
 {
-	const char *slash = strrchr(f->path, '/'), *name = slash ? slash + 1 : f->path, *trace = http_header(rq, "X-Amzn-Trace-Id");
+	const char *slash = strrchr(f->path, '/'), *name = slash ? slash + 1 : f->path;
 	own(mem) char *escaped = str_percent_encode(name, "");
 	char *plain = arena_strdup(&rq->arena, name);
 
@@ -68,8 +68,6 @@ static void set_common(struct request *rq, const struct model_file *f)
 	http_set(rq, "Access-Control-Allow-Origin", "*");
 	http_set(rq, "Content-Security-Policy", "default-src 'none'; sandbox");
 	http_set(rq, "X-Content-Type-Options", "nosniff");
-	if (trace)
-		http_set(rq, "X-Request-Id", "%s", trace);
 }
 
 /* Is `etag` (without quotes) in a list such as `W/"a", "b"`? */

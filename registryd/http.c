@@ -16,13 +16,13 @@
 #include <sys/socket.h>
 
 #include "base/vec.h"
-#include "registryd/http_impl.h"
+#include "registryd/http_cache.h"
 
 #define HELPERS 4
 #define LISTEN_MAX 8
 #define LISTEN_BACKLOG 512
 #define CONNECTION_MEMORY_BYTES (16 << 10)
-#define DISCARD_MAX (1 << 20)	/* of a refused body that is read to its end, to keep the connection */
+#define DISCARD_MAX (16 << 20)	/* of a refused body that is read to its end, to keep the connection */
 
 struct http_server {
 	struct http_options o;
@@ -53,6 +53,7 @@ static void *uri_seen(void *cls, const char *uri, struct MHD_Connection *connect
 	struct http_exchange *x = mem_zalloc(sizeof(*x));
 
 	x->server = cls;
+	x->generation_of = x->server->o.generation;
 	x->connection = connection;
 	x->started = monotonic();
 	arena_init(&x->rq.arena);
@@ -79,7 +80,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 		s->o.finished(&x->rq, x->answer.status, x->answer.bytes, monotonic() - x->started);
 	if (x->rq.release)
 		x->rq.release(x->rq.state);
-	if (x->answer.response)
+	if (x->answer.response && !x->answer.shared)
 		MHD_destroy_response(x->answer.response);
 	buf_done(&x->rq.body);
 	arena_done(&x->rq.arena);
@@ -259,14 +260,18 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 			*upload_size = 0;
 			return x->answer.response && x->body_seen > DISCARD_MAX && !streams(x) ? MHD_NO : MHD_YES;
 		}
+		if (!x->answer.response && http_cache_get(x))
+			return send_answer(x);
 		if (!x->answer.response && x->rq.route->flags & HTTP_SLOW && run_on_helper(x))
 			return MHD_YES;
 		run_handler(x);
 		x->stage = HTTP_DONE;
+		http_cache_put(x);
 		return send_answer(x);
 	case HTTP_RUNNING:
 		return MHD_YES;
 	case HTTP_DONE:
+		http_cache_put(x);
 		return send_answer(x);
 	}
 	return MHD_NO;

@@ -46,6 +46,7 @@ enum http_flags {
 	HTTP_BODY = 2,		/* takes a body of at most HTTP_BODY_MAX: http_body(), http_json(), http_form() */
 	HTTP_STREAM = 4,	/* the body goes to route->data as it arrives, whatever its size */
 	HTTP_HTML = 8,		/* errors are shown as a page for people */
+	HTTP_CACHED = 16,	/* answers may be kept within the second: see http_cache.h */
 };
 
 struct http_pair {
@@ -146,6 +147,8 @@ struct http_options {
 	void *app;
 	/* Fills rq->role and who from the token; an error refuses the request. */
 	int (*authorize)(struct request *rq, enum http_access access, struct err *e);
+	/* A number that changes whenever an answer of an HTTP_CACHED route may change. NULL: nothing is kept. */
+	uint64_t (*generation)(void *app);
 	/* Called once for each finished request; bytes is the body's size as announced. */
 	void (*finished)(const struct request *rq, int status, uint64_t bytes, double seconds);
 	/* Renders an error for HTTP_HTML routes; may be NULL. */

@@ -97,6 +97,7 @@ int http_answer_fd(struct request *rq, int status, const char *type, int fd, uin
 		close(fd);
 		return finish(rq, status, type, MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT), 0);
 	}
+	rq->answer->streamed = true;
 	return finish(rq, status, type, MHD_create_response_from_fd_at_offset64(n, fd, offset), n);
 }
 
@@ -140,6 +141,7 @@ int http_answer_reader(struct request *rq, int status, const char *type, uint64_
 	if (!r)
 		abort();
 	*r = (struct reader){ read_more, release, state };
+	rq->answer->streamed = true;
 	return finish(rq, status, type, MHD_create_response_from_callback(n == UINT64_MAX ? MHD_SIZE_UNKNOWN : n, READER_BLOCK_BYTES, reader_read, r, reader_free), n);
 }
 

@@ -17,6 +17,8 @@ struct http_answer {
 	int status;
 	struct MHD_Response *response;	/* NULL until answered */
 	uint64_t bytes;			/* UINT64_MAX when not known */
+	bool streamed;			/* made while it is sent: can be sent once only */
+	bool shared;			/* the cache's: not to be destroyed with the exchange */
 	struct http_pair headers[HTTP_HEADERS_MAX];
 	size_t n_headers;
 };
@@ -29,6 +31,8 @@ struct http_exchange {
 	enum http_stage stage;
 	uint64_t body_seen;		/* bytes of the body so far, also discarded ones */
 	double started;			/* monotonic seconds */
+	uint64_t (*generation_of)(void *app);	/* NULL: nothing is kept */
+	uint64_t generation;		/* what the answer rests on: see http_cache.h */
 	struct http_exchange *next;	/* in the helpers' queue */
 };
 

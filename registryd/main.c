@@ -1,43 +1,404 @@
-/* main.c - the daemon's life: read the settings, open what is needed, serve, stop. */
+/* main.c - the daemon's life: read the settings, open store and catalog, serve, follow signals, stop. */
+#include <fcntl.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include "base/log.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/query.h"
+#include "catalog/usage.h"
+#include "registryd/api_hub.h"
 #include "registryd/api_ops.h"
+#include "registryd/api_v1.h"
+#include "registryd/auth.h"
 #include "registryd/daemon.h"
 #include "registryd/http.h"
+#include "registryd/metrics.h"
+#include "registryd/page.h"
+#include "registryd/worker.h"
+
+#define HOUSEKEEPING_S 60
+
+static const char usage[] =
+	"usage: registryd [--config FILE] [--data DIR] [--listen ADDR:PORT] [--check-config] [--print-config] [--version]\n"
+	"Mirrors models from a Hub, tests them and serves them. registryd(8) says more.\n";
+
+enum action { SERVE, CHECK_CONFIG, PRINT_CONFIG, PRINT_VERSION, PRINT_HELP };
+
+struct invocation {
+	enum action action;
+	const char *config_path;	/* NULL: the embedded default */
+	struct config_override override;
+};
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },	 { "data", required_argument, NULL, 'd' },	   { "listen", required_argument, NULL, 'l' },
+	{ "check-config", no_argument, NULL, CHECK_CONFIG }, { "print-config", no_argument, NULL, PRINT_CONFIG }, { "version", no_argument, NULL, PRINT_VERSION },
+	{ "help", no_argument, NULL, PRINT_HELP },	 { 0 },
+};
+
+static int unknown_option(const char *text, struct err *e)
+{
+	const char *names[ARRAY_LEN(long_options)], *near;
+	size_t n = 0, len = strcspn(text, "=");
+	own(mem) char *name = strndup(text, len);
+
+	for (const struct option *o = long_options; o->name; o++)
+		names[n++] = o->name;
+	for (size_t i = 0; i < n; i++)
+		if (str_starts(name, "--") && !strcmp(name + 2, names[i]))
+			return err_set(e, ERR_USAGE, "%s %s", name, long_options[i].has_arg ? "needs a value" : "takes no value");
+	near = str_starts(name, "--") ? str_nearest(name + 2, names, n) : NULL;
+	if (near)
+		return err_set(e, ERR_USAGE, "unknown option %s; did you mean --%s?", name, near);
+	return err_set(e, ERR_USAGE, "unknown option %s", name);
+}
+
+static int read_arguments(int argc, char **argv, struct invocation *v, struct err *e)
+{
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		switch (c) {
+		case 'c':
+			v->config_path = optarg;
+			break;
+		case 'd':
+			v->override.data = optarg;
+			break;
+		case 'l':
+			v->override.listen = optarg;
+			break;
+		case '?':
+			return unknown_option(argv[optind - 1], e);
+		default:
+			v->action = (enum action)c;
+		}
+	if (optind < argc)
+		return err_set(e, ERR_USAGE, "unexpected argument %s", argv[optind]);
+	return 0;
+}
+
+/* --- settings ----------------------------------------------------------------------------------------------------------------------- */
+
+/* Settings and policy as they were read together. All that were ever in use are kept until the end: see daemon.h. */
+struct settings {
+	struct config *config;
+	struct policy *policy;
+	struct settings *older;
+};
+
+static void settings_free(struct settings *s)
+{
+	while (s) {
+		struct settings *older = s->older;
+
+		config_free(s->config);
+		policy_free(s->policy);
+		free(s);
+		s = older;
+	}
+}
+
+static int read_settings(const struct invocation *v, struct settings **list, struct err *e)
+{
+	struct settings *s = mem_zalloc(sizeof(*s));
+	int rc = config_load(&s->config, v->config_path, &v->override, e);
+
+	if (!rc)
+		rc = policy_load(&s->policy, s->config->policy, e);
+	if (rc) {
+		settings_free(s);
+		return rc;
+	}
+	s->older = *list;
+	*list = s;
+	return 0;
+}
+
+static bool same_list(const struct config_list *a, const struct config_list *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->items[i], b->items[i]))
+			return false;
+	return true;
+}
+
+static void note_restart(const struct config *old, const struct config *new)
+{
+	const struct { const char *name; bool changed; } rows[] = {
+		{ "data", strcmp(old->data, new->data) != 0 },
+		{ "listen", !same_list(&old->listen, &new->listen) },
+		{ "http", memcmp(&old->http, &new->http, sizeof(old->http)) != 0 },
+		{ "catalog", memcmp(&old->catalog, &new->catalog, sizeof(old->catalog)) != 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].changed)
+			log_event(LOG_WARNING, "config.needs_restart", "setting=%s", rows[i].name);
+}
+
+/* SIGHUP. Whoever works goes on with the settings that he took. */
+static void reload(struct daemon *d, const struct invocation *v, struct settings **list)
+{
+	struct err e = ERR_NONE;
+	char quoted[LOG_QUOTE_MAX];
+
+	if (read_settings(v, list, &e)) {
+		log_event(LOG_ERR, "config.refused", "error=%s effect=\"the old settings stay\"", log_quote(quoted, e.msg));
+		return;
+	}
+	note_restart(daemon_config(d), (*list)->config);
+	atomic_store(&d->config, (*list)->config);
+	atomic_store(&d->policy, (*list)->policy);
+	atomic_fetch_add(&d->reloads, 1);
+	log_set_level(config_log_level((*list)->config));
+	log_event(LOG_NOTICE, "config.reloaded", "file=%s", v->config_path ? v->config_path : "embedded");
+}
+
+/* --- systemd ------------------------------------------------------------------------------------------------------------------------ */
+
+/* sd_notify(3) in a few lines: one datagram to $NOTIFY_SOCKET. Nobody listening is fine. */
+static void notify_supervisor(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	size_t n = path ? strlen(path) : 0;
+	own(fd) int fd = -1;
+
+	if (!n || n >= sizeof(to.sun_path) || (path[0] != '/' && path[0] != '@'))
+		return;
+	memcpy(to.sun_path, path, n);
+	if (path[0] == '@')
+		to.sun_path[0] = 0;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+		log_event(LOG_WARNING, "daemon.notify_failed", "socket=%s", path);
+}
+
+static void notify_reloading(void)
+{
+	struct timespec t;
+	char text[96];
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
+	notify_supervisor(text);
+}
+
+/* --- opening and closing ------------------------------------------------------------------------------------------------------------- */
+
+static void raise_file_limit(void)
+{
+	struct rlimit l;
+
+	if (!getrlimit(RLIMIT_NOFILE, &l) && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
+static int open_data(struct daemon *d, struct err *e)
+{
+	const struct config *c = daemon_config(d);
+	own(mem) char *path = NULL;
+	int rc = store_open(&d->store, c->data, e);
+
+	if (!rc && asprintf(&path, "%s/catalog.sqlite", c->data) < 0)
+		abort();
+	if (!rc)
+		rc = db_open(&d->db, path, (unsigned)c->catalog.readers, e);
+	return rc ? rc : auth_first_token(d, c->data, d->started_at, e);
+}
+
+/* What answers rest on: the catalog's commits, and the settings. */
+static uint64_t generation(void *app)
+{
+	struct daemon *d = app;
+	uint64_t seen = UINT64_MAX;	/* never the number of commits: answers at once */
+
+	db_wait_change(d->db, &seen, 0);
+	return seen << 16 ^ atomic_load(&d->reloads);
+}
+
+static int open_http(struct daemon *d, struct err *e)
+{
+	static const struct http_route *const tables[] = { api_ops_routes, api_v1_routes, api_hub_routes, page_routes };
+	const struct config *c = daemon_config(d);
+	struct http_options o = {
+		.listen = c->listen.items,
+		.n_listen = c->listen.n,
+		.threads = (unsigned)c->http.threads,
+		.connections_max = (unsigned)c->http.connections,
+		.idle_timeout_s = (unsigned)c->http.idle_timeout_s,
+		.tables = tables,
+		.n_tables = ARRAY_LEN(tables),
+		.app = d,
+		.authorize = auth_authorize,
+		.generation = generation,
+		.finished = metrics_finished,
+		.error_page = page_error,
+	};
+
+	return http_open(&d->http, &o, e);
+}
+
+static void *load_index(void *arg)
+{
+	struct daemon *d = arg;
+	struct err e = ERR_NONE;
+	char quoted[LOG_QUOTE_MAX];
+
+	if (query_index_load(d->db, daemon_config(d)->catalog.index_memory, &e))
+		log_event(LOG_WARNING, "catalog.no_index", "error=%s effect=\"queries are answered by SQLite\"", log_quote(quoted, e.msg));
+	else
+		atomic_store(&d->index_loaded, true);
+	return NULL;
+}
+
+static void flush_usage(struct daemon *d)
+{
+	struct err e = ERR_NONE;
+	char quoted[LOG_QUOTE_MAX];
+
+	if (d->db && usage_flush(d->db, &e))
+		log_event(LOG_ERR, "usage.not_written", "error=%s", log_quote(quoted, e.msg));
+}
+
+static void close_data(struct daemon *d)
+{
+	flush_usage(d);
+	db_close(d->db);
+	store_close(d->store);
+}
+
+/* --- serving ------------------------------------------------------------------------------------------------------------------------- */
+
+static void say_ready(struct daemon *d)
+{
+	const struct config *c = daemon_config(d);
+
+	for (size_t i = 0; i < c->listen.n; i++)
+		log_event(LOG_NOTICE, "daemon.ready", "listen=%s port=%u data=%s version=%s", c->listen.items[i], http_port(d->http, i), c->data, REGISTRYD_VERSION);
+	notify_supervisor("READY=1");
+}
+
+/* Until SIGTERM or SIGINT. Signals are blocked in every thread and taken here, so no handler runs anywhere. */
+static void follow_signals(struct daemon *d, const struct invocation *v, struct settings **list, const sigset_t *signals)
+{
+	const struct timespec patience = { .tv_sec = HOUSEKEEPING_S };
+
+	for (;;) {
+		int sig = sigtimedwait(signals, NULL, &patience);
+
+		flush_usage(d);
+		if (sig == SIGHUP) {
+			notify_reloading();
+			reload(d, v, list);
+			notify_supervisor("READY=1");
+		} else if (sig > 0) {
+			log_event(LOG_NOTICE, "daemon.stopping", "signal=%s", sigabbrev_np(sig));
+			notify_supervisor("STOPPING=1");
+			return;
+		}
+	}
+}
+
+static void prepare_process(sigset_t *signals)
+{
+	raise_file_limit();
+	umask(027);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+static int serve(const struct invocation *v, struct settings **list, struct err *e)
+{
+	struct daemon d = { .started_at = (int64_t)time(NULL) };
+	struct worker *worker = NULL;
+	sigset_t signals;
+	pthread_t index;
+	int rc;
+
+	atomic_store(&d.config, (*list)->config);
+	atomic_store(&d.policy, (*list)->policy);
+	log_set_level(config_log_level((*list)->config));
+	prepare_process(&signals);
+	rc = open_data(&d, e);
+	if (!rc)
+		rc = open_http(&d, e);
+	if (!rc)
+		rc = worker_start(&worker, &d, e);
+	if (!rc && pthread_create(&index, NULL, load_index, &d))
+		rc = err_set(e, ERR_FAILED, "no thread could be started");
+	if (!rc) {
+		say_ready(&d);
+		follow_signals(&d, v, list, &signals);
+		pthread_join(index, NULL);
+	}
+	atomic_store(&d.stopping, true);
+	http_close(d.http, (unsigned)daemon_config(&d)->http.grace_s);
+	worker_stop(worker);
+	close_data(&d);
+	if (!rc)
+		log_event(LOG_NOTICE, "daemon.stopped", "uptime_s=%lld", (long long)time(NULL) - (long long)d.started_at);
+	return rc;
+}
+
+static int fail(const struct err *e)
+{
+	fprintf(stderr, "registryd: %s\n", e->msg);
+	return err_exit_status(e->code);
+}
+
+static int act(const struct invocation *v, struct settings **list)
+{
+	struct err e = ERR_NONE;
+
+	if (v->action == PRINT_VERSION)
+		return printf("registryd %s\n", REGISTRYD_VERSION) < 0;
+	if (v->action == PRINT_HELP)
+		return fputs(usage, stdout) < 0;
+	if (read_settings(v, list, &e)) {
+		fail(&e);
+		return e.code == ERR_NOT_FOUND || e.code == ERR_INPUT ? 2 : err_exit_status(e.code);	/* a file that was named wrong is wrong usage */
+	}
+	if (v->action == CHECK_CONFIG)
+		return printf("%s: valid\n", v->config_path ? v->config_path : "the embedded default") < 0;
+	if (v->action == PRINT_CONFIG) {
+		own(mem) char *text = config_show((*list)->config);
+
+		return fputs(text, stdout) < 0;
+	}
+	return serve(v, list, &e) ? fail(&e) : 0;
+}
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "listen", required_argument, NULL, 'l' }, { "version", no_argument, NULL, 'v' }, { 0 } };
-	const struct http_route *tables[] = { api_ops_routes };
-	const char *listen = "127.0.0.1:8640";
-	struct daemon d = { .started_at = (int64_t)time(NULL) };
-	struct http_options o = { .n_listen = 1, .threads = 2, .connections_max = 1000, .idle_timeout_s = 60, .tables = tables, .n_tables = 1, .app = &d };
+	struct invocation v = { 0 };
+	struct settings *list = NULL;
 	struct err e = ERR_NONE;
-	sigset_t stop;
-	int c, sig;
+	int status;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == 'v')
-			return printf("registryd %s\n", REGISTRYD_VERSION) < 0;
-		if (c != 'l')
-			return 2;
-		listen = optarg;
+	if (read_arguments(argc, argv, &v, &e)) {
+		fail(&e);
+		fputs(usage, stderr);
+		return 2;
 	}
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigaddset(&stop, SIGINT);
-	pthread_sigmask(SIG_BLOCK, &stop, NULL);
-	o.listen = &listen;
-	if (http_open(&d.http, &o, &e)) {
-		fprintf(stderr, "registryd: %s\n", e.msg);
-		return err_exit_status(e.code);
-	}
-	log_event(LOG_NOTICE, "daemon.ready", "listen=%s port=%u", listen, http_port(d.http, 0));
-	sigwait(&stop, &sig);
-	http_close(d.http, 10);
-	return 0;
+	status = act(&v, &list);
+	settings_free(list);
+	return status;
 }

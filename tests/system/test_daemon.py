@@ -1,0 +1,223 @@
+"""The daemon as a program: starting, refusing to start, reloading, telling its supervisor, stopping."""
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import threading
+import time
+import urllib.request
+
+import pytest
+
+from tests.system.seeded import BUILD, ROOT, Seeded
+
+PROGRAM = BUILD / "bin/registryd"
+
+
+def run(*arguments, **options):
+    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=30, **options)
+
+
+def eventually(check, what):
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if check():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"did not happen: {what}")
+
+
+def test_version_and_settings(tmp_path):
+    assert re.fullmatch(r"registryd \d+\.\d+\.\d+\n", run("--version").stdout)
+    shown = run("--print-config", "--data", tmp_path, "--listen", "127.0.0.1:1234")
+    assert shown.returncode == 0 and f"data: {tmp_path}" in shown.stdout and "listen: [127.0.0.1:1234]" in shown.stdout
+    (tmp_path / "again.yaml").write_text(shown.stdout)
+    assert run("--print-config", "--config", tmp_path / "again.yaml").stdout == shown.stdout
+    assert run("--check-config", "--config", tmp_path / "again.yaml").returncode == 0
+
+
+def test_the_shipped_files_are_valid(tmp_path):
+    text = (ROOT / "etc/registryd.yaml").read_text().replace("/etc/registryd/policy.yaml", str(ROOT / "etc/policy.yaml"))
+    (tmp_path / "registryd.yaml").write_text(text)
+    done = run("--check-config", "--config", tmp_path / "registryd.yaml")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("arguments,words", [
+    (["--lisen", "x"], "unknown option --lisen; did you mean --listen?"), (["--config"], "--config needs a value"), (["serve"], "unexpected argument serve"),
+    (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"), (["--listen", "8640", "--data", "/tmp/none-such"], "is not ADDRESS:PORT"),
+])
+def test_wrong_usage(arguments, words):
+    done = run(*arguments)
+    assert done.returncode == 2 and words in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("text,words", [
+    ("lisen: [x]", 'unknown setting "lisen"; did you mean "listen"?'), ("smoke: {timeout: soon}", "smoke.timeout"), ("a: [", "registryd.yaml"),
+    ("x: &a 1\ny: *a", "registryd.yaml"), ("policy: /nonexistent/policy.yaml", "/nonexistent/policy.yaml"),
+])
+def test_wrong_settings(tmp_path, text, words):
+    (tmp_path / "registryd.yaml").write_text(text)
+    done = run("--check-config", "--config", tmp_path / "registryd.yaml")
+    assert done.returncode == 2 and words in done.stderr, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_wrong_policy(tmp_path):
+    (tmp_path / "policy.yaml").write_text("licences: {allow: [mit]}\n")
+    (tmp_path / "registryd.yaml").write_text(f"policy: {tmp_path}/policy.yaml\n")
+    done = run("--check-config", "--config", tmp_path / "registryd.yaml")
+    assert done.returncode == 2 and "licenses" in done.stderr
+
+
+def test_first_start_and_life(tmp_path):
+    with Seeded(tmp_path) as r:
+        r.start()
+        token = r.data / "admin.token"
+        assert stat.S_IMODE(token.stat().st_mode) == 0o600
+        assert re.fullmatch(r"hf_[A-Za-z0-9]{34,}\n", token.read_text())
+        before = token.read_text()
+        assert (r.get("/-/healthy").status, r.get("/-/healthy").body) == (200, b"ok\n")
+        assert r.get("/-/ready").status == 200
+        assert r.head("/-/healthy").headers["Content-Length"] == "3"
+        assert r.ask("POST", "/-/healthy").status == 405 and r.ask("POST", "/-/healthy")["Allow"] == "GET"
+        assert r.stop() == 0
+        assert "daemon.stopped" in r.log
+        r.start()       # and again, with what is there
+        assert token.read_text() == before and r.get("/api/whoami-v2", Authorization=f"Bearer {r.admin}").status == 200
+
+
+def test_port_in_use(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        done = run("--data", tmp_path / "d", "--listen", f"127.0.0.1:{s.getsockname()[1]}")
+    assert done.returncode == 1 and "Address already in use" in done.stderr and "--listen" in done.stderr
+
+
+def test_store_in_use(tmp_path):
+    with Seeded(tmp_path) as r:
+        r.start()
+        done = run("--data", r.data, "--listen", "127.0.0.1:0")
+        assert done.returncode == 1 and str(r.data) in done.stderr
+        assert r.get("/-/ready").status == 200
+
+
+def test_data_that_can_not_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = run("--data", tmp_path / "file/data", "--listen", "127.0.0.1:0")
+    assert done.returncode == 1 and "file/data" in done.stderr
+    if os.geteuid():
+        (tmp_path / "ro").mkdir(mode=0o500)
+        assert "Permission denied" in run("--data", tmp_path / "ro/data", "--listen", "127.0.0.1:0").stderr
+
+
+def test_damaged_catalog(tmp_path):
+    (tmp_path / "catalog.sqlite").write_bytes(b"this is no catalog" * 1000)
+    done = run("--data", tmp_path, "--listen", "127.0.0.1:0")
+    assert done.returncode != 0 and "catalog.sqlite" in done.stderr
+    assert (tmp_path / "catalog.sqlite").read_bytes().startswith(b"this is no catalog")
+
+
+def test_reload(tmp_path):
+    config = tmp_path / "registryd.yaml"
+    config.write_text("auth: {anonymous: read}\n")
+    with Seeded(tmp_path, "--config", str(config)) as r:
+        r.start()
+        assert r.get("/api/models").status == 200
+        config.write_text("auth: {anonymous: none}\n")
+        r.process.send_signal(signal.SIGHUP)
+        eventually(lambda: r.get("/api/models").status == 401, "anonymous readers are refused")
+        refused = r.get("/api/models")
+        assert refused["WWW-Authenticate"] and "reader" in refused["X-Error-Message"]
+        assert r.get("/-/healthy").status == 200
+        assert r.get("/api/models", Authorization=f"Bearer {r.admin}").status == 200
+        config.write_text("auth: {anonymous: everything}\n")
+        r.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "config.refused" in r.log, "the bad file is refused")
+        assert "auth.anonymous" in r.log and r.get("/api/models").status == 401
+        config.write_text("auth: {anonymous: read}\nhttp: {threads: 3}\n")
+        r.process.send_signal(signal.SIGHUP)
+        eventually(lambda: r.get("/api/models").status == 200, "anonymous readers are back")
+        assert "config.needs_restart setting=http" in r.log
+
+
+def test_supervisor_is_told(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(tmp_path / "notify"))
+        s.settimeout(10)
+        with Seeded(tmp_path) as r:
+            r.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+            assert s.recv(1000) == b"READY=1"
+            r.process.send_signal(signal.SIGHUP)
+            assert s.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+            assert s.recv(1000) == b"READY=1"
+            r.stop()
+            assert s.recv(1000) == b"STOPPING=1"
+
+
+def test_stop_lets_answers_end(tmp_path):
+    """SIGTERM in the middle of a download: the download ends whole, new connections are not taken."""
+    size = 64 << 20
+    with Seeded(tmp_path) as r:
+        r.seed("org/m", {"model.safetensors": os.urandom(1 << 20) * (size >> 20)})
+        r.start()
+        got, begun = [], threading.Event()
+
+        def pull():
+            with urllib.request.urlopen(f"{r.url}/org/m/resolve/main/model.safetensors") as answer:
+                got.append(len(answer.read(1000)))
+                begun.set()
+                time.sleep(0.3)
+                got.append(len(answer.read()))
+
+        t = threading.Thread(target=pull)
+        t.start()
+        assert begun.wait(10)
+        r.process.send_signal(signal.SIGTERM)
+        t.join(20)
+        assert sum(got) == size
+        assert r.process.wait(20) == 0
+
+
+def test_clients_that_go_away(tmp_path):
+    with Seeded(tmp_path) as r:
+        r.seed("org/m", {"model.safetensors": os.urandom(1 << 20) * 32})
+        r.start()
+        before = len(os.listdir(f"/proc/{r.process.pid}/fd"))
+        for _ in range(20):
+            s = socket.create_connection(("127.0.0.1", r.port))
+            s.sendall(b"GET /org/m/resolve/main/model.safetensors HTTP/1.1\r\nHost: x\r\n\r\n")
+            s.recv(1000)
+            s.close()
+        eventually(lambda: len(os.listdir(f"/proc/{r.process.pid}/fd")) <= before + 2, "files of broken connections are closed")
+        assert r.get("/-/healthy").status == 200
+
+
+METRIC = re.compile(r'[a-zA-Z_:][a-zA-Z0-9_:]*(\{[a-zA-Z_][a-zA-Z0-9_]*="([^"\\\n]|\\[\\"n])*"(,[a-zA-Z_][a-zA-Z0-9_]*="([^"\\\n]|\\[\\"n])*")*\})? (-?[0-9.e+-]+|NaN|[+-]Inf)')
+
+
+def test_metrics(tmp_path):
+    with Seeded(tmp_path) as r:
+        r.seed("org/m", {"a.txt": b"a"})
+        r.start()
+        r.get("/org/m/resolve/main/a.txt")
+        r.get("/nowhere/at/all")
+        got = r.get("/metrics")
+        assert got["Content-Type"].startswith("text/plain; version=0.0.4")
+        families, seen = {}, []
+        for line in got.body.decode().splitlines():
+            if line.startswith("# TYPE "):
+                _, _, name, kind = line.split(" ")
+                assert name not in families
+                families[name] = kind
+            elif line.startswith("# HELP "):
+                assert len(line.split(" ", 3)[3]) > 5
+            else:
+                assert METRIC.fullmatch(line), line
+                name = re.match(r"[a-zA-Z0-9_:]+", line)[0]
+                assert name in families or re.sub(r"_(bucket|sum|count)$", "", name) in families, line
+                seen.append(line)
+        assert len(seen) == len({s.rsplit(" ", 1)[0] for s in seen})
+        assert 'registryd_http_requests_total{method="GET",route="/{repo}/resolve/{rev}/{path*}",status="2xx"} 1' in seen
+        assert 'registryd_models 1' in seen and "registryd_catalog_up 1" in seen
