@@ -4,6 +4,7 @@
 
 #define PAGE_EVENTS 1000
 #define FOLLOW_MS 1000
+#define FOLLOW_TAIL 10	/* events shown before those to come */
 
 /* One event a line: in JSON too, so that a reader can take them as they come. */
 static int print_event(const struct ctl *c, const json_t *ev, struct err *e)
@@ -23,7 +24,7 @@ static int print_event(const struct ctl *c, const json_t *ev, struct err *e)
 	return 0;
 }
 
-/* The next page behind *after; *n is how many it had. */
+/* The next page behind *after (negative: the last few); *n is how many it had. */
 static int page(struct ctl *c, int64_t *after, json_t *all, size_t *n, struct err *e)
 {
 	own(json) json_t *answer = NULL;
@@ -34,12 +35,16 @@ static int page(struct ctl *c, int64_t *after, json_t *all, size_t *n, struct er
 
 	buf_init(&path, CLIENT_PATH_MAX);
 	buf_puts(&path, "/-/v1/events");
-	client_query_number(&path, "after", *after);
+	if (*after < 0)
+		client_query_number(&path, "tail", FOLLOW_TAIL);
+	else
+		client_query_number(&path, "after", *after);
 	client_query_number(&path, "limit", PAGE_EVENTS);
 	rc = client_get(&c->client, path.data, &answer, e);
 	if (rc < 0)
 		return rc;
 	events = json_object_get(answer, "events");
+	*after = *after < 0 ? 0 : *after;
 	*n = json_array_size(events);
 	json_array_foreach(events, i, ev) {
 		*after = json_get_int(ev, "id", *after);
@@ -55,7 +60,7 @@ int cmd_events(struct ctl *c, struct err *e)
 {
 	bool follow = args_has(&c->args, "follow");
 	own(json) json_t *all = c->json && !follow ? json_array() : NULL;
-	int64_t after = 0;
+	int64_t after = follow ? -1 : 0;
 	size_t n = 1;
 	int rc = 0;
 

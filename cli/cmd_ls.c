@@ -88,7 +88,7 @@ static void add_row(struct table *t, const json_t *m)
 	table_add(t, json_get_str(m, "repo"));
 	table_add(t, deprecated ? "deprecated" : state);
 	table_add(t, json_get_str(json_object_get(m, "license"), "id"));
-	table_add_size(t, json_get_int(m, "size_bytes", -1));
+	table_add_size(t, json_get_int(m, "size_bytes", 0) > 0 ? json_get_int(m, "size_bytes", 0) : -1);
 	table_add(t, params);
 	table_add(t, formats);
 	table_add(t, json_get_str(m, "architecture"));

@@ -29,7 +29,6 @@ static void print_status(const json_t *s)
 
 	text_duration(up, json_get_int(s, "uptime_s", 0));
 	printf("%-14s %s, up %s\n", "registryd", ctl_text(s, "version"), up);
-	printf("%-14s %s\n", "data", ctl_text(s, "data"));
 	figure(totals, "models", "models");
 	figure(totals, "revisions", "revisions");
 	figure(totals, "published", "published");
@@ -56,11 +55,28 @@ int cmd_status(struct ctl *c, struct err *e)
 	return 0;
 }
 
+/* What came of it, or how far it is. */
+static void add_note(struct table *t, const json_t *j)
+{
+	const json_t *result = json_object_get(j, "result");
+	const char *error = json_get_str(json_object_get(j, "error"), "message"), *state = json_get_str(result, "state");
+	const char *reason = json_get_str(result, "reason"), *phase = json_get_str(json_object_get(j, "progress"), "phase");
+	char note[ERR_MSG_MAX];
+
+	if (error || !state) {
+		table_add(t, error ? error : json_is_null(json_object_get(j, "finished_at")) ? phase : NULL);
+		return;
+	}
+	snprintf(note, sizeof(note), "%s%s%s", state, reason && strcmp(state, "published") != 0 ? ": " : "",
+		 reason && strcmp(state, "published") != 0 ? reason : "");
+	table_add(t, note);
+}
+
 static void add_job(struct table *t, const json_t *j)
 {
 	const json_t *now = json_object_get(j, "progress");
 	int64_t done = json_get_int(now, "bytes_done", 0), total = json_get_int(now, "bytes_total", 0);
-	const char *message = json_get_str(json_object_get(j, "error"), "message"), *rev = json_get_str(j, "revision");
+	const char *rev = json_get_str(j, "revision");
 	char target[512], part[TEXT_SHORT_MAX] = "";
 
 	snprintf(target, sizeof(target), "%s%s%s", json_get_str_or(j, "repo", ""), rev && *rev ? "@" : "", rev ? rev : "");
@@ -72,14 +88,14 @@ static void add_job(struct table *t, const json_t *j)
 	table_add(t, json_get_str(j, "state"));
 	table_add(t, part);
 	table_add(t, ctl_when(j, "created_at"));
-	table_add(t, message ? message : json_get_str(now, "phase"));
+	add_note(t, j);
 }
 
 static int show_jobs(struct ctl *c, struct err *e)
 {
 	static const struct table_column columns[] = {
 		{ "JOB", TABLE_RIGHT }, { "KIND", TABLE_LEFT },	   { "MODEL", TABLE_FLEX }, { "STATE", TABLE_LEFT },
-		{ "DONE", TABLE_RIGHT }, { "CREATED", TABLE_LEFT }, { "PHASE", TABLE_FLEX },
+		{ "DONE", TABLE_RIGHT }, { "CREATED", TABLE_LEFT }, { "OUTCOME", TABLE_FLEX },
 	};
 	own(json) json_t *answer = NULL;
 	own(table) struct table t;

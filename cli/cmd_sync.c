@@ -26,7 +26,7 @@ static json_t *request(const struct ctl *c, const struct ctl_model *m)
 
 static void print_plan(const struct ctl *c, const json_t *plan)
 {
-	static const struct table_column columns[] = { { "FILE", TABLE_FLEX }, { "SIZE", TABLE_RIGHT }, { "", TABLE_LEFT } };
+	static const struct table_column columns[] = { { "FILE", TABLE_FLEX }, { "SIZE", TABLE_RIGHT }, { "ACTION", TABLE_LEFT } };
 	own(table) struct table t;
 	const json_t *f;
 	size_t i;

@@ -141,7 +141,7 @@ int job_verdict(struct ctl *c, const json_t *job, struct err *e)
 	if (c->json && ctl_print_json(job, e) < 0)
 		return e->code;
 	if (job_outcome(job, e) < 0)
-		return err_wrap(e, "%s %s", ctl_text(job, "kind"), ctl_text(job, "repo"));
+		return e->code;
 	if (!strcmp(state, "published")) {
 		text_size(size, json_get_int(result, "size_bytes", -1));
 		ctl_say(c, "published %s@%s (%s)", ctl_text(job, "repo"), ctl_text(result, "revision"), size);

@@ -140,8 +140,9 @@ static void print_phase(const struct progress_state *s, const char *phase)
 
 	text_size(size, s->bytes_total);
 	text_count(files, s->files_total, "file");
+	/* With many files the one just under way says little. */
 	if (s->bytes_total > 0)
-		fprintf(stderr, "%s (%s, %s)\n", clean, size, files);
+		fprintf(stderr, "%.*s (%s, %s)\n", (int)phase_word(clean), clean, size, files);
 	else
 		fprintf(stderr, "%s\n", clean);
 }

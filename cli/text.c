@@ -132,7 +132,7 @@ void text_params(char out[TEXT_SHORT_MAX], int64_t params)
 		const char *letter;
 	} units[] = { { 1e12, "T" }, { 1e9, "B" }, { 1e6, "M" }, { 1e3, "K" } };
 
-	if (params < 0) {
+	if (params <= 0) {
 		snprintf(out, TEXT_SHORT_MAX, "-");
 		return;
 	}

@@ -19,7 +19,7 @@ void text_cut(char *s, size_t columns);
 
 #define TEXT_SHORT_MAX 32
 void text_size(char out[TEXT_SHORT_MAX], int64_t bytes);	/* "1.50 GB"; "-" when negative (unknown) */
-void text_params(char out[TEXT_SHORT_MAX], int64_t params);	/* "7.24B", "494M", "260K"; "-" when negative */
+void text_params(char out[TEXT_SHORT_MAX], int64_t params);	/* "7.24B", "494M", "260K"; "-" when not known: 0 or less */
 void text_duration(char out[TEXT_SHORT_MAX], int64_t seconds);	/* "45s", "3m20s", "2h05m", "4d07h" */
 /* "2 files", "1 file": the plural is regular in everything counted here. */
 void text_count(char out[TEXT_SHORT_MAX], int64_t n, const char *noun);

@@ -104,7 +104,7 @@ const struct verb verb_table[] = {
 	{ "bundle import", "DIR", 1, 1, "bring a bundle in", "bundles are not read yet", NULL, NULL },
 	{ "jobs", "", 0, 0, "what the daemon is doing and has done",
 	  NULL, OPTS({ "watch", OPT_FLAG, NULL, "go on showing it until interrupted" }, ), cmd_jobs },
-	{ "events", "", 0, 0, "what happened, oldest first", NULL, OPTS({ "follow", OPT_FLAG, NULL, "go on as it happens; with --json one object a line" }, ), cmd_events },
+	{ "events", "", 0, 0, "what happened, oldest first", NULL, OPTS({ "follow", OPT_FLAG, NULL, "the last ten, and then as it happens; with --json one object a line" }, ), cmd_events },
 	{ "audit verify", "", 0, 0, "check the chain of events", "Ends with 6 and names the first event that is altered or missing.",
 	  OPTS({ "head", OPT_TEXT, "HASH", "a head noted earlier, which must still be in the chain" }, ), cmd_audit_verify },
 	{ "key generate", "[NAME]", 0, 1, "make a signing key", "there are no keys yet", NULL, NULL },

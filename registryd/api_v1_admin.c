@@ -39,13 +39,20 @@ int api_v1_status(struct request *rq, struct err *e)
 
 int api_v1_events(struct request *rq, struct err *e)
 {
-	uint64_t after = 0, limit = 100;
+	uint64_t after = 0, limit = 100, tail = 0;
+	struct event_head head;
 	struct event *events;
 	json_t *list;
 	size_t n;
 
-	if (http_query_u64(rq, "after", 0, INT64_MAX, &after, e) < 0 || http_query_u64(rq, "limit", 1, API_V1_EVENTS_MAX, &limit, e) < 0)
+	if (http_query_u64(rq, "after", 0, INT64_MAX, &after, e) < 0 || http_query_u64(rq, "limit", 1, API_V1_EVENTS_MAX, &limit, e) < 0 ||
+	    http_query_u64(rq, "tail", 1, API_V1_EVENTS_MAX, &tail, e) < 0)
 		return e->code;
+	if (tail) {
+		if (event_head(api_v1_daemon(rq)->db, &head, e) < 0)
+			return e->code;
+		after = (uint64_t)head.id > tail ? (uint64_t)head.id - tail : 0;
+	}
 	if (event_list(api_v1_daemon(rq)->db, (int64_t)after, http_query(rq, "repo"), (size_t)limit, &rq->arena, &events, &n, e) < 0)
 		return e->code;
 	list = json_array();

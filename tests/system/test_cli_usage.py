@@ -136,3 +136,19 @@ def test_mirror_entries(registry):
     registry.ctl("mirror", "remove", "org/one")
     assert [m["name"] for m in registry.json("mirror", "list")] == ["org/two"]
     registry.ctl("mirror", "remove", "org/one", code=4)
+
+
+def test_events_are_followed_as_they_happen(registry):
+    for n in range(12):
+        registry.ctl("token", "create", f"t{n}")
+    assert len(registry.json("events")) == 13
+    process = subprocess.Popen(registry.command("events", "--follow", "--json"), stdout=subprocess.PIPE, text=True)
+    try:
+        seen = [json.loads(process.stdout.readline()) for _ in range(10)]
+        assert seen[-1]["data"]["name"] == "t11" and [e["id"] for e in seen] == list(range(4, 14))
+        registry.ctl("token", "revoke", "t3")
+        revoked = json.loads(process.stdout.readline())
+        assert revoked["kind"] == "token.revoked" and revoked["data"]["name"] == "t3"
+    finally:
+        process.terminate()
+        process.wait(10)

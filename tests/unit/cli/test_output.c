@@ -62,7 +62,7 @@ static void figures_read_well(void **state)
 	assert_string_equal(s, "260K");
 	text_params(s, 12);
 	assert_string_equal(s, "12");
-	text_params(s, -1);
+	text_params(s, 0);
 	assert_string_equal(s, "-");
 	text_size(s, -1);
 	assert_string_equal(s, "-");
