@@ -177,6 +177,16 @@ static struct weight matrix_named(struct finder *f, const char *name, uint64_t b
 
 enum need { OPTIONAL, NEEDED };
 
+/* What a tensor is, for those who compare it with its likes. */
+static void label(const struct finder *f, enum role role, const struct weight *w, bool is_bias)
+{
+	if (w->rows == 0)
+		return;
+	w->tensor->role = (uint8_t)role;
+	w->tensor->layer = f->layer;
+	w->tensor->is_bias = is_bias;
+}
+
 /* The role's weight into the layer, when it is there. */
 static bool take_weight(struct finder *f, enum role role, enum need need, uint32_t rows, uint32_t cols)
 {
@@ -189,6 +199,7 @@ static bool take_weight(struct finder *f, enum role role, enum need need, uint32
 		return false;
 	}
 	f->out->w[role] = matrix_named(f, name, 1, rows, cols, 0, linear && f->p->family->hf_names.conv1d && !f->p->gguf);
+	label(f, role, &f->out->w[role], false);
 	return f->out->w[role].rows != 0;
 }
 
@@ -199,10 +210,12 @@ static void take_bias(struct finder *f, enum role role, bool wanted, uint32_t ro
 
 	if (!wanted && !f->p->gguf)
 		return;
-	if (find_name(f, role, ".bias", name))
+	if (find_name(f, role, ".bias", name)) {
 		f->out->bias[role] = matrix_named(f, name, 1, rows, 1, 0, false);
-	else if (!f->p->gguf)
+		label(f, role, &f->out->bias[role], true);
+	} else if (!f->p->gguf) {
 		fail(f, "plan.missing", "", "tensor %s is missing", name);
+	}
 }
 
 static void take_linear(struct finder *f, enum role role, bool bias, uint32_t rows, uint32_t cols)
@@ -331,6 +344,7 @@ static void take_expert_part(struct finder *f, enum role role, uint32_t rows, ui
 	t = weights_find(f->p->weights, name);
 	stacked = t && t->rank == 3;
 	f->out->w[role] = matrix_named(f, name, stacked ? n : 1, rows, cols, stacked ? f->expert : 0, stacked && transposed);
+	label(f, role, &f->out->w[role], false);
 }
 
 static void take_expert(struct finder *f)

@@ -7,7 +7,9 @@
 
 #include "base/str.h"
 #include "base/vec.h"
+#include "infer/reference.h"
 #include "infer/sandbox.h"
+#include "infer/survey.h"
 #include "infer/texts.h"
 
 #define GREEDY_BYTES 4000000000ull	/* of weights that the short continuation may read in all */
@@ -209,8 +211,12 @@ static int run_all(struct test *t, int dirfd, const char *file, struct report *r
 	if (rc < 0)
 		return rc;
 	rc = run_text(t);
+	if (rc == 0)
+		rc = survey_run(t->s, &t->model, r, t->e);
 	if (rc < 0 || t->o->chunk || !isfinite(t->s->loss))
 		return rc;
+	if (t->o->reference)
+		reference_compare(t->s, t->o->reference);
 	run_greedy(t);
 	return 0;
 }

@@ -82,6 +82,7 @@ json_t *smoke_json(const struct smoke *s)
 	json_object_set_new(o, "peak_bytes", json_integer((json_int_t)s->peak_bytes));
 	set_text(o, "architecture", s->architecture);
 	json_object_set_new(o, "params", json_integer((json_int_t)s->n_params));
+	json_object_set_new(o, "weight_bytes", json_integer((json_int_t)s->weight_bytes));
 	set_text(platform, "isa", s->isa);
 	json_object_set_new(o, "platform", platform);
 	if (s->n_layers) {

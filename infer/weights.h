@@ -35,6 +35,9 @@ struct tensor {
 	uint64_t at, bytes;			/* in fd */
 	int fd;
 	bool claimed;				/* by the plan: it has a place in the model */
+	uint8_t role;				/* which (family.h), once it is claimed */
+	bool is_bias;
+	uint32_t layer;
 	struct tensor_stats stats;
 };
 

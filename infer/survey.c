@@ -1,0 +1,188 @@
+/* survey.c - see survey.h. */
+#include "infer/survey.h"
+
+#include <math.h>
+
+#include "base/vec.h"
+#include "infer/kernel.h"
+
+#define READ_FLOATS   (1u << 18)	/* decoded at once */
+#define PEERS_MIN     4			/* of a role, before one can be an outlier among them */
+#define ABSMAX_TIMES  30		/* the largest weight over what is usual for the role */
+#define RMS_LOG_MAX   2.08		/* ln 8 */
+#define RMS_MADS      8			/* and so many median deviations */
+
+/* Packed codes and indices are integers: only the scales beside them are numbers of the model. */
+static bool is_real(const struct tensor *t)
+{
+	return t->type && (t->type_name[0] != 'I' || t->type_name[1] == 'Q') && t->type_name[0] != 'U' && strcmp(t->type_name, "BOOL") != 0;
+}
+
+/* Elements of a tensor that nobody has read yet (or only in part) are read from the beginning. */
+static int complete(struct tensor *t, const struct kernel *k, float *floats, struct scratch *scratch, struct err *e)
+{
+	uint64_t n = tensor_elements(t), cols = t->rank ? t->shape[t->rank - 1] : 1;
+	struct weight w;
+	uint32_t step;
+
+	if (!is_real(t) || t->stats.n == n || n == 0 || cols > READ_FLOATS * 16ull || n / cols > UINT32_MAX)
+		return 0;
+	t->stats = (struct tensor_stats){ 0 };
+	w = weight_of(t, 0, (uint32_t)(n / cols), (uint32_t)cols, false);
+	step = cols >= READ_FLOATS ? 1 : (uint32_t)(READ_FLOATS / cols);
+	for (uint32_t row = 0; row < w.rows; row += step) {
+		uint32_t rows = w.rows - row < step ? w.rows - row : step;
+		int rc = weight_rows(&w, row, rows, floats, scratch, NULL, e);
+
+		if (rc < 0)
+			return rc;
+		k->stats(&t->stats, floats, (size_t)rows * cols);
+	}
+	return 0;
+}
+
+static double rms(const struct tensor *t)
+{
+	return t->stats.n ? sqrt(t->stats.sum_squares / (double)t->stats.n) : 0;
+}
+
+static bool is_matrix(const struct tensor *t)
+{
+	int wide = 0;
+
+	for (int i = 0; i < t->rank; i++)
+		wide += t->shape[i] > 1;
+	return wide >= 2;
+}
+
+static bool is_norm(const struct tensor *t)
+{
+	return t->claimed && !t->is_bias && !is_matrix(t) && t->role != ROLE_ROUTER_BIAS && t->role != ROLE_SHARED_ROUTER;
+}
+
+/* One finding and one reason. */
+static void found(struct smoke *s, struct report *r, const struct tensor *t, const char *rule, const char *fmt, double a, double b)
+{
+	char what[200];
+
+	snprintf(what, sizeof(what), fmt, a, b);
+	report_path(r, "%s", t->file);
+	report_reject(r, rule, t->file, NULL, "tensor %s %s", t->name, what);
+	smoke_reason(s, SMOKE_FAIL, "tensor %s %s", t->name, what);
+}
+
+/* What is wrong with a tensor by itself. True when something is. */
+static bool judge_alone(struct smoke *s, const struct model *m, const struct tensor *t, struct report *r)
+{
+	const struct tensor_stats *x = &t->stats;
+
+	if (x->n_nonfinite)
+		found(s, r, t, "stats.nonfinite", "holds %.0f values that are not finite, of %.0f", (double)x->n_nonfinite, (double)x->n);
+	else if (x->n_zero == x->n && (is_matrix(t) || (is_norm(t) && !m->spec->norm_plus1)))
+		found(s, r, t, "stats.zero", "is zero in all its %.0f elements", (double)x->n, 0);
+	else if (x->min >= x->max && is_matrix(t) && x->n > 1)
+		found(s, r, t, "stats.constant", "holds the same number %g in all its %.0f elements", (double)x->min, (double)x->n);
+	else
+		return false;
+	return true;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *v, size_t n)
+{
+	qsort(v, n, sizeof(*v), by_size);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+/* The matrices that stand in one place of their layers, healthy ones only. */
+struct peers {
+	struct tensor **v;
+	size_t n, cap;
+};
+
+static void judge_peers(struct smoke *s, struct peers *p, struct report *r)
+{
+	own(mem) double *log_rms = mem_zalloc((p->n + 1) * sizeof(double)), *absmax = mem_zalloc((p->n + 1) * sizeof(double));
+	double middle, spread, usual;
+
+	if (p->n < PEERS_MIN)
+		return;
+	for (size_t i = 0; i < p->n; i++) {
+		log_rms[i] = log(rms(p->v[i]));
+		absmax[i] = (double)p->v[i]->stats.absmax;
+	}
+	middle = median(log_rms, p->n);
+	usual = median(absmax, p->n);
+	for (size_t i = 0; i < p->n; i++)
+		log_rms[i] = fabs(log(rms(p->v[i])) - middle);
+	spread = median(log_rms, p->n);
+	for (size_t i = 0; i < p->n; i++) {
+		const struct tensor *t = p->v[i];
+		double away = fabs(log(rms(t)) - middle);
+
+		if ((double)t->stats.absmax > ABSMAX_TIMES * usual)
+			found(s, r, t, "stats.outlier", "reaches %g where %g is usual in its place", (double)t->stats.absmax, usual);
+		else if (away > RMS_LOG_MAX && away > RMS_MADS * spread)
+			found(s, r, t, "stats.scale", "has a root mean square of %g where %g is usual in its place", rms(t), exp(middle));
+	}
+}
+
+static bool same_numbers(const struct tensor *a, const struct tensor *b)
+{
+	return a->stats.n == b->stats.n && a->stats.sum_squares == b->stats.sum_squares && a->stats.min == b->stats.min && a->stats.max == b->stats.max;
+}
+
+static void judge_copies(const struct peers *p, struct report *r)
+{
+	for (size_t i = 0; i < p->n && p->n <= SPEC_LAYERS_MAX; i++) {
+		for (size_t j = i + 1; j < p->n; j++) {
+			if (p->v[i]->layer != p->v[j]->layer && same_numbers(p->v[i], p->v[j])) {
+				report_path(r, "%s", p->v[j]->file);
+				report_flag(r, "stats.duplicate", "tensor %s holds the same numbers as %s", p->v[j]->name, p->v[i]->name);
+				break;
+			}
+		}
+	}
+}
+
+static int scan_all(struct model *m, struct err *e)
+{
+	const struct kernel *k = kernel_pick(NULL);
+	struct scratch scratch own(scratch) = { 0 }, floats own(scratch) = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < m->weights.n; i++) {
+		struct tensor *t = &m->weights.tensors[i];
+		uint64_t cols = t->rank ? t->shape[t->rank - 1] : 1;
+
+		rc = complete(t, k, scratch_room(&floats, (cols > READ_FLOATS ? cols <= READ_FLOATS * 16ull ? cols : 1 : READ_FLOATS) * sizeof(float)),
+			&scratch, e);
+	}
+	return rc;
+}
+
+int survey_run(struct smoke *s, struct model *m, struct report *r, struct err *e)
+{
+	struct peers peers[ROLE_COUNT] = { 0 };
+	int rc = scan_all(m, e);
+
+	for (size_t i = 0; rc == 0 && i < m->weights.n; i++) {
+		struct tensor *t = &m->weights.tensors[i];
+
+		if (t->stats.n == 0 || judge_alone(s, m, t, r) || !t->claimed || t->is_bias || !is_matrix(t) || t->role < ROLE_LAYER_FIRST)
+			continue;
+		*vec_push(&peers[t->role].v, &peers[t->role].n, &peers[t->role].cap) = t;
+	}
+	for (int role = 0; role < ROLE_COUNT; role++) {
+		judge_peers(s, &peers[role], r);
+		judge_copies(&peers[role], r);
+		free(peers[role].v);
+	}
+	return rc;
+}

@@ -1,0 +1,16 @@
+/*
+ * survey.h - what the numbers of the weights look like. The forward pass has looked at most of them on its way; what it did not
+ * read is read here, so that every element of every tensor has been seen once.
+ *
+ * Rules: stats.nonfinite stats.zero stats.constant stats.outlier stats.scale (rejects), stats.duplicate (flag: layers are copies,
+ * which merges do on purpose)
+ */
+#ifndef INFER_SURVEY_H
+#define INFER_SURVEY_H
+
+#include "infer/smoke.h"
+
+/* Completes the statistics of m's tensors and judges them: findings in r, reasons in s. */
+int survey_run(struct smoke *s, struct model *m, struct report *r, struct err *e);
+
+#endif

@@ -1,0 +1,74 @@
+"""35 ways to damage a trained model: which layer of checks sees which, and that good models raise no alarm."""
+import json
+
+import pytest
+
+from tests.system.mutate import MUTATIONS, Model
+from tests.system.test_smoke_runner import LAYOUTS, smoke
+
+POLICY_BITS_PER_BYTE = 2.5      # the limit that a policy has by default
+
+
+def layers_that_see(report):
+    """A: structure and tokenizer, B: statistics, C: forward (with the policy's limit), D: the reference."""
+    seen, reasons = set(), " | ".join(report["reasons"])
+    rules = {f["rule"].split(".")[0] for f in report["findings"] if f["severity"] == "reject"}
+    if rules & {"st", "idx", "plan", "config"} or "the tokenizer" in reasons:
+        seen.add("A")
+    if "stats" in rules:
+        seen.add("B")
+    if any(words in reasons for words in ("no better", "order should matter", "one and the same", "not finite a", "logits", "positions are wrong", "certain")):
+        seen.add("C")
+    if report["bits_per_byte"] is not None and report["bits_per_byte"] > POLICY_BITS_PER_BYTE:
+        seen.add("C")
+    if "reference" in reasons:
+        seen.add("D")
+    return seen
+
+
+def test_mutations(shared, tmp_path, record_property):
+    good = shared / "data/models/stories260K/hf-f32"
+    reference = tmp_path / "reference.json"
+    reference.write_text(json.dumps(smoke(good)[1]))
+    assert len(MUTATIONS) == 35
+    counts, missed = {"A": 0, "B": 0, "C": 0, "D": 0}, []
+    for i, (name, (kind, mutate)) in enumerate(MUTATIONS.items()):
+        m = Model(good)
+        mutate(m)
+        where = m.write(tmp_path / str(i))
+        alone, compared = smoke(where)[1], smoke("--reference", reference, where)[1]
+        seen = layers_that_see(alone) | layers_that_see(compared)
+        for layer in seen:
+            counts[layer] += 1
+        print(f"{name:40} {kind:6} {''.join(sorted(seen)):5} {alone['verdict']:5} {alone['loss_nats_per_token']}")
+        if kind == "gross" and not layers_that_see(alone):
+            missed.append(f"{name}: not seen without a reference")
+        if not seen:
+            missed.append(f"{name}: not seen at all")
+    print("caught by layer:", counts)
+    record_property("caught", json.dumps(counts))
+    assert not missed
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_no_false_alarm(shared, tmp_path, layout):
+    stories = shared / "data/models/stories260K"
+    reference = tmp_path / "reference.json"
+    reference.write_text(json.dumps(smoke(stories / "hf-f32")[1]))
+    report = smoke("--reference", reference, stories / layout)[1]
+    assert report["verdict"] == "pass", report["reasons"]
+
+
+def test_no_false_alarm_on_quantised(shared, tmp_path):
+    stories = shared / "data/models/stories260K"
+    for path in sorted((stories / "gguf").glob("*.gguf")):
+        report = smoke(path)[1]
+        assert report["verdict"] == "pass", (path.name, report["reasons"])
+
+
+def test_unwritten_changes_nothing(shared, tmp_path):
+    """Writing the good model back must not look like damage: else the mutations prove nothing."""
+    good = shared / "data/models/stories260K/hf-f32"
+    reference = tmp_path / "reference.json"
+    reference.write_text(json.dumps(smoke(good)[1]))
+    assert smoke("--reference", reference, Model(good).write(tmp_path / "same"))[1]["verdict"] == "pass"
