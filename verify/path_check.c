@@ -91,6 +91,14 @@ void path_set_add(struct path_set *s, const char *path)
 	*vec_push(&s->names, &s->n, &s->cap) = mem_strdup(path);
 }
 
+bool path_set_has(const struct path_set *s, const char *path)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->names[i], path))
+			return true;
+	return false;
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

@@ -7,6 +7,7 @@
 #ifndef VERIFY_PATH_CHECK_H
 #define VERIFY_PATH_CHECK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "verify/report.h"
@@ -21,6 +22,7 @@ struct path_set {
 };
 
 void path_set_add(struct path_set *s, const char *path);
+bool path_set_has(const struct path_set *s, const char *path);	/* looks at each: for small sets */
 /* Rules: path.duplicate path.file_dir (reject), path.case (flag). */
 void path_set_check(struct path_set *s, struct report *r);
 void path_set_done(struct path_set *s);

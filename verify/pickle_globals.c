@@ -30,6 +30,7 @@ static const struct allowed allow[] = {
 			  "_rebuild_sparse_tensor _rebuild_meta_tensor_no_storage _rebuild_nested_tensor _rebuild_wrapper_subclass "
 			  "_rebuild_device_tensor_from_numpy _rebuild_device_tensor_from_cpu_tensor" },
 	{ "torch._tensor", "_rebuild_from_type_v2" },
+	{ "torch.jit._pickle", "build_intlist build_tensorlist build_doublelist build_boollist build_tensor_from_id restore_type_tag" },
 	{ "_codecs", "encode" },
 	{ "builtins", "bytearray set complex frozenset int float str bytes bool list dict tuple slice range object" },
 	{ "copyreg", "_reconstructor" },
