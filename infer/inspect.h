@@ -1,6 +1,6 @@
 /*
- * inspect.h - what the weight files of a directory are, without running anything: every file of a format we can read is read
- * strictly, and gets a verdict. Files of other formats are not listed, which for the daemon means "not inspected".
+ * inspect.h - what the files of a directory are, without running anything: each is told by its content, read strictly and gets a
+ * verdict (verify/scan.h); of weights we can read, the number and types of the parameters are added.
  */
 #ifndef INFER_INSPECT_H
 #define INFER_INSPECT_H
@@ -10,12 +10,9 @@
 
 #include "verify/report.h"
 
-#define INSPECT_FILES_MAX 20000
-#define INSPECT_DEPTH_MAX 16
-
 struct inspect_file {
 	char *path;			/* relative to the directory */
-	const char *format;		/* "safetensors", "gguf" … */
+	const char *format;		/* as scan.h names them; static */
 	enum report_severity verdict;
 };
 

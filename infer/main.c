@@ -152,7 +152,7 @@ static int open_target(const char *path, int *dirfd, char **file, struct err *e)
 	const char *slash = strrchr(path, '/');
 	own(mem) char *dir = NULL;
 
-	if (stat(path, &st) < 0)
+	if (stat(path, &st) < 0 && lstat(path, &st) < 0)	/* a link to nothing is still something to judge */
 		return err_errno(e, "%s", path);
 	*file = NULL;
 	if (S_ISDIR(st.st_mode)) {

@@ -130,6 +130,8 @@ static bool below_a_file(const struct path_set *s, const char *name)
 
 void path_set_check(struct path_set *s, struct report *r)
 {
+	if (s->n == 0)
+		return;
 	qsort(s->names, s->n, sizeof(*s->names), by_name);
 	for (size_t i = 0; i < s->n; i++) {
 		if (i && !strcmp(s->names[i], s->names[i - 1]))

@@ -1,6 +1,6 @@
 /*
  * test_hostile.c - the hostile corpus (tests/data/hostile.tar.zst): each malformed, malicious or harmless file gets the verdict of the
- * manifest beside it, and for a reason that the manifest names. And what today's writers write (tests/golden/inspect) is not refused.
+ * manifest beside it, and for a reason that the manifest names. And what today's writers write (tests/golden/scan) is not refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 
 #include "base/fdio.h"
 #include "base/json.h"
-#include "verify/inspect.h"
+#include "verify/scan.h"
 
 #define CORPUS		   SOURCE_DIR "/tests/data/hostile.tar.zst"
 #define MANIFEST	   SOURCE_DIR "/tests/data/hostile-manifest.json"
@@ -90,7 +90,7 @@ static bool judge(const json_t *c)
 	snprintf(full, sizeof(full), "%s/%s", dir, path);
 	if (json_is_true(json_object_get(json_object_get(c, "opt"), "dir")))
 		*strrchr(full, '/') = 0;
-	if (inspect_path(full, &r, &e) < 0) {
+	if (scan_path(full, &r, &e) < 0) {
 		print_error("%s: %s\n", path, e.msg);
 		return false;
 	}
@@ -124,7 +124,7 @@ static void every_case(void **state)
 /* ok_* must be accepted, flag_* flagged. */
 static void what_writers_write(void **state)
 {
-	DIR *d = opendir(SOURCE_DIR "/tests/golden/inspect");
+	DIR *d = opendir(SOURCE_DIR "/tests/golden/scan");
 	struct dirent *entry;
 	size_t n = 0;
 
@@ -139,8 +139,8 @@ static void what_writers_write(void **state)
 		report_init(&r);
 		if (strncmp(entry->d_name, "ok_", 3) && strncmp(entry->d_name, "flag_", 5))
 			continue;
-		snprintf(path, sizeof(path), SOURCE_DIR "/tests/golden/inspect/%s", entry->d_name);
-		assert_int_equal(inspect_path(path, &r, &e), 0);
+		snprintf(path, sizeof(path), SOURCE_DIR "/tests/golden/scan/%s", entry->d_name);
+		assert_int_equal(scan_path(path, &r, &e), 0);
 		if (r.verdict != want)
 			fail_msg("%s: %s, %s", entry->d_name, r.n ? r.v[0].rule : "", r.n ? r.v[0].message : "");
 		n++;
@@ -166,7 +166,7 @@ static void good_models(void **state)
 
 		report_init(&r);
 		snprintf(path, sizeof(path), SHARED_DIR "/data/models/stories260K/%s", models[i]);
-		assert_int_equal(inspect_path(path, &r, &e), 0);
+		assert_int_equal(scan_path(path, &r, &e), 0);
 		assert_int_equal(r.n, 0);
 	}
 }

@@ -1,5 +1,5 @@
-/* inspect.c - one file: told by its bytes, then by its name, and handed to the parser of its format. Directories are inspect_dir.c. */
-#include "verify/inspect.h"
+/* scan.c - one file: told by its bytes, then by its name, and handed to the parser of its format. Directories are scan_dir.c. */
+#include "verify/scan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +9,9 @@
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "verify/gguf.h"
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 #include "verify/pickle.h"
 #include "verify/safetensors.h"
 
@@ -21,6 +22,7 @@
 #define POINTER_MAX	1024
 
 #define FAIL(in, rule, ...) report_reject((in)->r, rule, (in)->name, NULL, __VA_ARGS__)
+#define IS(in, what)	    (*(in)->format = (what))
 
 static bool begins(struct bytes *b, const char *magic, size_t n)
 {
@@ -40,7 +42,7 @@ static bool is_safetensors(struct bytes *b)
 	return p && p[8] == '{' && bytes_le64(p) <= SAFETENSORS_HEADER_MAX && bytes_le64(p) + 8 <= b->size;
 }
 
-static void inspect_safetensors(const struct inspect *in, struct bytes *b)
+static void inspect_safetensors(const struct scan *in, struct bytes *b)
 {
 	struct safetensors st;
 
@@ -52,7 +54,7 @@ static void inspect_safetensors(const struct inspect *in, struct bytes *b)
 		safetensors_close(&st);
 }
 
-static void inspect_gguf(const struct inspect *in, struct bytes *b)
+static void inspect_gguf(const struct scan *in, struct bytes *b)
 {
 	own(gguf) struct gguf *g = NULL;
 
@@ -66,28 +68,29 @@ static void inspect_gguf(const struct inspect *in, struct bytes *b)
 		const struct gguf_kv *kv = gguf_kv_at(g, i);
 
 		if (str_starts(kv->key, "tokenizer.chat_template") && kv->text)
-			doc_inspect_template(kv->text, strlen(kv->text), in->r);
+			scan_template(kv->text, strlen(kv->text), in->r);
 	}
 }
 
 /* ---- containers ---- */
 
-void inspect_member(const struct inspect *in, const char *member, struct bytes *b)
+void scan_member(const struct scan *in, const char *member, struct bytes *b)
 {
-	struct inspect inner = { .dirfd = -1, .name = member, .nested = in->nested + 1, .r = in->r };
+	const char *format = NULL;
+	struct scan inner = { .dirfd = -1, .name = member, .nested = in->nested + 1, .r = in->r, .format = &format };
 	char outer[2048];
 
 	snprintf(outer, sizeof(outer), "%s", in->r->path ? in->r->path : "");
-	if (inner.nested > INSPECT_NESTED_MAX) {
+	if (inner.nested > SCAN_NESTED_MAX) {
 		report_flag(in->r, "container.nested", "'%.200s' lies in too many containers to be looked at", member);
 		return;
 	}
 	report_path(in->r, "%s!%s", outer, member);
-	inspect_bytes(&inner, b);
+	scan_bytes(&inner, b);
 	report_path(in->r, "%s", outer);
 }
 
-static void inspect_zip_member(const struct inspect *in, struct bytes *b, const struct zip_member *m)
+static void inspect_zip_member(const struct scan *in, struct bytes *b, const struct zip_member *m)
 {
 	own(buf) struct buf text;
 	own(bytes) struct bytes sub = { 0 };
@@ -105,11 +108,11 @@ static void inspect_zip_member(const struct inspect *in, struct bytes *b, const 
 		bytes_of_fd(&sub, b->fd, b->base + m->data_at, m->bytes, b->what);
 	else
 		bytes_of_mem(&sub, b->mem + m->data_at, (size_t)m->bytes, b->what);
-	inspect_member(in, m->name, &sub);
+	scan_member(in, m->name, &sub);
 }
 
 /* config.json beside metadata.json or model.weights.h5 */
-static bool inspect_keras(const struct inspect *in, struct bytes *b, const struct zip *z)
+static bool inspect_keras(const struct scan *in, struct bytes *b, const struct zip *z)
 {
 	const struct zip_member *m = zip_find(z, "config.json");
 	own(buf) struct buf text;
@@ -122,13 +125,13 @@ static bool inspect_keras(const struct inspect *in, struct bytes *b, const struc
 	if (zip_read(b, m, &text, MEMBER_KEEP_MAX, in->r) == 0)
 		j = json_parse(text.data, text.len, "config.json", &e);
 	if (j)
-		keras_inspect_json(j, in->r);
+		scan_keras_json(j, in->r);
 	else
 		FAIL(in, "keras.config", "its config.json can't be read: %.300s", e.msg);
 	return true;
 }
 
-static void inspect_zip(const struct inspect *in, struct bytes *b)
+static void inspect_zip(const struct scan *in, struct bytes *b)
 {
 	own(zip) struct zip z = { 0 };
 	char root[1024] = "";
@@ -144,19 +147,23 @@ static void inspect_zip(const struct inspect *in, struct bytes *b)
 			snprintf(root, sizeof(root), "%.*s", (int)(n - 8), z.members[i].name);
 	}
 	if (torch) {
+		IS(in, "pickle");
 		for (size_t i = 0; i < z.n; i++)
 			zip_read(b, &z.members[i], NULL, 0, in->r);
-		torch_inspect_zip(in, b, &z, root);
+		scan_torch_zip(in, b, &z, root);
 		return;
 	}
-	inspect_keras(in, b, &z);
+	if (inspect_keras(in, b, &z))
+		IS(in, "keras");
+	else if (z.n && str_ends(z.members[0].name, ".npy"))
+		IS(in, "numpy");
 	for (size_t i = 0; i < z.n; i++)
 		if (z.members[i].bytes || !str_ends(z.members[i].name, "/"))
 			inspect_zip_member(in, b, &z.members[i]);
 }
 
 /* The first bytes are looked at like a file of their own; the rest only for its ratio. */
-static void inspect_gzip(const struct inspect *in, struct bytes *b)
+static void inspect_gzip(const struct scan *in, struct bytes *b)
 {
 	own(buf) struct buf text;
 	z_stream s = { 0 };
@@ -199,85 +206,86 @@ static void inspect_gzip(const struct inspect *in, struct bytes *b)
 	if (out > text.len)
 		report_flag(in->r, "container.large", "it unpacks to more than is looked at");
 	bytes_of_mem(&sub, text.data, text.len, b->what);
-	inspect_member(in, "(unpacked)", &sub);
+	scan_member(in, "(unpacked)", &sub);
 }
 
 /* ---- by name ---- */
 
-static void inspect_onnx(const struct inspect *in, struct bytes *b)
+static void inspect_onnx(const struct scan *in, struct bytes *b)
 {
-	onnx_inspect(in, b);
+	scan_onnx(in, b);
 }
 
-static void inspect_tf(const struct inspect *in, struct bytes *b)
+static void inspect_tf(const struct scan *in, struct bytes *b)
 {
-	tf_inspect(b, in->r);
+	scan_tf(b, in->r);
 }
 
-static void inspect_msgpack(const struct inspect *in, struct bytes *b)
+static void inspect_msgpack(const struct scan *in, struct bytes *b)
 {
-	msgpack_inspect(b, in->r);
+	scan_msgpack(b, in->r);
 }
 
-static void inspect_card(const struct inspect *in, struct bytes *b)
+static void inspect_card(const struct scan *in, struct bytes *b)
 {
-	card_inspect(b, in->alone, in->r);
+	scan_card(b, in->alone, in->r);
 }
 
-static void inspect_template(const struct inspect *in, struct bytes *b)
+static void inspect_template(const struct scan *in, struct bytes *b)
 {
 	const char *p = b->size <= BYTES_WINDOW ? (const char *)bytes_at(b, 0, (size_t)b->size) : NULL;
 
 	if (p)
-		doc_inspect_template(p, (size_t)b->size, in->r);
+		scan_template(p, (size_t)b->size, in->r);
 	else
 		report_flag(in->r, "template.large", "a template of %llu bytes", (unsigned long long)b->size);
 }
 
 /* SentencePiece's model: a protocol buffer that holds pieces and settings. */
-static void inspect_pieces(const struct inspect *in, struct bytes *b)
+static void inspect_pieces(const struct scan *in, struct bytes *b)
 {
-	struct proto_field f;
+	struct scan_field f;
 	uint64_t pos = 0;
 
-	while (proto_next(b, &pos, b->size, &f, in->r) == 1)
+	while (scan_proto_next(b, &pos, b->size, &f, in->r) == 1)
 		;
 }
 
-static void inspect_script(const struct inspect *in, struct bytes *b)
+static void inspect_script(const struct scan *in, struct bytes *b)
 {
 	(void)b;
 	report_flag(in->r, str_ends(in->name, ".py") ? "code.python" : "code.script", "a program: nothing here runs it, but its users might");
 }
 
-static void inspect_native(const struct inspect *in, struct bytes *b)
+static void inspect_native(const struct scan *in, struct bytes *b)
 {
 	(void)b;
 	FAIL(in, "code.native", "a compiled program or library");
 }
 
-static void inspect_compiled(const struct inspect *in, struct bytes *b)
+static void inspect_compiled(const struct scan *in, struct bytes *b)
 {
 	(void)b;
 	FAIL(in, "code.bytecode", "compiled code, which can't be read");
 }
 
-static void inspect_frozen(const struct inspect *in, struct bytes *b)
+static void inspect_frozen(const struct scan *in, struct bytes *b)
 {
 	inspect_pieces(in, b);
 	report_flag(in->r, "format.unknown", "a graph whose operators are not looked at");
 }
 
 static const struct {
-	const char *suffix;
-	void (*inspect)(const struct inspect *in, struct bytes *b);
+	const char *suffix, *format;
+	void (*inspect)(const struct scan *in, struct bytes *b);
 } by_suffix[] = {
-	{ ".onnx", inspect_onnx },	{ "saved_model.pb", inspect_tf }, { ".msgpack", inspect_msgpack }, { "README.md", inspect_card },
-	{ ".json", doc_inspect_json },	{ ".jinja", inspect_template },	  { ".model", inspect_pieces },	   { ".py", inspect_script },
-	{ ".sh", inspect_script },	{ ".bash", inspect_script },	  { ".bat", inspect_script },	   { ".cmd", inspect_script },
-	{ ".ps1", inspect_script },	{ ".so", inspect_native },	  { ".dll", inspect_native },	   { ".dylib", inspect_native },
-	{ ".exe", inspect_native },	{ ".pyd", inspect_native },	  { ".pyc", inspect_compiled },	   { ".class", inspect_compiled },
-	{ ".pb", inspect_frozen },
+	{ ".onnx", "onnx", inspect_onnx }, { "saved_model.pb", "tensorflow", inspect_tf }, { ".msgpack", "flax", inspect_msgpack },
+	{ "README.md", "card", inspect_card }, { ".json", "json", scan_json }, { ".jinja", "template", inspect_template },
+	{ ".model", "tokenizer", inspect_pieces }, { ".py", "code", inspect_script }, { ".sh", "code", inspect_script },
+	{ ".bash", "code", inspect_script }, { ".bat", "code", inspect_script }, { ".cmd", "code", inspect_script },
+	{ ".ps1", "code", inspect_script }, { ".so", "code", inspect_native }, { ".dll", "code", inspect_native },
+	{ ".dylib", "code", inspect_native }, { ".exe", "code", inspect_native }, { ".pyd", "code", inspect_native },
+	{ ".pyc", "code", inspect_compiled }, { ".class", "code", inspect_compiled }, { ".pb", "tensorflow", inspect_frozen },
 };
 
 /* Pictures, sound and papers that lie beside a model: by magic, at an offset. */
@@ -314,19 +322,37 @@ static bool is_text(struct bytes *b)
 	return n == 0;
 }
 
-static void inspect_by_name(const struct inspect *in, struct bytes *b)
+/* Numbers that lie beside a model and are told by their names alone: nothing in them is ever run. */
+static bool is_raw_name(const char *name)
+{
+	static const char *const parts[] = { ".onnx_data", ".onnx.data", "variables.data-", "variables.index", "tfevents" };
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		if (strstr(name, parts[i]))
+			return true;
+	return false;
+}
+
+static void inspect_by_name(const struct scan *in, struct bytes *b)
 {
 	for (size_t i = 0; i < ARRAY_LEN(by_suffix); i++)
 		if (str_ends(in->name, by_suffix[i].suffix)) {
+			IS(in, by_suffix[i].format);
 			by_suffix[i].inspect(in, b);
 			return;
 		}
-	if (BEGINS(b, "#!"))
+	if (BEGINS(b, "#!")) {
+		IS(in, "code");
 		inspect_script(in, b);
-	else if (in->claimed && path_set_has(in->claimed, in->name))
-		return;		/* raw data of another file, which says what it is */
-	else if (strstr(in->name, "tfevents") == NULL && !is_media(b) && !is_text(b))
+	} else if ((in->claimed && path_set_has(in->claimed, in->name)) || is_raw_name(in->name)) {
+		IS(in, "data");
+	} else if (is_media(b)) {
+		IS(in, "media");
+	} else if (is_text(b)) {
+		IS(in, "text");
+	} else {
 		report_flag(in->r, "format.unknown", "a file of no known format");
+	}
 }
 
 /* ---- by content ---- */
@@ -364,7 +390,7 @@ static const struct {
 	{ "\x04\x22\x4d\x18", 4, "container.packed", "packed with lz4, which is not looked into", false },
 };
 
-static bool inspect_packer(const struct inspect *in, struct bytes *b)
+static bool inspect_packer(const struct scan *in, struct bytes *b)
 {
 	for (size_t i = 0; i < ARRAY_LEN(packers); i++) {
 		if (!begins(b, packers[i].magic, packers[i].n))
@@ -378,50 +404,77 @@ static bool inspect_packer(const struct inspect *in, struct bytes *b)
 	return false;
 }
 
-static void inspect_pickle(const struct inspect *in, struct bytes *b)
+static void inspect_pickle(const struct scan *in, struct bytes *b)
 {
-	if (torch_is_legacy(b))
-		torch_inspect_legacy(in, b);
+	if (scan_is_torch_legacy(b))
+		scan_torch_legacy(in, b);
 	else
 		pickle_inspect(b, in->r);
 }
 
-void inspect_bytes(const struct inspect *in, struct bytes *b)
+/* The bytes that begin a format. */
+static bool is_gguf(const struct scan *in, struct bytes *b)
 {
-	if (BEGINS(b, "GGUF") || (str_ends(in->name, ".gguf") && b->size < POINTER_MAX && !BEGINS(b, "version https://git-lfs")))
+	return BEGINS(b, "GGUF") || (str_ends(in->name, ".gguf") && b->size < POINTER_MAX && !BEGINS(b, "version https://git-lfs"));
+}
+
+static bool is_pickle(const struct scan *in, struct bytes *b)
+{
+	return scan_is_torch_legacy(b) || is_named_pickle(in->name) || pickle_is(b);
+}
+
+static void look(const struct scan *in, struct bytes *b)
+{
+	if (is_gguf(in, b)) {
+		IS(in, "gguf");
 		inspect_gguf(in, b);
-	else if (str_ends(in->name, ".safetensors") || is_safetensors(b))
+	} else if (str_ends(in->name, ".safetensors") || is_safetensors(b)) {
+		IS(in, "safetensors");
 		inspect_safetensors(in, b);
-	else if (b->size < POINTER_MAX && BEGINS(b, "version https://git-lfs.github.com/spec/"))
+	} else if (b->size < POINTER_MAX && BEGINS(b, "version https://git-lfs.github.com/spec/")) {
 		FAIL(in, "lfs.pointer", "a Git LFS pointer lies where its content should");
-	else if (BEGINS(b, "PK\3\4") || BEGINS(b, "PK\5\6"))
+	} else if (BEGINS(b, "PK\3\4") || BEGINS(b, "PK\5\6")) {
+		IS(in, "archive");
 		inspect_zip(in, b);
-	else if (is_native(b))
+	} else if (is_native(b)) {
+		IS(in, "code");
 		inspect_native(in, b);
-	else if (BEGINS(b, "\x93NUMPY"))
-		npy_inspect(b, in->r);
-	else if (BEGINS(b, "\x89HDF\r\n\x1a\n"))
-		keras_inspect_h5(b, in->r);
-	else if (BEGINS(b, "\x1f\x8b"))
+	} else if (BEGINS(b, "\x93NUMPY")) {
+		IS(in, "numpy");
+		scan_npy(b, in->r);
+	} else if (BEGINS(b, "\x89HDF\r\n\x1a\n")) {
+		IS(in, "keras");
+		scan_keras_h5(b, in->r);
+	} else if (BEGINS(b, "\x1f\x8b")) {
+		IS(in, "archive");
 		inspect_gzip(in, b);
-	else if (inspect_packer(in, b))
-		return;
-	else if (tar_is(b) || str_ends(in->name, ".tar"))
-		tar_inspect(in, b);
-	else if (torch_is_legacy(b) || is_named_pickle(in->name) || pickle_is(b)) {
+	} else if (inspect_packer(in, b)) {
+		IS(in, "archive");
+	} else if (scan_is_tar(b) || str_ends(in->name, ".tar")) {
+		IS(in, "archive");
+		scan_tar(in, b);
+	} else if (is_pickle(in, b)) {
 		if (zip_is(b))	/* torch reads the pickle before it, other readers the archive */
 			inspect_zip(in, b);
+		IS(in, "pickle");
 		inspect_pickle(in, b);
 	} else if (zip_is(b)) {
+		IS(in, "archive");
 		inspect_zip(in, b);
 	} else {
 		inspect_by_name(in, b);
 	}
+}
+
+void scan_bytes(const struct scan *in, struct bytes *b)
+{
+	IS(in, "unknown");
+	look(in, b);
 	if (b->e.code)
 		report_flag(in->r, "io", "%.400s", b->e.msg);
 }
 
-static int inspect_open(const struct inspect *in, int *fd, struct stat *st, struct err *e)
+static int inspect_open(const struct scan *in, int *fd, struct stat *st, struct err *e)
 {
 	*fd = openat(in->dirfd, in->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (*fd < 0 && (errno == ELOOP || errno == ENXIO)) {
@@ -437,42 +490,49 @@ static int inspect_open(const struct inspect *in, int *fd, struct stat *st, stru
 	return 0;
 }
 
-static int inspect_named(int dirfd, const char *name, bool alone, struct path_set *claimed, struct report *r, struct err *e)
+/* The findings of this file are counted apart, so that it has a verdict of its own. */
+int scan_named(int dirfd, const char *name, bool alone, struct path_set *claimed, const struct scan_listener *l, struct report *r, struct err *e)
 {
-	struct inspect in = { .dirfd = dirfd, .name = name, .alone = alone, .r = r, .claimed = claimed };
+	const char *format = "special";
+	struct scan in = { .dirfd = dirfd, .name = name, .alone = alone, .r = r, .format = &format, .claimed = claimed };
+	enum report_severity before = r->verdict;
 	own(bytes) struct bytes b = { 0 };
 	own(fd) int fd = -1;
 	struct stat st;
 	int code;
 
+	r->verdict = REPORT_ACCEPT;
 	report_path(r, "%s", name);
 	code = inspect_open(&in, &fd, &st, e);
-	if (code != 0)
-		return code < 0 ? code : 0;
-	bytes_of_fd(&b, fd, 0, (uint64_t)st.st_size, name);
-	inspect_bytes(&in, &b);
-	return 0;
+	if (code == 0) {
+		bytes_of_fd(&b, fd, 0, (uint64_t)st.st_size, name);
+		scan_bytes(&in, &b);
+		scan_siblings(&in);
+	}
+	if (code >= 0 && l)
+		l->seen(l->ctx, name, format, r->verdict);
+	if (before > r->verdict)
+		r->verdict = before;
+	return code < 0 ? code : 0;
 }
 
-int inspect_file(int dirfd, const char *name, struct path_set *claimed, struct report *r, struct err *e)
+int scan_file(int dirfd, const char *name, const struct scan_listener *l, struct report *r, struct err *e)
 {
-	return inspect_named(dirfd, name, false, claimed, r, e);
+	return scan_named(dirfd, name, true, NULL, l, r, e);
 }
 
-int inspect_path(const char *path, struct report *r, struct err *e)
+int scan_path(const char *path, struct report *r, struct err *e)
 {
-	own(mem) char *copy = strdup(path);
+	own(mem) char *copy = mem_strdup(path);
 	own(fd) int dirfd = -1;
 	struct stat st;
 	char *slash;
 
-	if (!copy)
-		abort();
 	if (lstat(path, &st) < 0)
 		return errno == ENOENT ? err_set(e, ERR_NOT_FOUND, "%s: there is no such file or directory", path) : err_errno(e, "%s", path);
 	if (S_ISDIR(st.st_mode)) {
 		dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		return dirfd < 0 ? err_errno(e, "open %s", path) : inspect_dir(dirfd, r, e);
+		return dirfd < 0 ? err_errno(e, "open %s", path) : scan_dir(dirfd, NULL, r, e);
 	}
 	slash = strrchr(copy, '/');
 	if (slash)
@@ -480,5 +540,5 @@ int inspect_path(const char *path, struct report *r, struct err *e)
 	dirfd = open(slash == copy ? "/" : slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd < 0)
 		return err_errno(e, "open the directory of %s", path);
-	return inspect_named(dirfd, slash ? slash + 1 : path, true, NULL, r, e);
+	return scan_file(dirfd, slash ? slash + 1 : path, NULL, r, e);
 }

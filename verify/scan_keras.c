@@ -1,11 +1,11 @@
 /*
- * keras_inspect.c - the configuration inside a Keras model names the classes and functions that loading it will look up. Lambda layers
+ * scan_keras.c - the configuration inside a Keras model names the classes and functions that loading it will look up. Lambda layers
  * carry code; a module other than Keras's own imports whatever it says, even in safe mode (CVE-2025-1550, -8747, -9906).
  * Rules: keras.lambda keras.module keras.unsafe; flags keras.custom keras.config.
  */
 #include "base/json.h"
 #include "base/str.h"
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 #include "verify/pickle.h"
 
 #define H5_JSON_MAX ((size_t)16 << 20)	/* bytes of one configuration in an HDF5 file */
@@ -60,7 +60,7 @@ static void check_object(const json_t *o, struct report *r)
 }
 
 /* jansson has bounded the nesting (JSON_DEPTH_MAX), so this recursion is bounded too. */
-void keras_inspect_json(const json_t *j, struct report *r)
+void scan_keras_json(const json_t *j, struct report *r)
 {
 	const char *key;
 	const json_t *v;
@@ -70,11 +70,11 @@ void keras_inspect_json(const json_t *j, struct report *r)
 		json_object_foreach((json_t *)(uintptr_t)j, key, v) {
 			if (!strcmp(key, "__lambda__") || (!strcmp(key, "class_name") && json_is_array(v)))
 				FAIL(r, "keras.lambda", "a lambda carries code");
-			keras_inspect_json(v, r);
+			scan_keras_json(v, r);
 		}
 	}
 	for (size_t i = 0; i < json_array_size(j); i++)
-		keras_inspect_json(json_array_get(j, i), r);
+		scan_keras_json(json_array_get(j, i), r);
 }
 
 /* ---- HDF5: the configuration is text in an attribute; the file's own structure is not followed. ---- */
@@ -126,7 +126,7 @@ static uint64_t inspect_object(struct bytes *b, uint64_t at, struct report *r)
 		report_flag(r, "keras.config", "a configuration at byte %llu can't be read", (unsigned long long)at);
 		return at + 1;
 	}
-	keras_inspect_json(j, r);
+	scan_keras_json(j, r);
 	return at + n;
 }
 
@@ -145,7 +145,7 @@ static const uint8_t *next_object(const uint8_t *p, size_t n)
 	return first;
 }
 
-void keras_inspect_h5(struct bytes *b, struct report *r)
+void scan_keras_h5(struct bytes *b, struct report *r)
 {
 	uint64_t at = 0;
 

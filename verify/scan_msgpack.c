@@ -1,8 +1,8 @@
 /*
- * msgpack.c - Flax's checkpoints: msgpack with extension types 1 (array), 2 (complex), 3 (scalar). Nesting and lengths are checked, nothing
+ * scan_msgpack.c - Flax's checkpoints: msgpack with extension types 1 (array), 2 (complex), 3 (scalar). Nesting and lengths are checked, nothing
  * is built. Rules: msgpack.depth msgpack.length msgpack.type msgpack.trailing, flag msgpack.ext.
  */
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 
 #define DEPTH_MAX 64
 #define FAIL(r, rule, ...) report_reject(r, rule, "msgpack", NULL, __VA_ARGS__)
@@ -97,7 +97,7 @@ static int value(struct reader *rd, uint64_t *inside)
 	return 0;
 }
 
-void msgpack_inspect(struct bytes *b, struct report *r)
+void scan_msgpack(struct bytes *b, struct report *r)
 {
 	struct reader rd = { .b = b, .r = r };
 	uint64_t open[DEPTH_MAX] = { 1 };

@@ -1,9 +1,9 @@
 /*
- * tf.c - a TensorFlow SavedModel: which operators its graphs and functions name. Some read or write files, or call Python.
- * SavedModel.meta_graphs(2).graph_def(2).{node(1), library(2).function(1).node_def(3)}.op(2). Rules: tf.op (reject or flag), those of proto.c.
+ * scan_tf.c - a TensorFlow SavedModel: which operators its graphs and functions name. Some read or write files, or call Python.
+ * SavedModel.meta_graphs(2).graph_def(2).{node(1), library(2).function(1).node_def(3)}.op(2). Rules: tf.op (reject or flag), those of scan_proto.c.
  */
 #include "base/vec.h"
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 
 #define TEXT_MAX 512
 #define FAIL(r, rule, ...) report_reject(r, rule, "tf", NULL, __VA_ARGS__)
@@ -20,11 +20,11 @@ static const struct {
 	{ "XlaLaunch", REPORT_FLAG },	   { "CustomCall", REPORT_REJECT },
 };
 
-static void check_op(struct bytes *b, const struct proto_field *f, struct report *r)
+static void check_op(struct bytes *b, const struct scan_field *f, struct report *r)
 {
 	char op[TEXT_MAX];
 
-	if (!proto_text(b, f, op, sizeof(op))) {
+	if (!scan_proto_text(b, f, op, sizeof(op))) {
 		report_flag(r, "tf.op", "an operator with an odd name");
 		return;
 	}
@@ -58,7 +58,7 @@ struct work {
 	uint64_t at, end;
 };
 
-void tf_inspect(struct bytes *b, struct report *r)
+void scan_tf(struct bytes *b, struct report *r)
 {
 	struct work *todo = NULL;
 	size_t n = 0, cap = 0;
@@ -67,10 +67,10 @@ void tf_inspect(struct bytes *b, struct report *r)
 	*vec_push(&todo, &n, &cap) = (struct work){ 0, 0, b->size };
 	while (n && code >= 0) {
 		struct work w = todo[--n];
-		struct proto_field f;
+		struct scan_field f;
 		uint64_t pos = w.at;
 
-		while ((code = proto_next(b, &pos, w.end, &f, r)) == 1)
+		while ((code = scan_proto_next(b, &pos, w.end, &f, r)) == 1)
 			for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
 				if (ways[i].level != w.level || ways[i].number != f.number || f.wire != 2)
 					continue;

@@ -1,9 +1,9 @@
 /*
- * npy.c - NumPy's .npy: magic, version, a header that is the text of a Python dictionary, the elements. The header is read by a strict
+ * scan_npy.c - NumPy's .npy: magic, version, a header that is the text of a Python dictionary, the elements. The header is read by a strict
  * grammar (numpy evaluates a literal): {'descr': TYPE, 'fortran_order': True|False, 'shape': (N, …)}. An object type means that a
  * pickle follows. Rules: npy.header npy.depth npy.overflow npy.size npy.version, flag npy.object.
  */
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 #include "verify/pickle.h"
 
 #define HEADER_MAX  ((uint64_t)BYTES_WINDOW)
@@ -263,7 +263,7 @@ static void check_data(struct npy *n, struct bytes *b, uint64_t at)
 		FAIL(n, "npy.size", "its shape needs %llu bytes, %llu follow the header", (unsigned long long)want, (unsigned long long)(b->size - at));
 }
 
-void npy_inspect(struct bytes *b, struct report *r)
+void scan_npy(struct bytes *b, struct report *r)
 {
 	const uint8_t *p = bytes_at(b, 0, 12);
 	struct npy n = { .r = r };

@@ -1,5 +1,5 @@
 /*
- * doc_inspect.c - JSON documents and chat templates: strict text, and what in them makes a loader run code.
+ * scan_doc.c - JSON documents and chat templates: strict text, and what in them makes a loader run code.
  * Rules: json.depth json.duplicate json.control json.utf8 json.syntax, flags json.number json.large; flags code.auto_map
  * code.auto_map_remote code.custom_pipeline; flags template.attr template.dunder template.loop template.import.
  */
@@ -7,7 +7,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 
 #define JSON_MAX_BYTES ((uint64_t)128 << 20)
 #define LOOP_DIGITS    7	/* range(1000000) and up */
@@ -85,7 +85,7 @@ static bool has_import(const char *p, size_t n)
 	return false;
 }
 
-void doc_inspect_template(const char *text, size_t n, struct report *r)
+void scan_template(const char *text, size_t n, struct report *r)
 {
 	if (has_attr(text, n))
 		report_flag(r, "template.attr", "the chat template reaches attributes by name");
@@ -105,16 +105,16 @@ static void inspect_templates(const json_t *t, struct report *r)
 	const json_t *v;
 
 	if (json_is_string(t))
-		doc_inspect_template(json_string_value(t), json_string_length(t), r);
+		scan_template(json_string_value(t), json_string_length(t), r);
 	for (size_t i = 0; i < json_array_size(t); i++) {
 		const json_t *one = json_object_get(json_array_get(t, i), "template");
 
 		if (json_is_string(one))
-			doc_inspect_template(json_string_value(one), json_string_length(one), r);
+			scan_template(json_string_value(one), json_string_length(one), r);
 	}
 	json_object_foreach((json_t *)(uintptr_t)t, key, v)
 		if (json_is_string(v))
-			doc_inspect_template(json_string_value(v), json_string_length(v), r);
+			scan_template(json_string_value(v), json_string_length(v), r);
 }
 
 /* "file.Class", "other/repo--file.Class", or a list of those (slow and fast tokenizer). */
@@ -192,7 +192,7 @@ static void report_problem(const char *name, const char *msg, struct report *r)
 		report_flag(r, rule, "%.400s", msg);
 }
 
-void doc_inspect_json(const struct inspect *in, struct bytes *b)
+void scan_json(const struct scan *in, struct bytes *b)
 {
 	own(buf) struct buf text;
 	own(json) json_t *j = NULL;
@@ -219,5 +219,5 @@ void doc_inspect_json(const struct inspect *in, struct bytes *b)
 	inspect_config(j, in->r);
 	first = json_array_get(j, 0);
 	if (json_object_get(first, "path") && json_object_get(first, "type") && json_object_get(first, "oid"))
-		tree_inspect(j, in->r);
+		scan_tree(j, in->r);
 }

@@ -1,12 +1,12 @@
 /*
- * tar.c - a tar archive header by header: ustar, pax and GNU names. Links and special files are refused, names checked, members inspected.
+ * scan_tar.c - a tar archive header by header: ustar, pax and GNU names. Links and special files are refused, names checked, members inspected.
  * Rules: tar.checksum tar.size tar.type tar.header path.symlink path.special, flags tar.trailing torch.tar, and those of path_check.h.
  * Source: POSIX pax(1); GNU tar's manual.
  */
 #include "base/own.h"
 #include "base/str.h"
 #include "base/vec.h"
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 #include "verify/path_check.h"
 #include "verify/pickle.h"
 
@@ -46,7 +46,7 @@ static bool checksum_fits(const uint8_t *h)
 	return octal(h + 148, 8, &want) && want == sum;
 }
 
-bool tar_is(struct bytes *b)
+bool scan_is_tar(struct bytes *b)
 {
 	const uint8_t *p = bytes_at(b, 0, BLOCK);
 
@@ -54,7 +54,7 @@ bool tar_is(struct bytes *b)
 }
 
 struct tar {
-	const struct inspect *in;
+	const struct scan *in;
 	struct bytes *b;
 	struct path_set names;
 	char next_name[NAME_MAX_LEN + 1];	/* from a pax or GNU header before */
@@ -112,7 +112,7 @@ static void member_name(struct tar *t, const uint8_t *h, char *out, size_t cap)
 	t->has_next = false;
 }
 
-static void inspect_file(struct tar *t, const char *name, uint64_t at, uint64_t n)
+static void scan_member_file(struct tar *t, const char *name, uint64_t at, uint64_t n)
 {
 	own(bytes) struct bytes sub = { 0 };
 
@@ -132,7 +132,7 @@ static void inspect_file(struct tar *t, const char *name, uint64_t at, uint64_t 
 		report_path(t->in->r, "%s", t->in->name);
 		return;
 	}
-	inspect_member(t->in, name, &sub);
+	scan_member(t->in, name, &sub);
 }
 
 /* What a member is, by its type flag. */
@@ -144,7 +144,7 @@ static void check_member(struct tar *t, char type, const char *name, uint64_t at
 	case '7':
 		if (path_check(name, strlen(name), t->in->r) == 0) {
 			path_set_add(&t->names, name);
-			inspect_file(t, name, at, n);
+			scan_member_file(t, name, at, n);
 		}
 		break;
 	case '1':
@@ -210,7 +210,7 @@ static bool all_zero(struct bytes *b, uint64_t pos)
 	return p != NULL;
 }
 
-void tar_inspect(const struct inspect *in, struct bytes *b)
+void scan_tar(const struct scan *in, struct bytes *b)
 {
 	struct tar *t = mem_zalloc(sizeof(*t));
 	uint64_t pos = 0, used = 1;

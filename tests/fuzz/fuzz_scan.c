@@ -1,6 +1,6 @@
-/* fuzz_inspect.c - any bytes as a file of any name: the first byte chooses the name, the rest is the content. */
+/* fuzz_scan.c - any bytes as a file of any name: the first byte chooses the name, the rest is the content. */
 #include "base/own.h"
-#include "verify/inspect_parts.h"
+#include "verify/scan_parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	own(report) struct report r;
 	own(bytes) struct bytes b = { 0 };
-	struct inspect in = { .dirfd = -1, .nested = 1, .alone = true, .r = &r };
+	const char *format;
+	struct scan in = { .dirfd = -1, .nested = 1, .alone = true, .r = &r, .format = &format };
 
 	report_init(&r);
 	if (size == 0)
@@ -19,6 +20,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	in.name = names[data[0] % ARRAY_LEN(names)];
 	report_path(&r, "%s", in.name);
 	bytes_of_mem(&b, data + 1, size - 1, in.name);
-	inspect_bytes(&in, &b);
+	scan_bytes(&in, &b);
 	return 0;
 }
