@@ -23,8 +23,6 @@
 #include "registryd/page.h"
 #include "registryd/worker.h"
 
-#define HOUSEKEEPING_S 60
-
 static const char usage[] =
 	"usage: registryd [--config FILE] [--data DIR] [--listen ADDR:PORT] [--check-config] [--print-config] [--version]\n"
 	"Mirrors models from a Hub, tests them and serves them. registryd(8) says more.\n";
@@ -295,12 +293,9 @@ static void say_ready(struct daemon *d)
 /* Until SIGTERM or SIGINT. Signals are blocked in every thread and taken here, so no handler runs anywhere. */
 static void follow_signals(struct daemon *d, const struct invocation *v, struct settings **list, const sigset_t *signals)
 {
-	const struct timespec patience = { .tv_sec = HOUSEKEEPING_S };
-
 	for (;;) {
-		int sig = sigtimedwait(signals, NULL, &patience);
+		int sig = sigwaitinfo(signals, NULL);
 
-		flush_usage(d);
 		if (sig == SIGHUP) {
 			notify_reloading();
 			reload(d, v, list);
