@@ -1,6 +1,7 @@
 """What the benches share: a daemon to measure, process accounting, synthetic checkpoints, peers in a cached venv, one table."""
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -80,7 +81,6 @@ class Daemon:
 
 def make_checkpoint(path, size_bytes, tensors=16):
     """A well-formed bf16 safetensors file of about size_bytes with finite, random, weight-like values."""
-    import numpy as np
     path = Path(path)
     if path.exists() and abs(path.stat().st_size - size_bytes) < 1 << 20:
         return
@@ -92,15 +92,12 @@ def make_checkpoint(path, size_bytes, tensors=16):
         at += rows * 8192
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    rng = np.random.default_rng(1)
+    rng = random.Random(1)
+    block = b"".join(struct.pack("<f", rng.gauss(0, 0.02))[2:] for _ in range(1 << 20))
     with open(path, "wb") as f:
         f.write(struct.pack("<Q", len(text)) + text)
-        left = at
-        while left:
-            n = min(left, 64 << 20)
-            block = (rng.standard_normal(n // 2, dtype=np.float32) * 0.02).view(np.uint32) >> 16
-            f.write(block.astype(np.uint16).tobytes())
-            left -= n
+        for done in range(0, at, len(block)):
+            f.write(block[:at - done])
 
 
 def venv(name, *packages):
