@@ -28,7 +28,7 @@ static int find_superseded(struct db_conn *c, const struct gc_rules *rules, stru
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT id, model_id FROM (SELECT r.id, r.model_id, row_number() OVER (PARTITION BY r.model_id ORDER BY r.published_at DESC, r.id DESC) "
 					    "AS place FROM revision AS r WHERE r.state = 7) AS ranked WHERE place > $1 "
-					    "AND NOT EXISTS (SELECT 1 FROM ref WHERE ref.revision_id = ranked.id) "
+					    "AND NOT EXISTS (SELECT 1 FROM ref WHERE ref.model_id = ranked.model_id AND ref.revision_id = ranked.id) "
 					    "AND NOT EXISTS (SELECT 1 FROM pull WHERE pull.model_id = ranked.model_id AND pull.revision_id = ranked.id AND pull.last_at >= $2)",
 					    e);
 	size_t cap = 0;
@@ -100,7 +100,7 @@ static int look_at(void *arg, const struct digest *sha256, uint64_t size_bytes)
 /* The catalog forgets first: a crash before the removal leaves orphans for the next run, never a promise without bytes. */
 static int forget(struct db_conn *c, const struct blob_name *b, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "UPDATE blob SET stored_at = NULL WHERE sha256 = $1", e);
+	own(sql) struct sql q = sql_prepare(c, "UPDATE blob SET stored = 0 WHERE sha256 = $1", e);
 
 	sql_digest(&q, &b->sha256);
 	return sql_run(&q);

@@ -89,12 +89,7 @@ static int insert_model(struct db_conn *c, const struct model_upstream *u, int64
 	sql_int(&q, now);
 	if (sql_row(&q))
 		*id = sql_get_int(&q, 0);
-	if ((rc = sql_done(&q)) < 0)
-		return rc;
-	own(sql) struct sql search = sql_prepare(c, "INSERT INTO model_search (rowid, name) VALUES ($1, $2)", e);
-	sql_int(&search, *id);
-	sql_text(&search, u->name);
-	return sql_run(&search);
+	return sql_done(&q);
 }
 
 struct known {

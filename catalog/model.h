@@ -180,16 +180,17 @@ struct model_stored {
 };
 /* These files are in the store (published there before this call), in one transaction. A path that is not of the revision is ERR_NOT_FOUND;
  * a digest or size that contradicts what the plan says is ERR_MISMATCH. */
-int model_files_stored(struct db *db, int64_t revision_id, const struct model_stored *files, size_t n, int64_t now, struct err *e);
+int model_files_stored(struct db *db, int64_t revision_id, const struct model_stored *files, size_t n, struct err *e);
 /* Files of the revision that are wanted and not stored yet, in path order: what a resumed sync has to fetch. */
 int model_missing(struct db *db, int64_t revision_id, struct arena *a, struct model_file **files, size_t *n, struct err *e);
 /* A blob is gone or damaged: no longer counted as stored anywhere. */
 int model_blob_lost(struct db *db, const struct digest *sha256, struct err *e);
 /*
- * "Already here": may a git file's bytes be taken from the store? Gives the SHA-256 under which content with this git blob id was stored
- * before. ERR_NOT_FOUND when there is none. (For LFS files ask store_has().)
+ * "Already here": may a git file's bytes be taken from the store? They may when another revision of the model holds the same path with the same git
+ * id: gives the SHA-256 under which they were stored. ERR_NOT_FOUND when there is none. (For LFS files ask store_has().)
  */
-int model_known_git_blob(struct db *db, const struct digest *git_oid, uint64_t size_bytes, struct digest *sha256, struct err *e);
+int model_known_git_blob(struct db *db, int64_t model_id, const char *path, const struct digest *git_oid, uint64_t size_bytes, struct digest *sha256,
+			 struct err *e);
 
 /* --- derived facts ------------------------------------------------------------------------------------------------------------------ */
 

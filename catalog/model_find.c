@@ -296,8 +296,8 @@ int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct aren
 
 /* --- files --- */
 
-#define FILE_COLUMNS "SELECT f.path, f.size_bytes, f.git_oid, b.sha256, f.lfs, f.wanted, f.why, b.stored_at IS NOT NULL FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
-#define HELD	     "AND f.wanted = 1 AND b.stored_at IS NOT NULL "
+#define FILE_COLUMNS "SELECT f.path, f.size_bytes, f.git_oid, b.sha256, f.lfs, f.wanted, f.why, coalesce(b.stored, 0) FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
+#define HELD	     "AND f.wanted = 1 AND b.stored = 1 "
 
 static void file_row(struct sql *q, struct arena *a, struct model_file *f)
 {
@@ -379,7 +379,7 @@ int model_missing(struct db *db, int64_t revision_id, struct arena *a, struct mo
 
 	if ((rc = read_begin(&rd, db, e)) < 0)
 		return rc;
-	own(sql) struct sql q = sql_prepare(rd.c, FILE_COLUMNS "WHERE f.revision_id = $1 AND f.wanted > 0 AND b.stored_at IS NULL ORDER BY f.path", e);
+	own(sql) struct sql q = sql_prepare(rd.c, FILE_COLUMNS "WHERE f.revision_id = $1 AND f.wanted > 0 AND coalesce(b.stored, 0) = 0 ORDER BY f.path", e);
 	sql_int(&q, revision_id);
 	return files_of(&q, a, files, n);
 }

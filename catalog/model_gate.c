@@ -186,7 +186,7 @@ static void list_conflicts(const char *text, struct arena *a, struct policy_fact
 static int about_files(struct db_conn *c, int64_t id, struct arena *a, struct policy_facts *f, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT f.path, f.size_bytes, b.stored_at IS NOT NULL, EXISTS (SELECT 1 FROM inspected AS i WHERE i.revision_id = f.revision_id "
+					    "SELECT f.path, f.size_bytes, coalesce(b.stored, 0), EXISTS (SELECT 1 FROM inspected AS i WHERE i.revision_id = f.revision_id "
 					    "AND i.path = f.path AND i.blob_id = f.blob_id AND i.inspector = 'inspect') FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
 					    "WHERE f.revision_id = $1 AND f.wanted > 0 ORDER BY f.path",
 					    e);
@@ -325,7 +325,7 @@ static int first_missing(struct db_conn *c, int64_t id, char *path, size_t n, st
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT f.path FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id WHERE f.revision_id = $1 AND f.wanted > 0 "
-					    "AND b.stored_at IS NULL ORDER BY f.path LIMIT 1",
+					    "AND coalesce(b.stored, 0) = 0 ORDER BY f.path LIMIT 1",
 					    e);
 
 	sql_int(&q, id);
@@ -467,7 +467,8 @@ static int unpublish(struct db_conn *c, struct model_rev *rev, struct err *e)
 
 	if (rev->state != REVISION_PUBLISHED)
 		return 0;
-	own(sql) struct sql q = sql_prepare(c, "DELETE FROM ref WHERE revision_id = $1", e);
+	own(sql) struct sql q = sql_prepare(c, "DELETE FROM ref WHERE model_id = $1 AND revision_id = $2", e);
+	sql_int(&q, rev->model_id);
 	sql_int(&q, rev->id);
 	rc = sql_run(&q);
 	rev->state = REVISION_HELD;

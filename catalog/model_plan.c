@@ -84,7 +84,7 @@ static int blob_id(struct db_conn *c, const struct digest *sha256, uint64_t size
 	int rc;
 
 	{
-		own(sql) struct sql q = sql_prepare(c, "SELECT id, size_bytes, stored_at IS NOT NULL FROM blob WHERE sha256 = $1", e);
+		own(sql) struct sql q = sql_prepare(c, "SELECT id, size_bytes, stored FROM blob WHERE sha256 = $1", e);
 		*id = 0;
 		sql_digest(&q, sha256);
 		if (sql_row(&q)) {
@@ -315,7 +315,7 @@ static int is_settled(struct db_conn *c, int64_t id, const struct model_plan *p,
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT NOT EXISTS (SELECT 1 FROM file WHERE revision_id = $1 AND wanted = 2) AND NOT EXISTS (SELECT 1 FROM file AS f "
-					    "LEFT JOIN blob AS b ON b.id = f.blob_id WHERE f.revision_id = $1 AND f.wanted = 1 AND b.stored_at IS NULL) "
+					    "LEFT JOIN blob AS b ON b.id = f.blob_id WHERE f.revision_id = $1 AND f.wanted = 1 AND coalesce(b.stored, 0) = 0) "
 					    "AND ($3 IS NULL OR EXISTS (SELECT 1 FROM ref WHERE model_id = $2 AND name = $3 AND revision_id = $1))",
 					    e);
 
@@ -374,13 +374,13 @@ int model_plan(struct db *db, const struct model_plan *p, int64_t now, int64_t *
 struct planned_file {
 	bool found, lfs;
 	uint64_t size_bytes;
-	struct digest sha256, git_oid;
+	struct digest sha256;
 };
 
 static int find_planned(struct db_conn *c, int64_t id, const char *path, struct planned_file *f, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT f.lfs, f.size_bytes, b.sha256, f.git_oid FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
+					    "SELECT f.lfs, f.size_bytes, b.sha256 FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
 					    "WHERE f.revision_id = $1 AND f.path = $2",
 					    e);
 
@@ -392,20 +392,16 @@ static int find_planned(struct db_conn *c, int64_t id, const char *path, struct 
 		f->lfs = sql_get_int(&q, 0) != 0;
 		f->size_bytes = (uint64_t)sql_get_int(&q, 1);
 		sql_get_digest(&q, 2, DIGEST_SHA256, &f->sha256);
-		sql_get_digest(&q, 3, DIGEST_SHA1, &f->git_oid);
 	}
 	return sql_done(&q);
 }
 
-static int mark_stored(struct db_conn *c, int64_t blob, uint64_t size_bytes, const struct digest *git_oid, int64_t now, struct err *e)
+static int mark_stored(struct db_conn *c, int64_t blob, uint64_t size_bytes, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c,
-					    "UPDATE blob SET size_bytes = $2, stored_at = coalesce(stored_at, $3), git_oid = coalesce($4, git_oid) WHERE id = $1", e);
+	own(sql) struct sql q = sql_prepare(c, "UPDATE blob SET size_bytes = $2, stored = 1 WHERE id = $1", e);
 
 	sql_int(&q, blob);
 	sql_int(&q, (int64_t)size_bytes);
-	sql_int(&q, now);
-	sql_digest(&q, git_oid);
 	return sql_run(&q);
 }
 
@@ -419,9 +415,8 @@ static int set_file_blob(struct db_conn *c, int64_t id, const char *path, int64_
 	return sql_run(&q);
 }
 
-static int store_file(struct db_conn *c, int64_t id, const struct model_stored *s, int64_t now, struct err *e)
+static int store_file(struct db_conn *c, int64_t id, const struct model_stored *s, struct err *e)
 {
-	const struct digest no_oid = { 0 };
 	struct planned_file f;
 	int64_t blob;
 	int rc;
@@ -439,14 +434,14 @@ static int store_file(struct db_conn *c, int64_t id, const struct model_stored *
 		digest_hex(is, &s->sha256);
 		return err_set(e, ERR_MISMATCH, "sha256 mismatch in %s: expected %s, got %s", s->path, want, is);
 	}
-	if ((rc = blob_id(c, &s->sha256, s->size_bytes, &blob, e)) < 0 || (rc = mark_stored(c, blob, s->size_bytes, f.lfs ? &no_oid : &f.git_oid, now, e)) < 0)
+	if ((rc = blob_id(c, &s->sha256, s->size_bytes, &blob, e)) < 0 || (rc = mark_stored(c, blob, s->size_bytes, e)) < 0)
 		return rc;
 	if ((rc = set_file_blob(c, id, s->path, blob, e)) < 0)
 		return rc;
 	return use_blob(c, blob, id, e);
 }
 
-int model_files_stored(struct db *db, int64_t revision_id, const struct model_stored *files, size_t n, int64_t now, struct err *e)
+int model_files_stored(struct db *db, int64_t revision_id, const struct model_stored *files, size_t n, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
 	int rc;
@@ -454,7 +449,7 @@ int model_files_stored(struct db *db, int64_t revision_id, const struct model_st
 	if ((rc = tx_begin(&t, db, e)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++)
-		if ((rc = store_file(t.c, revision_id, &files[i], now, e)) < 0)
+		if ((rc = store_file(t.c, revision_id, &files[i], e)) < 0)
 			return rc;
 	return tx_commit(&t, e);
 }
@@ -467,7 +462,7 @@ int model_blob_lost(struct db *db, const struct digest *sha256, struct err *e)
 	if ((rc = tx_begin(&t, db, e)) < 0)
 		return rc;
 	{
-		own(sql) struct sql q = sql_prepare(t.c, "UPDATE blob SET stored_at = NULL WHERE sha256 = $1", e);
+		own(sql) struct sql q = sql_prepare(t.c, "UPDATE blob SET stored = 0 WHERE sha256 = $1", e);
 		sql_digest(&q, sha256);
 		if ((rc = sql_run(&q)) < 0)
 			return rc;
@@ -475,7 +470,8 @@ int model_blob_lost(struct db *db, const struct digest *sha256, struct err *e)
 	return tx_commit(&t, e);
 }
 
-int model_known_git_blob(struct db *db, const struct digest *git_oid, uint64_t size_bytes, struct digest *sha256, struct err *e)
+int model_known_git_blob(struct db *db, int64_t model_id, const char *path, const struct digest *git_oid, uint64_t size_bytes, struct digest *sha256,
+			 struct err *e)
 {
 	own(read) struct read r = { 0 };
 	bool found;
@@ -483,12 +479,17 @@ int model_known_git_blob(struct db *db, const struct digest *git_oid, uint64_t s
 
 	if ((rc = read_begin(&r, db, e)) < 0)
 		return rc;
-	own(sql) struct sql q = sql_prepare(r.c, "SELECT sha256 FROM blob WHERE git_oid = $1 AND size_bytes = $2 AND stored_at IS NOT NULL", e);
+	own(sql) struct sql q = sql_prepare(r.c,
+					    "SELECT b.sha256 FROM revision AS r JOIN file AS f ON f.revision_id = r.id AND f.path = $2 JOIN blob AS b ON b.id = f.blob_id "
+					    "WHERE r.model_id = $1 AND f.git_oid = $3 AND f.lfs = 0 AND b.size_bytes = $4 AND b.stored = 1 LIMIT 1",
+					    e);
+	sql_int(&q, model_id);
+	sql_text(&q, path);
 	sql_digest(&q, git_oid);
 	sql_int(&q, (int64_t)size_bytes);
 	if ((found = sql_row(&q)))
 		sql_get_digest(&q, 0, DIGEST_SHA256, sha256);
 	if ((rc = sql_done(&q)) < 0)
 		return rc;
-	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no stored content has this git id");
+	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no other revision holds this content as %s", path);
 }

@@ -3,6 +3,10 @@
 #include "catalog/query_index_impl.h"
 #include "catalog/term.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #define NAME_DRIVE_SHARE 64	/* a term carried by more than 1/64 of all models does not drive a search for names */
 
 /* --- a filter in terms of the index ----------------------------------------------------------------------------------------------- */
@@ -174,10 +178,29 @@ static void walk_seek(struct walk *w, uint32_t position)
 	w->at = w->drive ? gallop(w->drive, w->n, 0, position) : position;
 }
 
+/* The first occurrence of word, as memmem(). Comparing the first and the last byte of 16 places at once is several times as fast. */
+static const char *find_word(const char *at, const char *end, const char *word)
+{
+	size_t n = strlen(word);
+#ifdef __SSE2__
+	const __m128i first = _mm_set1_epi8(word[0]), last = _mm_set1_epi8(word[n - 1]);
+
+	for (; at + n + 15 <= end; at += 16) {
+		__m128i a = _mm_loadu_si128((const __m128i_u *)at), b = _mm_loadu_si128((const __m128i_u *)(at + n - 1));
+		unsigned hits = (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, last)));
+
+		for (; hits; hits &= hits - 1)
+			if (!memcmp(at + __builtin_ctz(hits), word, n))
+				return at + __builtin_ctz(hits);
+	}
+#endif
+	return memmem(at, (size_t)(end - at), word, n);
+}
+
 /* The position of the first name at or behind position `at` that holds the text; b->n when none does. */
 static size_t next_name(const struct index_base *b, size_t at, const char *text)
 {
-	const char *found = at < b->n ? memmem(b->names + b->name_at[at], b->name_at[b->n] - b->name_at[at], text, strlen(text)) : NULL;
+	const char *found = at < b->n ? find_word(b->names + b->name_at[at], b->names + b->name_at[b->n], text) : NULL;
 	uint32_t offset;
 
 	if (!found)

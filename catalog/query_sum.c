@@ -198,8 +198,8 @@ json_t *query_totals(struct db *db, struct err *e)
 		{ "held", "SELECT count(*) FROM revision WHERE state = 5" },
 		{ "rejected", "SELECT count(*) FROM revision WHERE state = 6" },
 		{ "files", "SELECT count(*) FROM file" },
-		{ "blobs", "SELECT count(*) FROM blob WHERE stored_at IS NOT NULL" },
-		{ "blob_bytes", "SELECT total(size_bytes) FROM blob WHERE stored_at IS NOT NULL" },
+		{ "blobs", "SELECT count(*) FROM blob WHERE stored = 1" },
+		{ "blob_bytes", "SELECT total(size_bytes) FROM blob WHERE stored = 1" },
 	};
 	own(read) struct read r = { 0 };
 	own(json) json_t *o = json_object();

@@ -8,7 +8,6 @@
 #include "catalog/query_impl.h"
 #include "catalog/term.h"
 
-#define TRIGRAM_MIN   3		/* shorter texts have no trigram */
 #define SCAN_PAGE     50.0	/* rows of a page, for the estimate */
 #define JOIN_ROW_COST 4.0	/* a row by its id against the next row of an index */
 
@@ -154,32 +153,12 @@ static const char *like_pattern(struct arena *a, const char *text)
 	return out;
 }
 
-/* A phrase of the trigram index: in quotes, which are doubled inside. */
-static const char *match_phrase(struct arena *a, const char *text)
-{
-	char *out = arena_alloc(a, 2 * strlen(text) + 3), *p = out;
-
-	*p++ = '"';
-	for (; *text; text++) {
-		if (*text == '"')
-			*p++ = '"';
-		*p++ = *text;
-	}
-	*p++ = '"';
-	*p = 0;
-	return out;
-}
-
+/* The posting index finds names in milliseconds; until it is loaded all names are read. */
 static void by_search(struct query_where *w, const struct query_filter *f, struct arena *a)
 {
-	for (size_t i = 0; i < f->n_search; i++) {
-		if (strlen(f->search[i]) >= TRIGRAM_MIN) {
-			and_where(w, "m.id IN (SELECT rowid FROM model_search WHERE model_search MATCH $%d)", query_where_text(w, match_phrase(a, f->search[i])));
-			w->by_tag = true;
-		} else if (*f->search[i]) {
+	for (size_t i = 0; i < f->n_search; i++)
+		if (*f->search[i])
 			and_where(w, "m.name LIKE $%d ESCAPE '\\'", query_where_text(w, like_pattern(a, f->search[i])));
-		}
-	}
 }
 
 struct tag {

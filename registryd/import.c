@@ -164,7 +164,7 @@ static int record(struct import *im, struct err *e)
 	for (size_t i = 0; i < im->n_files; i++)
 		stored[i] = (struct model_stored){ im->files[i].path, im->files[i].sha256, im->files[i].size_bytes };
 	if (!rc)
-		rc = model_files_stored(im->w->db, im->revision_id, stored, im->n_files, work_now(), e);
+		rc = model_files_stored(im->w->db, im->revision_id, stored, im->n_files, e);
 	/* Every blob id was made from the bytes, and the commit's id from those. */
 	return rc ? rc : model_set_proof(im->w->db, im->revision_id, PROOF_COMMIT, e);
 }

@@ -211,7 +211,7 @@ static int held(struct sync *s, const struct model_file *f, struct digest *sha25
 
 	*sha256 = f->sha256;
 	if (f->sha256.algo == DIGEST_NONE) {
-		rc = model_known_git_blob(s->w->db, &f->git_oid, f->size_bytes, sha256, e);
+		rc = model_known_git_blob(s->w->db, s->model_id, f->path, &f->git_oid, f->size_bytes, sha256, e);
 		if (rc)
 			return rc == ERR_NOT_FOUND ? 0 : rc;
 	}
@@ -279,7 +279,7 @@ static int look_around(struct sync *s, struct err *e)
 			s->wanted[s->n_wanted++] = (struct fetch_file){ .path = f->path, .size_bytes = f->size_bytes, .sha256 = f->sha256, .git_oid = f->lfs ? (struct digest){ 0 } : f->git_oid };
 	}
 	keep_distinct(s);
-	return n_here ? model_files_stored(s->w->db, s->revision_id, here, n_here, work_now(), e) : 0;
+	return n_here ? model_files_stored(s->w->db, s->revision_id, here, n_here, e) : 0;
 }
 
 static int count_totals(struct sync *s, struct err *e)
@@ -366,7 +366,7 @@ static int on_stored(void *arg, const struct fetch_file *const *files, size_t n,
 		}
 		s->fetched_bytes += files[i]->size_bytes;
 	}
-	rc = model_files_stored(s->w->db, s->revision_id, list, n_list, work_now(), e);
+	rc = model_files_stored(s->w->db, s->revision_id, list, n_list, e);
 	s->have_files += n_list;
 	free(list);
 	return rc;

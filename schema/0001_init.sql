@@ -54,7 +54,6 @@ CREATE UNIQUE INDEX model_name ON model (name);
 CREATE INDEX model_license ON model (license_id, downloads DESC, id, size_bytes);
 CREATE INDEX model_downloads ON model (downloads DESC, id, size_bytes, license_id, task_id);
 CREATE INDEX model_modified ON model (modified_at DESC);
-CREATE INDEX model_author ON model (author_id);
 CREATE INDEX model_sunset ON model (sunset_at) WHERE sunset_at > 0;
 CREATE INDEX model_unsettled ON model (newest_state) WHERE newest_state <> 7;
 
@@ -109,7 +108,6 @@ CREATE TABLE ref (
 	moved_at	INTEGER NOT NULL,
 	PRIMARY KEY (model_id, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX ref_revision ON ref (revision_id);
 
 -- The refs for which a revision was asked. Publishing it moves them here unless a revision asked for later is served there already.
 CREATE TABLE ref_wanted (
@@ -129,17 +127,14 @@ CREATE TABLE upstream_ref (
 	PRIMARY KEY (model_id, name)
 ) STRICT, WITHOUT ROWID;
 
--- Content by its SHA-256. stored_at says that the store holds it and that it was hashed by us; until then a row is only upstream's claim.
--- git_oid: the git blob id of the content, known once it was hashed as such: a git file with this id need not be fetched again.
+-- Content by its SHA-256. stored: the store holds it and we have hashed it ourselves; until then a row is only upstream's claim.
 CREATE TABLE blob (
 	id		INTEGER PRIMARY KEY,
 	sha256		BLOB NOT NULL CHECK (length(sha256) = 32),
 	size_bytes	INTEGER NOT NULL CHECK (size_bytes >= 0),
-	stored_at	INTEGER,
-	git_oid		BLOB CHECK (length(git_oid) = 20)
+	stored		INTEGER NOT NULL DEFAULT 0 CHECK (stored IN (0, 1))
 ) STRICT;
 CREATE UNIQUE INDEX blob_sha256 ON blob (sha256);
-CREATE INDEX blob_git ON blob (git_oid) WHERE git_oid IS NOT NULL;
 
 -- Files of a revision as the tree lists them. wanted: 0 not mirrored (why says the reason), 1 wanted, 2 newly wanted while the revision is
 -- published: not shown until the gate has passed it. git_oid of an LFS file is that of its pointer.

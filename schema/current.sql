@@ -13,8 +13,7 @@ CREATE TABLE blob (
 	id		INTEGER PRIMARY KEY,
 	sha256		BLOB NOT NULL CHECK (length(sha256) = 32),
 	size_bytes	INTEGER NOT NULL CHECK (size_bytes >= 0),
-	stored_at	INTEGER,
-	git_oid		BLOB CHECK (length(git_oid) = 20)
+	stored		INTEGER NOT NULL DEFAULT 0 CHECK (stored IN (0, 1))
 ) STRICT;
 CREATE TABLE blob_use (
 	blob_id		INTEGER NOT NULL REFERENCES blob (id),
@@ -172,11 +171,6 @@ CREATE TABLE model (
 	deprecated_at	INTEGER NOT NULL DEFAULT 0,
 	sunset_at	INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE VIRTUAL TABLE model_search USING fts5 (name, content = 'model', content_rowid = 'id', tokenize = 'trigram');
-CREATE TABLE 'model_search_config'(k PRIMARY KEY, v) WITHOUT ROWID;
-CREATE TABLE 'model_search_data'(id INTEGER PRIMARY KEY, block BLOB);
-CREATE TABLE 'model_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB);
-CREATE TABLE 'model_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
 CREATE TABLE model_tag (
 	tag_id		INTEGER NOT NULL REFERENCES term (id),
 	model_id	INTEGER NOT NULL REFERENCES model (id),
@@ -291,7 +285,6 @@ CREATE TABLE upstream_ref (
 	PRIMARY KEY (model_id, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX base_model_repo ON base_model (repo);
-CREATE INDEX blob_git ON blob (git_oid) WHERE git_oid IS NOT NULL;
 CREATE UNIQUE INDEX blob_sha256 ON blob (sha256);
 CREATE INDEX decision_revision ON decision (revision_id, run);
 CREATE INDEX event_repo ON event (repo, id) WHERE repo <> '';
@@ -300,7 +293,6 @@ CREATE INDEX job_active ON job (priority DESC, id) WHERE state <= 3;
 CREATE UNIQUE INDEX job_same ON job (kind, repo, revision, args) WHERE state IN (1, 3);
 CREATE INDEX lifecycle_successor ON lifecycle (successor) WHERE successor IS NOT NULL;
 CREATE INDEX lifecycle_sunset ON lifecycle (sunset_at) WHERE sunset_at > 0;
-CREATE INDEX model_author ON model (author_id);
 CREATE INDEX model_downloads ON model (downloads DESC, id, size_bytes, license_id, task_id);
 CREATE INDEX model_license ON model (license_id, downloads DESC, id, size_bytes);
 CREATE INDEX model_modified ON model (modified_at DESC);
@@ -308,5 +300,4 @@ CREATE UNIQUE INDEX model_name ON model (name);
 CREATE INDEX model_sunset ON model (sunset_at) WHERE sunset_at > 0;
 CREATE INDEX model_tag_model ON model_tag (model_id);
 CREATE INDEX model_unsettled ON model (newest_state) WHERE newest_state <> 7;
-CREATE INDEX ref_revision ON ref (revision_id);
 CREATE INDEX smoke_run_revision ON smoke_run (revision_id, id);

@@ -31,8 +31,9 @@ static const char *const architectures[] = { "LlamaForCausalLM", "Qwen2ForCausal
 					     "RobertaForMaskedLM", "T5ForConditionalGeneration", "Wav2Vec2ForCTC", "Phi3ForCausalLM", "Qwen3ForCausalLM", "BloomForCausalLM" };
 static const char *const words[] = { "llama", "qwen2", "bert", "mistral", "gpt2", "gemma", "instruct", "chat", "gguf", "base", "large", "small", "lora", "7b", "8b", "70b", "0.5b",
 				     "finetuned", "merged", "awq", "gptq", "sft", "dpo", "v1", "v2", "coder", "math", "vision", "whisper", "distil", "roberta", "uncased" };
-static const char *const files[] = { ".gitattributes", "README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-				     "generation_config.json", "vocab.json", "merges.txt" };
+/* In the order of their bytes, as revisions are planned. */
+static const char *const files[] = { ".gitattributes", "README.md", "config.json", "generation_config.json", "merges.txt", "model.safetensors", "special_tokens_map.json",
+				     "tokenizer.json", "tokenizer_config.json", "vocab.json" };
 
 static sqlite3 *db;
 static uint64_t seed = 88172645463325252ull;
@@ -222,25 +223,20 @@ static void add_tags(uint64_t n)
 
 static void add_files(uint64_t n)
 {
-	sqlite3_stmt *b = prepare("INSERT INTO blob (id, sha256, size_bytes, stored_at, git_oid) VALUES (?1, ?2, ?3, ?4, ?5)");
+	sqlite3_stmt *b = prepare("INSERT INTO blob (id, sha256, size_bytes, stored) VALUES (?1, ?2, ?3, 1)");
 	sqlite3_stmt *f = prepare("INSERT INTO file (revision_id, path, size_bytes, git_oid, lfs, wanted, blob_id) VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)");
 	sqlite3_stmt *u = prepare("INSERT OR IGNORE INTO blob_use (blob_id, revision_id) VALUES (?1, ?2)");
 	int64_t blobs = 0;
 
 	for (uint64_t i = 1; i <= n; i++) {
 		for (int k = 0; k < FILES_EACH; k++) {
-			bool fresh = blobs == 0 || uniform() < FRESH_SHARE, lfs = k == 3;
+			bool fresh = blobs == 0 || uniform() < FRESH_SHARE, lfs = k == 5;
 			int64_t blob = fresh ? ++blobs : 1 + (int64_t)(next() % (uint64_t)blobs), size = lfs ? (int64_t)(next() % 20000000000) : (int64_t)(next() % 100000);
 
 			if (fresh) {
 				sqlite3_bind_int64(b, 1, blob);
 				bind_random(b, 2, 32);
 				sqlite3_bind_int64(b, 3, size);
-				sqlite3_bind_int64(b, 4, NOW);
-				if (lfs)
-					sqlite3_bind_null(b, 5);
-				else
-					bind_random(b, 5, 20);
 				step(b);
 			}
 			sqlite3_bind_int64(f, 1, (int64_t)i);
@@ -283,7 +279,6 @@ int main(int argc, char **argv)
 	add_tags(n);
 	if (argc > 3)
 		add_files(n);
-	run("INSERT INTO model_search (model_search) VALUES ('rebuild')");
 	for (size_t i = 0; i < n_indexes; i++)
 		run(saved_indexes[i]);
 	run("COMMIT; PRAGMA journal_mode = WAL");

@@ -229,7 +229,7 @@ static void fill(struct seed *s, struct store *st, struct db *db)
 		if (s->files[i].wanted)
 			stored[n++] = (struct model_stored){ s->files[i].path, s->files[i].sha256, s->files[i].size_bytes };
 	check(model_set_state(db, revision, REVISION_FETCHING, NULL, now, &failure));
-	check(model_files_stored(db, revision, stored, n, now, &failure));
+	check(model_files_stored(db, revision, stored, n, &failure));
 	free(stored);
 	check(model_set_state(db, revision, REVISION_TESTING, NULL, now, &failure));
 	check(model_set_proof(db, revision, PROOF_LISTING, &failure));

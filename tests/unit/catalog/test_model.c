@@ -57,7 +57,7 @@ static void store_both(struct db *db, int64_t rev, const char *salt)
 {
 	struct model_stored s[] = { { "config.json", sha(salt), strlen(salt) }, { "model.safetensors", sha("weights"), 7 } };
 
-	ok(model_files_stored(db, rev, s, 2, 1000, e));
+	ok(model_files_stored(db, rev, s, 2, e));
 }
 
 static void conclude(struct db *db, int64_t rev, enum policy_outcome outcome, int64_t now)
@@ -195,7 +195,7 @@ static void test_pending_files(void **state)
 	files[1].skip_reason = "not selected";
 	int64_t id = model(f->db, "org/m"), rev = plan(f->db, id, A, "main", files, 2, 1000, &changed);
 	struct model_stored s = { "config.json", sha("c"), 1 };
-	ok(model_files_stored(f->db, rev, &s, 1, 1000, e));
+	ok(model_files_stored(f->db, rev, &s, 1, e));
 	conclude(f->db, rev, POLICY_PUBLISH, 1001);
 	ok(model_files(f->db, rev, FILES_HELD, NULL, NULL, 0, &a, &got, &n, e));
 	assert_int_equal(n, 1);
@@ -252,11 +252,11 @@ static void test_lies(void **state)
 	fails(ERR_INPUT, "commit", model_plan(f->db, &p, 1001, &id, NULL, e));
 
 	struct model_stored s = { "model.safetensors", sha("evil"), 7 };
-	fails(ERR_MISMATCH, "sha256 mismatch in model.safetensors", model_files_stored(f->db, rev, &s, 1, 1001, e));
+	fails(ERR_MISMATCH, "sha256 mismatch in model.safetensors", model_files_stored(f->db, rev, &s, 1, e));
 	s = (struct model_stored){ "model.safetensors", sha("weights"), 8 };
-	fails(ERR_MISMATCH, "has 8 bytes", model_files_stored(f->db, rev, &s, 1, 1001, e));
+	fails(ERR_MISMATCH, "has 8 bytes", model_files_stored(f->db, rev, &s, 1, e));
 	s = (struct model_stored){ "nope", sha("weights"), 7 };
-	fails(ERR_NOT_FOUND, "nope", model_files_stored(f->db, rev, &s, 1, 1001, e));
+	fails(ERR_NOT_FOUND, "nope", model_files_stored(f->db, rev, &s, 1, e));
 
 	struct model_upstream u = { .name = "org/m", .upstream = "mirror2", .gated = -1, .is_private = -1, .disabled = -1, .downloads = -1, .likes = -1 };
 	fails(ERR_CONFLICT, "does not change where it comes from", model_upsert(f->db, &u, 1001, &other, e));
@@ -419,11 +419,12 @@ static void test_facts_tags_documents(void **state)
 	fails(ERR_NOT_FOUND, "kept", model_document(f->db, rev, DOCUMENT_TREE, "", &a, &text, &n, e));
 	/* A git file's content, once stored, is known by its git id. */
 	struct digest d, o = oid("c");
-	fails(ERR_NOT_FOUND, "git id", model_known_git_blob(f->db, &o, 1, &d, e));
+	fails(ERR_NOT_FOUND, "no other revision", model_known_git_blob(f->db, m, "config.json", &o, 1, &d, e));
 	store_both(f->db, rev, "c");
-	ok(model_known_git_blob(f->db, &o, 1, &d, e));
+	ok(model_known_git_blob(f->db, m, "config.json", &o, 1, &d, e));
+	fails(ERR_NOT_FOUND, "no other revision", model_known_git_blob(f->db, m + 1, "config.json", &o, 1, &d, e));
 	ok(model_blob_lost(f->db, &d, e));
-	fails(ERR_NOT_FOUND, "git id", model_known_git_blob(f->db, &o, 1, &d, e));
+	fails(ERR_NOT_FOUND, "no other revision", model_known_git_blob(f->db, m, "config.json", &o, 1, &d, e));
 }
 
 static void test_short_commits(void **state)

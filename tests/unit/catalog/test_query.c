@@ -54,7 +54,7 @@ static int64_t make(struct db *db, const struct made *m, int64_t now)
 	ok(model_upsert(db, &u, now, &id, e));
 	plan.model_id = id;
 	ok(model_plan(db, &plan, now, &rev, NULL, e));
-	ok(model_files_stored(db, rev, &stored, 1, now, e));
+	ok(model_files_stored(db, rev, &stored, 1, e));
 	ok(model_set_facts(db, rev, &facts, e));
 	ok(model_conclude(db, rev, &v, now, e));
 	return rev;
