@@ -65,8 +65,9 @@ class Registry:
         raise AssertionError(f"registryd was not ready after {START_S} s: {self.said()}")
 
     def stop(self):
-        """SIGTERM, as a service manager does; it must then end by itself and cleanly."""
-        if self.process and self.process.poll() is None:
+        """SIGTERM, as a service manager does; it must then end by itself and cleanly, and not have ended before."""
+        if self.process:
+            assert self.process.poll() is None, f"registryd has died with {self.process.returncode}: {self.said()[-3000:]}"
             self.process.send_signal(signal.SIGTERM)
             try:
                 code = self.process.wait(STOP_S)

@@ -342,3 +342,21 @@ def test_rebuild_derives_the_same_again(registry, story):
     before = registry.json("show", name)
     assert registry.json("rebuild") == {"models": 1, "revisions": 1}
     assert registry.json("show", name) == before
+
+
+def test_a_sync_outlives_the_daemon(registry, hub, models):
+    """kill -9 in mid-download: the command line waits for the daemon to come back, and the job goes on where it stopped."""
+    hub.add_model("org/large", files_of(models / "tiny-story", **{"extra/notes.dat": Noise(6 << 20)}))
+    hub.faults.add(route="cdn", throttle=2 << 20)
+    process = subprocess.Popen(registry.command("sync", "org/large", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 30
+    while not any(j["state"] == "running" and j["progress"]["bytes_done"] > 1 << 20 for j in registry.json("jobs")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    registry.kill()
+    time.sleep(1.5)
+    registry.start()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert '"published"' in out
+    assert registry.json("verify", "org/large")["missing"] == 0
