@@ -50,6 +50,7 @@ const struct config_key config_keys[] = {
 	{ "qk_nope_head_dim", "", CONFIG_U32, AT(mla.d_nope) },
 	{ "qk_rope_head_dim", "", CONFIG_U32, AT(mla.d_rope) },
 	{ "num_nextn_predict_layers", "nextn_predict_layers", CONFIG_U32, AT(n_extra_layers) },
+	{ "rope_interleave", "", CONFIG_BOOL, AT(rope_interleaved) },
 	{ "tie_word_embeddings", "", CONFIG_BOOL, AT(tied) },
 	{ "attention_bias qkv_bias", "", CONFIG_BOOL, AT(bias_qkv) },
 	{ "attention_bias", "", CONFIG_BOOL, AT(bias_o) },

@@ -324,8 +324,8 @@ int config_read_hf(struct spec *s, const struct family **family, const json_t *c
 	rc = check_keys(text, r, e);
 	if (rc == 0)
 		rc = read_table(s, text, e);
-	if (rc == 0 && text != config && json_object_get(config, "tie_word_embeddings") && !json_object_get(text, "tie_word_embeddings"))
-		s->tied = json_get_bool(config, "tie_word_embeddings", s->tied);
+	if (rc == 0 && text != config)	/* writers put the flag in either place; it means the text model's head in both */
+		s->tied |= json_get_bool(config, "tie_word_embeddings", false);
 	if (rc == 0)
 		rc = read_activation(s, f, text, e);
 	if (rc == 0)

@@ -103,7 +103,7 @@ void quant_row_iq2_s(float *out, const void *in, size_t n)
 		float d = quant_half_at(p);
 
 		for (int g = 0; g < 32; g++, out += 8) {
-			unsigned row = p[2 + g] | (p[66 + g / 4] >> (g % 4 * 2) & 3u) << 8, scale = p[74 + g / 4] >> (g / 2 % 2 * 4) & 15;
+			unsigned row = p[2 + g] | ((unsigned)p[66 + g / 4] >> (g % 4 * 2) & 3u) << 8, scale = (unsigned)p[74 + g / 4] >> (g / 2 % 2 * 4) & 15;
 
 			signed_group(out, d * (0.5f + (float)scale) * 0.25f, iq2s[row], p[34 + g], 8);
 		}
@@ -186,7 +186,7 @@ void quant_row_iq1_m(float *out, const void *in, size_t n)
 			bits |= (quant_u16(p + 48 + 2 * w) & 0xf000u) >> (12 - 4 * w);
 		d = quant_half((uint16_t)bits);
 		for (int g = 0; g < 32; g++, out += 8) {
-			unsigned qh = p[32 + g / 2] >> (g % 2 * 4) & 15u, scale = quant_u16(p + 48 + g / 8 * 2) >> (g / 2 % 4 * 3) & 7u;
+			unsigned qh = (unsigned)p[32 + g / 2] >> (g % 2 * 4) & 15u, scale = (unsigned)quant_u16(p + 48 + g / 8 * 2) >> (g / 2 % 4 * 3) & 7u;
 
 			shifted_group(out, d * (float)(2 * scale + 1), iq1s[p[g] | (qh & 7) << 8], qh & 8 ? -0.125f : 0.125f);
 		}
@@ -221,7 +221,7 @@ void quant_row_iq4_xs(float *out, const void *in, size_t n)
 
 		for (int g = 0; g < 8; g++, out += 32) {
 			const uint8_t *q = p + 8 + 16 * g;
-			unsigned scale = (p[4 + g / 2] >> (g % 2 * 4) & 15u) | (high >> (2 * g) & 3) << 4;
+			unsigned scale = ((unsigned)p[4 + g / 2] >> (g % 2 * 4) & 15u) | (high >> (2 * g) & 3) << 4;
 			float dl = d * (float)((int)scale - 32);
 
 			for (int i = 0; i < 16; i++) {

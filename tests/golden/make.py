@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""
+make.py [NAME…]: the recipe of the goldens next to it. For each family a tiny model is built with transformers, its weights are set
+from a hash of their names (so that none need to be kept: tests/unit/infer/test_golden.c makes the same ones), it is loaded
+again as any checkpoint would be, and the loss of each token is written down. Needs torch and transformers:
+
+    python3 -m venv /tmp/golden && /tmp/golden/bin/pip install torch transformers && /tmp/golden/bin/python tests/golden/make.py
+
+The versions used are recorded in each file. Everything is in fp32 with eager attention.
+"""
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+HERE = Path(__file__).parent
+N_TOKENS, VOCAB = 72, 128
+TEXT = dict(vocab_size=VOCAB, hidden_size=64, intermediate_size=96, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
+            max_position_embeddings=256, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+YARN = dict(rope_type="yarn", rope_theta=10000.0, factor=8.0, original_max_position_embeddings=32, beta_fast=32, beta_slow=1, mscale=1.0, mscale_all_dim=1.0)
+LLAMA3 = dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
+MLA = dict(kv_lora_rank=32, q_lora_rank=24, qk_nope_head_dim=16, qk_rope_head_dim=8, v_head_dim=12, n_routed_experts=16, num_experts_per_tok=4,
+           moe_intermediate_size=48, n_shared_experts=2, first_k_dense_replace=1, n_group=4, topk_group=2, num_key_value_heads=4)
+LONG = dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7], long_factor=[2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0])
+
+VISION = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8)
+CASES = {
+    "llama": ("llama", dict(rope_parameters=LLAMA3, attention_bias=True, mlp_bias=True)),
+    "llama-linear": ("llama", dict(rope_parameters=dict(rope_type="linear", rope_theta=10000.0, factor=4.0), tie_word_embeddings=True)),
+    "llama-yarn": ("llama", dict(rope_parameters={k: v for k, v in YARN.items() if "mscale" not in k})),
+    "mistral": ("mistral", dict(head_dim=32, sliding_window=16)),
+    "mixtral": ("mixtral", dict(num_local_experts=6, num_experts_per_tok=2, sliding_window=None)),
+    "qwen2": ("qwen2", dict(use_sliding_window=True, sliding_window=16, max_window_layers=2)),
+    "qwen2_moe": ("qwen2_moe", dict(num_experts=6, num_experts_per_tok=3, moe_intermediate_size=48, shared_expert_intermediate_size=80,
+                                    mlp_only_layers=[1], decoder_sparse_step=1)),
+    "qwen3": ("qwen3", dict(head_dim=32)),
+    "qwen3_moe": ("qwen3_moe", dict(head_dim=32, num_experts=6, num_experts_per_tok=3, moe_intermediate_size=48, norm_topk_prob=True)),
+    "deepseek_v2": ("deepseek_v2", dict(MLA, topk_method="group_limited_greedy", routed_scaling_factor=1.5, rope_parameters=YARN)),
+    "deepseek_v2-lite": ("deepseek_v2", dict(MLA, q_lora_rank=None, topk_method="greedy", n_group=1, topk_group=1, routed_scaling_factor=1.0)),
+    "deepseek_v3": ("deepseek_v3", dict(MLA, routed_scaling_factor=2.5, rope_parameters=YARN)),
+    "gemma": ("gemma", dict(head_dim=16)),
+    "gemma2": ("gemma2", dict(head_dim=16, sliding_window=16, query_pre_attn_scalar=24, attn_logit_softcapping=5.0, final_logit_softcapping=3.0)),
+    "gemma3": ("gemma3_text", dict(head_dim=16, num_hidden_layers=7, sliding_window=16, query_pre_attn_scalar=24, rope_parameters=dict(
+        full_attention=dict(rope_type="linear", factor=8.0, rope_theta=1000000.0), sliding_attention=dict(rope_type="default", rope_theta=10000.0)))),
+    "phi3": ("phi3", dict(rope_parameters=dict(LONG, original_max_position_embeddings=128), original_max_position_embeddings=128)),
+    "phi3-partial": ("phi3", dict(rope_parameters=dict(rope_type="default", rope_theta=10000.0, partial_rotary_factor=0.5), sliding_window=16)),
+    "phimoe": ("phimoe", dict(num_local_experts=6, num_experts_per_tok=2, attention_bias=True, lm_head_bias=True, rope_parameters=dict(
+        LONG, original_max_position_embeddings=128, short_mscale=1.2, long_mscale=1.3), original_max_position_embeddings=128)),
+    "phi": ("phi", dict(num_key_value_heads=4, partial_rotary_factor=0.5)),
+    "llama4": ("llama4_text", dict(head_dim=16, num_hidden_layers=8, intermediate_size_mlp=112, num_local_experts=4, num_experts_per_tok=1,
+                                   interleave_moe_layer_step=2, attention_chunk_size=24, use_qk_norm=True, floor_scale=16, attn_scale=0.1,
+                                   attn_temperature_tuning=True)),
+    "smollm3": ("smollm3", dict(num_hidden_layers=8, no_rope_layer_interval=4)),
+    "starcoder2": ("starcoder2", dict(sliding_window=16)),
+    "gpt_bigcode": ("gpt_bigcode", dict(multi_query=True)),
+    "gpt_bigcode-mha": ("gpt_bigcode", dict(multi_query=False)),
+    "gpt2": ("gpt2", dict()),
+    "bloom": ("bloom", dict(num_attention_heads=6, hidden_size=48)),
+    # The text model inside a multimodal one.
+    "mistral3": ("mistral3", dict(text_config=dict(TEXT, model_type="mistral", head_dim=32, sliding_window=None),
+                                  vision_config=dict(VISION, model_type="pixtral", head_dim=16), image_token_index=100)),
+    "gemma3-multimodal": ("gemma3", dict(text_config=dict(TEXT, model_type="gemma3_text", head_dim=16, num_hidden_layers=6, sliding_window=16),
+                                         vision_config=dict(VISION, model_type="siglip_vision_model"), mm_tokens_per_image=4, image_token_index=100)),
+    "llama4-multimodal": ("llama4", dict(text_config=dict(TEXT, model_type="llama4_text", head_dim=16, intermediate_size_mlp=112, num_local_experts=4,
+                                                          num_experts_per_tok=1, interleave_moe_layer_step=1, attention_chunk_size=24),
+                                         vision_config=dict(VISION, vision_output_dim=32, projector_input_dim=32, projector_output_dim=32),
+                                         image_token_index=100)),
+}
+
+
+def mix(x):
+    """A 32-bit integer hash, of arrays. test_golden.c has the same."""
+    x = np.asarray(x, dtype=np.uint32)
+    with np.errstate(over="ignore"):
+        x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
+        x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
+        return x ^ (x >> np.uint32(16))
+
+
+def fnv(name):
+    h = 2166136261
+    for b in name.encode():
+        h = (h ^ b) * 16777619 & 0xFFFFFFFF
+    return h
+
+
+def fill(name, shape, scale, offset):
+    n = int(np.prod(shape))
+    with np.errstate(over="ignore"):
+        bits = mix(np.arange(n, dtype=np.uint32) * np.uint32(2654435761) + np.uint32(fnv(name)))
+    noise = bits.view(np.int32).astype(np.float32) * np.float32(2.0 ** -31)
+    return (np.float32(offset) + np.float32(scale) * noise).reshape(shape)
+
+
+def scale_of(name, shape, plus1):
+    """Norms near what they are in a trained model, matrices that keep the size of what they are given."""
+    if len(shape) == 1:
+        norm = "norm" in name or ".ln_" in name
+        return (0.25, 0.0 if plus1 or not name.endswith("weight") or not norm else 1.0)
+    return (2.5 / shape[-1] ** 0.5, 0.0)
+
+
+def config_of(kind, more):
+    config = transformers.AutoConfig.for_model(kind)
+    keys = dict(TEXT, **more)
+    known = {k: v for k, v in keys.items() if k in config.attribute_map or hasattr(config, k) or k in more}
+    if "text_config" in more:
+        return transformers.AutoConfig.for_model(kind, **more)
+    if kind in ("gpt2", "gpt_bigcode"):
+        known = dict(vocab_size=VOCAB, n_embd=64, n_layer=4, n_head=4, n_positions=256, bos_token_id=1, eos_token_id=2, **more)
+    if kind == "bloom":
+        known = dict(vocab_size=VOCAB, hidden_size=more["hidden_size"], n_layer=4, n_head=more["num_attention_heads"], bos_token_id=1, eos_token_id=2)
+    return transformers.AutoConfig.for_model(kind, **known)
+
+
+def make(name, kind, more):
+    torch.manual_seed(0)
+    config = config_of(kind, more)
+    config.dtype = "float32"
+    auto = transformers.AutoModelForImageTextToText if "text_config" in more else transformers.AutoModelForCausalLM
+    model = auto.from_config(config, attn_implementation="eager")
+    with tempfile.TemporaryDirectory() as where:
+        where = Path(where)
+        model.save_pretrained(where)
+        with safe_open(where / "model.safetensors", "np") as f:
+            shapes = {k: f.get_slice(k).get_shape() for k in f.keys()}
+        plus1 = kind.startswith("gemma")
+        tensors = {k: [s, *scale_of(k, s, plus1)] for k, s in sorted(shapes.items())}
+        save_file({k: fill(k, *v) for k, v in tensors.items()}, where / "model.safetensors", metadata={"format": "pt"})
+        loaded, info = type(model).from_pretrained(where, attn_implementation="eager", dtype=torch.float32, output_loading_info=True)
+        assert not info["missing_keys"] and not info["unexpected_keys"], info
+        text = json.loads((where / "config.json").read_text())
+    loaded.eval()
+    ids = [1] + [int(v) % (VOCAB - 3) + 3 for v in mix(np.arange(1, N_TOKENS))]
+    with torch.no_grad():
+        logits = loaded(torch.tensor([ids]), use_cache=False).logits[0].double()
+    losses = torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(ids[1:]), reduction="none")
+    golden = dict(made_with=f"transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}", config=text, tensors=tensors, ids=ids,
+                  losses=[round(float(v), 6) for v in losses], top1=[int(v) for v in logits.argmax(-1)])
+    (HERE / f"{name}.json").write_text(json.dumps(golden, separators=(",", ":")).replace('"tensors"', '\n"tensors"').replace('"ids"', '\n"ids"')
+                                       .replace('"losses"', '\n"losses"').replace('"top1"', '\n"top1"') + "\n")
+    print(f"{name}: mean loss {float(losses.mean()):.6f}, {sum(int(np.prod(s)) for s in shapes.values())} weights")
+
+
+for case in sys.argv[1:] or CASES:
+    try:
+        make(case, *CASES[case])
+    except Exception as e:      # one family less must not cost the others
+        print(f"{case}: {type(e).__name__}: {e}", file=sys.stderr)
