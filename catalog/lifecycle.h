@@ -60,7 +60,7 @@ int lifecycle_restore(struct db *db, const struct lifecycle_order *o, int64_t no
 
 /* Contract section 2: {"deprecated_at":…,"sunset_at":…,"successor":…,"reason":…} with RFC 3339 times or null; plus "state". */
 json_t *lifecycle_json(const struct lifecycle *l);
-/* What is deprecated or ends before `until`, soonest first: [{"repo","revision","state","deprecated_at","sunset_at","successor","reason","pulls_30d","consumers"}…]. */
+/* What is deprecated and ends before `until` or at no date (until 0: whenever), soonest first: [{"repo","revision","state","deprecated_at","sunset_at","successor","reason","pulls_30d","consumers"}…]. */
 json_t *lifecycle_list(struct db *db, int64_t until, int64_t now, struct err *e);
 /* RFC 5545 calendar of sunset dates; caller frees. */
 char *lifecycle_ics(struct db *db, int64_t now, struct err *e);

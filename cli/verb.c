@@ -91,7 +91,7 @@ const struct verb verb_table[] = {
 	{ "withdraw", "REPO[@REV]", 1, 1, "off every door at once: 403, or 451 with --legal", "Without @REV the whole model is meant. Needs --reason.",
 	  OPTS(OPT_REASON { "legal", OPT_FLAG, NULL, "for legal reasons: 451" }, ), cmd_withdraw },
 	{ "lifecycle", "", 0, 0, "what is deprecated, what ends when, who still pulls it", NULL,
-	  OPTS({ "within", OPT_DURATION, "90d", "what ends within this time" }, { "ics", OPT_FLAG, NULL, "as a calendar (RFC 5545)" }, ), cmd_lifecycle },
+	  OPTS({ "within", OPT_DURATION, "90d", "only what ends within this time, or at no date" }, { "ics", OPT_FLAG, NULL, "as a calendar (RFC 5545)" }, ), cmd_lifecycle },
 	{ "usage", "REPO", 1, 1, "pulls by consumer", NULL, OPTS({ "days", OPT_COUNT, "30", "of the last so many days" }, ), cmd_usage },
 	{ "sbom", "REPO[@REV]", 1, 1, "bill of materials of a published revision", "Without @REV of the one that main serves.",
 	  OPTS({ "format", OPT_TEXT, "FORMAT", "cyclonedx (1.6, default) or spdx (3.0.1)" }, { "o", OPT_TEXT, "FILE", "into a file" }, ), cmd_sbom },

@@ -4,7 +4,6 @@
 #include "base/str.h"
 #include "catalog/lifecycle.h"
 
-#define WITHIN_DEFAULT_S (90 * 86400)
 
 enum order {
 	ORDER_DEPRECATE,
@@ -121,7 +120,7 @@ int api_v1_withdraw(struct request *rq, struct err *e)
 int api_v1_lifecycle(struct request *rq, struct err *e)
 {
 	const char *format = http_query(rq, "format");
-	uint64_t within = WITHIN_DEFAULT_S;
+	uint64_t within = 0;	/* without it: everything that is deprecated, whenever it ends */
 	json_t *list;
 
 	if (format && !strcmp(format, "ics")) {
@@ -131,6 +130,6 @@ int api_v1_lifecycle(struct request *rq, struct err *e)
 	}
 	if (http_query_u64(rq, "within", 0, (uint64_t)INT32_MAX * 10, &within, e) < 0)
 		return e->code;
-	list = lifecycle_list(api_v1_daemon(rq)->db, rq->now + (int64_t)within, rq->now, e);
+	list = lifecycle_list(api_v1_daemon(rq)->db, within ? rq->now + (int64_t)within : 0, rq->now, e);
 	return list ? http_answer_json(rq, 200, json_pack("{s:o}", "lifecycle", list)) : (int)e->code;
 }
