@@ -340,13 +340,13 @@ static int token_known(struct hub *h, const atomic_bool *stop)
 	return a.status == 200 ? 1 : a.status == 401 ? 0 : -1;
 }
 
-static int explain_gated(struct hub *h, const char *repo, const char *what, const struct net_answer *a, const atomic_bool *stop, struct err *e)
+int hub_explain_gated(struct hub *h, const char *repo, const char *what, const atomic_bool *stop, struct err *e)
 {
 	const char *ep = h->config.endpoint, *name = h->config.name;
 
 	if (!h->config.token)
 		return err_set(e, ERR_AUTH, "%s: %s is gated upstream: accept its terms at %s/%s, then set token_file of upstream '%s' to a token of that account", what, repo, ep, repo, name);
-	if (a->status == 401 && token_known(h, stop) == 0)
+	if (token_known(h, stop) == 0)
 		return err_set(e, ERR_AUTH, "%s: the token of upstream '%s' is not valid (%s does not know it): set token_file to a current one", what, name, ep);
 	return err_set(e, ERR_AUTH, "%s: %s is gated upstream and the account of upstream '%s' has no access: the token is valid, so accept the terms at %s/%s (or wait until its owner grants access)", what, repo, name, ep, repo);
 }
@@ -372,7 +372,7 @@ int hub_explain(struct hub *h, const char *repo, const char *what, const struct 
 	if (!repo)
 		repo = "this";
 	if (!strcmp(code, "GatedRepo"))
-		return explain_gated(h, repo, what, a, stop, e);
+		return hub_explain_gated(h, repo, what, stop, e);
 	if (!strcmp(code, "RevisionNotFound"))
 		return err_set(e, ERR_NOT_FOUND, "%s: %s has no such revision of %s%s", what, ep, repo, said);
 	if (!strcmp(code, "EntryNotFound"))

@@ -96,6 +96,8 @@ int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, s
 
 /* Says what a final status other than 2xx means, with what to do about it; returns the code. Asks whoami when the token may be at fault. */
 int hub_explain(struct hub *h, const char *repo, const char *what, const struct net_answer *a, const atomic_bool *stop, struct err *e);
+/* The same where a gate shows without a status: the listing hides hashes. */
+int hub_explain_gated(struct hub *h, const char *repo, const char *what, const atomic_bool *stop, struct err *e);
 
 enum hub_gated {
 	HUB_OPEN,

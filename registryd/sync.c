@@ -152,12 +152,12 @@ static int begin(struct sync *s, struct work *w, struct err *e)
 
 /* ---- plan ------------------------------------------------------------------------------------------------------ */
 
+/* The Hub shows the listing of a gated model to everybody, with asterisks for hashes. */
 static int refuse_masked(struct sync *s, struct err *e)
 {
 	for (size_t i = 0; i < s->tree.n_files; i++)
 		if (s->tree.files[i].masked && !plan_why_not(&s->selection, s->tree.files[i].path, s->w->arena))
-			return err_set(e, ERR_AUTH, "%s: the listing hides the hash of '%.200s' behind asterisks, as the Hub does for gated models: accept the terms at %s/%s and set token_file of upstream '%s' to a token of that account",
-				       s->repo, s->tree.files[i].path, s->hub->config.endpoint, s->name, s->hub->config.name);
+			return hub_explain_gated(s->hub, s->name, "the listing hides its hashes", &s->w->stop, e);
 	return 0;
 }
 
