@@ -236,6 +236,49 @@ int model_upsert(struct db *db, const struct model_upstream *u, int64_t now, int
 	return 0;
 }
 
+/* May this one be left out without spoiling the rest? A bad name or another upstream is its own matter; a failing disk is everybody's. */
+static bool is_its_own(int rc)
+{
+	return rc == ERR_USAGE || rc == ERR_CONFLICT;
+}
+
+static int upsert_one(struct db_conn *c, const struct model_upstream *u, int64_t now, int64_t *id, struct err *e)
+{
+	int rc;
+
+	if ((rc = check_name(u->name, e)) < 0 || (u->asked_name && (rc = check_name(u->asked_name, e)) < 0))
+		return rc;
+	return upsert_tx(c, u, now, id, e);
+}
+
+int model_upsert_many(struct db *db, const struct model_upstream *u, size_t n, int64_t now, int64_t *ids, size_t *skipped, struct err *why, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	size_t left_out = 0;
+	int rc;
+
+	if (n > MODEL_BATCH_MAX)
+		return err_set(e, ERR_LIMIT, "%zu models in one batch: at most %d", n, MODEL_BATCH_MAX);
+	if ((rc = tx_begin(&t, db, e)) < 0)
+		return rc;
+	for (size_t i = 0; i < n; i++) {
+		int64_t id = 0;
+
+		rc = upsert_one(t.c, &u[i], now, &id, e);
+		if (rc < 0 && !is_its_own(rc))
+			return rc;
+		if (rc < 0 && left_out++ == 0 && why && e)
+			*why = *e;
+		if (ids)
+			ids[i] = rc < 0 ? 0 : id;
+	}
+	if ((rc = tx_commit(&t, e)) < 0)
+		return rc;
+	if (skipped)
+		*skipped = left_out;
+	return 0;
+}
+
 int model_saw_gone(struct db *db, int64_t model_id, bool gone, int64_t now, struct err *e)
 {
 	own(tx) struct tx t = { 0 };

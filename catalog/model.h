@@ -123,6 +123,12 @@ struct model_upstream {
  * another upstream is ERR_CONFLICT: a model never silently changes where it comes from.
  */
 int model_upsert(struct db *db, const struct model_upstream *u, int64_t now, int64_t *id, struct err *e);
+/*
+ * The same for a whole listing (an author's models, a query's answer) in one transaction, so that thousands a second are durable. ids may be NULL.
+ * A model that can't be taken (its name, another upstream) is skipped: *skipped (may be NULL) counts, and *why (may be NULL) is the first reason.
+ */
+#define MODEL_BATCH_MAX 10000
+int model_upsert_many(struct db *db, const struct model_upstream *u, size_t n, int64_t now, int64_t *ids, size_t *skipped, struct err *why, struct err *e);
 /* Upstream's ref now points at commit. *moved (may be NULL): it pointed elsewhere before (an event is written). commit NULL: the ref is gone. */
 int model_saw_ref(struct db *db, int64_t model_id, const char *ref, const char *commit, int64_t now, bool *moved, struct err *e);
 /* Upstream no longer knows the model (gone), or does again. What we serve does not change; an event is written on a change. */

@@ -2,12 +2,15 @@
  * catalog_bench.c - how long questions to a big catalog take: catalog_bench FILE [ROUNDS]. Prints one line a question: name, p50 and p99 in
  * milliseconds over random instances, warm. FILE is made by catalog_gen. With "index" behind ROUNDS the posting index is loaded first.
  */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <time.h>
 
 #include "base/json.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "catalog/event.h"
 #include "catalog/query.h"
 
 #define NOW 1795000000
@@ -110,6 +113,10 @@ static void newest(struct query_filter *f, struct arena *a)
 	f->sort = QUERY_SORT_MODIFIED;
 }
 
+#define KNOWN_MAX 20000
+static const char *known_names[KNOWN_MAX];
+static size_t n_known_names;
+
 static int compare(const void *a, const void *b)
 {
 	const double *x = a, *y = b;
@@ -168,6 +175,96 @@ static void measure(struct db *db, const char *name, shape *make, void (*ask)(st
 	free(ms);
 }
 
+/* --- a writer at work ------------------------------------------------------------------------------------------------------------- */
+
+#define BATCH 1000
+
+struct writer {
+	struct db *db;
+	atomic_bool stop;
+	uint64_t rows, batch;
+	double ms;
+};
+
+/* A listing as upstream answers it: four known models to one new one, some of which have changed. */
+static void write_batch(struct writer *w)
+{
+	static struct model_upstream u[BATCH];
+	struct err e = ERR_NONE;
+	struct arena a;
+
+	arena_init(&a);
+	for (size_t i = 0; i < BATCH; i++) {
+		uint64_t r = (w->batch * BATCH + i) * 2654435761u % 1000003;
+
+		u[i] = (struct model_upstream){ .upstream = "hub", .gated = (int)(r % 50 == 0), .is_private = 0, .disabled = 0, .downloads = (int64_t)(r * 7), .likes = (int64_t)(r % 100),
+						.modified_at = NOW - (int64_t)r };
+		u[i].name = i % 5 == 0 ? arena_printf(&a, "fresh%llu/model-%llu-%zu", (unsigned long long)(r % 1000), (unsigned long long)w->batch, i)
+				       : known_names[r % n_known_names];
+	}
+	if (model_upsert_many(w->db, u, BATCH, NOW, NULL, NULL, NULL, &e) < 0)
+		fail(&e);
+	w->batch++;
+	w->rows += BATCH;
+	arena_done(&a);
+}
+
+static void *write_on(void *arg)
+{
+	struct writer *w = arg;
+	double start = now_ms();
+
+	do
+		write_batch(w);
+	while (!atomic_load(&w->stop));
+	w->ms = now_ms() - start;
+	return NULL;
+}
+
+static void learn_names(struct db *db)
+{
+	struct query_filter f = { .gated = -1, .limit = 1000, .sort = QUERY_SORT_DOWNLOADS, .descending = true };
+	static struct arena a;
+
+	arena_init(&a);
+	for (int page = 0; page < 20; page++) {
+		struct query_row *rows;
+		struct err e = ERR_NONE;
+		size_t n;
+
+		if (query_models(db, &f, NOW, &a, &rows, &n, &f.cursor, &e) < 0)
+			fail(&e);
+		for (size_t i = 0; i < n && n_known_names < KNOWN_MAX; i++)
+			known_names[n_known_names++] = rows[i].m.name;
+		if (!f.cursor)
+			break;
+	}
+}
+
+static void under_a_writer(struct db *db, int rounds)
+{
+	struct writer w = { .db = db };
+	struct err e = ERR_NONE;
+	pthread_t thread;
+	double start;
+
+	learn_names(db);
+	start = now_ms();
+	for (int i = 0; i < 10; i++)
+		write_batch(&w);
+	printf("%-44s %12.0f rows/s\n", "durable upserts, 1000 a batch", (double)w.rows / (now_ms() - start) * 1e3);
+	measure(db, "reader alone: licence and size", any_licence_size, page, rounds);
+	w.rows = 0;
+	if (pthread_create(&thread, NULL, write_on, &w) != 0)
+		abort();
+	measure(db, "reader beside a writer", any_licence_size, page, rounds);
+	atomic_store(&w.stop, true);
+	pthread_join(thread, NULL);
+	printf("%-44s %12.0f rows/s\n", "  the writer meanwhile", (double)w.rows / w.ms * 1e3);
+	if (event_verify(db, &(struct digest){ 0 }, NULL, NULL, &e) < 0)
+		fail(&e);
+}
+
 int main(int argc, char **argv)
 {
 	struct err e = ERR_NONE;
@@ -203,6 +300,8 @@ int main(int argc, char **argv)
 	measure(db, "substring, by downloads", search, page, rounds);
 	measure(db, "facets of a tag with filters", tags_and_filters, facets, rounds / 10 > 9 ? rounds / 10 : 10);
 	measure(db, "facets of a licence and size", any_licence_size, facets, rounds / 10 > 9 ? rounds / 10 : 10);
+	under_a_writer(db, rounds * 5);
+	printf("%-44s %12.2f GB\n", "size of the catalog", (double)db_size_bytes(db) / 1e9);
 	db_close(db);
 	return 0;
 }

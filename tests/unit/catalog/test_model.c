@@ -375,6 +375,33 @@ static void test_drift(void **state)
 	ok(event_verify(f->db, &none, NULL, NULL, e));
 }
 
+static void test_a_listing_at_once(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	struct err why = ERR_NONE;
+	struct model m;
+	int64_t ids[4];
+	size_t skipped;
+
+	arena_init(&a);
+	model(f->db, "org/known");
+	const struct model_upstream u[] = {
+		{ .name = "org/known", .upstream = "hub", .gated = 1, .downloads = 9 },
+		{ .name = "bad name", .upstream = "hub" },
+		{ .name = "org/known", .upstream = "elsewhere" },
+		{ .name = "org/new", .upstream = "hub" },
+	};
+	ok(model_upsert_many(f->db, u, 4, 2000, ids, &skipped, &why, e));
+	assert_int_equal(skipped, 2);
+	assert_int_equal(why.code, ERR_USAGE);
+	assert_true(ids[0] && !ids[1] && !ids[2] && ids[3]);
+	ok(model_find_repo(f->db, "org/known", &a, &m, e));
+	assert_int_equal(m.downloads, 9);
+	assert_string_equal(m.upstream, "hub");
+	ok(model_find_repo(f->db, "org/new", &a, &m, e));
+}
+
 static void test_facts_tags_documents(void **state)
 {
 	struct fixture *f = *state;
@@ -451,7 +478,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_fixture(test_published_only),	 with_fixture(test_second_revision), with_fixture(test_pending_files),
 		with_fixture(test_lies),		 with_fixture(test_person_and_findings), with_fixture(test_many_findings),
-		with_fixture(test_drift),		 with_fixture(test_facts_tags_documents), with_fixture(test_short_commits),
+		with_fixture(test_drift),		 with_fixture(test_a_listing_at_once), with_fixture(test_facts_tags_documents), with_fixture(test_short_commits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
