@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from tests.hub import Noise
 from tests.system.registry import Registry
 
 CARD = "---\nlicense: {license}\npipeline_tag: text-generation\nlibrary_name: transformers\n---\n# A tiny model\n"
@@ -19,6 +18,13 @@ def files_of(folder, **changes):
     found = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
     found.update({k: v for k, v in changes.items()})
     return found
+
+
+def add_large(hub, models):
+    """org/large, which takes some seconds to fetch."""
+    hub.add_model("org/large", files_of(models / "tiny-story", **{"extra/picture.png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + os.urandom(6 << 20)}))
+    for route in ("cdn", "resolve", "resolve-cache"):
+        hub.faults.add(route=route, throttle=2 << 20)
 
 
 @pytest.fixture
@@ -206,8 +212,7 @@ def test_ctrl_c_leaves_the_job_running(registry, story, hub):
 
 
 def test_progress_on_a_terminal(registry, hub, models):
-    hub.add_model("org/large", files_of(models / "tiny-story", **{"extra/notes.dat": Noise(8 << 20)}))
-    hub.faults.add(route="cdn", throttle=8 << 20)
+    add_large(hub, models)
     master, slave = pty.openpty()
     process = subprocess.Popen(registry.command("sync", "org/large"), stdout=subprocess.PIPE, stderr=slave)
     os.close(slave)
@@ -346,8 +351,7 @@ def test_rebuild_derives_the_same_again(registry, story):
 
 def test_a_sync_outlives_the_daemon(registry, hub, models):
     """kill -9 in mid-download: the command line waits for the daemon to come back, and the job goes on where it stopped."""
-    hub.add_model("org/large", files_of(models / "tiny-story", **{"extra/notes.dat": Noise(6 << 20)}))
-    hub.faults.add(route="cdn", throttle=2 << 20)
+    add_large(hub, models)
     process = subprocess.Popen(registry.command("sync", "org/large", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 30
     while not any(j["state"] == "running" and j["progress"]["bytes_done"] > 1 << 20 for j in registry.json("jobs")):
