@@ -121,6 +121,17 @@ static int open_tiktoken(struct tokenizer *t, const struct token_config *c, cons
 	return token_config_template(t, c, false, false, e);
 }
 
+static int open_tekken(struct tokenizer *t, const struct token_config *c, int dirfd, const struct buf *file, struct err *e)
+{
+	int rc = token_tekken_read(t, file->data, file->len, e);
+
+	(void)dirfd;
+	if (rc < 0)
+		return rc;
+	token_config_ends(t, c);
+	return 0;
+}
+
 /* Meta's Llama 3 came with a rank file of that name. */
 static int open_model(struct tokenizer *t, const struct token_config *c, int dirfd, const struct buf *file, struct err *e)
 {
@@ -157,6 +168,7 @@ static const struct source {
 	int (*open)(struct tokenizer *t, const struct token_config *c, int dirfd, const struct buf *file, struct err *e);
 } sources[] = {
 	{ "tokenizer.json", open_json },
+	{ "tekken.json", open_tekken },
 	{ "tokenizer.model", open_model },
 	{ "vocab.json", open_gpt2 },
 	{ ".tiktoken", open_ranks },
@@ -204,7 +216,7 @@ int tokenizer_open(struct tokenizer **out, int dirfd, struct err *e)
 			*out = take(t);
 		return rc;
 	}
-	return err_set(e, ERR_NOT_FOUND, "there is no tokenizer.json, tokenizer.model, vocab.json or *.tiktoken here");
+	return err_set(e, ERR_NOT_FOUND, "there is no tokenizer.json, tekken.json, tokenizer.model, vocab.json or *.tiktoken here");
 }
 
 /* --- encoding --- */

@@ -1,8 +1,8 @@
 /*
  * token.h - a checkpoint's own tokenizer: text to ids and back, exactly as its author's library does it.
  *
- * Read are, in a Hugging Face directory, the first of: tokenizer.json, tokenizer.model (SentencePiece), vocab.json with
- * merges.txt, *.tiktoken or a rank file called tokenizer.model; and what a GGUF carries in itself. tokenizer_config.json,
+ * Read are, in a Hugging Face directory, the first of: tokenizer.json, tekken.json, tokenizer.model (SentencePiece, or a rank
+ * file of that name), vocab.json with merges.txt, *.tiktoken; and what a GGUF carries in itself. tokenizer_config.json,
  * generation_config.json and config.json next to them say which tokens begin and end a text.
  *
  * Every file is hostile until read: counts, lengths, depths, regular expressions and their matching have the limits below,

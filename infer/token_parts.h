@@ -348,6 +348,9 @@ int token_spm_read(struct tokenizer *t, const char *p, size_t n, bool prefix_onc
 void token_spm_index(struct tokenizer *t);	/* user-defined symbols, lattice and score bounds, once pieces, scores, types and model are there */
 
 bool token_tiktoken_looks(const char *text, size_t n);	/* is the file one of ranks: base64, space, number */
+int token_tekken_read(struct tokenizer *t, const char *text, size_t n, struct err *e);
+/* A vocabulary of bytes is complete: each of the 256 is a token, and a token's score falls with its id. */
+int token_bytes_settle(struct tokenizer *t, const char *kind, struct err *e);
 int token_tiktoken_read(struct tokenizer *t, const char *text, size_t n, struct err *e);
 /* vocab.json and merges.txt; `class` is tokenizer_class of tokenizer_config.json, which decides how text is cut. */
 int token_gpt2_read(struct tokenizer *t, const char *class, const struct buf *vocab, const struct buf *merges, struct err *e);

@@ -118,20 +118,19 @@ static int add_specials(struct tokenizer *t, const struct family *f, struct err 
 	return rc;
 }
 
-/* In bytes: each of the 256 is a token, and a token's score falls with its rank. */
-static int settle(struct tokenizer *t, struct err *e)
+int token_bytes_settle(struct tokenizer *t, const char *kind, struct err *e)
 {
 	for (unsigned b = 0; b < 256; b++) {
 		char c = (char)b;
 
 		t->byte_ids[b] = token_vocab_find(&t->vocab, &c, 1);
 		if (t->byte_ids[b] < 0)
-			return err_set(e, ERR_INPUT, "the rank file has no token for byte %u", b);
+			return err_set(e, ERR_INPUT, "the ranks have no token for byte %u", b);
 	}
 	t->scores = mem_zalloc(t->vocab.n_ids * sizeof(*t->scores));
 	for (size_t i = 0; i < t->vocab.n_ids; i++)
 		t->scores[i] = -(double)i;
-	t->kind = "tiktoken BPE";
+	t->kind = kind;
 	t->model = token_bpe_bytes;
 	return token_decode_add_raw(&t->decode, e);
 }
@@ -147,7 +146,7 @@ int token_tiktoken_read(struct tokenizer *t, const char *text, size_t n, struct 
 	if (rc == 0 && !f)
 		rc = err_set(e, ERR_UNSUPPORTED, "a rank file of %zu tokens is not supported: whose it is, and so how text is cut, can't be told", t->vocab.n_tokens);
 	if (rc == 0)
-		rc = settle(t, e);
+		rc = token_bytes_settle(t, "tiktoken BPE", e);
 	if (rc == 0 && f->nfc)
 		rc = token_norm_add_nfc(&t->norm, e);
 	if (rc == 0)

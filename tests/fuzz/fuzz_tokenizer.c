@@ -1,6 +1,6 @@
 /*
  * fuzz_tokenizer.c - tokenizer files of every kind, from anybody. The first byte says which: J tokenizer.json, S tokenizer.model,
- * R a rank file, V vocab.json and merges.txt with a NUL between, T tokenizer.json and behind a NUL the text to encode, G a GGUF.
+ * R a rank file, V vocab.json and merges.txt with a NUL between, T tokenizer.json and behind a NUL the text to encode, G a GGUF, K tekken.json.
  * What is accepted then encodes and decodes a text; the sanitizers and the limits are the judges.
  */
 #include <stdint.h>
@@ -33,6 +33,8 @@ static int read_any(struct tokenizer *t, char kind, const char *p, size_t n, con
 		return token_spm_read(t, p, n, true, e);
 	case 'R':
 		return token_tiktoken_looks(p, n) ? token_tiktoken_read(t, p, n, e) : ERR_INPUT;
+	case 'K':
+		return token_tekken_read(t, p, n, e);
 	case 'V':
 		buf_add(&vocab, p, first);
 		buf_add(&merges, nul ? nul + 1 : "", rest);

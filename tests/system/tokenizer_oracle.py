@@ -134,6 +134,8 @@ def families():
     keep("o200k", byte_level(P.Sequence([split(O200K), BYTE_LEVEL])))
     keep("deepseek3", byte_level(P.Sequence([*map(split, DEEPSEEK3), BYTE_LEVEL])))
     keep("starcoder", byte_level(P.Sequence([P.Digits(individual_digits=True), P.ByteLevel(add_prefix_space=False)])))
+    keep("bloom", byte_level(P.Sequence([split(r" ?[^(\s|[.,!?…。，、।۔،])]+"), BYTE_LEVEL])))
+    keep("falcon", byte_level(P.Sequence([P.Punctuation("contiguous"), P.ByteLevel(add_prefix_space=False), split("[0-9][0-9][0-9]")])))
     keep("added", byte_level(P.ByteLevel(add_prefix_space=False), added=[
         AddedToken("<mask>", lstrip=True, special=True, normalized=False), AddedToken("<foo>", rstrip=True, normalized=False),
         AddedToken("Hello", single_word=True, normalized=True), AddedToken("zz", single_word=True, normalized=False),
@@ -176,6 +178,20 @@ def other_models():
                          processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))))
     trainer = trainers.WordLevelTrainer(vocab_size=200, special_tokens=SPECIAL, show_progress=False)
     keep("words", train(models.WordLevel(unk_token="<unk>"), trainer, N.Strip(), P.WhitespaceSplit()))
+
+
+def charsmaps():
+    """SentencePiece's precompiled map inside a tokenizer.json, as T5 and XLM-R have it."""
+    blob = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(CORPUS[0].split("\n") * 9), model_writer=blob, vocab_size=40, hard_vocab_limit=False,
+                                             minloglevel=2)
+    model = spm_pb.ModelProto()
+    model.ParseFromString(blob.getvalue())
+    precompiled = N.Precompiled(model.normalizer_spec.precompiled_charsmap)
+    trainer = trainers.UnigramTrainer(vocab_size=400, special_tokens=["<pad>", "</s>", "<unk>"], unk_token="<unk>", show_progress=False)
+    keep("t5", train(models.Unigram(), trainer, N.Sequence([precompiled, N.Strip(False, True), N.Replace(Regex(" {2,}"), "▁")]), P.Metaspace(),
+                     D.Metaspace()))
+    keep("precompiled", bpe(precompiled))
 
 
 def files():
@@ -243,14 +259,28 @@ def ranks():
                 seen.add(joined)
         (folder(name) / file).write_text("".join(f"{base64.b64encode(b).decode()} {i}\n" for i, b in enumerate(tokens)))
         enc = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks={b: i for i, b in enumerate(tokens)}, special_tokens=special)
+        if name == "ranks-llama4":
+            tekken(tokens)
         texts = strings(4) + [f"hi{s} x" for s in special]
         record(name, ({"text": s, "ids": None, "back": None,
                        "plain": enc.encode(unicodedata.normalize("NFC", s) if nfc else s, allowed_special="all")} for s in texts))
 
 
+def tekken(tokens):
+    """The same ranks as Mistral writes them; special tokens move every id up by their number, and the size cuts the last ranks off."""
+    size, special = 100000, 1000
+    (folder("tekken") / "tekken.json").write_text(json.dumps({
+        "config": {"pattern": O200K, "num_vocab_tokens": len(tokens), "default_vocab_size": size, "default_num_special_tokens": special, "version": "v3"},
+        "vocab": [{"rank": i, "token_bytes": base64.b64encode(b).decode(), "token_str": None} for i, b in enumerate(tokens)]}))
+    enc = tiktoken.Encoding("tekken", pat_str=O200K, mergeable_ranks={b: i for i, b in enumerate(tokens[:size - special])}, special_tokens={})
+    texts = [s for s in strings(5) if "<s>" not in s and "</s>" not in s]
+    record("tekken", ({"text": s, "ids": [1, *ids], "plain": ids, "back": s} for s in texts for ids in [[special + i for i in enc.encode(s)]]))
+
+
 families()
 parts()
 other_models()
+charsmaps()
 files()
 sentencepieces()
 ranks()
