@@ -13,6 +13,18 @@ void bytes_of_mem(struct bytes *b, const void *p, size_t n, const char *what)
 	*b = (struct bytes){ .what = what, .size = n, .fd = -1, .mem = p };
 }
 
+void bytes_of_part(struct bytes *part, const struct bytes *b, uint64_t at, uint64_t n)
+{
+	if (at > b->size)
+		at = b->size;
+	if (n > b->size - at)
+		n = b->size - at;
+	if (b->fd >= 0)
+		bytes_of_fd(part, b->fd, b->base + at, n, b->what);
+	else
+		bytes_of_mem(part, b->mem + at, (size_t)n, b->what);
+}
+
 void bytes_done(struct bytes *b)
 {
 	free(b->window);

@@ -27,6 +27,8 @@ struct bytes {
 
 void bytes_of_fd(struct bytes *b, int fd, uint64_t base, uint64_t size, const char *what);
 void bytes_of_mem(struct bytes *b, const void *p, size_t n, const char *what);
+/* The n bytes at `at` of b as a range of their own; what b does not have of them is left out. b must outlive it. */
+void bytes_of_part(struct bytes *part, const struct bytes *b, uint64_t at, uint64_t n);
 void bytes_done(struct bytes *b);
 
 /* The n bytes at pos, valid until the next call; NULL when the range does not have them or reading failed. */

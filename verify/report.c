@@ -26,13 +26,14 @@ void report_done(struct report *r)
 
 void report_path(struct report *r, const char *fmt, ...)
 {
-	char path[PATH_MAX_BYTES];
+	char path[PATH_MAX_BYTES] = "";
 	va_list ap;
 
 	if (!r)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(path, sizeof(path), fmt ? fmt : "", ap);
+	if (fmt)
+		vsnprintf(path, sizeof(path), fmt, ap);
 	va_end(ap);
 	free(r->path);
 	r->path = mem_strdup(path);

@@ -104,10 +104,8 @@ static void inspect_zip_member(const struct scan *in, struct bytes *b, const str
 	}
 	if (m->method)
 		bytes_of_mem(&sub, text.data, text.len, b->what);
-	else if (b->fd >= 0)
-		bytes_of_fd(&sub, b->fd, b->base + m->data_at, m->bytes, b->what);
 	else
-		bytes_of_mem(&sub, b->mem + m->data_at, (size_t)m->bytes, b->what);
+		bytes_of_part(&sub, b, m->data_at, m->packed_bytes);
 	scan_member(in, m->name, &sub);
 }
 

@@ -244,14 +244,10 @@ static void check_data(struct npy *n, struct bytes *b, uint64_t at)
 	uint64_t want;
 
 	if (n->object) {
-		own(bytes) struct bytes rest = *b;
+		own(bytes) struct bytes rest;
 
+		bytes_of_part(&rest, b, at, b->size - at);
 		report_flag(n->r, "npy.object", "its elements are Python objects: a pickle follows");
-		rest.window = NULL;
-		rest.have = 0;
-		rest.base += at;
-		rest.mem = b->mem ? b->mem + at : NULL;
-		rest.size -= at;
 		pickle_inspect(&rest, n->r);
 		return;
 	}

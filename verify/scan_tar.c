@@ -116,10 +116,7 @@ static void scan_member_file(struct tar *t, const char *name, uint64_t at, uint6
 {
 	own(bytes) struct bytes sub = { 0 };
 
-	if (t->b->fd >= 0)
-		bytes_of_fd(&sub, t->b->fd, t->b->base + at, n, t->b->what);
-	else
-		bytes_of_mem(&sub, t->b->mem + at, (size_t)n, t->b->what);
+	bytes_of_part(&sub, t->b, at, n);
 	t->old_torch |= !strcmp(name, "storages") || !strcmp(name, "tensors");
 	if (!strcmp(name, "pickle") || !strcmp(name, "sys_info") || !strcmp(name, "storages") || !strcmp(name, "tensors")) {
 		own(pickle) struct pickle p;

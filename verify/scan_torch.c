@@ -17,10 +17,8 @@ static const uint8_t magic[] = { 0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46,
 /* Opens a member as bytes: in place when it is stored, else unpacked into `hold`. */
 static int member_bytes(struct bytes *b, const struct zip_member *m, struct buf *hold, struct bytes *out)
 {
-	if (m->method == 0 && b->fd >= 0)
-		bytes_of_fd(out, b->fd, b->base + m->data_at, m->bytes, b->what);
-	else if (m->method == 0)
-		bytes_of_mem(out, b->mem + m->data_at, (size_t)m->bytes, b->what);
+	if (m->method == 0)
+		bytes_of_part(out, b, m->data_at, m->packed_bytes);
 	else if (zip_read(b, m, hold, hold->max, NULL) == 0 && hold->len == m->bytes)
 		bytes_of_mem(out, hold->data, hold->len, b->what);
 	else
