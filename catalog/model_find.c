@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
+#include "verify/git_object.h"
 
 #define SHORT_COMMIT_MIN 7
 
@@ -299,6 +300,12 @@ int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct aren
 #define FILE_COLUMNS "SELECT f.path, f.size_bytes, f.git_oid, b.sha256, f.lfs, f.wanted, f.why, coalesce(b.stored, 0) FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
 #define HELD	     "AND f.wanted = 1 AND b.stored = 1 "
 
+void model_file_oid(struct digest *git_oid, bool lfs, const struct digest *sha256, uint64_t size_bytes)
+{
+	if (lfs && git_oid->algo == DIGEST_NONE && sha256->algo == DIGEST_SHA256)
+		git_pointer_id(git_oid, &(struct git_pointer){ *sha256, size_bytes });
+}
+
 static void file_row(struct sql *q, struct arena *a, struct model_file *f)
 {
 	*f = (struct model_file){
@@ -312,6 +319,7 @@ static void file_row(struct sql *q, struct arena *a, struct model_file *f)
 	};
 	sql_get_digest(q, 2, DIGEST_SHA1, &f->git_oid);
 	sql_get_digest(q, 3, DIGEST_SHA256, &f->sha256);
+	model_file_oid(&f->git_oid, f->lfs, &f->sha256, f->size_bytes);
 }
 
 static int files_of(struct sql *q, struct arena *a, struct model_file **files, size_t *n)

@@ -121,7 +121,7 @@ static int use_blob(struct db_conn *c, int64_t blob, int64_t revision_id, struct
 
 struct old_file {
 	bool known;
-	struct digest git_oid;
+	struct digest git_oid, sha256;
 	uint64_t size_bytes;
 	int wanted;
 	int64_t blob;
@@ -129,7 +129,10 @@ struct old_file {
 
 static int find_file(struct db_conn *c, int64_t id, const char *path, struct old_file *f, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT git_oid, size_bytes, wanted, coalesce(blob_id, 0) FROM file WHERE revision_id = $1 AND path = $2", e);
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT f.git_oid, f.size_bytes, f.wanted, coalesce(f.blob_id, 0), b.sha256, f.lfs FROM file AS f "
+					    "LEFT JOIN blob AS b ON b.id = f.blob_id WHERE f.revision_id = $1 AND f.path = $2",
+					    e);
 
 	*f = (struct old_file){ 0 };
 	sql_int(&q, id);
@@ -140,8 +143,20 @@ static int find_file(struct db_conn *c, int64_t id, const char *path, struct old
 		f->size_bytes = (uint64_t)sql_get_int(&q, 1);
 		f->wanted = (int)sql_get_int(&q, 2);
 		f->blob = sql_get_int(&q, 3);
+		sql_get_digest(&q, 4, DIGEST_SHA256, &f->sha256);
+		model_file_oid(&f->git_oid, sql_get_int(&q, 5) != 0, &f->sha256, f->size_bytes);
 	}
 	return sql_done(&q);
+}
+
+/* What need not be kept: the id of the pointer that follows from the content's digest and size. */
+static const struct digest *kept_oid(const struct model_file *f, int64_t blob, const struct digest *none)
+{
+	struct digest derived = { 0 };
+
+	if (blob)
+		model_file_oid(&derived, f->lfs, &f->sha256, f->size_bytes);
+	return digest_equal(&derived, &f->git_oid) ? none : &f->git_oid;
 }
 
 static int put_file(struct db_conn *c, int64_t id, const struct model_file *f, int wanted, int64_t blob, struct err *e)
@@ -150,11 +165,12 @@ static int put_file(struct db_conn *c, int64_t id, const struct model_file *f, i
 					    "INSERT INTO file (revision_id, path, size_bytes, git_oid, lfs, wanted, blob_id, why) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
 					    "ON CONFLICT (revision_id, path) DO UPDATE SET size_bytes = $3, git_oid = $4, lfs = $5, wanted = $6, blob_id = $7, why = $8",
 					    e);
+	const struct digest none = { 0 };
 
 	sql_int(&q, id);
 	sql_text(&q, f->path);
 	sql_int(&q, (int64_t)f->size_bytes);
-	sql_digest(&q, &f->git_oid);
+	sql_digest(&q, kept_oid(f, blob, &none));
 	sql_int(&q, f->lfs);
 	sql_int(&q, wanted);
 	sql_int_or_null(&q, blob);
@@ -182,6 +198,8 @@ static int plan_file(struct db_conn *c, int64_t id, const struct model_file *f, 
 		return rc;
 	if (old.known && f->git_oid.algo != DIGEST_NONE && old.git_oid.algo != DIGEST_NONE && !digest_equal(&old.git_oid, &f->git_oid))
 		return err_set(e, ERR_MISMATCH, "%s has another git id than when this commit was listed before: a commit never changes, so one listing was wrong", f->path);
+	if (old.sha256.algo != DIGEST_NONE && f->sha256.algo != DIGEST_NONE && !digest_equal(&old.sha256, &f->sha256))
+		return err_set(e, ERR_MISMATCH, "%s has another SHA-256 than when this commit was listed before: a commit never changes, so one listing was wrong", f->path);
 	if (f->size_bytes > INT64_MAX)
 		return err_set(e, ERR_INPUT, "%s claims a size of %llu bytes", f->path, (unsigned long long)f->size_bytes);
 	blob = old.blob;

@@ -25,6 +25,12 @@ int model_refresh_tx(struct db_conn *c, int64_t model_id, struct err *e);
 /* The revision's size and formats: what follows from the list of its wanted files alone. */
 int model_sum_files_tx(struct db_conn *c, int64_t revision_id, struct err *e);
 
+/*
+ * The git id of an LFS file whose row has none: its pointer's, which follows from digest and size. Rows keep only an id that does not follow,
+ * of a pointer with extensions, say.
+ */
+void model_file_oid(struct digest *git_oid, bool lfs, const struct digest *sha256, uint64_t size_bytes);
+
 /* Reading, shared by model_find.c and query.c: the columns of a model (m) and of a revision (r), and the rows made of them. */
 #define MODEL_COLUMNS                                                                                                                          \
 	"m.id, m.name, au.name, up.name, m.gated, m.private, m.disabled, m.vanished_at, m.downloads, m.likes, m.created_at, m.modified_at, "     \

@@ -137,7 +137,8 @@ CREATE TABLE blob (
 CREATE UNIQUE INDEX blob_sha256 ON blob (sha256);
 
 -- Files of a revision as the tree lists them. wanted: 0 not mirrored (why says the reason), 1 wanted, 2 newly wanted while the revision is
--- published: not shown until the gate has passed it. git_oid of an LFS file is that of its pointer.
+-- published: not shown until the gate has passed it. git_oid of an LFS file is that of its pointer, and NULL
+-- when it follows from the content's digest and size.
 CREATE TABLE file (
 	revision_id	INTEGER NOT NULL REFERENCES revision (id),
 	path		TEXT NOT NULL CHECK (length(path) BETWEEN 1 AND 1024),

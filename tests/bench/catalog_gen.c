@@ -242,7 +242,10 @@ static void add_files(uint64_t n)
 			sqlite3_bind_int64(f, 1, (int64_t)i);
 			sqlite3_bind_text(f, 2, files[k], -1, SQLITE_STATIC);
 			sqlite3_bind_int64(f, 3, size);
-			bind_random(f, 4, 20);
+			if (lfs)
+				sqlite3_bind_null(f, 4);
+			else
+				bind_random(f, 4, 20);
 			sqlite3_bind_int(f, 5, lfs);
 			sqlite3_bind_int64(f, 6, blob);
 			step(f);

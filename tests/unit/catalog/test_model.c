@@ -7,6 +7,7 @@
 #include "catalog/event.h"
 #include "catalog/finding.h"
 #include "catalog/model.h"
+#include "verify/git_object.h"
 
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -444,6 +445,19 @@ static void test_facts_tags_documents(void **state)
 	assert_int_equal(n, 3);
 	assert_memory_equal(text, "a\0b", 4);
 	fails(ERR_NOT_FOUND, "kept", model_document(f->db, rev, DOCUMENT_TREE, "", &a, &text, &n, e));
+	/* The id of an LFS pointer is not kept where it follows, and given back all the same; an odd one is kept. */
+	struct model_file *listed;
+	struct digest derived;
+	git_pointer_id(&derived, &(struct git_pointer){ sha("weights"), 7 });
+	files[1].git_oid = derived;
+	int64_t other = plan(f->db, m, B, NULL, files, 2, 1000, &changed);
+	ok(model_files(f->db, other, FILES_ALL, NULL, NULL, 0, &a, &listed, &n, e));
+	assert_true(digest_equal(&listed[1].git_oid, &derived));
+	ok(model_files(f->db, rev, FILES_ALL, NULL, NULL, 0, &a, &listed, &n, e));
+	assert_false(digest_equal(&listed[1].git_oid, &derived));
+	files[1].sha256 = sha("evil");
+	struct model_plan lie = { .model_id = m, .commit = B, .files = files, .n_files = 2 };
+	fails(ERR_MISMATCH, "another SHA-256", model_plan(f->db, &lie, 1001, &other, NULL, e));
 	/* A git file's content, once stored, is known by its git id. */
 	struct digest d, o = oid("c");
 	fails(ERR_NOT_FOUND, "no other revision", model_known_git_blob(f->db, m, "config.json", &o, 1, &d, e));
