@@ -63,6 +63,23 @@ static void check(struct tokenizer *t, const char *text, size_t n, const json_t 
 	assert_memory_equal(back.data, text, n);
 }
 
+/* The text that every checkpoint is scored on comes back from its tokens. */
+static void round_trip(struct tokenizer *t)
+{
+	own(mem) int32_t *ids = NULL;
+	own(buf) struct buf text, back;
+	struct err e = ERR_NONE;
+	size_t n = 0;
+
+	buf_init(&text, 1 << 20);
+	buf_init(&back, 1 << 20);
+	assert_int_equal(fdio_slurp(AT_FDCWD, SOURCE_DIR "/infer/fixed_text.txt", &text, &e), 0);
+	assert_int_equal(tokenizer_encode(t, text.data, text.len, &ids, &n, &e), 0);
+	assert_true(n > 100);
+	assert_int_equal(tokenizer_decode(t, ids, n, &back, &e), 0);
+	assert_string_equal(back.data, text.data);
+}
+
 static void stories(const char *dir)
 {
 	own(json) json_t *all = load(STORIES "/expected.json");
@@ -75,6 +92,7 @@ static void stories(const char *dir)
 		check(t, text, strlen(text), ids);
 	check(t, json_get_str(all, "text"), strlen(json_get_str(all, "text")), json_object_get(all, "token_ids"));
 	check(t, json_get_str(all, "prompt"), strlen(json_get_str(all, "prompt")), json_object_get(all, "prompt_ids"));
+	round_trip(t);
 	assert_int_equal(tokenizer_bos(t), 1);
 	assert_int_equal(tokenizer_eos(t), 2);
 	assert_int_equal(tokenizer_max_id(t), 511);
@@ -186,6 +204,7 @@ static void gguf_vectors(const char *name)
 		text = end ? end + strlen(SEPARATOR) : NULL;
 	}
 	assert_true(checked >= 46);
+	round_trip(t);
 	tokenizer_free(t);
 }
 
@@ -281,6 +300,7 @@ static void test_mistral_spm(void **state)
 	assert_int_equal(tokenizer_bos(t), 1);
 	assert_int_equal(tokenizer_eos(t), 2);
 	assert_int_equal(tokenizer_max_id(t), 31999);
+	round_trip(t);
 	tokenizer_free(t);
 }
 
