@@ -1,4 +1,4 @@
-/* cmd_events.c - events and audit verify: what happened, and whether the record of it is whole. */
+/* cmd_events.c - events, audit head and audit verify: what happened, and whether the record of it is whole. */
 #include "cli/text.h"
 #include "cli/verb.h"
 
@@ -95,5 +95,18 @@ int cmd_audit_verify(struct ctl *c, struct err *e)
 	if (!json_get_bool(answer, "intact", false))
 		return err_set(e, ERR_MISMATCH, "%s", ctl_text(answer, "message"));
 	ctl_say(c, "%lld events, the chain is whole; head %s", (long long)json_get_int(answer, "checked", 0), ctl_text(answer, "head"));
+	return 0;
+}
+
+int cmd_audit_head(struct ctl *c, struct err *e)
+{
+	own(json) json_t *answer = NULL;
+	int rc = client_get(&c->client, "/-/v1/audit/head", &answer, e);
+
+	if (rc < 0)
+		return rc;
+	if (c->json)
+		return ctl_print_json(answer, e);
+	printf("%s\n", ctl_text(answer, "head"));
 	return 0;
 }

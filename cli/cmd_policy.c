@@ -51,6 +51,18 @@ int cmd_policy_check(struct ctl *c, struct err *e)
 	return 0;
 }
 
+/* Changes that publish, or those that do not. */
+static int64_t count_to(const json_t *answer, bool publish)
+{
+	const json_t *ch;
+	int64_t n = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "changes"), i, ch)
+		n += publish == !strcmp(json_get_str_or(ch, "to", ""), "published");
+	return n;
+}
+
 int cmd_policy_test(struct ctl *c, struct err *e)
 {
 	static const struct table_column columns[] = {
@@ -81,6 +93,7 @@ int cmd_policy_test(struct ctl *c, struct err *e)
 	}
 	if (t.n_cells)
 		table_print(&t, stdout, c->columns);
-	ctl_say(c, "%zu of %lld revisions would change", json_array_size(json_object_get(answer, "changes")), (long long)json_get_int(answer, "tested", 0));
+	ctl_say(c, "%lld revisions tested: %lld newly allowed, %lld newly held or denied", (long long)json_get_int(answer, "tested", 0),
+		(long long)count_to(answer, true), (long long)count_to(answer, false));
 	return 0;
 }

@@ -22,6 +22,19 @@ static void line(const char *name, const char *text)
 		printf("%-14s %s\n", name, text);
 }
 
+/* What the licence asks for beyond keeping its notices, in the words of our table. */
+static void print_terms(const json_t *terms)
+{
+	static const char *const names[] = { "redistribution", "attribution", "copyleft", "restrictions" };
+	int64_t users = json_get_int(terms, "user_limit", 0);
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(ctl_text(terms, names[i]), "-") != 0)
+			printf("%-14s %s: %s\n", "", names[i], ctl_text(terms, names[i]));
+	if (users > 0)
+		printf("%-14s another agreement is needed from %lld monthly users on\n", "", (long long)users);
+}
+
 static void print_license(const json_t *l)
 {
 	const json_t *s;
@@ -30,6 +43,7 @@ static void print_license(const json_t *l)
 	printf("%-14s %s (SPDX %s), commercial use: %s, according to: %s\n", "license", ctl_text(l, "id"), ctl_text(l, "spdx"),
 	       ctl_text(l, "commercial_use"), ctl_text(l, "source"));
 	line("", ctl_text(l, "name"));
+	print_terms(json_object_get(l, "terms"));
 	json_array_foreach(json_object_get(l, "conflicts"), i, s) {
 		own(mem) char *clean = text_clean(json_string_value(s));
 

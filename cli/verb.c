@@ -105,6 +105,7 @@ const struct verb verb_table[] = {
 	{ "jobs", "", 0, 0, "what the daemon is doing and has done",
 	  NULL, OPTS({ "watch", OPT_FLAG, NULL, "go on showing it until interrupted" }, ), cmd_jobs },
 	{ "events", "", 0, 0, "what happened, oldest first", NULL, OPTS({ "follow", OPT_FLAG, NULL, "the last ten, and then as it happens; with --json one object a line" }, ), cmd_events },
+	{ "audit head", "", 0, 0, "the newest event's hash, to be noted elsewhere", NULL, NULL, cmd_audit_head },
 	{ "audit verify", "", 0, 0, "check the chain of events", "Ends with 6 and names the first event that is altered or missing.",
 	  OPTS({ "head", OPT_TEXT, "HASH", "a head noted earlier, which must still be in the chain" }, ), cmd_audit_verify },
 	{ "key generate", "[NAME]", 0, 1, "make a signing key", "there are no keys yet", NULL, NULL },
@@ -315,4 +316,91 @@ void verb_man(FILE *out)
 		if (v->run)
 			man_verb(out, v);
 	fputs(man_tail, out);
+}
+
+/* --- completion ------------------------------------------------------------------------------------------------------------------------ */
+
+static const char completion_head[] =
+	"# bash completion for registryctl. Made by script/make-man from cli/verb.c.\n"
+	"_registryctl()\n"
+	"{\n"
+	"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb= word i\n"
+	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+	"\t\tword=${COMP_WORDS[i]}\n"
+	"\t\tcase $word in\n"
+	"\t\t--url | --token-file | --data) ((i++)) ;;\n"
+	"\t\t-*) ;;\n"
+	"\t\t*)\n"
+	"\t\t\tverb=${verb:+$verb }$word\n"
+	"\t\t\tcase $verb in\n";
+
+static const char completion_tail[] =
+	"\tesac\n"
+	"}\n"
+	"complete -F _registryctl registryctl\n";
+
+/* The first words of families, each once, separated by `between`. */
+static void print_families(FILE *out, const char *between)
+{
+	const char *before = "";
+	size_t seen = 0;
+
+	for (const struct verb *v = verb_table; v->name; v++) {
+		size_t n = strcspn(v->name, " ");
+
+		if (!v->run || !v->name[n] || (seen == n && !strncmp(before, v->name, n)))
+			continue;
+		fprintf(out, "%s%.*s", seen ? between : "", (int)n, v->name);
+		before = v->name;
+		seen = n;
+	}
+}
+
+static void print_option_words(FILE *out, const struct opt *o)
+{
+	for (; o && o->name; o++)
+		fprintf(out, " %s%s", strlen(o->name) == 1 ? "-" : "--", o->name);
+}
+
+/* `case` rows: what may follow a family, and which options a verb has. */
+static void print_rows(FILE *out)
+{
+	fputs("\tcase $verb in\n\t'') COMPREPLY=($(compgen -W '", out);
+	for (const struct verb *v = verb_table; v->name; v++)
+		if (v->run && !strchr(v->name, ' '))
+			fprintf(out, "%s ", v->name);
+	print_families(out, " ");
+	print_option_words(out, verb_globals);
+	fputs("' -- \"$cur\")) ;;\n", out);
+	for (const struct verb *v = verb_table; v->name; v++) {
+		size_t n = strcspn(v->name, " ");
+
+		if (!v->run || !v->name[n] || (v > verb_table && v[-1].run && !strncmp(v[-1].name, v->name, n + 1)))
+			continue;
+		fprintf(out, "\t%.*s) COMPREPLY=($(compgen -W '", (int)n, v->name);
+		for (const struct verb *w = v; w->name; w++)
+			if (w->run && !strncmp(w->name, v->name, n + 1))
+				fprintf(out, "%s ", w->name + n + 1);
+		fputs("' -- \"$cur\")) ;;\n", out);
+	}
+	for (const struct verb *v = verb_table; v->name; v++) {
+		if (!v->run)
+			continue;
+		fprintf(out, "\t'%s') COMPREPLY=($(compgen -W '", v->name);
+		print_option_words(out, v->opts);
+		print_option_words(out, verb_globals);
+		fprintf(out, "' -- \"$cur\")%s) ;;\n", v->max_words && (strstr(v->args, "DIR") || strstr(v->args, "FILE")) ? " $(compgen -f -- \"$cur\")" : "");
+	}
+}
+
+void verb_completion(FILE *out)
+{
+	fputs(completion_head, out);
+	fputs("\t\t\t", out);
+	print_families(out, " | ");
+	fputs(") ;;\n\t\t\t*) break ;;\n\t\t\tesac ;;\n\t\tesac\n\tdone\n"
+	      "\tcase $prev in\n\t-o | --token-file | --data) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n\tesac\n",
+	      out);
+	print_rows(out);
+	fputs(completion_tail, out);
 }

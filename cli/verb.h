@@ -14,6 +14,7 @@ extern const struct opt verb_globals[];	/* ended by OPT_END */
 void verb_help_all(FILE *out);
 void verb_help(FILE *out, const struct verb *v);
 void verb_man(FILE *out);	/* the whole as a page for man(1) */
+void verb_completion(FILE *out);	/* and as completion for bash */
 
 /* One function a verb or family, cmd_*.c. */
 int cmd_sync(struct ctl *c, struct err *e);
@@ -46,6 +47,7 @@ int cmd_policy_show(struct ctl *c, struct err *e);
 int cmd_policy_check(struct ctl *c, struct err *e);
 int cmd_policy_test(struct ctl *c, struct err *e);
 int cmd_events(struct ctl *c, struct err *e);
+int cmd_audit_head(struct ctl *c, struct err *e);
 int cmd_audit_verify(struct ctl *c, struct err *e);
 int cmd_token_create(struct ctl *c, struct err *e);
 int cmd_token_list(struct ctl *c, struct err *e);

@@ -171,6 +171,7 @@ const struct http_route api_v1_routes[] = {
 	{ "GET", "/-/v1/status", HTTP_READ, 0, api_v1_status, NULL, NULL },
 
 	{ "GET", "/-/v1/models", HTTP_READ, HTTP_SLOW, api_v1_list, NULL, NULL },
+	{ "GET", "/-/v1/facets", HTTP_READ, HTTP_SLOW, api_v1_facets, NULL, NULL },
 	{ "GET", M "/-/decisions", HTTP_READ, 0, api_v1_decisions, NULL, NULL },
 	{ "GET", M "/-/usage", HTTP_READ, HTTP_SLOW, api_v1_usage, NULL, NULL },
 	{ "GET", M "/-/sbom", HTTP_READ, HTTP_SLOW, api_v1_sbom, NULL, NULL },
@@ -203,6 +204,7 @@ const struct http_route api_v1_routes[] = {
 
 	{ "GET", "/-/v1/events", HTTP_READ, 0, api_v1_events, NULL, NULL },
 	{ "GET", "/-/v1/audit", HTTP_READ, HTTP_SLOW, api_v1_audit, NULL, NULL },
+	{ "GET", "/-/v1/audit/head", HTTP_READ, 0, api_v1_audit_head, NULL, NULL },
 	{ "GET", "/-/v1/tokens", HTTP_ADMIN, 0, api_v1_tokens, NULL, NULL },
 	{ "POST", "/-/v1/tokens", HTTP_ADMIN, HTTP_BODY | HTTP_SLOW, api_v1_token_create, NULL, NULL },
 	{ "DELETE", "/-/v1/tokens/{name}", HTTP_ADMIN, HTTP_SLOW, api_v1_token_revoke, NULL, NULL },

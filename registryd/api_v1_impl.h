@@ -42,6 +42,7 @@ json_t *api_v1_time(int64_t at);
 
 /* api_v1_model.c */
 int api_v1_list(struct request *rq, struct err *e);
+int api_v1_facets(struct request *rq, struct err *e);
 int api_v1_show(struct request *rq, struct err *e);
 int api_v1_decisions(struct request *rq, struct err *e);
 int api_v1_usage(struct request *rq, struct err *e);
@@ -82,6 +83,7 @@ int api_v1_lifecycle(struct request *rq, struct err *e);
 int api_v1_status(struct request *rq, struct err *e);
 int api_v1_events(struct request *rq, struct err *e);
 int api_v1_audit(struct request *rq, struct err *e);
+int api_v1_audit_head(struct request *rq, struct err *e);
 int api_v1_tokens(struct request *rq, struct err *e);
 int api_v1_token_create(struct request *rq, struct err *e);
 int api_v1_token_revoke(struct request *rq, struct err *e);

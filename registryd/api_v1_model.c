@@ -114,6 +114,18 @@ int api_v1_list(struct request *rq, struct err *e)
 	return http_answer_json(rq, 200, json_pack("{s:o, s:s?}", "models", rows, "next", next));
 }
 
+/* Counts and bytes by licence, format and the like, within the same filters. */
+int api_v1_facets(struct request *rq, struct err *e)
+{
+	struct query_filter f;
+	json_t *facets;
+
+	if (read_filter(rq, &f, e) < 0)
+		return e->code;
+	facets = query_facets(api_v1_daemon(rq)->db, &f, rq->now, e);
+	return facets ? http_answer_json(rq, 200, facets) : (int)e->code;
+}
+
 int api_v1_show(struct request *rq, struct err *e)
 {
 	struct revision r;

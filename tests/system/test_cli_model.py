@@ -265,7 +265,7 @@ def test_policy_test_tells_what_would_change(tmp_path, hub, story):
         assert result["tested"] == 1
         change, = result["changes"]
         assert (change["repo"], change["from"], change["to"]) == (name, "published", "rejected")
-        assert "would change" in reg.ctl("policy", "test", other).stdout
+        assert "1 revisions tested: 0 newly allowed, 1 newly held or denied" in reg.ctl("policy", "test", other).stdout
 
 
 def test_import_brings_in_a_model_that_no_hub_holds(registry, models, tmp_path):

@@ -125,6 +125,7 @@ def test_the_chain_of_events_is_whole(registry):
     audit = registry.json("audit", "verify")
     assert audit["intact"] and len(audit["head"]) == 64
     assert registry.json("audit", "verify", "--head", audit["head"])["intact"]
+    assert registry.ctl("audit", "head").stdout.strip() == audit["head"]
     registry.ctl("audit", "verify", "--head", "ab" * 32, code=6)
 
 
