@@ -5,7 +5,18 @@
 #define NAME avx2
 #define BYTES 32
 #define MAX_NV 2
-#define USABLE (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+#include <cpuid.h>
+#include <stdbool.h>
+
+/* clang 14 does not know "f16c" by name: CPUID leaf 1, ECX bit 29. */
+static bool has_f16c(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
+#define USABLE (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c())
 #define F16_VEC
 
 #include "infer/quant.h"
