@@ -7,6 +7,7 @@
 #ifndef INFER_QUANT_H
 #define INFER_QUANT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,10 @@ struct quant_type {
 const struct quant_type *quant_type(const char *name);
 /* The table itself, for tests and lists. */
 const struct quant_type *quant_type_at(size_t i);	/* NULL past the end */
+
+/* Do these row functions (a table that ends with a row without a name) give what the plain ones give? Done when the process starts
+ * with each set of instructions before it is used. */
+bool quant_self_test(const struct quant_type *table);
 
 static inline size_t quant_row_bytes(const struct quant_type *t, size_t n)
 {

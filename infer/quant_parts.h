@@ -1,10 +1,12 @@
-/* quant_parts.h - between the files of quant: one row function a block type, and how they read their bytes. */
+/* quant_parts.h - between the files of quant: how bytes are read, and the sets of row functions. */
 #ifndef INFER_QUANT_PARTS_H
 #define INFER_QUANT_PARTS_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "infer/quant.h"
 
 static inline float quant_float_of(uint32_t bits)
 {
@@ -52,32 +54,9 @@ static inline float quant_half_at(const uint8_t *p)
 	return quant_half(quant_u16(p));
 }
 
-extern const uint8_t quant_awq_order[8];	/* the nibble of a word that holds output k of eight */
+/* The table of quant.h in each instruction set, in the same order; a row without a name ends it. */
+extern const struct quant_type quant_set_scalar[], quant_set_avx2[], quant_set_avx512[];
 
-void quant_row_q4_0(float *out, const void *in, size_t n);
-void quant_row_q4_1(float *out, const void *in, size_t n);
-void quant_row_q5_0(float *out, const void *in, size_t n);
-void quant_row_q5_1(float *out, const void *in, size_t n);
-void quant_row_q8_0(float *out, const void *in, size_t n);
-void quant_row_q8_1(float *out, const void *in, size_t n);
-void quant_row_mxfp4(float *out, const void *in, size_t n);
-void quant_row_nvfp4(float *out, const void *in, size_t n);
-void quant_row_q2_k(float *out, const void *in, size_t n);
-void quant_row_q3_k(float *out, const void *in, size_t n);
-void quant_row_q4_k(float *out, const void *in, size_t n);
-void quant_row_q5_k(float *out, const void *in, size_t n);
-void quant_row_q6_k(float *out, const void *in, size_t n);
-void quant_row_q8_k(float *out, const void *in, size_t n);
-void quant_row_tq1_0(float *out, const void *in, size_t n);
-void quant_row_tq2_0(float *out, const void *in, size_t n);
-void quant_row_iq1_s(float *out, const void *in, size_t n);
-void quant_row_iq1_m(float *out, const void *in, size_t n);
-void quant_row_iq2_xxs(float *out, const void *in, size_t n);
-void quant_row_iq2_xs(float *out, const void *in, size_t n);
-void quant_row_iq2_s(float *out, const void *in, size_t n);
-void quant_row_iq3_xxs(float *out, const void *in, size_t n);
-void quant_row_iq3_s(float *out, const void *in, size_t n);
-void quant_row_iq4_nl(float *out, const void *in, size_t n);
-void quant_row_iq4_xs(float *out, const void *in, size_t n);
+extern const uint8_t quant_awq_order[8];	/* the nibble of a word that holds output k of eight */
 
 #endif

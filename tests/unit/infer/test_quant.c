@@ -9,6 +9,7 @@
 
 #include "base/fdio.h"
 #include "infer/quant.h"
+#include "infer/quant_parts.h"
 
 #define GOLDEN_MAX_BYTES ((size_t)1 << 20)
 #define VALUES_MAX	 4096
@@ -17,6 +18,13 @@ struct record {
 	char name[16];
 	uint32_t bytes, elements;
 };
+
+static const struct quant_type *in_table(const struct quant_type *t, const char *name)
+{
+	while (t->name && strcmp(t->name, name))
+		t++;
+	return t->name ? t : NULL;
+}
 
 static void golden_types(void **state)
 {
@@ -34,7 +42,7 @@ static void golden_types(void **state)
 
 		memcpy(&r, b.data + at, sizeof(r));
 		at += sizeof(r);
-		t = quant_type(r.name);
+		t = in_table(quant_set_scalar, r.name);
 		assert_non_null(t);
 		assert_true(r.elements <= VALUES_MAX);
 		assert_int_equal(quant_row_bytes(t, r.elements), r.bytes);
@@ -133,11 +141,26 @@ static void rows_are_blocks(void **state)
 	}
 }
 
+/* Every set that this processor can run decodes the same bits; and a set that does not is found out. */
+static void sets_agree(void **state)
+{
+	struct quant_type wrong[] = { { "F32", 1, 4, NULL }, { NULL, 0, 0, NULL } };
+
+	(void)state;
+	assert_true(quant_self_test(quant_set_scalar));
+	if (__builtin_cpu_supports("avx2"))
+		assert_true(quant_self_test(quant_set_avx2));
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+		assert_true(quant_self_test(quant_set_avx512));
+	wrong[0].row = quant_type("I32")->row;
+	assert_false(quant_self_test(wrong));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden_types),	  cmocka_unit_test(fp8_by_definition), cmocka_unit_test(halves_by_definition),
-		cmocka_unit_test(powers_and_fours), cmocka_unit_test(rows_are_blocks),
+		cmocka_unit_test(powers_and_fours), cmocka_unit_test(rows_are_blocks),	 cmocka_unit_test(sets_agree),
 	};
 
 	return cmocka_run_group_tests_name("quant", tests, NULL, NULL);

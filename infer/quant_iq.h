@@ -1,13 +1,14 @@
 /*
- * quant_iq.c - GGUF's IQ types: groups of eight (or four) magnitudes are rows of a codebook, signs stand beside them.
+ * quant_iq.h - GGUF's IQ types: groups of eight (or four) magnitudes are rows of a codebook, signs stand beside them.
  * Layouts: ggml's ggml-common.h; codebooks: quant_grid.h, spread into bytes once so that decoding is a table look-up.
  */
+#ifndef INFER_QUANT_IQ_H
+#define INFER_QUANT_IQ_H
+
 #include <pthread.h>
 
 #include "infer/quant_grid.h"
 #include "infer/quant_parts.h"
-
-#define K 256
 
 static int8_t iq2xxs[256][8], iq2xs[512][8], iq2s[1024][8], iq1s[2048][8];
 static int8_t iq3xxs[256][4], iq3s[512][4];
@@ -49,20 +50,17 @@ static unsigned even_signs(unsigned index)
 
 static void signed_group(float *out, float d, const int8_t *grid, unsigned signs, int n)
 {
-	for (int i = 0; i < n; i++) {
-		float v = d * (float)grid[i];
-
-		out[i] = signs >> i & 1 ? -v : v;
-	}
+	for (int i = 0; i < n; i++)
+		out[i] = quant_float_of(quant_bits_of(d * (float)grid[i]) ^ (signs >> i & 1) << 31);
 }
 
 /* { half d; { u8 grid[4]; u32 signs 4 x 7 bits and scale 4 bits }[8] } */
-void quant_row_iq2_xxs(float *out, const void *in, size_t n)
+static void row_iq2_xxs(float *out, const void *in, size_t n)
 {
 	const uint8_t *p = in;
 
 	ready();
-	for (; n; n -= K, p += 66) {
+	for (; n; n -= SUPER, p += 66) {
 		float d = quant_half_at(p);
 
 		for (int g = 0; g < 8; g++) {
@@ -77,12 +75,12 @@ void quant_row_iq2_xxs(float *out, const void *in, size_t n)
 }
 
 /* { half d; u16 qs[32] (9 bits of grid, 7 of signs); u8 scales[8] (a nibble each 16 elements) } */
-void quant_row_iq2_xs(float *out, const void *in, size_t n)
+static void row_iq2_xs(float *out, const void *in, size_t n)
 {
 	const uint8_t *p = in;
 
 	ready();
-	for (; n; n -= K, p += 74) {
+	for (; n; n -= SUPER, p += 74) {
 		float d = quant_half_at(p);
 
 		for (int g = 0; g < 32; g++, out += 8) {
@@ -94,12 +92,12 @@ void quant_row_iq2_xs(float *out, const void *in, size_t n)
 }
 
 /* { half d; u8 qs[32]; u8 signs[32]; u8 qh[8] (two upper bits of each grid row); u8 scales[8] } */
-void quant_row_iq2_s(float *out, const void *in, size_t n)
+static void row_iq2_s(float *out, const void *in, size_t n)
 {
 	const uint8_t *p = in;
 
 	ready();
-	for (; n; n -= K, p += 82) {
+	for (; n; n -= SUPER, p += 82) {
 		float d = quant_half_at(p);
 
 		for (int g = 0; g < 32; g++, out += 8) {
@@ -111,12 +109,12 @@ void quant_row_iq2_s(float *out, const void *in, size_t n)
 }
 
 /* { half d; u8 qs[64]; u32 signs and scales[8] } */
-void quant_row_iq3_xxs(float *out, const void *in, size_t n)
+static void row_iq3_xxs(float *out, const void *in, size_t n)
 {
 	const uint8_t *p = in;
 
 	ready();
-	for (; n; n -= K, p += 98) {
+	for (; n; n -= SUPER, p += 98) {
 		float d = quant_half_at(p);
 
 		for (int g = 0; g < 8; g++) {
@@ -130,12 +128,12 @@ void quant_row_iq3_xxs(float *out, const void *in, size_t n)
 }
 
 /* { half d; u8 qs[64]; u8 qh[8] (the ninth bits); u8 signs[32]; u8 scales[4] (a nibble each 32 elements) } */
-void quant_row_iq3_s(float *out, const void *in, size_t n)
+static void row_iq3_s(float *out, const void *in, size_t n)
 {
 	const uint8_t *p = in;
 
 	ready();
-	for (; n; n -= K, p += 110) {
+	for (; n; n -= SUPER, p += 110) {
 		float d = quant_half_at(p);
 
 		for (int g = 0; g < 8; g++) {
@@ -154,12 +152,12 @@ static void shifted_group(float *out, float d, const int8_t *grid, float delta)
 }
 
 /* { half d; u8 qs[32]; u16 qh[8]: 4 x 3 upper bits, 3 bits of scale, the sign of the shift } */
-void quant_row_iq1_s(float *out, const void *in, size_t n)
+static void row_iq1_s(float *out, const void *in, size_t n)
 {
 	const uint8_t *p = in;
 
 	ready();
-	for (; n; n -= K, p += 50) {
+	for (; n; n -= SUPER, p += 50) {
 		float d = quant_half_at(p);
 
 		for (int g = 0; g < 8; g++) {
@@ -173,12 +171,12 @@ void quant_row_iq1_s(float *out, const void *in, size_t n)
 }
 
 /* { u8 qs[32]; u8 qh[16] (a nibble a group: 3 upper bits, sign of the shift); u16 scales[4] (4 x 3 bits, and 4 bits of the half d) } */
-void quant_row_iq1_m(float *out, const void *in, size_t n)
+static void row_iq1_m(float *out, const void *in, size_t n)
 {
 	const uint8_t *p = in;
 
 	ready();
-	for (; n; n -= K, p += 56) {
+	for (; n; n -= SUPER, p += 56) {
 		unsigned bits = 0;
 		float d;
 
@@ -196,7 +194,7 @@ void quant_row_iq1_m(float *out, const void *in, size_t n)
 static const int8_t iq4_values[16] = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 };
 
 /* { half d; u8 qs[16] } */
-void quant_row_iq4_nl(float *out, const void *in, size_t n)
+static void row_iq4_nl(float *out, const void *in, size_t n)
 {
 	const uint8_t *p = in;
 
@@ -211,11 +209,11 @@ void quant_row_iq4_nl(float *out, const void *in, size_t n)
 }
 
 /* { half d; u16 scales_h; u8 scales_l[4]; u8 qs[128] }: 6-bit scales less 32 */
-void quant_row_iq4_xs(float *out, const void *in, size_t n)
+static void row_iq4_xs(float *out, const void *in, size_t n)
 {
 	const uint8_t *p = in;
 
-	for (; n; n -= K, p += 136) {
+	for (; n; n -= SUPER, p += 136) {
 		unsigned high = quant_u16(p + 2);
 		float d = quant_half_at(p);
 
@@ -231,3 +229,5 @@ void quant_row_iq4_xs(float *out, const void *in, size_t n)
 		}
 	}
 }
+
+#endif
