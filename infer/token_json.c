@@ -88,9 +88,9 @@ int token_merge_read(struct tokenizer *t, const char *left, size_t n_left, const
 	size_t skip = t->subword_prefix ? strlen(t->subword_prefix) : 0;
 	own(buf) struct buf join;
 
+	buf_init(&join, TOKEN_BYTES_MAX * 2);
 	if (rank >= TOKEN_MERGES_MAX)
 		return err_set(e, ERR_LIMIT, "the tokenizer has more than %d merges", TOKEN_MERGES_MAX);
-	buf_init(&join, TOKEN_BYTES_MAX * 2);
 	buf_add(&join, left, n_left);
 	buf_add(&join, right + (skip < n_right ? skip : n_right), n_right - (skip < n_right ? skip : n_right));
 	both = token_vocab_find(&t->vocab, join.data, join.len);

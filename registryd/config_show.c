@@ -112,9 +112,9 @@ static void put_section(struct buf *b, const struct section *sec, const char *ba
 		own(buf) struct buf value;
 		bool there;
 
+		buf_init(&value, SHOW_MAX_BYTES);
 		if (strcmp(s->section, sec->name))
 			continue;
-		buf_init(&value, SHOW_MAX_BYTES);
 		there = put_value(&value, s, base);
 		if (comments)
 			buf_printf(b, "%*s# %s\n", indent, "", s->meaning);
