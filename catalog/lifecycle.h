@@ -58,6 +58,12 @@ int lifecycle_retire(struct db *db, const struct lifecycle_order *o, int64_t now
 int lifecycle_withdraw(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);
 int lifecycle_restore(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);	/* takes back retire and withdraw; dates are kept, so one past its sunset stays gone until undeprecated */
 
+/*
+ * Applies the policy's own rules (max_age, ends, hints) to every published revision: deprecates what they end, with the notice, and takes back
+ * marks whose rule is gone. A model or revision that a person has marked is left alone. *n_changed (may be NULL) counts. For the clock, hourly.
+ */
+int lifecycle_apply_rules(struct db *db, const struct policy *p, int64_t now, int64_t *n_changed, struct err *e);
+
 /* Contract section 2: {"deprecated_at":…,"sunset_at":…,"successor":…,"reason":…} with RFC 3339 times or null; plus "state". */
 json_t *lifecycle_json(const struct lifecycle *l);
 /* What is deprecated and ends before `until` or at no date (until 0: whenever), soonest first: [{"repo","revision","state","deprecated_at","sunset_at","successor","reason","pulls_30d","consumers"}…]. */

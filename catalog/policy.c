@@ -372,9 +372,103 @@ static int read_deprecated(const struct reader *r, const char *path, const json_
 	return rc;
 }
 
+static int read_hints(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	static const char *const words[] = { "show", "deprecate" };
+	int i = 0, rc = want_word(r, path, v, words, ARRAY_LEN(words), &i, e);
+
+	r->p->lifecycle.follow_hints = i == 1;
+	return rc;
+}
+
+static struct policy_end *last_end(const struct reader *r)
+{
+	return &r->p->ends[r->p->n_ends - 1];
+}
+
+static int end_text(const struct reader *r, const char *path, const json_t *v, const char **into, struct err *e)
+{
+	const char *text;
+	int rc = want_text(r, path, v, &text, e);
+
+	if (rc == 0)
+		*into = arena_strdup(&r->p->arena, text);
+	return rc;
+}
+
+/* One reader a text of the entry: what it is called is where it goes. */
+#define END_TEXT(field)                                                                                              \
+	static int read_end_##field(const struct reader *r, const char *path, const json_t *v, struct err *e)        \
+	{                                                                                                            \
+		return end_text(r, path, v, &last_end(r)->field, e);                                                 \
+	}
+END_TEXT(repo)
+END_TEXT(architecture)
+END_TEXT(quantization)
+END_TEXT(dtype)
+END_TEXT(reason)
+END_TEXT(successor)
+
+static int read_end_license(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	struct policy_list one = { 0 };
+	const char *text;
+	int rc = want_text(r, path, v, &text, e);
+
+	if (rc == 0 && (rc = add_licence(r, path, text, &one, e)) == 0)
+		last_end(r)->license = one.v[0];
+	free(one.v);
+	return rc;
+}
+
+static int read_end_format(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	return each_text(r, path, v, add_format, &last_end(r)->format, e);
+}
+
+static int read_end_compute(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	return want_positive(r, path, v, 1000, &last_end(r)->compute_below, e);
+}
+
+static int read_end_at(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	const char *text;
+	int rc = want_text(r, path, v, &text, e);
+
+	if (rc == 0)
+		rc = str_parse_time(text, &last_end(r)->at, e);
+	return rc < 0 && e ? err_wrap(e, "%s: %s", r->file, path) : rc;
+}
+
+static int read_ends(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	static const struct key keys[] = { { "repo", read_end_repo },		  { "license", read_end_license }, { "format", read_end_format },
+					   { "architecture", read_end_architecture }, { "quantization", read_end_quantization }, { "dtype", read_end_dtype },
+					   { "compute_below", read_end_compute }, { "at", read_end_at },	 { "reason", read_end_reason },
+					   { "successor", read_end_successor } };
+
+	if (!json_is_array(v) || json_array_size(v) > POLICY_LIST_MAX)
+		return err_set(e, ERR_USAGE, "%s: %s must be a list of at most %d mappings", r->file, path, POLICY_LIST_MAX);
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		struct policy_end *x = vec_push(&r->p->ends, &r->p->n_ends, &r->p->cap_ends);
+		int rc = read_section(r, path, json_array_get(v, i), keys, ARRAY_LEN(keys), e);
+
+		if (rc < 0)
+			return rc;
+		x = last_end(r);
+		if (x->at == 0)
+			return err_set(e, ERR_USAGE, "%s: %s: entry %zu has no date (at: 2027-01-01)", r->file, path, i + 1);
+		if (!x->repo && !x->license && !x->format && !x->architecture && !x->quantization && !x->dtype && !(x->compute_below > 0))
+			return err_set(e, ERR_USAGE, "%s: %s: entry %zu says when, but not what ends", r->file, path, i + 1);
+	}
+	return 0;
+}
+
 static int read_lifecycle(const struct reader *r, const char *path, const json_t *v, struct err *e)
 {
-	static const struct key keys[] = { { "notice", read_notice }, { "max_age", read_max_age }, { "after_sunset", read_after_sunset }, { "deprecated", read_deprecated } };
+	static const struct key keys[] = { { "notice", read_notice }, { "max_age", read_max_age }, { "after_sunset", read_after_sunset }, { "deprecated", read_deprecated },
+					   { "ends", read_ends },     { "hints", read_hints } };
 
 	return read_section(r, path, v, keys, ARRAY_LEN(keys), e);
 }
@@ -412,6 +506,7 @@ void policy_free(struct policy *p)
 	free(p->hold.v);
 	free(p->deny.v);
 	free(p->exceptions);
+	free(p->ends);
 	arena_done(&p->arena);
 	free(p);
 }
@@ -512,6 +607,44 @@ static void show_exceptions(struct buf *b, const struct policy *p)
 	}
 }
 
+static void show_ends(struct buf *b, const struct policy *p)
+{
+	char at[STR_TIME_MAX];
+
+	if (p->n_ends)
+		buf_puts(b, "  ends:\n");
+	for (size_t i = 0; i < p->n_ends; i++) {
+		const struct policy_end *x = &p->ends[i];
+		const struct {
+			const char *key, *text;
+		} texts[] = { { "repo", x->repo },   { "license", x->license }, { "architecture", x->architecture }, { "quantization", x->quantization },
+			      { "dtype", x->dtype }, { "reason", x->reason },	{ "successor", x->successor } };
+
+		str_format_iso(at, x->at);
+		buf_printf(b, "    - {at: \"%s\"", at);
+		for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
+			if (!texts[k].text)
+				continue;
+			buf_printf(b, ", %s: \"", texts[k].key);
+			buf_json_escaped(b, texts[k].text);
+			buf_putc(b, '"');
+		}
+		if (x->format) {
+			const char *sep = ", format: [";
+
+			for (int f = FORMAT_SAFETENSORS; f < FORMAT_N; f++)
+				if (x->format & FORMAT_BIT(f)) {
+					buf_printf(b, "%s%s", sep, format_name((enum format)f));
+					sep = ", ";
+				}
+			buf_putc(b, ']');
+		}
+		if (x->compute_below > 0)
+			buf_printf(b, ", compute_below: %g", x->compute_below);
+		buf_puts(b, "}\n");
+	}
+}
+
 char *policy_show(const struct policy *p)
 {
 	struct buf b;
@@ -530,6 +663,8 @@ char *policy_show(const struct policy *p)
 		buf_printf(&b, "  max_age: %llds\n", (long long)p->lifecycle.max_age_s);
 	buf_printf(&b, "  after_sunset: %s\n  deprecated: %s\n", p->lifecycle.gone_after_sunset ? "gone" : "warn",
 		   p->lifecycle.refuse_new_when_deprecated ? "pinned_only" : "serve");
+	buf_printf(&b, "  hints: %s\n", p->lifecycle.follow_hints ? "deprecate" : "show");
+	show_ends(&b, p);
 	buf_printf(&b, "gated: %s\n", p->gated_open ? "open" : "token");
 	return buf_take(&b);
 }

@@ -106,8 +106,31 @@ struct policy_lifecycle {
 	int64_t max_age_s;
 	bool gone_after_sunset;		/* after_sunset: gone (410), else warn only */
 	bool refuse_new_when_deprecated;	/* deprecated: pinned_only: `main` refused between deprecation and sunset */
+	bool follow_hints;		/* hints: deprecate: upstream's new_version marks a model as deprecated; else it is only shown */
 };
 void policy_lifecycle(const struct policy *p, struct policy_lifecycle *out);
+
+/*
+ * `lifecycle: {ends: [{format: pickle, at: 2027-01-01, reason: …}]}`: what ends on a date, wherever it is found. Every condition that is given must
+ * hold. After its date the gate holds what matches; what is published already is deprecated towards it (lifecycle_apply_rules).
+ */
+struct policy_end {
+	const char *repo;		/* glob */
+	const char *license, *architecture, *quantization, *dtype;	/* NULL any; dtype: of some tensor, as in struct revision's dtypes */
+	unsigned format;		/* FORMAT_BIT, 0 any */
+	double compute_below;		/* was tested on a device of a lower compute capability; 0 none */
+	int64_t at;
+	const char *reason, *successor;	/* NULL none */
+};
+struct policy_traits {
+	const char *repo, *license, *architecture, *quantization, *dtypes;	/* NULL unknown */
+	unsigned formats;
+	double compute_capability;	/* 0 unknown */
+};
+/* The matching rule that ends first, or NULL. */
+const struct policy_end *policy_end_of(const struct policy *p, const struct policy_traits *t);
+/* Has the policy any rule by which time alone changes what is served (max_age, ends, hints)? */
+bool policy_has_lifecycle_rules(const struct policy *p);
 /* May a model gated upstream be read without a token? gated: token (default) | open. */
 bool policy_gated_open(const struct policy *p);
 

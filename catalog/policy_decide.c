@@ -10,6 +10,7 @@ struct deciding {
 	const struct policy_facts *f;
 	struct arena *a;
 	struct policy_verdict *out;
+	int64_t now;
 };
 
 /* Content that a person's word can't publish stands under these rules. */
@@ -230,9 +231,23 @@ static void person_says(struct deciding *d)
 	add(d, "person", POLICY_PUBLISH, v->summary);
 }
 
-static void run(const struct policy *p, const struct policy_facts *f, struct arena *a, struct policy_verdict *out, void (*const *rules)(struct deciding *), size_t n)
+/* Nothing new of a kind whose end has come; what ends later may still come in, and is deprecated towards its date. */
+static void rule_ends(struct deciding *d)
 {
-	struct deciding d = { p, f, a, out };
+	const struct policy_traits t = { .repo = d->f->repo, .license = d->f->license, .formats = d->f->formats };
+	const struct policy_end *end = policy_end_of(d->p, &t);
+	char at[STR_TIME_MAX];
+
+	if (!end || end->at > d->now)
+		return;
+	str_format_iso(at, end->at);
+	add(d, "ends", POLICY_HOLD, arena_printf(d->a, "ended on %.10s: %s", at, end->reason ? end->reason : "the policy says so"));
+}
+
+static void run(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out, void (*const *rules)(struct deciding *),
+		size_t n)
+{
+	struct deciding d = { p, f, a, out, now };
 
 	*out = (struct policy_verdict){ 0 };
 	for (size_t i = 0; i < n; i++)
@@ -243,18 +258,16 @@ static void run(const struct policy *p, const struct policy_facts *f, struct are
 
 void policy_decide(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out)
 {
-	static void (*const rules[])(struct deciding *) = { rule_files, rule_proof, rule_inspect, rule_findings, rule_licence, rule_format, rule_size, rule_smoke };
+	static void (*const rules[])(struct deciding *) = { rule_files, rule_proof, rule_inspect, rule_findings, rule_licence, rule_format, rule_size, rule_ends, rule_smoke };
 
-	(void)now;	/* no rule of the gate depends on the time yet; ages and dates are lifecycle.c's */
-	run(p, f, a, out, rules, ARRAY_LEN(rules));
+	run(p, f, now, a, out, rules, ARRAY_LEN(rules));
 }
 
 void policy_preview(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out)
 {
-	static void (*const rules[])(struct deciding *) = { rule_licence, rule_format, rule_size };
+	static void (*const rules[])(struct deciding *) = { rule_licence, rule_format, rule_size, rule_ends };
 
-	(void)now;
-	run(p, f, a, out, rules, ARRAY_LEN(rules));
+	run(p, f, now, a, out, rules, ARRAY_LEN(rules));
 }
 
 /* --- which files are left out ------------------------------------------------------------------------------------------------------- */

@@ -30,6 +30,8 @@ struct policy {
 	struct policy_exception *exceptions;
 	size_t n_exceptions, cap_exceptions;
 	struct policy_lifecycle lifecycle;
+	struct policy_end *ends;
+	size_t n_ends, cap_ends;
 	bool gated_open;
 };
 

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "catalog/job.h"
+#include "catalog/lifecycle.h"
 #include "catalog/partial.h"
 #include "catalog/usage.h"
 #include "registryd/mirror.h"
@@ -59,12 +60,24 @@ static void tidy(struct clock *c, struct daemon *d, int64_t now)
 		log_event(LOG_INFO, "clock.freed", "bytes=%llu", (unsigned long long)freed);
 }
 
+static void lifecycle(struct clock *c, struct daemon *d, int64_t now)
+{
+	struct err e = ERR_NONE;
+	int64_t changed = 0;
+
+	(void)c;
+	if (lifecycle_apply_rules(d->db, daemon_policy(d), now, &changed, &e))
+		failed("the policy's dates", &e);
+	if (changed)
+		log_event(LOG_NOTICE, "lifecycle.rules", "revisions=%lld", (long long)changed);
+}
+
 void clock_tick(struct clock *c, struct daemon *d, int64_t now)
 {
 	static const struct {
 		int every_s;
 		void (*run)(struct clock *c, struct daemon *d, int64_t now);
-	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { 60, usage }, { 3600, tidy } };
+	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { 60, usage }, { 3600, tidy }, { 3600, lifecycle } };
 
 	for (size_t i = 0; i < CLOCK_DUTIES; i++) {
 		if (now < c->due_at[i])

@@ -181,6 +181,122 @@ static void test_list_and_calendar(void **state)
 	}
 }
 
+/* --- what the policy does by itself --- */
+
+static struct policy *policy(const char *text)
+{
+	struct policy *p = NULL;
+
+	ok(policy_parse(&p, text, strlen(text), "policy.yaml", e));
+	return p;
+}
+
+static int64_t sweep(struct db *db, const char *text, int64_t now)
+{
+	own(policy) struct policy *p = policy(text);
+	int64_t n;
+
+	ok(lifecycle_apply_rules(db, p, now, &n, e));
+	return n;
+}
+
+static void facts(struct db *db, int64_t rev, const char *license, const char *dtypes, const char *new_version)
+{
+	struct model_facts f = { .license = license, .dtypes = dtypes, .new_version = new_version };
+
+	ok(model_set_facts(db, rev, &f, e));
+}
+
+static void test_rules(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r1, r2, m1 = make(f->db, "org/old", 'a', &r1), m2 = make(f->db, "org/new", 'b', &r2);
+	static const char aged[] = "lifecycle: {notice: 90d, max_age: 730d}", none[] = "lifecycle: {notice: 90d}";
+
+	arena_init(&a);
+	facts(f->db, r1, "gemma", "{\"Q4_0_4_4\":12}", "org/new");
+	facts(f->db, r2, "mit", "{\"Q4_0\":12}", NULL);
+	assert_int_equal(sweep(f->db, none, NOW), 0);
+	assert_int_equal(sweep(f->db, aged, NOW + 600 * DAY), 0);
+	assert_int_equal(sweep(f->db, aged, NOW + 641 * DAY), 2);
+	struct lifecycle l = at(f->db, m1, r1, NOW + 641 * DAY, &a);
+	assert_int_equal(l.state, LIFECYCLE_DEPRECATED);
+	assert_int_equal(l.sunset_at, NOW + 641 * DAY + 90 * DAY);	/* the notice is kept, though the age would end it a day sooner */
+	assert_int_equal(sweep(f->db, aged, NOW + 650 * DAY), 0);	/* and is not begun anew each time */
+	assert_int_equal(sweep(f->db, none, NOW + 651 * DAY), 2);	/* the rule is gone: so are its marks */
+	assert_int_equal(at(f->db, m1, r1, NOW + 800 * DAY, &a).state, LIFECYCLE_ACTIVE);
+
+	char ends[200];
+	snprintf(ends, sizeof(ends), "lifecycle: {notice: 30d, ends: [{dtype: Q4_0_4_4, at: %s, reason: removed upstream, successor: org/new}]}", "2026-12-01");
+	const int64_t end = 1796083200;	/* that day */
+	assert_int_equal(sweep(f->db, ends, end - 200 * DAY), 1);
+	l = at(f->db, m1, r1, end - 200 * DAY, &a);
+	assert_int_equal(l.state, LIFECYCLE_ACTIVE);	/* announced, not yet deprecated */
+	assert_int_equal(l.sunset_at, end);
+	assert_string_equal(l.successor, "org/new");
+	assert_int_equal(at(f->db, m1, r1, end - 10 * DAY, &a).state, LIFECYCLE_DEPRECATED);
+	assert_int_equal(at(f->db, m1, r1, end, &a).state, LIFECYCLE_RETIRED);
+	assert_int_equal(at(f->db, m2, r2, end, &a).state, LIFECYCLE_ACTIVE);
+	assert_int_equal(sweep(f->db, ends, end - 100 * DAY), 0);
+	/* A person's word is not touched. */
+	struct lifecycle_order o = { .model_id = m1, .revision_id = r1, .who = "ada" };
+	ok(lifecycle_undeprecate(f->db, &o, end - 100 * DAY, e));
+	assert_int_equal(sweep(f->db, ends, end - 90 * DAY), 0);
+	assert_int_equal(at(f->db, m1, r1, end, &a).state, LIFECYCLE_ACTIVE);
+}
+
+static void test_hints(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r1, r2, m1 = make(f->db, "org/old", 'a', &r1);
+
+	arena_init(&a);
+	facts(f->db, r1, "mit", NULL, "org/new");
+	assert_int_equal(sweep(f->db, "lifecycle: {hints: deprecate}", NOW), 1);
+	assert_null(at(f->db, m1, r1, NOW, &a).successor);	/* we do not have it: nothing is promised */
+	make(f->db, "org/new", 'b', &r2);
+	assert_int_equal(sweep(f->db, "lifecycle: {hints: deprecate}", NOW + 1), 1);
+	assert_string_equal(at(f->db, m1, r1, NOW + 1, &a).successor, "org/new");
+	assert_int_equal(at(f->db, m1, r1, NOW + 1000 * DAY, &a).state, LIFECYCLE_DEPRECATED);	/* a hint ends nothing */
+	assert_int_equal(sweep(f->db, "lifecycle: {hints: deprecate}", NOW + 2), 0);
+}
+
+static void test_rules_are_read_strictly(void **state)
+{
+	struct policy *p;
+	static const char *const bad[][2] = {
+		{ "lifecycle: {ends: [{format: pickel, at: 2027-01-01}]}", "pickle" },
+		{ "lifecycle: {ends: [{license: gema, at: 2027-01-01}]}", "gemma" },
+		{ "lifecycle: {ends: [{format: pickle}]}", "no date" },
+		{ "lifecycle: {ends: [{at: 2027-01-01}]}", "not what ends" },
+		{ "lifecycle: {ends: [{format: pickle, at: soon}]}", "lifecycle.ends" },
+		{ "lifecycle: {ends: [{formt: pickle, at: 2027-01-01}]}", "format" },
+		{ "lifecycle: {hints: maybe}", "show, deprecate" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		fails(ERR_USAGE, bad[i][1], policy_parse(&p, bad[i][0], strlen(bad[i][0]), "policy.yaml", e));
+	/* What is shown can be read again, and says the same. */
+	own(policy) struct policy *first = policy("lifecycle: {hints: deprecate, ends: [{format: [pickle, keras], at: 2027-01-01, reason: 'no \"pickles\"'}, {compute_below: 7.5, at: 2028-01-01}]}");
+	own(mem) char *shown = policy_show(first);
+	own(policy) struct policy *second = policy(shown);
+	own(mem) char *again = policy_show(second);
+	assert_string_equal(shown, again);
+	/* Nothing new comes in of a kind whose end has come. */
+	own(arena) struct arena a;
+	struct policy_verdict v;
+	struct policy_facts pf = { .repo = "o/m", .license = "mit", .formats = FORMAT_BIT(FORMAT_PICKLE) };
+	arena_init(&a);
+	policy_preview(first, &pf, 1798761600 - 1, &a, &v);	/* 2026-12-31 */
+	assert_int_equal(v.outcome, POLICY_PUBLISH);
+	policy_preview(first, &pf, 1798761600, &a, &v);
+	assert_int_equal(v.outcome, POLICY_HOLD);
+	assert_non_null(strstr(v.summary, "ended on 2027-01-01"));
+}
+
 static void test_mirror(void **state)
 {
 	struct fixture *f = *state;
@@ -217,7 +333,7 @@ static void test_mirror(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_mirror) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

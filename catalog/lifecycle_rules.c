@@ -1,0 +1,268 @@
+/*
+ * lifecycle_rules.c - what the policy lets time do by itself: ages, ends of formats and licences, hints from upstream. A rule's mark is `who`
+ * "policy" on a revision; marks of people are never touched, and a mark whose rule is gone is taken back.
+ */
+#include "base/json.h"
+#include "base/str.h"
+#include "catalog/event_tx.h"
+#include "catalog/lifecycle.h"
+#include "catalog/list.h"
+#include "catalog/model_tx.h"
+
+#define PAGE_ROWS 500	/* revisions read at a time, so that no snapshot is held for long */
+#define WHO	  "policy"
+
+/* A published revision, what rules look at, and the mark it has. */
+struct subject {
+	int64_t id, model_id, published_at;
+	const char *repo, *commit, *new_version;
+	struct policy_traits traits;
+	/* the mark on the revision, if any */
+	bool marked, by_person;
+	int64_t deprecated_at, sunset_at;
+	const char *reason, *successor;
+};
+
+/* What the rules want for it; deprecated_at 0: nothing. */
+struct wish {
+	int64_t deprecated_at, sunset_at;
+	const char *reason, *successor;
+};
+
+/* --- reading --- */
+
+static double compute_capability(const char *platform)
+{
+	own(json) json_t *j = platform ? json_parse_lax(platform, strlen(platform), "platform", NULL) : NULL;
+	const json_t *v = json_object_get(j, "compute_capability");
+
+	return json_is_string(v) ? strtod(json_string_value(v), NULL) : json_is_number(v) ? json_number_value(v) : 0;
+}
+
+static void read_subject(struct sql *q, struct arena *a, struct subject *s)
+{
+	struct digest commit;
+	char hex[DIGEST_HEX_MAX];
+
+	*s = (struct subject){ .id = sql_get_int(q, 0), .model_id = sql_get_int(q, 1), .published_at = sql_get_int(q, 3), .repo = sql_get_dup(q, 4, a) };
+	sql_get_digest(q, 2, DIGEST_SHA1, &commit);
+	digest_hex(hex, &commit);
+	s->commit = arena_strdup(a, hex);
+	s->traits = (struct policy_traits){ .repo = s->repo,
+					    .license = sql_get_dup(q, 5, a),
+					    .architecture = sql_get_dup(q, 6, a),
+					    .quantization = sql_get_dup(q, 7, a),
+					    .dtypes = sql_get_dup(q, 8, a),
+					    .formats = (unsigned)sql_get_int(q, 9),
+					    .compute_capability = compute_capability(sql_get_text(q, 11)) };
+	s->new_version = sql_get_dup(q, 10, a);
+	/* A person's mark on the whole model counts for its revisions. */
+	s->marked = !sql_is_null(q, 12);
+	s->by_person = (s->marked && strcmp(sql_get_text(q, 12), WHO) != 0) || sql_get_int(q, 17) != 0;
+	s->deprecated_at = sql_get_int(q, 13);
+	s->sunset_at = sql_get_int(q, 14);
+	s->reason = sql_get_dup(q, 15, a);
+	s->successor = sql_get_dup(q, 16, a);
+}
+
+static int read_page(struct db *db, int64_t after, struct arena *a, struct subject **out, size_t *n, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	struct subject *list = NULL;
+	size_t count = 0, cap = 0;
+	int rc;
+
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c,
+					    "SELECT r.id, r.model_id, r.commit_id, r.published_at, m.name, li.name, ar.name, qu.name, r.dtypes, r.formats, r.new_version, "
+					    "(SELECT platform FROM smoke_run WHERE revision_id = r.id ORDER BY id DESC LIMIT 1), "
+					    "l.who, l.deprecated_at, l.sunset_at, l.reason, l.successor, "
+					    "EXISTS (SELECT 1 FROM lifecycle AS w WHERE w.model_id = r.model_id AND w.revision_id = 0) "
+					    "FROM revision AS r JOIN model AS m ON m.id = r.model_id LEFT JOIN lifecycle AS l ON l.model_id = r.model_id AND l.revision_id = r.id "
+					    "LEFT JOIN term AS li ON li.id = r.license_id LEFT JOIN term AS ar ON ar.id = r.architecture_id "
+					    "LEFT JOIN term AS qu ON qu.id = r.quantization_id WHERE r.id > $1 AND r.state = 7 ORDER BY r.id LIMIT $2",
+					    e);
+	sql_int(&q, after);
+	sql_int(&q, PAGE_ROWS);
+	while (sql_row(&q))
+		read_subject(&q, a, list_push(a, &list, &count, &cap));
+	*out = list;
+	*n = count;
+	return sql_done(&q);
+}
+
+/* --- rules --- */
+
+/* A date that a rule gives never comes sooner than the notice, counted from when the mark was first made. */
+static int64_t with_notice(int64_t at, const struct subject *s, const struct policy_lifecycle *rules, int64_t now)
+{
+	int64_t since = s->marked && s->deprecated_at && s->deprecated_at < now ? s->deprecated_at : now, soonest = since + rules->notice_s;
+
+	return at > soonest ? at : soonest;
+}
+
+static void wish_end(const struct policy *p, const struct subject *s, const struct policy_lifecycle *rules, int64_t now, struct arena *a, struct wish *w)
+{
+	const struct policy_end *end = policy_end_of(p, &s->traits);
+
+	if (!end)
+		return;
+	w->sunset_at = with_notice(end->at, s, rules, now);
+	w->deprecated_at = w->sunset_at - rules->notice_s;	/* announced before that: the date is known at once */
+	w->reason = end->reason ? end->reason : arena_printf(a, "the policy ends what this is");
+	w->successor = end->successor;
+}
+
+static void wish_age(const struct subject *s, const struct policy_lifecycle *rules, int64_t now, struct wish *w)
+{
+	int64_t sunset;
+
+	if (!rules->max_age_s || s->published_at == 0)
+		return;
+	sunset = with_notice(s->published_at + rules->max_age_s, s, rules, now);
+	if (sunset - rules->notice_s > now || (w->deprecated_at && w->sunset_at <= sunset))
+		return;		/* not old yet, or it ends sooner for another reason */
+	*w = (struct wish){ .deprecated_at = sunset - rules->notice_s, .sunset_at = sunset, .reason = "published longer ago than the policy's max_age" };
+}
+
+static void wish_hint(const struct subject *s, const struct policy_lifecycle *rules, int64_t now, struct wish *w)
+{
+	if (!rules->follow_hints || !s->new_version)
+		return;
+	if (!w->deprecated_at)
+		*w = (struct wish){ .deprecated_at = now, .reason = "its card names a newer version" };
+	if (!w->successor && strcasecmp(s->new_version, s->repo) != 0)
+		w->successor = s->new_version;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+static bool is_as_wished(const struct subject *s, const struct wish *w)
+{
+	if (!w->deprecated_at)
+		return !s->marked || s->deprecated_at == 0;
+	/* The day it was first marked stays, so only what is said about the end counts. */
+	return s->marked && s->deprecated_at && s->sunset_at == w->sunset_at && same_text(s->reason, w->reason) && same_text(s->successor, w->successor);
+}
+
+/* --- marking --- */
+
+/* A successor that the catalog does not have, or that has ended itself, is worse than none. */
+static int usable_successor(struct db_conn *c, const struct subject *s, const char **successor, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT 1 FROM model AS m WHERE m.name = $1 AND m.visible = 1 AND m.id <> $2 AND NOT EXISTS (SELECT 1 FROM lifecycle AS l "
+					    "WHERE l.model_id = m.id AND l.revision_id = 0 AND l.successor = $3)",
+					    e);
+	bool good;
+
+	sql_text(&q, *successor);
+	sql_int(&q, s->model_id);
+	sql_text(&q, s->repo);
+	good = sql_row(&q);
+	if (!good)
+		*successor = NULL;
+	return sql_done(&q);
+}
+
+static int put_mark(struct db_conn *c, const struct subject *s, const struct wish *w, int64_t now, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "INSERT INTO lifecycle (model_id, revision_id, deprecated_at, sunset_at, successor, reason, who, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+					    "ON CONFLICT (model_id, revision_id) DO UPDATE SET sunset_at = $4, successor = $5, reason = $6, at = $8, deprecated_at = CASE "
+					    "WHEN $3 = 0 THEN 0 WHEN lifecycle.deprecated_at > 0 AND lifecycle.deprecated_at < $3 THEN lifecycle.deprecated_at ELSE $3 END "
+					    "WHERE lifecycle.who = $7",
+					    e);
+
+	sql_int(&q, s->model_id);
+	sql_int(&q, s->id);
+	sql_int(&q, w->deprecated_at);
+	sql_int(&q, w->sunset_at);
+	sql_text(&q, w->successor);
+	sql_text(&q, w->reason);
+	sql_text(&q, WHO);
+	sql_int(&q, now);
+	return sql_run(&q);
+}
+
+static int mark(struct db *db, const struct subject *s, struct wish w, int64_t now, bool *changed, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	json_t *data;
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0 || (w.successor && (rc = usable_successor(t.c, s, &w.successor, e)) < 0))
+		return rc;
+	if (is_as_wished(s, &w))
+		return 0;	/* but for a successor that can't be named */
+	if ((rc = put_mark(t.c, s, &w, now, e)) < 0 || (rc = model_refresh_tx(t.c, s->model_id, e)) < 0)
+		return rc;
+	data = json_pack("{s:s,s:s?,s:s?}", "by", WHO, "reason", w.reason, "successor", w.successor);
+	if (w.deprecated_at)
+		json_object_set_new(data, "sunset_at", json_time(w.sunset_at));
+	rc = event_add_tx(t.c, w.deprecated_at ? "lifecycle.deprecated" : "lifecycle.undeprecated", s->repo, s->commit, data, now, e);
+	if (rc < 0 || (rc = tx_commit(&t, e)) < 0)
+		return rc;
+	*changed = true;
+	return 0;
+}
+
+static int apply(struct db *db, const struct policy *p, const struct subject *s, int64_t now, struct arena *a, bool *changed, struct err *e)
+{
+	struct policy_lifecycle rules;
+	struct wish w = { 0 };
+
+	policy_lifecycle(p, &rules);
+	wish_end(p, s, &rules, now, a, &w);
+	wish_age(s, &rules, now, &w);
+	wish_hint(s, &rules, now, &w);
+	if (s->by_person || is_as_wished(s, &w))
+		return 0;
+	return mark(db, s, w, now, changed, e);
+}
+
+/* Without rules there is work only where an earlier policy has left marks. */
+static int has_marks(struct db *db, bool *has, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc;
+
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT 1 FROM lifecycle WHERE who = $1 AND deprecated_at > 0 LIMIT 1", e);
+	sql_text(&q, WHO);
+	*has = sql_row(&q);
+	return sql_done(&q);
+}
+
+int lifecycle_apply_rules(struct db *db, const struct policy *p, int64_t now, int64_t *n_changed, struct err *e)
+{
+	bool needed = policy_has_lifecycle_rules(p);
+	int64_t after = 0, changes = 0;
+	size_t n = 0;
+	int rc = needed ? 0 : has_marks(db, &needed, e);
+
+	do {
+		own(arena) struct arena a;
+		struct subject *page = NULL;
+
+		arena_init(&a);
+		n = 0;
+		if (rc == 0 && needed)
+			rc = read_page(db, after, &a, &page, &n, e);
+		for (size_t i = 0; rc == 0 && i < n; i++) {
+			bool changed = false;
+
+			rc = apply(db, p, &page[i], now, &a, &changed, e);
+			changes += changed;
+			after = page[i].id;
+		}
+	} while (rc == 0 && n == PAGE_ROWS);
+	if (n_changed)
+		*n_changed = changes;
+	return rc;
+}

@@ -1,0 +1,46 @@
+/* policy_ends.c - `lifecycle: {ends: …}`: which rule of an end a revision falls under. Pure. */
+#include "base/str.h"
+#include "catalog/policy_impl.h"
+
+static bool glob_or_any(const char *pattern, const char *text)
+{
+	return !pattern || (text && str_glob(pattern, text));
+}
+
+/* dtypes is {"Q4_K":123,…}: the name stands there in quotes. */
+static bool has_dtype(const char *dtypes, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = dtypes; p && (p = strstr(p, name)); p += n)
+		if (p > dtypes && p[-1] == '"' && p[n] == '"')
+			return true;
+	return false;
+}
+
+static bool matches(const struct policy_end *x, const struct policy_traits *t)
+{
+	if (!glob_or_any(x->repo, t->repo) || !glob_or_any(x->license, t->license) || !glob_or_any(x->architecture, t->architecture) ||
+	    !glob_or_any(x->quantization, t->quantization))
+		return false;
+	if (x->format && !(x->format & t->formats))
+		return false;
+	if (x->dtype && !has_dtype(t->dtypes, x->dtype))
+		return false;
+	return !(x->compute_below > 0) || (t->compute_capability > 0 && t->compute_capability < x->compute_below);
+}
+
+const struct policy_end *policy_end_of(const struct policy *p, const struct policy_traits *t)
+{
+	const struct policy_end *first = NULL;
+
+	for (size_t i = 0; i < p->n_ends; i++)
+		if (matches(&p->ends[i], t) && (!first || p->ends[i].at < first->at))
+			first = &p->ends[i];
+	return first;
+}
+
+bool policy_has_lifecycle_rules(const struct policy *p)
+{
+	return p->n_ends || p->lifecycle.max_age_s || p->lifecycle.follow_hints;
+}
