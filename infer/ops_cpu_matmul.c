@@ -13,7 +13,7 @@
 #define TILE_FLOATS (1u << 18)	/* of a decoded tile: 1 MiB */
 #define TILE_ROWS   96u
 #define TILE_ROWS_TRANSPOSED 510u	/* short reads from many stored rows: fewer, longer ones */
-#define K_BLOCK	    2048u	/* columns at once: their part of a token block stays in the second-level cache */
+#define K_BLOCK	    512u	/* columns at once: their part of a token block stays in the second-level cache */
 
 struct job {
 	struct backend *b;
@@ -22,7 +22,7 @@ struct job {
 	size_t ldy;
 	const float *x;
 	uint32_t n;
-	uint32_t nv, width, n_blocks;	/* vectors and tokens of a block */
+	uint32_t width, n_blocks;	/* tokens of a block; the last one may be narrower */
 	uint32_t tile_rows;
 	bool want_stats;
 	struct tile_result {
@@ -31,18 +31,28 @@ struct job {
 	} *results;			/* a tile each, merged in their order */
 };
 
+/* Vectors that block needs: all of them, or in the last block as few as do. */
+static uint32_t block_nv(const struct job *j, uint32_t block)
+{
+	uint32_t left = j->n - block * j->width, lanes = j->b->kernel->lanes, nv = 1;
+
+	while (nv * lanes < left && nv * lanes < j->width)
+		nv *= 2;
+	return nv;
+}
+
 static void pack_block(void *arg, uint32_t block, unsigned thread)
 {
 	const struct job *j = arg;
-	uint32_t cols = j->w->cols, first = block * j->width;
+	uint32_t cols = j->w->cols, first = block * j->width, width = block_nv(j, block) * j->b->kernel->lanes;
 	float *to = (float *)j->b->packed.p + (size_t)first * cols;
 
 	(void)thread;
-	for (uint32_t t = 0; t < j->width; t++) {
+	for (uint32_t t = 0; t < width; t++) {
 		const float *from = first + t < j->n ? j->x + (size_t)(first + t) * cols : NULL;
 
 		for (uint32_t k = 0; k < cols; k++)
-			to[(size_t)k * j->width + t] = from ? from[k] : 0;
+			to[(size_t)k * width + t] = from ? from[k] : 0;
 	}
 }
 
@@ -65,17 +75,18 @@ static int read_tile(const struct job *j, uint32_t first, uint32_t n, unsigned t
 static void tile_block(const struct job *j, const float *tile, uint32_t first, uint32_t n, uint32_t block, float *acc)
 {
 	uint32_t cols = j->w->cols, token0 = block * j->width, tokens = j->n - token0 < j->width ? j->n - token0 : j->width;
+	uint32_t nv = block_nv(j, block), width = nv * j->b->kernel->lanes;
 	const float *x = (const float *)j->b->packed.p + (size_t)token0 * cols;
 	uint32_t padded = (n + KERNEL_ROWS - 1) / KERNEL_ROWS * KERNEL_ROWS;
 
-	memset(acc, 0, (size_t)padded * j->width * sizeof(*acc));
+	memset(acc, 0, (size_t)padded * width * sizeof(*acc));
 	for (uint32_t k = 0; k < cols; k += K_BLOCK)
 		for (uint32_t r = 0; r < padded; r += KERNEL_ROWS)
-			j->b->kernel->dot(acc + (size_t)r * j->width, x + (size_t)k * j->width, tile + (size_t)r * cols + k, cols,
-				cols - k < K_BLOCK ? cols - k : K_BLOCK, j->nv);
+			j->b->kernel->dot(acc + (size_t)r * width, x + (size_t)k * width, tile + (size_t)r * cols + k, cols,
+				cols - k < K_BLOCK ? cols - k : K_BLOCK, nv);
 	for (uint32_t t = 0; t < tokens; t++)
 		for (uint32_t r = 0; r < n; r++)
-			j->y[(token0 + t) * j->ldy + first + r] = acc[(size_t)r * j->width + t];
+			j->y[(token0 + t) * j->ldy + first + r] = acc[(size_t)r * width + t];
 }
 
 static void tile_task(void *arg, uint32_t task, unsigned thread)
@@ -117,14 +128,12 @@ static bool needs_stats(const struct weight *w)
 
 void ops_cpu_matmul(struct backend *b, float *y, size_t ldy, const float *x, uint32_t n, const struct weight *w)
 {
-	struct job j = { .b = b, .w = w, .y = y, .ldy = ldy, .x = x, .n = n, .nv = 1, .tile_rows = choose_tile_rows(w) };
+	struct job j = { .b = b, .w = w, .y = y, .ldy = ldy, .x = x, .n = n, .tile_rows = choose_tile_rows(w) };
 	uint32_t n_tiles = (w->rows + j.tile_rows - 1) / j.tile_rows;
 
 	if (b->error.code || n == 0 || w->rows == 0)
 		return;
-	while (j.nv < b->kernel->max_nv && j.nv * b->kernel->lanes < n)
-		j.nv *= 2;
-	j.width = j.nv * b->kernel->lanes;
+	j.width = b->kernel->max_nv * b->kernel->lanes;
 	j.n_blocks = (n + j.width - 1) / j.width;
 	j.want_stats = needs_stats(w);
 	j.results = mem_zalloc(n_tiles * sizeof(*j.results));

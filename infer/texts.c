@@ -8,6 +8,8 @@
 #define TOKENS_PARAMS	64000000000ull	/* tokens times parameters that cost little */
 #define SHUFFLED_TOKENS 48u
 #define FAR_TOKENS	24u
+#define SHUFFLED_FEW	20u	/* where the text is TOKENS_FEW: 96 tokens fill the vectors of one block and a half */
+#define FAR_FEW		12u
 #define FAR_POSITION	4096u
 
 /* Bytes that the ids from `from` on stand for. */
@@ -94,7 +96,7 @@ static void shuffle(int32_t *ids, uint32_t n)
 
 static void add_shuffled(struct smoke_texts *x, const struct smoke *s, struct tokenizer *t)
 {
-	uint32_t n = x->n_main < SHUFFLED_TOKENS ? x->n_main : SHUFFLED_TOKENS, keep = s->tokens[0] == tokenizer_bos(t);
+	uint32_t n = x->n_main < SHUFFLED_FEW ? x->n_main : x->n_main <= TOKENS_FEW ? SHUFFLED_FEW : SHUFFLED_TOKENS, keep = s->tokens[0] == tokenizer_bos(t);
 	own(mem) int32_t *ids = mem_zalloc(n * sizeof(*ids));
 
 	if (n < 16)
@@ -108,7 +110,7 @@ static void add_shuffled(struct smoke_texts *x, const struct smoke *s, struct to
 /* Where positions matter, the beginning once more, far from the start. */
 static void add_far(struct smoke_texts *x, const struct smoke *s, const struct spec *spec)
 {
-	uint32_t n = x->n_main < FAR_TOKENS ? x->n_main : FAR_TOKENS, at = FAR_POSITION;
+	uint32_t n = x->n_main < FAR_FEW ? x->n_main : x->n_main <= TOKENS_FEW ? FAR_FEW : FAR_TOKENS, at = FAR_POSITION;
 
 	if (spec->pos != POS_ROPE || spec->n_ctx < 4 * n)
 		return;

@@ -18,7 +18,8 @@ EXIT = {"pass": 0, "fail": 6, "not_run": 5, "error": 1}
 
 def smoke(*args, env=None):
     done = subprocess.run([SMOKE, "--json", *map(str, args)], capture_output=True, text=True, timeout=120, env=env)
-    return done, json.loads(done.stdout) if done.stdout else None
+    assert done.stdout, f"no report; status {done.returncode}, stderr: {done.stderr[-2000:]}"
+    return done, json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")
