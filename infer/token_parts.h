@@ -310,7 +310,7 @@ struct tokenizer {
 	/* SentencePiece, tiktoken, Unigram, by id */
 	double *scores;
 	uint8_t *types;			/* enum token_type */
-	double min_score, max_score;
+	double min_score;
 	struct token_prefixes pieces;	/* Unigram: what the lattice is made of */
 	struct token_prefixes user;	/* SentencePiece: user-defined symbols */
 	bool single_precision;		/* sum scores as sentencepiece does */

@@ -3,7 +3,6 @@
  * come as (number, wire type) and what it does not know it skips. Bounds are checked at each step.
  */
 #include <endian.h>
-#include <float.h>
 #include <math.h>
 
 #include "base/str.h"
@@ -221,7 +220,6 @@ void token_spm_index(struct tokenizer *t)
 {
 	bool any = false;
 
-	t->max_score = (double)FLT_MIN;	/* as sentencepiece starts: scores are logarithms, so it stays there */
 	for (size_t i = 0; i < t->vocab.n_ids; i++) {
 		if (t->types[i] == TOKEN_USER)
 			token_prefixes_add(&t->user, &t->vocab, (int32_t)i);
@@ -230,7 +228,6 @@ void token_spm_index(struct tokenizer *t)
 		if (t->types[i] != TOKEN_NORMAL)
 			continue;
 		t->min_score = !any || t->scores[i] < t->min_score ? t->scores[i] : t->min_score;
-		t->max_score = t->scores[i] > t->max_score ? t->scores[i] : t->max_score;
 		any = true;
 	}
 	token_prefixes_sort(&t->user);

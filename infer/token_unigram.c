@@ -6,6 +6,7 @@
 #include "infer/token_parts.h"
 
 #define UNKNOWN_PENALTY 10.0
+#define USER_BONUS	0.1
 
 struct node {
 	double score;	/* of the best way to here */
@@ -20,11 +21,11 @@ static bool in_lattice(const struct tokenizer *t, int32_t id)
 	return !t->types || t->types[id] == TOKEN_NORMAL || t->types[id] == TOKEN_USER;
 }
 
-/* A user-defined piece is given more than its characters could ever sum to. */
+/* A user-defined piece gets what its characters, whose scores are negative, could never sum to. */
 static double score_of(const struct tokenizer *t, const struct token_prefix *p)
 {
 	if (t->types && t->types[p->id] == TOKEN_USER)
-		return (double)p->len * t->max_score - 0.1;
+		return USER_BONUS * (double)(p->len - 1);
 	return t->scores[p->id];
 }
 
