@@ -312,12 +312,14 @@ static bool is_text(struct bytes *b)
 	size_t n = b->size < TEXT_LOOK_BYTES ? (size_t)b->size : TEXT_LOOK_BYTES;
 	const uint8_t *p = bytes_at(b, 0, n);
 
+	if (n == 0)
+		return true;	/* an empty file is an empty text */
 	if (!p || memchr(p, 0, n))
-		return p && n == 0;
+		return false;
 	for (size_t cut = 0; cut < 4 && cut < n; cut++)
 		if (str_utf8_valid((const char *)p, n - cut))
 			return true;
-	return n == 0;
+	return false;
 }
 
 /* Numbers that lie beside a model and are told by their names alone: nothing in them is ever run. */

@@ -47,10 +47,10 @@ def test_the_shipped_files_are_valid(tmp_path):
 
 @pytest.mark.parametrize("arguments,words", [
     (["--lisen", "x"], "unknown option --lisen; did you mean --listen?"), (["--config"], "--config needs a value"), (["serve"], "unexpected argument serve"),
-    (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"), (["--listen", "8640", "--data", "/tmp/none-such"], "is not ADDRESS:PORT"),
+    (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"), (["--listen", "8640", "--data", "DATA"], "is not ADDRESS:PORT"),
 ])
-def test_wrong_usage(arguments, words):
-    done = run(*arguments)
+def test_wrong_usage(tmp_path, arguments, words):
+    done = run(*[str(tmp_path / "data") if a == "DATA" else a for a in arguments])
     assert done.returncode == 2 and words in done.stderr, done.stderr
 
 
