@@ -165,7 +165,7 @@ static int read_central(struct bytes *b, struct zip *z, uint64_t *pos, uint64_t 
 	if (!p)
 		return FAIL(r, "zip.structure", "its directory can't be read");
 	m->name = mem_strndup((const char *)p, name);
-	path_check((const char *)p, name, r);
+	path_check(m->name, name, r);
 	code = widen(m, p + name, extra, r);
 	*pos += CENTRAL_BYTES + name + extra + comment;
 	return code;
