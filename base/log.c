@@ -8,7 +8,7 @@
 
 #define LINE_MAX_BYTES 4096
 
-static int max_level = LOG_INFO;
+static _Atomic int max_level = LOG_INFO;
 
 void log_set_level(int level)
 {
