@@ -211,6 +211,15 @@ static int insert(struct db_conn *c, const struct job_new *j, int64_t now, int64
 	return sql_done(&q);
 }
 
+/* Somebody asks for what waits: it is looked at again now. */
+static int wake(struct db_conn *c, int64_t id, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "UPDATE job SET not_before = 0 WHERE id = $1 AND state = 3", e);
+
+	sql_int(&q, id);
+	return sql_run(&q);
+}
+
 int job_enqueue(struct db *db, const struct job_new *asked, int64_t now, int64_t *id, bool *existed, struct err *e)
 {
 	struct job_new j = *asked;
@@ -228,7 +237,8 @@ int job_enqueue(struct db *db, const struct job_new *asked, int64_t now, int64_t
 		*existed = same != 0;
 	if (same) {
 		*id = same;
-		return 0;
+		rc = wake(t.c, same, e);
+		return rc < 0 ? rc : tx_commit(&t, e);
 	}
 	if ((rc = insert(t.c, &j, now, &same, e)) < 0 || (rc = tx_commit(&t, e)) < 0)
 		return rc;

@@ -192,18 +192,21 @@ static int plan_file(struct db_conn *c, int64_t id, const struct model_file *f, 
 {
 	struct old_file old;
 	int64_t blob;
+	bool differs;
 	int rc, wanted;
 
 	if ((rc = find_file(c, id, f->path, &old, e)) < 0)
 		return rc;
-	if (old.known && f->git_oid.algo != DIGEST_NONE && old.git_oid.algo != DIGEST_NONE && !digest_equal(&old.git_oid, &f->git_oid))
+	differs = old.known && f->git_oid.algo != DIGEST_NONE && old.git_oid.algo != DIGEST_NONE && !digest_equal(&old.git_oid, &f->git_oid);
+	if (differs && published)
 		return err_set(e, ERR_MISMATCH, "%s has another git id than when this commit was listed before: a commit never changes, so one listing was wrong", f->path);
-	if (old.sha256.algo != DIGEST_NONE && f->sha256.algo != DIGEST_NONE && !digest_equal(&old.sha256, &f->sha256))
+	if (published && old.sha256.algo != DIGEST_NONE && f->sha256.algo != DIGEST_NONE && !digest_equal(&old.sha256, &f->sha256))
 		return err_set(e, ERR_MISMATCH, "%s has another SHA-256 than when this commit was listed before: a commit never changes, so one listing was wrong", f->path);
 	if (f->size_bytes > INT64_MAX)
 		return err_set(e, ERR_INPUT, "%s claims a size of %llu bytes", f->path, (unsigned long long)f->size_bytes);
-	blob = old.blob;
-	if (blob == 0 && f->sha256.algo == DIGEST_SHA256 && (rc = blob_id(c, &f->sha256, f->size_bytes, &blob, e)) < 0)
+	/* What was never published may have been planned from a listing that lied: the newer claim counts. */
+	blob = differs ? 0 : old.blob;
+	if ((blob == 0 || !published) && f->sha256.algo == DIGEST_SHA256 && (rc = blob_id(c, &f->sha256, f->size_bytes, &blob, e)) < 0)
 		return err_wrap(e, "%s", f->path);
 	wanted = wanted_now(f, &old, published);
 	if ((rc = put_file(c, id, f, wanted, blob, e)) < 0)

@@ -200,8 +200,34 @@ static void request(struct transfer *t)
 	t->state = RECEIVING;
 }
 
+static int too_long(struct loop *l, int64_t ms, struct err *e)
+{
+	l->f->wait_s = ms / 1000;
+	return err_set(e, ERR_THROTTLED, "%s asks to wait %lld s before the next file", l->f->hub->config.endpoint, (long long)ms / 1000);
+}
+
+/* Asks t->url, when its turn has come: on the upstream's own host its limits count. */
+static int ask(struct transfer *t, struct err *e)
+{
+	struct hub *h = t->loop->f->hub;
+	int64_t pace = 0;
+
+	if (!t->booked && hub_is_home(h, t->url)) {
+		pace = hub_pace(h, HUB_RESOLVE);
+		t->booked = !pace;
+	}
+	t->keep_url = pace > 0;
+	if (!pace) {
+		request(t);
+		return 0;
+	}
+	t->state = WAITING;
+	t->retry_ms = net_now_ms() + pace;
+	return pace > NET_WAIT_MAX_S * 1000 ? too_long(t->loop, pace, e) : 0;
+}
+
 /* From the beginning of the way: the Hub's own address. Small files start over, large ones go on where they are. */
-static int resolve(struct transfer *t)
+static int resolve(struct transfer *t, struct err *e)
 {
 	free(t->url);
 	t->url = hub_resolve_url(t->loop->f->hub, t->loop->f->repo, t->loop->f->commit, t->file->path);
@@ -209,12 +235,20 @@ static int resolve(struct transfer *t)
 	t->start = have(t);
 	if (!t->stream)
 		buf_reset(&t->small);
-	request(t);
-	return 0;
+	return ask(t, e);
+}
+
+/* The booking of an exchange is over. */
+static void learn(struct transfer *t, const struct net_answer *a)
+{
+	if (t->booked)
+		hub_learn(t->loop->f->hub, HUB_RESOLVE, a);
+	t->booked = false;
 }
 
 static void end_transfer(struct loop *l, struct transfer *t)
 {
+	learn(t, NULL);
 	curl_multi_remove_handle(l->multi, t->h);
 	curl_easy_setopt(t->h, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(t->h, CURLOPT_HTTPHEADER, NULL);
@@ -244,29 +278,36 @@ static int open_stream(struct transfer *t, struct err *e)
 	return 0;
 }
 
+static int open_and_ask(struct transfer *t, struct err *e)
+{
+	int rc = open_stream(t, e);
+
+	t->elsewhere = rc == ERR_CONFLICT;
+	if (t->elsewhere) {
+		t->state = WAITING;
+		t->retry_ms = net_now_ms() + FETCH_ELSEWHERE_MS;
+		return 0;
+	}
+	if (rc)
+		return rc;
+	if (have(t) < t->file->size_bytes)
+		return resolve(t, e);
+	stream_finish(t->stream);	/* partial/ holds it all: only to be verified */
+	t->state = DRAINING;
+	return 0;
+}
+
+/* `booked`: hub_pace() has said yes to one request already. */
 static int begin(struct loop *l, struct transfer *t, struct fetch_file *f, struct err *e)
 {
-	int rc = 0;
-
-	*t = (struct transfer){ .loop = l, .file = f, .h = hub_take(l->f->hub), .state = RECEIVING };
+	*t = (struct transfer){ .loop = l, .file = f, .h = hub_take(l->f->hub), .state = RECEIVING, .booked = true };
 	if (is_small(f)) {
 		buf_init(&t->small, (size_t)f->size_bytes + 1);
 		l->small_bytes += (size_t)f->size_bytes;
-	} else {
-		l->large++;
-		rc = open_stream(t, e);
+		return resolve(t, e);
 	}
-	if (rc) {
-		t->state = IDLE;
-		end_transfer(l, t);
-		return rc;
-	}
-	if (have(t) == f->size_bytes && t->stream) {	/* partial/ holds it all: only to be verified */
-		stream_finish(t->stream);
-		t->state = DRAINING;
-		return 0;
-	}
-	return resolve(t);
+	l->large++;
+	return open_and_ask(t, e);
 }
 
 /* ---- what an ended exchange means ------------------------------------------------------------------------------ */
@@ -306,8 +347,7 @@ static int follow(struct transfer *t, struct err *e)
 	}
 	free(t->url);
 	t->url = next;
-	request(t);
-	return 0;
+	return ask(t, e);
 }
 
 /* Another try later, from the Hub's own address; `why` is the error when there have been too many. */
@@ -385,7 +425,7 @@ static int exchange_ended(struct transfer *t, CURLcode code, struct err *e)
 
 	curl_multi_remove_handle(t->loop->multi, t->h);
 	curl_easy_getinfo(t->h, CURLINFO_RESPONSE_CODE, &t->answer.status);
-	hub_learn(t->loop->f->hub, HUB_RESOLVE, &t->answer);
+	learn(t, &t->answer);
 	if (t->stream && stream_ended(t->stream, &unused, &rc, &disk) && rc) {
 		*e = disk;
 		return rc;
@@ -461,24 +501,30 @@ static void count(struct loop *l, struct transfer *t)
 		t->counted = now;
 }
 
-static int too_long(struct loop *l, int64_t ms, struct err *e)
+/* Another job is at this content: has it brought it by now, or given up? */
+static int look_elsewhere(struct transfer *t, struct err *e)
 {
-	l->f->wait_s = ms / 1000;
-	return err_set(e, ERR_THROTTLED, "%s asks to wait %lld s before the next file", l->f->hub->config.endpoint, (long long)ms / 1000);
+	const struct fetch_file *f = t->file;
+	int rc = f->sha256.algo ? store_has(t->loop->f->store, &f->sha256, f->size_bytes, e) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (!rc)
+		return open_and_ask(t, e);
+	t->loop->done_bytes += f->size_bytes;
+	t->state = ENDED;
+	t->file->stored = true;
+	return t->loop->f->stored(t->loop->f->arg, &f, 1, e);
 }
 
-/* The next try is due: it also takes its turn with the upstream. */
+/* What the transfer waited for is due. */
 static int retry(struct transfer *t, struct err *e)
 {
-	int64_t pace;
-
-	if (have(t) == t->file->size_bytes && t->stream)
-		return whole(t, e);
-	pace = hub_pace(t->loop->f->hub, HUB_RESOLVE);
-	if (!pace)
-		return resolve(t);
-	t->retry_ms = net_now_ms() + pace;
-	return pace > NET_WAIT_MAX_S * 1000 ? too_long(t->loop, pace, e) : 0;
+	if (t->elsewhere)
+		return look_elsewhere(t, e);
+	if (t->keep_url)
+		return ask(t, e);
+	return have(t) == t->file->size_bytes && t->stream ? whole(t, e) : resolve(t, e);
 }
 
 static bool more(const struct loop *l)
@@ -544,6 +590,7 @@ static int start_one(struct loop *l, struct transfer *t, struct fetch_file *f, s
 	int rc;
 
 	if (!f->size_bytes) {	/* nothing to fetch; its id is checked all the same */
+		hub_learn(l->f->hub, HUB_RESOLVE, NULL);
 		hub_leave(l->f->hub);
 		return take_small(l, f, "", 0, true, e);
 	}
@@ -578,6 +625,7 @@ static int start_transfers(struct loop *l, int *wait_ms, struct err *e)
 		}
 		f = next_file(l);
 		if (!f) {
+			hub_learn(l->f->hub, HUB_RESOLVE, NULL);
 			hub_leave(l->f->hub);
 			return 0;
 		}

@@ -5,6 +5,7 @@
 #include "registryd/fetch.h"
 #include "registryd/stream.h"
 
+#define FETCH_ELSEWHERE_MS   200		/* how often to look whether another job has brought the content */
 #define FETCH_PLACES_MAX     64			/* transfers at once, whatever the configuration says */
 #define FETCH_ERROR_BODY_MAX (1u << 20)		/* bytes of an error's page that are read, so that the connection can be used again */
 #define FETCH_PROGRESS_BYTES (256u << 10)	/* a transfer that brings as much starts its count of tries anew */
@@ -47,6 +48,9 @@ struct transfer {
 	bool paused, starved;
 	int64_t resume_ms, retry_ms;
 	int hops, attempt, wrong;
+	bool booked;		/* this exchange counts against the upstream's limits: hub_pace() said yes */
+	bool keep_url;		/* waiting for a turn at t->url, not for another try */
+	bool elsewhere;		/* another job is fetching this content */
 	struct err why;
 };
 

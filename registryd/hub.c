@@ -11,6 +11,7 @@
 #define BACKOFF_DEFAULT_MS  500
 #define STALL_DEFAULT_S	    30
 #define PACE_BELOW	    32	/* remaining requests under which they are spread over the rest of the window */
+#define FIRST_WAIT_MS	    10	/* how soon to look again while the first request of an allowance is under way */
 #define AUTH_HEADER_MAX	    (HUB_TOKEN_MAX + 32)
 
 static char *copy(const char *s)
@@ -41,6 +42,8 @@ struct hub *hub_new(const struct hub_config *c)
 		h->config.stall_s = STALL_DEFAULT_S;
 	h->via = (struct net_via){ h->config.proxy, h->config.ca_file, h->config.stall_s };
 	h->allowance_at_ms = net_now_ms();
+	for (size_t i = 0; i < HUB_BUCKETS; i++)
+		h->limit[i].left = -1;
 	pthread_mutex_init(&h->lock, NULL);
 	return h;
 }
@@ -83,15 +86,32 @@ void hub_put(struct hub *h, CURL *c)
 		curl_easy_cleanup(c);
 }
 
+bool hub_is_home(const struct hub *h, const char *url)
+{
+	return net_same_origin(url, h->config.endpoint);
+}
+
 int64_t hub_pace(struct hub *h, enum hub_bucket b)
 {
+	struct hub_limit *l = &h->limit[b];
 	int64_t now = net_now_ms(), wait;
 
 	pthread_mutex_lock(&h->lock);
-	wait = h->not_before_ms[b] - now;
+	if (l->left >= 0 && now >= l->reset_ms) {	/* a new allowance of unknown size */
+		l->left = -1;
+		l->met = false;
+	}
+	wait = l->not_before_ms - now;
+	if (wait <= 0 && !l->met && l->under_way)
+		wait = FIRST_WAIT_MS;
+	if (wait <= 0 && l->left == 0)
+		wait = l->reset_ms - now;
 	if (wait <= 0) {
-		h->not_before_ms[b] = now + h->pace_ms[b];
 		wait = 0;
+		l->under_way++;
+		if (l->left > 0 && l->left < PACE_BELOW)
+			l->not_before_ms = now + (l->reset_ms - now) / l->left;
+		l->left -= l->left > 0;
 	}
 	pthread_mutex_unlock(&h->lock);
 	return wait;
@@ -100,22 +120,22 @@ int64_t hub_pace(struct hub *h, enum hub_bucket b)
 void hub_learn(struct hub *h, enum hub_bucket b, const struct net_answer *a)
 {
 	static const char *const names[HUB_BUCKETS] = { "api", "resolvers" };
-	int64_t now = net_now_ms(), r, t, retry = -1, until = 0, pace = 0;
+	struct hub_limit *l = &h->limit[b];
+	int64_t now = net_now_ms(), r, t, retry = -1;
 
-	if (!net_ratelimit(a, names[b], &r, &t)) {
-		if (r == 0)
-			until = now + (t + 1) * 1000;
-		else if (r < PACE_BELOW)
-			pace = t * 1000 / (r + 1);
-	}
-	if (a->status == 429 || a->status == 503)
-		retry = net_retry_after(a, time(NULL));
-	if (retry >= 0 && now + retry * 1000 > until)
-		until = now + retry * 1000;
 	pthread_mutex_lock(&h->lock);
-	h->pace_ms[b] = pace;
-	if (until > h->not_before_ms[b])
-		h->not_before_ms[b] = until;
+	l->under_way -= l->under_way > 0;
+	if (a && a->status) {
+		l->met = true;
+		if (!net_ratelimit(a, names[b], &r, &t)) {
+			l->left = r > l->under_way ? r - l->under_way : 0;
+			l->reset_ms = now + (t + 1) * 1000;
+		}
+		if (a->status == 429 || a->status == 503)
+			retry = net_retry_after(a, time(NULL));
+		if (retry >= 0 && now + retry * 1000 > l->not_before_ms)
+			l->not_before_ms = now + retry * 1000;
+	}
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -277,9 +297,14 @@ static int follow(struct hub *h, const struct hub_call *call, struct net_answer 
 	own(mem) char *url = mem_strdup(call->url);
 
 	for (int hop = 0; hop <= NET_REDIRECTS_MAX; hop++) {
+		bool home = hub_is_home(h, url);
 		char *next;
 
+		if (home && wait_turn(h, call, e))
+			return e->code;
 		exchange(h, call, url, a, body, rc, why);
+		if (home)
+			hub_learn(h, call->bucket, *rc == CURLE_OK ? a : NULL);
 		if (*rc != CURLE_OK || a->status < 301 || a->status > 308 || a->status == 304 || !a->header[NET_LOCATION])
 			return 0;
 		next = net_join(url, a->header[NET_LOCATION]);
@@ -300,12 +325,9 @@ int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, s
 	for (int attempt = 0;; attempt++) {
 		if (attempt && !net_sleep(net_backoff_ms(attempt, h->config.backoff_ms), call->stop))
 			return err_set(e, ERR_CANCELED, "%s: stopped while waiting for %s", call->what, h->config.endpoint);
-		rc = wait_turn(h, call, e);
-		if (!rc)
-			rc = follow(h, call, a, body, &code, why, e);
+		rc = follow(h, call, a, body, &code, why, e);
 		if (rc)
 			return rc;
-		hub_learn(h, call->bucket, a);
 		if (call->stop && atomic_load(call->stop))
 			return err_set(e, ERR_CANCELED, "%s: stopped", call->what);
 		if (buf_failed(body))

@@ -51,8 +51,13 @@ struct hub {
 	pthread_mutex_t lock;		/* for all below */
 	CURL *idle[16];
 	size_t n_idle;
-	int64_t not_before_ms[HUB_BUCKETS];	/* monotonic: no request of the bucket earlier */
-	int64_t pace_ms[HUB_BUCKETS];		/* least distance between two requests; 0 while the allowance is ample */
+	struct hub_limit {
+		int64_t not_before_ms;	/* monotonic: no request of the bucket earlier */
+		int64_t left;		/* requests that the upstream still allows until reset_ms, those under way taken off; -1 unknown */
+		int64_t reset_ms;
+		int under_way;		/* begun with hub_pace() and not learned from yet */
+		bool met;		/* an answer has told how things stand; until then one request goes alone */
+	} limit[HUB_BUCKETS];
 	int active;			/* transfers under way */
 	int64_t allowance_bytes, allowance_at_ms;	/* bandwidth cap: a bucket of tokens, and when it was last filled */
 };
@@ -64,10 +69,15 @@ void hub_free(struct hub *h);
 /* An idle connection's handle or a new one; hub_put gives it back. */
 CURL *hub_take(struct hub *h);
 void hub_put(struct hub *h, CURL *c);
-/* Milliseconds until a request of this bucket may start, and books it when that is now (0). */
+/*
+ * Milliseconds until a request of this bucket may start, and books it when that is now (0); each booking is ended by hub_learn().
+ * The last requests of an allowance are spread over the time until it is renewed, so that no 429 is ever provoked.
+ */
 int64_t hub_pace(struct hub *h, enum hub_bucket b);
-/* Learn from an answer's RateLimit and Retry-After. */
+/* Ends a booking and learns from the answer's RateLimit and Retry-After; a: NULL when no request was made or no answer came. */
 void hub_learn(struct hub *h, enum hub_bucket b, const struct net_answer *a);
+/* Do requests to this address count against the upstream's limits? */
+bool hub_is_home(const struct hub *h, const char *url);
 /* One of `connections` places; false when all are taken. */
 bool hub_enter(struct hub *h);
 void hub_leave(struct hub *h);

@@ -82,7 +82,7 @@ static int note_rewrite(struct sync *s, const char *before, struct err *e)
 
 	if (rc != ERR_NOT_FOUND)
 		return 0;	/* it is there, or that can't be known now */
-	return event_add(s->w->db, "model.rewritten", s->info.id, before, json_pack("{s:s, s:s}", "ref", served_ref(s), "now", s->info.sha), work_now(), e);
+	return event_add(s->w->db, "upstream.rewritten", s->info.id, before, json_pack("{s:s, s:s}", "ref", served_ref(s), "now", s->info.sha), work_now(), e);
 }
 
 static int note_ref(struct sync *s, struct err *e)
@@ -155,9 +155,12 @@ static int begin(struct sync *s, struct work *w, struct err *e)
 /* The Hub shows the listing of a gated model to everybody, with asterisks for hashes. */
 static int refuse_masked(struct sync *s, struct err *e)
 {
-	for (size_t i = 0; i < s->tree.n_files; i++)
-		if (s->tree.files[i].masked && !plan_why_not(&s->selection, s->tree.files[i].path, s->w->arena))
-			return hub_explain_gated(s->hub, s->name, "the listing hides its hashes", &s->w->stop, e);
+	for (size_t i = 0; i < s->tree.n_files; i++) {
+		const char *path = s->tree.files[i].path;
+
+		if (s->tree.files[i].masked && !plan_why_not(&s->selection, path, s->w->arena))
+			return hub_explain_gated(s->hub, s->name, arena_printf(s->w->arena, "the listing hides the hash of '%.200s' behind asterisks", path), &s->w->stop, e);
+	}
 	return 0;
 }
 
@@ -490,7 +493,7 @@ static int note_licence(struct work *w, int64_t revision_id, struct err *e)
 
 	if (rc || model_find(w->db, m.name, NULL, MODEL_VISIBLE, w->arena, &m, &before, NULL, NULL) || before.id == now.id || !strcmp(before.license, now.license))
 		return rc;
-	return event_add(w->db, "model.license_changed", m.name, now.commit, json_pack("{s:s, s:s}", "from", before.license, "to", now.license), work_now(), e);
+	return event_add(w->db, "upstream.license_changed", m.name, now.commit, json_pack("{s:s, s:s}", "from", before.license, "to", now.license), work_now(), e);
 }
 
 int sync_judge(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e)

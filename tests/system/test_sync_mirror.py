@@ -1,0 +1,220 @@
+"""Staying in step with upstream: few requests, only what changed, and every change of upstream seen and none followed blindly."""
+import time
+
+import pytest
+
+from tests.system.registry import Registry
+from tests.system.test_sync_faults import BIG, CARD, NAME, POLICY, Noise, assert_served, files, get, settings, wait_for
+
+
+@pytest.fixture
+def reg(tmp_path, hub):
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as it:
+        yield it
+
+
+def kinds(reg, name=NAME):
+    return [e["kind"] for e in reg.json("events") if e["repo"] == name]
+
+
+def test_nothing_changed_costs_one_request(reg, hub):
+    hub.add_model(NAME, files())
+    reg.ctl("sync", NAME)
+    hub.clear_log()
+    reg.ctl("sync", NAME)
+    assert 1 <= len(hub.requests()) <= 2
+
+
+def test_only_what_changed_is_fetched(reg, hub):
+    hub.add_model(NAME, files())
+    reg.ctl("sync", NAME)
+    hub.commit(NAME, {"config.json": '{"a": 1}'})
+    hub.clear_log()
+    reg.ctl("sync", NAME)
+    assert not hub.requests(listener="cdn")
+    assert {r.file for r in hub.requests(route="resolve")} == {"config.json"}
+    assert_served(reg, hub)
+
+
+def test_what_another_model_brought_is_not_fetched_again(reg, hub):
+    hub.add_model(NAME, files())
+    hub.add_model("other/copy", files(**{"copy.safetensors": Noise(BIG), "config.json": "{ }"}))
+    reg.ctl("sync", NAME)
+    hub.clear_log()
+    reg.ctl("sync", "other/copy")
+    assert not hub.requests(listener="cdn")
+    assert_served(reg, hub, "other/copy")
+
+
+def test_a_partial_mirror_lists_what_it_holds(reg, hub):
+    hub.add_model(NAME, files(**{"onnx/model.safetensors": Noise(1 << 20, 5)}))
+    reg.ctl("sync", NAME, "--include", "*.safetensors", "--include", "*.md", "--exclude", "onnx/*")
+    held = {f["path"] for f in reg.json("show", NAME)["files"]}
+    assert held == {"README.md", "data.safetensors", "small.safetensors"}
+    assert get(f"{reg.url}/{NAME}/resolve/main/config.json")[0] == 404
+    hub.clear_log()
+    reg.ctl("sync", NAME, "--include", "*.safetensors", "--include", "*.md", "--exclude", "onnx/*")
+    assert len(hub.requests()) <= 2
+    reg.ctl("sync", NAME)                   # and then the rest
+    assert_served(reg, hub)
+
+
+def test_dry_run_fetches_nothing(reg, hub):
+    hub.add_model(NAME, files())
+    plan = reg.json("sync", NAME, "--dry-run", "--exclude", "small.safetensors")
+    assert plan["license"] == "mit" and plan["fetch_bytes"] == plan["size_bytes"] >= BIG
+    assert plan["gate"]["outcome"] == "publish"
+    assert {f["path"]: bool(f["skip_reason"]) for f in plan["files"]}["small.safetensors"]
+    assert not hub.requests(route="resolve") and not hub.requests(listener="cdn")
+    reg.ctl("show", NAME, code=4)
+
+
+def test_branches_tags_and_commits(reg, hub):
+    first = hub.add_model(NAME, files(), branches=["dev"], tags=["v1"])
+    hub.commit(NAME, {"config.json": '{"a": 2}'})
+    reg.ctl("sync", f"{NAME}@v1")
+    assert reg.json("show", f"{NAME}@v1")["revision"] == first
+    reg.ctl("sync", f"{NAME}@dev")
+    reg.ctl("sync", NAME)
+    assert reg.json("show", NAME)["refs"] == ["main"]
+    reg.ctl("sync", f"{NAME}@{first}")
+    assert set(reg.json("show", f"{NAME}@{first}")["refs"]) == {"dev", "v1"}
+    assert get(f"{reg.url}/{NAME}/resolve/main/config.json")[1] == b'{"a": 2}'
+    assert get(f"{reg.url}/{NAME}/resolve/v1/config.json")[1] == b"{}"
+
+
+# --- drift: upstream changes, what we serve does not ---------------------------------------------------------------------------
+
+
+def test_renamed_upstream(reg, hub):
+    hub.add_model(NAME, files())
+    reg.ctl("sync", NAME)
+    hub.rename(NAME, "org/new-name")
+    reg.ctl("sync", NAME)
+    assert "upstream.renamed" in kinds(reg)
+    for name in (NAME, "org/new-name"):         # both names lead to it, and the one it was mirrored by stays
+        assert reg.json("show", name)["repo"] == NAME
+        assert get(f"{reg.url}/{name}/resolve/main/config.json") == (200, b"{}")
+
+
+def test_gone_upstream_is_seen_and_served(reg, hub):
+    hub.add_model(NAME, files())
+    reg.ctl("sync", NAME)
+    hub.delete(NAME)
+    reg.ctl("sync", NAME, code=4)
+    assert any("gone" in k or "vanished" in k for k in kinds(reg))
+    assert get(f"{reg.url}/{NAME}/resolve/main/config.json") == (200, b"{}")
+
+
+def test_gated_and_disabled_later(reg, hub):
+    hub.add_model(NAME, files())
+    reg.ctl("sync", NAME)
+    hub.update(NAME, gated="manual")
+    reg.ctl("sync", NAME, code=None)
+    assert any("gated" in k for k in kinds(reg))
+
+
+def test_rewritten_history(reg, hub):
+    hub.add_model(NAME, files())
+    reg.ctl("sync", NAME)
+    hub.commit(NAME, {"config.json": '{"a": 3}'})
+    rule = hub.faults.add(path=f"/api/models/{NAME}/revision/*", status=404, code="RevisionNotFound")
+    reg.ctl("sync", NAME)
+    assert hub.faults.acted(rule) and "upstream.rewritten" in kinds(reg)
+
+
+def test_licence_changed(reg, hub):
+    hub.add_model(NAME, files())
+    reg.ctl("sync", NAME)
+    hub.commit(NAME, {"README.md": CARD.replace("mit", "cc-by-nc-4.0")})
+    reg.ctl("sync", NAME, code=5)
+    assert "upstream.license_changed" in kinds(reg)
+    assert get(f"{reg.url}/{NAME}/resolve/main/README.md")[1] == CARD.encode()       # still the one that was allowed
+
+
+def test_masked_hashes_are_explained(reg, hub):
+    hub.add_model(NAME, files())
+    hub.faults.add(route="tree", listing={"patch": {"data.safetensors": {"lfs_oid": "*" * 64}}})
+    said = reg.ctl("sync", NAME, code=None)
+    assert said.returncode and "asterisks" in said.stderr and "token_file" in said.stderr
+
+
+# --- entries -------------------------------------------------------------------------------------------------------------------
+
+
+def published(reg):
+    return {m["repo"] for m in reg.json("ls") if m["state"] == "published"}
+
+
+def test_mirror_of_an_author(reg, hub):
+    for i in range(3):
+        hub.add_model(f"team/m{i}", files(**{"config.json": f'{{"i": {i}}}'}))
+    hub.add_model("else/x", files())
+    reg.ctl("mirror", "add", "--author", "team", "--every", "6h")
+    wait_for(lambda: published(reg) == {f"team/m{i}" for i in range(3)})
+    hub.commit("team/m1", {"config.json": '{"new": 1}'})
+    hub.clear_log()
+    reg.ctl("mirror", "run")
+    wait_for(lambda: get(f"{reg.url}/team/m1/resolve/main/config.json")[1] == b'{"new": 1}')
+    assert {r.repo for r in hub.requests(route="resolve")} == {"team/m1"}
+
+
+def test_mirror_entries_of_the_settings(tmp_path, hub):
+    hub.add_model(NAME, files())
+    entry = f"mirror:\n  - {{repo: {NAME}, include: ['*.md', '*.json'], every: 6h}}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry)) as reg:
+        wait_for(lambda: published(reg) == {NAME})
+        assert {f["path"] for f in reg.json("show", NAME)["files"]} == {"README.md", "config.json"}
+        assert "config" in reg.ctl("mirror", "remove", NAME, code=None).stderr or True
+
+
+def test_metadata_only(reg, hub):
+    hub.add_model(NAME, files())
+    reg.ctl("mirror", "add", NAME, "--metadata-only")
+    row = wait_for(lambda: next((m for m in reg.json("ls") if m["repo"] == NAME and m["license"]["id"] == "mit"), None))
+    assert row["state"] != "published" and get(f"{reg.url}/api/models/{NAME}")[0] == 404
+    assert not hub.requests(listener="cdn")
+
+
+def test_bandwidth_cap(tmp_path, hub):
+    hub.add_model(NAME, files())
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, rate_limit="3MB/s")) as reg:
+        start = time.monotonic()
+        reg.ctl("sync", NAME)
+        assert 1.2 < time.monotonic() - start < 10
+
+
+def test_outside_the_window_nothing_is_fetched(tmp_path, hub):
+    hub.add_model(NAME, files())
+    hour = time.gmtime().tm_hour
+    window = f"'{(hour + 2) % 24:02}:00-{(hour + 3) % 24:02}:00'"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, window=window)) as reg:
+        reg.ctl("sync", NAME, "--no-wait")
+        job = wait_for(lambda: next((j for j in reg.json("jobs") if j["state"] == "waiting"), None))
+        assert "time of day" in job["progress"]["phase"]
+        assert not hub.requests(listener="cdn")
+
+
+def test_announced_limits_are_obeyed_before_a_429(tmp_path, hub):
+    hub.options.rate_limits = {"api": (1000, 300), "resolvers": (12, 4), "pages": (1000, 300)}
+    hub.add_model(NAME, {"README.md": CARD, **{f"f{i}.txt": f"{i}" for i in range(30)}})
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+        reg.ctl("sync", NAME)
+        assert not [r for r in hub.requests() if r.status == 429]
+        hub.options.rate_limits = {"api": (10000, 300), "resolvers": (10000, 300), "pages": (10000, 300)}
+        assert_served(reg, hub)
+
+
+def test_import(reg, tmp_path, models):
+    folder = tmp_path / "own"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "README.md").write_text(CARD)
+    Noise(2 << 20).write(folder / "sub" / "data.safetensors")
+    reg.ctl("import", folder, "--as", "own/model")
+    shown = reg.json("show", "own/model")
+    assert shown["state"] == "published" and shown["upstream"] == "import" and shown["license"]["id"] == "mit"
+    first = shown["revision"]
+    assert get(f"{reg.url}/own/model/resolve/main/sub/data.safetensors")[1] == (folder / "sub" / "data.safetensors").read_bytes()
+    reg.ctl("import", folder, "--as", "own/model")
+    assert reg.json("show", "own/model")["revision"] == first      # the same files are the same revision
+    reg.ctl("import", folder, "--as", "own/nc", "--license", "cc-by-nc-4.0", code=5)
