@@ -10,7 +10,7 @@ _registryctl()
 		*)
 			verb=${verb:+$verb }$word
 			case $verb in
-			mirror | policy | audit | token) ;;
+			mirror | policy | audit | key | attest | token) ;;
 			*) break ;;
 			esac ;;
 		esac
@@ -19,10 +19,12 @@ _registryctl()
 	-o | --token-file | --data) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	esac
 	case $verb in
-	'') COMPREPLY=($(compgen -W 'sync import ls show why licenses verify smoke publish reject deprecate undeprecate retire restore withdraw lifecycle usage sbom jobs events gc rebuild status mirror policy audit token --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
+	'') COMPREPLY=($(compgen -W 'sync import ls show why licenses verify smoke publish reject deprecate undeprecate retire restore withdraw lifecycle usage sbom jobs events gc rebuild status mirror policy audit key attest token --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	mirror) COMPREPLY=($(compgen -W 'list add remove run ' -- "$cur")) ;;
 	policy) COMPREPLY=($(compgen -W 'show check test ' -- "$cur")) ;;
 	audit) COMPREPLY=($(compgen -W 'head verify ' -- "$cur")) ;;
+	key) COMPREPLY=($(compgen -W 'generate list trust ' -- "$cur")) ;;
+	attest) COMPREPLY=($(compgen -W 'show verify ' -- "$cur")) ;;
 	token) COMPREPLY=($(compgen -W 'create list revoke ' -- "$cur")) ;;
 	'sync') COMPREPLY=($(compgen -W ' --include --exclude --upstream --no-wait --dry-run --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'mirror list') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
@@ -53,6 +55,11 @@ _registryctl()
 	'events') COMPREPLY=($(compgen -W ' --follow --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'audit head') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'audit verify') COMPREPLY=($(compgen -W ' --head --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
+	'key generate') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
+	'key list') COMPREPLY=($(compgen -W ' --pem -o --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
+	'key trust') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;
+	'attest show') COMPREPLY=($(compgen -W ' --format -o --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
+	'attest verify') COMPREPLY=($(compgen -W ' --signature --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;
 	'token create') COMPREPLY=($(compgen -W ' --role --expires --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'token list') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'token revoke') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;

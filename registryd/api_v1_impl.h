@@ -79,6 +79,12 @@ int api_v1_restore(struct request *rq, struct err *e);
 int api_v1_withdraw(struct request *rq, struct err *e);
 int api_v1_lifecycle(struct request *rq, struct err *e);
 
+/* api_v1_key.c */
+int api_v1_keys(struct request *rq, struct err *e);
+int api_v1_key_generate(struct request *rq, struct err *e);
+int api_v1_key_trust(struct request *rq, struct err *e);
+int api_v1_attestation(struct request *rq, struct err *e);
+
 /* api_v1_admin.c */
 int api_v1_status(struct request *rq, struct err *e);
 int api_v1_events(struct request *rq, struct err *e);

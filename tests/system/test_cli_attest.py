@@ -1,0 +1,100 @@
+"""Keys and signed statements: what the daemon attests, registryctl checks against a directory, and so does the reference implementation."""
+import base64
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.system.registry import Registry
+
+
+@pytest.fixture
+def attested(registry, hub, models, tmp_path):
+    """A published model, its folder as a client has it, and its statement."""
+    folder, bundle = tmp_path / "model", tmp_path / "model.sig"
+    hub.add_model("org/m", models / "tiny-story")
+    registry.ctl("sync", "org/m")
+    registry.ctl("attest", "show", "org/m", code=4)     # no key yet
+    registry.ctl("key", "generate")
+    registry.ctl("attest", "show", "org/m", "-o", bundle)
+    folder.mkdir()
+    for f in registry.json("show", "org/m")["files"]:
+        shutil.copy(registry.blob(f["sha256"]), folder / f["path"])
+        (folder / f["path"]).chmod(0o644)
+    return folder, bundle
+
+
+def test_a_directory_is_as_signed_or_says_what_is_not(registry, attested):
+    folder, bundle = attested
+    done = registry.ctl("attest", "verify", folder, "--signature", bundle)
+    assert "= model.safetensors" in done.stdout.splitlines()
+    (folder / "config.json").write_text("{}")
+    (folder / "LICENSE").unlink()
+    (folder / "extra.bin").write_bytes(b"x")
+    done = registry.ctl("attest", "verify", folder, "--signature", bundle, code=6)
+    assert {"* config.json", "- LICENSE", "+ extra.bin", "= model.safetensors"} <= set(done.stdout.splitlines())
+    result = registry.json("attest", "verify", folder, "--signature", bundle, code=6)
+    assert {f["path"]: f["status"] for f in result["files"]}["extra.bin"] == "extra"
+
+
+def test_an_altered_statement_is_refused(registry, attested, tmp_path):
+    folder, bundle = attested
+    doc = json.loads(bundle.read_text())
+    payload = base64.b64decode(doc["dsseEnvelope"]["payload"])
+    doc["dsseEnvelope"]["payload"] = base64.b64encode(payload.replace(b'"org/m"', b'"org/x"')).decode()
+    bundle.write_text(json.dumps(doc))
+    assert "altered" in registry.ctl("attest", "verify", folder, "--signature", bundle, code=6).stderr
+    bundle.write_text("{}")
+    registry.ctl("attest", "verify", folder, "--signature", bundle, code=6)
+    registry.ctl("attest", "verify", folder, code=2)
+
+
+def test_another_sites_key_must_be_trusted_first(registry, attested, tmp_path):
+    folder, bundle = attested
+    pem = tmp_path / "first.pem"
+    registry.ctl("key", "list", "--pem", "-o", pem)
+    with Registry(tmp_path / "second") as second:
+        assert "key trust" in second.ctl("attest", "verify", folder, "--signature", bundle, code=5).stderr
+        second.ctl("key", "trust", pem)
+        second.ctl("attest", "verify", folder, "--signature", bundle)
+        assert [(k["name"], k["use"]) for k in second.json("key", "list")] == [("first", "trusted")]
+        second.ctl("key", "trust", pem, code=1)         # is there already
+        pem.write_text("no key")
+        second.ctl("key", "trust", pem, code=2)
+    with Registry(tmp_path / "third") as third:
+        third.ctl("key", "trust", registry.url)
+        third.ctl("attest", "verify", folder, "--signature", bundle)
+
+
+def test_private_keys_stay_private(registry):
+    registry.ctl("key", "generate", "site")
+    registry.ctl("key", "generate", "site", code=1)
+    registry.ctl("key", "generate", "../x", code=2)
+    file = registry.data / "keys" / "site.pem"
+    assert file.stat().st_mode & 0o777 == 0o600 and "PRIVATE" in file.read_text()
+    assert "PRIVATE" not in registry.ctl("key", "list", "--json").stdout
+
+
+def test_provenance_names_the_source(registry, attested, hub):
+    doc = json.loads(registry.ctl("attest", "show", "org/m", "--format", "intoto").stdout)
+    statement = json.loads(base64.b64decode(doc["dsseEnvelope"]["payload"]))
+    m = registry.json("show", "org/m")
+    assert statement["predicateType"] == "https://slsa.dev/provenance/v1"
+    assert statement["predicate"]["buildDefinition"]["externalParameters"] == {"hub": hub.url, "repo": "org/m", "revision": m["revision"]}
+    assert {s["name"]: s["digest"]["sha256"] for s in statement["subject"]} == {f["path"]: f["sha256"] for f in m["files"]}
+    registry.ctl("attest", "show", "org/m", "--format", "pgp", code=2)
+
+
+def test_the_reference_implementation_agrees(registry, attested, tmp_path):
+    """model_signing, the OpenSSF's own verifier, where it is installed."""
+    pytest.importorskip("model_signing", reason="model-signing is not installed")
+    folder, bundle = attested
+    pem = tmp_path / "key.pem"
+    registry.ctl("key", "list", "--pem", "-o", pem)
+    argv = [sys.executable, "-m", "model_signing", "verify", "key", str(folder), "--signature", str(bundle), "--public_key", str(pem)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "config.json").write_text("{}")
+    assert subprocess.run(argv, capture_output=True, timeout=120).returncode != 0
