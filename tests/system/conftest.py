@@ -23,7 +23,10 @@ CLIENTS = {
 }
 
 # Reference implementations that a test compares with.
-ORACLES = {"tokenizers": ["tokenizers==0.23.3", "sentencepiece==0.2.3", "tiktoken==0.14.0", "protobuf==7.36.2"]}
+ORACLES = {
+    "tokenizers": ["tokenizers==0.23.3", "sentencepiece==0.2.3", "tiktoken==0.14.0", "protobuf==7.36.2"],
+    "model-signing": ["model-signing==1.1.1", "pyOpenSSL"],
+}
 
 
 def cache_dir():

@@ -3,10 +3,10 @@ import base64
 import json
 import shutil
 import subprocess
-import sys
 
 import pytest
 
+from tests.system.conftest import oracle_env
 from tests.system.registry import Registry
 
 
@@ -88,12 +88,11 @@ def test_provenance_names_the_source(registry, attested, hub):
 
 
 def test_the_reference_implementation_agrees(registry, attested, tmp_path):
-    """model_signing, the OpenSSF's own verifier, where it is installed."""
-    pytest.importorskip("model_signing", reason="model-signing is not installed")
+    """model_signing, the OpenSSF's own verifier."""
     folder, bundle = attested
     pem = tmp_path / "key.pem"
     registry.ctl("key", "list", "--pem", "-o", pem)
-    argv = [sys.executable, "-m", "model_signing", "verify", "key", str(folder), "--signature", str(bundle), "--public_key", str(pem)]
+    argv = [oracle_env("model-signing") / "bin/python", "-m", "model_signing", "verify", "key", str(folder), "--signature", str(bundle), "--public_key", str(pem)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     (folder / "config.json").write_text("{}")
