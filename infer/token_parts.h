@@ -345,7 +345,6 @@ int token_json_read(struct tokenizer *t, const char *text, size_t n, struct err 
 int token_merge_read(struct tokenizer *t, const char *left, size_t n_left, const char *right, size_t n_right, uint32_t rank, struct err *e);
 int token_post_read(struct tokenizer *t, const json_t *j, struct err *e);
 int token_spm_read(struct tokenizer *t, const char *p, size_t n, bool prefix_once, struct err *e);
-void token_spm_index(struct tokenizer *t);	/* user-defined symbols, lattice and score bounds, once pieces, scores, types and model are there */
 
 bool token_tiktoken_looks(const char *text, size_t n);	/* is the file one of ranks: base64, space, number */
 int token_tekken_read(struct tokenizer *t, const char *text, size_t n, struct err *e);

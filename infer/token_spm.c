@@ -216,7 +216,8 @@ static int32_t claimed(const struct tokenizer *t, int64_t id, enum token_type ty
 	return id >= 0 && (uint64_t)id < t->vocab.n_ids && t->types[id] == type ? (int32_t)id : -1;
 }
 
-void token_spm_index(struct tokenizer *t)
+/* User-defined symbols, what the lattice is made of, and the worst score. */
+static void build_index(struct tokenizer *t)
 {
 	bool any = false;
 
@@ -251,7 +252,7 @@ static int settle(struct spm *s, struct err *e)
 		return err_set(e, ERR_INPUT, WHAT ": token %lld is not the unknown one that it is said to be", (long long)s->unk);
 	t->bos = claimed(t, s->bos, TOKEN_CONTROL);
 	t->eos = claimed(t, s->eos, TOKEN_CONTROL);
-	token_spm_index(t);
+	build_index(t);
 	rc = token_norm_add_spm(t, &s->norm, e);
 	return rc < 0 ? rc : token_decode_add_spm(&t->decode, s->norm.dummy_prefix && !s->norm.space_suffix, e);
 }
