@@ -4,7 +4,7 @@
 #include "base/vec.h"
 
 #define LINE_MAX_BYTES	 ((size_t)65536)	/* of the text opcodes */
-#define GLOBALS_MAX	 2000			/* different names in one pickle */
+#define GLOBALS_MAX	 500			/* different names in one pickle */
 #define TUPLE_KEPT_MAX	 6			/* items of a tuple that are remembered: a storage id has five, or six */
 #define TUPLE_ITEMS_MAX	 ((size_t)8 << 20)
 #define PROBE_OPCODES	 100000
@@ -108,8 +108,8 @@ static int pop_mark(struct machine *m, size_t *from)
 
 static int memo_put(struct machine *m, uint64_t slot, struct val v)
 {
-	if (slot >= PICKLE_MEMO_MAX)
-		return FAIL(m, "pickle.limit", "memo slot %llu, %d are allowed", (unsigned long long)slot, PICKLE_MEMO_MAX);
+	if (slot >= PICKLE_MEMO_MAX || slot > 2 * m->n_memo_set + PICKLE_MEMO_AHEAD)
+		return FAIL(m, "pickle.limit", "memo slot %llu with %zu in use", (unsigned long long)slot, m->n_memo_set);
 	if (slot >= m->cap_memo) {
 		size_t cap = m->cap_memo ? m->cap_memo : 256;
 

@@ -16,7 +16,8 @@
 
 #define PICKLE_STACK_MAX   1000000
 #define PICKLE_MARKS_MAX   10000
-#define PICKLE_MEMO_MAX	   4000000	/* slots; their numbers come from the file */
+#define PICKLE_MEMO_MAX	   32000000	/* slots */
+#define PICKLE_MEMO_AHEAD  65536	/* a slot's number comes from the file: this far beyond twice those in use it may be */
 #define PICKLE_OPCODES_MAX ((uint64_t)200000000)
 #define PICKLE_NAME_MAX	   1024		/* bytes of a module or attribute name, and of any string that is remembered */
 #define PICKLE_POOL_MAX	   ((size_t)256 << 20)	/* bytes of remembered strings */

@@ -135,7 +135,7 @@ static void inspect_zip(const struct scan *in, struct bytes *b)
 	char root[1024] = "";
 	bool torch = false;
 
-	if (zip_open(&z, b, in->r) < 0)
+	if (zip_open(&z, b, in->r) < 0 || z.overlaps)
 		return;
 	for (size_t i = 0; i < z.n && !torch; i++) {
 		size_t n = strlen(z.members[i].name);

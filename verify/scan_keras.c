@@ -8,7 +8,8 @@
 #include "verify/scan_parts.h"
 #include "verify/pickle.h"
 
-#define H5_JSON_MAX ((size_t)16 << 20)	/* bytes of one configuration in an HDF5 file */
+#define H5_JSON_MAX ((size_t)8 << 20)	/* bytes of one configuration in an HDF5 file */
+#define H5_TRIES    64			/* configurations that are looked at */
 #define OVERLAP	    64
 
 #define FAIL(r, rule, ...) report_reject(r, rule, "keras", NULL, __VA_ARGS__)
@@ -79,24 +80,27 @@ void scan_keras_json(const json_t *j, struct report *r)
 
 /* ---- HDF5: the configuration is text in an attribute; the file's own structure is not followed. ---- */
 
-/* Length of the JSON object that begins at p, or 0 when it does not end within n. */
-static size_t object_length(const char *p, size_t n)
-{
-	bool in_string = false;
-	size_t depth = 0;
+/* Looking for the end of a JSON object, piece by piece. */
+struct ending {
+	size_t at, depth;
+	bool in_string, escaped;
+};
 
-	for (size_t i = 0; i < n; i++) {
-		if (in_string) {
-			if (p[i] == '\\')
-				i++;
-			else if (p[i] == '"')
-				in_string = false;
+/* Length of the object that begins at p, or 0 when it does not end within n. */
+static size_t object_length(struct ending *s, const char *p, size_t n)
+{
+	for (; s->at < n; s->at++) {
+		char c = p[s->at];
+
+		if (s->in_string) {
+			s->in_string = s->escaped || c != '"';
+			s->escaped = !s->escaped && c == '\\';
 			continue;
 		}
-		in_string = p[i] == '"';
-		depth += p[i] == '{';
-		if (p[i] == '}' && --depth == 0)
-			return i + 1;
+		s->in_string = c == '"';
+		s->depth += c == '{';
+		if (c == '}' && --s->depth == 0)
+			return s->at + 1;
 	}
 	return 0;
 }
@@ -106,20 +110,19 @@ static uint64_t inspect_object(struct bytes *b, uint64_t at, struct report *r)
 {
 	own(buf) struct buf text;
 	own(json) json_t *j = NULL;
+	struct ending s = { 0 };
 	struct err e = ERR_NONE;
-	size_t n;
+	size_t n = 0;
 
 	buf_init(&text, H5_JSON_MAX);
-	for (uint64_t pos = at; pos < b->size && text.len < H5_JSON_MAX; pos += BYTES_WINDOW / 2) {
+	for (uint64_t pos = at; n == 0 && pos < b->size && text.len < H5_JSON_MAX; pos += BYTES_WINDOW / 2) {
 		size_t take = b->size - pos < BYTES_WINDOW / 2 ? (size_t)(b->size - pos) : BYTES_WINDOW / 2;
 		const uint8_t *p = bytes_at(b, pos, take);
 
 		if (!p || buf_add(&text, p, take) < 0)
 			break;
-		if (object_length(text.data, text.len))
-			break;
+		n = object_length(&s, text.data, text.len);
 	}
-	n = object_length(text.data, text.len);
 	if (n)
 		j = json_parse_lax(text.data, n, "model_config", &e);
 	if (!j) {
@@ -148,6 +151,7 @@ static const uint8_t *next_object(const uint8_t *p, size_t n)
 void scan_keras_h5(struct bytes *b, struct report *r)
 {
 	uint64_t at = 0;
+	int tries = 0;
 
 	while (at < b->size) {
 		size_t n = b->size - at < BYTES_WINDOW ? (size_t)(b->size - at) : BYTES_WINDOW;
@@ -157,6 +161,10 @@ void scan_keras_h5(struct bytes *b, struct report *r)
 			return;
 		if (memmem(p, n, "\"Lambda\"", 8) || memmem(p, n, "__lambda__", 10))
 			FAIL(r, "keras.lambda", "a Lambda layer carries code");
+		if (hit && ++tries > H5_TRIES) {
+			report_flag(r, "keras.config", "more than %d configurations", H5_TRIES);
+			return;
+		}
 		if (hit)
 			at = inspect_object(b, at + (uint64_t)(hit - p), r);
 		else

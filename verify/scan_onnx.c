@@ -78,6 +78,8 @@ static void check_location(const struct scan *in, const char *location)
 	struct stat st;
 
 	report_init(&why);
+	if (in->claimed && path_set_has(in->claimed, path))
+		return;		/* a model names one file for thousands of tensors */
 	if (path_check(location, strlen(location), &why) < 0 || strstr(location, "://")) {
 		FAIL(in, "onnx.path", "external data at '%.200s'%s%.200s", location, why.n ? ": " : "", why.n ? why.v[0].message : "");
 		return;
@@ -91,7 +93,7 @@ static void check_location(const struct scan *in, const char *location)
 		FAIL(in, fd == ERR_NOT_FOUND ? "onnx.missing" : "onnx.link", "external data at '%.200s': %.200s", location, e.msg);
 	else if (!S_ISREG(st.st_mode))	/* that it may have other names is no matter: the store shows its blobs by hard links */
 		FAIL(in, "onnx.link", "external data at '%.200s' is no plain file", location);
-	else if (in->claimed && !path_set_has(in->claimed, path))
+	else if (in->claimed)
 		path_set_add(in->claimed, path);
 }
 

@@ -112,19 +112,19 @@ bool scan_is_torch_legacy(struct bytes *b)
 	return p && memcmp(p, magic, sizeof(magic)) == 0;
 }
 
-static const struct pickle_storage *storage_by_key(const struct pickle *p, const char *key)
+static int by_key(const void *a, const void *b)
 {
-	for (size_t i = 0; i < p->n_storages; i++)
-		if (!strcmp(p->storages[i].key, key))
-			return &p->storages[i];
-	return NULL;
+	return strcmp(((const struct pickle_storage *)a)->key, ((const struct pickle_storage *)b)->key);
 }
 
 /* For each key: i64 elements, the elements. */
 static void check_raw(const struct scan *in, struct bytes *b, struct pickle *p, uint64_t pos)
 {
+	if (p->n_storages)
+		qsort(p->storages, p->n_storages, sizeof(*p->storages), by_key);
 	for (size_t i = 0; i < p->n_strings; i++) {
-		const struct pickle_storage *s = storage_by_key(p, p->strings[i]);
+		const struct pickle_storage want = { .key = p->strings[i] };
+		const struct pickle_storage *s = p->n_storages ? bsearch(&want, p->storages, p->n_storages, sizeof(want), by_key) : NULL;
 		const uint8_t *count = bytes_at(b, pos, 8);
 		uint64_t n;
 

@@ -213,30 +213,39 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*(const struct zip_member *const *)a)->name, (*(const struct zip_member *const *)b)->name);
 }
 
-static void check_order(const struct zip *z, struct report *r)
+static void check_names(struct zip *z, struct report *r)
 {
-	own(mem) const struct zip_member **m = malloc((z->n + 1) * sizeof(*m));
+	z->by_name = mem_zalloc((z->n + 1) * sizeof(*z->by_name));
+	for (size_t i = 0; i < z->n; i++)
+		z->by_name[i] = &z->members[i];
+	if (z->n)
+		qsort(z->by_name, z->n, sizeof(*z->by_name), by_name);
+	for (size_t i = 1; i < z->n; i++)
+		if (!strcmp(z->by_name[i]->name, z->by_name[i - 1]->name))
+			FAIL(r, "zip.duplicate", "'%.200s' is there twice: readers choose differently", z->by_name[i]->name);
+}
+
+static void check_order(struct zip *z, struct report *r)
+{
+	own(mem) const struct zip_member **m = mem_zalloc((z->n + 1) * sizeof(*m));
 	uint64_t end = 0;
 
-	for (size_t i = 0; m && i < z->n; i++)
+	for (size_t i = 0; i < z->n; i++)
 		m[i] = &z->members[i];
-	if (!m)
-		abort();	/* bounded by ZIP_ENTRIES_MAX */
-	qsort(m, z->n, sizeof(*m), by_name);
-	for (size_t i = 1; i < z->n; i++)
-		if (!strcmp(m[i]->name, m[i - 1]->name))
-			FAIL(r, "zip.duplicate", "'%.200s' is there twice: readers choose differently", m[i]->name);
-	qsort(m, z->n, sizeof(*m), by_place);
+	if (z->n)
+		qsort(m, z->n, sizeof(*m), by_place);
 	for (size_t i = 0; i < z->n; i++) {
-		if (i == 0 && m[i]->local_at > 0)
+		if (i == 0 && m[i]->local_at > 0) {
 			FAIL(r, "zip.prefix", "%llu bytes stand before its first member", (unsigned long long)m[i]->local_at);
-		else if (m[i]->local_at < end)
+		} else if (m[i]->local_at < end) {
 			FAIL(r, "zip.overlap", "'%.200s' overlaps the member before it", m[i]->name);
-		else if (m[i]->local_at - end > DESCRIPTOR_MAX)
+			z->overlaps = true;
+		} else if (m[i]->local_at - end > DESCRIPTOR_MAX) {
 			report_flag(r, "zip.gap", "%llu bytes before '%.200s' belong to no member", (unsigned long long)(m[i]->local_at - end), m[i]->name);
+		}
 		end = m[i]->data_at + m[i]->packed_bytes;
 	}
-	if (z->n && z->directory_at - end > DESCRIPTOR_MAX)
+	if (z->n && z->directory_at > end && z->directory_at - end > DESCRIPTOR_MAX)
 		report_flag(r, "zip.gap", "%llu bytes before the directory belong to no member", (unsigned long long)(z->directory_at - end));
 }
 
@@ -262,6 +271,7 @@ int zip_open(struct zip *z, struct bytes *b, struct report *r)
 		if (code < 0)
 			return code;
 	}
+	check_names(z, r);
 	check_order(z, r);
 	return 0;
 }
@@ -271,15 +281,16 @@ void zip_close(struct zip *z)
 	for (size_t i = 0; i < z->n; i++)
 		free(z->members[i].name);
 	free(z->members);
+	free(z->by_name);
 	*z = (struct zip){ 0 };
 }
 
 const struct zip_member *zip_find(const struct zip *z, const char *name)
 {
-	for (size_t i = 0; i < z->n; i++)
-		if (!strcmp(z->members[i].name, name))
-			return &z->members[i];
-	return NULL;
+	const struct zip_member want = { .name = (char *)(uintptr_t)name }, *p = &want;
+	const struct zip_member **hit = z->n && z->by_name ? bsearch(&p, z->by_name, z->n, sizeof(*z->by_name), by_name) : NULL;
+
+	return hit ? *hit : NULL;
 }
 
 /* ---- members ---- */

@@ -29,6 +29,8 @@ struct zip_member {
 struct zip {
 	struct zip_member *members;	/* in the order of the central directory */
 	size_t n, cap;
+	const struct zip_member **by_name;	/* n, sorted */
+	bool overlaps;				/* members share bytes: reading each may take for ever */
 	uint64_t directory_at, end_at;
 };
 
