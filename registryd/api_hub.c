@@ -126,6 +126,8 @@ static int read_only(struct request *rq, struct err *e)
 }
 
 #define GET(pattern, function) { "GET", pattern, HTTP_READ, HTTP_CACHED, function, NULL, NULL }
+/* May read a listing of 100,000 files: not on an event thread, where downloads would stand still meanwhile. */
+#define LONG(pattern, function) { "GET", pattern, HTTP_READ, HTTP_SLOW | HTTP_CACHED, function, NULL, NULL }
 #define OPEN(method, pattern, function) { method, pattern, HTTP_OPEN, 0, function, NULL, NULL }
 
 const struct http_route api_hub_routes[] = {
@@ -135,19 +137,19 @@ const struct http_route api_hub_routes[] = {
 	OPEN("POST", "/api/telemetry/{path*}", not_offered),
 	OPEN("GET", "/api/whoami-v2", whoami),
 
-	{ "GET", "/api/models", HTTP_READ, HTTP_SLOW | HTTP_CACHED, api_hub_list, NULL, NULL },
-	GET("/api/models-tags-by-type", api_hub_tags_by_type),
-	GET("/api/models/{repo}/revision/{rev}", api_hub_info),
-	GET("/api/models/{repo}/tree/{rev}", api_hub_tree),
-	GET("/api/models/{repo}/tree/{rev}/{path*}", api_hub_tree),
-	GET("/api/models/{repo}/treesize/{rev}", api_hub_treesize),
-	GET("/api/models/{repo}/treesize/{rev}/{path*}", api_hub_treesize),
-	{ "POST", "/api/models/{repo}/paths-info/{rev}", HTTP_READ, HTTP_BODY, api_hub_paths_info, NULL, NULL },
+	LONG("/api/models", api_hub_list),
+	LONG("/api/models-tags-by-type", api_hub_tags_by_type),
+	LONG("/api/models/{repo}/revision/{rev}", api_hub_info),
+	LONG("/api/models/{repo}/tree/{rev}", api_hub_tree),
+	LONG("/api/models/{repo}/tree/{rev}/{path*}", api_hub_tree),
+	LONG("/api/models/{repo}/treesize/{rev}", api_hub_treesize),
+	LONG("/api/models/{repo}/treesize/{rev}/{path*}", api_hub_treesize),
+	{ "POST", "/api/models/{repo}/paths-info/{rev}", HTTP_READ, HTTP_BODY | HTTP_SLOW, api_hub_paths_info, NULL, NULL },
 	GET("/api/models/{repo}/refs", refs),
 	GET("/api/models/{repo}/commits/{rev}", commits),
 	GET("/api/models/{repo}/auth-check", auth_check),
 	GET("/api/models/{repo}/xet-read-token/{rev}", not_offered),
-	GET("/api/models/{repo}", api_hub_info),
+	LONG("/api/models/{repo}", api_hub_info),
 
 	GET("/api/datasets/{path*}", only_models),
 	GET("/api/spaces/{path*}", only_models),

@@ -131,6 +131,6 @@ const struct http_route page_routes[] = {
 	{ "GET", "/", HTTP_READ, HTTP_SLOW | HTTP_HTML, page_models, NULL, NULL },
 	{ "GET", "/-/lifecycle", HTTP_READ, HTTP_SLOW | HTTP_HTML, page_lifecycle, NULL, NULL },
 	{ "GET", "/-/assets/{name}", HTTP_OPEN, 0, asset, NULL, NULL },
-	{ "GET", "/{repo}", HTTP_READ, HTTP_HTML, page_model, NULL, NULL },
+	{ "GET", "/{repo}", HTTP_READ, HTTP_SLOW | HTTP_HTML, page_model, NULL, NULL },
 	{ 0 },
 };

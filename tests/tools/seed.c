@@ -49,18 +49,28 @@ static bool kept_as_lfs(const char *path)
 	return format_of_path(path) != FORMAT_NONE || str_ends(path, "tokenizer.model");
 }
 
+static void keep(struct store *st, const struct model_file *f, const struct buf *b)
+{
+	own(fd) int fd = -1;
+
+	if (store_has(st, &f->sha256, f->size_bytes, &failure) > 0)
+		return;
+	fd = store_temp(st, &failure);
+	check(fd);
+	check(fdio_write(fd, b->data, b->len, f->path, &failure));
+	check(store_publish(st, fd, &f->sha256, f->size_bytes, &failure));
+}
+
 static void add_file(struct seed *s, struct store *st, const char *path, const char *rel)
 {
 	struct model_file *f;
-	own(fd) int fd = open(path, O_RDONLY | O_CLOEXEC), copy = store_temp(st, &failure);
+	own(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	own(buf) struct buf b;
 
 	buf_init(&b, 1u << 30);
 	if (fd < 0)
 		check(err_errno(&failure, "open %s", path));
-	check(copy);
 	check(fdio_slurp_fd(fd, path, &b, &failure));
-	check(fdio_write(copy, b.data, b.len, path, &failure));
 	f = vec_push(&s->files, &s->n_files, &s->cap_files);
 	f->path = mem_strdup(rel);
 	f->size_bytes = b.len;
@@ -78,7 +88,7 @@ static void add_file(struct seed *s, struct store *st, const char *path, const c
 		if (str_glob(s->leave_out[i], rel))
 			f->wanted = false;
 	if (f->wanted)
-		check(store_publish(st, copy, &f->sha256, f->size_bytes, &failure));
+		keep(st, f, &b);
 	else
 		f->skip_reason = "left out by the test";
 }
