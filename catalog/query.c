@@ -172,7 +172,7 @@ static int rows_by_id(struct db_conn *c, const struct query_index_row *ids, size
 }
 
 /* ERR_UNSUPPORTED when the posting index can't answer. */
-static int page_by_index(struct db *db, struct db_conn *c, const struct query_filter *f, struct arena *a, struct query_row **rows, size_t *n, const char **next,
+static int page_by_index(struct db *db, struct db_conn *c, const struct query_filter *f, int64_t now, struct arena *a, struct query_row **rows, size_t *n, const char **next,
 			 struct err *e)
 {
 	size_t limit = f->limit && f->limit < QUERY_LIMIT_MAX ? f->limit : QUERY_LIMIT_MAX, n_ids;
@@ -188,7 +188,7 @@ static int page_by_index(struct db *db, struct db_conn *c, const struct query_fi
 	if (f->cursor)
 		after = (struct query_index_row){ at.id, strtoll(at.value, NULL, 10) };
 	ids = arena_alloc(a, limit * sizeof(*ids));
-	rc = query_index_page(db, c, f, f->cursor ? &after : NULL, limit, ids, &n_ids, &more, e);
+	rc = query_index_page(db, c, f, now, f->cursor ? &after : NULL, limit, ids, &n_ids, &more, e);
 	if (rc < 0)
 		return rc;
 	if (more)
@@ -205,7 +205,7 @@ int query_models(struct db *db, const struct query_filter *f, int64_t now, struc
 
 	*rows = NULL;
 	*n = 0;
-	if (rc == 0 && (rc = page_by_index(db, r.c, f, a, rows, n, &cursor, e)) != ERR_UNSUPPORTED) {
+	if (rc == 0 && (rc = page_by_index(db, r.c, f, now, a, rows, n, &cursor, e)) != ERR_UNSUPPORTED) {
 		*next = cursor;
 		return rc;
 	}

@@ -18,6 +18,7 @@ struct compiled {
 	size_t n_all, n_licenses, n_search;
 	char search[QUERY_LIST_MAX][MODEL_NAME_MAX + 1];	/* lower case */
 	bool nothing;
+	int64_t now;
 };
 
 /* Conditions that are rare, or ordered otherwise, are left to SQLite. */
@@ -40,13 +41,14 @@ static int add_term(struct compiled *q, struct db_conn *c, enum term_kind kind, 
 	return 0;
 }
 
-static int compile(struct compiled *q, struct db_conn *c, const struct query_filter *f, struct err *e)
+static int compile(struct compiled *q, struct db_conn *c, const struct query_filter *f, int64_t now, struct err *e)
 {
 	int rc = 0;
 
 	memset(q, 0, offsetof(struct compiled, search));
 	q->nothing = false;
 	q->f = f;
+	q->now = now;
 	for (size_t i = 0; i < f->n_search; i++) {
 		if (strlen(f->search[i]) > MODEL_NAME_MAX)
 			q->nothing = true;
@@ -75,10 +77,10 @@ static int compile(struct compiled *q, struct db_conn *c, const struct query_fil
 	return rc;
 }
 
-static bool in_range(const struct query_filter *f, uint64_t size, int64_t params, unsigned formats, uint8_t flags)
+static bool in_range(const struct query_filter *f, uint64_t size, int64_t params, unsigned formats, uint8_t flags, uint32_t sunset_at, int64_t now)
 {
-	if (f->visible_only && !(flags & INDEX_VISIBLE))
-		return false;
+	if (f->visible_only && (!(flags & INDEX_VISIBLE) || (sunset_at && sunset_at <= now)))
+		return false;	/* past its sunset a model is gone, though nothing has written so anywhere */
 	if (f->min_size && size < f->min_size)
 		return false;
 	if (f->max_size && size > f->max_size)
@@ -228,7 +230,7 @@ static bool fits(struct walk *w, uint32_t p)
 	for (size_t i = 0; i < w->n_tests; i++)
 		if (!passes(&w->tests[i], p))
 			return false;
-	return in_range(w->q->f, b->size[p], b->params[p], b->formats[p], b->flags[p]) && one_of(w->q->licenses, w->q->n_licenses, b->columns[FACET_LICENSE][p]) &&
+	return in_range(w->q->f, b->size[p], b->params[p], b->formats[p], b->flags[p], b->sunset_at[p], w->q->now) && one_of(w->q->licenses, w->q->n_licenses, b->columns[FACET_LICENSE][p]) &&
 	       named(b->names + b->name_at[p], w->q);
 }
 
@@ -253,7 +255,7 @@ static uint32_t walk_next(struct walk *w)
 
 static bool fresh_fits(const struct index_fresh *r, const struct compiled *q)
 {
-	if (!in_range(q->f, r->size, r->params, r->formats, r->flags) || !one_of(q->licenses, q->n_licenses, r->columns[FACET_LICENSE]))
+	if (!in_range(q->f, r->size, r->params, r->formats, r->flags, r->sunset_at, q->now) || !one_of(q->licenses, q->n_licenses, r->columns[FACET_LICENSE]))
 		return false;
 	for (size_t i = 0; i < q->n_all; i++)
 		if (!r->n_terms || !one_of(r->terms, r->n_terms, q->all[i]))
@@ -336,7 +338,7 @@ static void merge(struct walk *w, const struct query_index_row *fresh, size_t n_
 	*more = false;
 }
 
-int query_index_page(struct db *db, struct db_conn *c, const struct query_filter *f, const struct query_index_row *after, size_t limit,
+int query_index_page(struct db *db, struct db_conn *c, const struct query_filter *f, int64_t now, const struct query_index_row *after, size_t limit,
 		     struct query_index_row *rows, size_t *n, bool *more, struct err *e)
 {
 	struct query_index *x = index_of(db);
@@ -348,7 +350,7 @@ int query_index_page(struct db *db, struct db_conn *c, const struct query_filter
 
 	if (!known_to_index(f) || f->sort != QUERY_SORT_DOWNLOADS || !f->descending || !atomic_load(&x->ready))
 		return ERR_UNSUPPORTED;
-	if ((rc = compile(&q, c, f, e)) < 0)
+	if ((rc = compile(&q, c, f, now, e)) < 0)
 		return rc;
 	*n = 0;
 	*more = false;
@@ -437,7 +439,7 @@ static void collect(const struct query_index *x, struct tallies *t, struct arena
 	}
 }
 
-int query_index_facets(struct db *db, struct db_conn *c, const struct query_filter *f, struct arena *a, struct query_index_facets *out, struct err *e)
+int query_index_facets(struct db *db, struct db_conn *c, const struct query_filter *f, int64_t now, struct arena *a, struct query_index_facets *out, struct err *e)
 {
 	struct query_index *x = index_of(db);
 	struct tallies t = { 0 };
@@ -448,7 +450,7 @@ int query_index_facets(struct db *db, struct db_conn *c, const struct query_filt
 	*out = (struct query_index_facets){ 0 };
 	if (!known_to_index(f) || !atomic_load(&x->ready))
 		return ERR_UNSUPPORTED;
-	if ((rc = compile(&q, c, f, e)) < 0 || q.nothing)
+	if ((rc = compile(&q, c, f, now, e)) < 0 || q.nothing)
 		return rc;
 	pthread_rwlock_rdlock(&x->lock);
 	if (!x->base) {

@@ -24,7 +24,7 @@ void query_index_committed(struct db *db, struct db_conn *c);	/* called by tx_co
 struct query_index_row {
 	int64_t id, downloads;
 };
-int query_index_page(struct db *db, struct db_conn *c, const struct query_filter *f, const struct query_index_row *after, size_t limit,
+int query_index_page(struct db *db, struct db_conn *c, const struct query_filter *f, int64_t now, const struct query_index_row *after, size_t limit,
 		     struct query_index_row *rows, size_t *n, bool *more, struct err *e);
 
 enum query_facet { FACET_LICENSE, FACET_ARCHITECTURE, FACET_TASK, FACET_QUANTIZATION, FACET_STATE, FACET_FORMAT, FACET_N };
@@ -36,6 +36,6 @@ struct query_index_facets {
 	struct query_index_count *counts[FACET_N];	/* in the arena, models descending */
 	size_t n[FACET_N];
 };
-int query_index_facets(struct db *db, struct db_conn *c, const struct query_filter *f, struct arena *a, struct query_index_facets *out, struct err *e);
+int query_index_facets(struct db *db, struct db_conn *c, const struct query_filter *f, int64_t now, struct arena *a, struct query_index_facets *out, struct err *e);
 
 #endif

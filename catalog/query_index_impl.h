@@ -21,6 +21,7 @@ struct index_base {
 	int64_t *params;
 	uint16_t *formats;
 	uint8_t *flags;
+	uint32_t *sunset_at;			/* unix seconds, 0 none */
 	uint32_t *columns[INDEX_COLUMNS];	/* term ids; the state itself */
 	uint16_t *dense[INDEX_COLUMNS];		/* the same as small numbers, for counting */
 	uint32_t *position_of;			/* by model id, UINT32_MAX none */
@@ -40,6 +41,7 @@ struct index_fresh {
 	uint64_t size;
 	uint16_t formats;
 	uint8_t flags;
+	uint32_t sunset_at;
 	uint32_t columns[INDEX_COLUMNS];
 	uint16_t dense[INDEX_COLUMNS];
 	char name[MODEL_NAME_MAX + 1];	/* lower case */

@@ -14,7 +14,7 @@
 /* The columns of a model, in the order that read_columns() takes them. */
 #define ROW_COLUMNS                                                                                                              \
 	"id, downloads, size_bytes, params, formats, visible, gated, commercial, coalesce(license_id, 0), coalesce(architecture_id, 0), " \
-	"coalesce(task_id, 0), coalesce(quantization_id, 0), state, coalesce(library_id, 0), name"
+	"coalesce(task_id, 0), coalesce(quantization_id, 0), state, coalesce(library_id, 0), name, sunset_at"
 
 static void base_free(struct index_base *b)
 {
@@ -32,6 +32,7 @@ static void base_free(struct index_base *b)
 	free(b->params);
 	free(b->formats);
 	free(b->flags);
+	free(b->sunset_at);
 	free(b->position_of);
 	free(b->start);
 	free(b->length);
@@ -133,6 +134,7 @@ static struct index_base *base_new(const struct sizes *s)
 	b->params = array(n, sizeof(*b->params));
 	b->formats = array(n, sizeof(*b->formats));
 	b->flags = array(n, sizeof(*b->flags));
+	b->sunset_at = array(n, sizeof(*b->sunset_at));
 	b->name_at = array(n + 1, sizeof(*b->name_at));
 	for (int i = 0; i < INDEX_COLUMNS; i++) {
 		b->columns[i] = array(n, sizeof(*b->columns[i]));
@@ -158,6 +160,14 @@ static uint8_t flags_of(struct sql *q)
 	flags |= sql_get_int(q, 6) ? INDEX_GATED : 0;
 	flags |= commercial == LICENCE_YES || commercial == LICENCE_CONDITIONAL ? INDEX_COMMERCIAL : 0;
 	return (uint8_t)flags;
+}
+
+/* Dates beyond what 32 bits hold (the year 2106) never come. */
+static uint32_t sunset_of(struct sql *q)
+{
+	int64_t at = sql_get_int(q, 15);
+
+	return at > UINT32_MAX ? UINT32_MAX : (uint32_t)at;
 }
 
 void index_lower(char out[MODEL_NAME_MAX + 1], const char *name)
@@ -194,6 +204,7 @@ static int load_columns(struct index_base *b, struct db_conn *c, const struct si
 		b->params[p] = sql_get_int(&q, 3);
 		b->formats[p] = (uint16_t)sql_get_int(&q, 4);
 		b->flags[p] = flags_of(&q);
+		b->sunset_at[p] = sunset_of(&q);
 		for (int i = 0; i < INDEX_COLUMNS; i++)
 			b->columns[i][p] = (uint32_t)sql_get_int(&q, 8 + i);
 		library[p] = (uint32_t)sql_get_int(&q, 13);
@@ -346,6 +357,7 @@ static int read_fresh(struct db_conn *c, int64_t id, struct index_fresh *r, bool
 		r->params = sql_get_int(&q, 3);
 		r->formats = (uint16_t)sql_get_int(&q, 4);
 		r->flags = flags_of(&q);
+		r->sunset_at = sunset_of(&q);
 		for (int i = 0; i < INDEX_COLUMNS; i++) {
 			r->columns[i] = (uint32_t)sql_get_int(&q, 8 + i);
 			if (i != FACET_STATE && r->columns[i])

@@ -146,10 +146,10 @@ static int add_counted(json_t *o, struct db_conn *c, enum query_facet facet, con
 }
 
 /* ERR_UNSUPPORTED when the posting index can't answer. */
-static int facets_by_index(struct db *db, struct db_conn *c, const struct query_filter *f, struct arena *a, json_t *o, struct err *e)
+static int facets_by_index(struct db *db, struct db_conn *c, const struct query_filter *f, int64_t now, struct arena *a, json_t *o, struct err *e)
 {
 	struct query_index_facets counted;
-	int rc = query_index_facets(db, c, f, a, &counted, e);
+	int rc = query_index_facets(db, c, f, now, a, &counted, e);
 
 	for (int facet = 0; facet < FACET_N && rc == 0; facet++)
 		rc = add_counted(o, c, (enum query_facet)facet, counted.counts[facet], counted.n[facet], a, e);
@@ -165,7 +165,7 @@ json_t *query_facets(struct db *db, const struct query_filter *f, int64_t now, s
 	int rc;
 
 	arena_init(&a);
-	if ((rc = read_begin(&r, db, e)) == 0 && (rc = facets_by_index(db, r.c, f, &a, o, e)) != ERR_UNSUPPORTED) {
+	if ((rc = read_begin(&r, db, e)) == 0 && (rc = facets_by_index(db, r.c, f, now, &a, o, e)) != ERR_UNSUPPORTED) {
 		arena_done(&a);
 		return rc < 0 ? NULL : take(o);
 	}
