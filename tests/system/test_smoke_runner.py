@@ -1,4 +1,5 @@
 """registryd-smoke by hand: recorded figures on known models, clear answers on everything else."""
+import bisect
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 
 import pytest
 
+from tests.system.mutate import Model
 from tests.system.registry import BIN
 
 SMOKE = BIN / "registryd-smoke"
@@ -143,8 +145,96 @@ def test_usage(stories, tmp_path):
     assert done.returncode == 1 and "No such file" in done.stderr
 
 
-def test_limits(stories):
-    done, report = smoke("--memory", "1M", stories / "hf-f32")
-    assert done.returncode in (0, 1)    # a model of a megabyte may be done before the watch looks
-    if done.returncode:
-        assert report["verdict"] == "error" and "memory" in report["reasons"][0]
+def test_limits(stories, tmp_path):
+    where = sparse(stories, tmp_path / "m", layers=8, dim=4096, ff=16384)
+    done, report = smoke("--memory", "1M", where)
+    assert done.returncode == 1 and report["verdict"] == "error" and "memory" in report["reasons"][0]
+    done, report = smoke("--timeout", "1s", "--threads", "1", where)
+    assert done.returncode == 1 and report["verdict"] == "error" and "too long" in report["reasons"][0]
+
+
+def sparse(stories, where, layers, dim, ff, vocab=512):
+    """A Llama of zeros that takes no room on the disk."""
+    where.mkdir()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(stories / "hf-f32" / name, where)
+    config = json.loads((stories / "hf-f32" / "config.json").read_text())
+    config.update(hidden_size=dim, intermediate_size=ff, num_hidden_layers=layers, num_attention_heads=32, num_key_value_heads=8, head_dim=dim // 32)
+    (where / "config.json").write_text(json.dumps(config))
+    shapes = {"model.embed_tokens": [vocab, dim], "model.norm": [dim]}
+    for i in range(layers):
+        shapes.update({f"model.layers.{i}.{k}": v for k, v in {
+            "input_layernorm": [dim], "post_attention_layernorm": [dim], "self_attn.q_proj": [dim, dim], "self_attn.o_proj": [dim, dim],
+            "self_attn.k_proj": [dim // 4, dim], "self_attn.v_proj": [dim // 4, dim], "mlp.gate_proj": [ff, dim], "mlp.up_proj": [ff, dim],
+            "mlp.down_proj": [dim, ff]}.items()})
+    header, at = {}, 0
+    for name, shape in shapes.items():
+        size = 2 * shape[0] * (shape[1] if len(shape) > 1 else 1)
+        header[name + ".weight"] = {"dtype": "BF16", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    with open(where / "model.safetensors", "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        f.truncate(8 + len(text) + at)
+    return where
+
+
+def test_memory_does_not_grow_with_the_model(stories, tmp_path):
+    where = sparse(stories, tmp_path / "m", layers=8, dim=4096, ff=16384)
+    size = (where / "model.safetensors").stat().st_size
+    done, report = smoke("--tokens", 8, where)
+    assert size > 3.5e9 and report["peak_bytes"] < 100e6, (size, report["peak_bytes"])
+    assert report["verdict"] == "fail" and any(f["rule"] == "stats.zero" for f in report["findings"])
+
+
+def e4m3_value(code):
+    exponent, mantissa = code >> 3, code & 7
+    return (8 + mantissa) / 8 * 2.0 ** (exponent - 7) if exponent else mantissa / 8 * 2.0 ** -6
+
+
+def write_fp8(model, where, scales):
+    """The model with its linear weights in FP8, a scale each 128 x 128 (here: the whole matrix), as DeepSeek-V3 has them."""
+    codes = sorted((e4m3_value(c), c) for c in range(127))
+    values = [v for v, _ in codes]
+    where.mkdir()
+    header, at, parts = {}, 0, []
+
+    def add(name, dtype, shape, raw):
+        nonlocal at
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + len(raw)]}
+        at += len(raw)
+        parts.append(raw)
+
+    def code(v):
+        i = bisect.bisect_left(values, abs(v))
+        near = min(codes[max(i - 1, 0):i + 1], key=lambda c: abs(c[0] - abs(v)))[1]
+        return near | (128 if v < 0 else 0)
+
+    for name, (shape, data) in model.tensors.items():
+        if "proj" not in name:
+            add(name, "F32", shape, data.tobytes())
+            continue
+        blocks = [-(-n // 128) for n in shape]
+        scale = max(abs(v) for v in data) / 448
+        add(name, "F8_E4M3", shape, bytes(code(v / scale) for v in data))
+        if scales:
+            add(name + "_scale_inv", "F32", blocks, struct.pack(f"<{blocks[0] * blocks[1]}f", *[scale] * (blocks[0] * blocks[1])))
+    model.config["quantization_config"] = {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
+    text = json.dumps(header).encode()
+    (where / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"".join(parts))
+    (where / "config.json").write_text(json.dumps(model.config))
+    (where / "tokenizer.json").write_text(json.dumps(model.tokenizer))
+    for name, raw in model.others.items():
+        (where / name).write_bytes(raw)
+    return where
+
+
+def test_fp8_blocks(stories, tmp_path):
+    report = smoke("--text", stories / "text.txt", write_fp8(Model(stories / "hf-f32"), tmp_path / "m", scales=True))[1]
+    assert report["verdict"] == "pass", report["reasons"]
+    assert report["loss_nats_per_token"] == pytest.approx(0.98759, abs=0.05), "three bits of mantissa cost a little"
+
+
+def test_fp8_without_scales_is_an_error(stories, tmp_path):
+    done, report = smoke(write_fp8(Model(stories / "hf-f32"), tmp_path / "m", scales=False))
+    assert done.returncode == 6 and "scale" in " ".join(report["reasons"])
