@@ -10,6 +10,7 @@
 
 #define BUFFERED_WRITE_BYTES (256u << 10)	/* larger buffered writes were measured to be slower */
 #define REREAD_BYTES	     (256u << 10)
+#define PUSH_WAIT_MS	     20	/* how long the receiver waits for room before it pauses the transfer */
 
 struct chunk {
 	void *buffer;
@@ -348,13 +349,23 @@ static void push_filled(struct stream *s, bool eof)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Is there a place in the ring besides the buffer being filled? Otherwise asks to be woken. */
+/*
+ * Is there a place in the ring besides the buffer being filled? Waits a moment for one: a pause would make libcurl copy what it holds, which
+ * was measured to cost more than hashing it. The threads that make room need nothing from the caller. Else asks to be woken.
+ */
 static bool ring_has_place(struct stream *s)
 {
+	struct timespec until;
 	bool place;
 
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += PUSH_WAIT_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&s->lock);
-	place = s->pushed - s->freed < STREAM_RING - 1;
+	while (!(place = s->pushed - s->freed < STREAM_RING - 1) && !s->rc)
+		if (pthread_cond_timedwait(&s->more, &s->lock, &until))
+			break;
 	s->starved = !place;
 	pthread_mutex_unlock(&s->lock);
 	return place;

@@ -46,7 +46,7 @@ enum stream_room {
 	STREAM_FULL,	/* none: pause, and push the same bytes again after a wake-up */
 	STREAM_BROKEN,	/* none: the disk failed; stream_ended() tells */
 };
-/* n is at most POOL_BUFFER_BYTES. */
+/* n is at most POOL_BUFFER_BYTES. May wait some milliseconds for room. */
 enum stream_room stream_push(struct stream *s, const void *p, size_t n);
 /* Everything has been pushed: verify and publish. */
 void stream_finish(struct stream *s);

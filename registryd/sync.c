@@ -202,7 +202,10 @@ static int record_plan(struct sync *s, bool *changed, struct err *e)
 	};
 	int rc = model_plan(s->w->db, &p, work_now(), &s->revision_id, changed, e);
 
-	return rc ? rc : keep_facts(s, e);
+	if (!rc)
+		rc = keep_facts(s, e);
+	buf_done(&s->tree.raw);
+	return rc;
 }
 
 /* ---- already here ---------------------------------------------------------------------------------------------- */

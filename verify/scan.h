@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "verify/report.h"
 
-#define SCAN_FILES_MAX	100000	/* in a directory */
+#define SCAN_FILES_MAX	200000	/* in a directory; as many as a listing may name */
 #define SCAN_DEPTH_MAX	32	/* directories below one another */
 #define SCAN_NESTED_MAX 3	/* containers within containers */
 
