@@ -216,6 +216,7 @@ const struct http_route api_v1_routes[] = {
 	{ "POST", "/-/v1/mirrors", HTTP_ADMIN, HTTP_BODY | HTTP_SLOW, api_v1_mirror_add, NULL, NULL },
 	{ "DELETE", "/-/v1/mirrors/{name}", HTTP_ADMIN, HTTP_SLOW, api_v1_mirror_remove, NULL, NULL },
 	{ "POST", "/-/v1/mirrors/run", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_mirror_run, NULL, NULL },
+	{ "GET", "/-/v1/webhooks", HTTP_ADMIN, 0, api_v1_webhooks, NULL, NULL },
 	{ "GET", "/-/v1/policy", HTTP_READ, 0, api_v1_policy, NULL, NULL },
 	{ "POST", "/-/v1/policy/test", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_policy_test, NULL, NULL },
 	{ 0 },

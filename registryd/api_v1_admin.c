@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "catalog/event.h"
+#include "catalog/hook.h"
 #include "catalog/mirror.h"
 #include "catalog/token.h"
 
@@ -238,6 +239,17 @@ int api_v1_mirror_run(struct request *rq, struct err *e)
 }
 
 /* --- policy -------------------------------------------------------------------------------------------------------------------------- */
+
+int api_v1_webhooks(struct request *rq, struct err *e)
+{
+	uint64_t limit = 100;
+	json_t *list;
+
+	if (http_query_u64(rq, "limit", 1, HOOK_HISTORY_MAX, &limit, e) < 0)
+		return e->code;
+	list = hook_history(api_v1_daemon(rq)->db, http_query(rq, "url"), (size_t)limit, e);
+	return list ? http_answer_json(rq, 200, json_pack("{s:o}", "deliveries", list)) : (int)e->code;
+}
 
 int api_v1_policy(struct request *rq, struct err *e)
 {

@@ -90,6 +90,7 @@ int api_v1_status(struct request *rq, struct err *e);
 int api_v1_events(struct request *rq, struct err *e);
 int api_v1_audit(struct request *rq, struct err *e);
 int api_v1_audit_head(struct request *rq, struct err *e);
+int api_v1_webhooks(struct request *rq, struct err *e);
 int api_v1_tokens(struct request *rq, struct err *e);
 int api_v1_token_create(struct request *rq, struct err *e);
 int api_v1_token_revoke(struct request *rq, struct err *e);

@@ -21,6 +21,7 @@
 #include "registryd/http.h"
 #include "registryd/metrics.h"
 #include "registryd/page.h"
+#include "registryd/webhook.h"
 #include "registryd/worker.h"
 
 static const char usage[] =
@@ -324,6 +325,7 @@ static int serve(const struct invocation *v, struct settings **list, struct err 
 {
 	struct daemon d = { .started_at = (int64_t)time(NULL) };
 	struct worker *worker = NULL;
+	struct webhook *webhook = NULL;
 	sigset_t signals;
 	pthread_t index;
 	int rc;
@@ -337,6 +339,8 @@ static int serve(const struct invocation *v, struct settings **list, struct err 
 		rc = open_http(&d, e);
 	if (!rc)
 		rc = worker_start(&worker, &d, e);
+	if (!rc)
+		rc = webhook_start(&webhook, &d, e);
 	if (!rc && pthread_create(&index, NULL, load_index, &d))
 		rc = err_set(e, ERR_FAILED, "no thread could be started");
 	if (!rc) {
@@ -347,6 +351,7 @@ static int serve(const struct invocation *v, struct settings **list, struct err 
 	atomic_store(&d.stopping, true);
 	http_close(d.http, (unsigned)daemon_config(&d)->http.grace_s);
 	worker_stop(worker);
+	webhook_stop(webhook);
 	close_data(&d);
 	if (!rc)
 		log_event(LOG_NOTICE, "daemon.stopped", "uptime_s=%lld", (long long)time(NULL) - (long long)d.started_at);

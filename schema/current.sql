@@ -68,6 +68,22 @@ CREATE TABLE finding (
 	message		TEXT NOT NULL,
 	at		INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE hook (
+	url		TEXT PRIMARY KEY,
+	event_id	INTEGER NOT NULL,		-- the last event that was delivered, given up, or not asked for
+	attempts	INTEGER NOT NULL DEFAULT 0,	-- of the event after it
+	next_at		INTEGER NOT NULL DEFAULT 0	-- not before
+) STRICT, WITHOUT ROWID;
+CREATE TABLE hook_delivery (
+	id		INTEGER PRIMARY KEY,
+	url		TEXT NOT NULL,
+	event_id	INTEGER NOT NULL,
+	at		INTEGER NOT NULL,
+	attempt		INTEGER NOT NULL,
+	status		INTEGER NOT NULL,
+	delivered	INTEGER NOT NULL CHECK (delivered IN (0, 1)),
+	error		TEXT
+) STRICT;
 CREATE TABLE inspected (
 	revision_id	INTEGER NOT NULL REFERENCES revision (id),
 	path		TEXT NOT NULL,
@@ -289,6 +305,7 @@ CREATE UNIQUE INDEX blob_sha256 ON blob (sha256);
 CREATE INDEX decision_revision ON decision (revision_id, run);
 CREATE INDEX event_repo ON event (repo, id) WHERE repo <> '';
 CREATE INDEX finding_revision ON finding (revision_id);
+CREATE INDEX hook_delivery_url ON hook_delivery (url, id);
 CREATE INDEX job_active ON job (priority DESC, id) WHERE state <= 3;
 CREATE UNIQUE INDEX job_same ON job (kind, repo, revision, args) WHERE state IN (1, 3);
 CREATE INDEX lifecycle_successor ON lifecycle (successor) WHERE successor IS NOT NULL;

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "catalog/event.h"
+#include "catalog/hook.h"
 #include "catalog/sql.h"
 #include "catalog/token.h"
 
@@ -111,9 +112,58 @@ static void test_tokens(void **state)
 	assert_int_not_equal(system(cmd), 0);
 }
 
+/* --- webhooks --- */
+
+static int64_t next_event(struct db *db, const char *url, const char *const *kinds, size_t n, int64_t now, int *attempt)
+{
+	own(arena) struct arena a;
+	struct event ev;
+	int rc;
+
+	arena_init(&a);
+	rc = hook_next(db, url, kinds, n, now, &a, &ev, attempt, NULL, NULL);
+	assert_true(rc == 0 || rc == ERR_NOT_FOUND);
+	return rc == 0 ? ev.id : 0;
+}
+
+static void test_hooks(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const kinds[] = { "test.*" };
+	int attempt;
+
+	add(f->db, 3);
+	assert_int_equal(next_event(f->db, "http://a", NULL, 0, 100, &attempt), 0);	/* what was before it is not told */
+	add(f->db, 1);
+	ok(event_add(f->db, "other.thing", "org/m", NULL, NULL, 2000, e));
+	add(f->db, 1);
+	assert_int_equal(next_event(f->db, "http://b", kinds, 1, 100, &attempt), 0);
+	assert_int_equal(next_event(f->db, "http://a", kinds, 1, 100, &attempt), 4);
+	assert_int_equal(attempt, 1);
+	ok(hook_tried(f->db, "http://a", 4, 1, 500, "the answer was 500", 100, e));
+	assert_int_equal(next_event(f->db, "http://a", kinds, 1, 100 + HOOK_PAUSE_S - 1, &attempt), 0);
+	assert_int_equal(next_event(f->db, "http://a", kinds, 1, 100 + HOOK_PAUSE_S, &attempt), 4);
+	assert_int_equal(attempt, 2);
+	ok(hook_tried(f->db, "http://a", 4, 2, 204, NULL, 110, e));
+	assert_int_equal(next_event(f->db, "http://a", kinds, 1, 110, &attempt), 6);	/* 5 was not asked for */
+	int64_t now = 200;
+	for (int i = 1; i <= HOOK_ATTEMPTS_MAX; i++, now += HOOK_PAUSE_MAX_S) {
+		assert_int_equal(next_event(f->db, "http://a", kinds, 1, now, &attempt), 6);
+		assert_int_equal(attempt, i);
+		ok(hook_tried(f->db, "http://a", 6, attempt, 0, "refused", now, e));
+	}
+	assert_int_equal(next_event(f->db, "http://a", kinds, 1, now, &attempt), 0);	/* given up */
+	add(f->db, 1);
+	assert_int_equal(next_event(f->db, "http://a", kinds, 1, now, &attempt), 7);	/* the next one is told all the same */
+	own(json) json_t *all = hook_history(f->db, NULL, 0, NULL), *none = hook_history(f->db, "http://b", 0, NULL);
+	assert_int_equal(json_array_size(all), 2 + HOOK_ATTEMPTS_MAX);
+	assert_int_equal(json_array_size(none), 0);
+	assert_true(json_is_true(json_object_get(json_array_get(all, HOOK_ATTEMPTS_MAX), "delivered")));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_chain), with_fixture(test_missing_and_cut), with_fixture(test_tokens) };
+	const struct CMUnitTest tests[] = { with_fixture(test_chain), with_fixture(test_missing_and_cut), with_fixture(test_tokens), with_fixture(test_hooks) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

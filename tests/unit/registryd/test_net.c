@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "registryd/hub.h"
 #include "registryd/net.h"
+#include "registryd/webhook.h"
 
 static void test_origin(void **state)
 {
@@ -159,9 +160,20 @@ static void test_token_stays_home(void **state)
 	hub_free(h);
 }
 
+/* RFC 4231, test case 2. */
+static void test_webhook_signature(void **state)
+{
+	char hex[WEBHOOK_SIGNATURE_MAX];
+
+	(void)state;
+	webhook_sign(hex, "Jefe", "what do ya want for nothing?", 28);
+	assert_string_equal(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_webhook_signature),
 		cmocka_unit_test(test_origin),	   cmocka_unit_test(test_join),	  cmocka_unit_test(test_link),	    cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_backoff_grows_and_is_bounded), cmocka_unit_test(test_pace), cmocka_unit_test(test_window), cmocka_unit_test(test_bandwidth),
 		cmocka_unit_test(test_token_stays_home),

@@ -1,0 +1,24 @@
+/*
+ * webhook.h - tells the addresses of the settings (`webhooks:`) of events: each as a POST of its JSON (what /-/v1/events shows), signed. One thread.
+ *
+ *	X-Registryd-Event: revision.published
+ *	X-Registryd-Delivery: <number of the event>-<attempt>
+ *	X-Registryd-Signature-256: sha256=<hex HMAC-SHA256 of the body under the first line of secret_file>	(when there is one)
+ *
+ * Any answer 2xx is "delivered"; redirects are not followed. What is tried again and when, catalog/hook.h says.
+ */
+#ifndef REGISTRYD_WEBHOOK_H
+#define REGISTRYD_WEBHOOK_H
+
+#include "registryd/daemon.h"
+
+struct webhook;
+
+int webhook_start(struct webhook **out, struct daemon *d, struct err *e);
+void webhook_stop(struct webhook *w);	/* waits for the delivery in progress, at most its timeout. Accepts NULL */
+
+/* The signature of a body: hex digits of the HMAC. */
+#define WEBHOOK_SIGNATURE_MAX 65
+void webhook_sign(char out[WEBHOOK_SIGNATURE_MAX], const char *secret, const char *body, size_t n);
+
+#endif
