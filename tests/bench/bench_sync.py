@@ -101,3 +101,49 @@ def small(table):
     wall = statistics.median(ours)
     table.add("sync 2,000 small files, durable", f"{wall:.2f} s", f"hf download, median {statistics.median(hf):.2f} s", wall / statistics.median(hf), "<= 0.15")
     subprocess.run(["rm", "-rf", WORK / "hf", WORK / "sync"], check=True)
+
+
+def resync(table):
+    """What asking again costs when nothing has changed."""
+    files = WORK / "small-model"
+    make_checkpoint(files / "model.safetensors", 64 << 20)
+    (files / "config.json").write_text(json.dumps({"architectures": ["BenchForCausalLM"], "model_type": "bench"}))
+    (files / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    with NginxHub(WORK / "nginx", REPO, files) as hub, Daemon("sync", hub.url) as daemon:
+        daemon.ctl("sync", REPO)
+        before = len(hub.requests())
+        start = time.monotonic()
+        daemon.ctl("sync", REPO)
+        wall = time.monotonic() - start
+        asked = hub.requests()[before:]
+        table.add("re-sync, nothing changed", f"{len(asked)} requests, {wall * 1000:.0f} ms", "", None, "<= 2 requests")
+
+
+def _partial_bytes(daemon):
+    return sum(p.stat().st_blocks * 512 for p in (daemon.dir / "data" / "partial").glob("*") if p.is_file())
+
+
+def resume(table):
+    """kill -9 in the middle of one large file, a new start: what travels twice."""
+    gib = float(os.environ.get("REGISTRYD_BENCH_GIB", "2"))
+    files = WORK / f"large-{gib}"
+    weights = files / "model.safetensors"
+    make_checkpoint(weights, int(gib * (1 << 30)))
+    (files / "config.json").write_text(json.dumps({"architectures": ["BenchForCausalLM"], "model_type": "bench"}))
+    (files / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    size = weights.stat().st_size
+    with NginxHub(WORK / "nginx", REPO, files) as hub:
+        with Daemon("resume", hub.url) as daemon:
+            daemon.ctl("sync", REPO, "--no-wait")
+            while sum(sent for _, sent, path in hub.requests() if path.endswith("model.safetensors")) == 0 and _partial_bytes(daemon) < size * 0.4:
+                time.sleep(0.01)
+            daemon.process.kill()
+        with Daemon("resume", hub.url, keep=True) as daemon:
+            deadline = time.monotonic() + 300
+            while not any(line.startswith("sync.stored") for _, line in daemon.lines):
+                if time.monotonic() > deadline:
+                    raise RuntimeError("the sync did not go on:\n" + "\n".join(line for _, line in daemon.lines))
+                time.sleep(0.05)
+            sent = sum(n for method, n, path in hub.requests() if method == "GET" and path == "/model.safetensors")
+    table.add(f"{gib:g} GiB, killed at 40 %, resumed", f"{(sent - size) / (1 << 20):.1f} MiB sent twice", "", None, "< 16 MiB")
+    subprocess.run(["rm", "-rf", WORK / "resume"], check=True)

@@ -84,7 +84,7 @@ class NginxHub:
 worker_processes 1; daemon off; pid {self.work}/pid; error_log {self.work}/error.log;
 events {{ worker_connections 1024; }}
 http {{
-  access_log off; sendfile on; tcp_nopush on; etag off; keepalive_requests 1000000; default_type application/octet-stream; root /nonexistent;
+  log_format brief '$request_method $body_bytes_sent $uri'; access_log {self.work}/access.log brief buffer=16k flush=50ms; sendfile on; tcp_nopush on; etag off; keepalive_requests 1000000; default_type application/octet-stream; root /nonexistent;
   client_body_temp_path {self.work}/tmp1; proxy_temp_path {self.work}/tmp2; fastcgi_temp_path {self.work}/tmp3; uwsgi_temp_path {self.work}/tmp4; scgi_temp_path {self.work}/tmp5;
   map_hash_bucket_size 256; map_hash_max_size 65536;
   map $uri $oid {{ default ""; {etags} }}
@@ -112,3 +112,9 @@ http {{
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait()
+
+    def requests(self):
+        """What was asked so far: (method, bytes of the body sent, path)."""
+        time.sleep(0.2)
+        lines = (self.work / "access.log").read_text().splitlines()
+        return [(method, int(sent), path) for method, sent, path in (line.split(" ", 2) for line in lines)]
