@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(os.environ.get("REGISTRYD_BIN", ROOT / "build" / "bin"))
+BUILD = Path(os.environ.get("REGISTRYD_BUILD", ROOT / "build"))
+BIN = Path(os.environ.get("REGISTRYD_BIN", BUILD / "bin"))
 START_S = 20
 STOP_S = 30
 
