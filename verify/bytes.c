@@ -51,8 +51,12 @@ static bool fill(struct bytes *b, uint64_t pos)
 
 const uint8_t *bytes_at(struct bytes *b, uint64_t pos, size_t n)
 {
+	static const uint8_t nothing[1];
+
 	if (pos > b->size || n > b->size - pos || n > BYTES_WINDOW || b->e.code)
 		return NULL;
+	if (!n)
+		return nothing;		/* an empty file has no memory that could be pointed into */
 	if (b->fd < 0)
 		return b->mem + pos;
 	if ((pos < b->at || pos - b->at > b->have || n > b->have - (pos - b->at)) && !fill(b, pos))
