@@ -108,9 +108,21 @@ def fp8():
     put("fp8_e5m2", w5.float() * 0.5, weight=w5, weight_scale=torch.tensor([0.5]))
 
 
+def nvfp4():
+    """By definition: E2M1 times the scale of its sixteen, times weight_scale_2 (modelopt) or divided by weight_global_scale (compressed-tensors)."""
+    values = torch.tensor([0, .5, 1, 1.5, 2, 3, 4, 6])
+    values = torch.cat([values, -values])
+    packed = torch.randint(0, 256, (6, 16), dtype=torch.uint8)
+    scale = torch.rand(6, 2).to(torch.float8_e4m3fn)
+    w = torch.stack([values[(packed & 15).long()], values[(packed >> 4).long()]], -1).reshape(6, 32) * scale.float().repeat_interleave(16, 1)
+    put("nvfp4_modelopt", w * 0.25, weight=packed, weight_scale=scale, weight_scale_2=torch.tensor(0.25))
+    put("nvfp4_packed", w / 8, weight_packed=packed, weight_scale=scale, weight_global_scale=torch.tensor([8.0]))
+
+
 gptq()
 awq()
 bnb()
 compressed()
 fp8()
+nvfp4()
 save_file(tensors, Path(__file__).resolve().parent / "packed.safetensors")

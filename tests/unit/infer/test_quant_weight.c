@@ -128,6 +128,8 @@ static const struct {
 	{ "fp8_block", "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[16,32]}}" },
 	{ "fp8_channel", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"float-quantized\"}}" },
 	{ "fp8_tensor", "{\"quantization_config\":{\"quant_method\":\"modelopt\",\"quant_algo\":\"FP8\"}}" },
+	{ "nvfp4_modelopt", "{\"quantization_config\":{\"quant_method\":\"modelopt\",\"quant_algo\":\"NVFP4\"}}" },
+	{ "nvfp4_packed", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"nvfp4-pack-quantized\"}}" },
 	{ "fp8_e5m2", "{\"quantization_config\":{\"quant_method\":\"fp8\"}}" },
 };
 
