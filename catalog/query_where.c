@@ -234,6 +234,8 @@ static void join_revision(struct query_where *w, const struct query_filter *f)
 		buf_printf(&w->from,
 			   " JOIN revision AS r ON r.id = (SELECT s.id FROM revision AS s WHERE s.model_id = m.id AND s.state = $%d ORDER BY s.planned_at DESC, s.id DESC LIMIT 1)",
 			   query_where_int(w, f->state));
+	if (f->state && f->state != REVISION_PUBLISHED)	/* few models: found by an index on the states that are not `published` */
+		and_where(w, "m.id IN (SELECT u.model_id FROM revision AS u WHERE u.state = $%d AND u.state <> 7)", query_where_int(w, f->state));
 }
 
 int query_where_build(struct query_where *w, struct db_conn *c, const struct query_filter *f, int64_t now, struct arena *a, struct err *e)

@@ -55,7 +55,6 @@ CREATE INDEX model_license ON model (license_id, downloads DESC, id, size_bytes)
 CREATE INDEX model_downloads ON model (downloads DESC, id, size_bytes, license_id, task_id);
 CREATE INDEX model_modified ON model (modified_at DESC);
 CREATE INDEX model_sunset ON model (sunset_at) WHERE sunset_at > 0;
-CREATE INDEX model_unsettled ON model (newest_state) WHERE newest_state <> 7;
 
 -- Former names. Upstream answers them with a redirect, and so do we.
 CREATE TABLE alias (
@@ -99,6 +98,8 @@ CREATE TABLE revision (
 	new_version	TEXT,			-- the card's hint of a successor
 	UNIQUE (model_id, commit_id)
 ) STRICT;
+-- What is not published is little, and is what people look for by its state.
+CREATE INDEX revision_unsettled ON revision (state, model_id) WHERE state <> 7;
 
 -- Refs as we serve them; moved only by publishing.
 CREATE TABLE ref (

@@ -213,6 +213,8 @@ static void plans_are_golden(void **state)
 				       "CORRELATED SCALAR SUBQUERY 2; SEARCH t1 USING PRIMARY KEY (tag_id=? AND model_id=?); ");
 	plan_of(db, filter(.sunset_before = 5), "m.sunset_at", &plan);
 	assert_string_equal(plan.data, "SEARCH m USING INDEX model_sunset (sunset_at>? AND sunset_at<?); ");
+	plan_of(db, filter(.state = REVISION_HELD), "m.name", &plan);
+	assert_non_null(strstr(plan.data, "SEARCH u USING COVERING INDEX revision_unsettled (state=?)"));
 	plan_of(db, filter(.contains = sha("x")), "m.name", &plan);
 	if (!strstr(plan.data, "SEARCH m USING INTEGER PRIMARY KEY"))
 		fail_msg("%s", plan.data);
