@@ -18,7 +18,8 @@ static const char *const known_keys =
 	" summary_use_proj no_bias use_flash_attn use_dynamic_ntk use_logn_attn bf16 fp16 fp32 onnx_safe softmax_in_fp32"
 	" use_cache_quantization use_cache_kernel tokenizer_class rotary_emb_base attn_implementation _attn_implementation attention_type"
 	" input_jitter_noise router_z_loss_coef rms_norm attn_pdrop_prob projector_hidden_act vision_feature_layer spatial_merge_size"
-	" multimodal_projector_bias for_llm_class moe_layers run_attention_inference ";
+	" multimodal_projector_bias moe_layers sliding_window_size full_attn_mod interpolate_factor norm_type offset_alibi"
+	" _attn_implementation_autoset attention_probs_dropout_prob attn_dropout use_bidirectional_attention ";
 
 /* Keys that change the mathematics and of which we know one value. */
 static const struct {
@@ -252,6 +253,25 @@ static int read_rope_all(struct spec *s, const json_t *text, struct report *r, s
 	return rc;
 }
 
+/* Ids that generation relies on must have a row in the embedding. */
+static int check_token_ids(const struct spec *s, const json_t *text, struct report *r, struct err *e)
+{
+	static const char *const keys[] = { "bos_token_id", "eos_token_id" };
+
+	for (size_t k = 0; k < ARRAY_LEN(keys); k++) {
+		const json_t *v = json_object_get(text, keys[k]);
+
+		for (size_t i = 0; v && (i == 0 || i < json_array_size(v)); i++) {
+			const json_t *id = json_is_array(v) ? json_array_get(v, i) : v;
+
+			if (json_is_integer(id) && json_integer_value(id) >= (json_int_t)s->n_vocab)
+				return report_reject(r, "config.token_id", "config.json", e, "%s %lld has no row in an embedding of %u", keys[k],
+					(long long)json_integer_value(id), s->n_vocab);
+		}
+	}
+	return 0;
+}
+
 /* The few keys whose meaning is no number. */
 static int read_switches(struct spec *s, const struct family *f, const json_t *text, struct err *e)
 {
@@ -326,6 +346,8 @@ int config_read_hf(struct spec *s, const struct family **family, const json_t *c
 		rc = read_table(s, text, e);
 	if (rc == 0 && text != config)	/* writers put the flag in either place; it means the text model's head in both */
 		s->tied |= json_get_bool(config, "tie_word_embeddings", false);
+	if (rc == 0)
+		rc = check_token_ids(s, text, r, e);
 	if (rc == 0)
 		rc = read_activation(s, f, text, e);
 	if (rc == 0)

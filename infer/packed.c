@@ -37,7 +37,7 @@ static int keep_whole(struct packed *p, struct err *e)
 	return fdio_pread_exact(p->main->fd, p->whole, bytes, p->main->at, p->main->file, e);
 }
 
-int packed_open(struct packed **out, struct weights *w, const struct quant_config *c, const char *name, struct err *e)
+int packed_open(struct packed **out, struct weights *w, const struct quant_config *c, const char *name, bool to_read, struct err *e)
 {
 	struct quant_source source = { w, find_part, load_part };
 	struct packed *p own(packed) = mem_zalloc(sizeof(*p));
@@ -50,7 +50,7 @@ int packed_open(struct packed **out, struct weights *w, const struct quant_confi
 		*out = NULL;
 		return 0;
 	}
-	rc = keep_whole(p, e);
+	rc = to_read ? keep_whole(p, e) : 0;
 	if (rc < 0)
 		return rc;
 	*out = take(p);

@@ -16,9 +16,10 @@ struct packed {
 
 /*
  * Finds and checks what makes up `name` ("….weight"). NULL in *out and 0 when it is one plain tensor. ERR_NOT_FOUND when there
- * is nothing of that name. Every tensor it consists of is marked as claimed.
+ * is nothing of that name. Every tensor it consists of is marked as claimed. With `to_read` false it is only to be checked: then
+ * no large tensor is read.
  */
-int packed_open(struct packed **out, struct weights *w, const struct quant_config *c, const char *name, struct err *e);
+int packed_open(struct packed **out, struct weights *w, const struct quant_config *c, const char *name, bool to_read, struct err *e);
 void packed_close(struct packed *p);
 /* Stored rows row … row + n as floats. */
 int packed_rows(const struct packed *p, uint64_t row, uint32_t n, float *out, struct scratch *s, struct err *e);

@@ -154,7 +154,7 @@ static struct weight matrix_named(struct finder *f, const char *name, uint64_t b
 
 	if (!f->p->gguf && str_ends(name, ".weight") && cols > 1) {
 		struct err e = ERR_NONE;
-		int rc = packed_open(&packed, f->p->weights, &f->p->quant, name, &e);
+		int rc = packed_open(&packed, f->p->weights, &f->p->quant, name, !f->p->checking, &e);
 
 		if (rc < 0)
 			fail(f, "plan.scale", t ? t->file : "", "%s", e.msg);
@@ -491,7 +491,7 @@ static int check_leftovers(const struct plan *p, struct report *r, struct err *e
 	for (size_t i = 0; i < p->weights->n; i++) {
 		const struct tensor *t = &p->weights->tensors[i];
 
-		if (t->claimed || is_extra(p, t->name))
+		if (t->claimed || is_extra(p, t->name) || (p->quant.method[0] && quant_is_companion(t->name)))
 			continue;
 		report_path(r, "%s", t->file);
 		rc = report_reject(r, "plan.unexpected", t->file, e, "tensor %s has no place in a model of this kind", t->name);
@@ -504,7 +504,7 @@ int plan_open(struct plan *p, const struct spec *s, const struct family *f, stru
 {
 	int rc;
 
-	*p = (struct plan){ .spec = s, .family = f, .weights = w, .quant = *quant, .gguf = gguf, .root = "" };
+	*p = (struct plan){ .spec = s, .family = f, .weights = w, .quant = *quant, .gguf = gguf, .checking = true, .root = "" };
 	rc = find_root(p, r, e);
 	if (rc == 0)
 		rc = take_ends(p, r, e);
@@ -518,6 +518,7 @@ int plan_open(struct plan *p, const struct spec *s, const struct family *f, stru
 			rc = plan_expert_open(p, l, x, &expert, r, e);
 		}
 	}
+	p->checking = false;
 	return rc < 0 ? rc : check_leftovers(p, r, e);
 }
 

@@ -26,6 +26,7 @@ struct plan {
 	struct weights *weights;
 	struct quant_config quant;
 	bool gguf;
+	bool checking;			/* plan_open is at work: nothing will be multiplied */
 	const char *root;		/* "model.", "transformer.", "" … */
 	struct plan_layer ends;		/* roles before ROLE_LAYER_FIRST */
 };

@@ -232,6 +232,11 @@ void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_
 	rc = run_all(&t, dirfd, file, r);
 	if (rc < 0)
 		reason_of(s, rc, &e);
+	if (s->verdict == SMOKE_NOT_RUN) {	/* what can be seen without running is still looked at */
+		rc = t.model.spec ? survey_run(s, &t.model, r, &e) : survey_unknown(s, dirfd, file, r, &e);
+		if (rc < 0)
+			reason_of(s, rc, &e);
+	}
 	if (t.be) {
 		s->peak_bytes = sandbox_rss_peak();
 		t.op->close(t.be);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/str.h"
 #include "base/vec.h"
 #include "infer/kernel.h"
 
@@ -164,6 +165,29 @@ static int scan_all(struct model *m, struct err *e)
 		rc = complete(t, k, scratch_room(&floats, (cols > READ_FLOATS ? cols <= READ_FLOATS * 16ull ? cols : 1 : READ_FLOATS) * sizeof(float)),
 			&scratch, e);
 	}
+	return rc;
+}
+
+int survey_unknown(struct smoke *s, int dirfd, const char *file, struct report *r, struct err *e)
+{
+	struct model m = { 0 };
+	int rc = str_ends(file, ".gguf") ? weights_open_gguf(&m.weights, dirfd, file, r, e) : weights_open_safetensors(&m.weights, dirfd, file, r, e);
+
+	if (rc == 0)
+		rc = scan_all(&m, e);
+	for (size_t i = 0; rc == 0 && i < m.weights.n; i++) {
+		const struct tensor *t = &m.weights.tensors[i];
+
+		s->weight_bytes += t->bytes;
+		s->n_params += tensor_elements(t);
+		if (t->stats.n_nonfinite)
+			judge_alone(s, &m, t, r);
+		else if (t->stats.n && t->stats.n_zero == t->stats.n && is_matrix(t)) {
+			report_path(r, "%s", t->file);
+			report_flag(r, "stats.zero", "tensor %s is zero in all its elements", t->name);
+		}
+	}
+	weights_close(&m.weights);
 	return rc;
 }
 

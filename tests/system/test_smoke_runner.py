@@ -91,6 +91,7 @@ def edit_config(where, **keys):
     ({"num_hidden_layers": -1}, "fail", "num_hidden_layers"),
     ({"tie_word_embeddings": False}, "fail", "lm_head"),
     ({"vocab_size": 256}, "fail", "shape"),
+    ({"eos_token_id": [2, 512]}, "fail", "eos_token_id 512"),
     ({"rms_norm_eps": "small"}, "fail", "rms_norm_eps"),
 ])
 def test_configuration(stories, tmp_path, keys, verdict, words):
@@ -112,6 +113,18 @@ def test_nan_is_found(stories, tmp_path):
     weights.write_bytes(data)
     done, report = smoke(where)
     assert done.returncode == 6 and "not finite" in " ".join(report["reasons"])
+
+
+def test_nan_is_found_without_running(stories, tmp_path):
+    where = copy(stories, tmp_path)
+    edit_config(where, architectures=["SomethingModel"])
+    done, report = smoke(where)
+    assert done.returncode == 5 and report["reasons"] == ["not run: task feature-extraction"] and report["params"] == 260032
+    weights = where / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + struct.pack("<f", float("inf")))
+    done, report = smoke(where)
+    assert done.returncode == 6 and "not finite" in " ".join(report["reasons"])
+    assert {f["rule"] for f in report["findings"]} == {"stats.nonfinite"}
 
 
 def test_truncated_file(stories, tmp_path):
@@ -192,34 +205,16 @@ def e4m3_value(code):
     return (8 + mantissa) / 8 * 2.0 ** (exponent - 7) if exponent else mantissa / 8 * 2.0 ** -6
 
 
-def write_fp8(model, where, scales):
-    """The model with its linear weights in FP8, a scale each 128 x 128 (here: the whole matrix), as DeepSeek-V3 has them."""
-    codes = sorted((e4m3_value(c), c) for c in range(127))
-    values = [v for v, _ in codes]
+def write_quantised(model, where, config, linear):
+    """The model with its linear weights as linear(name, shape, values) gives them: (name, dtype, shape, bytes) each."""
     where.mkdir()
     header, at, parts = {}, 0, []
-
-    def add(name, dtype, shape, raw):
-        nonlocal at
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + len(raw)]}
-        at += len(raw)
-        parts.append(raw)
-
-    def code(v):
-        i = bisect.bisect_left(values, abs(v))
-        near = min(codes[max(i - 1, 0):i + 1], key=lambda c: abs(c[0] - abs(v)))[1]
-        return near | (128 if v < 0 else 0)
-
     for name, (shape, data) in model.tensors.items():
-        if "proj" not in name:
-            add(name, "F32", shape, data.tobytes())
-            continue
-        blocks = [-(-n // 128) for n in shape]
-        scale = max(abs(v) for v in data) / 448
-        add(name, "F8_E4M3", shape, bytes(code(v / scale) for v in data))
-        if scales:
-            add(name + "_scale_inv", "F32", blocks, struct.pack(f"<{blocks[0] * blocks[1]}f", *[scale] * (blocks[0] * blocks[1])))
-    model.config["quantization_config"] = {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
+        for part, dtype, dims, raw in linear(name, shape, data) if "proj" in name else [(name, "F32", shape, data.tobytes())]:
+            header[part] = {"dtype": dtype, "shape": dims, "data_offsets": [at, at + len(raw)]}
+            at += len(raw)
+            parts.append(raw)
+    model.config["quantization_config"] = config
     text = json.dumps(header).encode()
     (where / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"".join(parts))
     (where / "config.json").write_text(json.dumps(model.config))
@@ -227,6 +222,47 @@ def write_fp8(model, where, scales):
     for name, raw in model.others.items():
         (where / name).write_bytes(raw)
     return where
+
+
+def write_fp8(model, where, scales):
+    """FP8 with a scale each 128 x 128 (here: one for the whole matrix), as DeepSeek-V3 has them."""
+    codes = sorted((e4m3_value(c), c) for c in range(127))
+    values = [v for v, _ in codes]
+
+    def code(v):
+        i = bisect.bisect_left(values, abs(v))
+        near = min(codes[max(i - 1, 0):i + 1], key=lambda c: abs(c[0] - abs(v)))[1]
+        return near | (128 if v < 0 else 0)
+
+    def linear(name, shape, data):
+        blocks = [-(-n // 128) for n in shape]
+        scale = max(abs(v) for v in data) / 448
+        yield name, "F8_E4M3", shape, bytes(code(v / scale) for v in data)
+        if scales:
+            yield name + "_scale_inv", "F32", blocks, struct.pack(f"<{blocks[0] * blocks[1]}f", *[scale] * (blocks[0] * blocks[1]))
+
+    return write_quantised(model, where, {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}, linear)
+
+
+def write_gptq(model, where):
+    """GPTQ with 8 bits and one group: qweight [in / 4, out], zeros 128 stored as 127, a scale each output."""
+    def linear(name, shape, data):
+        base, (n_out, n_in) = name[:-len("weight")], shape
+        scale = [max(abs(v) for v in data[o * n_in:(o + 1) * n_in]) / 127 for o in range(n_out)]
+        code = lambda o, i: max(0, min(255, round(data[o * n_in + i] / scale[o]) + 128))    # noqa: E731
+        words = (code(o, i) | code(o, i + 1) << 8 | code(o, i + 2) << 16 | code(o, i + 3) << 24 for i in range(0, n_in, 4) for o in range(n_out))
+        yield base + "qweight", "I32", [n_in // 4, n_out], struct.pack(f"<{n_in // 4 * n_out}I", *words)
+        yield base + "qzeros", "I32", [1, n_out // 4], struct.pack(f"<{n_out // 4}I", *[0x7F7F7F7F] * (n_out // 4))
+        yield base + "scales", "F32", [1, n_out], struct.pack(f"<{n_out}f", *scale)
+        yield base + "g_idx", "I32", [n_in], struct.pack(f"<{n_in}i", *[0] * n_in)
+
+    return write_quantised(model, where, {"quant_method": "gptq", "bits": 8, "group_size": -1, "desc_act": False, "sym": True}, linear)
+
+
+def test_gptq(stories, tmp_path):
+    report = smoke("--text", stories / "text.txt", write_gptq(Model(stories / "hf-f32"), tmp_path / "m"))[1]
+    assert report["verdict"] == "pass", report["reasons"]
+    assert report["loss_nats_per_token"] == pytest.approx(0.98759, abs=0.01), "eight bits cost next to nothing"
 
 
 def test_fp8_blocks(stories, tmp_path):
