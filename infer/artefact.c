@@ -7,8 +7,16 @@
 #include "base/str.h"
 #include "base/vec.h"
 
-/* Names of the whole in safetensors, the first that is there counts: other files beside it are the same weights in another order. */
-static const char *const safetensors_names[] = { "model.safetensors.index.json", "model.safetensors" };
+/* How well a name stands for the whole in safetensors; 0: not at all. Other files beside the best are the same weights in another order. */
+static int rank_of(const char *name)
+{
+	static const char *const best_last[] = { "*.safetensors", "*.safetensors.index.json", "model.safetensors", "model.safetensors.index.json" };
+
+	for (int i = (int)ARRAY_LEN(best_last); i > 0; i--)
+		if (str_glob(best_last[i - 1], name))
+			return i;
+	return 0;
+}
 
 static bool is_gguf(const char *name)
 {
@@ -21,35 +29,38 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Is a the better choice of two? Among equals the first by name, so that the order of the directory does not matter. */
+static bool better(const char *a, const char *b)
+{
+	return !b || rank_of(a) > rank_of(b) || (rank_of(a) == rank_of(b) && strcmp(a, b) < 0);
+}
+
 int artefacts_find(struct artefacts *a, int dirfd, struct err *e)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *d;
-	char *other = NULL;
-	size_t first;
+	own(mem) char *whole = NULL;
 
 	*a = (struct artefacts){ 0 };
 	if (!dir)
 		return err_errno(e, "list the directory");
-	for (size_t i = 0; i < ARRAY_LEN(safetensors_names) && a->n == 0; i++)
-		if (faccessat(dirfd, safetensors_names[i], R_OK, 0) == 0)
-			*vec_push(&a->files, &a->n, &a->cap) = mem_strdup(safetensors_names[i]);
-	first = a->n;
-	while ((d = readdir(dir)) && a->n < ARTEFACTS_MAX) {
+	while ((d = readdir(dir)) && a->n + 1 < ARTEFACTS_MAX) {
 		if (is_gguf(d->d_name))
 			*vec_push(&a->files, &a->n, &a->cap) = mem_strdup(d->d_name);
-		else if (!first && (str_ends(d->d_name, ".safetensors.index.json") || (!other && str_ends(d->d_name, ".safetensors")))) {
-			free(other);
-			other = mem_strdup(d->d_name);
+		if (rank_of(d->d_name) && better(d->d_name, whole)) {
+			free(whole);
+			whole = mem_strdup(d->d_name);
 		}
 	}
 	closedir(dir);
-	if (a->n > first)
-		qsort(a->files + first, a->n - first, sizeof(*a->files), by_name);
-	if (a->n == 0 && other)
-		*vec_push(&a->files, &a->n, &a->cap) = take(other);
-	free(other);
+	if (a->n)
+		qsort(a->files, a->n, sizeof(*a->files), by_name);
+	if (whole) {
+		vec_push(&a->files, &a->n, &a->cap);
+		memmove(a->files + 1, a->files, (a->n - 1) * sizeof(*a->files));
+		a->files[0] = take(whole);
+	}
 	return 0;
 }
 

@@ -307,8 +307,16 @@ static int run_smoke(const struct command *c, int dirfd, const char *file)
 	}
 	n = found.n ? found.n : 1;
 	all = mem_zalloc(n * sizeof(*all));
-	for (size_t i = 0; i < found.n; i++)
-		smoke_run(&all[i], dirfd, found.files[i], &c->smoke, &r);
+	for (size_t i = 0; i < found.n; i++) {
+		json_t *sibling own(json) = NULL;
+		struct smoke_options o = c->smoke;
+
+		if (i > 0 && !o.reference && all[0].n_layers && !str_ends(found.files[0], ".gguf")) {
+			o.reference = sibling = smoke_json(&all[0]);	/* GGUFs beside the original should say what it says */
+			o.reference_is_sibling = true;
+		}
+		smoke_run(&all[i], dirfd, found.files[i], &o, &r);
+	}
 	if (found.n == 0) {
 		all[0].file = mem_strdup("");
 		smoke_reason(&all[0], SMOKE_NOT_RUN, "not run: no weights in safetensors or GGUF here");

@@ -10,7 +10,8 @@
 /*
  * Adds a reason for every way in which s differs more than it may: token ids not at all; on the same device path and precision
  * nothing beyond rounding; else the loss by what the coarser of the two precisions costs.
+ * A sibling of another size is another model, and nothing is compared.
  */
-void reference_compare(struct smoke *s, const json_t *reference);
+void reference_compare(struct smoke *s, const json_t *reference, bool is_sibling);
 
 #endif

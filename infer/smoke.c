@@ -216,7 +216,7 @@ static int run_all(struct test *t, int dirfd, const char *file, struct report *r
 	if (rc < 0 || t->o->chunk || !isfinite(t->s->loss))
 		return rc;
 	if (t->o->reference)
-		reference_compare(t->s, t->o->reference);
+		reference_compare(t->s, t->o->reference, t->o->reference_is_sibling);
 	run_greedy(t);
 	return 0;
 }

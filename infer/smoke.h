@@ -24,7 +24,8 @@ struct smoke_options {
 	uint32_t max_tokens;		/* 0: by the size of the model, all of the text for small ones */
 	unsigned threads;		/* 0: all */
 	const char *isa;		/* NULL: the best */
-	const json_t *reference;	/* an earlier report to compare with; NULL: none */
+	const json_t *reference;	/* a report to compare with; NULL: none */
+	bool reference_is_sibling;	/* it is of another file beside this one, perhaps of another model: then it says nothing */
 	void (*progress)(void *ctx, uint32_t layer, uint32_t n_layers);
 };
 

@@ -66,6 +66,22 @@ def test_no_false_alarm_on_quantised(shared, tmp_path):
         assert report["verdict"] == "pass", (path.name, report["reasons"])
 
 
+def test_siblings_are_compared(shared, tmp_path):
+    """GGUFs in a directory with the original: each gets a verdict, and has to agree with it."""
+    stories = shared / "data/models/stories260K"
+    where = Model(stories / "hf-f32").write(tmp_path / "good")
+    for kind in ("F16", "Q6_K"):
+        (where / f"m-{kind}.gguf").write_bytes((stories / f"gguf/stories260K-{kind}.gguf").read_bytes())
+    done, report = smoke(where)
+    assert done.returncode == 0 and [a["verdict"] for a in report["artefacts"]] == ["pass"] * 3, report["artefacts"]
+    m = Model(stories / "hf-f32")
+    MUTATIONS["q_proj of one layer transposed"][1](m)
+    where = m.write(tmp_path / "bad")
+    (where / "m-F16.gguf").write_bytes((stories / "gguf/stories260K-F16.gguf").read_bytes())
+    done, report = smoke(where)
+    assert done.returncode == 6 and [a["verdict"] for a in report["artefacts"]] == ["pass", "fail"] and "reference" in report["reasons"][0]
+
+
 def test_unwritten_changes_nothing(shared, tmp_path):
     """Writing the good model back must not look like damage: else the mutations prove nothing."""
     good = shared / "data/models/stories260K/hf-f32"
