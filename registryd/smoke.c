@@ -193,19 +193,26 @@ static void read_run(struct work *w, const struct smoke_child *c, struct finding
 
 int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, struct err *e)
 {
-	const char *args[12] = { "--json", "--device", device ? device : w->config->smoke.device ? w->config->smoke.device : "auto" };
+	const struct config_smoke *cfg = &w->config->smoke;
+	const char *args[16] = { "--json", "--device", device ? device : cfg->device ? cfg->device : "auto" };
 	own(child) struct smoke_child c = { 0 };
 	own(json) json_t *reasons = NULL;
 	own(mem) char *text = NULL;
 	struct finding_smoke s = { .verdict = "error", .bits_per_byte = NAN, .tokens_per_s = NAN, .at = work_now() };
-	char memory[32];
 	size_t n = 3;
 	int rc;
 
-	if (w->config->smoke.device_memory) {
-		snprintf(memory, sizeof(memory), "%llu", (unsigned long long)w->config->smoke.device_memory);
+	if (cfg->device_memory) {
 		args[n++] = "--device-memory";
-		args[n++] = memory;
+		args[n++] = arena_printf(w->arena, "%llu", (unsigned long long)cfg->device_memory);
+	}
+	if (cfg->memory) {
+		args[n++] = "--memory";
+		args[n++] = arena_printf(w->arena, "%llu", (unsigned long long)cfg->memory);
+	}
+	if (cfg->timeout_s > 0) {
+		args[n++] = "--timeout";
+		args[n++] = arena_printf(w->arena, "%llds", (long long)cfg->timeout_s);
 	}
 	args[n] = dir;
 	rc = smoke_run(w, args, &c, e);

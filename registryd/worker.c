@@ -27,6 +27,8 @@
 #define WAIT_DEFAULT_S	 60
 #define SWEEP_WAIT_S	 5
 #define WAIT_MAX_S	 86400
+#define UPSTREAM_WAIT_S	 300	/* before the second try of a scheduled job; as much more before each further one */
+#define UPSTREAM_TRIES	 20
 
 /* How a kind of job treats the store: one that sweeps it is alone with it, so that nothing is freed between being stored and being used. */
 enum store_use { STORE_IDLE, STORE_USED, STORE_SWEPT };
@@ -223,6 +225,15 @@ static int64_t wait_seconds(const struct work *w)
 	return w->wait_s <= 0 ? WAIT_DEFAULT_S : w->wait_s > WAIT_MAX_S ? WAIT_MAX_S : w->wait_s;
 }
 
+/* Nobody is there to start a scheduled job again when its upstream could not be reached: it waits, longer each time. */
+static bool waits_for_upstream(struct work *w, int rc)
+{
+	if (rc != ERR_UNREACHABLE || strcmp(w->job.who, "schedule") || w->job.attempts > UPSTREAM_TRIES)
+		return false;
+	w->wait_s = (int64_t)UPSTREAM_WAIT_S * w->job.attempts;
+	return true;
+}
+
 /* Writes down what became of the job. A stopping daemon leaves it running: the next start queues it again. */
 static int settle(struct work *w, int rc, struct err *why, struct err *e)
 {
@@ -232,7 +243,7 @@ static int settle(struct work *w, int rc, struct err *why, struct err *e)
 	report(w);
 	if (rc == ERR_CANCELED && !atomic_load(&w->canceled))
 		return 0;
-	if (rc == ERR_NOSPACE || rc == ERR_THROTTLED) {
+	if (rc == ERR_NOSPACE || rc == ERR_THROTTLED || waits_for_upstream(w, rc)) {
 		char quoted[LOG_QUOTE_MAX];
 
 		log_event(LOG_WARNING, "job.waits", "id=%lld kind=%s repo=%s why=%s", (long long)w->job.id, w->job.kind, w->job.repo, log_quote(quoted, why->msg));

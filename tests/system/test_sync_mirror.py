@@ -218,3 +218,14 @@ def test_import(reg, tmp_path, models):
     reg.ctl("import", folder, "--as", "own/model")
     assert reg.json("show", "own/model")["revision"] == first      # the same files are the same revision
     reg.ctl("import", folder, "--as", "own/nc", "--license", "cc-by-nc-4.0", code=5)
+
+
+def test_a_scheduled_sync_waits_for_an_upstream_that_is_away(reg, hub):
+    hub.add_model(NAME, files())
+    away = hub.faults.add(route="resolve", status=503)
+    reg.ctl("mirror", "add", NAME)
+    job = wait_for(lambda: next((j for j in reg.json("jobs") if j["kind"] == "sync" and j["state"] == "waiting"), None))
+    assert "503" in job["progress"]["phase"]
+    hub.faults.remove(away)
+    reg.ctl("mirror", "run")        # asked for again, it is looked at now
+    wait_for(lambda: published(reg) == {NAME})
