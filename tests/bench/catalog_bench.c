@@ -300,8 +300,8 @@ int main(int argc, char **argv)
 	measure(db, "substring, by downloads", search, page, rounds);
 	measure(db, "facets of a tag with filters", tags_and_filters, facets, rounds / 10 > 9 ? rounds / 10 : 10);
 	measure(db, "facets of a licence and size", any_licence_size, facets, rounds / 10 > 9 ? rounds / 10 : 10);
-	under_a_writer(db, rounds * 5);
 	printf("%-44s %12.2f GB\n", "size of the catalog", (double)db_size_bytes(db) / 1e9);
+	under_a_writer(db, rounds * 5);
 	db_close(db);
 	return 0;
 }
