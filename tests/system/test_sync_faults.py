@@ -104,7 +104,7 @@ PASSING = {
 def test_passing_fault(reg, hub, fault):
     hub.add_model(NAME, files())
     if fault in ("200 to a range", "another range"):
-        hub.faults.add(listener="cdn", truncate=1_500_000, times=1)
+        hub.faults.add(listener="cdn", file="data.safetensors", truncate=1_500_000, times=1)
     rule = hub.faults.add(**PASSING[fault])
     reg.ctl("sync", NAME)
     assert hub.faults.acted(rule)
