@@ -34,8 +34,10 @@ struct hub *hub_new(const struct hub_config *c)
 	h->config.ca_file = copy(c->ca_file);
 	if (h->config.connections <= 0)
 		h->config.connections = CONNECTIONS_DEFAULT;
-	if (h->config.retries <= 0)
+	if (h->config.retries == 0)
 		h->config.retries = RETRIES_DEFAULT;
+	else if (h->config.retries < 0)
+		h->config.retries = 0;
 	if (h->config.backoff_ms <= 0)
 		h->config.backoff_ms = BACKOFF_DEFAULT_MS;
 	if (h->config.stall_s <= 0)

@@ -33,7 +33,7 @@ struct hub_config {
 	const char *proxy, *ca_file;	/* NULL: the environment's, the system's */
 	int connections;		/* transfers at once; 0 means 8 */
 	uint64_t rate_limit;		/* bytes a second over all transfers; 0 means none */
-	int retries;			/* further tries after a passing fault; 0 means 6 */
+	int retries;			/* further tries after a passing fault; 0 means 6, below 0 none */
 	int64_t backoff_ms;		/* the first delay; 0 means 500 */
 	int stall_s;			/* give up a body that stands still; 0 means 30 */
 	int window_from, window_to;	/* minutes after midnight UTC between which files are fetched; equal means always */

@@ -127,7 +127,7 @@ static struct hub *make_hub(const struct config_upstream *u, struct err *e)
 		.ca_file = u->ca_file,
 		.connections = (int)u->connections,
 		.rate_limit = u->rate_limit,
-		.retries = (int)u->retries,
+		.retries = u->retries ? (int)u->retries : -1,
 		.backoff_ms = u->backoff_ms,
 		.stall_s = (int)u->stall_s,
 		.window_from = u->window.from,
