@@ -13,6 +13,7 @@
 #define TILE_FLOATS (1u << 18)	/* of a decoded tile: 1 MiB */
 #define TILE_ROWS   96u
 #define TILE_ROWS_TRANSPOSED 510u	/* short reads from many stored rows: fewer, longer ones */
+#define PACK_COLS   64u		/* columns at once while x is packed: what is written stays in the first-level cache */
 #define K_BLOCK	    512u	/* columns at once: their part of a token block stays in the second-level cache */
 
 struct job {
@@ -48,11 +49,15 @@ static void pack_block(void *arg, uint32_t block, unsigned thread)
 	float *to = (float *)j->b->packed.p + (size_t)first * cols;
 
 	(void)thread;
-	for (uint32_t t = 0; t < width; t++) {
-		const float *from = first + t < j->n ? j->x + (size_t)(first + t) * cols : NULL;
+	for (uint32_t k0 = 0; k0 < cols; k0 += PACK_COLS) {
+		uint32_t k1 = cols - k0 < PACK_COLS ? cols : k0 + PACK_COLS;
 
-		for (uint32_t k = 0; k < cols; k++)
-			to[(size_t)k * width + t] = from ? from[k] : 0;
+		for (uint32_t t = 0; t < width; t++) {
+			const float *from = first + t < j->n ? j->x + (size_t)(first + t) * cols : NULL;
+
+			for (uint32_t k = k0; k < k1; k++)
+				to[(size_t)k * width + t] = from ? from[k] : 0;
+		}
 	}
 }
 
