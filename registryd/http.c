@@ -294,6 +294,16 @@ static int split_address(const char *text, char host[256], char port[8], struct 
 	return 0;
 }
 
+int http_check_listen(const char *text, struct err *e)
+{
+	char host[256], port[8];
+	int rc = split_address(text, host, port, e);
+
+	if (!rc && strtoul(port, NULL, 10) > 65535)
+		return err_set(e, ERR_USAGE, "listen address %s: a port is at most 65535", text);
+	return rc;
+}
+
 static int listen_on(const char *text, unsigned *bound, struct err *e)
 {
 	struct addrinfo hints = { .ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM }, *found = NULL;

@@ -157,6 +157,8 @@ struct http_options {
 
 struct http_server;
 
+/* Is this text an address to listen on? For --check-config; nothing is opened. */
+int http_check_listen(const char *text, struct err *e);
 int http_open(struct http_server **out, const struct http_options *o, struct err *e);
 /* The port that the n-th address really has. */
 unsigned http_port(const struct http_server *s, size_t n);

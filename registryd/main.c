@@ -111,6 +111,8 @@ static int read_settings(const struct invocation *v, struct settings **list, str
 	struct settings *s = mem_zalloc(sizeof(*s));
 	int rc = config_load(&s->config, v->config_path, &v->override, e);
 
+	for (size_t i = 0; !rc && i < s->config->listen.n; i++)
+		rc = http_check_listen(s->config->listen.items[i], e);
 	if (!rc)
 		rc = policy_load(&s->policy, s->config->policy, e);
 	if (rc) {
