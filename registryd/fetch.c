@@ -95,6 +95,14 @@ static uint64_t have(const struct transfer *t)
 	return t->stream ? stream_offset(t->stream) : t->small.len;
 }
 
+/* The booking of an exchange is over: its answer has begun, so that a long body keeps nobody waiting, or none came. */
+static void learn(struct transfer *t, const struct net_answer *a)
+{
+	if (t->booked)
+		hub_learn(t->loop->f->hub, HUB_RESOLVE, a);
+	t->booked = false;
+}
+
 /* Is this the answer to what was asked, so that its bytes may be taken? Decided once, at the first byte. */
 static enum body judge_body(struct transfer *t)
 {
@@ -131,8 +139,10 @@ static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
 	size_t len = size * n, skipped;
 	int64_t wait;
 
-	if (t->body == BODY_UNJUDGED)
+	if (t->body == BODY_UNJUDGED) {
 		t->body = judge_body(t);
+		learn(t, &t->answer);
+	}
 	if (t->body == BODY_WRONG)
 		return 0;
 	if (t->body == BODY_DROP) {
@@ -236,14 +246,6 @@ static int resolve(struct transfer *t, struct err *e)
 	if (!t->stream)
 		buf_reset(&t->small);
 	return ask(t, e);
-}
-
-/* The booking of an exchange is over. */
-static void learn(struct transfer *t, const struct net_answer *a)
-{
-	if (t->booked)
-		hub_learn(t->loop->f->hub, HUB_RESOLVE, a);
-	t->booked = false;
 }
 
 static void end_transfer(struct loop *l, struct transfer *t)

@@ -229,3 +229,16 @@ def test_a_scheduled_sync_waits_for_an_upstream_that_is_away(reg, hub):
     hub.faults.remove(away)
     reg.ctl("mirror", "run")        # asked for again, it is looked at now
     wait_for(lambda: published(reg) == {NAME})
+
+
+def test_a_long_body_keeps_no_other_file_waiting(tmp_path, hub):
+    """An upstream that answers large files itself, as another registryd does."""
+    hub.options.small_files = "direct"
+    hub.add_model(NAME, {"README.md": CARD, "long.txt": "x" * (2 << 20), **{f"f{i}.txt": f"{i}" for i in range(20)}})
+    hub.faults.add(route="resolve", file="long.txt", throttle=400_000)
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+        start = time.time()
+        reg.ctl("sync", NAME, "--no-wait")
+        wait_for(lambda: len(hub.requests(route="resolve")) >= 21)
+        assert time.time() - start < 4
+        wait_for(lambda: published(reg) == {NAME})
