@@ -47,7 +47,7 @@ def test_the_shipped_files_are_valid(tmp_path):
 
 @pytest.mark.parametrize("arguments,words", [
     (["--lisen", "x"], "unknown option --lisen; did you mean --listen?"), (["--config"], "--config needs a value"), (["serve"], "unexpected argument serve"),
-    (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"), (["--listen", "8640", "--data", "DATA"], "is not ADDRESS:PORT"),
+    (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"), (["--check-config", "--listen", "8640"], "is not ADDRESS:PORT"), (["--check-config", "--listen", "127.0.0.1:70000"], "at most 65535"),
 ])
 def test_wrong_usage(tmp_path, arguments, words):
     done = run(*[str(tmp_path / "data") if a == "DATA" else a for a in arguments])
