@@ -227,13 +227,24 @@ static int by_tags(struct query_where *w, struct db_conn *c, const struct query_
 	return 0;
 }
 
-/* With a state, the row shows the newest revision in that state; else the revision that the model's row was derived from. */
+/* Asked by state or by content, the row shows the newest revision in that state that holds it; else the one the model's row was derived from. */
+static bool by_revision(const struct query_filter *f)
+{
+	return f->state || f->contains.algo != DIGEST_NONE;
+}
+
 static void join_revision(struct query_where *w, const struct query_filter *f)
 {
+	if (!by_revision(f))
+		return;
+	buf_puts(&w->from, " JOIN revision AS r ON r.id = (SELECT s.id FROM revision AS s WHERE s.model_id = m.id");
 	if (f->state)
+		buf_printf(&w->from, " AND s.state = $%d", query_where_int(w, f->state));
+	if (f->contains.algo != DIGEST_NONE)
 		buf_printf(&w->from,
-			   " JOIN revision AS r ON r.id = (SELECT s.id FROM revision AS s WHERE s.model_id = m.id AND s.state = $%d ORDER BY s.planned_at DESC, s.id DESC LIMIT 1)",
-			   query_where_int(w, f->state));
+			   " AND EXISTS (SELECT 1 FROM blob_use AS held WHERE held.blob_id = (SELECT id FROM blob WHERE sha256 = $%d) AND held.revision_id = s.id)",
+			   where_digest(w, &f->contains));
+	buf_puts(&w->from, " ORDER BY s.planned_at DESC, s.id DESC LIMIT 1)");
 	if (f->state && f->state != REVISION_PUBLISHED)	/* few models: found by an index on the states that are not `published` */
 		and_where(w, "m.id IN (SELECT u.model_id FROM revision AS u WHERE u.state = $%d AND u.state <> 7)", query_where_int(w, f->state));
 }
@@ -242,7 +253,7 @@ int query_where_build(struct query_where *w, struct db_conn *c, const struct que
 {
 	int rc;
 
-	*w = (struct query_where){ .cols = f->state ? "r." : "m.", .shown = f->state ? "r.id" : "m.revision_id" };
+	*w = (struct query_where){ .cols = by_revision(f) ? "r." : "m.", .shown = by_revision(f) ? "r.id" : "m.revision_id" };
 	buf_init(&w->from, QUERY_SQL_MAX);
 	buf_init(&w->where, QUERY_SQL_MAX);
 	buf_puts(&w->from, "model AS m");

@@ -332,6 +332,37 @@ static void the_index_agrees(void **state)
 	db_close(plain);
 }
 
+/* "Which revision holds this file?" may be an older one than the one that is served. */
+static void contains_names_the_holder(void **state)
+{
+	struct db *db = ((struct fixture *)*state)->db;
+	const struct made old = { "org/m", "mit", NULL, NULL, { "en" }, 1000, 0, 0, POLICY_PUBLISH, "model.safetensors", NULL };
+	int64_t first = make(db, &old, 1000), model, second;
+	struct model_upstream u = { .name = "org/m", .upstream = "hub" };
+	struct model_file file = { .path = "model.safetensors", .size_bytes = 7, .sha256 = sha("newer"), .lfs = true, .wanted = true };
+	struct model_stored stored = { "model.safetensors", file.sha256, 7 };
+	struct policy_verdict v = { .outcome = POLICY_PUBLISH, .summary = "because" };
+	own(arena) struct arena a;
+	struct query_row *rows;
+	const char *next;
+	size_t n;
+
+	arena_init(&a);
+	digest_of(&file.git_oid, DIGEST_SHA1, "newer", 5);
+	ok(model_upsert(db, &u, 2000, &model, e));
+	struct model_plan plan = { .model_id = model, .commit = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", .ref = "main", .files = &file, .n_files = 1 };
+	ok(model_plan(db, &plan, 2000, &second, NULL, e));
+	ok(model_files_stored(db, second, &stored, 1, e));
+	ok(model_conclude(db, second, &v, 2000, e));
+	ok(query_models(db, filter(.contains = sha("org/m")), NOW, &a, &rows, &n, &next, e));
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].r.id, first);
+	ok(query_models(db, filter(.contains = sha("newer")), NOW, &a, &rows, &n, &next, e));
+	assert_int_equal(rows[0].r.id, second);
+	ok(query_models(db, filter(.contains = sha("newer"), .state = REVISION_HELD), NOW, &a, &rows, &n, &next, e));
+	assert_int_equal(n, 0);
+}
+
 static void sums(void **state)
 {
 	struct db *db = ((struct fixture *)*state)->db;
@@ -356,7 +387,7 @@ static void sums(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_fixture(every_filter), with_fixture(pages_join), cmocka_unit_test(sort_keys), with_fixture(plans_are_golden), with_fixture(sums), with_fixture(the_index_agrees),
+		with_fixture(every_filter), with_fixture(pages_join), cmocka_unit_test(sort_keys), with_fixture(plans_are_golden), with_fixture(sums), with_fixture(the_index_agrees), with_fixture(contains_names_the_holder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
