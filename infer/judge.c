@@ -60,8 +60,12 @@ static int order(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Entropy of the text's own word counts, and the length of the longest run of one id once sorted. */
-static double count_entropy(int32_t *ids, uint32_t n, uint32_t *longest)
+/*
+ * What counting words would cost: each token's chance from the counts of the others, one added to each of the vocabulary's. (The
+ * text's own entropy would be too high a bar: it knows the words, and a good model of code may know these worse than that.)
+ * Also how often the most frequent id is there.
+ */
+static double counting_loss(int32_t *ids, uint32_t n, uint32_t n_vocab, uint32_t *longest)
 {
 	double sum = 0;
 
@@ -70,7 +74,7 @@ static double count_entropy(int32_t *ids, uint32_t n, uint32_t *longest)
 	for (uint32_t i = 0, j; i < n; i = j) {
 		for (j = i; j < n && ids[j] == ids[i]; j++)
 			;
-		sum -= (j - i) * log((double)(j - i) / n);
+		sum -= (j - i) * log((double)(j - i) / (n - 1.0 + n_vocab));
 		*longest = j - i > *longest ? j - i : *longest;
 	}
 	return sum / n;
@@ -83,13 +87,13 @@ static void judge_predictions(struct smoke *s, const struct spec *spec, const st
 	uint32_t longest;
 
 	memcpy(ids, x->ids, x->n_main * sizeof(*ids));
-	s->unigram = count_entropy(ids, x->n_main, &longest);
+	s->unigram = counting_loss(ids, x->n_main, spec->n_vocab, &longest);
 	for (uint32_t i = 0; i < x->n_main; i++) {
 		ids[i] = (int32_t)t[i].top;
 		entropy += model_entropy(&t[i]);
 	}
 	s->entropy = entropy / x->n_main;
-	count_entropy(ids, x->n_main, &longest);
+	counting_loss(ids, x->n_main, spec->n_vocab, &longest);
 	if (!(s->loss < CHANCE_SHARE * chance))
 		smoke_reason(s, SMOKE_FAIL, "a loss of %.3f nats a token is no better than guessing among %u tokens (%.3f)", s->loss, spec->n_vocab, chance);
 	if (x->n_main < TOKENS_ENOUGH)
