@@ -3,7 +3,9 @@
 
 #include <stdarg.h>
 
+#include "base/json.h"
 #include "base/str.h"
+#include "catalog/finding.h"
 #include "registryd/auth.h"
 
 int door_refuse(struct request *rq, int status, const char *code, const char *fmt, ...)
@@ -53,6 +55,27 @@ static bool moved(struct request *rq, const char *asked, const char *now_called)
 	return false;
 }
 
+/*
+ * Did the site's own rules refuse this revision (its licence, format or size, or a person), so that the caller may know? What did not verify
+ * or did not pass its test is nobody's business outside: to a client it is not there.
+ */
+static bool refused_by_policy(struct request *rq, int64_t revision_id)
+{
+	static const char *const rules[] = { "license", "format", "size", "person" };
+	struct daemon *d = rq->app;
+	struct err e = ERR_NONE;
+	own(json) json_t *why = finding_why(d->db, revision_id, &e);
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(why, i, row) {
+		for (size_t k = 0; k < ARRAY_LEN(rules); k++)
+			if (!strcmp(json_get_str_or(row, "rule", ""), rules[k]) && !strcmp(json_get_str_or(row, "verdict", ""), "reject"))
+				return true;
+	}
+	return false;
+}
+
 /* Nothing is published under this name. Was it refused, so that the caller should know, or is it just not there? */
 static bool absent(struct request *rq, const char *repo, const char *rev, bool no_such_revision)
 {
@@ -60,7 +83,7 @@ static bool absent(struct request *rq, const char *repo, const char *rev, bool n
 	struct model m;
 	struct revision r;
 
-	if (!model_find(d->db, repo, rev, MODEL_ANY, &rq->arena, &m, &r, NULL, NULL) && r.state == REVISION_REJECTED) {
+	if (!model_find(d->db, repo, rev, MODEL_ANY, &rq->arena, &m, &r, NULL, NULL) && r.state == REVISION_REJECTED && refused_by_policy(rq, r.id)) {
 		door_refuse(rq, 403, "GatedRepo", "%s was refused by this registry's policy: %s", m.name, r.reason ? r.reason : "see registryctl why");
 		return false;
 	}
