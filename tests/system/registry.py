@@ -54,7 +54,7 @@ class Registry:
                                             stdout=log, env={**clean_env(), **self.env})
         end = time.monotonic() + START_S
         while time.monotonic() < end:
-            said = self.said()[start:]
+            said = self.log.read_bytes()[start:].decode(errors="replace")      # start counts bytes
             ready = re.search(r"daemon\.ready .*\bport=(\d+)", said)
             if ready:
                 self.port = int(ready[1])
