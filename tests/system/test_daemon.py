@@ -203,7 +203,10 @@ def test_metrics(tmp_path):
         r.start()
         r.get("/org/m/resolve/main/a.txt")
         r.get("/nowhere/at/all")
-        got = r.get("/metrics")
+        # A request is counted when it has ended, which may be after its client has gone on.
+        deadline = time.monotonic() + 10
+        while (got := r.get("/metrics")) and b'/resolve/{rev}/{path*}",status="2xx"} 1' not in got.body and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert got["Content-Type"].startswith("text/plain; version=0.0.4")
         families, seen = {}, []
         for line in got.body.decode().splitlines():

@@ -315,7 +315,8 @@ def test_kill_in_mid_download_goes_on_where_it_was(reg, hub):
     reg.start()
     assert settled(reg)[0]["state"] == "done"
     again = sum(r.bytes_sent for r in hub.requests(listener="cdn", file="data.safetensors") if r.at >= restarted)
-    assert size - done - (4 << 20) < again < size - done + (16 << 20)
+    # More may have come between the look and the kill; what was there at the look does not come again, but for the resume note's step.
+    assert 0 < again < size - done + (16 << 20)
     assert_served(reg, hub)
 
 
