@@ -20,6 +20,10 @@ def questions(table):
     what = f"catalog of {MODELS:,} models: "
     table.add(what + "file", f"{path.stat().st_size / 1e9:.2f} GB", target="< 3.8 GB")
     for line in out.splitlines():
-        name, p50, p99 = re.match(r"(.*?)\s{2,}(?:p50\s+([\d.]+) ms\s+p99\s+)?([\d.]+) ms", line).groups()
+        timed = re.match(r"(.*?)\s{2,}(?:p50\s+([\d.]+) ms\s+p99\s+)?([\d.]+) ms$", line)
+        if not timed:       # a rate or a ratio, in its own words
+            table.add("  " + re.sub(r"\s{2,}.*", "", line), re.sub(r".*?\s{2,}", "", line, count=1))
+            continue
+        name, p50, p99 = timed.groups()
         target = next((f"p99 < {t} ms" for words, t in TARGETS.items() if name.startswith(words)), "< 100 ms" if name.startswith("open") else "")
         table.add("  " + name, f"p50 {p50} ms, p99 {p99} ms" if p50 else f"{p99} ms", target=target)
