@@ -7,8 +7,10 @@
 #define CHANCE_SHARE   0.8	/* of ln(vocabulary): a loss above it is no better than guessing */
 #define SHUFFLED_SHARE 0.85	/* of the loss on shuffled words: above it, order means nothing to the model */
 #define FAR_MAX	       0.5	/* nats that the loss may change far from the start */
+#define LONG_MAX       0.25	/* nats that more context may cost */
 #define ONE_TOKEN_SHARE 0.95	/* of all predictions that may be one and the same token */
 #define ENTROPY_MIN    1e-4	/* nats */
+#define SURE_SHARE     0.2	/* of ln(vocabulary): how much more than it expects the model may pay */
 #define TOKENS_ENOUGH  32	/* for judgements over the text as a whole */
 
 static double mean_loss(const struct ops_tally *t, uint32_t from, uint32_t to)
@@ -102,8 +104,29 @@ static void judge_predictions(struct smoke *s, const struct spec *spec, const st
 		smoke_reason(s, SMOKE_FAIL, "a loss of %.3f nats a token is no better than counting words (%.3f)", s->loss, s->unigram);
 	if (longest >= ONE_TOKEN_SHARE * x->n_main)
 		smoke_reason(s, SMOKE_FAIL, "%u of %u predictions are one and the same token", longest, x->n_main);
+	if (!(s->loss - s->entropy <= SURE_SHARE * chance))	/* who has learnt knows what he does not know; who was shuffled does not */
+		smoke_reason(s, SMOKE_FAIL, "the model expects to pay %.3f nats a token and pays %.3f: parts of it do not belong together", s->entropy, s->loss);
 	if (s->entropy < ENTROPY_MIN)
 		smoke_reason(s, SMOKE_FAIL, "the model is certain of everything (entropy %.2g)", s->entropy);
+}
+
+/* What stands before a word helps to tell it: never the more of it the worse. Attention that looks in wrong places shows so. */
+static void judge_context(struct smoke *s, const struct smoke_texts *x, const struct ops_tally *t, uint32_t at)
+{
+	uint32_t n = x->n_window - x->window_lead - 1;
+	double with = 0, without = 0;
+
+	for (uint32_t i = 0; i < x->n_windows; i++, at += x->n_window) {
+		with += mean_loss(t, x->window_at[i], x->window_at[i] + n) / x->n_windows;
+		without += mean_loss(t + at, x->window_lead, x->window_lead + n) / x->n_windows;
+	}
+	if (!x->n_windows)
+		return;
+	s->loss_long = with;
+	s->loss_short = without;
+	if (!(with <= without + LONG_MAX))
+		smoke_reason(s, SMOKE_FAIL, "with all the text before them words cost %.3f nats a token, with %u tokens %.3f: attention looks in wrong places",
+			with, x->window_lead, without);
 }
 
 /* The two controls, against the same stretch of the text. */
@@ -125,7 +148,9 @@ static void judge_controls(struct smoke *s, const struct smoke_texts *x, const s
 		if (!(fabs(s->loss_far - s->loss_near) <= FAR_MAX))
 			smoke_reason(s, SMOKE_FAIL, "at position %u the loss is %.3f, at the start %.3f: positions are wrong", x->seqs[x->n_seqs - 1].position,
 				s->loss_far, s->loss_near);
+		at += x->n_far;
 	}
+	judge_context(s, x, t, at);
 }
 
 void judge_forward(struct smoke *s, const struct spec *spec, const struct ops_tally *tally, const struct ops_measure *layers,

@@ -228,7 +228,7 @@ void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_
 	int rc;
 
 	*s = (struct smoke){ .file = mem_strdup(file), .loss = NAN, .perplexity = NAN, .bits_per_byte = NAN, .loss_shuffled = NAN, .loss_near = NAN,
-		.loss_far = NAN, .entropy = NAN, .unigram = NAN, .load_s = NAN, .forward_s = NAN, .tokens_per_s = NAN };
+		.loss_far = NAN, .loss_long = NAN, .loss_short = NAN, .entropy = NAN, .unigram = NAN, .load_s = NAN, .forward_s = NAN, .tokens_per_s = NAN };
 	rc = run_all(&t, dirfd, file, r);
 	if (rc < 0)
 		reason_of(s, rc, &e);

@@ -36,7 +36,7 @@ struct smoke {
 	enum smoke_verdict verdict;
 	char *reasons[SMOKE_REASONS_MAX];
 	size_t n_reasons;
-	double loss, perplexity, bits_per_byte, loss_shuffled, loss_near, loss_far, entropy, unigram;
+	double loss, perplexity, bits_per_byte, loss_shuffled, loss_near, loss_far, loss_long, loss_short, entropy, unigram;
 	double load_s, forward_s, tokens_per_s;
 	int32_t *tokens;
 	size_t n_tokens;
@@ -64,7 +64,9 @@ struct smoke_texts;
 void judge_forward(struct smoke *s, const struct spec *spec, const struct ops_tally *tally, const struct ops_measure *layers,
 	const struct smoke_texts *t);
 
-/* A batch: the text (or its chunks), then the same words shuffled, then its beginning far away. */
+#define SMOKE_WINDOWS 4
+
+/* A batch: the text (or its chunks), then the same words shuffled, then its beginning far away, then stretches of it by themselves. */
 struct smoke_texts {
 	int32_t *ids, *targets;
 	uint32_t n;
@@ -72,6 +74,9 @@ struct smoke_texts {
 	uint32_t n_seqs;
 	uint32_t n_main;		/* tokens of the text; of the chunks together */
 	uint32_t n_shuffled, n_far;	/* tokens of the two others, 0: left out */
+	uint32_t n_windows;		/* 0: left out */
+	uint32_t window_lead, n_window;	/* tokens of each that are not judged; all of them */
+	uint32_t window_at[SMOKE_WINDOWS];	/* where in the text the judged ones stand */
 	uint64_t n_bytes;		/* of the text that the main tokens predict */
 };
 

@@ -49,6 +49,8 @@ static json_t *controls(const struct smoke *s)
 	set_real(o, "loss_shuffled", s->loss_shuffled);
 	set_real(o, "loss_near", s->loss_near);
 	set_real(o, "loss_far", s->loss_far);
+	set_real(o, "loss_long", s->loss_long);
+	set_real(o, "loss_short", s->loss_short);
 	set_real(o, "entropy", s->entropy);
 	set_real(o, "unigram", s->unigram);
 	set_real(o, "absmax_hidden", absmax(s));

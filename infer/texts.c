@@ -11,6 +11,9 @@
 #define SHUFFLED_FEW	20u	/* where the text is TOKENS_FEW: 96 tokens fill the vectors of one block and a half */
 #define FAR_FEW		12u
 #define FAR_POSITION	4096u
+#define WINDOW_LEAD	8u	/* tokens of each that only give it a start */
+#define WINDOW_TOKENS	32u	/* those that are judged */
+#define WINDOWS_FROM	256u	/* tokens of text, below which there is no long context to compare with */
 
 /* Bytes that the ids from `from` on stand for. */
 static uint64_t bytes_of(struct tokenizer *t, const int32_t *ids, size_t n, uint64_t otherwise)
@@ -120,6 +123,30 @@ static void add_far(struct smoke_texts *x, const struct smoke *s, const struct s
 	x->n_far = n;
 }
 
+/*
+ * Stretches of the second half with only a few words before them, to see what the long context is good for. Spread evenly, the last
+ * one ends where the text does.
+ */
+static void add_windows(struct smoke_texts *x, const struct smoke *s, struct tokenizer *t)
+{
+	uint32_t keep = s->tokens[0] == tokenizer_bos(t), n = keep + WINDOW_LEAD + WINDOW_TOKENS, first = x->n_main / 2;
+
+	if (x->n_main < WINDOWS_FROM)
+		return;
+	for (uint32_t i = 0; i < SMOKE_WINDOWS; i++) {
+		int32_t ids[1 + WINDOW_LEAD + WINDOW_TOKENS];
+		uint32_t at = first + (x->n_main - (n - keep) - first) * i / (SMOKE_WINDOWS - 1);
+
+		ids[0] = s->tokens[0];
+		memcpy(ids + keep, s->tokens + at, (n - keep) * sizeof(*ids));
+		x->window_at[i] = at + WINDOW_LEAD;
+		add_seq(x, ids, n, 0);
+	}
+	x->n_windows = SMOKE_WINDOWS;
+	x->window_lead = keep + WINDOW_LEAD;
+	x->n_window = n;
+}
+
 /* Chunks as llama.cpp's tool makes them: cut from the tokens, the first of each replaced by BOS where there is one. */
 static int add_chunks(struct smoke_texts *x, const struct smoke *s, struct tokenizer *t, uint32_t chunk, struct err *e)
 {
@@ -141,12 +168,13 @@ static int add_chunks(struct smoke_texts *x, const struct smoke *s, struct token
 
 int texts_make(struct smoke_texts *x, const struct smoke *s, const struct model *m, struct tokenizer *t, const struct smoke_options *o, struct err *e)
 {
-	size_t n_all = s->n_tokens < MODEL_TOKENS_MAX ? s->n_tokens : MODEL_TOKENS_MAX, room = n_all + SHUFFLED_TOKENS + FAR_TOKENS;
+	size_t n_all = s->n_tokens < MODEL_TOKENS_MAX ? s->n_tokens : MODEL_TOKENS_MAX;
+	size_t room = n_all + SHUFFLED_TOKENS + FAR_TOKENS + SMOKE_WINDOWS * (1 + WINDOW_LEAD + WINDOW_TOKENS);
 	uint32_t limit = token_limit(m, o), n = s->n_tokens < limit ? (uint32_t)s->n_tokens : limit;
 	bool bos = tokenizer_bos(t) >= 0 && s->tokens[0] == tokenizer_bos(t);
 
 	*x = (struct smoke_texts){ .ids = mem_zalloc(room * sizeof(*x->ids)), .targets = mem_zalloc(room * sizeof(*x->targets)),
-		.seqs = mem_zalloc((n_all + 3) * sizeof(*x->seqs)) };
+		.seqs = mem_zalloc((n_all + 3 + SMOKE_WINDOWS) * sizeof(*x->seqs)) };
 	if (o->chunk && s->n_tokens > MODEL_TOKENS_MAX)
 		return err_set(e, ERR_LIMIT, "the text has %zu tokens; %d can be scored at once", s->n_tokens, MODEL_TOKENS_MAX);
 	if (o->chunk)
@@ -158,6 +186,7 @@ int texts_make(struct smoke_texts *x, const struct smoke *s, const struct model 
 	x->n_bytes = bos && n == s->n_tokens ? o->n_text : bytes_of(t, s->tokens + 1, n - 1, o->n_text);
 	add_shuffled(x, s, t);
 	add_far(x, s, m->spec);
+	add_windows(x, s, t);
 	return 0;
 }
 
