@@ -4,86 +4,6 @@
 #include "base/json.h"
 #include "base/str.h"
 
-/* Keys that are read by code below, or that say nothing about the forward pass of a text. */
-static const char *const known_keys =
-	" architectures model_type torch_dtype dtype transformers_version use_cache initializer_range pretraining_tp auto_map _name_or_path"
-	" bos_token_id eos_token_id pad_token_id unk_token_id sep_token_id decoder_start_token_id boi_token_index eoi_token_index image_token_index"
-	" attention_dropout hidden_dropout resid_pdrop embd_pdrop attn_pdrop residual_dropout embedding_dropout ffn_dropout attn_dropout_prob"
-	" emb_dropout_prob hidden_dropout_prob rope_scaling rope_parameters quantization_config use_sliding_window layer_types no_rope_layers"
-	" mlp_only_layers hidden_act hidden_activation activation_function topk_method scoring_func multi_query use_bias use_qk_norm"
-	" attn_temperature_tuning original_max_position_embeddings text_config vision_config audio_config output_router_logits"
-	" router_aux_loss_coef aux_loss_alpha seq_aux ep_size num_nextn_predict_layers cache_implementation attention_softmax_in_fp32"
-	" scale_attention_softmax_in_fp32 masked_softmax_fusion skip_bias_add skip_bias_add_qkv slow_but_exact bias_dropout_fusion"
-	" attention_bias mlp_bias reorder_and_upcast_attn summary_activation summary_first_dropout summary_proj_to_labels summary_type"
-	" summary_use_proj no_bias use_flash_attn use_dynamic_ntk use_logn_attn bf16 fp16 fp32 onnx_safe softmax_in_fp32"
-	" use_cache_quantization use_cache_kernel tokenizer_class rotary_emb_base attn_implementation _attn_implementation attention_type"
-	" input_jitter_noise router_z_loss_coef rms_norm attn_pdrop_prob projector_hidden_act vision_feature_layer spatial_merge_size"
-	" multimodal_projector_bias moe_layers sliding_window_size full_attn_mod interpolate_factor norm_type offset_alibi"
-	" _attn_implementation_autoset attention_probs_dropout_prob attn_dropout use_bidirectional_attention ";
-
-/* Keys that change the mathematics and of which we know one value. */
-static const struct {
-	const char *key;
-	bool must_be;
-} fixed_keys[] = {
-	{ "scale_attn_by_inverse_layer_idx", false }, { "scale_attn_weights", true }, { "apply_residual_connection_post_layernorm", false },
-	{ "qk_layernorm", false }, { "add_cross_attention", false }, { "attn_output_gate", false },
-};
-
-static const char *const suspicious[] = {
-	"*rope*", "*rotary*", "*norm*", "*scal*", "*softcap*", "*window*", "*expert*", "*router*", "*bias*", "*multiplier*", "*temperature*",
-	"*attn*", "*attention*", "*alibi*", "*residual*", "*clip*",
-};
-
-static bool in_list(const char *list, const char *name)
-{
-	char padded[CONFIG_NAME_MAX + 2];
-
-	return snprintf(padded, sizeof(padded), " %s ", name) < (int)sizeof(padded) && strstr(list, padded);
-}
-
-static bool in_table(const char *name)
-{
-	char one[CONFIG_NAME_MAX];
-
-	for (const struct config_key *k = config_keys; k->hf; k++)
-		for (const char *list = k->hf; config_next_name(&list, one);)
-			if (strcmp(one, name) == 0)
-				return true;
-	return false;
-}
-
-static bool sounds_like_mathematics(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(suspicious); i++)
-		if (str_glob(suspicious[i], name))
-			return true;
-	return false;
-}
-
-static int check_keys(const json_t *text, struct report *r, struct err *e)
-{
-	const char *name;
-	json_t *v;
-	int rc = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(fixed_keys); i++) {
-		v = json_object_get(text, fixed_keys[i].key);
-		if (v && json_is_boolean(v) && json_is_true(v) != fixed_keys[i].must_be)
-			return err_set(e, ERR_UNSUPPORTED, "not run: %s is %s", fixed_keys[i].key, json_is_true(v) ? "true" : "false");
-	}
-	json_object_foreach((json_t *)text, name, v) {
-		bool fixed = false;
-
-		for (size_t i = 0; i < ARRAY_LEN(fixed_keys); i++)
-			fixed |= strcmp(fixed_keys[i].key, name) == 0;
-		if (fixed || json_is_null(v) || json_is_false(v) || in_list(known_keys, name) || in_table(name) || !sounds_like_mathematics(name))
-			continue;
-		rc = report_reject(r, "config.unknown_key", "config.json", e, "key \"%.80s\" sounds like mathematics and is not one we know", name);
-	}
-	return rc;
-}
-
 static bool number_of(const json_t *v, double *out)
 {
 	if (json_is_boolean(v))
@@ -201,7 +121,7 @@ static int read_rope(struct rope_config *c, const json_t *o, struct report *r, s
 	if (kind && rope_kind(c, kind, e) < 0)
 		return ERR_UNSUPPORTED;
 	json_object_foreach((json_t *)o, key, v) {
-		bool known = in_list(" rope_type type truncate partial_rotary_factor finetuned ", key);
+		bool known = config_in_list(" rope_type type truncate partial_rotary_factor finetuned ", key);
 
 		for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 			if (strcmp(numbers[i].key, key) == 0) {
@@ -251,25 +171,6 @@ static int read_rope_all(struct spec *s, const json_t *text, struct report *r, s
 	if (c[0].original_ctx <= 0)
 		c[0].original_ctx = s->n_ctx;
 	return rc;
-}
-
-/* Ids that generation relies on must have a row in the embedding. */
-static int check_token_ids(const struct spec *s, const json_t *text, struct report *r, struct err *e)
-{
-	static const char *const keys[] = { "bos_token_id", "eos_token_id" };
-
-	for (size_t k = 0; k < ARRAY_LEN(keys); k++) {
-		const json_t *v = json_object_get(text, keys[k]);
-
-		for (size_t i = 0; v && (i == 0 || i < json_array_size(v)); i++) {
-			const json_t *id = json_is_array(v) ? json_array_get(v, i) : v;
-
-			if (json_is_integer(id) && json_integer_value(id) >= (json_int_t)s->n_vocab)
-				return report_reject(r, "config.token_id", "config.json", e, "%s %lld has no row in an embedding of %u", keys[k],
-					(long long)json_integer_value(id), s->n_vocab);
-		}
-	}
-	return 0;
 }
 
 /* The few keys whose meaning is no number. */
@@ -341,13 +242,11 @@ int config_read_hf(struct spec *s, const struct family **family, const json_t *c
 		return err_set(e, ERR_UNSUPPORTED, "not run: architecture %.80s", architecture);
 	*s = *f->base;
 	s->rope_interleaved = f->hf_rope_interleaved;
-	rc = check_keys(text, r, e);
+	rc = config_check_keys(text, r, e);
 	if (rc == 0)
 		rc = read_table(s, text, e);
 	if (rc == 0 && text != config)	/* writers put the flag in either place; it means the text model's head in both */
 		s->tied |= json_get_bool(config, "tie_word_embeddings", false);
-	if (rc == 0)
-		rc = check_token_ids(s, text, r, e);
 	if (rc == 0)
 		rc = read_activation(s, f, text, e);
 	if (rc == 0)
@@ -376,9 +275,20 @@ static int layer_kind(struct spec *s, uint32_t i, const char *kind, struct err *
 	return 0;
 }
 
+static bool names_layer(const json_t *list, size_t layer)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+		if (json_is_integer(v) && json_integer_value(v) == (json_int_t)layer)
+			return true;
+	return false;
+}
+
 int config_layers_hf(struct spec *s, const json_t *config, struct err *e)
 {
-	const json_t *text = json_object_get(config, "text_config"), *kinds, *ropes, *dense, *v;
+	const json_t *text = json_object_get(config, "text_config"), *kinds, *ropes, *dense, *routed, *v;
 	size_t i;
 	int rc;
 
@@ -387,6 +297,7 @@ int config_layers_hf(struct spec *s, const json_t *config, struct err *e)
 	kinds = json_object_get(text, "layer_types");
 	ropes = json_object_get(text, "no_rope_layers");
 	dense = json_object_get(text, "mlp_only_layers");
+	routed = json_object_get(text, "moe_layers");
 	if ((json_array_size(kinds) && json_array_size(kinds) != s->n_layer) || (json_array_size(ropes) && json_array_size(ropes) != s->n_layer))
 		return err_set(e, ERR_INPUT, "config.json: layer_types and no_rope_layers need an entry for each of %u layers", s->n_layer);
 	json_array_foreach(kinds, i, v) {
@@ -402,5 +313,8 @@ int config_layers_hf(struct spec *s, const json_t *config, struct err *e)
 		if (l >= 0 && l < s->n_layer)
 			s->layer[l].moe = false;
 	}
+	if (json_array_size(routed))	/* spelled out, it wins over the step */
+		for (i = 0; i < s->n_layer; i++)
+			s->layer[i].moe = s->moe.n_expert && names_layer(routed, i);
 	return 0;
 }

@@ -19,6 +19,10 @@ struct config_key {
 extern const struct config_key config_keys[];	/* ended by a NULL */
 
 int config_store(struct spec *s, const struct config_key *key, double value, const char *name, struct err *e);
+/* config_known.c: is every key of this object one whose meaning we know? */
+int config_check_keys(const json_t *text, struct report *r, struct err *e);
+/* Is name one of a list separated, begun and ended by blanks? */
+bool config_in_list(const char *list, const char *name);
 /* The next of the names in a list separated by blanks. */
 bool config_next_name(const char **list, char out[CONFIG_NAME_MAX]);
 

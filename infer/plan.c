@@ -462,6 +462,7 @@ static int take_ends(struct plan *p, struct report *r, struct err *e)
 	} else {
 		fail(&f, "plan.tied", "", "tensor %s is missing and the configuration does not tie it to the embedding", name);
 	}
+	p->stored_head = weights_find(p->weights, name);
 	take_bias(&f, ROLE_HEAD, s->bias_head, s->n_vocab);
 	return f.failed ? ERR_INPUT : 0;
 }

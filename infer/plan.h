@@ -29,6 +29,7 @@ struct plan {
 	bool checking;			/* plan_open is at work: nothing will be multiplied */
 	const char *root;		/* "model.", "transformer.", "" … */
 	struct plan_layer ends;		/* roles before ROLE_LAYER_FIRST */
+	const struct tensor *stored_head;	/* the file's, used or not; NULL: there is none, or several tensors make it up */
 };
 
 /* Finds the root, checks every layer and marks the tensors that have a place; then looks at what is left over. */

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "base/vec.h"
+#include "infer/agree.h"
 #include "infer/reference.h"
 #include "infer/sandbox.h"
 #include "infer/survey.h"
@@ -110,7 +111,10 @@ static int open_all(struct test *t, int dirfd, const char *file, struct report *
 	rc = open_tokenizer(t, dirfd);
 	if (rc < 0)
 		return rc;
-	rc = texts_encode(t->s, &t->model, t->tokenizer, t->o, t->e);
+	agree_token_ids(t->s, &t->model, t->tokenizer, dirfd, r);
+	rc = agree_tie(t->s, &t->model, r, t->e);
+	if (rc == 0)
+		rc = texts_encode(t->s, &t->model, t->tokenizer, t->o, t->e);
 	return rc < 0 ? rc : open_device(t);
 }
 

@@ -364,6 +364,13 @@ size_t tokenizer_size(const struct tokenizer *t)
 	return n;
 }
 
+bool tokenizer_has(const struct tokenizer *t, int64_t id)
+{
+	size_t n;
+
+	return id >= 0 && id < TOKEN_VOCAB_MAX && (token_vocab_text(&t->vocab, (int32_t)id, &n) || token_added_flags(&t->added, (int32_t)id));
+}
+
 int32_t tokenizer_find(const struct tokenizer *t, const char *token, size_t n)
 {
 	int32_t id = token_vocab_find(&t->added.vocab, token, n);

@@ -123,12 +123,11 @@ static int32_t end_token(const struct tokenizer *t, const struct token_config *c
 	const json_t *places[] = { c->generation, c->model, json_object_get(c->model, "text_config") };
 	const char *text = token_text(c, text_key);
 	int32_t id = text ? tokenizer_find(t, text, strlen(text)) : -1;
-	size_t n;
 
 	for (size_t i = 0; i < ARRAY_LEN(places) && id < 0; i++) {
 		int64_t v = number(places[i], id_key);
 
-		if (v >= 0 && v < TOKEN_VOCAB_MAX && (token_vocab_text(&t->vocab, (int32_t)v, &n) || token_added_flags(&t->added, (int32_t)v)))
+		if (tokenizer_has(t, v))
 			id = (int32_t)v;
 	}
 	return id >= 0 ? id : otherwise;

@@ -64,6 +64,26 @@ def test_quantised_ggufs(stories):
             assert report["loss_nats_per_token"] == pytest.approx(want["mean_loss"], rel=5e-3), name
 
 
+def read_tensors(path):
+    """{name: (dtype, shape, bytes)} of a safetensors file, in the order of its header."""
+    data = path.read_bytes()
+    n = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + n])
+    header.pop("__metadata__", None)
+    return {name: (t["dtype"], t["shape"], data[8 + n + t["data_offsets"][0]:8 + n + t["data_offsets"][1]]) for name, t in header.items()}
+
+
+def write_tensors(path, tensors):
+    header, at = {}, 0
+    for name, (dtype, shape, raw) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + len(raw)]}
+        at += len(raw)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(raw for _, _, raw in tensors.values()))
+
+
 def copy(stories, tmp_path):
     where = tmp_path / "m"
     shutil.copytree(stories / "hf-f32", where)

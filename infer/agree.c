@@ -1,0 +1,177 @@
+/* agree.c - see agree.h. */
+#include "infer/agree.h"
+
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "infer/config.h"
+
+#define COMPARE_BYTES (1u << 20)
+
+struct ids {
+	struct smoke *s;
+	const struct tokenizer *t;
+	struct report *r;
+	const char *file;
+	int64_t rows;		/* of the embedding */
+};
+
+static void reject(const struct ids *x, const char *fmt, const char *key, int64_t id, int64_t rows)
+{
+	struct err e = ERR_NONE;
+
+	report_path(x->r, "%s", x->file);
+	report_reject(x->r, "config.token_id", x->file, &e, fmt, key, (long long)id, (long long)rows);
+	smoke_reason(x->s, SMOKE_FAIL, "%s", e.msg);
+}
+
+/* One id, which may also be a list of them. Negative ones mean "none". Returns how many the tokenizer has; *n counts all. */
+static size_t check_id(const struct ids *x, const char *key, const json_t *v, size_t *n)
+{
+	size_t known = 0;
+
+	for (size_t i = 0; v && (i == 0 || i < json_array_size(v)); i++) {
+		const json_t *one = json_is_array(v) ? json_array_get(v, i) : v;
+		int64_t id = json_is_integer(one) ? (int64_t)json_integer_value(one) : -1;
+
+		if (id < 0)
+			continue;
+		++*n;
+		known += tokenizer_has(x->t, id);
+		if (id >= x->rows)
+			reject(x, "%s %lld has no row in an embedding of %lld", key, id, x->rows);
+		else if (!tokenizer_has(x->t, id)) {
+			report_path(x->r, "%s", x->file);
+			report_flag(x->r, "config.token_id", "%s %lld is no token of the tokenizer", key, (long long)id);
+		}
+	}
+	return known;
+}
+
+static bool among(const json_t *v, int64_t id)
+{
+	for (size_t i = 0; v && (i == 0 || i < json_array_size(v)); i++) {
+		const json_t *one = json_is_array(v) ? json_array_get(v, i) : v;
+
+		if (json_is_integer(one) && json_integer_value(one) == id)
+			return true;
+	}
+	return false;
+}
+
+/* A text whose end nothing can say goes on for ever. */
+static void check_end(const struct ids *x, const json_t *v, size_t n, size_t known)
+{
+	int32_t eos = tokenizer_eos(x->t);
+
+	if (n && !known) {
+		reject(x, "%s: none of the %lld ids is a token of the tokenizer, so no text ends (%lld rows)", "eos_token_id", (int64_t)n, x->rows);
+	} else if (n && eos >= 0 && !among(v, eos)) {
+		report_path(x->r, "%s", x->file);
+		report_flag(x->r, "config.token_id", "eos_token_id does not hold %d, with which the tokenizer ends a text", (int)eos);
+	}
+}
+
+static void check_object(const struct ids *x, const json_t *o)
+{
+	static const char *const keys[] = { "bos_token_id", "pad_token_id", "unk_token_id", "sep_token_id", "decoder_start_token_id", "forced_bos_token_id" };
+	size_t n = 0, known;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		check_id(x, keys[i], json_object_get(o, keys[i]), &n);
+	n = 0;
+	known = check_id(x, "eos_token_id", json_object_get(o, "eos_token_id"), &n);
+	check_end(x, json_object_get(o, "eos_token_id"), n, known);
+}
+
+static json_t *read_generation(struct ids *x, int dirfd)
+{
+	struct buf text own(buf);
+	struct err e = ERR_NONE;
+	json_t *o;
+
+	buf_init(&text, CONFIG_MAX_BYTES);
+	if (fdio_slurp(dirfd, "generation_config.json", &text, &e) < 0)
+		return NULL;	/* most have none */
+	o = json_parse(text.data, text.len, "generation_config.json", &e);
+	if (!o) {
+		report_path(x->r, "generation_config.json");
+		report_reject(x->r, "config.json", "generation_config.json", &e, "%s", e.msg);
+		smoke_reason(x->s, SMOKE_FAIL, "%s", e.msg);
+	}
+	return o;
+}
+
+static void check_gguf(const struct ids *x, const struct gguf *g)
+{
+	static const char *const keys[] = { "bos", "eos", "eot", "padding", "unknown", "separator" };
+	char key[64];
+	uint64_t id;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		snprintf(key, sizeof(key), "tokenizer.ggml.%s_token_id", keys[i]);
+		if (gguf_u64(g, key, &id) && id != UINT32_MAX && id >= (uint64_t)x->rows)	/* all ones: none */
+			reject(x, "%s %lld has no row in an embedding of %lld", key, (int64_t)(id > INT32_MAX ? INT32_MAX : id), x->rows);
+	}
+}
+
+void agree_token_ids(struct smoke *s, const struct model *m, const struct tokenizer *t, int dirfd, struct report *r)
+{
+	struct ids x = { .s = s, .t = t, .r = r, .file = "config.json", .rows = m->spec->n_vocab };
+	const json_t *text = json_object_get(m->config, "text_config");
+	json_t *generation own(json) = NULL;
+
+	if (m->gguf) {
+		x.file = s->file;
+		check_gguf(&x, m->weights.parts[0].gguf);
+		return;
+	}
+	check_object(&x, m->config);
+	check_object(&x, text);
+	generation = read_generation(&x, dirfd);
+	x.file = "generation_config.json";
+	check_object(&x, generation);
+}
+
+/* ---- head and embedding ------------------------------------------------------------------------------------------- */
+
+/* 1 the same bytes, 0 not. Most pairs that differ do so at once. */
+static int same_bytes(const struct tensor *a, const struct tensor *b, struct err *e)
+{
+	own(mem) char *x = mem_zalloc(COMPARE_BYTES), *y = mem_zalloc(COMPARE_BYTES);
+
+	for (uint64_t at = 0; at < a->bytes; at += COMPARE_BYTES) {
+		size_t n = a->bytes - at < COMPARE_BYTES ? (size_t)(a->bytes - at) : COMPARE_BYTES;
+		int rc = fdio_pread_exact(a->fd, x, n, a->at + at, a->file, e);
+
+		if (rc == 0)
+			rc = fdio_pread_exact(b->fd, y, n, b->at + at, b->file, e);
+		if (rc < 0)
+			return rc;
+		if (memcmp(x, y, n) != 0)
+			return 0;
+	}
+	return 1;
+}
+
+int agree_tie(struct smoke *s, const struct model *m, struct report *r, struct err *e)
+{
+	const struct tensor *embed = m->plan.ends.w[ROLE_EMBED].tensor, *head = m->plan.stored_head;
+	int same;
+
+	if (m->gguf || !head || head == embed || head->bytes != embed->bytes || strcmp(head->type_name, embed->type_name) != 0)
+		return 0;	/* in two types they can't be compared byte by byte */
+	same = same_bytes(head, embed, e);
+	if (same < 0)
+		return same;
+	report_path(r, "%s", head->file);
+	if (m->spec->tied && !same) {
+		report_reject(r, "plan.tied", head->file, e, "tensor %s is not %s, though the configuration ties them: what the model says depends on who loads it",
+			head->name, embed->name);
+		smoke_reason(s, SMOKE_FAIL, "%s", e->msg);
+	} else if (!m->spec->tied && same) {
+		report_flag(r, "plan.tied", "tensor %s repeats %s byte for byte, though the configuration does not tie them", head->name, embed->name);
+	}
+	return 0;
+}

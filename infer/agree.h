@@ -1,0 +1,16 @@
+/*
+ * agree.h - what is written twice in a checkpoint must agree: token ids in config.json, generation_config.json and the tokenizer
+ * with the rows of the embedding; the head with the embedding and with what the configuration says about the two.
+ *
+ * Rules of the findings: config.token_id (reject: an id without a row, no end of text that the tokenizer has; flag: an id that no
+ * token has, another end of text than the tokenizer's), plan.tied (reject: tied, yet two different tensors; flag: not tied, yet the same)
+ */
+#ifndef INFER_AGREE_H
+#define INFER_AGREE_H
+
+#include "infer/smoke.h"
+
+void agree_token_ids(struct smoke *s, const struct model *m, const struct tokenizer *t, int dirfd, struct report *r);
+int agree_tie(struct smoke *s, const struct model *m, struct report *r, struct err *e);
+
+#endif

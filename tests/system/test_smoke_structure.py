@@ -1,0 +1,181 @@
+"""The first layer of checks: what is written twice in a checkpoint must agree, and nothing in it may be passed over in silence."""
+import array
+import json
+import shutil
+
+import pytest
+
+from tests.system.conftest import ROOT
+from tests.system.test_smoke_runner import smoke, write_tensors, read_tensors
+
+TIED = ROOT / "tests/models/tiny-story"             # 768 tokens, the head is the embedding
+UNTIED = ROOT / "tests/models/tiny-story-bpe"       # 512 tokens, two shards, its own head
+
+
+def copy(model, tmp_path):
+    return shutil.copytree(model, tmp_path / "m")
+
+
+def edit(path, **keys):
+    o = json.loads(path.read_text())
+    o.update(keys)
+    path.write_text(json.dumps(o))
+
+
+def rules(report, severity):
+    return {(f["rule"], f["path"]) for f in report["findings"] if f["severity"] == severity}
+
+
+@pytest.mark.parametrize("file, key, value, words", [
+    ("config.json", "eos_token_id", 768, "eos_token_id 768 has no row"),
+    ("config.json", "eos_token_id", [2, 900], "eos_token_id 900 has no row"),
+    ("config.json", "pad_token_id", 768, "pad_token_id 768"),
+    ("generation_config.json", "bos_token_id", 5000, "bos_token_id 5000"),
+    ("generation_config.json", "eos_token_id", [2, 768], "eos_token_id 768"),
+    ("generation_config.json", "pad_token_id", 1 << 40, "pad_token_id 1099511627776"),
+])
+def test_ids_have_a_row(tmp_path, file, key, value, words):
+    where = copy(TIED, tmp_path)
+    edit(where / file, **{key: value})
+    done, report = smoke(where)
+    assert done.returncode == 6 and words in " ".join(report["reasons"])
+    assert ("config.token_id", file) in rules(report, "reject")
+    assert report["bits_per_byte"] < 1, "what else there is to know is still found out"
+
+
+@pytest.mark.parametrize("value", [None, -1, [1, 2]])
+def test_ids_that_mean_none_and_lists_are_fine(tmp_path, value):
+    where = copy(TIED, tmp_path)
+    edit(where / "config.json", pad_token_id=value)
+    done, report = smoke(where)
+    assert done.returncode == 0 and not report["findings"]
+
+
+def remove_token(where, token):
+    """The tokenizer loses a token; its row in the embedding stays, as padding."""
+    tokenizer = json.loads((where / "tokenizer.json").read_text())
+    tokenizer["added_tokens"] = [t for t in tokenizer["added_tokens"] if t["content"] != token]
+    tokenizer["model"]["vocab"].pop(token, None)
+    (where / "tokenizer.json").write_text(json.dumps(tokenizer))
+    edit(where / "tokenizer_config.json", eos_token=None)
+
+
+def test_a_text_must_be_able_to_end(tmp_path):
+    where = copy(UNTIED, tmp_path)
+    remove_token(where, "<|end_of_text|>")
+    done, report = smoke(where)
+    assert done.returncode == 6 and "no text ends" in " ".join(report["reasons"])
+
+
+def test_another_end_than_the_tokenizers_is_named(tmp_path):
+    where = copy(TIED, tmp_path)
+    edit(where / "generation_config.json", eos_token_id=7)
+    done, report = smoke(where)
+    assert done.returncode == 0 and ("config.token_id", "generation_config.json") in rules(report, "flag")
+
+
+def test_head_tied_and_yet_another(tmp_path):
+    where = copy(UNTIED, tmp_path)
+    edit(where / "config.json", tie_word_embeddings=True)
+    done, report = smoke(where)
+    assert done.returncode == 6 and any(rule == "plan.tied" for rule, _ in rules(report, "reject"))
+    assert "lm_head.weight is not model.embed_tokens.weight" in " ".join(report["reasons"])
+
+
+def add_head(where, change=0):
+    tensors = read_tensors(where / "model.safetensors")
+    dtype, shape, raw = tensors["model.embed_tokens.weight"]
+    head = array.array("H", raw)
+    head[-1] ^= change
+    tensors["lm_head.weight"] = dtype, shape, head.tobytes()
+    write_tensors(where / "model.safetensors", tensors)
+
+
+def test_head_tied_and_stored_as_well_is_fine(tmp_path):
+    where = copy(TIED, tmp_path)
+    add_head(where)
+    done, report = smoke(where)
+    assert done.returncode == 0 and not report["findings"]
+
+
+def test_one_bit_of_a_tied_head(tmp_path):
+    where = copy(TIED, tmp_path)
+    add_head(where, change=1)
+    assert smoke(where)[0].returncode == 6
+
+
+def test_head_not_tied_and_yet_the_same_is_named(tmp_path):
+    where = copy(TIED, tmp_path)
+    add_head(where)
+    edit(where / "config.json", tie_word_embeddings=False)
+    done, report = smoke(where)
+    assert done.returncode == 0 and any(rule == "plan.tied" for rule, _ in rules(report, "flag"))
+
+
+@pytest.mark.parametrize("key, value", [("embedding_multiplier", 12.0), ("position_embedding_type", "relative"), ("parallel_block", True), ("query_gate", 1)])
+def test_unknown_mathematics(tmp_path, key, value):
+    where = copy(TIED, tmp_path)
+    edit(where / "config.json", **{key: value})
+    done, report = smoke(where)
+    assert done.returncode == 6 and key in " ".join(report["reasons"])
+
+
+@pytest.mark.parametrize("key, value, word", [("alibi", True, "alibi is true"), ("interpolate_factor", 2, "interpolate_factor is 2"), ("norm_type", "rms", "norm_type")])
+def test_known_mathematics_with_another_value_is_not_run(tmp_path, key, value, word):
+    where = copy(TIED, tmp_path)
+    edit(where / "config.json", **{key: value})
+    done, report = smoke(where)
+    assert done.returncode == 5 and word in " ".join(report["reasons"])
+
+
+def test_unknown_key_that_sounds_harmless_is_named(tmp_path):
+    where = copy(TIED, tmp_path)
+    edit(where / "config.json", flux_compensator=3)
+    done, report = smoke(where)
+    assert done.returncode == 0 and "flux_compensator" in report["findings"][0]["message"] and report["findings"][0]["severity"] == "flag"
+
+
+def test_leftovers_of_classes_and_tools_raise_no_alarm(tmp_path):
+    where = copy(TIED, tmp_path)
+    edit(where / "config.json", temperature=1.0, repetition_penalty=1.0, id2label={"0": "LABEL_0"}, pruned_heads={}, unsloth_fixed=True, top_k=50,
+         output_attentions=False, image_token_index=5, attention_probs=None, **{"transformers.js_config": {"dtype": "q4"}})
+    done, report = smoke(where)
+    assert done.returncode == 0 and not report["findings"]
+
+
+def test_index_and_shards(tmp_path):
+    where = copy(UNTIED, tmp_path)
+    path = where / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    index["metadata"]["total_size"] += 2
+    path.write_text(json.dumps(index))
+    report = smoke(where)[1]
+    assert any(rule == "idx.total_size" for rule, _ in rules(report, "flag"))
+    index["weight_map"].pop("model.norm.weight")
+    path.write_text(json.dumps(index))
+    assert any(rule == "idx.unlisted" for rule, _ in rules(smoke(where)[1], "flag"))
+    index["weight_map"]["model.norm.weight"] = "model-00001-of-00002.safetensors" if "00002" in index["weight_map"]["lm_head.weight"] else "x"
+    index["weight_map"]["model.layers.9.mlp.up_proj.weight"] = "model-00002-of-00002.safetensors"
+    path.write_text(json.dumps(index))
+    done, report = smoke(where)
+    assert done.returncode == 6 and any(rule == "idx.missing_tensor" for rule, _ in rules(report, "reject"))
+
+
+def test_tensor_that_nothing_needs(tmp_path):
+    where = copy(TIED, tmp_path)
+    tensors = read_tensors(where / "model.safetensors")
+    tensors["model.layers.0.mlp.adapter.weight"] = "F32", [2], bytes(8)
+    write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    assert done.returncode == 6 and any(rule == "plan.unexpected" for rule, _ in rules(report, "reject"))
+
+
+def test_eight_bit_floats_need_scales_whatever_the_configuration_says(tmp_path):
+    where = copy(TIED, tmp_path)
+    tensors = read_tensors(where / "model.safetensors")
+    name = "model.layers.1.mlp.down_proj.weight"
+    dtype, shape, raw = tensors[name]
+    tensors[name] = "F8_E4M3", shape, raw[1::2]
+    write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    assert done.returncode == 6 and "scale" in " ".join(report["reasons"]), report["reasons"]
