@@ -93,8 +93,19 @@ static void read_facts(struct inspect *x, int dirfd)
 {
 	for (size_t f = 0; f < x->n_files; f++)
 		for (size_t i = 0; i < ARRAY_LEN(facts); i++)
-			if (x->files[f].verdict != REPORT_REJECT && strcmp(facts[i].format, x->files[f].format) == 0)
+			if (x->files[f].verdict != REPORT_REJECT && strcmp(facts[i].format, x->files[f].format) == 0) {
+				tell_file(x->listener, (uint32_t)f + 1, (uint32_t)x->n_files, x->files[f].path);
+				tell(x->listener, "inspect", 0, 0);
 				facts[i].read(x, dirfd, x->files[f].path);
+			}
+}
+
+static void begin(void *ctx, const char *path)
+{
+	struct inspect *x = ctx;
+
+	tell_file(x->listener, (uint32_t)x->n_files + 1, 0, path);
+	tell(x->listener, "inspect", 0, 0);
 }
 
 static void keep(void *ctx, const char *path, const char *format, enum report_severity verdict)
@@ -104,13 +115,13 @@ static void keep(void *ctx, const char *path, const char *format, enum report_se
 	*vec_push(&x->files, &x->n_files, &x->cap_files) = (struct inspect_file){ mem_strdup(path), format, verdict };
 }
 
-int inspect_run(struct inspect *x, int dirfd, const char *only, struct report *r, struct err *e)
+int inspect_run(struct inspect *x, int dirfd, const char *only, struct tell *listener, struct report *r, struct err *e)
 {
-	struct scan_listener listener = { keep, x };
+	struct scan_listener watch = { begin, keep, x };
 	int rc;
 
-	*x = (struct inspect){ .dtypes = json_object() };
-	rc = only ? scan_file(dirfd, only, &listener, r, e) : scan_dir(dirfd, &listener, r, e);
+	*x = (struct inspect){ .dtypes = json_object(), .listener = listener };
+	rc = only ? scan_file(dirfd, only, &watch, r, e) : scan_dir(dirfd, &watch, r, e);
 	if (rc == 0)
 		read_facts(x, dirfd);
 	return rc;

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "infer/tell.h"
 #include "verify/report.h"
 
 struct inspect_file {
@@ -23,10 +24,11 @@ struct inspect {
 	json_t *dtypes;			/* {"BF16": elements} */
 	char *architecture, *quantization;
 	int64_t context_length;
+	struct tell *listener;
 };
 
 /* `only`: one file below dirfd, or NULL for all of it. ERR_FAILED and the like when it can't be read at all. */
-int inspect_run(struct inspect *x, int dirfd, const char *only, struct report *r, struct err *e);
+int inspect_run(struct inspect *x, int dirfd, const char *only, struct tell *listener, struct report *r, struct err *e);
 void inspect_done(struct inspect *x);
 /* {"verdict","findings","files","params","dtypes",…} */
 json_t *inspect_json(const struct inspect *x, const struct report *r);

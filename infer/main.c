@@ -16,6 +16,7 @@
 #define TEXT_MAX_BYTES (4u << 20)
 #define REFERENCE_MAX_BYTES (16u << 20)
 #define TIMEOUT_S      1800
+#define SAFE_IN_JSON   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ._-+/"
 
 #if defined(__SANITIZE_ADDRESS__)
 /* Looking for leaks means tracing oneself, which the sandbox refuses. */
@@ -40,6 +41,7 @@ static const char usage[] =
 	"  --isa NAME                  scalar, avx2 or avx512 (the best)\n"
 	"  --memory SIZE               stop when the process is larger than this\n"
 	"  --timeout DURATION          stop after this long (30m)\n"
+	"  --progress-fd N             tell on this descriptor how far it is, in lines\n"
 	"  --json                      pure JSON on stdout\n"
 	"Exit status: 0 pass (accept, flag), 6 fail (reject), 5 not run, 1 error, 2 usage.\n";
 
@@ -47,15 +49,17 @@ struct command {
 	struct smoke_options smoke;
 	struct sandbox sandbox;
 	const char *text_file, *reference_file, *path;
+	uint32_t tell_fd;
 	bool inspect, json;
 };
 
-static bool want_json;
+static bool want_json, inspecting;
+static struct tell told;	/* the watch over the limits names where they were passed */
 
 /* ---- command line ------------------------------------------------------------------------------------------------- */
 
 enum { OPT_INSPECT = 256, OPT_JSON, OPT_DEVICE, OPT_DEVICE_MEMORY, OPT_TEXT, OPT_TOKENS, OPT_CHUNK, OPT_REFERENCE, OPT_THREADS, OPT_ISA, OPT_MEMORY,
-	OPT_TIMEOUT, OPT_HELP, OPT_VERSION };
+	OPT_TIMEOUT, OPT_TELL, OPT_HELP, OPT_VERSION };
 
 static const struct option options[] = {
 	{ "inspect", no_argument, NULL, OPT_INSPECT }, { "json", no_argument, NULL, OPT_JSON }, { "device", required_argument, NULL, OPT_DEVICE },
@@ -63,7 +67,8 @@ static const struct option options[] = {
 	{ "tokens", required_argument, NULL, OPT_TOKENS }, { "perplexity-chunk", required_argument, NULL, OPT_CHUNK },
 	{ "reference", required_argument, NULL, OPT_REFERENCE }, { "threads", required_argument, NULL, OPT_THREADS },
 	{ "isa", required_argument, NULL, OPT_ISA }, { "memory", required_argument, NULL, OPT_MEMORY },
-	{ "timeout", required_argument, NULL, OPT_TIMEOUT }, { "help", no_argument, NULL, OPT_HELP }, { "version", no_argument, NULL, OPT_VERSION },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT }, { "progress-fd", required_argument, NULL, OPT_TELL },
+	{ "help", no_argument, NULL, OPT_HELP }, { "version", no_argument, NULL, OPT_VERSION },
 	{ 0 },
 };
 
@@ -115,6 +120,8 @@ static int parse_option(struct command *c, int opt, const char *value, struct er
 		return str_parse_size(value, &c->sandbox.memory_bytes, e);
 	case OPT_TIMEOUT:
 		return str_parse_duration(value, &c->sandbox.timeout_s, e);
+	case OPT_TELL:
+		return parse_number("progress-fd", value, 3, 1023, &c->tell_fd, e);
 	}
 	return err_set(e, ERR_USAGE, "see registryd-smoke --help");
 }
@@ -214,10 +221,17 @@ static void print_json(json_t *o)
 /* A limit was passed: what there is to say is said, then the process ends (sandbox.h). */
 static void over(const char *why)
 {
-	char line[512];
-	int n = want_json ? snprintf(line, sizeof(line), "{\"verdict\":\"error\",\"reasons\":[\"%s\"],\"findings\":[]}\n", why)
-			  : snprintf(line, sizeof(line), "error: %s\n", why);
+	const char *file = told.file && strspn(told.file, SAFE_IN_JSON) == strlen(told.file) && strlen(told.file) < 256 ? told.file : "";
+	char line[1024];
+	int n;
 
+	if (want_json && inspecting)	/* reading needs little of either: the file is made to eat them */
+		n = snprintf(line, sizeof(line), "{\"verdict\":\"reject\",\"findings\":[{\"path\":\"%s\",\"rule\":\"inspect.limit\",\"severity\":\"reject\","
+			"\"message\":\"inspector %s\"}],\"files\":[]}\n", file, why);
+	else if (want_json)
+		n = snprintf(line, sizeof(line), "{\"verdict\":\"error\",\"reasons\":[\"%s%s%s\"],\"findings\":[]}\n", why, *file ? " at " : "", file);
+	else
+		n = snprintf(line, sizeof(line), "error: %s%s%s\n", why, *file ? " at " : "", file);
 	if (write(want_json ? 1 : 2, line, (size_t)n) < 0)
 		return;
 }
@@ -233,7 +247,7 @@ static int run_inspect(const struct command *c, int dirfd, const char *file)
 	struct inspect x own(inspect) = { 0 };
 	struct report r own(report) = { 0 };
 	struct err e = ERR_NONE;
-	int rc = inspect_run(&x, dirfd, file, &r, &e);
+	int rc = inspect_run(&x, dirfd, file, &told, &r, &e);
 
 	if (rc < 0 && r.verdict != REPORT_REJECT) {
 		fprintf(stderr, "registryd-smoke: %s\n", e.msg);
@@ -315,6 +329,7 @@ static int run_smoke(const struct command *c, int dirfd, const char *file)
 			o.reference = sibling = smoke_json(&all[0]);	/* GGUFs beside the original should say what it says */
 			o.reference_is_sibling = true;
 		}
+		tell_file(o.tell, (uint32_t)i + 1, (uint32_t)n, found.files[i]);
 		smoke_run(&all[i], dirfd, found.files[i], &o, &r);
 	}
 	if (found.n == 0) {
@@ -340,6 +355,10 @@ static int prepare(struct command *c, struct buf *text, json_t **reference, int 
 {
 	int rc = c->inspect ? 0 : read_text(c, text, e);
 
+	if (c->tell_fd)
+		tell_open(&told, (int)c->tell_fd);
+	c->smoke.tell = &told;
+	c->sandbox.tell_fd = told.fd;
 	if (rc == 0)
 		rc = read_reference(c, reference, e);
 	if (rc == 0)
@@ -364,6 +383,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	want_json = c.json;
+	inspecting = c.inspect;
 	if (prepare(&c, &text, &reference, &dirfd, &file, &e) < 0) {
 		fprintf(stderr, "registryd-smoke: %s\n", e.msg);
 		return e.code == ERR_USAGE ? 2 : 1;

@@ -73,7 +73,7 @@ static const int refused_with_gpu[] = {
 	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(truncate), SCMP_SYS(kill),
 };
 
-static int add_strict_rules(scmp_filter_ctx ctx)
+static int add_strict_rules(scmp_filter_ctx ctx, const struct sandbox *s)
 {
 	int rc = 0;
 
@@ -86,6 +86,8 @@ static int add_strict_rules(scmp_filter_ctx ctx)
 		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(writev), 1, SCMP_A0(SCMP_CMP_EQ, fd, 0));
 		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A0(SCMP_CMP_EQ, fd, 0));
 	}
+	if (s->tell_fd)
+		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)s->tell_fd, 0));
 	/* Threads, but no processes: clone3 hides its flags, and without it the C library uses clone. */
 	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM));
@@ -102,7 +104,7 @@ static int enter_seccomp(struct sandbox *s, enum sandbox_mode mode, struct err *
 	int rc = ctx ? 0 : -ENOMEM;
 
 	if (ctx && mode == SANDBOX_CPU)
-		rc = add_strict_rules(ctx);
+		rc = add_strict_rules(ctx, s);
 	for (size_t i = 0; ctx && mode == SANDBOX_GPU && i < ARRAY_LEN(refused_with_gpu); i++)
 		rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused_with_gpu[i], 0);
 	if (rc == 0)

@@ -22,9 +22,10 @@ struct sandbox {
 	int landlock_abi;
 	uint64_t memory_bytes;	/* 0: no limit */
 	int64_t timeout_s;	/* 0: no limit */
+	int tell_fd;		/* tell.h's; 0: none */
 };
 
-/* dirfd: the checkpoint's directory. s->memory_bytes and timeout_s are the caller's, the rest says what was applied. */
+/* dirfd: the checkpoint's directory. s->memory_bytes, timeout_s and tell_fd are the caller's, the rest says what was applied. */
 int sandbox_enter(struct sandbox *s, enum sandbox_mode mode, int dirfd, struct err *e);
 /*
  * Starts the watch over memory and time. When either limit is passed it calls `over` with a sentence and ends the process with

@@ -118,6 +118,11 @@ static int open_all(struct test *t, int dirfd, const char *file, struct report *
 	return rc < 0 ? rc : open_device(t);
 }
 
+static void tell_layer(void *ctx, uint32_t layer, uint32_t n_layers)
+{
+	tell(ctx, "test", layer, n_layers);
+}
+
 static int run_text(struct test *t)
 {
 	struct smoke_texts x own(smoke_texts) = { 0 };
@@ -131,7 +136,8 @@ static int run_text(struct test *t)
 	if (rc < 0)
 		return rc;
 	out.tally = tally = mem_zalloc(x.n * sizeof(*tally));
-	batch = (struct model_batch){ .ids = x.ids, .targets = x.targets, .n = x.n, .seqs = x.seqs, .n_seqs = x.n_seqs, .half = t->o->chunk != 0, .progress = t->o->progress };
+	batch = (struct model_batch){ .ids = x.ids, .targets = x.targets, .n = x.n, .seqs = x.seqs, .n_seqs = x.n_seqs, .half = t->o->chunk != 0,
+		.progress = tell_layer, .ctx = t->o->tell };
 	start = now_s();
 	rc = model_forward(&t->model, t->op, t->be, &batch, &out, t->e);
 	if (rc < 0)
@@ -209,18 +215,22 @@ static void run_greedy(struct test *t)
 static int run_all(struct test *t, int dirfd, const char *file, struct report *r)
 {
 	double start = now_s();
-	int rc = open_all(t, dirfd, file, r);
+	int rc;
+
+	tell(t->o->tell, "open", 0, 0);
+	rc = open_all(t, dirfd, file, r);
 
 	t->s->load_s = now_s() - start;
 	if (rc < 0)
 		return rc;
 	rc = run_text(t);
 	if (rc == 0)
-		rc = survey_run(t->s, &t->model, r, t->e);
+		rc = survey_run(t->s, &t->model, t->o->tell, r, t->e);
 	if (rc < 0 || t->o->chunk || !isfinite(t->s->loss))
 		return rc;
 	if (t->o->reference)
 		reference_compare(t->s, t->o->reference, t->o->reference_is_sibling);
+	tell(t->o->tell, "write", 0, 0);
 	run_greedy(t);
 	return 0;
 }
@@ -237,7 +247,7 @@ void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_
 	if (rc < 0)
 		reason_of(s, rc, &e);
 	if (s->verdict == SMOKE_NOT_RUN) {	/* what can be seen without running is still looked at */
-		rc = t.model.spec ? survey_run(s, &t.model, r, &e) : survey_unknown(s, dirfd, file, r, &e);
+		rc = t.model.spec ? survey_run(s, &t.model, o->tell, r, &e) : survey_unknown(s, dirfd, file, o->tell, r, &e);
 		if (rc < 0)
 			reason_of(s, rc, &e);
 	}

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "infer/model.h"
+#include "infer/tell.h"
 
 #define SMOKE_REASONS_MAX 40
 #define SMOKE_GREEDY_TOKENS 32
@@ -26,7 +27,7 @@ struct smoke_options {
 	const char *isa;		/* NULL: the best */
 	const json_t *reference;	/* a report to compare with; NULL: none */
 	bool reference_is_sibling;	/* it is of another file beside this one, perhaps of another model: then it says nothing */
-	void (*progress)(void *ctx, uint32_t layer, uint32_t n_layers);
+	struct tell *tell;		/* NULL: nobody wants to know how far it is */
 };
 
 /* What one checkpoint came to. Figures are NAN until they are known. */

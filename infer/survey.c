@@ -152,7 +152,7 @@ static void judge_copies(const struct peers *p, struct report *r)
 	}
 }
 
-static int scan_all(struct model *m, struct err *e)
+static int scan_all(struct model *m, struct tell *listener, struct err *e)
 {
 	const struct kernel *k = kernel_pick(NULL);
 	struct scratch scratch own(scratch) = { 0 }, floats own(scratch) = { 0 };
@@ -162,19 +162,20 @@ static int scan_all(struct model *m, struct err *e)
 		struct tensor *t = &m->weights.tensors[i];
 		uint64_t cols = t->rank ? t->shape[t->rank - 1] : 1;
 
+		tell(listener, "scan", i, m->weights.n);
 		rc = complete(t, k, scratch_room(&floats, (cols > READ_FLOATS ? cols <= READ_FLOATS * 16ull ? cols : 1 : READ_FLOATS) * sizeof(float)),
 			&scratch, e);
 	}
 	return rc;
 }
 
-int survey_unknown(struct smoke *s, int dirfd, const char *file, struct report *r, struct err *e)
+int survey_unknown(struct smoke *s, int dirfd, const char *file, struct tell *listener, struct report *r, struct err *e)
 {
 	struct model m = { 0 };
 	int rc = str_ends(file, ".gguf") ? weights_open_gguf(&m.weights, dirfd, file, r, e) : weights_open_safetensors(&m.weights, dirfd, file, r, e);
 
 	if (rc == 0)
-		rc = scan_all(&m, e);
+		rc = scan_all(&m, listener, e);
 	for (size_t i = 0; rc == 0 && i < m.weights.n; i++) {
 		const struct tensor *t = &m.weights.tensors[i];
 
@@ -191,10 +192,10 @@ int survey_unknown(struct smoke *s, int dirfd, const char *file, struct report *
 	return rc;
 }
 
-int survey_run(struct smoke *s, struct model *m, struct report *r, struct err *e)
+int survey_run(struct smoke *s, struct model *m, struct tell *listener, struct report *r, struct err *e)
 {
 	struct peers peers[ROLE_COUNT] = { 0 };
-	int rc = scan_all(m, e);
+	int rc = scan_all(m, listener, e);
 
 	for (size_t i = 0; rc == 0 && i < m->weights.n; i++) {
 		struct tensor *t = &m->weights.tensors[i];

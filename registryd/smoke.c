@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/str.h"
@@ -18,6 +19,14 @@
 static const char *tame(struct work *w, const char *s, size_t max)
 {
 	return s ? str_printable(arena_strndup(w->arena, s, strnlen(s, max))) : NULL;
+}
+
+/* As configured, or three quarters of the machine's. */
+static const char *memory_limit(struct work *w)
+{
+	uint64_t bytes = w->config->smoke.memory, page = (uint64_t)sysconf(_SC_PAGESIZE), pages = (uint64_t)sysconf(_SC_PHYS_PAGES);
+
+	return arena_printf(w->arena, "%llu", (unsigned long long)(bytes ? bytes : pages / 4 * 3 * page));
 }
 
 /* ---- inspection ------------------------------------------------------------------------------------------------ */
@@ -95,18 +104,21 @@ static void check_whole(const json_t *report, struct evidence *ev)
 	}
 }
 
-static void read_failure(struct work *w, const struct smoke_child *c, struct evidence *ev)
+static void read_failure(struct work *w, const struct smoke_child *c, const struct model_file *files, size_t n, struct evidence *ev)
 {
-	/* A parser that dies on a file met what it must not meet; a child that did not start or took too long says nothing about the file. */
-	bool crashed = c->signal && !c->timed_out && c->signal != SIGKILL;
-	const char *message = arena_printf(w->arena, "inspector: %s", c->problem);
+	/*
+	 * A parser that dies of a file, or comes to no end with it, met what it must not meet; one that did not start says nothing about the
+	 * file. Reading takes little time and memory, so a limit that was passed is the file's doing too.
+	 */
+	bool stopped = c->signal || c->timed_out;
+	const struct model_file *f = find_file(files, n, c->place.file);
 
-	add_finding(ev, "", crashed ? "inspector-crash" : "inspector-failed", crashed ? FINDING_REJECT : FINDING_FLAG, message);
+	add_finding(ev, f ? f->path : "", stopped ? "inspector-crash" : "inspector-failed", stopped ? FINDING_REJECT : FINDING_FLAG, str_printable(arena_strdup(w->arena, c->problem)));
 }
 
 int smoke_inspect(struct work *w, int64_t revision_id, const char *dir, const struct model_file *files, size_t n, json_t **report, struct err *e)
 {
-	const char *const args[] = { "--inspect", "--json", dir, NULL };
+	const char *const args[] = { "--inspect", "--json", "--memory", memory_limit(w), dir, NULL };
 	own(child) struct smoke_child c = { 0 };
 	struct evidence ev = { 0 };
 	int rc;
@@ -122,7 +134,7 @@ int smoke_inspect(struct work *w, int64_t revision_id, const char *dir, const st
 		check_whole(c.report, &ev);
 		rc = model_keep_document(w->db, revision_id, DOCUMENT_INSPECTION, "", c.text, strlen(c.text), work_now(), e);
 	} else {
-		read_failure(w, &c, &ev);
+		read_failure(w, &c, files, n, &ev);
 	}
 	if (!rc)
 		rc = finding_record(w->db, revision_id, "inspect", ev.files, ev.n_files, ev.findings, ev.n_findings, ev.complete, work_now(), e);
@@ -191,6 +203,14 @@ static void read_run(struct work *w, const struct smoke_child *c, struct finding
 		json_array_append_new(reasons, json_string("the smoke test's report has no verdict"));
 }
 
+/* Dying of a file is the file's fault; what was stopped from outside (time, memory) may be too large for this machine, and sound. */
+static void read_death(struct work *w, const struct smoke_child *c, struct finding_smoke *s, json_t *reasons)
+{
+	if (c->signal && c->signal != SIGKILL && !c->timed_out)
+		s->verdict = "fail";
+	json_array_append_new(reasons, json_string(str_printable(arena_strdup(w->arena, c->problem))));
+}
+
 int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, struct err *e)
 {
 	const struct config_smoke *cfg = &w->config->smoke;
@@ -206,10 +226,8 @@ int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char 
 		args[n++] = "--device-memory";
 		args[n++] = arena_printf(w->arena, "%llu", (unsigned long long)cfg->device_memory);
 	}
-	if (cfg->memory) {
-		args[n++] = "--memory";
-		args[n++] = arena_printf(w->arena, "%llu", (unsigned long long)cfg->memory);
-	}
+	args[n++] = "--memory";
+	args[n++] = memory_limit(w);
 	if (cfg->timeout_s > 0) {
 		args[n++] = "--timeout";
 		args[n++] = arena_printf(w->arena, "%llds", (long long)cfg->timeout_s);
@@ -222,7 +240,7 @@ int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char 
 	if (c.report)
 		read_run(w, &c, &s, reasons);
 	else
-		json_array_append_new(reasons, json_string(c.problem));
+		read_death(w, &c, &s, reasons);
 	text = json_text(reasons);
 	s.reasons = text;
 	return finding_record_smoke(w->db, revision_id, &s, e);

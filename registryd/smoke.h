@@ -16,6 +16,15 @@
 #define SMOKE_STDERR_MAX  4096
 #define SMOKE_TIMEOUT_S	  1800
 
+#define SMOKE_FILE_MAX	  200	/* bytes of a file's name that are shown */
+
+/* Where in its work the child says it is. */
+struct smoke_place {
+	enum smoke_stage { SMOKE_STAGE_NONE, SMOKE_STAGE_INSPECT, SMOKE_STAGE_OPEN, SMOKE_STAGE_TEST, SMOKE_STAGE_SCAN, SMOKE_STAGE_WRITE } stage;
+	uint32_t done, total, which, of;	/* of is 0 while that is not known */
+	char file[SMOKE_FILE_MAX + 1];	/* printable */
+};
+
 /* What running the child came to. */
 struct smoke_child {
 	json_t *report;		/* its JSON, an object; NULL when it gave none */
@@ -23,8 +32,14 @@ struct smoke_child {
 	int exit_status;	/* -1 when it did not end by itself */
 	int signal;		/* that stopped it, 0 none */
 	bool timed_out;
+	struct smoke_place place;	/* the last that it told */
 	char problem[512];	/* one sentence when there is no report, "" else */
 };
+
+/* "STAGE DONE TOTAL WHICH OF FILE" as the child tells it (without the line's end). False for anything else, which is then ignored. */
+bool smoke_place_parse(struct smoke_place *p, const char *line, size_t n);
+/* "testing 12/32 layers of b.gguf (2 of 5)" */
+void smoke_place_text(const struct smoke_place *p, char *out, size_t size);
 
 void smoke_child_done(struct smoke_child *c);
 

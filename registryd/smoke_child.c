@@ -19,6 +19,10 @@
 #define SMOKE_PROGRAM  "registryd-smoke"
 #define SMOKE_ARGS_MAX 32
 #define POLL_MS	       100
+#define PROGRESS_FD    3	/* and in smoke_run's arguments */
+#define PROGRESS_MS    50	/* between two looks at what the child tells of itself, however much that is */
+#define PROGRESS_REST  4	/* reads after its end: more than a pipe holds */
+#define PROGRESS_BYTES 65536	/* read at one look; of these the last line counts */
 
 void smoke_child_done(struct smoke_child *c)
 {
@@ -120,7 +124,7 @@ static char *program(struct work *w)
 	return path;
 }
 
-static int start(const char *path, char *const argv[], int out, int errors, pid_t *pid)
+static int start(const char *path, char *const argv[], int out, int errors, int progress, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -135,7 +139,8 @@ static int start(const char *path, char *const argv[], int out, int errors, pid_
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, out, 1);
 	posix_spawn_file_actions_adddup2(&actions, errors, 2);
-	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+	posix_spawn_file_actions_adddup2(&actions, progress, PROGRESS_FD);
+	posix_spawn_file_actions_addclosefrom_np(&actions, PROGRESS_FD + 1);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &usual);
@@ -160,20 +165,60 @@ static bool drain(int fd, struct buf *b, bool cut)
 	return !buf_add(b, chunk, (size_t)n) || cut;
 }
 
-/* Until both streams end, the time is up or the job is stopped. */
-static void listen_to(struct work *w, int out, int errors, struct buf *text, struct buf *said, int64_t until_ms, bool *timed_out)
+/* The last whole line that is there is where the child is now. False at the end of the stream. */
+static bool read_place(struct work *w, int fd, struct smoke_place *place)
 {
-	struct pollfd p[2] = { { .fd = out, .events = POLLIN }, { .fd = errors, .events = POLLIN } };
+	own(mem) char *chunk = mem_zalloc(PROGRESS_BYTES);
+	char phase[WORK_PHASE_MAX];
+	ssize_t n = read(fd, chunk, PROGRESS_BYTES);
+	const char *end, *line;
+
+	if (n <= 0)
+		return n < 0 && (errno == EINTR || errno == EAGAIN);
+	end = memrchr(chunk, '\n', (size_t)n);
+	if (!end)
+		return true;
+	line = memrchr(chunk, '\n', (size_t)(end - chunk));
+	line = line ? line + 1 : chunk;
+	if (smoke_place_parse(place, line, (size_t)(end - line))) {
+		smoke_place_text(place, phase, sizeof(phase));
+		work_phase(w, "%s", phase);
+	}
+	return true;
+}
+
+/* What it told in its last moments. Nobody else writes to the pipe by now. */
+static void read_rest(struct work *w, int fd, struct smoke_place *place)
+{
+	for (int i = 0; i < PROGRESS_REST && fcntl(fd, F_SETFL, O_NONBLOCK) == 0; i++) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+
+		if (poll(&p, 1, 0) <= 0 || !read_place(w, fd, place))
+			return;
+	}
+}
+
+/* Until report and errors end, the time is up or the job is stopped. */
+static void listen_to(struct work *w, struct smoke_child *c, int out, int errors, int progress, struct buf *text, struct buf *said, int64_t until_ms)
+{
+	struct pollfd p[3] = { { .fd = out, .events = POLLIN }, { .fd = errors, .events = POLLIN }, { .fd = progress, .events = POLLIN } };
+	int64_t look_ms = 0, now_ms;
 
 	while (p[0].fd >= 0 || p[1].fd >= 0) {
 		if (atomic_load(&w->stop))
 			return;
-		if (net_now_ms() > until_ms) {
-			*timed_out = true;
+		now_ms = net_now_ms();
+		if (now_ms > until_ms) {
+			c->timed_out = true;
 			return;
 		}
-		if (poll(p, 2, POLL_MS) <= 0)
+		if (poll(p, now_ms >= look_ms ? 3 : 2, now_ms >= look_ms ? POLL_MS : PROGRESS_MS) <= 0)
 			continue;
+		if (now_ms >= look_ms && p[2].revents) {
+			look_ms = now_ms + PROGRESS_MS;
+			if (!read_place(w, progress, &c->place))
+				p[2].fd = -1;
+		}
 		if (p[0].revents && !drain(out, text, false))
 			p[0].fd = -1;
 		if (p[1].revents && !drain(errors, said, true))
@@ -215,34 +260,52 @@ static const char *last_line(struct buf *said)
 static void judge(struct smoke_child *c, struct buf *text, struct buf *said, int status, int64_t limit_s)
 {
 	struct err e = ERR_NONE;
+	char where[WORK_PHASE_MAX];
 
 	c->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	c->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	smoke_place_text(&c->place, where, sizeof(where));
 	if (buf_failed(text)) {
-		snprintf(c->problem, sizeof(c->problem), "its report is longer than %u bytes", SMOKE_OUTPUT_MAX);
+		snprintf(c->problem, sizeof(c->problem), "inspector: its report is longer than %u bytes", SMOKE_OUTPUT_MAX);
 	} else if (c->timed_out) {
-		snprintf(c->problem, sizeof(c->problem), "it was stopped after %lld s", (long long)limit_s);
+		snprintf(c->problem, sizeof(c->problem), "inspector stopped by signal %d after %lld s at %s", SIGKILL, (long long)limit_s, where);
 	} else if (c->signal) {
-		snprintf(c->problem, sizeof(c->problem), "it was stopped by signal %d (%s)%s%.300s", c->signal, strsignal(c->signal), said->len ? " after saying: " : "", last_line(said));
+		snprintf(c->problem, sizeof(c->problem), "inspector stopped by signal %d (%s) at %s%s%.200s", c->signal, strsignal(c->signal), where,
+			 said->len ? ", after saying: " : "", last_line(said));
 	} else {
 		c->report = json_parse(text->data, text->len, "its report", &e);
 		if (!json_is_object(c->report)) {
 			json_decref(take(c->report));
-			snprintf(c->problem, sizeof(c->problem), "it ended with status %d and no report%s%.300s", c->exit_status, said->len ? ": " : "", last_line(said));
+			snprintf(c->problem, sizeof(c->problem), "inspector ended with status %d and no report%s%.300s", c->exit_status, said->len ? ": " : "", last_line(said));
 		}
 	}
 	if (c->report)
 		c->text = buf_take(text);
 }
 
+static void shut(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void close_all(int pipes[3][2])
+{
+	for (int i = 0; i < 3; i++)
+		for (int end = 0; end < 2; end++)
+			shut(&pipes[i][end]);
+}
+
 int smoke_run(struct work *w, const char *const *args, struct smoke_child *c, struct err *e)
 {
 	int64_t limit_s = w->config->smoke.timeout_s > 0 ? w->config->smoke.timeout_s : SMOKE_TIMEOUT_S, until_ms = net_now_ms() + limit_s * 1000;
+	int pipes[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };	/* its report, its errors, where it is */
 	own(mem) char *path = program(w);
-	char *argv[SMOKE_ARGS_MAX + 2] = { path };
+	char *argv[SMOKE_ARGS_MAX + 4] = { path, "--progress-fd", "3" };
 	own(buf) struct buf text;
 	own(buf) struct buf said;
-	int out[2], errors[2], rc, status;
+	int rc, status;
 	pid_t pid;
 
 	memset(c, 0, sizeof(*c));
@@ -250,28 +313,26 @@ int smoke_run(struct work *w, const char *const *args, struct smoke_child *c, st
 	buf_init(&text, SMOKE_OUTPUT_MAX);
 	buf_init(&said, SMOKE_STDERR_MAX);
 	for (size_t i = 0; args[i] && i < SMOKE_ARGS_MAX; i++)
-		argv[i + 1] = (char *)args[i];
-	if (pipe2(out, O_CLOEXEC) < 0)
-		return err_errno(e, "start %s", path);
-	if (pipe2(errors, O_CLOEXEC) < 0) {
-		close(out[0]);
-		close(out[1]);
-		return err_errno(e, "start %s", path);
+		argv[i + 3] = (char *)args[i];
+	for (int i = 0; i < 3; i++) {
+		if (pipe2(pipes[i], O_CLOEXEC) < 0) {
+			rc = err_errno(e, "start %s", path);
+			close_all(pipes);
+			return rc;
+		}
 	}
-	rc = start(path, argv, out[1], errors[1], &pid);
-	close(out[1]);
-	close(errors[1]);
+	rc = start(path, argv, pipes[0][1], pipes[1][1], pipes[2][1], &pid);
+	for (int i = 0; i < 3; i++)
+		shut(&pipes[i][1]);
 	if (rc) {
 		snprintf(c->problem, sizeof(c->problem), "%s can't be started: %s", path, strerrordesc_np(rc));
 	} else {
-		listen_to(w, out[0], errors[0], &text, &said, until_ms, &c->timed_out);
-		close(out[0]);	/* a child that goes on writing is told so */
-		out[0] = -1;
+		listen_to(w, c, pipes[0][0], pipes[1][0], pipes[2][0], &text, &said, until_ms);
+		shut(&pipes[0][0]);	/* a child that goes on writing is told so */
 		status = reap(w, pid, until_ms, &c->timed_out);
+		read_rest(w, pipes[2][0], &c->place);
 		judge(c, &text, &said, status, limit_s);
 	}
-	if (out[0] >= 0)
-		close(out[0]);
-	close(errors[0]);
+	close_all(pipes);
 	return atomic_load(&w->stop) ? err_set(e, ERR_CANCELED, "stopped") : 0;
 }

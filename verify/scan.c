@@ -503,6 +503,8 @@ int scan_named(int dirfd, const char *name, bool alone, struct path_set *claimed
 
 	r->verdict = REPORT_ACCEPT;
 	report_path(r, "%s", name);
+	if (l && l->begin)
+		l->begin(l->ctx, name);
 	code = inspect_open(&in, &fd, &st, e);
 	if (code == 0) {
 		bytes_of_fd(&b, fd, 0, (uint64_t)st.st_size, name);

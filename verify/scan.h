@@ -20,6 +20,7 @@
  * "unknown") and the worst that was found in it.
  */
 struct scan_listener {
+	void (*begin)(void *ctx, const char *path);	/* before the file is touched; may be NULL */
 	void (*seen)(void *ctx, const char *path, const char *format, enum report_severity verdict);
 	void *ctx;
 };
