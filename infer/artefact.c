@@ -3,14 +3,45 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
+#include "base/fdio.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "verify/safetensors.h"
 
-/* How well a name stands for the whole in safetensors; 0: not at all. Other files beside the best are the same weights in another order. */
+#define ENTRIES_MAX 200000	/* of one folder */
+#define SHARDS_MAX  10000
+
+struct names {
+	char **v;
+	size_t n, cap;
+};
+
+struct walk {
+	struct artefacts *a;
+	int dirfd;		/* of the root */
+	struct err *e;
+};
+
+static void names_done(struct names *x)
+{
+	for (size_t i = 0; i < x->n; i++)
+		free(x->v[i]);
+	free(x->v);
+}
+
+static inline void own_names(struct names *x)
+{
+	names_done(x);
+}
+
+/* How well a name stands for a model: the one that programs load when not told otherwise comes first, and the others are held against it. */
 static int rank_of(const char *name)
 {
-	static const char *const best_last[] = { "*.safetensors", "*.safetensors.index.json", "model.safetensors", "model.safetensors.index.json" };
+	static const char *const best_last[] = { "*.gguf", "consolidated*", "*.safetensors", "*.safetensors.index*.json", "diffusion_pytorch_model.safetensors",
+		"diffusion_pytorch_model.safetensors.index.json", "model.safetensors", "model.safetensors.index.json" };
 
 	for (int i = (int)ARRAY_LEN(best_last); i > 0; i--)
 		if (str_glob(best_last[i - 1], name))
@@ -18,10 +49,72 @@ static int rank_of(const char *name)
 	return 0;
 }
 
-static bool is_gguf(const char *name)
+static bool is_later_part(const char *name)
 {
-	return str_ends(name, ".gguf") && !str_glob("*-0000[2-9]-of-?????.gguf", name) && !str_glob("*-000[1-9]?-of-?????.gguf", name) &&
-		!str_glob("*mmproj*", name);	/* later parts belong to the first; projectors are no text model */
+	return str_glob("*-[0-9][0-9][0-9][0-9][0-9]-of-?????.*", name) && !str_glob("*-00001-of-?????.*", name);
+}
+
+/* Files that hold tensors and are no model: what programs keep beside one. */
+static bool is_side(const char *name)
+{
+	static const char *const globs[] = { "*mmproj*", "*imatrix*", "*optimizer*", "*learned_embeds*", "*rng_state*", "*scheduler*", "*.lora.safetensors", "*_head.safetensors",
+		"*projector*.safetensors" };
+
+	for (size_t i = 0; i < ARRAY_LEN(globs); i++)
+		if (str_glob(globs[i], name))
+			return true;
+	return false;
+}
+
+static bool listed(const struct names *x, const char *name)
+{
+	for (size_t i = 0; i < x->n; i++)
+		if (strcmp(x->v[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void add_name(struct names *x, const char *name)
+{
+	*vec_push(&x->v, &x->n, &x->cap) = mem_strdup(name);
+}
+
+static char *joined(const char *dir, const char *name, const char *end)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s%s%s", dir, name, end) < 0)
+		abort();
+	return path;
+}
+
+/* The shards that an index names are one artefact with it. An index that can't be read is refused when it is opened. */
+static void read_index(struct walk *w, const char *dir, const char *file, struct names *covered)
+{
+	own(mem) char *path = joined(dir, file, "");
+	json_t *index own(json) = NULL, *shard;
+	struct buf text own(buf);
+	const char *tensor, *last = "";
+
+	buf_init(&text, SAFETENSORS_INDEX_MAX);
+	if (fdio_slurp(w->dirfd, path, &text, NULL) < 0)
+		return;
+	index = json_parse(text.data, text.len, path, NULL);
+	json_object_foreach(json_object_get(index, "weight_map"), tensor, shard) {
+		const char *name = json_string_value(shard);
+
+		if (name && strcmp(name, last) != 0 && !listed(covered, name) && covered->n < SHARDS_MAX)
+			add_name(covered, name);
+		last = name ? name : "";
+	}
+}
+
+static int by_rank(const void *a, const void *b)
+{
+	const char *x = *(char *const *)a, *y = *(char *const *)b;
+	int dx = is_side(x) ? -1 : rank_of(x), dy = is_side(y) ? -1 : rank_of(y);
+
+	return dx != dy ? dy - dx : strcmp(x, y);
 }
 
 static int by_name(const void *a, const void *b)
@@ -29,45 +122,78 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Is a the better choice of two? Among equals the first by name, so that the order of the directory does not matter. */
-static bool better(const char *a, const char *b)
+static int list(struct walk *w, const char *dir, struct names *files, struct names *folders)
 {
-	return !b || rank_of(a) > rank_of(b) || (rank_of(a) == rank_of(b) && strcmp(a, b) < 0);
+	int fd = openat(w->dirfd, *dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *x;
+	struct stat st;
+	size_t n = 0;
+
+	if (!d)
+		return err_errno(w->e, "list %s", *dir ? dir : "the directory");
+	while ((x = readdir(d)) && n++ < ENTRIES_MAX) {
+		if (x->d_name[0] == '.' || fstatat(fd, x->d_name, &st, 0) < 0)
+			continue;
+		if (S_ISDIR(st.st_mode) && fstatat(fd, x->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+			add_name(folders, x->d_name);
+		else if (rank_of(x->d_name) && !is_later_part(x->d_name))
+			add_name(files, x->d_name);
+	}
+	closedir(d);
+	return 0;
 }
 
-int artefacts_find(struct artefacts *a, int dirfd, struct err *e)
+static int add_files(struct walk *w, const char *dir, struct names *files)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *d;
-	own(mem) char *whole = NULL;
+	struct names covered own(names) = { 0 };
 
-	*a = (struct artefacts){ 0 };
-	if (!dir)
-		return err_errno(e, "list the directory");
-	while ((d = readdir(dir)) && a->n + 1 < ARTEFACTS_MAX) {
-		if (is_gguf(d->d_name))
-			*vec_push(&a->files, &a->n, &a->cap) = mem_strdup(d->d_name);
-		if (rank_of(d->d_name) && better(d->d_name, whole)) {
-			free(whole);
-			whole = mem_strdup(d->d_name);
-		}
-	}
-	closedir(dir);
-	if (a->n)
-		qsort(a->files, a->n, sizeof(*a->files), by_name);
-	if (whole) {
-		vec_push(&a->files, &a->n, &a->cap);
-		memmove(a->files + 1, a->files, (a->n - 1) * sizeof(*a->files));
-		a->files[0] = take(whole);
+	for (size_t i = 0; i < files->n; i++)
+		if (str_ends(files->v[i], ".json"))
+			read_index(w, dir, files->v[i], &covered);
+	if (files->n)
+		qsort(files->v, files->n, sizeof(*files->v), by_rank);
+	for (size_t i = 0; i < files->n; i++) {
+		if (listed(&covered, files->v[i]))
+			continue;
+		if (w->a->n == ARTEFACTS_MAX)
+			return err_set(w->e, ERR_LIMIT, "there are more than %d checkpoints here: test a part of them at a time (--include)", ARTEFACTS_MAX);
+		*vec_push(&w->a->v, &w->a->n, &w->a->cap) = (struct artefact){ mem_strdup(dir), mem_strdup(files->v[i]), is_side(files->v[i]) };
 	}
 	return 0;
 }
 
+static int walk(struct walk *w, const char *dir, int depth)
+{
+	struct names files own(names) = { 0 }, folders own(names) = { 0 };
+	int rc = list(w, dir, &files, &folders);
+
+	if (rc == 0)
+		rc = add_files(w, dir, &files);
+	if (folders.n)
+		qsort(folders.v, folders.n, sizeof(*folders.v), by_name);
+	for (size_t i = 0; rc == 0 && i < folders.n && depth < ARTEFACTS_DEPTH_MAX; i++) {
+		own(mem) char *below = joined(dir, folders.v[i], "/");
+
+		rc = walk(w, below, depth + 1);
+	}
+	return rc;
+}
+
+int artefacts_find(struct artefacts *a, int dirfd, struct err *e)
+{
+	struct walk w = { .a = a, .dirfd = dirfd, .e = e };
+
+	*a = (struct artefacts){ 0 };
+	return walk(&w, "", 0);
+}
+
 void artefacts_done(struct artefacts *a)
 {
-	for (size_t i = 0; i < a->n; i++)
-		free(a->files[i]);
-	free(a->files);
+	for (size_t i = 0; i < a->n; i++) {
+		free(a->v[i].dir);
+		free(a->v[i].file);
+	}
+	free(a->v);
 	*a = (struct artefacts){ 0 };
 }

@@ -14,6 +14,10 @@ static const struct family_name names_llama[] = {
 	N(O, "^layers.%L.self_attn.o_proj"), N(Q_NORM, "^layers.%L.self_attn.q_norm"), N(K_NORM, "^layers.%L.self_attn.k_norm"),
 	N(FFN_NORM, "^layers.%L.post_attention_layernorm"),
 	N(GATE, "^layers.%L.mlp.gate_proj"), N(UP, "^layers.%L.mlp.up_proj"), N(DOWN, "^layers.%L.mlp.down_proj"),
+	/* the same in the files of the author's own programs (consolidated.safetensors) */
+	N(EMBED, "tok_embeddings"), N(FINAL_NORM, "norm"), N(HEAD, "output"), N(ATTN_NORM, "layers.%L.attention_norm"),
+	N(Q, "layers.%L.attention.wq"), N(K, "layers.%L.attention.wk"), N(V, "layers.%L.attention.wv"), N(O, "layers.%L.attention.wo"),
+	N(FFN_NORM, "layers.%L.ffn_norm"), N(GATE, "layers.%L.feed_forward.w1"), N(UP, "layers.%L.feed_forward.w3"), N(DOWN, "layers.%L.feed_forward.w2"),
 	{ 0 },
 };
 static const struct family_name names_mixtral[] = {

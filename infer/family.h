@@ -49,6 +49,9 @@ enum {
 	FAMILY_GGUF_RMS = 128,		/* a GGUF means RMS norms (with biases), whatever the original had: what its users run */
 };
 
+/* The embedding as Meta's and Mistral's own programs call it; files with their names pair neighbours in a head for the rotation. */
+#define FAMILY_NATIVE_EMBED "tok_embeddings.weight"
+
 struct family {
 	const char *name;
 	const char *hf[5];		/* `architectures` of config.json */

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "infer/kind.h"
 #include "verify/gguf.h"
 #include "verify/safetensors.h"
 #include "verify/scan.h"
@@ -122,8 +123,10 @@ int inspect_run(struct inspect *x, int dirfd, const char *only, struct tell *lis
 
 	*x = (struct inspect){ .dtypes = json_object(), .listener = listener };
 	rc = only ? scan_file(dirfd, only, &watch, r, e) : scan_dir(dirfd, &watch, r, e);
-	if (rc == 0)
+	if (rc == 0) {
 		read_facts(x, dirfd);
+		x->task = only ? NULL : kind_task(dirfd);
+	}
 	return rc;
 }
 
@@ -154,6 +157,8 @@ json_t *inspect_json(const struct inspect *x, const struct report *r)
 		json_object_set_new(o, "architecture", json_string(x->architecture));
 	if (x->quantization)
 		json_object_set_new(o, "quantization", json_string(x->quantization));
+	if (x->task)
+		json_object_set_new(o, "task", json_string(x->task));
 	if (x->context_length)
 		json_object_set_new(o, "context_length", json_integer(x->context_length));
 	return o;

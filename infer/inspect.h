@@ -23,6 +23,7 @@ struct inspect {
 	uint64_t n_params;		/* elements of the tensors found */
 	json_t *dtypes;			/* {"BF16": elements} */
 	char *architecture, *quantization;
+	const char *task;		/* static; NULL when that can't be told */
 	int64_t context_length;
 	struct tell *listener;
 };

@@ -8,10 +8,10 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/vec.h"
-#include "infer/artefact.h"
 #include "infer/inspect.h"
+#include "infer/reference.h"
 #include "infer/sandbox.h"
-#include "infer/smoke.h"
+#include "infer/whole.h"
 
 #define TEXT_MAX_BYTES (4u << 20)
 #define REFERENCE_MAX_BYTES (16u << 20)
@@ -34,6 +34,7 @@ static const char usage[] =
 	"  --device auto|cpu|cuda[:N]  where to run it\n"
 	"  --device-memory SIZE        what a GPU may hold\n"
 	"  --text FILE                 instead of the built-in text\n"
+	"  --no-run                    structure and statistics only\n"
 	"  --tokens N                  at most so many tokens of it\n"
 	"  --perplexity-chunk N        score the text in chunks of N tokens, as llama.cpp's perplexity tool does\n"
 	"  --reference FILE            a report of an earlier run to compare with\n"
@@ -48,7 +49,9 @@ static const char usage[] =
 struct command {
 	struct smoke_options smoke;
 	struct sandbox sandbox;
-	const char *text_file, *reference_file, *path;
+	const char *text_file, *reference_files[SMOKE_REFERENCES_MAX], *path;
+	size_t n_reference_files;
+	json_t *references[SMOKE_REFERENCES_MAX];
 	uint32_t tell_fd;
 	bool inspect, json;
 };
@@ -59,7 +62,7 @@ static struct tell told;	/* the watch over the limits names where they were pass
 /* ---- command line ------------------------------------------------------------------------------------------------- */
 
 enum { OPT_INSPECT = 256, OPT_JSON, OPT_DEVICE, OPT_DEVICE_MEMORY, OPT_TEXT, OPT_TOKENS, OPT_CHUNK, OPT_REFERENCE, OPT_THREADS, OPT_ISA, OPT_MEMORY,
-	OPT_TIMEOUT, OPT_TELL, OPT_HELP, OPT_VERSION };
+	OPT_TIMEOUT, OPT_TELL, OPT_NO_RUN, OPT_HELP, OPT_VERSION };
 
 static const struct option options[] = {
 	{ "inspect", no_argument, NULL, OPT_INSPECT }, { "json", no_argument, NULL, OPT_JSON }, { "device", required_argument, NULL, OPT_DEVICE },
@@ -67,7 +70,7 @@ static const struct option options[] = {
 	{ "tokens", required_argument, NULL, OPT_TOKENS }, { "perplexity-chunk", required_argument, NULL, OPT_CHUNK },
 	{ "reference", required_argument, NULL, OPT_REFERENCE }, { "threads", required_argument, NULL, OPT_THREADS },
 	{ "isa", required_argument, NULL, OPT_ISA }, { "memory", required_argument, NULL, OPT_MEMORY },
-	{ "timeout", required_argument, NULL, OPT_TIMEOUT }, { "progress-fd", required_argument, NULL, OPT_TELL },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT }, { "progress-fd", required_argument, NULL, OPT_TELL }, { "no-run", no_argument, NULL, OPT_NO_RUN },
 	{ "help", no_argument, NULL, OPT_HELP }, { "version", no_argument, NULL, OPT_VERSION },
 	{ 0 },
 };
@@ -109,7 +112,9 @@ static int parse_option(struct command *c, int opt, const char *value, struct er
 	case OPT_CHUNK:
 		return parse_number("perplexity-chunk", value, 4, MODEL_TOKENS_MAX, &c->smoke.chunk, e);
 	case OPT_REFERENCE:
-		c->reference_file = value;
+		if (c->n_reference_files == SMOKE_REFERENCES_MAX)
+			return err_set(e, ERR_USAGE, "--reference can be given %d times", SMOKE_REFERENCES_MAX);
+		c->reference_files[c->n_reference_files++] = value;
 		return 0;
 	case OPT_THREADS:
 		return parse_number("threads", value, 1, 256, &c->smoke.threads, e);
@@ -120,6 +125,9 @@ static int parse_option(struct command *c, int opt, const char *value, struct er
 		return str_parse_size(value, &c->sandbox.memory_bytes, e);
 	case OPT_TIMEOUT:
 		return str_parse_duration(value, &c->sandbox.timeout_s, e);
+	case OPT_NO_RUN:
+		c->smoke.no_run = true;
+		return 0;
 	case OPT_TELL:
 		return parse_number("progress-fd", value, 3, 1023, &c->tell_fd, e);
 	}
@@ -193,18 +201,22 @@ static int read_text(struct command *c, struct buf *text, struct err *e)
 	return 0;
 }
 
-static int read_reference(struct command *c, json_t **out, struct err *e)
+static int read_references(struct command *c, struct err *e)
 {
-	struct buf text own(buf);
+	for (size_t i = 0; i < c->n_reference_files; i++) {
+		struct buf text own(buf);
+		int rc;
 
-	buf_init(&text, REFERENCE_MAX_BYTES);
-	if (!c->reference_file)
-		return 0;
-	if (fdio_slurp(AT_FDCWD, c->reference_file, &text, e) < 0)
-		return e->code;
-	*out = json_parse(text.data, text.len, c->reference_file, e);
-	c->smoke.reference = *out;
-	return *out ? 0 : ERR_USAGE;
+		buf_init(&text, REFERENCE_MAX_BYTES);
+		rc = fdio_slurp(AT_FDCWD, c->reference_files[i], &text, e);
+		if (rc < 0)
+			return rc;
+		c->references[i] = json_parse(text.data, text.len, c->reference_files[i], e);
+		if (!c->references[i] || reference_read(&c->smoke.references[i], c->references[i], e) < 0)
+			return ERR_USAGE;
+		c->smoke.n_references++;
+	}
+	return 0;
 }
 
 /* ---- after it --------------------------------------------------------------------------------------------------------- */
@@ -278,25 +290,6 @@ static void print_smoke(const struct smoke *s)
 		printf("  \"%s\"\n", s->greedy_text);
 }
 
-/* The worst artefact speaks for the whole; all are listed. */
-static json_t *whole_json(const struct smoke *all, size_t n, const struct command *c, const struct report *r)
-{
-	const struct smoke *worst = &all[0];
-	json_t *o, *list = json_array();
-
-	for (size_t i = 0; i < n; i++) {
-		worst = all[i].verdict > worst->verdict ? &all[i] : worst;
-		json_array_append_new(list, smoke_json(&all[i]));
-	}
-	o = smoke_json(worst);
-	json_object_set_new(o, "findings", report_json(r));
-	json_object_set_new(o, "sandbox", sandbox_json(&c->sandbox));
-	if (n > 1)
-		json_object_set(o, "artefacts", list);
-	json_decref(list);
-	return o;
-}
-
 static int exit_status(enum smoke_verdict v)
 {
 	static const int status[] = { [SMOKE_PASS] = 0, [SMOKE_NOT_RUN] = 5, [SMOKE_FAIL] = 6, [SMOKE_ERROR] = 1 };
@@ -306,52 +299,28 @@ static int exit_status(enum smoke_verdict v)
 
 static int run_smoke(const struct command *c, int dirfd, const char *file)
 {
-	struct artefacts found own(artefacts) = { 0 };
+	struct whole w own(whole) = { 0 };
 	struct report r own(report) = { 0 };
 	struct err e = ERR_NONE;
-	enum smoke_verdict verdict = SMOKE_PASS;
-	struct smoke *all;
-	size_t n;
 
-	if (file) {
-		*vec_push(&found.files, &found.n, &found.cap) = mem_strdup(file);
-	} else if (artefacts_find(&found, dirfd, &e) < 0) {
+	if (whole_run(&w, dirfd, file, &c->smoke, &r, &e) < 0) {
 		fprintf(stderr, "registryd-smoke: %s\n", e.msg);
 		return 1;
 	}
-	n = found.n ? found.n : 1;
-	all = mem_zalloc(n * sizeof(*all));
-	for (size_t i = 0; i < found.n; i++) {
-		json_t *sibling own(json) = NULL;
-		struct smoke_options o = c->smoke;
+	if (c->json) {
+		json_t *o = whole_json(&w, &r);
 
-		if (i > 0 && !o.reference && all[0].n_layers && !str_ends(found.files[0], ".gguf")) {
-			o.reference = sibling = smoke_json(&all[0]);	/* GGUFs beside the original should say what it says */
-			o.reference_is_sibling = true;
-		}
-		tell_file(o.tell, (uint32_t)i + 1, (uint32_t)n, found.files[i]);
-		smoke_run(&all[i], dirfd, found.files[i], &o, &r);
-	}
-	if (found.n == 0) {
-		all[0].file = mem_strdup("");
-		smoke_reason(&all[0], SMOKE_NOT_RUN, "not run: no weights in safetensors or GGUF here");
-	}
-	for (size_t i = 0; i < n; i++)
-		verdict = all[i].verdict > verdict ? all[i].verdict : verdict;
-	if (c->json)
-		print_json(whole_json(all, n, c, &r));
-	else
+		json_object_set_new(o, "sandbox", sandbox_json(&c->sandbox));
+		print_json(o);
+	} else {
 		print_findings(&r);
-	for (size_t i = 0; i < n; i++) {
-		if (!c->json)
-			print_smoke(&all[i]);
-		smoke_done(&all[i]);
+		for (size_t i = 0; i < w.n; i++)
+			print_smoke(&w.all[i]);
 	}
-	free(all);
-	return exit_status(verdict);
+	return exit_status(w.worst->verdict);
 }
 
-static int prepare(struct command *c, struct buf *text, json_t **reference, int *dirfd, char **file, struct err *e)
+static int prepare(struct command *c, struct buf *text, int *dirfd, char **file, struct err *e)
 {
 	int rc = c->inspect ? 0 : read_text(c, text, e);
 
@@ -360,7 +329,7 @@ static int prepare(struct command *c, struct buf *text, json_t **reference, int 
 	c->smoke.tell = &told;
 	c->sandbox.tell_fd = told.fd;
 	if (rc == 0)
-		rc = read_reference(c, reference, e);
+		rc = read_references(c, e);
 	if (rc == 0)
 		rc = open_target(c->path, dirfd, file, e);
 	if (rc == 0)
@@ -373,9 +342,9 @@ int main(int argc, char **argv)
 	struct command c = { .sandbox = { .timeout_s = TIMEOUT_S } };
 	struct err e = ERR_NONE;
 	struct buf text own(buf);
-	json_t *reference own(json) = NULL;
 	own(mem) char *file = NULL;
 	own(fd) int dirfd = -1;
+	int status;
 
 	buf_init(&text, TEXT_MAX_BYTES);
 	if (parse(&c, argc, argv, &e) < 0) {
@@ -384,9 +353,12 @@ int main(int argc, char **argv)
 	}
 	want_json = c.json;
 	inspecting = c.inspect;
-	if (prepare(&c, &text, &reference, &dirfd, &file, &e) < 0) {
+	if (prepare(&c, &text, &dirfd, &file, &e) < 0) {
 		fprintf(stderr, "registryd-smoke: %s\n", e.msg);
 		return e.code == ERR_USAGE ? 2 : 1;
 	}
-	return c.inspect ? run_inspect(&c, dirfd, file) : run_smoke(&c, dirfd, file);
+	status = c.inspect ? run_inspect(&c, dirfd, file) : run_smoke(&c, dirfd, file);
+	for (size_t i = 0; i < c.n_reference_files; i++)
+		json_decref(c.references[i]);
+	return status;
 }

@@ -41,6 +41,8 @@ static int open_hf(struct model *m, int dirfd, const char *file, uint32_t n_toke
 		rc = read_json(&m->config, dirfd, "config.json", r, e);
 	if (rc == 0)
 		rc = config_read_hf(m->spec, &m->family, m->config, r, e);
+	if (rc == 0 && weights_find(&m->weights, FAMILY_NATIVE_EMBED))
+		m->spec->rope_interleaved = true;
 	if (rc == 0)
 		rc = quant_config_parse(&m->quant, m->config, e);
 	if (rc == 0)

@@ -2,11 +2,13 @@
 #include "infer/reference.h"
 
 #include <math.h>
+#include <stdarg.h>
 
 #include "base/json.h"
 
 #define SAME_PATH_REL	 2e-6	/* one path, one precision: figures repeat but for how parts are laid out in the file */
 #define OTHER_PATH_REL	 2e-4	/* another instruction set or device: other orders of adding */
+#define WORSE_MAX_BITS	 0.1	/* bits a byte by which other weights may do worse */
 #define TOP1_MAX_CHANGED 2	/* of 64 predictions, where neither of two is sure */
 
 /* What a precision may cost, by bits a weight: nats, and share of the residual's size. */
@@ -57,19 +59,47 @@ static double rms_change(const struct smoke *s, const json_t *rms, uint32_t *lay
 	return worst;
 }
 
-static void compare_figures(struct smoke *s, const json_t *print, double loss_max, double rms_max, uint32_t top1_max)
+struct comparison {
+	struct smoke *s;
+	const struct smoke_reference *ref;
+	struct report *r;
+	bool differs;
+};
+
+static void differ(struct comparison *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void differ(struct comparison *c, const char *fmt, ...)
 {
+	char text[400], of[160] = "";
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	c->differs = true;
+	if (c->ref->name)
+		snprintf(of, sizeof(of), " (%.140s)", c->ref->name);
+	if (c->ref->relation <= SMOKE_QUANTIZED) {
+		smoke_reason(c->s, SMOKE_FAIL, "%s%s", text, of);
+		return;
+	}
+	report_path(c->r, "%s", c->s->file);
+	report_flag(c->r, "reference", "%s%s", text, of);
+}
+
+static void compare_figures(struct comparison *c, const json_t *print, double loss_max, double rms_max, uint32_t top1_max)
+{
+	const struct smoke *s = c->s;
 	double was = json_get_real(print, "loss", NAN), change;
 	uint32_t layer, n;
 
 	if (!(fabs(s->loss - was) <= loss_max))
-		smoke_reason(s, SMOKE_FAIL, "the loss is %.6f; the reference has %.6f and may differ by %.2g", s->loss, was, loss_max);
+		differ(c, "the loss is %.6f; the reference has %.6f and may differ by %.2g", s->loss, was, loss_max);
 	change = rms_change(s, json_object_get(print, "layer_rms"), &layer);
 	if (!(change <= rms_max))
-		smoke_reason(s, SMOKE_FAIL, "after layer %d the residual stream is off the reference by %.2g of its size", (int)layer - 1, change);
+		differ(c, "after layer %d the residual stream is off the reference by %.2g of its size", (int)layer - 1, change);
 	n = top1_changed(s, json_object_get(print, "top1"));
 	if (n > top1_max)
-		smoke_reason(s, SMOKE_FAIL, "%u of %u predictions differ from the reference", n, s->n_top1);
+		differ(c, "%u of %u predictions differ from the reference", n, s->n_top1);
 }
 
 static bool another_model(const struct smoke *s, const json_t *reference)
@@ -80,34 +110,84 @@ static bool another_model(const struct smoke *s, const json_t *reference)
 		fabs((double)s->n_params - params) > 0.1 * params;
 }
 
-void reference_compare(struct smoke *s, const json_t *reference, bool is_sibling)
+/* Of other weights nothing is known but that nobody releases a model anew to make it worse. */
+static void compare_other(struct comparison *c, const json_t *reference)
 {
+	double was = json_get_real(reference, "bits_per_byte", NAN);
+
+	if (c->s->bits_per_byte > was + WORSE_MAX_BITS)
+		differ(c, "%.3f bits a byte are worse than the %.3f of the reference, which had other weights", c->s->bits_per_byte, was);
+}
+
+static void compare_same(struct comparison *c, const json_t *reference)
+{
+	const struct smoke *s = c->s;
 	const json_t *print = json_object_get(reference, "fingerprint");
 	double bits = bits_a_weight((double)s->weight_bytes, (double)s->n_params);
 	double other = bits_a_weight(json_get_real(reference, "weight_bytes", 0), json_get_real(reference, "params", 0));
 	const char *path = json_get_str(print, "path");
 	bool same_path = path && s->isa && strcmp(path, s->isa) == 0;
 
-	if (is_sibling && another_model(s, reference))
-		return;
 	if (tokens_differ(s, json_object_get(reference, "tokens"))) {
-		smoke_reason(s, SMOKE_FAIL, "the text gives other token ids than with the reference's tokenizer");
+		differ(c, "the text gives other token ids than with the reference's tokenizer");
 		return;
 	}
 	if (!json_is_object(print) || json_array_size(json_object_get(print, "layer_rms")) != s->n_layers) {
-		smoke_reason(s, SMOKE_FAIL, "the reference is of another kind of model");
+		differ(c, "the reference is of another kind of model");
 		return;
 	}
 	if (fabs(bits - other) < 0.01 * other) {
 		double rel = same_path ? SAME_PATH_REL : OTHER_PATH_REL;
 
-		compare_figures(s, print, rel * s->loss, rel, same_path ? 0 : TOP1_MAX_CHANGED);
+		compare_figures(c, print, rel * s->loss, rel, same_path ? 0 : TOP1_MAX_CHANGED);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(costs); i++) {
 		if (fmin(bits, other) >= costs[i].bits) {
-			compare_figures(s, print, costs[i].loss, costs[i].rms, s->n_top1);
+			compare_figures(c, print, costs[i].loss, costs[i].rms, s->n_top1);
 			return;
 		}
 	}
+}
+
+void reference_compare(struct smoke *s, const struct smoke_reference *ref, struct report *r)
+{
+	struct comparison c = { .s = s, .ref = ref, .r = r };
+	bool may_be_another = ref->relation == SMOKE_SIBLING || ref->relation == SMOKE_QUANTIZED || ref->relation == SMOKE_MAYBE_QUANTIZED;
+	char *text = NULL;
+
+	if (may_be_another && another_model(s, ref->report))
+		return;
+	if (ref->relation == SMOKE_OTHER_WEIGHTS)
+		compare_other(&c, ref->report);
+	else
+		compare_same(&c, ref->report);
+	if (asprintf(&text, "%s %s", c.differs ? "differs from" : "agrees with", ref->name ? ref->name : json_get_str_or(ref->report, "file", "the reference")) < 0)
+		abort();
+	s->compared[s->n_compared++] = text;
+}
+
+int reference_read(struct smoke_reference *out, const json_t *file, struct err *e)
+{
+	static const struct {
+		const char *word;
+		enum smoke_relation relation;
+	} relations[] = {
+		{ "quantized", SMOKE_QUANTIZED }, { "maybe_quantized", SMOKE_MAYBE_QUANTIZED }, { "same_weights", SMOKE_SAME_WEIGHTS },
+		{ "other_weights", SMOKE_OTHER_WEIGHTS },
+	};
+	const char *word = json_get_str(file, "relation");
+
+	*out = (struct smoke_reference){ .report = word ? json_object_get(file, "report") : file, .name = word ? json_get_str(file, "name") : NULL };
+	if (!json_is_object(out->report))
+		return err_set(e, ERR_INPUT, "the reference holds no report");
+	if (!word)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(relations); i++) {
+		if (strcmp(relations[i].word, word) == 0) {
+			out->relation = relations[i].relation;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_INPUT, "the reference's relation \"%.40s\" is not one we know", word);
 }

@@ -8,10 +8,12 @@
 #include "infer/smoke.h"
 
 /*
- * Adds a reason for every way in which s differs more than it may: token ids not at all; on the same device path and precision
- * nothing beyond rounding; else the loss by what the coarser of the two precisions costs.
- * A sibling of another size is another model, and nothing is compared.
+ * Adds a reason (by the relation: a finding, rule "reference") for every way in which s differs more than it may: token ids not at all;
+ * on the same device path and precision nothing beyond rounding; else the loss by what the coarser of the two precisions costs.
+ * A sibling of another size is another model, and nothing is compared. Other weights may differ in all but doing worse.
  */
-void reference_compare(struct smoke *s, const json_t *reference, bool is_sibling);
+void reference_compare(struct smoke *s, const struct smoke_reference *ref, struct report *r);
+/* A file for --reference: a report, or {"relation","name","report"} as the daemon writes it. ERR_INPUT for another thing. */
+int reference_read(struct smoke_reference *out, const json_t *file, struct err *e);
 
 #endif

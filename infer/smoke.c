@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "infer/agree.h"
+#include "infer/kind.h"
 #include "infer/reference.h"
 #include "infer/sandbox.h"
 #include "infer/survey.h"
@@ -44,16 +45,20 @@ const char *smoke_verdict_name(enum smoke_verdict v)
 
 void smoke_reason(struct smoke *s, enum smoke_verdict at_least, const char *fmt, ...)
 {
+	bool worse = at_least > s->verdict;
 	char text[ERR_MSG_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (at_least > s->verdict)
-		s->verdict = at_least;
-	if (s->n_reasons < SMOKE_REASONS_MAX)
-		s->reasons[s->n_reasons++] = mem_strdup(str_printable(text));
+	s->verdict = worse ? at_least : s->verdict;
+	if (s->n_reasons == SMOKE_REASONS_MAX)
+		return;
+	if (worse)		/* what decides is said first */
+		memmove(s->reasons + 1, s->reasons, s->n_reasons * sizeof(*s->reasons));
+	s->reasons[worse ? 0 : s->n_reasons] = mem_strdup(str_printable(text));
+	s->n_reasons++;
 }
 
 /* Whose fault an error is: the checkpoint's, nobody's, or ours. */
@@ -218,18 +223,22 @@ static int run_all(struct test *t, int dirfd, const char *file, struct report *r
 	int rc;
 
 	tell(t->o->tell, "open", 0, 0);
-	rc = open_all(t, dirfd, file, r);
+	rc = t->o->side ? err_set(t->e, ERR_UNSUPPORTED, "not run: no model by itself") : kind_not_run(dirfd, file, t->e);
+	if (rc == 0)
+		rc = open_all(t, dirfd, file, r);
 
 	t->s->load_s = now_s() - start;
 	if (rc < 0)
 		return rc;
+	if (t->o->no_run)
+		return err_set(t->e, ERR_UNSUPPORTED, "not run: only structure and statistics were asked for");
 	rc = run_text(t);
 	if (rc == 0)
 		rc = survey_run(t->s, &t->model, t->o->tell, r, t->e);
 	if (rc < 0 || t->o->chunk || !isfinite(t->s->loss))
 		return rc;
-	if (t->o->reference)
-		reference_compare(t->s, t->o->reference, t->o->reference_is_sibling);
+	for (size_t i = 0; i < t->o->n_references; i++)
+		reference_compare(t->s, &t->o->references[i], r);
 	tell(t->o->tell, "write", 0, 0);
 	run_greedy(t);
 	return 0;
@@ -250,6 +259,8 @@ void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_
 		rc = t.model.spec ? survey_run(s, &t.model, o->tell, r, &e) : survey_unknown(s, dirfd, file, o->tell, r, &e);
 		if (rc < 0)
 			reason_of(s, rc, &e);
+		else
+			smoke_reason(s, SMOKE_NOT_RUN, "all of its %llu numbers were looked at", (unsigned long long)s->n_params);
 	}
 	if (t.be) {
 		s->peak_bytes = sandbox_rss_peak();
@@ -263,6 +274,8 @@ void smoke_done(struct smoke *s)
 {
 	for (size_t i = 0; i < s->n_reasons; i++)
 		free(s->reasons[i]);
+	for (size_t i = 0; i < s->n_compared; i++)
+		free(s->compared[i]);
 	free(s->file);
 	free(s->device);
 	free(s->isa);

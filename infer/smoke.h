@@ -13,8 +13,25 @@
 #define SMOKE_REASONS_MAX 40
 #define SMOKE_GREEDY_TOKENS 32
 #define SMOKE_TOP1_MAX 64
+#define SMOKE_REFERENCES_MAX 4
 
 enum smoke_verdict { SMOKE_PASS, SMOKE_NOT_RUN, SMOKE_FAIL, SMOKE_ERROR };	/* from best to worst */
+
+/* What an earlier report is of, seen from the checkpoint at hand. */
+enum smoke_relation {
+	SMOKE_SAME,		/* what should be the same model: any difference fails it */
+	SMOKE_SIBLING,		/* another file beside it, perhaps of another model: then it says nothing */
+	SMOKE_QUANTIZED,	/* the model that this one says it was made from by quantising */
+	SMOKE_MAYBE_QUANTIZED,	/* the same, but it does not say how it was made: a difference is worth a look */
+	SMOKE_SAME_WEIGHTS,	/* an earlier revision with the same weights: a difference is worth a look */
+	SMOKE_OTHER_WEIGHTS,	/* an earlier revision with other weights: doing worse is worth a look */
+};
+
+struct smoke_reference {
+	const json_t *report;
+	const char *name;	/* how to call it; NULL: "the reference" */
+	enum smoke_relation relation;
+};
 
 struct smoke_options {
 	const char *device;		/* "auto", "cpu", "cuda", "cuda:1" */
@@ -25,8 +42,10 @@ struct smoke_options {
 	uint32_t max_tokens;		/* 0: by the size of the model, all of the text for small ones */
 	unsigned threads;		/* 0: all */
 	const char *isa;		/* NULL: the best */
-	const json_t *reference;	/* a report to compare with; NULL: none */
-	bool reference_is_sibling;	/* it is of another file beside this one, perhaps of another model: then it says nothing */
+	struct smoke_reference references[SMOKE_REFERENCES_MAX + 1];	/* one more: that of its folder */
+	size_t n_references;
+	bool side;			/* no model by itself */
+	bool no_run;			/* structure and statistics are all that is wanted */
 	struct tell *tell;		/* NULL: nobody wants to know how far it is */
 };
 
@@ -49,6 +68,8 @@ struct smoke {
 	int32_t top1[SMOKE_TOP1_MAX];
 	uint32_t n_top1;
 	uint64_t weight_bytes, n_params, peak_bytes;
+	char *compared[SMOKE_REFERENCES_MAX + 1];	/* "agrees with org/base@1f0c…" */
+	size_t n_compared;
 };
 
 /* `file` below dirfd, as model_open takes it. Fills s whatever happens; r gets what is wrong with the files. */

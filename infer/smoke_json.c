@@ -87,6 +87,13 @@ json_t *smoke_json(const struct smoke *s)
 	json_object_set_new(o, "weight_bytes", json_integer((json_int_t)s->weight_bytes));
 	set_text(platform, "isa", s->isa);
 	json_object_set_new(o, "platform", platform);
+	if (s->n_compared) {
+		json_t *compared = json_array();
+
+		for (size_t i = 0; i < s->n_compared; i++)
+			json_array_append_new(compared, json_string(s->compared[i]));
+		json_object_set_new(o, "compared", compared);
+	}
 	if (s->n_layers) {
 		json_object_set_new(o, "controls", controls(s));
 		json_object_set_new(o, "fingerprint", fingerprint(s));

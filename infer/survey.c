@@ -1,11 +1,13 @@
 /* survey.c - see survey.h. */
 #include "infer/survey.h"
 
+#include <ctype.h>
 #include <math.h>
 
 #include "base/str.h"
 #include "base/vec.h"
 #include "infer/kernel.h"
+#include "infer/kind.h"
 
 #define READ_FLOATS   (1u << 18)	/* decoded at once */
 #define PEERS_MIN     4			/* of a role, before one can be an outlier among them */
@@ -61,13 +63,17 @@ static bool is_norm(const struct tensor *t)
 	return t->claimed && !t->is_bias && !is_matrix(t) && t->role != ROLE_ROUTER_BIAS && t->role != ROLE_SHARED_ROUTER;
 }
 
-/* One finding and one reason. */
-static void found(struct smoke *s, struct report *r, const struct tensor *t, const char *rule, const char *fmt, double a, double b)
+/* One finding, and one reason where that settles it. */
+static void found(struct smoke *s, struct report *r, enum report_severity severity, const struct tensor *t, const char *rule, const char *fmt, double a, double b)
 {
 	char what[200];
 
 	snprintf(what, sizeof(what), fmt, a, b);
 	report_path(r, "%s", t->file);
+	if (severity == REPORT_FLAG) {
+		report_flag(r, rule, "tensor %s %s", t->name, what);
+		return;
+	}
 	report_reject(r, rule, t->file, NULL, "tensor %s %s", t->name, what);
 	smoke_reason(s, SMOKE_FAIL, "tensor %s %s", t->name, what);
 }
@@ -78,11 +84,11 @@ static bool judge_alone(struct smoke *s, const struct model *m, const struct ten
 	const struct tensor_stats *x = &t->stats;
 
 	if (x->n_nonfinite)
-		found(s, r, t, "stats.nonfinite", "holds %.0f values that are not finite, of %.0f", (double)x->n_nonfinite, (double)x->n);
+		found(s, r, REPORT_REJECT, t, "stats.nonfinite", "holds %.0f values that are not finite, of %.0f", (double)x->n_nonfinite, (double)x->n);
 	else if (x->n_zero == x->n && (is_matrix(t) || (is_norm(t) && !m->spec->norm_plus1)))
-		found(s, r, t, "stats.zero", "is zero in all its %.0f elements", (double)x->n, 0);
+		found(s, r, REPORT_REJECT, t, "stats.zero", "is zero in all its %.0f elements", (double)x->n, 0);
 	else if (x->min >= x->max && is_matrix(t) && x->n > 1)
-		found(s, r, t, "stats.constant", "holds the same number %g in all its %.0f elements", (double)x->min, (double)x->n);
+		found(s, r, REPORT_REJECT, t, "stats.constant", "holds the same number %g in all its %.0f elements", (double)x->min, (double)x->n);
 	else
 		return false;
 	return true;
@@ -105,6 +111,7 @@ static double median(double *v, size_t n)
 struct peers {
 	struct tensor **v;
 	size_t n, cap;
+	enum report_severity severity;	/* of one that is unlike the others */
 };
 
 static void judge_peers(struct smoke *s, struct peers *p, struct report *r)
@@ -128,9 +135,9 @@ static void judge_peers(struct smoke *s, struct peers *p, struct report *r)
 		double away = fabs(log(rms(t)) - middle);
 
 		if ((double)t->stats.absmax > ABSMAX_TIMES * usual)
-			found(s, r, t, "stats.outlier", "reaches %g where %g is usual in its place", (double)t->stats.absmax, usual);
+			found(s, r, p->severity, t, "stats.outlier", "reaches %g where %g is usual in its place", (double)t->stats.absmax, usual);
 		else if (away > RMS_LOG_MAX && away > RMS_MADS * spread)
-			found(s, r, t, "stats.scale", "has a root mean square of %g where %g is usual in its place", rms(t), exp(middle));
+			found(s, r, p->severity, t, "stats.scale", "has a root mean square of %g where %g is usual in its place", rms(t), exp(middle));
 	}
 }
 
@@ -169,25 +176,87 @@ static int scan_all(struct model *m, struct tell *listener, struct err *e)
 	return rc;
 }
 
+/* The same name but for its numbers, of which the first is taken for the layer. */
+static int compare_alike(const void *a, const void *b)
+{
+	const char *x = (*(struct tensor *const *)a)->name, *y = (*(struct tensor *const *)b)->name;
+
+	for (;;) {
+		bool digits = isdigit((unsigned char)*x) && isdigit((unsigned char)*y);
+
+		if (!digits && *x != *y)
+			return (unsigned char)*x < (unsigned char)*y ? -1 : 1;
+		if (!*x)
+			return 0;
+		x += digits ? strspn(x, "0123456789") : 1;
+		y += digits ? strspn(y, "0123456789") : 1;
+	}
+}
+
+/* Matrices that may be zero and mean it: adapters that have learnt nothing yet, embeddings of a difference that is not used. */
+static bool may_be_zero(const char *name)
+{
+	return str_glob("*lora_*B*", name) || str_glob("*token_type_embeddings*", name) || str_glob("*controlnet_*", name) || str_glob("*proj_out*", name);
+}
+
+static void judge_unknown(struct smoke *s, const struct tensor *t, struct report *r)
+{
+	if (t->stats.n_nonfinite) {
+		found(s, r, REPORT_REJECT, t, "stats.nonfinite", "holds %.0f values that are not finite, of %.0f", (double)t->stats.n_nonfinite, (double)t->stats.n);
+	} else if (t->stats.n && t->stats.n_zero == t->stats.n && is_matrix(t)) {
+		if (t->claimed && !may_be_zero(t->name)) {
+			found(s, r, REPORT_REJECT, t, "stats.zero", "is zero in all its %.0f elements", (double)t->stats.n, 0);
+			return;
+		}
+		report_path(r, "%s", t->file);
+		report_flag(r, "stats.zero", "tensor %s is zero in all its elements", t->name);
+	}
+}
+
+/* Tensors that are called alike in other layers are compared with one another. */
+static void judge_alike(struct smoke *s, const struct model *m, struct report *r)
+{
+	own(mem) struct tensor **all = mem_zalloc((m->weights.n + 1) * sizeof(struct tensor *));
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->weights.n; i++) {
+		struct tensor *t = &m->weights.tensors[i];
+		const char *digits = strpbrk(t->name, "0123456789");
+
+		if (!digits || !is_matrix(t) || t->stats.n == 0 || t->stats.n_zero == t->stats.n || t->stats.n_nonfinite)
+			continue;
+		t->layer = (uint32_t)strtoul(digits, NULL, 10);
+		all[n++] = t;
+	}
+	if (n)
+		qsort(all, n, sizeof(*all), compare_alike);
+	for (size_t i = 0, j; i < n; i = j) {
+		struct peers p = { .v = all + i, .severity = REPORT_FLAG };	/* what is usual there is not known so well */
+
+		for (j = i; j < n && compare_alike(&all[i], &all[j]) == 0; j++)
+			;
+		p.n = j - i;
+		judge_peers(s, &p, r);
+		judge_copies(&p, r);
+	}
+}
+
 int survey_unknown(struct smoke *s, int dirfd, const char *file, struct tell *listener, struct report *r, struct err *e)
 {
 	struct model m = { 0 };
 	int rc = str_ends(file, ".gguf") ? weights_open_gguf(&m.weights, dirfd, file, r, e) : weights_open_safetensors(&m.weights, dirfd, file, r, e);
 
+	if (rc == 0 && !str_ends(file, ".gguf"))
+		rc = kind_check(s, &m.weights, dirfd, file, r, e);
 	if (rc == 0)
 		rc = scan_all(&m, listener, e);
 	for (size_t i = 0; rc == 0 && i < m.weights.n; i++) {
-		const struct tensor *t = &m.weights.tensors[i];
-
-		s->weight_bytes += t->bytes;
-		s->n_params += tensor_elements(t);
-		if (t->stats.n_nonfinite)
-			judge_alone(s, &m, t, r);
-		else if (t->stats.n && t->stats.n_zero == t->stats.n && is_matrix(t)) {
-			report_path(r, "%s", t->file);
-			report_flag(r, "stats.zero", "tensor %s is zero in all its elements", t->name);
-		}
+		s->weight_bytes += m.weights.tensors[i].bytes;
+		s->n_params += tensor_elements(&m.weights.tensors[i]);
+		judge_unknown(s, &m.weights.tensors[i], r);
 	}
+	if (rc == 0)
+		judge_alike(s, &m, r);
 	weights_close(&m.weights);
 	return rc;
 }
@@ -205,6 +274,7 @@ int survey_run(struct smoke *s, struct model *m, struct tell *listener, struct r
 		*vec_push(&peers[t->role].v, &peers[t->role].n, &peers[t->role].cap) = t;
 	}
 	for (int role = 0; role < ROLE_COUNT; role++) {
+		peers[role].severity = REPORT_REJECT;
 		judge_peers(s, &peers[role], r);
 		judge_copies(&peers[role], r);
 		free(peers[role].v);

@@ -13,7 +13,7 @@
 /* Completes the statistics of m's tensors and judges them: findings in r, reasons in s. */
 int survey_run(struct smoke *s, struct model *m, struct tell *listener, struct report *r, struct err *e);
 
-/* The same for a checkpoint that is not run: what is plainly damage fails it, what is odd is only flagged. */
+/* The same for a checkpoint that is not run, with its structure as far as we know its kind: what is plainly damage fails it, what is odd is flagged. */
 int survey_unknown(struct smoke *s, int dirfd, const char *file, struct tell *listener, struct report *r, struct err *e);
 
 #endif

@@ -61,7 +61,7 @@ const char *safetensors_dtype_name(enum safetensors_dtype d);
 unsigned safetensors_dtype_bits(enum safetensors_dtype d);
 
 /*
- * A sharded checkpoint: `NAME.safetensors.index.json` = {"metadata":{"total_size"},"weight_map":{tensor: file}}, or a single file.
+ * A sharded checkpoint: `NAME.safetensors.index.json` (of a variant `….index.fp16.json`) = {"metadata":{"total_size"},"weight_map":{tensor: file}}, or a single file.
  * Rules: json.duplicate idx.json idx.format idx.missing_shard idx.missing_tensor idx.duplicate (flag: in two shards)
  * idx.unlisted (flag: in a shard, not in the map) idx.total_size (flag) idx.numbering (flag: model-00001-of-00003 is not complete)
  */

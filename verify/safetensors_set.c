@@ -254,7 +254,7 @@ int safetensors_set_open(struct safetensors_set *out, int dirfd, const char *fil
 	struct opener o = { .set = &set, .dirfd = dirfd, .index = file, .f = f, .e = e };
 	int rc;
 
-	if (str_ends(file, INDEX_SUFFIX)) {
+	if (str_ends(file, INDEX_SUFFIX) || str_glob("*.safetensors.index.*.json", file)) {	/* the second: of a variant, such as fp16 */
 		rc = open_sharded(&o);
 	} else {
 		rc = add_shard(&o, file);

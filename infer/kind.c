@@ -1,0 +1,130 @@
+/* kind.c - see kind.h. */
+#include "infer/kind.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "infer/config.h"
+#include "infer/shape.h"
+
+static json_t *read_object(int dirfd, const char *path)
+{
+	struct buf text own(buf);
+
+	buf_init(&text, CONFIG_MAX_BYTES);
+	return fdio_slurp(dirfd, path, &text, NULL) < 0 ? NULL : json_parse(text.data, text.len, path, NULL);
+}
+
+static bool is_adapter(const char *file)
+{
+	return str_glob("adapter_model*.safetensors*", file);
+}
+
+/* What it calls itself: an architecture of transformers, a class of diffusers, or the one layer that sentence encoders add. */
+static const char *architecture(const json_t *config)
+{
+	const json_t *list = json_object_get(config, "architectures");
+	const char *name = json_string_value(json_array_get(list, 0));
+
+	if (!name)
+		name = json_get_str(config, "_class_name");
+	if (!name && json_object_get(config, "in_features") && json_object_get(config, "out_features"))
+		name = "Dense";
+	return name ? name : json_get_str(config, "model_type");
+}
+
+/* A sentence encoder's pooling must fit what comes out of the encoder. */
+static int check_pooling(int dirfd, const json_t *config, struct report *r, struct err *e)
+{
+	json_t *modules own(json) = read_object(dirfd, "modules.json");
+	int64_t hidden = json_get_int(config, "hidden_size", json_get_int(config, "dim", json_get_int(config, "d_model", 0)));
+	const json_t *module;
+	size_t i;
+
+	json_array_foreach(modules, i, module) {
+		const char *type = json_get_str_or(module, "type", ""), *path = json_get_str_or(module, "path", "");
+		json_t *pooling = NULL;
+		char file[SHAPE_NAME_MAX];
+		int64_t width;
+
+		if (!str_ends(type, ".Pooling") || snprintf(file, sizeof(file), "%s/config.json", path) >= (int)sizeof(file) || fdio_check_relative(file, NULL) < 0)
+			continue;
+		pooling = read_object(dirfd, file);
+		width = json_get_int(pooling, "word_embedding_dimension", hidden);
+		json_decref(pooling);
+		report_path(r, "%s", file);
+		if (hidden && width != hidden)
+			return report_reject(r, "shape.pooling", file, e, "it pools vectors of %lld elements, and the encoder gives %lld", (long long)width, (long long)hidden);
+	}
+	return 0;
+}
+
+static int check(struct weights *w, int dirfd, const char *file, const json_t *config, struct shape_count *n, struct report *r, struct err *e)
+{
+	const char *name = architecture(config);
+	int rc;
+
+	if (is_adapter(file))
+		return shape_check_adapter(w, config, n, r, e);
+	rc = name ? shape_check(w, name, config, n, r, e) : 0;
+	return rc < 0 ? rc : check_pooling(dirfd, config, r, e);
+}
+
+int kind_check(struct smoke *s, struct weights *w, int dirfd, const char *file, struct report *r, struct err *e)
+{
+	json_t *config own(json) = read_object(dirfd, is_adapter(file) ? "adapter_config.json" : "config.json");
+	struct shape_count n = { 0 };
+	int rc = config ? check(w, dirfd, file, config, &n, r, e) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (n.partial)
+		smoke_reason(s, SMOKE_NOT_RUN, "as far as its configuration says, it is built so: %zu tensors", n.demanded);
+	else if (n.known)
+		smoke_reason(s, SMOKE_NOT_RUN, "built as its configuration demands: %zu tensors, %zu more that it says nothing of", n.demanded, n.unexpected);
+	else
+		smoke_reason(s, SMOKE_NOT_RUN, "no kind whose structure is known here");
+	return 0;
+}
+
+int kind_not_run(int dirfd, const char *file, struct err *e)
+{
+	json_t *config = NULL;
+	bool dense;
+
+	if (is_adapter(file))
+		return err_set(e, ERR_UNSUPPORTED, "not run: task adapter");
+	if (str_ends(file, ".gguf"))
+		return 0;
+	config = read_object(dirfd, "config.json");
+	dense = config && !json_get_str(config, "model_type") && !json_object_get(config, "architectures") && architecture(config);
+	if (dense)
+		err_set(e, ERR_UNSUPPORTED, "not run: task %s", kind_task(dirfd) ? kind_task(dirfd) : "part of a pipeline");
+	json_decref(config);
+	return dense ? ERR_UNSUPPORTED : 0;
+}
+
+const char *kind_task(int dirfd)
+{
+	static const struct {
+		const char *file, *task;
+	} signs[] = {
+		{ "adapter_config.json", "adapter" }, { "model_index.json", "text-to-image" }, { "modules.json", "sentence-similarity" },
+		{ "config_sentence_transformers.json", "sentence-similarity" },
+	};
+	json_t *config own(json) = NULL;
+	const char *name;
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_LEN(signs); i++)
+		if (fstatat(dirfd, signs[i].file, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return signs[i].task;
+	config = read_object(dirfd, "config.json");
+	name = architecture(config);
+	if (name && json_get_str(config, "_class_name"))
+		return "text-to-image";
+	return name && !family_by_hf(name) ? family_other_task(name) : NULL;
+}

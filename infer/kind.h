@@ -1,0 +1,17 @@
+/*
+ * kind.h - what a directory that holds no language model is: by adapter_config.json, by the architecture or class that config.json
+ * names, by modules.json beside it. And whether it is built as such a thing must be (shape.h).
+ */
+#ifndef INFER_KIND_H
+#define INFER_KIND_H
+
+#include "infer/smoke.h"
+
+/* The structure of an opened artefact, as far as we know its kind. ERR_INPUT when it is not as its configuration demands. */
+int kind_check(struct smoke *s, struct weights *w, int dirfd, const char *file, struct report *r, struct err *e);
+/* "not run: task X" where the file is none that a language model is in; 0 else. */
+int kind_not_run(int dirfd, const char *file, struct err *e);
+/* What the directory is for, as the Hub calls it; NULL when that can't be told. Static. */
+const char *kind_task(int dirfd);
+
+#endif

@@ -1,0 +1,142 @@
+/* whole.c - see whole.h. */
+#include "infer/whole.h"
+
+#include <fcntl.h>
+
+#include "base/json.h"
+#include "base/vec.h"
+#include "infer/artefact.h"
+
+/* Names below the folder become names below the root. */
+static void prefix(char **name, const char *dir)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s%s", dir, *name) < 0)
+		abort();
+	free(*name);
+	*name = path;
+}
+
+/* Of an earlier report on the whole, the part on this artefact; NULL when it had none. */
+static const json_t *earlier(const json_t *reference, const char *path)
+{
+	const json_t *list = json_object_get(reference, "artefacts"), *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+		if (strcmp(json_get_str_or(one, "file", ""), path) == 0)
+			return one;
+	return list || strcmp(json_get_str_or(reference, "file", ""), path) != 0 ? NULL : reference;
+}
+
+/* The first model of the same folder that has been run: what else is there should be the same weights in another form. */
+static json_t *folder_sibling(const struct artefacts *found, const struct smoke *all, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (strcmp(found->v[j].dir, found->v[i].dir) == 0 && all[j].n_layers)
+			return smoke_json(&all[j]);
+	return NULL;
+}
+
+/* What an artefact is held against: itself in earlier reports, what it was made from, and the first one of its folder, which is returned. */
+static json_t *choose_references(struct smoke_options *o, const struct artefacts *found, const struct smoke *all, size_t i, const char *path)
+{
+	json_t *sibling = folder_sibling(found, all, i);
+	size_t n = 0;
+
+	for (size_t k = 0; k < o->n_references; k++) {
+		struct smoke_reference ref = o->references[k];
+		const json_t *part = earlier(ref.report, path);
+		bool of_itself = ref.relation == SMOKE_SAME || ref.relation >= SMOKE_SAME_WEIGHTS;
+
+		if (of_itself && part)
+			ref.report = part;
+		else if (of_itself && (found->n > 1 || json_object_get(ref.report, "artefacts")))
+			continue;	/* it was not there then */
+		o->references[n++] = ref;
+	}
+	if (sibling)
+		o->references[n++] = (struct smoke_reference){ .report = sibling, .relation = SMOKE_SIBLING };
+	o->n_references = n;
+	return sibling;
+}
+
+static void run_one(struct whole *w, size_t i, const struct artefacts *found, int dirfd, const struct smoke_options *options, struct report *r)
+{
+	const struct artefact *a = &found->v[i];
+	own(fd) int fd = *a->dir ? openat(dirfd, a->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	own(mem) char *path = mem_strdup(a->file);
+	struct smoke_options o = *options;
+	json_t *sibling own(json) = NULL;
+	size_t before = r->n;
+
+	prefix(&path, a->dir);
+	sibling = choose_references(&o, found, w->all, i, path);
+	o.side = a->side;
+	tell_file(o.tell, (uint32_t)i + 1, (uint32_t)found->n, path);
+	smoke_run(&w->all[i], *a->dir ? fd : dirfd, a->file, &o, r);
+	if (!*a->dir)
+		return;
+	prefix(&w->all[i].file, a->dir);
+	for (size_t f = before; f < r->n; f++)
+		prefix(&r->v[f].path, a->dir);
+}
+
+/* Extra weights beside a model are looked at, and damage in them counts; that they are not run says nothing about the model. */
+static void find_worst(struct whole *w, const struct artefacts *found)
+{
+	bool models = false;
+
+	for (size_t i = 0; i < found->n; i++)
+		models |= !found->v[i].side;
+	for (size_t i = 0; i < found->n; i++)
+		if ((!found->v[i].side || !models || w->all[i].verdict > SMOKE_NOT_RUN) && (!w->worst || w->all[i].verdict > w->worst->verdict))
+			w->worst = &w->all[i];
+}
+
+int whole_run(struct whole *w, int dirfd, const char *only, const struct smoke_options *o, struct report *r, struct err *e)
+{
+	struct artefacts found own(artefacts) = { 0 };
+	int rc = 0;
+
+	*w = (struct whole){ 0 };
+	if (only)
+		*vec_push(&found.v, &found.n, &found.cap) = (struct artefact){ mem_strdup(""), mem_strdup(only), false };
+	else
+		rc = artefacts_find(&found, dirfd, e);
+	if (rc < 0)
+		return rc;
+	w->n = found.n ? found.n : 1;
+	w->all = mem_zalloc(w->n * sizeof(*w->all));
+	for (size_t i = 0; i < found.n; i++)
+		run_one(w, i, &found, dirfd, o, r);
+	find_worst(w, &found);
+	if (found.n == 0) {
+		w->all[0].file = mem_strdup("");
+		smoke_reason(&w->all[0], SMOKE_NOT_RUN, "not run: no weights in safetensors or GGUF here");
+		w->worst = &w->all[0];
+	}
+	return 0;
+}
+
+json_t *whole_json(const struct whole *w, const struct report *r)
+{
+	json_t *o = smoke_json(w->worst), *list = json_array();
+
+	for (size_t i = 0; i < w->n; i++)
+		json_array_append_new(list, smoke_json(&w->all[i]));
+	json_object_set_new(o, "findings", report_json(r));
+	if (w->n > 1)
+		json_object_set(o, "artefacts", list);
+	json_decref(list);
+	return o;
+}
+
+void whole_done(struct whole *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		smoke_done(&w->all[i]);
+	free(w->all);
+	*w = (struct whole){ 0 };
+}
