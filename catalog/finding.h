@@ -38,7 +38,7 @@ struct finding_file {
 };
 
 /*
- * Replaces the revision's evidence from one inspector ("inspect", "proof", "card"): the files it looked at and what it found, in one
+ * Replaces the revision's evidence from one inspector ("inspect", "proof", "card", "smoke", "reference"): the files it looked at and what it found, in one
  * transaction. `complete` says that the inspector came to its end; an incomplete one leaves its files uninspected, which holds.
  */
 int finding_record(struct db *db, int64_t revision_id, const char *inspector, const struct finding_file *files, size_t n_files,

@@ -210,11 +210,11 @@ static int about_files(struct db_conn *c, int64_t id, struct arena *a, struct po
 	return sql_done(&q);
 }
 
-/* Findings about files that are wanted; "" concerns the whole revision. */
+/* Findings about files that are wanted; "" concerns the whole revision. What the smoke test found is in its verdict. */
 static int about_findings(struct db_conn *c, int64_t id, struct arena *a, struct policy_facts *f, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT n.severity, n.path, n.rule, n.message FROM finding AS n WHERE n.revision_id = $1 AND n.severity > 0 AND (n.path = '' OR EXISTS "
+					    "SELECT n.severity, n.path, n.rule, n.message FROM finding AS n WHERE n.revision_id = $1 AND n.severity > 0 AND n.inspector <> 'smoke' AND (n.path = '' OR EXISTS "
 					    "(SELECT 1 FROM file AS f WHERE f.revision_id = $1 AND f.path = n.path AND f.wanted > 0)) ORDER BY n.severity DESC, n.id",
 					    e);
 

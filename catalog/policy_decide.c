@@ -177,7 +177,7 @@ static void rule_smoke(struct deciding *d)
 		add(d, "smoke", POLICY_REJECT, arena_printf(d->a, "smoke test failed: %s", why));
 	else if (f->smoke && !strcmp(f->smoke, "pass"))
 		smoke_passed(d, max);
-	else if (want == POLICY_SMOKE_INSPECT)
+	else if (want == POLICY_SMOKE_INSPECT && (!f->smoke || strcmp(f->smoke, "error")))
 		add(d, "smoke", POLICY_PUBLISH, arena_printf(d->a, "inspection is enough for task %s", f->task ? f->task : "of this model"));
 	else if (!f->smoke)
 		add(d, "smoke", POLICY_HOLD, "the smoke test was not run");

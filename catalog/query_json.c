@@ -243,6 +243,35 @@ static int add_findings(json_t *o, struct db *db, int64_t revision_id, struct ar
 	return rc;
 }
 
+/* Of a revision with several checkpoints each one's own verdict, and what each was held against. */
+static int add_artefacts(json_t *o, struct db *db, int64_t revision_id, struct arena *a, struct err *e)
+{
+	static const char *const keys[] = { "file", "verdict", "bits_per_byte", "reasons", "compared" };
+	json_t *smoke = json_object_get(o, "smoke"), *list = json_array();
+	own(json) json_t *report = NULL;
+	const json_t *one, *all;
+	struct finding_smoke s;
+	size_t i;
+	int rc = finding_last_smoke(db, revision_id, a, &s, e);
+
+	report = rc == 0 ? kept_json(s.report, NULL) : NULL;
+	all = json_object_get(report, "artefacts");
+	json_array_foreach (all, i, one) {
+		json_t *row = json_object();
+
+		for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+			if (json_object_get(one, keys[k]))
+				json_object_set(row, keys[k], json_object_get(one, keys[k]));
+		json_array_append_new(list, row);
+	}
+	if (json_object_get(report, "compared"))
+		json_object_set(smoke, "compared", json_object_get(report, "compared"));
+	if (json_is_object(smoke))
+		json_object_set(smoke, "artefacts", list);
+	json_decref(list);
+	return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
 json_t *query_show(struct db *db, int64_t revision_id, int64_t now, struct err *e)
 {
 	json_t *o = query_row_json(db, revision_id, now, e);
@@ -254,6 +283,8 @@ json_t *query_show(struct db *db, int64_t revision_id, int64_t now, struct err *
 	arena_init(&a);
 	if ((rc = add_files(o, db, revision_id, &a, e)) == 0)
 		rc = add_findings(o, db, revision_id, &a, e);
+	if (rc == 0)
+		rc = add_artefacts(o, db, revision_id, &a, e);
 	arena_done(&a);
 	if (rc == 0)
 		return o;

@@ -51,6 +51,24 @@ static void print_license(const json_t *l)
 	}
 }
 
+/* One line for each checkpoint of several. */
+static void print_artefacts(const json_t *list)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		const char *reason = json_string_value(json_array_get(json_object_get(one, "reasons"), 0));
+		own(mem) char *clean = text_clean(reason ? reason : "");
+		double bpb = json_get_real(one, "bits_per_byte", -1);
+
+		printf("%-14s %-7s %s", i ? "" : "artefacts", ctl_text(one, "verdict"), ctl_text(one, "file"));
+		if (bpb >= 0)
+			printf(", %.4g bits per byte", bpb);
+		printf(*clean ? ": %s\n" : "%s\n", clean);
+	}
+}
+
 static void print_smoke(const json_t *s)
 {
 	double bpb = json_get_real(s, "bits_per_byte", -1), rate = json_get_real(s, "tokens_per_s", -1);
@@ -72,6 +90,12 @@ static void print_smoke(const json_t *s)
 
 		printf("%-14s %s\n", "", clean);
 	}
+	json_array_foreach(json_object_get(s, "compared"), i, reason) {
+		own(mem) char *clean = text_clean(json_string_value(reason));
+
+		printf("%-14s %s\n", "", clean);
+	}
+	print_artefacts(json_object_get(s, "artefacts"));
 }
 
 static void print_lifecycle(const json_t *l)

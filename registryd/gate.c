@@ -243,7 +243,7 @@ static int set_facts(struct documents *d, const char *license, struct err *e)
 		.dtypes = dtypes(d),
 		.architecture = architecture(d),
 		.quantization = quantization(d),
-		.task = tame(d->w, json_get_str_or(d->info, "pipeline_tag", task)),
+		.task = tame(d->w, json_get_str_or(d->info, "pipeline_tag", task ? task : json_get_str(d->inspection, "task"))),
 		.library = tame(d->w, json_get_str_or(d->info, "library_name", library)),
 		.context_length = context_length(d),
 		.tags = d->tags,

@@ -171,7 +171,7 @@ int recheck_smoke_job(struct work *w, struct err *e)
 	if (rc)
 		return rc;
 	work_phase(w, "testing");
-	rc = smoke_test(w, r.id, dir, json_get_str(w->args, "device"), e);
+	rc = smoke_test(w, r.id, dir, json_get_str(w->args, "device"), SMOKE_WHOLE, e);
 	smoke_view_close(dir);
 	free(dir);
 	if (!rc)

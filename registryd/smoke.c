@@ -14,6 +14,7 @@
 #define REASON_MAX_BYTES  1000
 #define TEXT_MAX_BYTES	  300
 #define TOKENS_MAX	  100000000
+#define SMOKE_TEST_ARGS	  24
 
 /* A copy that is printable and not too long; NULL for NULL. */
 static const char *tame(struct work *w, const char *s, size_t max)
@@ -173,6 +174,27 @@ static json_t *reasons_of(const json_t *report)
 	return out;
 }
 
+/* Of several artefacts each that is as bad as the whole says why, with its name. */
+static json_t *all_reasons(struct work *w, const json_t *report)
+{
+	const json_t *artefacts = json_object_get(report, "artefacts"), *one, *item;
+	const char *verdict = json_get_str_or(report, "verdict", "");
+	json_t *out = json_array();
+	size_t i, k;
+
+	if (!json_array_size(artefacts)) {
+		json_decref(out);
+		return reasons_of(report);
+	}
+	json_array_foreach (artefacts, i, one)
+		if (!strcmp(json_get_str_or(one, "verdict", ""), verdict))
+			json_array_foreach (json_object_get(one, "reasons"), k, item)
+				if (json_is_string(item) && json_array_size(out) < REASONS_MAX)
+					json_array_append_new(out, one_reason(arena_printf(w->arena, "%s: %.900s", tame(w, json_get_str_or(one, "file", ""), TEXT_MAX_BYTES),
+											   json_string_value(item))));
+	return out;
+}
+
 static bool verdict_known(const char *v)
 {
 	return !strcmp(v, "pass") || !strcmp(v, "fail") || !strcmp(v, "not_run") || !strcmp(v, "error");
@@ -211,32 +233,77 @@ static void read_death(struct work *w, const struct smoke_child *c, struct findi
 	json_array_append_new(reasons, json_string(str_printable(arena_strdup(w->arena, c->problem))));
 }
 
-int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, struct err *e)
+/*
+ * What the run found in the files is kept as evidence with its verdict. A comparison with another revision that is worth a look is a
+ * finding of its own, which holds until a person has looked.
+ */
+static int record_findings(struct work *w, int64_t revision_id, const json_t *report, struct err *e)
+{
+	static const char *const inspectors[] = { "smoke", "reference" };
+	struct evidence all = { 0 }, one = { 0 };
+	int rc = 0;
+
+	read_findings(w, json_object_get(report, "findings"), &all);
+	for (size_t k = 0; !rc && k < ARRAY_LEN(inspectors); k++) {
+		one.n_findings = 0;
+		for (size_t i = 0; i < all.n_findings; i++)
+			if (!strcmp(all.findings[i].rule, "reference") == (k == 1))
+				add_finding(&one, all.findings[i].path, all.findings[i].rule, all.findings[i].severity, all.findings[i].message);
+		rc = finding_record(w->db, revision_id, inspectors[k], NULL, 0, one.findings, one.n_findings, true, work_now(), e);
+	}
+	free(all.findings);
+	free(one.findings);
+	return rc;
+}
+
+/* The options that the settings and the extent of the test ask for. */
+static size_t add_options(struct work *w, const char *args[SMOKE_TEST_ARGS], const char *device, enum smoke_extent extent, const struct smoke_references *refs)
 {
 	const struct config_smoke *cfg = &w->config->smoke;
-	const char *args[16] = { "--json", "--device", device ? device : cfg->device ? cfg->device : "auto" };
-	own(child) struct smoke_child c = { 0 };
-	own(json) json_t *reasons = NULL;
-	own(mem) char *text = NULL;
-	struct finding_smoke s = { .verdict = "error", .bits_per_byte = NAN, .tokens_per_s = NAN, .at = work_now() };
-	size_t n = 3;
-	int rc;
+	size_t n = 0;
 
+	args[n++] = "--json";
+	args[n++] = "--device";
+	args[n++] = device ? device : cfg->device ? cfg->device : "auto";
+	args[n++] = "--memory";
+	args[n++] = memory_limit(w);
+	if (extent == SMOKE_STRUCTURE)
+		args[n++] = "--no-run";
 	if (cfg->device_memory) {
 		args[n++] = "--device-memory";
 		args[n++] = arena_printf(w->arena, "%llu", (unsigned long long)cfg->device_memory);
 	}
-	args[n++] = "--memory";
-	args[n++] = memory_limit(w);
 	if (cfg->timeout_s > 0) {
 		args[n++] = "--timeout";
 		args[n++] = arena_printf(w->arena, "%llds", (long long)cfg->timeout_s);
 	}
-	args[n] = dir;
-	rc = smoke_run(w, args, &c, e);
+	for (size_t i = 0; i < refs->n; i++) {
+		args[n++] = "--reference";
+		args[n++] = refs->path[i];
+	}
+	return n;
+}
+
+int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, enum smoke_extent extent, struct err *e)
+{
+	struct finding_smoke s = { .verdict = "error", .bits_per_byte = NAN, .tokens_per_s = NAN, .at = work_now() };
+	const char *args[SMOKE_TEST_ARGS] = { NULL };
+	struct smoke_references refs = { 0 };
+	own(child) struct smoke_child c = { 0 };
+	own(json) json_t *reasons = NULL;
+	own(mem) char *text = NULL;
+	int rc = smoke_references_open(w, revision_id, &refs, e);
+
 	if (rc)
 		return rc;
-	reasons = reasons_of(c.report);
+	args[add_options(w, args, device, extent, &refs)] = dir;
+	rc = smoke_run(w, args, &c, e);
+	smoke_references_close(&refs);
+	if (!rc)
+		rc = record_findings(w, revision_id, c.report, e);
+	if (rc)
+		return rc;
+	reasons = all_reasons(w, c.report);
 	if (c.report)
 		read_run(w, &c, &s, reasons);
 	else

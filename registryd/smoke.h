@@ -16,6 +16,7 @@
 #define SMOKE_STDERR_MAX  4096
 #define SMOKE_TIMEOUT_S	  1800
 
+#define SMOKE_REFERENCES_MAX 4
 #define SMOKE_FILE_MAX	  200	/* bytes of a file's name that are shown */
 
 /* Where in its work the child says it is. */
@@ -60,7 +61,18 @@ int smoke_run(struct work *w, const char *const *args, struct smoke_child *c, st
 
 /* Inspects dir and records what was found about the revision; *report is the inspector's (may be NULL, caller frees). */
 int smoke_inspect(struct work *w, int64_t revision_id, const char *dir, const struct model_file *files, size_t n, json_t **report, struct err *e);
-/* Runs the model in dir and records the run. device NULL: as configured. */
-int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, struct err *e);
+/* How much of a test is wanted. */
+enum smoke_extent { SMOKE_WHOLE, SMOKE_STRUCTURE /* and statistics; the model is not run */ };
+
+/* Tests the model in dir and records the run with its findings. device NULL: as configured. */
+int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, enum smoke_extent extent, struct err *e);
+
+/* Earlier reports that the run is held against, as files for --reference. */
+struct smoke_references {
+	const char *path[SMOKE_REFERENCES_MAX];
+	size_t n;
+};
+int smoke_references_open(struct work *w, int64_t revision_id, struct smoke_references *refs, struct err *e);
+void smoke_references_close(struct smoke_references *refs);
 
 #endif

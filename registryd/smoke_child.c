@@ -91,7 +91,7 @@ int smoke_view_open(struct work *w, const struct model_file *files, size_t n, ch
 	remove_tree(path);
 	rc = fdio_mkdirs(path, 0700, e);
 	for (size_t i = 0; !rc && i < n; i++)
-		if (files[i].stored)
+		if (files[i].stored && files[i].wanted)	/* what another revision brought and this one leaves out is not judged */
 			rc = link_one(w, path, &files[i], e);
 	if (rc) {
 		remove_tree(path);

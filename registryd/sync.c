@@ -446,6 +446,7 @@ static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, 
 	struct policy_facts facts;
 	struct revision r;
 	struct model m;
+	enum policy_smoke want;
 	double max;
 	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
 
@@ -453,19 +454,12 @@ static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, 
 		rc = model_evidence(w->db, revision_id, w->arena, &facts, e);
 	if (rc)
 		return rc;
-	switch (policy_smoke_for(w->policy, m.name, r.task, &max)) {
-	case POLICY_SMOKE_INSPECT:
-	case POLICY_SMOKE_NONE:
-		return 0;
-	case POLICY_SMOKE_PASS:
-	case POLICY_SMOKE_PASS_OR_NOT_RUN:
-		break;
-	}
-	if (facts.n_rejected || !facts.n_weight_files)
+	want = policy_smoke_for(w->policy, m.name, r.task, &max);
+	if (want == POLICY_SMOKE_NONE || facts.n_rejected || !facts.n_weight_files)
 		return 0;	/* what the inspection rejects is not run */
 	work_phase(w, "testing");
 	rc = model_set_state(w->db, revision_id, REVISION_TESTING, NULL, work_now(), e);
-	return rc ? rc : smoke_test(w, revision_id, dir, NULL, e);
+	return rc ? rc : smoke_test(w, revision_id, dir, NULL, want == POLICY_SMOKE_INSPECT ? SMOKE_STRUCTURE : SMOKE_WHOLE, e);
 }
 
 static int set_result(struct work *w, int64_t revision_id, const struct gate_outcome *g, struct err *e)

@@ -1,5 +1,9 @@
 """The runner as the daemon's child: what it tells of itself on the way, and what becomes of a model that it dies of."""
+import array
+import json
 import re
+import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -8,6 +12,8 @@ import pytest
 
 from tests.system.conftest import ROOT
 from tests.system.registry import BIN, Registry
+from tests.system.test_smoke_kinds import build, change
+from tests.system.test_smoke_runner import read_tensors, write_tensors
 
 MODEL = ROOT / "tests/models/tiny-story"
 REAL = BIN / "registryd-smoke"
@@ -142,13 +148,180 @@ def test_a_test_without_end_holds(tmp_path):
 
 
 def test_memory_has_a_limit_while_reading_too(tmp_path):
-    with registry(tmp_path, REAL, ", memory: 1MB") as reg:
-        shown = rejected(reg, 5)
+    where = shutil.copytree(MODEL, tmp_path / "m")
+    (where / "vocab.json").write_text(json.dumps({f"token {i}": i for i in range(1500000)}))     # takes long enough to be looked at
+    with registry(tmp_path, REAL, ", memory: 20MB") as reg:
+        reg.ctl("import", where, "--as", "org/m", code=5)
+        shown = reg.json("show", "org/m")
         assert shown["state"] == "rejected"
-        assert any(f["rule"] == "inspect.limit" and "of memory" in f["message"] for f in shown["findings"])
+        finding = next(f for f in shown["findings"] if f["rule"] == "inspect.limit")
+        assert finding["path"] == "vocab.json" and "of memory" in finding["message"] and finding["severity"] == "reject"
 
 
 def test_a_runner_that_can_not_start_says_nothing_about_the_model(tmp_path):
     with registry(tmp_path, tmp_path / "nothing-here") as reg:
         shown = rejected(reg, 5)
         assert shown["state"] == "held"
+
+
+# ---- what is not run, and policy --------------------------------------------------------------------------------------
+
+def bring(reg, where, name, code=0, task=None, base=None, relation=None):
+    """Imports a directory with a card."""
+    card = ["license: apache-2.0"] + [f"pipeline_tag: {task}"] * bool(task) + [f"base_model: {base}"] * bool(base) + [f"base_model_relation: {relation}"] * bool(relation)
+    (where / "README.md").write_text("---\n" + "\n".join(card) + "\n---\nA model.\n")
+    reg.ctl("import", where, "--as", name, code=code)
+    return reg.json("show", name)
+
+
+POLICY = "smoke: {for: [{task: feature-extraction, require: inspect}, {task: adapter, require: inspect}]}\n"
+
+
+def test_policy_publishes_by_task_on_structure_and_statistics(tmp_path):
+    with Registry(tmp_path / "reg", policy=POLICY) as reg:
+        shown = bring(reg, build(tmp_path / "a", "bert"), "org/encoder", task="feature-extraction")
+        assert shown["state"] == "published" and shown["smoke"]["verdict"] == "not_run"
+        assert any("built as its configuration demands" in r for r in shown["smoke"]["reasons"])
+        assert "built as its configuration demands" in reg.ctl("show", "org/encoder").stdout
+        shown = bring(reg, build(tmp_path / "b", "bert-cross-encoder"), "org/reranker", code=5, task="text-classification")
+        assert shown["state"] == "held" and "not run: task" in shown["reason"], "no policy speaks of this task"
+
+
+def test_damage_is_found_where_inspection_is_enough(tmp_path):
+    with Registry(tmp_path / "reg", policy=POLICY) as reg:
+        where = build(tmp_path / "a", "bert")
+        change(where, "bert", "encoder.layer.1.output.dense.weight", lambda tensors, t: tensors.pop(t))
+        shown = bring(reg, where, "org/encoder", code=5, task="feature-extraction")
+        assert shown["state"] == "rejected" and "encoder.layer.1.output.dense.weight is missing" in shown["reason"]
+        assert any(f["rule"] == "shape.missing" for f in shown["findings"])
+
+
+def test_task_is_read_from_the_files_where_nobody_says_it(tmp_path):
+    with Registry(tmp_path / "reg", policy=POLICY) as reg:
+        assert bring(reg, build(tmp_path / "a", "bert"), "org/encoder")["task"] == "feature-extraction"
+        assert bring(reg, build(tmp_path / "b", "lora"), "org/adapter")["task"] == "adapter"
+
+
+def test_a_text_model_is_not_run_where_inspection_is_enough(tmp_path):
+    with Registry(tmp_path / "reg", policy=POLICY) as reg:
+        where = shutil.copytree(MODEL, tmp_path / "m")
+        shown = bring(reg, where, "org/m", task="feature-extraction")
+        assert shown["state"] == "published" and shown["smoke"]["verdict"] == "not_run" and shown["smoke"]["bits_per_byte"] is None
+
+
+# ---- several artefacts --------------------------------------------------------------------------------------------------
+
+def consolidated(tensors, heads, kv):
+    """The same weights as the author's own program names and orders them: neighbours of a head are a pair."""
+    names = {"model.embed_tokens": "tok_embeddings", "model.norm": "norm", "lm_head": "output", "input_layernorm": "attention_norm",
+             "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attention.wq", "self_attn.k_proj": "attention.wk", "self_attn.v_proj": "attention.wv",
+             "self_attn.o_proj": "attention.wo", "mlp.gate_proj": "feed_forward.w1", "mlp.up_proj": "feed_forward.w3", "mlp.down_proj": "feed_forward.w2",
+             "model.layers": "layers"}
+    out = {}
+    for name, (dtype, shape, raw) in tensors.items():
+        n = heads if "q_proj" in name else kv if "k_proj" in name else 0
+        if n:
+            row, size = len(raw) // shape[0], shape[0] // n
+            order = [h * size + half * size // 2 + i for h in range(n) for i in range(size // 2) for half in (0, 1)]
+            raw = b"".join(raw[r * row:(r + 1) * row] for r in order)
+        for old, new in names.items():
+            name = name.replace(old, new)
+        out[name] = dtype, shape, raw
+    return out
+
+
+def several(tmp_path):
+    """One model in four forms: as it is, in half precision, as the author's program has it, and a part of it."""
+    where = shutil.copytree(MODEL, tmp_path / "m")
+    tensors = read_tensors(where / "model.safetensors")
+    config = json.loads((where / "config.json").read_text())
+
+    def half(raw):
+        wide = array.array("f", b"".join(b"\0\0" + raw[i:i + 2] for i in range(0, len(raw), 2)))
+        return struct.pack(f"<{len(wide)}e", *wide)
+    write_tensors(where / "model.fp16.safetensors", {n: ("F16", s, half(raw)) for n, (_, s, raw) in tensors.items()})
+    write_tensors(where / "consolidated.safetensors", consolidated(tensors, config["num_attention_heads"], config["num_key_value_heads"]))
+    write_tensors(where / "mm_projector.safetensors", {"linear.weight": ("F32", [2, 2], struct.pack("<4f", 1, 2, 3, 4))})
+    return where
+
+
+def test_each_artefact_has_a_verdict(tmp_path):
+    with Registry(tmp_path / "reg") as reg:
+        shown = bring(reg, several(tmp_path), "org/m")
+        assert shown["state"] == "published", shown["smoke"]
+        found = {a["file"]: a["verdict"] for a in shown["smoke"]["artefacts"]}
+        assert found == {"model.safetensors": "pass", "model.fp16.safetensors": "pass", "consolidated.safetensors": "pass", "mm_projector.safetensors": "not_run"}
+        assert shown["smoke"]["artefacts"][1]["compared"] == ["agrees with model.safetensors"]
+        text = reg.ctl("show", "org/m").stdout
+        assert all(name in text for name in found)
+
+
+def damage(where, file):
+    tensors = read_tensors(where / file)
+    name = next(n for n in tensors if "q_proj" in n or "wq" in n)
+    dtype, (rows, cols), raw = tensors[name]
+    tensors[name] = dtype, [rows, cols], raw[len(raw) // 2:] + raw[:len(raw) // 2]
+    write_tensors(where / file, tensors)
+
+
+@pytest.mark.parametrize("file", ["model.fp16.safetensors", "consolidated.safetensors"])
+def test_one_bad_artefact_is_the_whole_and_leaving_it_out_heals_it(tmp_path, hub, file):
+    where = several(tmp_path)
+    damage(where, file)
+    (where / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    hub.add_model("org/m", {p.name: p.read_bytes() for p in where.iterdir()})
+    with Registry(tmp_path / "reg", upstream=hub.url) as reg:
+        reg.ctl("sync", "org/m", code=5)
+        shown = reg.json("show", "org/m")
+        assert shown["state"] == "rejected" and shown["smoke"]["verdict"] == "fail" and shown["smoke"]["reasons"][0].startswith(file + ": ")
+        assert {a["file"]: a["verdict"] for a in shown["smoke"]["artefacts"]}[file] == "fail"
+        reg.ctl("sync", "org/m", "--exclude", file)
+        shown = reg.json("show", "org/m")
+        assert shown["state"] == "published" and file not in {a["file"] for a in shown["smoke"]["artefacts"]}
+
+
+# ---- against earlier runs -----------------------------------------------------------------------------------------------
+
+def test_same_weights_that_say_something_else_are_held(tmp_path):
+    """A new revision changes only the configuration, and with it what the model says: quiet damage, or a repair. A person decides."""
+    where = shutil.copytree(MODEL, tmp_path / "m")
+    with Registry(tmp_path / "reg") as reg:
+        bring(reg, where, "org/m")
+        config = json.loads((where / "config.json").read_text())
+        (where / "config.json").write_text(json.dumps({**config, "architectures": config["architectures"], "_name_or_path": "org/m"}))
+        shown = bring(reg, where, "org/m")
+        assert shown["state"] == "published" and shown["smoke"]["compared"][0].startswith("agrees with org/m@")
+        (where / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 1e-3}))
+        shown = bring(reg, where, "org/m", code=5)
+        assert shown["state"] == "held" and shown["smoke"]["verdict"] == "pass" and "reference" in shown["reason"]
+        reg.ctl("publish", "org/m", "--reason", "meant so")
+        assert reg.json("show", "org/m")["state"] == "published"
+
+
+def test_other_weights_may_differ_but_not_be_worse(tmp_path):
+    where = shutil.copytree(MODEL, tmp_path / "m")
+    good = read_tensors(where / "model.safetensors")
+    with Registry(tmp_path / "reg") as reg:
+        bring(reg, where, "org/m")
+        dtype, shape, raw = good["model.norm.weight"]
+        write_tensors(where / "model.safetensors", {**good, "model.norm.weight": (dtype, shape, raw[:-2] + good["model.norm.weight"][2][:2])})
+        assert bring(reg, where, "org/m")["state"] == "published"
+        damage(where, "model.safetensors")
+        shown = bring(reg, where, "org/m", code=5)
+        assert shown["state"] == "held" and shown["smoke"]["verdict"] == "pass" and "worse" in shown["reason"]
+
+
+@pytest.mark.parametrize("relation, state", [("quantized", "rejected"), ("finetune", "published")])
+def test_what_was_quantised_must_say_what_its_original_says(tmp_path, relation, state):
+    with Registry(tmp_path / "reg") as reg:
+        bring(reg, shutil.copytree(MODEL, tmp_path / "base"), "org/base")
+        where = several(tmp_path)
+        for name in ("model.safetensors", "consolidated.safetensors", "mm_projector.safetensors"):
+            (where / name).unlink()
+        (where / "model.fp16.safetensors").rename(where / "model.safetensors")
+        shown = bring(reg, where, "org/half", base="org/base", relation=relation)
+        assert shown["state"] == "published"
+        assert ("compared" in shown["smoke"]) == (relation == "quantized")
+        damage(where, "model.safetensors")
+        shown = bring(reg, where, "org/other", base="org/base", relation=relation, code=5 if state == "rejected" else 0)
+        assert shown["state"] == state

@@ -1,0 +1,127 @@
+/*
+ * smoke_reference.c - what a revision's run is held against: the revision that is served now, and the models that it says it was made
+ * from. Their reports are kept with their verdicts; the runner compares (infer/reference.h), here they are found and written down for it.
+ */
+#include <fcntl.h>
+
+#include "base/fdio.h"
+#include "base/json.h"
+#include "catalog/format.h"
+#include "registryd/smoke.h"
+
+/* The report of a passed run, ready for --reference; false when there is none. */
+static bool report_of(struct work *w, int64_t revision_id, json_t **out)
+{
+	struct finding_smoke s;
+
+	*out = NULL;
+	if (finding_last_smoke(w->db, revision_id, w->arena, &s, NULL) || strcmp(s.verdict, "pass") || !s.report)
+		return false;
+	*out = json_parse(s.report, strlen(s.report), "a kept report", NULL);
+	return json_is_object(*out);
+}
+
+static int write_down(struct work *w, struct smoke_references *refs, const char *relation, const char *name, json_t *report, struct err *e)
+{
+	own(json) json_t *o = json_pack("{s:s, s:s, s:o}", "relation", relation, "name", name, "report", report);
+	const char *path = arena_printf(w->arena, "%s/work/%lld.reference-%zu.json", store_data_dir(w->store), (long long)w->job.id, refs->n);
+	own(mem) char *text = o ? json_text(o) : NULL;
+	int rc = text ? fdio_replace(AT_FDCWD, path, text, strlen(text), 0600, e) : 0;
+
+	if (!rc && text)
+		refs->path[refs->n++] = path;
+	return rc;
+}
+
+static const struct model_file *same_file(const struct model_file *files, size_t n, const char *path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (files[i].wanted && !strcmp(files[i].path, path))
+			return &files[i];
+	return NULL;
+}
+
+static bool all_in(const struct model_file *a, size_t n_a, const struct model_file *b, size_t n_b)
+{
+	for (size_t i = 0; i < n_a; i++) {
+		const struct model_file *f = format_of_path(a[i].path) != FORMAT_NONE && a[i].wanted ? same_file(b, n_b, a[i].path) : &a[i];
+
+		if (!f || (f != &a[i] && !digest_equal(&f->sha256, &a[i].sha256)))
+			return false;
+	}
+	return true;
+}
+
+static int same_weights(struct work *w, int64_t a, int64_t b, bool *same, struct err *e)
+{
+	struct model_file *x, *y;
+	size_t n_x, n_y;
+	int rc = model_files(w->db, a, FILES_ALL, "", NULL, 0, w->arena, &x, &n_x, e);
+
+	if (!rc)
+		rc = model_files(w->db, b, FILES_ALL, "", NULL, 0, w->arena, &y, &n_y, e);
+	if (!rc)
+		*same = all_in(x, n_x, y, n_y) && all_in(y, n_y, x, n_x);
+	return rc;
+}
+
+/* The revision that clients get now. */
+static int add_served(struct work *w, const struct model *m, int64_t revision_id, struct smoke_references *refs, struct err *e)
+{
+	struct revision served;
+	struct model again;
+	json_t *report;
+	bool same = false;
+	int rc;
+
+	if (model_find(w->db, m->name, NULL, MODEL_VISIBLE, w->arena, &again, &served, NULL, NULL) || served.id == revision_id || !report_of(w, served.id, &report))
+		return 0;
+	rc = same_weights(w, revision_id, served.id, &same, e);
+	if (rc) {
+		json_decref(report);
+		return rc;
+	}
+	return write_down(w, refs, same ? "same_weights" : "other_weights", arena_printf(w->arena, "%s@%.12s", m->name, served.commit), report, e);
+}
+
+/* Only what was made by quantising must say what its original says; a card that names an original and no relation is asked about. */
+static int add_bases(struct work *w, const struct revision *r, struct smoke_references *refs, struct err *e)
+{
+	const char **repos, *relation = NULL;
+	size_t n;
+	int rc = model_base_models(w->db, r->id, w->arena, &repos, &n, &relation, e);
+	bool quantised = relation && !strcmp(relation, "quantized"), may_be = !relation && (r->quantization || (r->formats & FORMAT_BIT(FORMAT_GGUF)));
+
+	for (size_t i = 0; !rc && (quantised || may_be) && i < n && refs->n < SMOKE_REFERENCES_MAX; i++) {
+		struct revision base;
+		struct model m;
+		json_t *report;
+
+		if (!model_find(w->db, repos[i], NULL, MODEL_VISIBLE, w->arena, &m, &base, NULL, NULL) && base.id != r->id && report_of(w, base.id, &report))
+			rc = write_down(w, refs, quantised ? "quantized" : "maybe_quantized", arena_printf(w->arena, "%s@%.12s", m.name, base.commit), report, e);
+	}
+	return rc;
+}
+
+int smoke_references_open(struct work *w, int64_t revision_id, struct smoke_references *refs, struct err *e)
+{
+	struct revision r;
+	struct model m;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
+
+	refs->n = 0;
+	if (!rc)
+		rc = add_served(w, &m, revision_id, refs, e);
+	if (!rc)
+		rc = add_bases(w, &r, refs, e);
+	if (rc)
+		smoke_references_close(refs);
+	return rc;
+}
+
+void smoke_references_close(struct smoke_references *refs)
+{
+	for (size_t i = 0; i < refs->n; i++)
+		unlink(refs->path[i]);
+	refs->n = 0;
+}
