@@ -221,6 +221,9 @@ int config_read_gguf(struct spec *s, const struct family **family, const struct 
 	f = family_by_gguf(arch);
 	if (!f)
 		return err_set(e, ERR_UNSUPPORTED, "not run: architecture %s", arch);
+	rc = config_check_gguf_keys(g, arch, r, e);
+	if (rc < 0)
+		return rc;
 	*s = *f->base;
 	s->query_pre_attn = 0;
 	s->d_k = 0;		/* absent means the width over the heads here */

@@ -33,6 +33,13 @@ static const char *const harmless_keys =
 	" max_batch_size max_sequence_length pad_key_length pre_allocate_kv_cache validate_runner_input _commit_hash"
 	" _attn_implementation_internal bos_token eos_token pad_token unk_token model_max_length ";
 
+/* The same of a GGUF, behind "ARCH." */
+static const char *const known_gguf_keys =
+	" rope.scaling.type rope.scaling.factor rope.scaling.original_context_length rope.scaling.attn_factor rope.scaling.yarn_log_multiplier"
+	" rope.scaling.finetuned attention.key_length_mla attention.value_length_mla expert_gating_func attention.causal"
+	" use_parallel_residual tensor_data_layout attention.sliding_window_pattern attention.layer_norm_rms_epsilon attention.layer_norm_epsilon"
+	" attention.max_alibi_bias rope.freq_base_swa pooling_type ";
+
 /* Keys that change the mathematics and of which we know one value. */
 static const struct {
 	const char *key;
@@ -66,6 +73,17 @@ static bool in_table(const char *name)
 
 	for (const struct config_key *k = config_keys; k->hf; k++)
 		for (const char *list = k->hf; config_next_name(&list, one);)
+			if (strcmp(one, name) == 0)
+				return true;
+	return false;
+}
+
+static bool in_gguf_table(const char *name)
+{
+	char one[CONFIG_NAME_MAX];
+
+	for (const struct config_key *k = config_keys; k->hf; k++)
+		for (const char *list = k->gguf; config_next_name(&list, one);)
 			if (strcmp(one, name) == 0)
 				return true;
 	return false;
@@ -144,4 +162,28 @@ int config_check_keys(const json_t *text, struct report *r, struct err *e)
 			report_flag(r, "config.unknown_key", "key \"%.80s\" is not one we know", name);
 	}
 	return rc;
+}
+
+int config_check_gguf_keys(const struct gguf *g, const char *arch, struct report *r, struct err *e)
+{
+	size_t n = strlen(arch);
+	char key[CONFIG_NAME_MAX];
+	bool causal = true;
+
+	snprintf(key, sizeof(key), "%s.attention.causal", arch);
+	if (gguf_bool(g, key, &causal) && !causal)
+		return err_set(e, ERR_UNSUPPORTED, "not run: attention.causal is false");
+	for (size_t i = 0; i < gguf_n_kv(g); i++) {
+		const char *name = gguf_kv_at(g, i)->key;
+
+		if (strncmp(name, arch, n) != 0 || name[n] != '.')
+			continue;
+		name += n + 1;
+		if (config_in_list(known_gguf_keys, name) || in_gguf_table(name))
+			continue;
+		if (sounds_like_mathematics(name))
+			return err_set(e, ERR_UNSUPPORTED, "not run: key \"%.80s\" sounds like mathematics and is not one we know", name);
+		report_flag(r, "config.unknown_key", "key \"%.80s\" is not one we know", name);
+	}
+	return 0;
 }

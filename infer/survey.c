@@ -13,6 +13,7 @@
 #define PEERS_MIN     4			/* of a role, before one can be an outlier among them */
 #define ABSMAX_TIMES  30		/* the largest weight over what is usual for the role */
 #define RMS_LOG_MAX   2.08		/* ln 8 */
+#define HOLES_SHARE   0.2			/* of a tensor's elements that are zero, over what is usual for the role */
 #define RMS_MADS      8			/* and so many median deviations */
 
 /* Packed codes and indices are integers: only the scales beside them are numbers of the model. */
@@ -114,6 +115,26 @@ struct peers {
 	enum report_severity severity;	/* of one that is unlike the others */
 };
 
+static double zero_share(const struct tensor *t)
+{
+	return (double)t->stats.n_zero / (double)t->stats.n;
+}
+
+/* Zeros where a download stopped or a disk had holes: many, where others in this place have few. */
+static void judge_holes(struct smoke *s, const struct peers *p, struct report *r)
+{
+	own(mem) double *shares = mem_zalloc((p->n + 1) * sizeof(double));
+	double usual;
+
+	for (size_t i = 0; i < p->n; i++)
+		shares[i] = zero_share(p->v[i]);
+	usual = median(shares, p->n);
+	for (size_t i = 0; i < p->n; i++)
+		if (zero_share(p->v[i]) > usual + HOLES_SHARE)
+			found(s, r, p->severity, p->v[i], "stats.holes", "is zero in %.0f %% of its elements, where %.0f %% are usual in its place",
+				100 * zero_share(p->v[i]), 100 * usual);
+}
+
 static void judge_peers(struct smoke *s, struct peers *p, struct report *r)
 {
 	own(mem) double *log_rms = mem_zalloc((p->n + 1) * sizeof(double)), *absmax = mem_zalloc((p->n + 1) * sizeof(double));
@@ -121,6 +142,7 @@ static void judge_peers(struct smoke *s, struct peers *p, struct report *r)
 
 	if (p->n < PEERS_MIN)
 		return;
+	judge_holes(s, p, r);
 	for (size_t i = 0; i < p->n; i++) {
 		log_rms[i] = log(rms(p->v[i]));
 		absmax[i] = (double)p->v[i]->stats.absmax;

@@ -2,11 +2,13 @@
 import array
 import json
 import random
+import shutil
+import subprocess
 
 import pytest
 
 from tests.system.conftest import ROOT
-from tests.system.test_smoke_runner import read_tensors, smoke, write_tensors
+from tests.system.test_smoke_runner import SMOKE, read_tensors, smoke, write_tensors
 
 KINDS = json.loads((ROOT / "tests/data/kinds.json").read_text())
 PARTIAL = {"unet", "vae", "flux", "sd3"}    # of these only some tensors follow from the configuration
@@ -185,3 +187,65 @@ def test_half_an_adapter(tmp_path, half):
     change(where, "lora", tensor, lambda tensors, t: tensors.pop(t))
     done, report = smoke(where)
     assert done.returncode == 6 and any(f["rule"] == "shape.missing" for f in report["findings"])
+
+
+# ---- several artefacts --------------------------------------------------------------------------------------------------
+
+STORY = ROOT / "tests/models/tiny-story-bpe"
+
+
+def variant(where, name):
+    """The same shards and index once more, as a variant is named."""
+    index = json.loads((where / "model.safetensors.index.json").read_text())
+    for shard in sorted(set(index["weight_map"].values())):
+        (where / shard.replace("model-", f"model.{name}-")).write_bytes((where / shard).read_bytes())
+    index["weight_map"] = {t: s.replace("model-", f"model.{name}-") for t, s in index["weight_map"].items()}
+    (where / f"model.safetensors.index.{name}.json").write_text(json.dumps(index))
+
+
+def test_shards_of_two_variants(tmp_path):
+    where = shutil.copytree(STORY, tmp_path / "m")
+    variant(where, "fp16")
+    done, report = smoke(where)
+    assert done.returncode == 0
+    assert [(a["file"], a["verdict"]) for a in report["artefacts"]] == [("model.safetensors.index.json", "pass"), ("model.safetensors.index.fp16.json", "pass")]
+    assert report["artefacts"][1]["compared"] == ["agrees with model.safetensors.index.json"]
+    shard = where / "model.fp16-00002-of-00002.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-64])
+    done, report = smoke(where)
+    assert done.returncode == 6 and [a["verdict"] for a in report["artefacts"]] == ["pass", "fail"]
+
+
+def test_shards_without_their_index(tmp_path):
+    where = shutil.copytree(STORY, tmp_path / "m")
+    (where / "model.safetensors.index.json").unlink()
+    done, report = smoke(where)
+    assert done.returncode == 6 and "missing" in " ".join(report["reasons"])
+
+
+def test_quantisations_in_folders(shared, tmp_path):
+    stories = shared / "data/models/stories260K/gguf"
+    where = tmp_path / "m"
+    kinds = ["Q8_0", "Q6_K", "Q5_1", "Q4_K_M", "Q4_0", "Q3_K_M"]
+    for kind in kinds:
+        (where / kind).mkdir(parents=True)
+        shutil.copy(stories / f"wide-{kind}.gguf", where / kind)
+    shutil.copy(stories / "wide-Q6_K.gguf", where / "mmproj-Q6_K.gguf")
+    done, report = smoke(where)
+    found = {a["file"]: a["verdict"] for a in report["artefacts"]}
+    assert done.returncode == 0 and found == {"mmproj-Q6_K.gguf": "not_run", **{f"{k}/wide-{k}.gguf": "pass" for k in kinds}}
+    path = where / "Q4_0/wide-Q4_0.gguf"
+    data = bytearray(path.read_bytes())
+    data[-100000:-50000] = bytes(50000)
+    path.chmod(0o644)
+    path.write_bytes(data)
+    done, report = smoke(where)
+    assert done.returncode == 6 and report["file"] == "Q4_0/wide-Q4_0.gguf"
+    assert any(f["rule"] == "stats.holes" and f["path"] == report["file"] for f in report["findings"])
+
+
+def test_too_many_artefacts_are_an_error_and_not_passed_over(tmp_path):
+    for i in range(301):
+        (tmp_path / f"{i}.gguf").write_bytes(b"GGUF")
+    done = subprocess.run([SMOKE, "--json", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 1 and "more than 300 checkpoints" in done.stderr

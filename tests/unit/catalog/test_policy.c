@@ -104,6 +104,10 @@ static void the_contract_example(void **state)
 	expect(p, &f, POLICY_REJECT, "size.max");
 	f = good(), f.task = "feature-extraction", f.smoke = "not_run";
 	expect(p, &f, POLICY_PUBLISH, "every rule");
+	f.smoke = "fail", f.smoke_reason = "a tensor is missing";
+	expect(p, &f, POLICY_REJECT, "a tensor is missing");
+	f.smoke = "error", f.smoke_reason = "out of time";
+	expect(p, &f, POLICY_HOLD, "could not be made: out of time");
 	f = good(), f.repo = "bigcode/x", f.bits_per_byte = 3.9;
 	expect(p, &f, POLICY_PUBLISH, "every rule");
 	f.bits_per_byte = 4.1;
