@@ -266,7 +266,7 @@ static int add_artefacts(json_t *o, struct db *db, int64_t revision_id, struct a
 	}
 	if (json_object_get(report, "compared"))
 		json_object_set(smoke, "compared", json_object_get(report, "compared"));
-	if (json_is_object(smoke))
+	if (json_array_size(list))
 		json_object_set(smoke, "artefacts", list);
 	json_decref(list);
 	return rc == ERR_NOT_FOUND ? 0 : rc;
