@@ -44,7 +44,7 @@ struct shape_count {
 	bool partial;
 };
 
-/* ERR_INPUT when something is missing or differs. Marks what has a place as claimed. */
+/* config is foreign input of any form. ERR_INPUT when something is missing or differs. Marks what has a place as claimed. */
 int shape_check(struct weights *w, const char *architecture, const json_t *config, struct shape_count *n, struct report *r, struct err *e);
 /* An adapter against its adapter_config.json: pairs that fit, ranks as said, every target met, a base that is named. */
 int shape_check_adapter(struct weights *w, const json_t *config, struct shape_count *n, struct report *r, struct err *e);

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/vec.h"
 #include "infer/config.h"
+#include "infer/shape.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,6 +21,20 @@ static void check(const struct spec *s)
 				abort();
 }
 
+/* The same bytes as the configuration of what is not run: nothing that it demands is there. */
+static void check_shapes(const json_t *config)
+{
+	static const char *const architectures[] = { "BertForSequenceClassification", "CLIPModel", "ViTModel", "UNet2DConditionModel", "T5EncoderModel", "Dense" };
+	struct weights none = { 0 };
+	struct shape_count n;
+	struct err e = ERR_NONE;
+
+	for (size_t i = 0; i < ARRAY_LEN(architectures); i++)
+		if (shape_check(&none, architectures[i], config, &n, NULL, &e) == 0)
+			abort();
+	shape_check_adapter(&none, config, &n, NULL, &e);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	json_t *config own(json) = json_parse((const char *)data, size, "config.json", NULL);
@@ -28,6 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct report r own(report) = { 0 };
 	struct err e = ERR_NONE;
 
+	if (config)
+		check_shapes(config);
 	if (!config || config_read_hf(s, &family, config, &r, &e) < 0 || spec_finish(s, 100, &e) < 0 || config_layers_hf(s, config, &e) < 0)
 		return 0;
 	check(s);

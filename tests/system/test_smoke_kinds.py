@@ -148,6 +148,19 @@ def test_sentence_encoder(tmp_path):
     assert any(f["rule"] == "shape.pooling" for f in smoke(where)[1]["findings"])
 
 
+def test_tokenizer_with_more_tokens_than_rows(tmp_path):
+    """A word-piece vocabulary of 99 fits an embedding of 99 rows; one of 100 does not."""
+    where = build(tmp_path / "m", "bert")
+    for n, status in ((99, 5), (100, 6)):
+        vocab = {"[UNK]": 0, **{f"w{i}": i for i in range(1, n)}}
+        (where / "tokenizer.json").write_text(json.dumps({
+            "version": "1.0", "added_tokens": [], "normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None,
+            "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocab}}))
+        done, report = smoke(where)
+        assert done.returncode == status, report["reasons"]
+    assert "token 99, but the embedding only 99 rows" in report["reasons"][0]
+
+
 def test_pipeline_of_folders(tmp_path):
     """Each part has a verdict, and one that is damaged is the whole's."""
     where = tmp_path / "m"
