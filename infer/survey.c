@@ -131,7 +131,7 @@ static void judge_holes(struct smoke *s, const struct peers *p, struct report *r
 	usual = median(shares, p->n);
 	for (size_t i = 0; i < p->n; i++)
 		if (zero_share(p->v[i]) > usual + HOLES_SHARE)
-			found(s, r, p->severity, p->v[i], "stats.holes", "is zero in %.0f %% of its elements, where %.0f %% are usual in its place",
+			found(s, r, p->v[i]->claimed ? REPORT_REJECT : p->severity, p->v[i], "stats.holes", "is zero in %.0f %% of its elements, where %.0f %% are usual in its place",
 				100 * zero_share(p->v[i]), 100 * usual);
 }
 

@@ -111,6 +111,24 @@ def test_zeros_where_a_download_stopped(tmp_path, name):
     assert done.returncode == 6 and any(f["rule"] == "stats.zero" for f in report["findings"] if f["severity"] == "reject")
 
 
+def test_holes(tmp_path):
+    """A matrix of which a third is zero, where its likes in other layers have none."""
+    where, rnd = build(tmp_path / "m", "bert", num_hidden_layers=6), random.Random(1)
+    tensors = read_tensors(where / "model.safetensors")
+    for name, (dtype, shape, raw) in list(tensors.items()):
+        for layer in range(2, 6) if ".layer.0." in name else ():
+            tensors[name.replace(".0.", f".{layer}.")] = dtype, shape, array.array("f", (rnd.gauss(0, 0.02) for _ in range(len(raw) // 4))).tobytes()
+    write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    assert done.returncode == 5 and not report["findings"], report["findings"]
+    name = "encoder.layer.3.output.dense.weight"
+    dtype, shape, raw = tensors[name]
+    tensors[name] = dtype, shape, raw[:len(raw) // 3] + bytes(len(raw) // 12 * 4) + raw[len(raw) // 3 + len(raw) // 12 * 4:]
+    write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    assert done.returncode == 6 and [(f["rule"], name in f["message"]) for f in report["findings"]] == [("stats.holes", True)]
+
+
 @pytest.mark.parametrize("name", ["bert", "whisper", "unet", "lora"])
 def test_cut_file(tmp_path, name):
     where = build(tmp_path / "m", name)
