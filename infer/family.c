@@ -85,6 +85,13 @@ static const struct family_name names_grok[] = {
 	N(O, "^decoder_layer.%L.multi_head_attention.linear"), N(ATTN_POST_NORM, "^decoder_layer.%L.rms_norm_1"),
 	N(FFN_NORM, "^decoder_layer.%L.rms_norm_2"), N(FFN_POST_NORM, "^decoder_layer.%L.rms_norm_3"), N(ROUTER, "^decoder_layer.%L.router"),
 	N(EXP_GATE, "^decoder_layer.%L.moe.%E.linear"), N(EXP_UP, "^decoder_layer.%L.moe.%E.linear_v"), N(EXP_DOWN, "^decoder_layer.%L.moe.%E.linear_1"),
+	/* the second of two conversions that are about */
+	N(EMBED, "^embed_tokens"), N(FINAL_NORM, "^norm.scale!"), N(ATTN_NORM, "^layers.%L.pre_attn_norm.scale!"),
+	N(Q, "^layers.%L.attn.q_proj"), N(K, "^layers.%L.attn.k_proj"), N(V, "^layers.%L.attn.v_proj"), N(O, "^layers.%L.attn.o_proj"),
+	N(ATTN_POST_NORM, "^layers.%L.post_attn_norm.scale!"), N(FFN_NORM, "^layers.%L.pre_moe_norm.scale!"),
+	N(FFN_POST_NORM, "^layers.%L.post_moe_norm.scale!"), N(ROUTER, "^layers.%L.moe_block.gate"),
+	N(EXP_GATE, "^layers.%L.moe_block.experts.%E.linear"), N(EXP_UP, "^layers.%L.moe_block.experts.%E.linear_v"),
+	N(EXP_DOWN, "^layers.%L.moe_block.experts.%E.linear_1"),
 	{ 0 },
 };
 
@@ -141,9 +148,9 @@ static const struct spec base_smollm3 = { .eps = 1e-6, GATED, ROPE(2e6), .nope_e
 static const struct spec base_starcoder2 = { PLAIN_LN, ROPE(10000), .tied = true };
 static const struct spec base_gpt2 = { PLAIN_LN, .pos = POS_LEARNED, .tied = true };
 static const struct spec base_bloom = { PLAIN_LN, .pos = POS_ALIBI, .embed_norm = true, .qkv_per_head = true, .tied = true, .n_ctx = 2048 };
-static const struct spec base_grok = { .eps = 1e-5, .ffn_gated = true, .act = ACT_GELU_TANH, ROPE(10000), .post_norms = true,
+static const struct spec base_grok = { .eps = 1e-5, .ffn_gated = true, .act = ACT_GELU_TANH, ROPE(10000), .post_norms = true, .tied = true,
 	.embed_scale = 78.38367176906169, .logit_scale = 0.5773502691896257, .attn_scale = 0.08838834764831845, .attn_softcap = 30,
-	.moe = { .renorm = true, .n_expert = 8, .n_used = 2 } };
+	.moe = { .n_expert = 8, .n_used = 2 } };
 
 static const struct family families[] = {
 	{ "llama", { "LlamaForCausalLM", "LLaMAForCausalLM" }, { "llama" }, ALL(names_llama), false, true, 0, &base_llama },
@@ -173,7 +180,7 @@ static const struct family families[] = {
 	{ "gpt_bigcode", { "GPTBigCodeForCausalLM" }, { "starcoder" }, ALL(names_gpt2), false, false, FAMILY_MULTI_QUERY, &base_gpt2 },
 	{ "gpt2", { "GPT2LMHeadModel" }, { "gpt2" }, { .rows = names_gpt2, .conv1d = true }, false, false, 0, &base_gpt2 },
 	{ "bloom", { "BloomForCausalLM", "BloomModel" }, { "bloom" }, ALL(names_bloom), false, false, 0, &base_bloom },
-	{ "grok", { "Grok1ForCausalLM", "Grok1ModelForCausalLM" }, { "grok" }, ALL(names_grok), false, false, 0, &base_grok },
+	{ "grok", { "Grok1ForCausalLM", "Grok1ModelForCausalLM", "GrokForCausalLM" }, { "grok" }, ALL(names_grok), false, false, FAMILY_GGUF_RENORM, &base_grok },
 };
 
 const struct family *family_at(size_t i)
