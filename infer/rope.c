@@ -15,7 +15,7 @@ static double llama3(const struct rope_config *c, double inv)
 
 	if (wave > c->original_ctx / c->low_freq)
 		return inv / c->factor;
-	if (wave < c->original_ctx / c->high_freq)
+	if (wave < c->original_ctx / c->high_freq || c->high_freq == c->low_freq)	/* Llama 4: a step, nothing to blend */
 		return inv;
 	mix = (c->original_ctx / wave - c->low_freq) / (c->high_freq - c->low_freq);
 	return (1 - mix) * inv / c->factor + mix * inv;
@@ -83,7 +83,7 @@ int rope_build(const struct rope_config *c, uint32_t n_rot, uint32_t n_ctx, uint
 		return err_set(e, ERR_INPUT, "rope_theta %g makes no sense", c->theta);
 	if (c->scaling >= ROPE_LLAMA3 && !(c->original_ctx > 0))
 		return err_set(e, ERR_INPUT, "rope scaling without original_max_position_embeddings");
-	if (c->scaling == ROPE_LLAMA3 && !(c->low_freq > 0 && c->high_freq > c->low_freq))
+	if (c->scaling == ROPE_LLAMA3 && !(c->low_freq > 0 && c->high_freq >= c->low_freq))
 		return err_set(e, ERR_INPUT, "llama3 rope scaling with low_freq_factor %g and high_freq_factor %g", c->low_freq, c->high_freq);
 	if (c->n_divide && c->n_divide != n_rot / 2)
 		return err_set(e, ERR_INPUT, "rope_freqs has %u entries where %u are needed", c->n_divide, n_rot / 2);

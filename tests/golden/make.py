@@ -36,6 +36,7 @@ LONG = dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.1, 1.
 VISION = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8)
 CASES = {
     "llama": ("llama", dict(rope_parameters=LLAMA3, attention_bias=True, mlp_bias=True)),
+    "llama-step": ("llama", dict(rope_parameters=dict(LLAMA3, factor=16.0, high_freq_factor=1.0))),     # as Llama 4 has it
     "llama-linear": ("llama", dict(rope_parameters=dict(rope_type="linear", rope_theta=10000.0, factor=4.0), tie_word_embeddings=True)),
     "llama-yarn": ("llama", dict(rope_parameters={k: v for k, v in YARN.items() if "mscale" not in k})),
     "llama-dynamic": ("llama", dict(rope_parameters=dict(rope_type="dynamic", rope_theta=10000.0, factor=2.0))),

@@ -1,0 +1,144 @@
+/*
+ * test_config.c - configurations as models in use publish them (tests/golden/published/configs.json: with every key, also those of
+ * training, and the spellings of their time) are understood to the last key, and mean what is written beside them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <math.h>
+
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/vec.h"
+#include "infer/config.h"
+
+#define PUBLISHED SOURCE_DIR "/tests/golden/published/configs.json"
+
+static const char *scaling_name(const struct spec *s)
+{
+	static const char *const names[] = { "plain", "linear", "dynamic", "llama3", "yarn", "longrope" };
+
+	return names[s->rope_config[0].scaling];
+}
+
+static const char *act_name(const struct spec *s)
+{
+	static const char *const names[] = { "silu", "gelu_tanh", "gelu_erf", "relu" };
+
+	return names[s->act];
+}
+
+static bool number_is(const struct spec *s, const char *key, double want)
+{
+	const struct {
+		const char *key;
+		double have;
+	} numbers[] = {
+		{ "d_k", s->d_k }, { "n_kv", s->n_kv }, { "n_rot", s->n_rot }, { "d_ff", s->d_ff }, { "theta", s->rope_config[0].theta },
+		{ "window", s->window }, { "tied", s->tied }, { "n_expert", s->moe.n_expert }, { "n_used", s->moe.n_used },
+		{ "renorm", s->moe.renorm }, { "d_shared", s->moe.d_shared },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		if (strcmp(numbers[i].key, key) == 0) {
+			if (fabs(numbers[i].have - want) > 1e-6 * fabs(want))
+				print_error("  %s is %g, expected %g\n", key, numbers[i].have, want);
+			return fabs(numbers[i].have - want) <= 1e-6 * fabs(want);
+		}
+	}
+	print_error("  nothing is called %s\n", key);
+	return false;
+}
+
+static bool value_is(const struct spec *s, const struct family *f, const char *key, const json_t *want)
+{
+	const char *text = json_string_value(want);
+
+	if (strcmp(key, "family") == 0)
+		return strcmp(f->name, text) == 0;
+	if (strcmp(key, "scaling") == 0)
+		return strcmp(scaling_name(s), text) == 0;
+	if (strcmp(key, "act") == 0)
+		return strcmp(act_name(s), text) == 0;
+	return number_is(s, key, json_is_boolean(want) ? json_is_true(want) : json_number_value(want));
+}
+
+static bool understood(const char *name, const json_t *config, const json_t *expect)
+{
+	own(mem) struct spec *s = mem_zalloc(sizeof(*s));
+	struct report r own(report) = { 0 };
+	const struct family *f = NULL;
+	struct err e = ERR_NONE;
+	const char *key;
+	json_t *want;
+	bool good = true;
+
+	if (config_read_hf(s, &f, config, &r, &e) < 0 || spec_finish(s, 64, &e) < 0 || config_layers_hf(s, config, &e) < 0) {
+		print_error("%s: %s\n", name, e.msg);
+		return false;
+	}
+	for (size_t i = 0; i < r.n; i++)
+		print_error("%s: %s\n", name, r.v[i].message);
+	json_object_foreach((json_t *)expect, key, want) {
+		if (!value_is(s, f, key, want)) {
+			print_error("%s: %s is not what it should be\n", name, key);
+			good = false;
+		}
+	}
+	for (uint32_t i = 0; i < s->rope[0].n_rot / 2; i++)
+		good &= isfinite(s->rope[0].inv_freq[i]) && s->rope[0].inv_freq[i] > 0;
+	return good && r.n == 0;
+}
+
+static void published_configurations(void **state)
+{
+	json_t *all own(json) = NULL;
+	struct buf text own(buf);
+	const char *name;
+	json_t *one;
+	int bad = 0;
+
+	(void)state;
+	buf_init(&text, 4 << 20);
+	assert_int_equal(fdio_slurp(AT_FDCWD, PUBLISHED, &text, NULL), 0);
+	all = json_parse(text.data, text.len, PUBLISHED, NULL);
+	assert_true(json_object_size(all) >= 35);
+	json_object_foreach(all, name, one)
+		bad += !understood(name, json_object_get(one, "config"), json_object_get(one, "expect"));
+	assert_int_equal(bad, 0);
+}
+
+/* Any of these passed over would make a good model look bad, or a bad one good. */
+static void one_key_too_many(void **state)
+{
+	static const char *const keys[] = { "attention_multiplier", "residual_scale", "logit_softcap", "clip_qkv", "rope_offset", "num_shared_experts_extra" };
+	json_t *all own(json) = NULL, *config;
+	struct buf text own(buf);
+
+	(void)state;
+	buf_init(&text, 4 << 20);
+	assert_int_equal(fdio_slurp(AT_FDCWD, PUBLISHED, &text, NULL), 0);
+	all = json_parse(text.data, text.len, PUBLISHED, NULL);
+	config = json_object_get(json_object_get(all, "Llama-3.2-1B"), "config");
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		own(mem) struct spec *s = mem_zalloc(sizeof(*s));
+		struct report r own(report) = { 0 };
+		const struct family *f;
+		struct err e = ERR_NONE;
+
+		json_object_set_new(config, keys[i], json_real(0.5));
+		assert_int_equal(config_read_hf(s, &f, config, &r, &e), ERR_INPUT);
+		assert_non_null(strstr(e.msg, keys[i]));
+		json_object_del(config, keys[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(published_configurations), cmocka_unit_test(one_key_too_many) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
