@@ -25,6 +25,7 @@ CLIENTS = {
 # Reference implementations that a test compares with.
 ORACLES = {
     "tokenizers": ["tokenizers==0.23.3", "sentencepiece==0.2.3", "tiktoken==0.14.0", "protobuf==7.36.2"],
+    "ranks": ["--no-deps", "dashscope==2.0.2", "llama-models==0.3.0"],     # for the vocabularies in them
     "model-signing": ["model-signing==1.1.1", "pyOpenSSL"],
 }
 

@@ -57,3 +57,18 @@ def test_mistral_v1(trained, shared):
     done = subprocess.run([oracle_env("tokenizers") / "bin/python", "-c", code, model], input=json.dumps(texts), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert [g["plain"] for g in ask(where, texts)] == json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("vectors, file", [
+    ("qwen2", "dashscope/resources/qwen.tiktoken"), ("deepseek-r1-qwen", "dashscope/resources/qwen.tiktoken"),
+    ("llama-bpe", "llama_models/llama3/tokenizer.model")])
+def test_recorded_vectors_of_rank_files(shared, tmp_path, vectors, file):
+    """Vectors that were recorded without their vocabularies: the packages of the two publishers have them."""
+    found = next((oracle_env("ranks") / "lib").glob(f"python*/site-packages/{file}"))
+    (tmp_path / found.name).symlink_to(found)
+    recorded = shared / "data/models/tokenizers" / f"ggml-vocab-{vectors}.gguf"
+    with open(f"{recorded}.inp", encoding="utf-8", newline="") as f:
+        texts = f.read().split("\n__ggml_vocab_test__\n")
+    expected = [[int(i) for i in line.split()] for line in Path(f"{recorded}.out").read_text().split("\n")]
+    assert len(texts) == len(expected) == 47
+    assert [answer["plain"] for answer in ask(tmp_path, texts)] == expected
