@@ -44,7 +44,7 @@ const struct config_key config_keys[] = {
 	{ "n_group", "expert_group_count", CONFIG_U32, AT(moe.n_group) },
 	{ "topk_group", "expert_group_used_count", CONFIG_U32, AT(moe.n_group_used) },
 	{ "first_k_dense_replace", "leading_dense_block_count", CONFIG_U32, AT(moe.first_dense) },
-	{ "decoder_sparse_step interleave_moe_layer_step moe_layer_freq", "interleave_moe_layer_step", CONFIG_U32, AT(moe.step) },
+	{ "decoder_sparse_step interleave_moe_layer_step", "interleave_moe_layer_step", CONFIG_U32, AT(moe.step) },
 	{ "q_lora_rank", "attention.q_lora_rank", CONFIG_U32, AT(mla.q_lora) },
 	{ "kv_lora_rank", "attention.kv_lora_rank", CONFIG_U32, AT(mla.kv_lora) },
 	{ "qk_nope_head_dim", "", CONFIG_U32, AT(mla.d_nope) },

@@ -177,7 +177,7 @@ static int read_rope_all(struct spec *s, const json_t *text, struct report *r, s
 static int read_switches(struct spec *s, const struct family *f, const json_t *text, struct err *e)
 {
 	const char *method = json_get_str(text, "topk_method"), *scoring = json_get_str(text, "scoring_func");
-	const json_t *temper = json_object_get(text, "attn_temperature_tuning");
+	const json_t *temper = json_object_get(text, "attn_temperature_tuning"), *freq = json_object_get(text, "moe_layer_freq");
 
 	if ((f->flags & FAMILY_WINDOW_OPT_IN) && !json_get_bool(text, "use_sliding_window", false))
 		s->window = 0;
@@ -193,6 +193,8 @@ static int read_switches(struct spec *s, const struct family *f, const json_t *t
 		s->qk_norm = QK_NORM_NONE;
 	if (temper && (json_is_false(temper) || json_integer_value(temper) == 0) && !json_is_true(temper))
 		s->q_temper_scale = 0;
+	if (freq && !json_is_null(freq) && json_integer_value(freq) != 1)	/* counts layers otherwise than decoder_sparse_step; a list, in some */
+		return err_set(e, ERR_UNSUPPORTED, "not run: moe_layer_freq is not 1");
 	if (method && strcmp(method, "greedy") == 0)
 		s->moe.n_group = 0;
 	else if (method && strcmp(method, "group_limited_greedy") != 0 && strcmp(method, "noaux_tc") != 0)

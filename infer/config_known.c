@@ -12,7 +12,7 @@ static const char *const known_keys =
 	" architectures model_type torch_dtype dtype transformers_version use_cache initializer_range pretraining_tp auto_map _name_or_path"
 	" attention_dropout hidden_dropout resid_pdrop embd_pdrop attn_pdrop residual_dropout embedding_dropout ffn_dropout attn_dropout_prob"
 	" emb_dropout_prob hidden_dropout_prob rope_scaling rope_parameters quantization_config use_sliding_window layer_types no_rope_layers"
-	" mlp_only_layers hidden_act hidden_activation activation_function topk_method scoring_func multi_query use_bias use_qk_norm"
+	" mlp_only_layers moe_layer_freq hidden_act hidden_activation activation_function topk_method scoring_func multi_query use_bias use_qk_norm"
 	" attn_temperature_tuning original_max_position_embeddings text_config vision_config audio_config output_router_logits"
 	" router_aux_loss_coef aux_loss_alpha seq_aux ep_size num_nextn_predict_layers cache_implementation attention_softmax_in_fp32"
 	" scale_attention_softmax_in_fp32 masked_softmax_fusion skip_bias_add skip_bias_add_qkv slow_but_exact bias_dropout_fusion attention_bias"

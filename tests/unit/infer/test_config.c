@@ -136,9 +136,36 @@ static void one_key_too_many(void **state)
 	}
 }
 
+/* Known keys whose other values mean mathematics that nobody checks. */
+static void refused_values(void **state)
+{
+	static const struct {
+		const char *model, *key;
+		int value;
+	} cases[] = { { "Qwen-7B", "no_bias", 0 }, { "deepseek-moe-16b-base", "moe_layer_freq", 2 }, { "phi-2", "qk_layernorm", 1 } };
+	json_t *all own(json) = NULL;
+	struct buf text own(buf);
+
+	(void)state;
+	buf_init(&text, 4 << 20);
+	assert_int_equal(fdio_slurp(AT_FDCWD, PUBLISHED, &text, NULL), 0);
+	all = json_parse(text.data, text.len, PUBLISHED, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		json_t *config = json_object_get(json_object_get(all, cases[i].model), "config");
+		own(mem) struct spec *s = mem_zalloc(sizeof(*s));
+		struct report r own(report) = { 0 };
+		const struct family *f;
+		struct err e = ERR_NONE;
+
+		json_object_set_new(config, cases[i].key, json_is_boolean(json_object_get(config, cases[i].key)) ? json_boolean(cases[i].value) : json_integer(cases[i].value));
+		assert_int_equal(config_read_hf(s, &f, config, &r, &e), ERR_UNSUPPORTED);
+		assert_non_null(strstr(e.msg, cases[i].key));
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(published_configurations), cmocka_unit_test(one_key_too_many) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(published_configurations), cmocka_unit_test(one_key_too_many), cmocka_unit_test(refused_values) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
