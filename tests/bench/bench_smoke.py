@@ -32,7 +32,7 @@ def _warm(path):
 
 def check(table):
     """Scan and forward pass, and with hashing beside them, against one core's SHA-256 of the same bytes."""
-    path = WORK / "llama-1b"
+    path = WORK / "llama-3.2-1b"
     weights = synthetic.safetensors(path, synthetic.LLAMA_1B)
     size = weights.stat().st_size
     _warm(weights)
@@ -67,7 +67,7 @@ print(json.dumps([loaded - start, time.monotonic() - loaded]))
 
 def llama_cpp(table):
     """The same file, tokens and number of threads, loading included; the package is compiled for this machine once, which takes its time."""
-    file = synthetic.gguf(WORK / "llama-1b.gguf", synthetic.LLAMA_1B)
+    file = synthetic.gguf(WORK / "llama-3.2-1b.gguf", synthetic.LLAMA_1B)
     os.environ["CMAKE_ARGS"] = "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF"
     try:
         python = venv("llama-cpp", LLAMA_CPP) / "python"
