@@ -229,6 +229,11 @@ int model_evidence(struct db *db, int64_t revision_id, struct arena *a, struct p
  * pending files leaves what is published as it is and drops those files, with the reason.
  */
 int model_conclude(struct db *db, int64_t revision_id, const struct policy_verdict *v, int64_t now, struct err *e);
+/*
+ * A changed policy's verdict on a revision that was settled before: as model_conclude(), but what is published and may no longer be is taken off
+ * every door. Does nothing when the revision has left the state that the verdict was about.
+ */
+int model_reconsider(struct db *db, int64_t revision_id, enum revision_state from, const struct policy_verdict *v, int64_t now, struct err *e);
 /* A person's decision, kept with who and when; it survives a re-sync of the same revision but not a new one. Publishes or rejects at once. */
 int model_rule(struct db *db, int64_t revision_id, enum policy_outcome outcome, const char *who, const char *reason, int64_t now, struct err *e);
 

@@ -424,6 +424,39 @@ int model_conclude(struct db *db, int64_t revision_id, const struct policy_verdi
 	return tx_commit(&t, e);
 }
 
+/*
+ * Off every door: the revision is to be held or rejected next, and refs that pointed at it point at nothing until a revision is published for
+ * them, this one or another.
+ */
+static int unpublish(struct db_conn *c, struct model_rev *rev, struct err *e)
+{
+	int rc;
+
+	if (rev->state != REVISION_PUBLISHED)
+		return 0;
+	own(sql) struct sql q = sql_prepare(c, "DELETE FROM ref WHERE model_id = $1 AND revision_id = $2", e);
+	sql_int(&q, rev->model_id);
+	sql_int(&q, rev->id);
+	rc = sql_run(&q);
+	rev->state = REVISION_HELD;
+	return rc;
+}
+
+int model_reconsider(struct db *db, int64_t revision_id, enum revision_state from, const struct policy_verdict *v, int64_t now, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	struct model_rev rev;
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = model_rev_tx(t.c, revision_id, &rev, e)) < 0 || rev.state != from)
+		return rc;
+	if (v->outcome != POLICY_PUBLISH && (rc = unpublish(t.c, &rev, e)) < 0)
+		return rc;
+	if ((rc = conclude_tx(t.c, &rev, v, "policy", now, e)) < 0)
+		return rc;
+	return tx_commit(&t, e);
+}
+
 /* --- a person's decision --- */
 
 static int put_ruling(struct db_conn *c, int64_t id, enum policy_outcome outcome, const char *who, const char *reason, int64_t now, struct err *e)
@@ -455,24 +488,6 @@ static int check_publishable(struct db_conn *c, const struct model_rev *rev, str
 		return err_set(e, ERR_REFUSED, "%s@%.12s can't be published by hand: %s: %s (%s)", rev->repo, rev->commit, *f.worst_path ? f.worst_path : "the revision",
 			       f.worst_message, f.worst_rule);
 	return 0;
-}
-
-/*
- * Rejecting what is published takes it off every door: the revision is rejected, and refs that pointed at it point at nothing until another
- * revision is published for them.
- */
-static int unpublish(struct db_conn *c, struct model_rev *rev, struct err *e)
-{
-	int rc;
-
-	if (rev->state != REVISION_PUBLISHED)
-		return 0;
-	own(sql) struct sql q = sql_prepare(c, "DELETE FROM ref WHERE model_id = $1 AND revision_id = $2", e);
-	sql_int(&q, rev->model_id);
-	sql_int(&q, rev->id);
-	rc = sql_run(&q);
-	rev->state = REVISION_HELD;
-	return rc;
 }
 
 int model_rule(struct db *db, int64_t revision_id, enum policy_outcome outcome, const char *who, const char *reason, int64_t now, struct err *e)

@@ -60,6 +60,7 @@ struct policy_facts {
 	const char *smoke_reason;		/* its first reason, or NULL */
 	double bits_per_byte;			/* NAN unknown */
 	int64_t modified_at;			/* the commit's date, 0 unknown */
+	bool is_published;			/* already: then `ends` leaves it to the dates of its lifecycle, which keep the notice */
 	enum policy_person person;
 	const char *person_name, *person_reason;
 };

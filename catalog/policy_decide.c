@@ -238,7 +238,7 @@ static void rule_ends(struct deciding *d)
 	const struct policy_end *end = policy_end_of(d->p, &t);
 	char at[STR_TIME_MAX];
 
-	if (!end || end->at > d->now)
+	if (!end || end->at > d->now || d->f->is_published)
 		return;
 	str_format_iso(at, end->at);
 	add(d, "ends", POLICY_HOLD, arena_printf(d->a, "ended on %.10s: %s", at, end->reason ? end->reason : "the policy says so"));

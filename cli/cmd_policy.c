@@ -1,4 +1,4 @@
-/* cmd_policy.c - policy show, check, test: the rules, and what they would do. */
+/* cmd_policy.c - policy show, check, test, reload: the rules, what others would do, and putting the file's in force. */
 #include <fcntl.h>
 
 #include "base/fdio.h"
@@ -11,12 +11,34 @@ int cmd_policy_show(struct ctl *c, struct err *e)
 {
 	own(json) json_t *answer = NULL;
 	int rc = client_get(&c->client, "/-/v1/policy", &answer, e);
+	const json_t *waiting;
 
 	if (rc < 0)
 		return rc;
 	if (c->json)
 		return ctl_print_json(answer, e);
+	printf("# in force since %s, by %s\n", ctl_when(answer, "since"), ctl_text(answer, "by"));
+	waiting = json_object_get(answer, "waiting");
+	if (json_is_object(waiting))
+		printf("# A changed policy waits since %s: %s. `registryctl policy reload --yes` puts it in force.\n", ctl_when(waiting, "since"), ctl_text(waiting, "message"));
 	fputs(json_get_str_or(answer, "policy", ""), stdout);
+	return 0;
+}
+
+/* The daemon reads the file that its settings name. */
+int cmd_policy_reload(struct ctl *c, struct err *e)
+{
+	own(json) json_t *body = json_object(), *answer = NULL;
+	int rc;
+
+	if (args_has(&c->args, "yes"))
+		json_object_set_new(body, "yes", json_true());
+	rc = client_call(&c->client, "POST", "/-/v1/policy/reload", body, &answer, e);
+	if (rc < 0)
+		return rc;
+	if (c->json)
+		return ctl_print_json(answer, e);
+	ctl_say(c, "in force since %s, by %s", ctl_when(answer, "since"), ctl_text(answer, "by"));
 	return 0;
 }
 
@@ -51,16 +73,15 @@ int cmd_policy_check(struct ctl *c, struct err *e)
 	return 0;
 }
 
-/* Changes that publish, or those that do not. */
-static int64_t count_to(const json_t *answer, bool publish)
+/* What the change comes to, and whether it is one that has to be confirmed. */
+static void say_effect(const struct ctl *c, const json_t *answer)
 {
-	const json_t *ch;
-	int64_t n = 0;
-	size_t i;
+	long long changes = (long long)json_array_size(json_object_get(answer, "changes")), publishes = (long long)json_get_int(answer, "publishes", 0);
 
-	json_array_foreach(json_object_get(answer, "changes"), i, ch)
-		n += publish == !strcmp(json_get_str_or(ch, "to", ""), "published");
-	return n;
+	ctl_say(c, "%lld revisions tested: %lld newly allowed, %lld newly held or denied", (long long)json_get_int(answer, "tested", 0), publishes, changes - publishes);
+	if (json_get_bool(answer, "asks", false))
+		ctl_say(c, "It would take %lld of %lld published revisions off: it is not put in force before `registryctl policy reload --yes`.",
+			(long long)json_get_int(answer, "unpublishes", 0), (long long)json_get_int(answer, "published", 0));
 }
 
 int cmd_policy_test(struct ctl *c, struct err *e)
@@ -93,7 +114,6 @@ int cmd_policy_test(struct ctl *c, struct err *e)
 	}
 	if (t.n_cells)
 		table_print(&t, stdout, c->columns);
-	ctl_say(c, "%lld revisions tested: %lld newly allowed, %lld newly held or denied", (long long)json_get_int(answer, "tested", 0),
-		(long long)count_to(answer, true), (long long)count_to(answer, false));
+	say_effect(c, answer);
 	return 0;
 }

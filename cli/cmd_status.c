@@ -25,6 +25,7 @@ static void size_figure(const json_t *obj, const char *key, const char *name)
 static void print_status(const json_t *s)
 {
 	const json_t *totals = json_object_get(s, "catalog"), *store = json_object_get(s, "store"), *jobs = json_object_get(s, "jobs");
+	const json_t *waiting = json_object_get(json_object_get(s, "policy"), "waiting");
 	char up[TEXT_SHORT_MAX];
 
 	text_duration(up, json_get_int(s, "uptime_s", 0));
@@ -40,6 +41,8 @@ static void print_status(const json_t *s)
 	size_figure(store, "catalog_bytes", "catalog");
 	printf("%-14s %lld running, %lld waiting, %lld queued, %lld failed\n", "jobs", (long long)json_get_int(jobs, "running", 0),
 	       (long long)json_get_int(jobs, "waiting", 0), (long long)json_get_int(jobs, "queued", 0), (long long)json_get_int(jobs, "failed", 0));
+	if (json_is_object(waiting))
+		printf("%-14s a changed one waits: %s (registryctl policy reload --yes)\n", "policy", ctl_text(waiting, "message"));
 }
 
 int cmd_status(struct ctl *c, struct err *e)

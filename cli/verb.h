@@ -51,6 +51,7 @@ int cmd_usage(struct ctl *c, struct err *e);
 int cmd_policy_show(struct ctl *c, struct err *e);
 int cmd_policy_check(struct ctl *c, struct err *e);
 int cmd_policy_test(struct ctl *c, struct err *e);
+int cmd_policy_reload(struct ctl *c, struct err *e);
 int cmd_events(struct ctl *c, struct err *e);
 int cmd_audit_head(struct ctl *c, struct err *e);
 int cmd_audit_verify(struct ctl *c, struct err *e);

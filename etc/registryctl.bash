@@ -21,7 +21,7 @@ _registryctl()
 	case $verb in
 	'') COMPREPLY=($(compgen -W 'sync import ls show why licenses verify smoke publish reject deprecate undeprecate retire restore withdraw lifecycle usage sbom jobs events gc rebuild status mirror policy audit key attest token --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	mirror) COMPREPLY=($(compgen -W 'list add remove run ' -- "$cur")) ;;
-	policy) COMPREPLY=($(compgen -W 'show check test ' -- "$cur")) ;;
+	policy) COMPREPLY=($(compgen -W 'show check test reload ' -- "$cur")) ;;
 	audit) COMPREPLY=($(compgen -W 'head verify ' -- "$cur")) ;;
 	key) COMPREPLY=($(compgen -W 'generate list trust ' -- "$cur")) ;;
 	attest) COMPREPLY=($(compgen -W 'show verify ' -- "$cur")) ;;
@@ -51,6 +51,7 @@ _registryctl()
 	'policy show') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'policy check') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'policy test') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;
+	'policy reload') COMPREPLY=($(compgen -W ' --yes --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'jobs') COMPREPLY=($(compgen -W ' --watch --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'events') COMPREPLY=($(compgen -W ' --follow --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'audit head') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;

@@ -219,5 +219,6 @@ const struct http_route api_v1_routes[] = {
 	{ "GET", "/-/v1/webhooks", HTTP_ADMIN, 0, api_v1_webhooks, NULL, NULL },
 	{ "GET", "/-/v1/policy", HTTP_READ, 0, api_v1_policy, NULL, NULL },
 	{ "POST", "/-/v1/policy/test", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_policy_test, NULL, NULL },
+	{ "POST", "/-/v1/policy/reload", HTTP_ADMIN, HTTP_BODY | HTTP_SLOW, api_v1_policy_reload, NULL, NULL },
 	{ 0 },
 };

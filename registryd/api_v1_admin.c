@@ -1,4 +1,4 @@
-/* api_v1_admin.c - the daemon itself: status, events, tokens, mirror entries, policy. */
+/* api_v1_admin.c - the daemon itself: status, events, tokens, mirror entries, webhooks. */
 #include "registryd/api_v1_impl.h"
 
 #include "base/str.h"
@@ -6,6 +6,7 @@
 #include "catalog/hook.h"
 #include "catalog/mirror.h"
 #include "catalog/token.h"
+#include "registryd/rules.h"
 
 #define EVERY_DEFAULT_S (6 * 3600)
 #define EVERY_MIN_S 60
@@ -28,14 +29,15 @@ int api_v1_status(struct request *rq, struct err *e)
 	struct daemon *d = api_v1_daemon(rq);
 	own(json) json_t *jobs = job_figures(d->db, e);
 	own(json) json_t *totals = jobs ? query_totals(d->db, e) : NULL;
+	own(json) json_t *rules = totals ? rules_json(d, e) : NULL;
 	uint64_t free_bytes = 0;
 
-	if (!totals || store_free_bytes(d->store, &free_bytes, e) < 0)
+	if (!rules || store_free_bytes(d->store, &free_bytes, e) < 0)
 		return e->code;
 	return http_answer_json(rq, 200,
-				json_pack("{s:s, s:I, s:O, s:{s:I, s:I}, s:O}", "version", REGISTRYD_VERSION, "uptime_s",
+				json_pack("{s:s, s:I, s:O, s:{s:I, s:I}, s:O, s:O}", "version", REGISTRYD_VERSION, "uptime_s",
 					  (json_int_t)(rq->now - d->started_at), "catalog", totals, "store", "free_bytes", (json_int_t)free_bytes,
-					  "catalog_bytes", (json_int_t)db_size_bytes(d->db), "jobs", jobs));
+					  "catalog_bytes", (json_int_t)db_size_bytes(d->db), "jobs", jobs, "policy", rules));
 }
 
 int api_v1_events(struct request *rq, struct err *e)
@@ -238,7 +240,7 @@ int api_v1_mirror_run(struct request *rq, struct err *e)
 	return http_answer_json(rq, 202, json_pack("{s:s?}", "name", name));
 }
 
-/* --- policy -------------------------------------------------------------------------------------------------------------------------- */
+/* --- webhooks ------------------------------------------------------------------------------------------------------------------------ */
 
 int api_v1_webhooks(struct request *rq, struct err *e)
 {
@@ -249,59 +251,4 @@ int api_v1_webhooks(struct request *rq, struct err *e)
 		return e->code;
 	list = hook_history(api_v1_daemon(rq)->db, http_query(rq, "url"), (size_t)limit, e);
 	return list ? http_answer_json(rq, 200, json_pack("{s:o}", "deliveries", list)) : (int)e->code;
-}
-
-int api_v1_policy(struct request *rq, struct err *e)
-{
-	own(mem) char *text = policy_show(daemon_policy(api_v1_daemon(rq)));
-
-	(void)e;
-	return http_answer_json(rq, 200, json_pack("{s:s}", "policy", text));
-}
-
-static const char *state_after(enum policy_outcome o)
-{
-	return o == POLICY_PUBLISH ? "published" : o == POLICY_HOLD ? "held" : "rejected";
-}
-
-struct policy_test {
-	struct request *rq;
-	struct policy *policy;
-	json_t *changes;
-	int64_t tested;
-};
-
-/* What the new rules would make of one revision: a row in `changes` when that differs from what it is. */
-static int test_one(void *arg, struct arena *a, const struct query_row *row, struct err *e)
-{
-	const char *now_state = revision_state_name(row->r.state);
-	struct policy_test *t = arg;
-	struct policy_verdict *v;
-	struct policy_facts facts;
-
-	if (row->r.state != REVISION_PUBLISHED && row->r.state != REVISION_HELD && row->r.state != REVISION_REJECTED)
-		return 0;
-	if (model_evidence(api_v1_daemon(t->rq)->db, row->r.id, a, &facts, e) < 0)
-		return e->code;
-	v = arena_alloc(a, sizeof(*v));
-	policy_decide(t->policy, &facts, t->rq->now, a, v);
-	t->tested++;
-	if (strcmp(now_state, state_after(v->outcome)) != 0)
-		json_array_append_new(t->changes, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "repo", row->m.name, "revision", row->r.commit, "from", now_state,
-							    "to", state_after(v->outcome), "reason", v->summary));
-	return 0;
-}
-
-int api_v1_policy_test(struct request *rq, struct err *e)
-{
-	own(policy) struct policy *p = NULL;
-	own(json) json_t *changes = json_array();
-	struct policy_test t = { .rq = rq, .changes = changes };
-
-	if (policy_parse(&p, rq->body.data, rq->body.len, "the policy", e) < 0)
-		return e->code;
-	t.policy = p;
-	if (api_v1_each(rq, QUERY_FILTER_ANY, test_one, &t, e) < 0)
-		return e->code;
-	return http_answer_json(rq, 200, json_pack("{s:I, s:O}", "tested", (json_int_t)t.tested, "changes", changes));
 }

@@ -98,7 +98,10 @@ int api_v1_mirrors(struct request *rq, struct err *e);
 int api_v1_mirror_add(struct request *rq, struct err *e);
 int api_v1_mirror_remove(struct request *rq, struct err *e);
 int api_v1_mirror_run(struct request *rq, struct err *e);
+
+/* api_v1_policy.c */
 int api_v1_policy(struct request *rq, struct err *e);
 int api_v1_policy_test(struct request *rq, struct err *e);
+int api_v1_policy_reload(struct request *rq, struct err *e);
 
 #endif

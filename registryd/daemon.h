@@ -1,7 +1,7 @@
 /*
  * daemon.h - what one running registryd has, handed to every handler (rq->app) and worker. Made by main.c, which alone writes it
- * after start. Settings and policy are swapped whole at SIGHUP: take them once per request or job with daemon_config() and
- * daemon_policy(). Old ones are kept until the end, so that nobody has to say when he is done with them: a reload is rare.
+ * after start; but for the policy, which is rules.c's. Both it and the settings are swapped whole: take them once per request or job with
+ * daemon_config() and daemon_policy(). Old ones are kept until the end, so that nobody has to say when he is done with them: a reload is rare.
  */
 #ifndef REGISTRYD_DAEMON_H
 #define REGISTRYD_DAEMON_H
@@ -16,12 +16,14 @@
 #include "registryd/config.h"
 
 struct http_server;
+struct rules;
 
 struct daemon {
 	_Atomic(struct config *) config;
 	_Atomic(struct policy *) policy;
 	struct db *db;
 	struct store *store;
+	struct rules *rules;		/* how the policy changes: rules.h */
 	struct http_server *http;
 	int64_t started_at;
 	_Atomic bool stopping;		/* set once, at SIGTERM: workers leave their loops */

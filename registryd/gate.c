@@ -295,7 +295,7 @@ int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out,
 	rc = model_evidence(w->db, revision_id, w->arena, &facts, e);
 	if (rc)
 		return rc;
-	policy_decide(w->policy, &facts, work_now(), w->arena, &verdict);
+	policy_decide(daemon_policy(w->d), &facts, work_now(), w->arena, &verdict);	/* not the job's: hours may lie between */
 	rc = model_conclude(w->db, revision_id, &verdict, work_now(), e);
 	if (!rc)
 		rc = model_revision(w->db, revision_id, w->arena, NULL, &r, e);

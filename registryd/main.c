@@ -21,6 +21,7 @@
 #include "registryd/http.h"
 #include "registryd/metrics.h"
 #include "registryd/page.h"
+#include "registryd/rules.h"
 #include "registryd/webhook.h"
 #include "registryd/worker.h"
 
@@ -87,10 +88,9 @@ static int read_arguments(int argc, char **argv, struct invocation *v, struct er
 
 /* --- settings ----------------------------------------------------------------------------------------------------------------------- */
 
-/* Settings and policy as they were read together. All that were ever in use are kept until the end: see daemon.h. */
+/* All that were ever in use are kept until the end: see daemon.h. */
 struct settings {
 	struct config *config;
-	struct policy *policy;
 	struct settings *older;
 };
 
@@ -100,13 +100,13 @@ static void settings_free(struct settings *s)
 		struct settings *older = s->older;
 
 		config_free(s->config);
-		policy_free(s->policy);
 		free(s);
 		s = older;
 	}
 }
 
-static int read_settings(const struct invocation *v, struct settings **list, struct err *e)
+/* The settings, first in the list, and the policy that they name. */
+static int read_settings(const struct invocation *v, struct settings **list, struct policy **policy, struct err *e)
 {
 	struct settings *s = mem_zalloc(sizeof(*s));
 	int rc = config_load(&s->config, v->config_path, &v->override, e);
@@ -114,7 +114,7 @@ static int read_settings(const struct invocation *v, struct settings **list, str
 	for (size_t i = 0; !rc && i < s->config->listen.n; i++)
 		rc = http_check_listen(s->config->listen.items[i], e);
 	if (!rc)
-		rc = policy_load(&s->policy, s->config->policy, e);
+		rc = policy_load(policy, s->config->policy, e);
 	if (rc) {
 		settings_free(s);
 		return rc;
@@ -148,21 +148,23 @@ static void note_restart(const struct config *old, const struct config *new)
 			log_event(LOG_WARNING, "config.needs_restart", "setting=%s", rows[i].name);
 }
 
-/* SIGHUP. Whoever works goes on with the settings that he took. */
+/* SIGHUP. Whoever works goes on with the settings that he took. A policy that must be asked about first is refused alone. */
 static void reload(struct daemon *d, const struct invocation *v, struct settings **list)
 {
 	struct err e = ERR_NONE;
 	char quoted[LOG_QUOTE_MAX];
+	struct policy *policy;
 
-	if (read_settings(v, list, &e)) {
+	if (read_settings(v, list, &policy, &e)) {
 		log_event(LOG_ERR, "config.refused", "error=%s effect=\"the old settings stay\"", log_quote(quoted, e.msg));
 		return;
 	}
 	note_restart(daemon_config(d), (*list)->config);
 	atomic_store(&d->config, (*list)->config);
-	atomic_store(&d->policy, (*list)->policy);
 	atomic_fetch_add(&d->reloads, 1);
 	log_set_level(config_log_level((*list)->config));
+	if (rules_adopt(d, policy, "settings", false, &e))
+		log_event(LOG_WARNING, "policy.refused", "error=%s", log_quote(quoted, e.msg));
 	log_event(LOG_NOTICE, "config.reloaded", "file=%s", v->config_path ? v->config_path : "embedded");
 }
 
@@ -208,7 +210,8 @@ static void raise_file_limit(void)
 	}
 }
 
-static int open_data(struct daemon *d, struct err *e)
+/* policy is taken. */
+static int open_data(struct daemon *d, struct policy *policy, struct err *e)
 {
 	const struct config *c = daemon_config(d);
 	own(mem) char *path = NULL;
@@ -218,6 +221,10 @@ static int open_data(struct daemon *d, struct err *e)
 		abort();
 	if (!rc)
 		rc = db_open(&d->db, path, (unsigned)c->catalog.readers, e);
+	if (rc)
+		policy_free(policy);
+	else
+		rc = rules_open(d, policy, e);
 	return rc ? rc : auth_first_token(d, c->data, d->started_at, e);
 }
 
@@ -278,6 +285,7 @@ static void flush_usage(struct daemon *d)
 static void close_data(struct daemon *d)
 {
 	flush_usage(d);
+	rules_close(d);
 	db_close(d->db);
 	store_close(d->store);
 }
@@ -323,7 +331,7 @@ static void prepare_process(sigset_t *signals)
 	pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
-static int serve(const struct invocation *v, struct settings **list, struct err *e)
+static int serve(const struct invocation *v, struct settings **list, struct policy *policy, struct err *e)
 {
 	struct daemon d = { .started_at = (int64_t)time(NULL) };
 	struct worker *worker = NULL;
@@ -333,10 +341,9 @@ static int serve(const struct invocation *v, struct settings **list, struct err 
 	int rc;
 
 	atomic_store(&d.config, (*list)->config);
-	atomic_store(&d.policy, (*list)->policy);
 	log_set_level(config_log_level((*list)->config));
 	prepare_process(&signals);
-	rc = open_data(&d, e);
+	rc = open_data(&d, policy, e);
 	if (!rc)
 		rc = open_http(&d, e);
 	if (!rc)
@@ -368,24 +375,25 @@ static int fail(const struct err *e)
 
 static int act(const struct invocation *v, struct settings **list)
 {
+	struct policy *policy = NULL;
 	struct err e = ERR_NONE;
 
 	if (v->action == PRINT_VERSION)
 		return printf("registryd %s\n", REGISTRYD_VERSION) < 0;
 	if (v->action == PRINT_HELP)
 		return fputs(usage, stdout) < 0;
-	if (read_settings(v, list, &e)) {
+	if (read_settings(v, list, &policy, &e)) {
 		fail(&e);
 		return e.code == ERR_NOT_FOUND || e.code == ERR_INPUT ? 2 : err_exit_status(e.code);	/* a file that was named wrong is wrong usage */
 	}
+	if (v->action == SERVE)
+		return serve(v, list, policy, &e) ? fail(&e) : 0;
+	policy_free(policy);
 	if (v->action == CHECK_CONFIG)
 		return printf("%s: valid\n", v->config_path ? v->config_path : "the embedded default") < 0;
-	if (v->action == PRINT_CONFIG) {
-		own(mem) char *text = config_show((*list)->config);
+	own(mem) char *text = config_show((*list)->config);
 
-		return fputs(text, stdout) < 0;
-	}
-	return serve(v, list, &e) ? fail(&e) : 0;
+	return fputs(text, stdout) < 0;
 }
 
 int main(int argc, char **argv)

@@ -17,6 +17,7 @@
 #include "registryd/import.h"
 #include "registryd/mirror.h"
 #include "registryd/recheck.h"
+#include "registryd/rules.h"
 #include "registryd/smoke.h"
 #include "registryd/sync.h"
 #include "registryd/work.h"
@@ -46,6 +47,7 @@ static const struct {
 	{ "import", import_job, STORE_USED },
 	{ "gc", housekeep_gc_job, STORE_SWEPT },
 	{ "rebuild", housekeep_rebuild_job, STORE_USED },
+	{ "policy", rules_job, STORE_USED },
 };
 
 struct hub_entry {

@@ -15,6 +15,7 @@
  *	import	repo; args {"dir": name below DATA/incoming, "license": id}; result as sync
  *	gc	args {"dry_run": bool, "keep_last": N}; result {"dry_run","revisions":[{"repo","revision"}],"blobs","bytes","partial_bytes"}
  *	rebuild	result {"models","revisions"}
+ *	policy	works a changed policy through; result {"published","unpublished","others"}
  *	mirror	args {"name": mirror entry}; result {"seen","queued"}
  */
 #ifndef REGISTRYD_WORKER_H

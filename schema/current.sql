@@ -192,6 +192,14 @@ CREATE TABLE model_tag (
 	model_id	INTEGER NOT NULL REFERENCES model (id),
 	PRIMARY KEY (tag_id, model_id)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE policy (
+	id		INTEGER PRIMARY KEY,
+	at		INTEGER NOT NULL,
+	who		TEXT NOT NULL,		-- "settings", or the name of the person's token who put it in force
+	sha256		BLOB NOT NULL CHECK (length(sha256) = 32),	-- of body
+	body		TEXT NOT NULL,
+	applied		INTEGER NOT NULL CHECK (applied IN (0, 1))
+) STRICT;
 CREATE TABLE pull (
 	day		INTEGER NOT NULL,	-- unix seconds of 00:00 UTC
 	model_id	INTEGER NOT NULL REFERENCES model (id),

@@ -1,0 +1,56 @@
+/* api_v1_policy.c - the policy in force, what another one would change, and putting the file's in force. */
+#include "registryd/api_v1_impl.h"
+
+#include "registryd/rules.h"
+
+int api_v1_policy(struct request *rq, struct err *e)
+{
+	own(mem) char *text = policy_show(daemon_policy(api_v1_daemon(rq)));
+	json_t *j = rules_json(api_v1_daemon(rq), e);
+
+	if (!j)
+		return e->code;
+	json_object_set_new(j, "policy", json_string(text));
+	return http_answer_json(rq, 200, j);
+}
+
+static const char *state_after(enum policy_outcome o)
+{
+	return o == POLICY_PUBLISH ? "published" : o == POLICY_HOLD ? "held" : "rejected";
+}
+
+static int add_change(void *arg, const struct policy_changed *ch, struct err *e)
+{
+	(void)e;
+	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "repo", ch->repo, "revision", ch->commit, "from", revision_state_name(ch->from), "to",
+					     state_after(ch->verdict->outcome), "reason", ch->verdict->summary));
+	return 0;
+}
+
+int api_v1_policy_test(struct request *rq, struct err *e)
+{
+	own(policy) struct policy *p = NULL;
+	own(json) json_t *changes = json_array();
+	struct policy_effect x;
+	struct daemon *d = api_v1_daemon(rq);
+
+	if (policy_parse(&p, rq->body.data, rq->body.len, "the policy", e) < 0 || policy_compare(d->db, daemon_policy(d), p, rq->now, add_change, changes, &x, e) < 0)
+		return e->code;
+	return http_answer_json(rq, 200, json_pack("{s:I, s:I, s:I, s:I, s:b, s:O}", "tested", (json_int_t)x.tested, "published", (json_int_t)x.published, "unpublishes",
+						   (json_int_t)x.unpublishes, "publishes", (json_int_t)x.publishes, "asks", policy_effect_is_drastic(&x), "changes", changes));
+}
+
+/* The file is the daemon's own, named in its settings; nothing of it comes with the request. */
+int api_v1_policy_reload(struct request *rq, struct err *e)
+{
+	static const char *const names[] = { "yes", NULL };
+	own(json) json_t *body = http_json_object(rq, e);
+
+	if (!body || api_v1_known(body, names, e) < 0)
+		return e->code;
+	if (json_object_get(body, "yes") && !json_is_boolean(json_object_get(body, "yes")))
+		return err_set(e, ERR_USAGE, "\"yes\" must be true or false");
+	if (rules_reload(api_v1_daemon(rq), rq->who, json_get_bool(body, "yes", false), e) < 0)
+		return e->code;
+	return api_v1_policy(rq, e);
+}

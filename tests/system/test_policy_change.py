@@ -1,0 +1,149 @@
+"""A policy that takes another's place: what is taken off, what comes back, and when a person is asked first."""
+import signal
+import time
+
+import pytest
+
+from tests.system.registry import Registry
+from tests.system.test_cli_model import CARD, files_of
+
+LENIENT = "licenses: {allow: [apache-2.0, mit], unknown: hold}\n"
+WITHOUT_MIT = "licenses: {allow: [apache-2.0], deny: [mit], unknown: hold}\n"
+NOTHING = "licenses: {allow: [isc], deny: [mit, apache-2.0], unknown: hold}\n"
+
+
+def add(hub, models, name, licence):
+    files = files_of(models / "tiny-story", **{"README.md": CARD.format(license=licence).encode()})
+    del files["LICENSE"]        # Apache's, which would contradict the card
+    hub.add_model(name, files)
+
+
+@pytest.fixture
+def site(tmp_path, hub, models):
+    """Two Apache models and one under MIT, all published; and one under the GPL, held."""
+    for name, licence in ("org/one", "apache-2.0"), ("org/two", "apache-2.0"), ("org/mit", "mit"), ("org/gpl", "gpl-3.0"):
+        add(hub, models, name, licence)
+    with Registry(tmp_path / "r", upstream=hub.url, policy=LENIENT) as reg:
+        reg.policy = reg.where / "policy.yaml"
+        for name in "org/one", "org/two", "org/mit":
+            reg.ctl("sync", name)
+        reg.ctl("sync", "org/gpl", code=5)
+        yield reg
+
+
+def settle(reg):
+    """Until the change has been worked through."""
+    end = time.monotonic() + 60
+    while any(j["state"] in ("queued", "running", "waiting") for j in reg.json("jobs")):
+        assert time.monotonic() < end, reg.json("jobs")
+        time.sleep(0.05)
+
+
+def states(reg):
+    settle(reg)
+    return {m["repo"]: m["state"] for m in reg.json("ls")}
+
+
+def hang_up(reg, word):
+    seen = reg.said().count(word)
+    reg.process.send_signal(signal.SIGHUP)
+    end = time.monotonic() + 20
+    while reg.said().count(word) == seen:
+        assert time.monotonic() < end, reg.said()
+        time.sleep(0.02)
+
+
+def kinds(reg):
+    return [e["kind"] for e in reg.json("events") if e["kind"].startswith("policy.")]
+
+
+def status_of(reg, name, hf_client, path="config.json"):
+    done = hf_client(reg.url, f"from huggingface_hub import hf_hub_download; print(hf_hub_download('{name}', '{path}'))")
+    return done.stdout + done.stderr
+
+
+def test_what_is_no_longer_allowed_is_taken_off_and_comes_back(site):
+    commit = site.json("show", "org/mit")["revision"]
+    site.policy.write_text(WITHOUT_MIT)
+    hang_up(site, "config.reloaded")
+    assert states(site) == {"org/one": "published", "org/two": "published", "org/mit": "rejected", "org/gpl": "held"}
+    why = site.json("why", "org/mit")
+    assert "licence mit is denied" in why["reason"] and why["decisions"][0]["by"] == "policy"
+    assert site.json("show", "org/mit")["refs"] == []
+    assert kinds(site) == ["policy.changed", "policy.changed"]
+
+    site.policy.write_text(LENIENT.replace("mit", "mit, gpl-3.0"))
+    assert "in force since" in site.ctl("policy", "reload").stdout
+    assert states(site) == {"org/one": "published", "org/two": "published", "org/mit": "published", "org/gpl": "published"}
+    shown = site.json("show", "org/mit")
+    assert (shown["revision"], shown["refs"]) == (commit, ["main"])
+    assert site.json("policy", "show")["by"] == "admin"
+
+
+def test_a_client_is_told_of_what_was_taken_off(site, hf_client):
+    site.policy.write_text(WITHOUT_MIT)
+    site.ctl("policy", "reload")
+    settle(site)
+    assert "config.json" in status_of(site, "org/one", hf_client)
+    assert "licence mit is denied" in status_of(site, "org/mit", hf_client)
+
+
+def test_a_policy_that_empties_the_site_waits_for_a_person(site, tmp_path):
+    in_force = site.json("policy", "show")
+    site.policy.write_text(NOTHING)
+    tested = site.json("policy", "test", site.policy)
+    assert (tested["published"], tested["unpublishes"], tested["asks"]) == (3, 3, True) and len(tested["changes"]) == 3
+    assert "3 of 3 published revisions" in site.ctl("policy", "test", site.policy).stdout
+
+    hang_up(site, "config.reloaded")
+    hang_up(site, "config.reloaded")
+    assert "policy.refused" in site.said()
+    assert kinds(site) == ["policy.changed", "policy.refused"]      # once, though it was read twice
+    refused = site.ctl("policy", "reload", code=5).stderr
+    assert "3 of 3 published revisions" in refused and "--yes" in refused
+    now = site.json("policy", "show")
+    assert (now["sha256"], now["policy"]) == (in_force["sha256"], in_force["policy"])
+    assert (now["waiting"]["published"], now["waiting"]["unpublishes"]) == (3, 3)
+    assert "3 of 3" in site.ctl("policy", "show").stdout and "3 of 3" in site.ctl("status").stdout
+    assert set(states(site).values()) == {"published", "held"}
+
+    site.stop()
+    site.start()                                                    # the file still says so; so does the daemon
+    assert site.json("status")["policy"]["waiting"]["unpublishes"] == 3
+    assert list(states(site).values()).count("published") == 3
+
+    site.ctl("policy", "reload", "--yes")
+    assert states(site) == {"org/one": "rejected", "org/two": "rejected", "org/mit": "rejected", "org/gpl": "held"}
+    assert site.json("policy", "show")["waiting"] is None
+    site.stop()
+    site.start()
+    assert site.json("policy", "show")["waiting"] is None
+    assert site.json("audit", "verify")["intact"]
+
+
+def test_a_changed_file_is_noticed_at_the_next_start(site):
+    site.stop()
+    site.policy.write_text(WITHOUT_MIT)
+    site.start()
+    assert states(site)["org/mit"] == "rejected"
+
+
+def test_a_file_that_goes_back_no_longer_waits(site):
+    site.policy.write_text(NOTHING)
+    site.ctl("policy", "reload", code=5)
+    site.policy.write_text(LENIENT)
+    site.ctl("policy", "reload")
+    assert site.json("policy", "show")["waiting"] is None
+
+
+def test_people_and_other_evidence_stand(site):
+    """What a person published stays; what the change says nothing about stays too."""
+    site.ctl("publish", "org/gpl", "--reason", "ours")
+    site.policy.write_text(WITHOUT_MIT.replace("deny: [mit]", "deny: [mit, gpl-3.0]"))
+    site.ctl("policy", "reload")
+    assert states(site) == {"org/one": "published", "org/two": "published", "org/mit": "rejected", "org/gpl": "published"}
+
+
+def test_reload_needs_an_administrator(site):
+    token = site.json("token", "create", "pat", "--role", "publisher")["token"]
+    site.ctl("policy", "reload", code=5, env={"REGISTRYD_TOKEN": token})
