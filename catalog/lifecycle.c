@@ -279,11 +279,16 @@ static int retire_states(struct db_conn *c, const struct lifecycle_order *o, int
 	return sql_run(&q);
 }
 
-/* Back to published, but for revisions that are retired by a mark of their own. */
+/* Back to published, but for revisions that are retired by a mark of their own. What gave its content back meanwhile is only planned. */
+#define HAS_CONTENT                                                                                                          \
+	"(NOT EXISTS (SELECT 1 FROM file AS f WHERE f.revision_id = revision.id AND f.wanted > 0) OR EXISTS (SELECT 1 FROM file AS f JOIN blob_use AS u " \
+	"ON u.blob_id = f.blob_id AND u.revision_id = f.revision_id WHERE f.revision_id = revision.id))"
+
 static int restore_states(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "UPDATE revision SET state = 7, state_at = $3, reason = 'restored' WHERE model_id = $1 AND ($2 = 0 OR id = $2) AND state = 8 AND NOT EXISTS "
+					    "UPDATE revision SET state = CASE WHEN " HAS_CONTENT " THEN 7 ELSE 1 END, state_at = $3, reason = CASE WHEN " HAS_CONTENT
+					    " THEN 'restored' ELSE 'restored, but its files were freed: a sync of this commit fetches them again' END WHERE model_id = $1 AND ($2 = 0 OR id = $2) AND state = 8 AND NOT EXISTS "
 					    "(SELECT 1 FROM lifecycle AS l WHERE l.model_id = $1 AND l.revision_id IN (0, revision.id) AND l.retired_at > 0)",
 					    e);
 

@@ -143,7 +143,7 @@ enum document_kind {
 	DOCUMENT_LICENSE,	/* LICENSE*, NOTICE*, USE_POLICY* text */
 	DOCUMENT_PROOF,		/* what the git proof found, JSON */
 	DOCUMENT_INSPECTION,	/* report of registryd-smoke --inspect, JSON */
-	DOCUMENT_SBOM,		/* name: "cyclonedx" or "spdx" */
+	DOCUMENT_SBOM,		/* kept by evidence.h */
 };
 int model_keep_document(struct db *db, int64_t revision_id, enum document_kind kind, const char *name, const void *text, size_t n, int64_t now,
 			struct err *e);

@@ -1,4 +1,4 @@
-/* policy.c - reading policy.yaml: one table of keys, clear errors, near names; and showing it again. Deciding is policy_decide.c. */
+/* policy.c - reading policy.yaml: one table of keys, clear errors, near names. Showing it again is policy_show.c, deciding policy_decide.c. */
 #include <fcntl.h>
 #include <math.h>
 
@@ -473,6 +473,62 @@ static int read_lifecycle(const struct reader *r, const char *path, const json_t
 	return read_section(r, path, v, keys, ARRAY_LEN(keys), e);
 }
 
+static int read_keep_last(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	const char *text;
+	uint64_t n;
+
+	if (want_text(r, path, v, &text, e) < 0)
+		return ERR_USAGE;
+	if (str_parse_u64(text, &n, NULL) < 0 || n < 1 || n > INT32_MAX)
+		return err_set(e, ERR_USAGE, "%s: %s: '%.40s' is not a number from 1 on: that many revisions of a model stay", r->file, path, text);
+	r->p->keep_last = (int64_t)n;
+	return 0;
+}
+
+static struct policy_quota *last_quota(const struct reader *r)
+{
+	return &r->p->quotas[r->p->n_quotas - 1];
+}
+
+static int read_quota_author(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	return end_text(r, path, v, &last_quota(r)->author, e);
+}
+
+static int read_quota_max(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	const char *text;
+	int rc = want_text(r, path, v, &text, e);
+
+	if (rc == 0)
+		rc = str_parse_size(text, &last_quota(r)->max_bytes, e);
+	return rc < 0 && e ? err_wrap(e, "%s: %s", r->file, path) : rc;
+}
+
+static int read_quotas(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	static const struct key keys[] = { { "author", read_quota_author }, { "max", read_quota_max } };
+
+	if (!json_is_array(v) || json_array_size(v) > POLICY_LIST_MAX)
+		return err_set(e, ERR_USAGE, "%s: %s must be a list of at most %d mappings", r->file, path, POLICY_LIST_MAX);
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		*vec_push(&r->p->quotas, &r->p->n_quotas, &r->p->cap_quotas) = (struct policy_quota){ 0 };
+		if (read_section(r, path, json_array_get(v, i), keys, ARRAY_LEN(keys), e) < 0)
+			return ERR_USAGE;
+		if (!last_quota(r)->author || !last_quota(r)->max_bytes)
+			return err_set(e, ERR_USAGE, "%s: %s: entry %zu needs an author and a max above 0: {author: \"org*\", max: 500GB}", r->file, path, i + 1);
+	}
+	return 0;
+}
+
+static int read_retention(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	static const struct key keys[] = { { "keep_last", read_keep_last }, { "quotas", read_quotas } };
+
+	return read_section(r, path, v, keys, ARRAY_LEN(keys), e);
+}
+
 static int read_gated(const struct reader *r, const char *path, const json_t *v, struct err *e)
 {
 	static const char *const words[] = { "token", "open" };
@@ -507,6 +563,7 @@ void policy_free(struct policy *p)
 	free(p->deny.v);
 	free(p->exceptions);
 	free(p->ends);
+	free(p->quotas);
 	arena_done(&p->arena);
 	free(p);
 }
@@ -515,7 +572,7 @@ int policy_parse(struct policy **out, const char *text, size_t n, const char *na
 {
 	static const struct key keys[] = {
 		{ "licenses", read_licences }, { "formats", read_formats }, { "size", read_size },   { "require", read_require },
-		{ "smoke", read_smoke },       { "lifecycle", read_lifecycle }, { "gated", read_gated },
+		{ "smoke", read_smoke },       { "lifecycle", read_lifecycle }, { "gated", read_gated }, { "retention", read_retention },
 	};
 	struct policy *p = new_policy();
 	struct err own_err = ERR_NONE;
@@ -550,125 +607,6 @@ int policy_load(struct policy **out, const char *path, struct err *e)
 	return rc < 0 ? rc : policy_parse(out, text.data, text.len, path, e);
 }
 
-static void show_list(struct buf *b, const char *name, const struct policy_list *l)
-{
-	buf_printf(b, "  %s: [", name);
-	for (size_t i = 0; i < l->n; i++)
-		buf_printf(b, i ? ", \"%s\"" : "\"%s\"", l->v[i]);
-	buf_puts(b, "]\n");
-}
-
-static void show_licences(struct buf *b, const struct policy *p)
-{
-	static const char *const unknown[] = { "allow", "hold", "deny" };
-	struct policy_list permissive = { 0 };
-
-	buf_puts(b, "licenses:\n");
-	for (size_t i = 0; p->default_licences && licence_at(i); i++)
-		if (licence_at(i)->permissive)
-			*vec_push(&permissive.v, &permissive.n, &permissive.cap) = licence_at(i)->id;
-	show_list(b, "allow", p->default_licences ? &permissive : &p->allow);
-	show_list(b, "hold", &p->hold);
-	show_list(b, "deny", &p->deny);
-	buf_printf(b, "  unknown: %s\n", unknown[p->unknown]);
-	free(permissive.v);
-}
-
-static void show_formats(struct buf *b, const char *name, unsigned set)
-{
-	bool first = true;
-
-	buf_printf(b, "  %s: [", name);
-	for (int f = FORMAT_SAFETENSORS; f < FORMAT_N; f++) {
-		if (set & FORMAT_BIT(f)) {
-			buf_printf(b, first ? "%s" : ", %s", format_name((enum format)f));
-			first = false;
-		}
-	}
-	buf_puts(b, "]\n");
-}
-
-static void show_exceptions(struct buf *b, const struct policy *p)
-{
-	buf_printf(b, "smoke:\n  max_bits_per_byte: %g\n  for:%s\n", p->max_bits_per_byte, p->n_exceptions ? "" : " []");
-	for (size_t i = 0; i < p->n_exceptions; i++) {
-		const struct policy_exception *x = &p->exceptions[i];
-		const char *sep = "    - {";
-
-		if (x->repo)
-			buf_printf(b, "%srepo: \"%s\"", sep, x->repo), sep = ", ";
-		if (x->task)
-			buf_printf(b, "%stask: \"%s\"", sep, x->task), sep = ", ";
-		if (x->require >= 0)
-			buf_printf(b, "%srequire: %s", sep, smoke_names[x->require]);
-		if (!isnan(x->max_bits_per_byte))
-			buf_printf(b, "%smax_bits_per_byte: %g", sep, x->max_bits_per_byte);
-		buf_puts(b, "}\n");
-	}
-}
-
-static void show_ends(struct buf *b, const struct policy *p)
-{
-	char at[STR_TIME_MAX];
-
-	if (p->n_ends)
-		buf_puts(b, "  ends:\n");
-	for (size_t i = 0; i < p->n_ends; i++) {
-		const struct policy_end *x = &p->ends[i];
-		const struct {
-			const char *key, *text;
-		} texts[] = { { "repo", x->repo },   { "license", x->license }, { "architecture", x->architecture }, { "quantization", x->quantization },
-			      { "dtype", x->dtype }, { "reason", x->reason },	{ "successor", x->successor } };
-
-		str_format_iso(at, x->at);
-		buf_printf(b, "    - {at: \"%s\"", at);
-		for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
-			if (!texts[k].text)
-				continue;
-			buf_printf(b, ", %s: \"", texts[k].key);
-			buf_json_escaped(b, texts[k].text);
-			buf_putc(b, '"');
-		}
-		if (x->format) {
-			const char *sep = ", format: [";
-
-			for (int f = FORMAT_SAFETENSORS; f < FORMAT_N; f++)
-				if (x->format & FORMAT_BIT(f)) {
-					buf_printf(b, "%s%s", sep, format_name((enum format)f));
-					sep = ", ";
-				}
-			buf_putc(b, ']');
-		}
-		if (x->compute_below > 0)
-			buf_printf(b, ", compute_below: %g", x->compute_below);
-		buf_puts(b, "}\n");
-	}
-}
-
-char *policy_show(const struct policy *p)
-{
-	struct buf b;
-
-	buf_init(&b, 4 * POLICY_FILE_MAX);
-	show_licences(&b, p);
-	buf_puts(&b, "formats:\n");
-	show_formats(&b, "deny", p->formats_deny);
-	show_formats(&b, "skip", p->formats_skip);
-	if (p->size_max)
-		buf_printf(&b, "size: {max: %llu}\n", (unsigned long long)p->size_max);
-	buf_printf(&b, "require: {proof: %s, smoke: %s}\n", policy_proof_names[p->proof], smoke_names[p->smoke]);
-	show_exceptions(&b, p);
-	buf_printf(&b, "lifecycle:\n  notice: %llds\n", (long long)p->lifecycle.notice_s);
-	if (p->lifecycle.max_age_s)
-		buf_printf(&b, "  max_age: %llds\n", (long long)p->lifecycle.max_age_s);
-	buf_printf(&b, "  after_sunset: %s\n  deprecated: %s\n", p->lifecycle.gone_after_sunset ? "gone" : "warn",
-		   p->lifecycle.refuse_new_when_deprecated ? "pinned_only" : "serve");
-	buf_printf(&b, "  hints: %s\n", p->lifecycle.follow_hints ? "deprecate" : "show");
-	show_ends(&b, p);
-	buf_printf(&b, "gated: %s\n", p->gated_open ? "open" : "token");
-	return buf_take(&b);
-}
-
 void policy_lifecycle(const struct policy *p, struct policy_lifecycle *out)
 {
 	*out = p->lifecycle;
@@ -677,4 +615,22 @@ void policy_lifecycle(const struct policy *p, struct policy_lifecycle *out)
 bool policy_gated_open(const struct policy *p)
 {
 	return p->gated_open;
+}
+
+int64_t policy_keep_last(const struct policy *p)
+{
+	return p->keep_last;
+}
+
+uint64_t policy_quota(const struct policy *p, const char *author)
+{
+	for (size_t i = 0; i < p->n_quotas; i++)
+		if (str_glob(p->quotas[i].author, author))
+			return p->quotas[i].max_bytes;
+	return 0;
+}
+
+bool policy_has_quotas(const struct policy *p)
+{
+	return p->n_quotas > 0;
 }

@@ -49,6 +49,7 @@ struct policy_facts {
 	const char *const *license_conflicts;
 	size_t n_license_conflicts;
 	uint64_t size_bytes;
+	uint64_t namespace_bytes;		/* what the author's models take, this one with them; 0 not asked for */
 	int proof;				/* enum proof_level */
 	unsigned formats;			/* FORMAT_BIT set of wanted weight files */
 	size_t n_wanted, n_stored;		/* files */
@@ -66,7 +67,7 @@ struct policy_facts {
 };
 
 struct policy_reason {
-	const char *rule;	/* "license", "format", "size", "proof", "inspect", "findings", "smoke", "files", "person" */
+	const char *rule;	/* "license", "format", "size", "quota", "proof", "inspect", "findings", "ends", "smoke", "files", "person" */
 	enum policy_outcome outcome;
 	const char *text;	/* one sentence */
 };
@@ -132,6 +133,13 @@ struct policy_traits {
 const struct policy_end *policy_end_of(const struct policy *p, const struct policy_traits *t);
 /* Has the policy any rule by which time alone changes what is served (max_age, ends, hints)? */
 bool policy_has_lifecycle_rules(const struct policy *p);
+/*
+ * `retention: {keep_last: 3, quotas: [{author: "big*", max: 500GB}]}`: what gc may let go (retention.h), and how much a namespace may take. Of the
+ * quotas the first whose pattern matches counts; 0 none. keep_last 0: all.
+ */
+int64_t policy_keep_last(const struct policy *p);
+uint64_t policy_quota(const struct policy *p, const char *author);
+bool policy_has_quotas(const struct policy *p);
 /* May a model gated upstream be read without a token? gated: token (default) | open. */
 bool policy_gated_open(const struct policy *p);
 

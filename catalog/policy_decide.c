@@ -132,6 +132,25 @@ static void rule_size(struct deciding *d)
 		add(d, "size", POLICY_PUBLISH, have[0] ? arena_printf(d->a, "%s", have) : "");
 }
 
+/* Of the namespace as a whole, with this revision in it. What is published already is not taken off for the sake of room. */
+static void rule_quota(struct deciding *d)
+{
+	const struct policy_facts *f = d->f;
+	uint64_t max = policy_quota(d->p, f->author ? f->author : "");
+	char have[STR_SIZE_MAX], most[STR_SIZE_MAX];
+
+	if (!max || !f->namespace_bytes || f->is_published)
+		return;
+	str_format_size(have, f->namespace_bytes);
+	str_format_size(most, max);
+	if (f->namespace_bytes > max)
+		add(d, "quota", POLICY_HOLD,
+		    arena_printf(d->a, "with it the models of %s take %s, more than their quota of %s (retention.quotas): make room with `registryctl gc`, or raise it",
+				 f->author && *f->author ? f->author : "no namespace", have, most));
+	else
+		add(d, "quota", POLICY_PUBLISH, arena_printf(d->a, "%s of the namespace's %s", have, most));
+}
+
 enum policy_smoke policy_smoke_for(const struct policy *p, const char *repo, const char *task, double *max_bits_per_byte)
 {
 	enum policy_smoke smoke = p->smoke;
@@ -258,14 +277,14 @@ static void run(const struct policy *p, const struct policy_facts *f, int64_t no
 
 void policy_decide(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out)
 {
-	static void (*const rules[])(struct deciding *) = { rule_files, rule_proof, rule_inspect, rule_findings, rule_licence, rule_format, rule_size, rule_ends, rule_smoke };
+	static void (*const rules[])(struct deciding *) = { rule_files, rule_proof, rule_inspect, rule_findings, rule_licence, rule_format, rule_size, rule_quota, rule_ends, rule_smoke };
 
 	run(p, f, now, a, out, rules, ARRAY_LEN(rules));
 }
 
 void policy_preview(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out)
 {
-	static void (*const rules[])(struct deciding *) = { rule_licence, rule_format, rule_size, rule_ends };
+	static void (*const rules[])(struct deciding *) = { rule_licence, rule_format, rule_size, rule_quota, rule_ends };
 
 	run(p, f, now, a, out, rules, ARRAY_LEN(rules));
 }

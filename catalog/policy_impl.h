@@ -17,6 +17,12 @@ struct policy_exception {
 	double max_bits_per_byte;	/* NAN: the general one */
 };
 
+/* `retention: {quotas: [...]}`: author is a pattern. */
+struct policy_quota {
+	const char *author;
+	uint64_t max_bytes;
+};
+
 struct policy {
 	struct arena arena;		/* all strings */
 	bool default_licences;		/* no `licenses` section: permissive licences are published, the rest is held */
@@ -32,6 +38,9 @@ struct policy {
 	struct policy_lifecycle lifecycle;
 	struct policy_end *ends;
 	size_t n_ends, cap_ends;
+	int64_t keep_last;		/* 0 all */
+	struct policy_quota *quotas;
+	size_t n_quotas, cap_quotas;
 	bool gated_open;
 };
 

@@ -11,6 +11,19 @@ static int run(struct ctl *c, const char *path, const json_t *body, json_t **job
 	return rc < 0 || !*job ? rc : job_outcome(*job, e);
 }
 
+/* A namespace that was above its quota. What is in use never goes by itself, so some of it may be left. */
+static void say_quota(const struct ctl *c, const json_t *q, bool dry)
+{
+	char before[TEXT_SHORT_MAX], now[TEXT_SHORT_MAX], max[TEXT_SHORT_MAX];
+	const char *author = json_get_str_or(q, "author", "");
+
+	text_size(before, json_get_int(q, "before_bytes", 0));
+	text_size(now, json_get_int(q, "bytes", 0));
+	text_size(max, json_get_int(q, "max_bytes", 0));
+	ctl_say(c, "%s: %s of a quota of %s, %s %s%s", *author ? ctl_text(q, "author") : "models without a namespace", before, max, dry ? "would be" : "now", now,
+		json_get_int(q, "over_bytes", 0) ? "; the rest is served by a ref or was pulled in the last 30 days: deprecate and retire what may go" : "");
+}
+
 int cmd_gc(struct ctl *c, struct err *e)
 {
 	own(json) json_t *body = json_object(), *job = NULL;
@@ -31,7 +44,9 @@ int cmd_gc(struct ctl *c, struct err *e)
 	if (c->json)
 		return ctl_print_json(result, e);
 	json_array_foreach(json_object_get(result, "revisions"), i, r)
-		ctl_say(c, "%s %s@%.12s", dry ? "would let go" : "let go", ctl_text(r, "repo"), ctl_text(r, "revision"));
+		ctl_say(c, "%s %s@%.12s: %s", dry ? "would let go" : "let go", ctl_text(r, "repo"), ctl_text(r, "revision"), ctl_text(r, "why"));
+	json_array_foreach(json_object_get(result, "quotas"), i, r)
+		say_quota(c, r, dry);
 	text_count(blobs, json_get_int(result, "blobs", 0), "file");
 	text_size(bytes, json_get_int(result, "bytes", 0));
 	text_size(partial, json_get_int(result, "partial_bytes", 0));

@@ -93,8 +93,11 @@ const struct verb verb_table[] = {
 	{ "lifecycle", "", 0, 0, "what is deprecated, what ends when, who still pulls it", NULL,
 	  OPTS({ "within", OPT_DURATION, "90d", "only what ends within this time, or at no date" }, { "ics", OPT_FLAG, NULL, "as a calendar (RFC 5545)" }, ), cmd_lifecycle },
 	{ "usage", "REPO", 1, 1, "pulls by consumer", NULL, OPTS({ "days", OPT_COUNT, "30", "of the last so many days" }, ), cmd_usage },
-	{ "sbom", "REPO[@REV]", 1, 1, "bill of materials of a published revision", "Without @REV of the one that main serves.",
-	  OPTS({ "format", OPT_TEXT, "FORMAT", "cyclonedx (1.6, default) or spdx (3.0.1)" }, { "o", OPT_TEXT, "FILE", "into a file" }, ), cmd_sbom },
+	{ "sbom", "REPO[@REV]", 1, 1, "bill of materials of a published revision",
+	  "Without @REV of the one that main serves. It is kept as it is given out; when the facts change another is kept beside it.",
+	  OPTS({ "format", OPT_TEXT, "FORMAT", "cyclonedx (1.6, default) or spdx (3.0.1)" }, { "list", OPT_FLAG, NULL, "those that are kept, newest first" },
+	       { "sha256", OPT_TEXT, "HASH", "an earlier one" }, { "o", OPT_TEXT, "FILE", "into a file" }, ),
+	  cmd_sbom },
 	{ "policy show", "", 0, 0, "the policy in force, every default filled in", NULL, NULL, cmd_policy_show },
 	{ "policy check", "REPO[@REV]", 1, 1, "what the gate would say, before a download", "Ends with 5 unless it would publish.", NULL, cmd_policy_check },
 	{ "policy test", "FILE", 1, 1, "what a changed policy would change in the whole catalog", "Nothing is changed by it.", NULL, cmd_policy_test },
@@ -129,8 +132,9 @@ const struct verb verb_table[] = {
 	{ "token list", "", 0, 0, "tokens, their roles and dates", NULL, NULL, cmd_token_list },
 	{ "token revoke", "NAME", 1, 1, "a token no longer works", NULL, NULL, cmd_token_revoke },
 	{ "gc", "", 0, 0, "free what no revision needs",
-	  "With --keep-last also what older published revisions hold, unless a ref points at them or somebody pulled them in the last 30 days; a sync "
-	  "of such a commit fetches it again.",
+	  "With --keep-last (or the policy's retention.keep_last) also what older published revisions hold, and in a namespace above its quota (retention.quotas) "
+	  "what was retired 30 days ago and what was published first; but nothing that a ref points at or that somebody pulled in the last 30 days. Clients are told "
+	  "so when they ask for such a commit, and a sync of it fetches it again.",
 	  OPTS({ "dry-run", OPT_FLAG, NULL, "only say what would be freed" }, { "keep-last", OPT_COUNT, "N", "published revisions of a model that stay" },
 	       OPT_NO_WAIT),
 	  cmd_gc },

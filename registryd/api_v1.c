@@ -175,6 +175,7 @@ const struct http_route api_v1_routes[] = {
 	{ "GET", M "/-/decisions", HTTP_READ, 0, api_v1_decisions, NULL, NULL },
 	{ "GET", M "/-/usage", HTTP_READ, HTTP_SLOW, api_v1_usage, NULL, NULL },
 	{ "GET", M "/-/sbom", HTTP_READ, HTTP_SLOW, api_v1_sbom, NULL, NULL },
+	{ "GET", M "/-/sboms", HTTP_READ, HTTP_SLOW, api_v1_sboms, NULL, NULL },
 	{ "GET", M "/-/attestation", HTTP_READ, HTTP_SLOW, api_v1_attestation, NULL, NULL },
 	{ "POST", M "/-/publish", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_publish, NULL, NULL },
 	{ "POST", M "/-/reject", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_reject, NULL, NULL },

@@ -47,6 +47,7 @@ int api_v1_show(struct request *rq, struct err *e);
 int api_v1_decisions(struct request *rq, struct err *e);
 int api_v1_usage(struct request *rq, struct err *e);
 int api_v1_sbom(struct request *rq, struct err *e);
+int api_v1_sboms(struct request *rq, struct err *e);
 int api_v1_licenses(struct request *rq, struct err *e);
 int api_v1_publish(struct request *rq, struct err *e);
 int api_v1_reject(struct request *rq, struct err *e);

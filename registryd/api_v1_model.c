@@ -2,6 +2,7 @@
 #include "registryd/api_v1_impl.h"
 
 #include "base/str.h"
+#include "catalog/evidence.h"
 #include "catalog/finding.h"
 #include "catalog/usage.h"
 #include "registryd/bill.h"
@@ -176,7 +177,7 @@ int api_v1_usage(struct request *rq, struct err *e)
 /* Without a revision the one that is served. */
 int api_v1_sbom(struct request *rq, struct err *e)
 {
-	const char *name = http_query(rq, "format"), *rev = http_query(rq, "revision");
+	const char *name = http_query(rq, "format"), *rev = http_query(rq, "revision"), *sha256 = http_query(rq, "sha256");
 	enum sbom_format format = SBOM_CYCLONEDX;
 	struct revision r;
 	struct buf b;
@@ -184,14 +185,30 @@ int api_v1_sbom(struct request *rq, struct err *e)
 
 	if (name && sbom_format_parse(&format, name, e) < 0)
 		return e->code;
+	if (sha256 && !str_is_hex(sha256, 64))
+		return err_set(e, ERR_USAGE, "sha256 must be 64 hexadecimal digits");
 	if (model_find(api_v1_daemon(rq)->db, http_param(rq, "repo"), rev, rev ? MODEL_ANY : MODEL_VISIBLE, &rq->arena, &m, &r, NULL, e) < 0)
 		return e->code;
 	buf_init(&b, SBOM_MAX_BYTES);
-	if (bill_write(api_v1_daemon(rq), r.id, format, &rq->arena, &b, e) < 0) {
+	if (bill_read(api_v1_daemon(rq), r.id, format, sha256, &rq->arena, &b, e) < 0) {
 		buf_done(&b);
 		return e->code;
 	}
 	return http_answer_buf(rq, 200, format == SBOM_SPDX ? "application/spdx+json" : "application/vnd.cyclonedx+json", &b);
+}
+
+/* What was kept of a revision, those of earlier facts too. */
+int api_v1_sboms(struct request *rq, struct err *e)
+{
+	const char *rev = http_query(rq, "revision");
+	struct revision r;
+	struct model m;
+	json_t *list;
+
+	if (model_find(api_v1_daemon(rq)->db, http_param(rq, "repo"), rev, rev ? MODEL_ANY : MODEL_VISIBLE, &rq->arena, &m, &r, NULL, e) < 0)
+		return e->code;
+	list = evidence_list(api_v1_daemon(rq)->db, r.id, e);
+	return list ? http_answer_json(rq, 200, json_pack("{s:s, s:s, s:o}", "repo", m.name, "revision", r.commit, "sboms", list)) : (int)e->code;
 }
 
 int api_v1_licenses(struct request *rq, struct err *e)
@@ -215,6 +232,7 @@ static int rule(struct request *rq, enum policy_outcome outcome, struct err *e)
 		return e->code;
 	if (model_rule(api_v1_daemon(rq)->db, r.id, outcome, rq->who, reason, rq->now, e) < 0)
 		return err_wrap(e, "%s %s@%.12s", policy_outcome_name(outcome), m.name, r.commit);
+	bill_note(api_v1_daemon(rq), r.id);
 	return api_v1_answer_state(rq, r.id, e);
 }
 

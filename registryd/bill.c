@@ -2,7 +2,9 @@
 #include "registryd/bill.h"
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
+#include "catalog/evidence.h"
 #include "catalog/finding.h"
 #include "catalog/model.h"
 #include "catalog/query.h"
@@ -114,7 +116,7 @@ static int read_decision(struct bill *b, struct db *db, const struct revision *r
 	if (!*why)
 		return e->code;
 	first = json_array_get(*why, 0);
-	add(b, "registryd:policy:decision", "publish");
+	add(b, "registryd:policy:decision", r->state == REVISION_PUBLISHED ? "publish" : revision_state_name(r->state));
 	add_member(b, "registryd:policy:decided-by", first, "by");
 	add_member(b, "registryd:policy:decided-at", first, "at");
 	return 0;
@@ -134,20 +136,15 @@ static void read_figures(struct bill *b, const json_t *shown)
 	add_member(b, "registryd:smoke:at", smoke, "at");
 }
 
-int bill_write(struct daemon *d, int64_t revision_id, enum sbom_format format, struct arena *a, struct buf *out, struct err *e)
+static int compose(struct daemon *d, const struct model *model, const struct revision *rev, enum sbom_format format, struct arena *a, struct buf *out, struct err *e)
 {
 	own(json) json_t *shown = NULL, *why = NULL;
 	struct bill b = { .a = a };
-	struct revision r;
-	struct model m;
+	struct revision r = *rev;
+	struct model m = *model;
 
-	if (model_revision(d->db, revision_id, a, &m, &r, e) < 0)
-		return e->code;
-	if (!r.published_at)
-		return err_set(e, ERR_CONFLICT, "%s@%.12s is %s and was never published: only published revisions have a bill of materials", m.name, r.commit,
-			       revision_state_name(r.state));
 	/* Time is of no matter for what is read here; the revision's own keeps the bytes the same. */
-	shown = query_row_json(d->db, revision_id, r.published_at, e);
+	shown = query_row_json(d->db, r.id, r.published_at, e);
 	if (!shown)
 		return e->code;
 	b.facts.repo = m.name;
@@ -160,7 +157,72 @@ int bill_write(struct daemon *d, int64_t revision_id, enum sbom_format format, s
 	b.facts.base_models = names_of(&b, json_object_get(shown, "base_models"), &b.facts.n_base_models);
 	read_license(&b, json_object_get(shown, "license"));
 	read_figures(&b, shown);
-	if (read_decision(&b, d->db, &r, &why, e) < 0 || read_datasets(&b, d->db, m.id, e) < 0 || read_files(&b, d->db, revision_id, e) < 0)
+	if (read_decision(&b, d->db, &r, &why, e) < 0 || read_datasets(&b, d->db, m.id, e) < 0 || read_files(&b, d->db, r.id, e) < 0)
 		return e->code;
 	return sbom_write(out, format, &b.facts, e);
+}
+
+/* ---- keeping ---------------------------------------------------------------------------------------------------- */
+
+static int keep(struct daemon *d, const struct model *m, const struct revision *r, struct arena *a, struct err *e)
+{
+	struct evidence list[] = { { .format = "cyclonedx" }, { .format = "spdx" } };
+	own(buf) struct buf cyclonedx, spdx;
+	int rc;
+
+	buf_init(&cyclonedx, SBOM_MAX_BYTES);
+	buf_init(&spdx, SBOM_MAX_BYTES);
+	if ((rc = compose(d, m, r, SBOM_CYCLONEDX, a, &cyclonedx, e)) < 0 || (rc = compose(d, m, r, SBOM_SPDX, a, &spdx, e)) < 0)
+		return rc;
+	list[0].text = cyclonedx.data, list[0].n = cyclonedx.len;
+	list[1].text = spdx.data, list[1].n = spdx.len;
+	return evidence_keep(d->db, r->id, list, ARRAY_LEN(list), (int64_t)time(NULL), e);
+}
+
+int bill_keep(struct daemon *d, int64_t revision_id, struct err *e)
+{
+	own(arena) struct arena a;
+	struct revision r;
+	struct model m;
+	int rc;
+
+	arena_init(&a);
+	rc = model_revision(d->db, revision_id, &a, &m, &r, e);
+	return rc || r.state != REVISION_PUBLISHED ? rc : keep(d, &m, &r, &a, e);
+}
+
+void bill_note(struct daemon *d, int64_t revision_id)
+{
+	struct err e = ERR_NONE;
+	char quoted[LOG_QUOTE_MAX];
+
+	if (bill_keep(d, revision_id, &e))
+		log_event(LOG_WARNING, "sbom.not_kept", "revision=%lld error=%s", (long long)revision_id, log_quote(quoted, e.msg));
+}
+
+/* One that is too large to be kept, or was published by an earlier version and has ended since, is made when asked for. */
+static int make_now(struct daemon *d, const struct model *m, const struct revision *r, enum sbom_format format, struct arena *a, struct buf *out, struct err *e)
+{
+	if (!r->published_at)
+		return err_set(e, ERR_CONFLICT, "%s@%.12s is %s and was never published: only published revisions have a bill of materials", m->name, r->commit,
+			       revision_state_name(r->state));
+	if (r->state == REVISION_PUBLISHED)
+		bill_note(d, r->id);
+	return compose(d, m, r, format, a, out, e);
+}
+
+int bill_read(struct daemon *d, int64_t revision_id, enum sbom_format format, const char *sha256, struct arena *a, struct buf *out, struct err *e)
+{
+	struct evidence kept;
+	struct revision r;
+	struct model m;
+	int rc = model_revision(d->db, revision_id, a, &m, &r, e);
+
+	if (!rc)
+		rc = evidence_read(d->db, revision_id, sbom_format_name(format), sha256, a, &kept, e);
+	if (rc == ERR_NOT_FOUND && !sha256)
+		return make_now(d, &m, &r, format, a, out, e);
+	if (!rc && buf_add(out, kept.text, kept.n) < 0)
+		rc = err_set(e, ERR_LIMIT, "the document is larger than %zu bytes", SBOM_MAX_BYTES);
+	return rc;
 }

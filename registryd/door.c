@@ -76,15 +76,29 @@ static bool refused_by_policy(struct request *rq, int64_t revision_id)
 	return false;
 }
 
+/* Was it published here once, and has given its room to newer ones (gc)? Whoever pinned this commit learns that he has made no mistake. */
+static bool was_freed(const struct revision *r, const char *rev)
+{
+	return r->published_at && r->state >= REVISION_PLANNED && r->state <= REVISION_TESTING && rev && str_is_hex(rev, MODEL_COMMIT_HEX);
+}
+
 /* Nothing is published under this name. Was it refused, so that the caller should know, or is it just not there? */
 static bool absent(struct request *rq, const char *repo, const char *rev, bool no_such_revision)
 {
 	struct daemon *d = rq->app;
+	char when[STR_TIME_MAX];
 	struct model m;
 	struct revision r;
+	bool known = !model_find(d->db, repo, rev, MODEL_ANY, &rq->arena, &m, &r, NULL, NULL);
 
-	if (!model_find(d->db, repo, rev, MODEL_ANY, &rq->arena, &m, &r, NULL, NULL) && r.state == REVISION_REJECTED && refused_by_policy(rq, r.id)) {
+	if (known && r.state == REVISION_REJECTED && refused_by_policy(rq, r.id)) {
 		door_refuse(rq, 403, "GatedRepo", "%s was refused by this registry's policy: %s", m.name, r.reason ? r.reason : "see registryctl why");
+		return false;
+	}
+	if (known && was_freed(&r, rev)) {
+		str_format_iso(when, r.published_at);
+		door_refuse(rq, 410, NULL, "%s@%.12s was published here on %.10s and its files have been freed since: ask for a sync of this commit, or use a newer revision",
+			    m.name, r.commit, when);
 		return false;
 	}
 	if (no_such_revision)

@@ -7,6 +7,7 @@
  *	gated upstream, no token             401 GatedRepo (only for bytes: metadata stays readable, as on the Hub)
  *	deprecated                           served, with Deprecation, Sunset, Link and X-HF-Warning
  *	past its sunset, retired             410 naming the successor
+ *	a commit that gc has freed           410: it was here, and a sync brings it back
  *	withdrawn                            403, or 451 for legal reasons
  */
 #ifndef REGISTRYD_DOOR_H

@@ -6,6 +6,8 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "catalog/finding.h"
+#include "catalog/retention.h"
+#include "registryd/bill.h"
 #include "verify/card.h"
 
 #define DOCUMENT_BYTES (4u << 20)	/* larger cards, configurations and licence texts are not read */
@@ -285,22 +287,58 @@ int gate_read_documents(struct work *w, int64_t revision_id, const struct model_
 
 /* ---- deciding -------------------------------------------------------------------------------------------------- */
 
+int gate_admit(struct work *w, int64_t revision_id, struct err *e)
+{
+	const struct policy *p = daemon_policy(w->d);
+	char have[STR_SIZE_MAX], most[STR_SIZE_MAX];
+	const char *author;
+	uint64_t bytes, max;
+	int rc = policy_has_quotas(p) ? retention_bytes_with(w->db, revision_id, w->arena, &author, &bytes, e) : 0;
+
+	if (rc || !policy_has_quotas(p))
+		return rc;
+	max = policy_quota(p, author);
+	if (!max || bytes <= max)
+		return 0;
+	str_format_size(have, bytes);
+	str_format_size(most, max);
+	return err_set(e, ERR_REFUSED, "nothing is fetched: with it the models of %s would take %s, more than their quota of %s (retention.quotas of the policy). Make room with "
+				       "`registryctl gc`, or raise it", *author ? author : "no namespace", have, most);
+}
+
+int gate_preview_quota(struct work *w, const char *repo, uint64_t new_bytes, struct policy_facts *f, struct err *e)
+{
+	const char *slash = strchr(repo, '/');
+	int rc;
+
+	f->author = arena_strndup(w->arena, repo, slash ? (size_t)(slash - repo) : 0);
+	if (!policy_has_quotas(w->policy))
+		return 0;
+	rc = retention_namespace_bytes(w->db, f->author, &f->namespace_bytes, e);
+	f->namespace_bytes += rc ? 0 : new_bytes;
+	return rc;
+}
+
 int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out, struct err *e)
 {
+	const struct policy *p = daemon_policy(w->d);	/* not the job's: hours may lie between */
 	struct policy_verdict verdict;
 	struct policy_facts facts;
 	struct revision r;
 	int rc;
 
 	rc = model_evidence(w->db, revision_id, w->arena, &facts, e);
+	if (!rc && policy_has_quotas(p))
+		rc = retention_bytes_with(w->db, revision_id, w->arena, &facts.author, &facts.namespace_bytes, e);
 	if (rc)
 		return rc;
-	policy_decide(daemon_policy(w->d), &facts, work_now(), w->arena, &verdict);	/* not the job's: hours may lie between */
+	policy_decide(p, &facts, work_now(), w->arena, &verdict);
 	rc = model_conclude(w->db, revision_id, &verdict, work_now(), e);
 	if (!rc)
 		rc = model_revision(w->db, revision_id, w->arena, NULL, &r, e);
 	if (rc)
 		return rc;
+	bill_note(w->d, revision_id);
 	out->state = r.state;
 	out->reason = verdict.outcome == POLICY_PUBLISH ? NULL : verdict.summary;
 	return 0;

@@ -13,6 +13,11 @@
 int gate_read_documents(struct work *w, int64_t revision_id, const struct model_file *files, size_t n, const json_t *info, const json_t *inspection,
 			const char *license, struct err *e);
 
+/* Before anything is fetched: ERR_REFUSED when the revision's namespace would pass its quota. */
+int gate_admit(struct work *w, int64_t revision_id, struct err *e);
+/* The same for a preview: fills in what the rule is asked about. new_bytes: what would be fetched. */
+int gate_preview_quota(struct work *w, const char *repo, uint64_t new_bytes, struct policy_facts *f, struct err *e);
+
 struct gate_outcome {
 	enum revision_state state;
 	const char *reason;	/* in the job's arena; NULL when published without a word */

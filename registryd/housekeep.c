@@ -8,6 +8,7 @@
 #include "catalog/partial.h"
 #include "catalog/query.h"
 #include "catalog/usage.h"
+#include "registryd/bill.h"
 #include "registryd/gate.h"
 
 #define UNUSED_S (30 * 86400)	/* a revision that nobody pulled for so long is not in use */
@@ -16,7 +17,8 @@
 int housekeep_gc_job(struct work *w, struct err *e)
 {
 	struct gc_rules rules = {
-		.keep_last = json_get_int(w->args, "keep_last", 0),
+		.keep_last = json_get_int(w->args, "keep_last", policy_keep_last(daemon_policy(w->d))),
+		.quotas = daemon_policy(w->d),
 		.unused_since = work_now() - UNUSED_S,
 		.dry_run = json_get_bool(w->args, "dry_run", false),
 	};
@@ -32,7 +34,7 @@ int housekeep_gc_job(struct work *w, struct err *e)
 		return rc;
 	if (!rules.dry_run)
 		rc = partial_expire(w->store, work_now() - PARTIAL_S, &partial_bytes, e);
-	w->result = json_pack("{s:b, s:o, s:I, s:I, s:I}", "dry_run", rules.dry_run, "revisions", c.list, "blobs", (json_int_t)c.blobs, "bytes",
+	w->result = json_pack("{s:b, s:o, s:o, s:I, s:I, s:I}", "dry_run", rules.dry_run, "revisions", c.list, "quotas", c.quotas, "blobs", (json_int_t)c.blobs, "bytes",
 			      (json_int_t)c.bytes, "partial_bytes", (json_int_t)partial_bytes);
 	return rc;
 }
@@ -79,6 +81,8 @@ static int rebuild_revision(struct work *w, const struct revision *r, int64_t *d
 	w->arena = &a;	/* what is read for one revision is let go with it */
 	rc = gate_read_documents(w, r->id, files, n, info, inspection, chosen, e);
 	w->arena = outer;
+	if (rc == 0)
+		bill_note(w->d, r->id);
 	*done += rc == 0;
 	return rc;
 }

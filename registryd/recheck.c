@@ -9,6 +9,7 @@
 #include "catalog/finding.h"
 #include "catalog/model.h"
 #include "catalog/query.h"
+#include "registryd/bill.h"
 #include "registryd/gate.h"
 #include "registryd/smoke.h"
 
@@ -180,6 +181,7 @@ int recheck_smoke_job(struct work *w, struct err *e)
 		rc = decide_again(w, &r, e);
 	if (rc)
 		return rc;
+	bill_note(w->d, r.id);
 	w->result = json_pack("{s:s, s:s, s:o}", "revision", r.commit, "state", revision_state_name(r.state), "smoke", smoke_json(&s));
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "catalog/event.h"
 #include "catalog/job.h"
+#include "registryd/bill.h"
 
 #define SETTINGS "settings"	/* who puts a policy in force that comes from the file */
 
@@ -259,6 +260,7 @@ static int work_one(void *arg, const struct policy_changed *ch, struct err *e)
 		*e = why;
 		return rc;
 	}
+	bill_note(t->w->d, ch->revision_id);
 	t->published += ch->verdict->outcome == POLICY_PUBLISH;
 	t->unpublished += ch->from == REVISION_PUBLISHED;
 	t->others += ch->from != REVISION_PUBLISHED && ch->verdict->outcome != POLICY_PUBLISH;

@@ -585,6 +585,8 @@ static int store_all(struct sync *s, struct err *e)
 	if (!rc)
 		rc = count_totals(s, e);
 	if (!rc)
+		rc = gate_admit(s->w, s->revision_id, e);
+	if (!rc)
 		rc = fetch(s, e);
 	return rc;
 }
@@ -732,6 +734,12 @@ int sync_plan_job(struct work *w, struct err *e)
 	facts.size_bytes = total;
 	facts.task = json_get_str(s.info.doc, "pipeline_tag");
 	facts.modified_at = s.info.last_modified;
+	rc = gate_preview_quota(w, s.name, to_fetch, &facts, e);
+	if (rc) {
+		json_decref(reasons);
+		json_decref(files);
+		return rc;
+	}
 	policy_preview(w->policy, &facts, work_now(), w->arena, &verdict);
 	for (size_t i = 0; i < verdict.n_reasons; i++)
 		json_array_append_new(reasons, json_pack("{s:s, s:s, s:s}", "rule", verdict.reasons[i].rule, "outcome", policy_outcome_name(verdict.reasons[i].outcome), "reason",

@@ -4,26 +4,66 @@
 #include "base/json.h"
 #include "verify/sbom_parts.h"
 
+static const char *const format_names[] = { [SBOM_CYCLONEDX] = "cyclonedx", [SBOM_SPDX] = "spdx" };
+
+const char *sbom_format_name(enum sbom_format f)
+{
+	return format_names[f];
+}
+
 int sbom_format_parse(enum sbom_format *out, const char *name, struct err *e)
 {
-	if (!strcmp(name, "cyclonedx"))
-		*out = SBOM_CYCLONEDX;
-	else if (!strcmp(name, "spdx"))
-		*out = SBOM_SPDX;
-	else
-		return err_set(e, ERR_USAGE, "'%.40s' is not an SBOM format: there are cyclonedx and spdx", name);
-	return 0;
+	for (enum sbom_format f = SBOM_CYCLONEDX; f <= SBOM_SPDX; f++) {
+		if (!strcmp(name, format_names[f])) {
+			*out = f;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_USAGE, "'%.40s' is not an SBOM format: there are cyclonedx and spdx", name);
+}
+
+/* A text with its NUL, so that two lists never read as one. */
+static void add_text(struct digest_ctx *c, const char *s)
+{
+	digest_update(c, s ? s : "", strlen(s ? s : "") + 1);
+}
+
+/* Everything that a document says goes in: one with other facts has another name. */
+static void digest_facts(struct digest *out, const struct sbom_facts *f)
+{
+	const char *const texts[] = { f->repo, f->commit, f->source_url, f->license_spdx, f->license_name, f->license_url, f->task, f->architecture };
+	own(digest) struct digest_ctx c = { 0 };
+	char number[32];
+
+	digest_begin(&c, DIGEST_SHA256);
+	snprintf(number, sizeof(number), "%lld", (long long)f->published_at);
+	add_text(&c, number);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		add_text(&c, texts[i]);
+	for (size_t i = 0; i < f->n_base_models; i++)
+		add_text(&c, f->base_models[i]);
+	add_text(&c, NULL);
+	for (size_t i = 0; i < f->n_datasets; i++)
+		add_text(&c, f->datasets[i]);
+	add_text(&c, NULL);
+	for (size_t i = 0; i < f->n_files; i++) {
+		add_text(&c, f->files[i].path);
+		digest_update(&c, f->files[i].sha256.bytes, 32);
+	}
+	add_text(&c, NULL);
+	for (size_t i = 0; i < f->n_properties; i++) {
+		add_text(&c, f->properties[i].name);
+		add_text(&c, f->properties[i].value);
+	}
+	digest_end(&c, out);
 }
 
 void sbom_uuid(char out[SBOM_UUID_MAX], const struct sbom_facts *f)
 {
-	own(buf) struct buf name;
 	struct digest d;
 	char hex[DIGEST_HEX_MAX];
 
-	buf_init(&name, 4096);
-	buf_printf(&name, "registryd sbom %s@%s %lld", f->repo, f->commit, (long long)f->published_at);
-	digest_of(&d, DIGEST_SHA256, name.data, name.len);
+	digest_facts(&d, f);
 	d.bytes[6] = (unsigned char)((d.bytes[6] & 0x0f) | 0x80);	/* version 8, RFC 9562: content of our own choosing */
 	d.bytes[8] = (unsigned char)((d.bytes[8] & 0x3f) | 0x80);
 	digest_hex(hex, &d);

@@ -51,6 +51,7 @@ enum sbom_format {
 	SBOM_SPDX,
 };
 
+const char *sbom_format_name(enum sbom_format f);
 /* "cyclonedx" or "spdx"; anything else is ERR_USAGE. */
 int sbom_format_parse(enum sbom_format *out, const char *name, struct err *e);
 /* The document into b (initialised with SBOM_MAX_BYTES). ERR_LIMIT when it does not fit, ERR_INPUT when a text is not UTF-8. */

@@ -26,6 +26,8 @@ CLIENTS = {
 ORACLES = {
     "tokenizers": ["tokenizers==0.23.3", "sentencepiece==0.2.3", "tiktoken==0.14.0", "protobuf==7.36.2"],
     "ranks": ["--no-deps", "dashscope==2.0.2", "llama-models==0.3.0"],     # for the vocabularies in them
+    "sbom": ["cyclonedx-python-lib[json-validation]==11.12.0", "pyshacl==0.40.1"],
+    "calendar": ["icalendar==7.3.2"],
     "model-signing": ["model-signing==1.1.1", "pyOpenSSL"],
 }
 

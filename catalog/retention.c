@@ -1,0 +1,240 @@
+/* retention.c - see retention.h. */
+#include "catalog/retention.h"
+
+#include "base/vec.h"
+#include "catalog/event_tx.h"
+#include "catalog/list.h"
+#include "catalog/model_tx.h"
+#include "catalog/sql.h"
+
+#define FETCH_AGAIN "its files were freed: a sync of this commit fetches them again"
+
+/* The models of a namespace, $1: a range of the index of names, which compares without case ('0' follows '/'). Names without a '/' are few. */
+#define OF_AUTHOR  "m.name >= $1 || '/' AND m.name < $1 || '0'"
+#define OF_NOBODY  "m.author_id = (SELECT id FROM term WHERE kind = 1 AND name = $1)"
+/* Nobody is served it from a ref, and nobody pulled it since $2. */
+#define NOT_IN_USE                                                                                                            \
+	"NOT EXISTS (SELECT 1 FROM ref WHERE ref.model_id = r.model_id AND ref.revision_id = r.id) "                           \
+	"AND NOT EXISTS (SELECT 1 FROM pull WHERE pull.model_id = r.model_id AND pull.revision_id = r.id AND pull.last_at >= $2)"
+
+struct released {
+	int64_t id, model_id;
+	enum revision_state state;
+};
+
+/* --- what a namespace takes --- */
+
+static const char *of(const char *author, const char *named, const char *nameless)
+{
+	return *author ? named : nameless;
+}
+
+#define BYTES(models)                                                                                                         \
+	"SELECT coalesce(sum(b.size_bytes), 0) FROM blob AS b WHERE b.stored = 1 AND b.id IN (SELECT f.blob_id FROM model AS m " \
+	"JOIN revision AS r ON r.model_id = m.id JOIN file AS f ON f.revision_id = r.id WHERE " models                          \
+	" AND EXISTS (SELECT 1 FROM blob_use AS u WHERE u.blob_id = f.blob_id AND u.revision_id = f.revision_id))"
+
+static int bytes_tx(struct db_conn *c, const char *author, uint64_t *bytes, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, of(author, BYTES(OF_AUTHOR), BYTES(OF_NOBODY)), e);
+
+	sql_text(&q, author);
+	*bytes = sql_row(&q) ? (uint64_t)sql_get_int(&q, 0) : 0;
+	return sql_done(&q);
+}
+
+int retention_namespace_bytes(struct db *db, const char *author, uint64_t *bytes, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	return rc < 0 ? rc : bytes_tx(r.c, author, bytes, e);
+}
+
+/* What it wants and the store lacks. A content that it wants twice is fetched once, but that is not worth a look. */
+static int missing_tx(struct db_conn *c, int64_t revision_id, uint64_t *bytes, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT coalesce(sum(f.size_bytes), 0) FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id WHERE f.revision_id = $1 AND f.wanted > 0 "
+					    "AND coalesce(b.stored, 0) = 0",
+					    e);
+
+	sql_int(&q, revision_id);
+	*bytes = sql_row(&q) ? (uint64_t)sql_get_int(&q, 0) : 0;
+	return sql_done(&q);
+}
+
+static int author_tx(struct db_conn *c, int64_t revision_id, struct arena *a, const char **author, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT t.name FROM revision AS r JOIN model AS m ON m.id = r.model_id JOIN term AS t ON t.id = m.author_id WHERE r.id = $1", e);
+
+	sql_int(&q, revision_id);
+	*author = sql_row(&q) ? sql_get_dup(&q, 0, a) : "";
+	return sql_done(&q);
+}
+
+int retention_bytes_with(struct db *db, int64_t revision_id, struct arena *a, const char **author, uint64_t *bytes, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	uint64_t missing = 0;
+	int rc;
+
+	if ((rc = read_begin(&r, db, e)) < 0 || (rc = author_tx(r.c, revision_id, a, author, e)) < 0 || (rc = bytes_tx(r.c, *author, bytes, e)) < 0 ||
+	    (rc = missing_tx(r.c, revision_id, &missing, e)) < 0)
+		return rc;
+	*bytes += missing;
+	return 0;
+}
+
+/* --- who is above his quota --- */
+
+static int authors_with_content(struct db_conn *c, struct arena *a, const char ***out, size_t *n, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT t.name FROM term AS t WHERE t.kind = 1 AND t.id IN (SELECT m.author_id FROM model AS m WHERE m.newest_state > 0) ORDER BY t.name", e);
+	size_t cap = 0;
+
+	while (sql_row(&q))
+		*list_push(a, out, n, &cap) = sql_get_dup(&q, 0, a);
+	return sql_done(&q);
+}
+
+int retention_over_quota(struct db *db, const struct policy *p, struct arena *a, struct retention_over **out, size_t *n, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	const char **authors = NULL;
+	size_t n_authors = 0, cap = 0;
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	if (!p || !policy_has_quotas(p))
+		return 0;
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	rc = authors_with_content(r.c, a, &authors, &n_authors, e);
+	for (size_t i = 0; i < n_authors && rc == 0; i++) {
+		uint64_t bytes, max = policy_quota(p, authors[i]);
+
+		if (max && (rc = bytes_tx(r.c, authors[i], &bytes, e)) == 0 && bytes > max)
+			*list_push(a, out, n, &cap) = (struct retention_over){ authors[i], max };
+	}
+	return rc;
+}
+
+/* --- letting go --- */
+
+static int drop_uses(struct db_conn *c, int64_t revision_id, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "DELETE FROM blob_use WHERE revision_id = $1 AND blob_id IN (SELECT blob_id FROM file WHERE file.revision_id = $1)", e);
+
+	sql_int(&q, revision_id);
+	return sql_run(&q);
+}
+
+/* A retired one stays retired: whoever asks for it is still told what to use instead. */
+static int release(struct db_conn *c, const struct released *r, const char *why, int64_t now, struct gc_counts *out, struct err *e)
+{
+	struct model_rev rev;
+	char reason[200];
+	int rc;
+
+	snprintf(reason, sizeof(reason), "%s, and " FETCH_AGAIN, why);
+	if ((rc = model_rev_tx(c, r->id, &rev, e)) < 0 || (rc = drop_uses(c, r->id, e)) < 0 ||
+	    (r->state != REVISION_RETIRED && (rc = model_set_state_tx(c, r->id, REVISION_PLANNED, reason, now, e)) < 0) ||
+	    (rc = model_refresh_tx(c, r->model_id, e)) < 0 || (rc = event_add_tx(c, "revision.freed", rev.repo, rev.commit, json_pack("{s:s}", "why", why), now, e)) < 0)
+		return rc;
+	json_array_append_new(out->list, json_pack("{s:s, s:s, s:s}", "repo", rev.repo, "revision", rev.commit, "why", why));
+	out->revisions++;
+	return 0;
+}
+
+static void read_released(struct sql *q, struct released **out, size_t *n)
+{
+	size_t cap = 0;
+
+	while (sql_row(q))
+		*vec_push(out, n, &cap) = (struct released){ sql_get_int(q, 0), sql_get_int(q, 1), (enum revision_state)sql_get_int(q, 2) };
+}
+
+/* Published revisions behind the newest `keep_last` of their model. */
+static int find_superseded(struct db_conn *c, const struct gc_rules *rules, struct released **out, size_t *n, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT r.id, r.model_id, 7 FROM (SELECT s.id, s.model_id, row_number() OVER (PARTITION BY s.model_id ORDER BY s.published_at DESC, s.id DESC) "
+					    "AS place FROM revision AS s WHERE s.state = 7) AS r WHERE r.place > $1 AND " NOT_IN_USE,
+					    e);
+
+	sql_int(&q, rules->keep_last);
+	sql_int(&q, rules->unused_since);
+	read_released(&q, out, n);
+	return sql_done(&q);
+}
+
+static int release_superseded(struct db_conn *c, const struct gc_rules *rules, int64_t now, struct gc_counts *out, struct err *e)
+{
+	own(mem) struct released *list = NULL;
+	char why[80];
+	size_t n = 0;
+	int rc;
+
+	if (!rules->keep_last)
+		return 0;
+	snprintf(why, sizeof(why), "superseded by %lld newer revisions", (long long)rules->keep_last);
+	rc = find_superseded(c, rules, &list, &n, e);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = release(c, &list[i], why, now, out, e);
+	return rc;
+}
+
+/*
+ * What a namespace can do without: first what was retired before anybody could still need it, then published revisions that are not in use, the
+ * oldest first. One of which nothing is left here has nothing to give.
+ */
+#define SPARE(models)                                                                                                          \
+	"SELECT r.id, r.model_id, r.state FROM model AS m JOIN revision AS r ON r.model_id = m.id WHERE " models                    \
+	" AND ((r.state = 8 AND r.state_at < $2) OR (r.state = 7 AND " NOT_IN_USE ")) AND EXISTS (SELECT 1 FROM file AS f JOIN blob_use AS u " \
+	"ON u.blob_id = f.blob_id AND u.revision_id = f.revision_id WHERE f.revision_id = r.id) ORDER BY r.state DESC, r.published_at, r.id"
+
+static int find_spare(struct db_conn *c, const char *author, const struct gc_rules *rules, struct released **out, size_t *n, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, of(author, SPARE(OF_AUTHOR), SPARE(OF_NOBODY)), e);
+
+	sql_text(&q, author);
+	sql_int(&q, rules->unused_since);
+	read_released(&q, out, n);
+	return sql_done(&q);
+}
+
+static int release_over(struct db_conn *c, const struct gc_rules *rules, const struct retention_over *x, int64_t now, struct gc_counts *out, struct err *e)
+{
+	own(mem) struct released *list = NULL;
+	uint64_t before = 0, bytes = 0;
+	char why[300];
+	size_t n = 0;
+	int rc;
+
+	if ((rc = bytes_tx(c, x->author, &before, e)) < 0 || (rc = find_spare(c, x->author, rules, &list, &n, e)) < 0)
+		return rc;
+	bytes = before;
+	for (size_t i = 0; i < n && bytes > x->max_bytes; i++) {
+		snprintf(why, sizeof(why), "%s while %.200s is above its quota", list[i].state == REVISION_RETIRED ? "retired" : "not in use", x->author);
+		if ((rc = release(c, &list[i], why, now, out, e)) < 0 || (rc = bytes_tx(c, x->author, &bytes, e)) < 0)
+			return rc;
+	}
+	json_array_append_new(out->quotas, json_pack("{s:s, s:I, s:I, s:I, s:I}", "author", x->author, "max_bytes", (json_int_t)x->max_bytes, "before_bytes",
+						     (json_int_t)before, "bytes", (json_int_t)bytes, "over_bytes",
+						     (json_int_t)(bytes > x->max_bytes ? bytes - x->max_bytes : 0)));
+	return 0;
+}
+
+int retention_release_tx(struct db_conn *c, const struct gc_rules *rules, const struct retention_over *over, size_t n_over, int64_t now, struct gc_counts *out,
+			 struct err *e)
+{
+	int rc = release_superseded(c, rules, now, out, e);
+
+	for (size_t i = 0; i < n_over && rc == 0; i++)
+		rc = release_over(c, rules, &over[i], now, out, e);
+	return rc;
+}

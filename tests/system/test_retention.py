@@ -1,0 +1,120 @@
+"""Quotas of namespaces and keep_last: what gc lets go, what a sync may not fetch, and what a client of a freed commit is told."""
+import os
+
+import pytest
+
+from tests.system.registry import Registry
+from tests.system.test_policy_change import settle
+
+LICENCES = "licenses: {allow: [apache-2.0], unknown: hold}\n"
+MB = 1000 * 1000
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+
+
+def quota(size, author="org"):
+    return LICENCES + f'retention: {{quotas: [{{author: "{author}", max: {size}}}, {{author: "*", max: 1GB}}]}}\n'
+
+
+@pytest.fixture
+def site(tmp_path, hub, models):
+    hub.add_model("org/tiny-story", models / "tiny-story")
+    with Registry(tmp_path / "r", upstream=hub.url, policy=LICENCES) as reg:
+        reg.policy = reg.where / "policy.yaml"
+        yield reg
+
+
+def set_policy(reg, text):
+    reg.policy.write_text(text)
+    reg.ctl("policy", "reload")
+    settle(reg)
+
+
+def grow(reg, hub, times):
+    """Commits of org/tiny-story, each with a file of 3 MB of its own; the first one too."""
+    commits = []
+    for i in range(times):
+        commits.append(hub.commit("org/tiny-story", {"notes.png": PNG + os.urandom(3 * MB)}))
+        reg.ctl("sync", "org/tiny-story")
+    return commits
+
+
+def test_gc_keeps_a_namespace_within_its_quota(site, hub):
+    commits = grow(site, hub, 4)
+    assert site.json("gc", "--dry-run")["quotas"] == []
+    set_policy(site, quota("8MB"))
+    said = site.ctl("gc", "--dry-run").stdout
+    assert f"would let go org/tiny-story@{commits[0][:12]}: not in use while org is above its quota" in said and "of a quota of 8.00 MB" in said
+    assert site.json("show", f"org/tiny-story@{commits[0]}")["state"] == "published"
+
+    done = site.json("gc")
+    assert [r["revision"] for r in done["revisions"]] == commits[:2]        # the oldest first, and no more than needed
+    over, = done["quotas"]
+    assert (over["author"], over["max_bytes"], over["over_bytes"]) == ("org", 8 * MB, 0) and over["bytes"] <= 8 * MB < over["before_bytes"]
+    assert [site.json("show", f"org/tiny-story@{c}")["state"] for c in commits] == ["planned", "planned", "published", "published"]
+    assert site.json("verify", "org/tiny-story")["missing"] == 0
+
+
+def test_what_is_in_use_never_goes_by_itself(site, hub, hf_client):
+    commits = grow(site, hub, 3)
+    done = hf_client(site.url, f"from huggingface_hub import hf_hub_download; hf_hub_download('org/tiny-story', 'config.json', revision='{commits[0]}')")
+    assert done.returncode == 0, done.stderr
+    set_policy(site, quota("2MB"))
+    result = site.json("gc")
+    assert [r["revision"] for r in result["revisions"]] == [commits[1]]      # not the one that was pulled, nor what main serves
+    assert result["quotas"][0]["over_bytes"] > 0
+    assert "in use" not in site.ctl("gc").stdout and "deprecate and retire what may go" in site.ctl("gc").stdout
+
+
+def test_a_sync_past_the_quota_fetches_nothing(site, hub, models):
+    set_policy(site, quota("2MB"))
+    site.ctl("sync", "org/tiny-story")
+    hub.add_model("org/second", {"README.md": b"---\nlicense: apache-2.0\n---\n", "notes.png": PNG + os.urandom(3 * MB)})
+    hub.add_model("other/second", {"README.md": b"---\nlicense: apache-2.0\n---\n", "notes.png": PNG + os.urandom(3 * MB)})
+    dry = site.ctl("sync", "--dry-run", "org/second")
+    assert "quota" in dry.stdout and "2.00 MB" in dry.stdout
+    site.ctl("policy", "check", "org/second", code=5)
+    before = sorted(p.name for p in (site.data / "blobs/sha256").iterdir())
+    refused = site.ctl("sync", "org/second", code=5).stderr
+    assert "quota of 2.00 MB" in refused and "nothing is fetched" in refused
+    assert sorted(p.name for p in (site.data / "blobs/sha256").iterdir()) == before
+    assert "quota" in site.json("why", "org/second")["reason"]
+    assert "quota" not in site.ctl("sync", "other/second", code=None).stderr  # another namespace has its own
+    set_policy(site, quota("20MB"))
+    assert "quota" not in site.ctl("sync", "org/second", code=None).stderr
+
+
+def test_an_import_past_the_quota_is_held(site, models, tmp_path):
+    set_policy(site, quota("100kB", "site"))
+    assert "quota" in site.ctl("import", models / "tiny-story", "--as", "site/mine", code=5).stderr
+    site.ctl("publish", "site/mine", "--reason", "this one all the same")
+    assert site.json("show", "site/mine")["state"] == "published"
+    assert site.json("gc")["quotas"][0]["over_bytes"] > 0
+    assert site.json("show", "site/mine")["state"] == "published"
+
+
+def test_keep_last_of_the_policy(site, hub):
+    commits = grow(site, hub, 3)
+    set_policy(site, LICENCES + "retention: {keep_last: 2}\n")
+    done = site.json("gc", "--dry-run")
+    assert [(r["revision"], r["why"]) for r in done["revisions"]] == [(commits[0], "superseded by 2 newer revisions")]
+    assert {r["revision"] for r in site.json("gc", "--keep-last", "1")["revisions"]} == set(commits[:2])
+
+
+def test_a_freed_commit_is_gone_not_unknown(site, hub, hf_client):
+    commits = grow(site, hub, 2)
+    site.json("gc", "--keep-last", "1")
+    ask = "from huggingface_hub import hf_hub_download; print(hf_hub_download('org/tiny-story', 'config.json', revision='{}'))"
+    told = hf_client(site.url, ask.format(commits[0]))
+    assert told.returncode and "410" in told.stderr and "files have been freed" in told.stderr, told.stderr
+    assert "RevisionNotFound" in hf_client(site.url, ask.format("0" * 40)).stderr
+    site.ctl("sync", f"org/tiny-story@{commits[0]}")
+    assert hf_client(site.url, ask.format(commits[0])).returncode == 0
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ("{quota: []}", "did you mean 'quotas'"), ("{keep_last: 0}", "from 1 on"), ("{quotas: [{author: org}]}", "needs an author and a max"),
+    ("{quotas: [{max: 5GB}]}", "needs an author and a max"), ("{quotas: [{author: org, max: lots}]}", "retention.quotas.max"), ("{quotas: {org: 5GB}}", "must be a list"),
+])
+def test_wrong_rules_are_named(site, wrong, words):
+    site.policy.write_text(LICENCES + f"retention: {wrong}\n")
+    assert words in site.ctl("policy", "reload", code=2).stderr

@@ -1,0 +1,96 @@
+"""Bills of materials as the daemon gives them out: kept when a model is published, kept anew when facts change, valid for others' validators."""
+import hashlib
+import json
+import subprocess
+
+import pytest
+
+from tests.system.conftest import oracle_env
+from tests.system.test_sbom import SCHEMAS, cyclonedx_validator
+
+# Prints what is wrong with the document on stdin: CycloneDX's own library, and for SPDX the SHACL shapes of its model, which demand more than
+# its JSON schema does.
+JUDGE = """
+import json, sys
+text = sys.stdin.read()
+if sys.argv[1] == "cyclonedx":
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+    print(JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) or "valid")
+else:
+    import pyshacl, rdflib
+    doc = json.loads(text)
+    doc["@context"] = json.load(open(sys.argv[2] + "/spdx-3.0.1-spdx-context.jsonld"))["@context"]
+    data, shapes = rdflib.Graph().parse(data=json.dumps(doc), format="json-ld"), rdflib.Graph().parse(sys.argv[2] + "/spdx-3.0.1-model.ttl")
+    good, _, report = pyshacl.validate(data, shacl_graph=shapes, ont_graph=shapes)
+    print("valid" if good and len(data) > 50 else report)
+"""
+
+
+@pytest.fixture
+def published(registry, hub, models):
+    hub.add_model("org/tiny-story", models / "tiny-story")
+    registry.ctl("sync", "org/tiny-story")
+    return "org/tiny-story"
+
+
+def judge(document, name):
+    done = subprocess.run([oracle_env("sbom") / "bin/python", "-c", JUDGE, name, SCHEMAS], input=document, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def kept(registry, name):
+    return registry.json("sbom", name, "--list")
+
+
+def test_kept_when_published_and_again_when_facts_change(registry, published):
+    first = {k["format"]: k["sha256"] for k in kept(registry, published)}
+    assert sorted(first) == ["cyclonedx", "spdx"] and len(kept(registry, published)) == 2
+    before = registry.ctl("sbom", published).stdout
+    assert hashlib.sha256(before.encode()).hexdigest() == first["cyclonedx"]
+    told, = [e for e in registry.json("events") if e["kind"] == "revision.sbom"]
+    assert told["data"] == first
+
+    registry.ctl("rebuild")                 # the same facts: nothing new
+    assert len(kept(registry, published)) == 2
+    registry.stop()
+    registry.start()
+    assert registry.ctl("sbom", published).stdout == before
+
+    registry.ctl("publish", published, "--reason", "looked at by hand")
+    now = kept(registry, published)
+    assert len(now) == 4
+    after = registry.ctl("sbom", published).stdout
+    assert after != before and hashlib.sha256(after.encode()).hexdigest() == now[[k["format"] for k in now].index("cyclonedx")]["sha256"]
+    assert json.loads(after)["serialNumber"] != json.loads(before)["serialNumber"]
+    assert registry.ctl("sbom", published, "--sha256", first["cyclonedx"]).stdout == before
+    registry.ctl("sbom", published, "--sha256", "00" * 32, code=4)
+    registry.ctl("sbom", published, "--sha256", "abc", code=2)
+    assert first["cyclonedx"] in registry.ctl("sbom", published, "--list").stdout
+
+
+def test_stays_when_the_model_is_taken_off(registry, published):
+    commit = registry.json("show", published)["revision"]
+    before = registry.ctl("sbom", published).stdout
+    registry.ctl("reject", published, "--reason", "no longer")
+    assert registry.ctl("sbom", f"{published}@{commit}").stdout == before       # what was given out while it was published
+    registry.ctl("sbom", published, code=4)
+
+
+@pytest.mark.skipif(not SCHEMAS.is_dir(), reason=f"the published schemas are not at {SCHEMAS}")
+def test_others_find_it_valid(registry, published):
+    cyclonedx, spdx = registry.ctl("sbom", published).stdout, registry.ctl("sbom", published, "--format", "spdx").stdout
+    assert [e.message for e in cyclonedx_validator().iter_errors(json.loads(cyclonedx))] == []
+    assert judge(cyclonedx, "cyclonedx") == "valid" and judge(spdx, "spdx") == "valid"
+    files = {f["path"]: f["sha256"] for f in registry.json("show", published)["files"]}
+    listed = {c["name"]: c["hashes"][0]["content"] for c in json.loads(cyclonedx)["components"] if c.get("hashes")}
+    assert listed.items() >= files.items()
+
+    broken = json.loads(spdx)               # the judges can tell
+    for node in broken["@graph"]:
+        node.pop("createdBy", None)
+    assert judge(json.dumps(broken), "spdx") != "valid"
+    broken = json.loads(cyclonedx)
+    broken["metadata"]["component"]["type"] = "model"
+    assert judge(json.dumps(broken), "cyclonedx") != "valid"
