@@ -1,4 +1,4 @@
-/* query_index.c - answering from the posting index; see query_index.h. Loading and upkeep are query_index_load.c. */
+/* query_index.c - answering from the posting index; see query_index.h. Loading is query_index_load.c, upkeep query_index_fresh.c. */
 #include "base/vec.h"
 #include "catalog/query_index_impl.h"
 #include "catalog/term.h"
@@ -270,29 +270,28 @@ static int in_order(int64_t downloads_a, int64_t id_a, int64_t downloads_b, int6
 	return id_a < id_b ? -1 : id_a > id_b;
 }
 
-static int compare_rows(const void *a, const void *b)
+/* The first of the changed rows behind `after`. */
+static size_t fresh_after(const struct query_index *x, const struct query_index_row *after)
 {
-	const struct query_index_row *x = a, *y = b;
+	size_t lo = 0, hi = after ? x->n_fresh : 0;
 
-	return in_order(x->downloads, x->id, y->downloads, y->id);
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (in_order(x->fresh[mid].downloads, x->fresh[mid].row->id, after->downloads, after->id) <= 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
-/* Those that fit and stand behind `after`, in order. Caller frees. */
-static struct query_index_row *fresh_rows(const struct query_index *x, const struct compiled *q, const struct query_index_row *after, size_t *n)
+/* The next one at or behind `at` that fits; x->n_fresh when there is none. */
+static size_t fresh_next(const struct query_index *x, const struct compiled *q, size_t at)
 {
-	struct query_index_row *rows = NULL;
-	size_t cap = 0;
-
-	*n = 0;
-	for (size_t i = 0; i < x->n_fresh; i++) {
-		const struct index_fresh *r = &x->fresh[i];
-
-		if (fresh_fits(r, q) && (!after || in_order(r->downloads, r->id, after->downloads, after->id) > 0))
-			*vec_push(&rows, n, &cap) = (struct query_index_row){ r->id, r->downloads };
-	}
-	if (*n)
-		qsort(rows, *n, sizeof(*rows), compare_rows);
-	return rows;
+	while (at < x->n_fresh && !fresh_fits(x->fresh[at].row, q))
+		at++;
+	return at;
 }
 
 /* --- pages ----------------------------------------------------------------------------------------------------------------------------- */
@@ -314,22 +313,23 @@ static uint32_t position_after(const struct index_base *b, const struct query_in
 }
 
 /* Merges the base's walk with the changed rows. */
-static void merge(struct walk *w, const struct query_index_row *fresh, size_t n_fresh, size_t limit, struct query_index_row *rows, size_t *n, bool *more)
+static void merge(struct walk *w, const struct query_index *x, const struct query_index_row *after, size_t limit, struct query_index_row *rows, size_t *n, bool *more)
 {
 	const struct index_base *b = w->b;
 	uint32_t p = walk_next(w);
-	size_t i = 0;
+	size_t i = fresh_next(x, w->q, fresh_after(x, after));
 
 	*n = 0;
-	while (p != UINT32_MAX || i < n_fresh) {
-		bool from_fresh = p == UINT32_MAX || (i < n_fresh && in_order(fresh[i].downloads, fresh[i].id, b->downloads[p], b->id[p]) < 0);
+	while (p != UINT32_MAX || i < x->n_fresh) {
+		bool from_fresh = p == UINT32_MAX || (i < x->n_fresh && in_order(x->fresh[i].downloads, x->fresh[i].row->id, b->downloads[p], b->id[p]) < 0);
 
 		if (*n == limit) {
 			*more = true;
 			return;
 		}
 		if (from_fresh) {
-			rows[(*n)++] = fresh[i++];
+			rows[(*n)++] = (struct query_index_row){ x->fresh[i].row->id, x->fresh[i].downloads };
+			i = fresh_next(x, w->q, i + 1);
 		} else {
 			rows[(*n)++] = (struct query_index_row){ b->id[p], b->downloads[p] };
 			p = walk_next(w);
@@ -342,10 +342,8 @@ int query_index_page(struct db *db, struct db_conn *c, const struct query_filter
 		     struct query_index_row *rows, size_t *n, bool *more, struct err *e)
 {
 	struct query_index *x = index_of(db);
-	own(mem) struct query_index_row *fresh = NULL;
 	struct compiled q;
 	struct walk w;
-	size_t n_fresh;
 	int rc;
 
 	if (!known_to_index(f) || f->sort != QUERY_SORT_DOWNLOADS || !f->descending || !atomic_load(&x->ready))
@@ -361,11 +359,10 @@ int query_index_page(struct db *db, struct db_conn *c, const struct query_filter
 		pthread_rwlock_unlock(&x->lock);
 		return ERR_UNSUPPORTED;
 	}
-	fresh = fresh_rows(x, &q, after, &n_fresh);
 	walk_begin(&w, x->base, &q);
 	if (after)
 		walk_seek(&w, position_after(x->base, after));
-	merge(&w, fresh, n_fresh, limit, rows, n, more);
+	merge(&w, x, after, limit, rows, n, more);
 	pthread_rwlock_unlock(&x->lock);
 	return 0;
 }
@@ -404,12 +401,12 @@ static void tally_base(struct tallies *t, struct walk *w)
 static void tally_fresh(struct tallies *t, const struct query_index *x, const struct compiled *q)
 {
 	for (size_t i = 0; i < x->n_fresh; i++) {
-		const struct index_fresh *r = &x->fresh[i];
+		const struct index_fresh *r = x->fresh[i].row;
 
 		if (!fresh_fits(r, q))
 			continue;
 		for (int facet = 0; facet < INDEX_COLUMNS; facet++)
-			tally(t, (enum query_facet)facet, r->dense[facet], r->size);
+			tally(t, (enum query_facet)facet, index_value(x->base, facet, r->columns[facet]), r->size);
 		tally_formats(t, r->formats, r->size);
 	}
 }
@@ -432,7 +429,7 @@ static void collect(const struct query_index *x, struct tallies *t, struct arena
 			if (!t->of[facet][key].models)
 				continue;
 			out->counts[facet][out->n[facet]] = t->of[facet][key];
-			out->counts[facet][out->n[facet]++].key = facet < INDEX_COLUMNS ? x->term_of[facet][key] : key;
+			out->counts[facet][out->n[facet]++].key = facet < INDEX_COLUMNS ? x->base->values[facet].value_of[key] : key;
 		}
 		if (facet != FACET_FORMAT)	/* few, and always in the order of enum format */
 			qsort(out->counts[facet], out->n[facet], sizeof(*out->counts[facet]), compare_counts);
@@ -458,7 +455,7 @@ int query_index_facets(struct db *db, struct db_conn *c, const struct query_filt
 		return ERR_UNSUPPORTED;
 	}
 	for (int facet = 0; facet < FACET_N; facet++) {
-		t.n[facet] = facet < INDEX_COLUMNS ? x->n_dense[facet] : FORMAT_N;
+		t.n[facet] = facet < INDEX_COLUMNS ? x->base->values[facet].n : FORMAT_N;
 		t.of[facet] = arena_alloc(a, (t.n[facet] ? t.n[facet] : 1) * sizeof(*t.of[facet]));
 	}
 	walk_begin(&w, x->base, &q);

@@ -1,4 +1,4 @@
-/* query_index_load.c - making the posting index from the rows, and keeping step with what is committed afterwards; see query_index.h. */
+/* query_index_load.c - making the posting index's base from the rows; see query_index.h. Keeping step afterwards is query_index_fresh.c. */
 #include "base/buf.h"
 #include "base/vec.h"
 #include "catalog/conn.h"
@@ -6,17 +6,11 @@
 
 #define DENSE_SHARE   32	/* a term carried by more than 1/32 of all models has a bitmap */
 #define DENSE_MAX     65535u	/* distinct values of a column that are counted apart */
-#define FRESH_MAX     50000	/* changed rows after which the index wants to be loaded again */
 #define BYTES_A_MODEL 120	/* columns, for the estimate */
 #define NAMES_MAX     ((size_t)2 << 30)
 #define COLUMN_LISTS  5		/* licence, architecture, task, quantisation, library */
 
-/* The columns of a model, in the order that read_columns() takes them. */
-#define ROW_COLUMNS                                                                                                              \
-	"id, downloads, size_bytes, params, formats, visible, gated, commercial, coalesce(license_id, 0), coalesce(architecture_id, 0), " \
-	"coalesce(task_id, 0), coalesce(quantization_id, 0), state, coalesce(library_id, 0), name, sunset_at"
-
-static void base_free(struct index_base *b)
+void index_base_free(struct index_base *b)
 {
 	if (!b)
 		return;
@@ -25,6 +19,8 @@ static void base_free(struct index_base *b)
 	for (int i = 0; i < INDEX_COLUMNS; i++) {
 		free(b->columns[i]);
 		free(b->dense[i]);
+		free(b->dense_of[i]);
+		free(b->values[i].value_of);
 	}
 	free(b->id);
 	free(b->downloads);
@@ -41,53 +37,6 @@ static void base_free(struct index_base *b)
 	free(b->names);
 	free(b->name_at);
 	free(b);
-}
-
-static void fresh_free(struct query_index *x)
-{
-	for (size_t i = 0; i < x->n_fresh; i++)
-		free(x->fresh[i].terms);
-	free(x->fresh);
-	x->fresh = NULL;
-	x->n_fresh = x->cap_fresh = 0;
-}
-
-static void *index_make(void)
-{
-	struct query_index *x = mem_zalloc(sizeof(*x));
-
-	pthread_rwlock_init(&x->lock, NULL);
-	return x;
-}
-
-static void index_free(void *p)
-{
-	struct query_index *x = p;
-
-	base_free(x->base);
-	fresh_free(x);
-	free(x->fresh_of);
-	free(x->during);
-	for (int i = 0; i < INDEX_COLUMNS; i++)
-		free(x->term_of[i]);
-	pthread_rwlock_destroy(&x->lock);
-	free(x);
-}
-
-struct query_index *index_of(struct db *db)
-{
-	return db_slot(db, DB_SLOT_QUERY, index_make, index_free);
-}
-
-bool query_index_grown(struct db *db)
-{
-	struct query_index *x = index_of(db);
-	bool grown;
-
-	pthread_rwlock_rdlock(&x->lock);
-	grown = x->n_fresh > FRESH_MAX;
-	pthread_rwlock_unlock(&x->lock);
-	return grown;
 }
 
 /* --- loading --------------------------------------------------------------------------------------------------------------------------------- */
@@ -151,7 +100,7 @@ static struct index_base *base_new(const struct sizes *s)
 	return b;
 }
 
-static uint8_t flags_of(struct sql *q)
+uint8_t index_row_flags(struct sql *q)
 {
 	int64_t commercial = sql_get_int(q, 7);
 	unsigned flags = 0;
@@ -163,7 +112,7 @@ static uint8_t flags_of(struct sql *q)
 }
 
 /* Dates beyond what 32 bits hold (the year 2106) never come. */
-static uint32_t sunset_of(struct sql *q)
+uint32_t index_row_sunset(struct sql *q)
 {
 	int64_t at = sql_get_int(q, 15);
 
@@ -190,7 +139,7 @@ static void add_name(struct buf *names, const char *name)
 
 static int load_columns(struct index_base *b, struct db_conn *c, const struct sizes *s, uint32_t *library, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT " ROW_COLUMNS " FROM model ORDER BY downloads DESC, id", e);
+	own(sql) struct sql q = sql_prepare(c, "SELECT " INDEX_ROW_COLUMNS " FROM model ORDER BY downloads DESC, id", e);
 	struct buf names;
 	int rc;
 
@@ -203,8 +152,8 @@ static int load_columns(struct index_base *b, struct db_conn *c, const struct si
 		b->size[p] = (uint64_t)sql_get_int(&q, 2);
 		b->params[p] = sql_get_int(&q, 3);
 		b->formats[p] = (uint16_t)sql_get_int(&q, 4);
-		b->flags[p] = flags_of(&q);
-		b->sunset_at[p] = sunset_of(&q);
+		b->flags[p] = index_row_flags(&q);
+		b->sunset_at[p] = index_row_sunset(&q);
 		for (int i = 0; i < INDEX_COLUMNS; i++)
 			b->columns[i][p] = (uint32_t)sql_get_int(&q, 8 + i);
 		library[p] = (uint32_t)sql_get_int(&q, 13);
@@ -285,194 +234,44 @@ static void load_bitmaps(struct index_base *b)
 
 /* --- small numbers for a column's values ----------------------------------------------------------------------------------------------------- */
 
-static uint16_t dense_add(struct query_index *x, int column, uint32_t value)
+uint16_t index_value_add(struct index_values *v, uint32_t value)
 {
-	if (x->n_dense[column] == DENSE_MAX)
+	if (v->n == DENSE_MAX)
 		return DENSE_MAX - 1;
-	*vec_push(&x->term_of[column], &x->n_dense[column], &x->cap_dense[column]) = value;
-	return (uint16_t)(x->n_dense[column] - 1);
+	*vec_push(&v->value_of, &v->n, &v->cap) = value;
+	return (uint16_t)(v->n - 1);
 }
 
-static uint16_t dense_find(struct query_index *x, int column, uint32_t value)
+uint16_t index_value(const struct index_base *b, int column, uint32_t value)
 {
-	for (size_t i = 0; i < x->n_dense[column]; i++)
-		if (x->term_of[column][i] == value)
+	const struct index_values *v = &b->values[column];
+
+	if (value < b->n_terms && b->dense_of[column][value] != INDEX_NO_VALUE)
+		return b->dense_of[column][value];
+	for (size_t i = v->loaded; i < v->n; i++)
+		if (v->value_of[i] == value)
 			return (uint16_t)i;
-	return dense_add(x, column, value);
+	return v->n == DENSE_MAX ? (uint16_t)(DENSE_MAX - 1) : INDEX_NO_VALUE;
 }
 
-static void load_dense(struct query_index *x, struct index_base *b)
+static void load_dense(struct index_base *b)
 {
 	for (int i = 0; i < INDEX_COLUMNS; i++) {
-		uint32_t *known = array(b->n_terms, sizeof(*known));	/* small number plus 1 */
+		uint16_t *known = b->dense_of[i] = array(b->n_terms, sizeof(*known));
 
-		x->n_dense[i] = 0;
+		memset(known, 0xff, b->n_terms * sizeof(*known));
 		for (uint32_t p = 0; p < b->n; p++) {
 			uint32_t value = b->columns[i][p] < b->n_terms ? b->columns[i][p] : 0;
 
-			if (!known[value])
-				known[value] = 1u + dense_add(x, i, value);
-			b->dense[i][p] = (uint16_t)(known[value] - 1);
+			if (known[value] == INDEX_NO_VALUE)
+				known[value] = index_value_add(&b->values[i], value);
+			b->dense[i][p] = known[value];
 		}
-		free(known);
+		b->values[i].loaded = b->values[i].n;
 	}
 }
 
-/* --- rows changed since ------------------------------------------------------------------------------------------------------------------------ */
-
-static void set_fresh_of(struct query_index *x, int64_t id, uint32_t value)
-{
-	if ((size_t)id >= x->n_fresh_of) {
-		size_t n = (size_t)id * 2 + 1024;
-
-		x->fresh_of = reallocarray(x->fresh_of, n, sizeof(*x->fresh_of));
-		if (!x->fresh_of)
-			abort();
-		memset(x->fresh_of + x->n_fresh_of, 0, (n - x->n_fresh_of) * sizeof(*x->fresh_of));
-		x->n_fresh_of = n;
-	}
-	x->fresh_of[id] = value;
-}
-
-static void mark_stale(struct query_index *x, int64_t id)
-{
-	if (x->base && id >= 0 && id <= x->base->max_id && x->base->position_of[id] != UINT32_MAX)
-		x->base->flags[x->base->position_of[id]] |= INDEX_STALE;
-}
-
-static int read_fresh(struct db_conn *c, int64_t id, struct index_fresh *r, bool *found, struct err *e)
-{
-	own(sql) struct sql q = sql_prepare(c, "SELECT " ROW_COLUMNS " FROM model WHERE id = $1", e);
-	own(sql) struct sql t = sql_prepare(c, "SELECT tag_id FROM model_tag WHERE model_id = $1", e);
-	size_t cap = 0;
-	uint32_t library;
-	int rc;
-
-	sql_int(&q, id);
-	*found = sql_row(&q);
-	*r = (struct index_fresh){ .id = id };
-	if (*found) {
-		r->downloads = sql_get_int(&q, 1);
-		r->size = (uint64_t)sql_get_int(&q, 2);
-		r->params = sql_get_int(&q, 3);
-		r->formats = (uint16_t)sql_get_int(&q, 4);
-		r->flags = flags_of(&q);
-		r->sunset_at = sunset_of(&q);
-		for (int i = 0; i < INDEX_COLUMNS; i++) {
-			r->columns[i] = (uint32_t)sql_get_int(&q, 8 + i);
-			if (i != FACET_STATE && r->columns[i])
-				*vec_push(&r->terms, &r->n_terms, &cap) = r->columns[i];
-		}
-		library = (uint32_t)sql_get_int(&q, 13);
-		index_lower(r->name, sql_get_text(&q, 14));
-		if (library)
-			*vec_push(&r->terms, &r->n_terms, &cap) = library;
-	}
-	if ((rc = sql_done(&q)) < 0)
-		return rc;
-	sql_int(&t, id);
-	while (sql_row(&t))
-		*vec_push(&r->terms, &r->n_terms, &cap) = (uint32_t)sql_get_int(&t, 0);
-	return sql_done(&t);
-}
-
-/* Replaces or adds the row; lock held for writing. */
-static void put_fresh(struct query_index *x, const struct index_fresh *row)
-{
-	uint32_t at = (size_t)row->id < x->n_fresh_of ? x->fresh_of[row->id] : 0;
-	struct index_fresh *r;
-
-	if (at) {
-		r = &x->fresh[at - 1];
-		free(r->terms);
-	} else {
-		r = vec_push(&x->fresh, &x->n_fresh, &x->cap_fresh);
-		set_fresh_of(x, row->id, (uint32_t)x->n_fresh);
-	}
-	*r = *row;
-	for (int i = 0; i < INDEX_COLUMNS; i++)
-		r->dense[i] = dense_find(x, i, r->columns[i]);
-	mark_stale(x, row->id);
-}
-
-void query_index_touch(struct db_conn *c, int64_t model_id)
-{
-	if (c->n_touched == 0 || c->touched[c->n_touched - 1] != model_id)
-		*vec_push(&c->touched, &c->n_touched, &c->cap_touched) = model_id;
-}
-
-void query_index_forget(struct db_conn *c)
-{
-	c->n_touched = 0;
-}
-
-void query_index_committed(struct db *db, struct db_conn *c)
-{
-	struct query_index *x = c->n_touched ? index_of(db) : NULL;
-	bool loading = x && atomic_load(&x->loading);
-
-	if (!x || (!loading && !atomic_load(&x->ready)))
-		return;
-	for (size_t i = 0; i < c->n_touched; i++) {
-		struct index_fresh row;
-		struct err e;
-		bool found;
-		int rc = read_fresh(c, c->touched[i], &row, &found, &e);
-
-		pthread_rwlock_wrlock(&x->lock);
-		if (rc < 0)
-			atomic_store(&x->ready, false);	/* a row it can't follow: SQLite answers until the next load */
-		else if (found)
-			put_fresh(x, &row);
-		else
-			mark_stale(x, c->touched[i]);
-		if (loading)
-			*vec_push(&x->during, &x->n_during, &x->cap_during) = c->touched[i];
-		pthread_rwlock_unlock(&x->lock);
-		if (rc < 0 || !found)
-			free(row.terms);
-	}
-}
-
-/* The new base takes the old one's place; of the changed rows only those stay that were committed while it was read. */
-static void install(struct query_index *x, struct index_base *b)
-{
-	struct index_fresh *old;
-	size_t n_old;
-
-	pthread_rwlock_wrlock(&x->lock);
-	old = x->fresh;
-	n_old = x->n_fresh;
-	x->fresh = NULL;
-	x->n_fresh = x->cap_fresh = 0;
-	base_free(x->base);
-	x->base = b;
-	load_dense(x, b);
-	for (size_t i = 0; i < x->n_during; i++) {
-		uint32_t at = (size_t)x->during[i] < x->n_fresh_of ? x->fresh_of[x->during[i]] : 0;
-
-		mark_stale(x, x->during[i]);
-		if (!at || !old[at - 1].id)
-			continue;
-		struct index_fresh kept = old[at - 1];
-
-		old[at - 1] = (struct index_fresh){ 0 };	/* moved: `during` may name it again */
-		x->fresh_of[kept.id] = 0;
-		put_fresh(x, &kept);
-	}
-	for (size_t i = 0; i < n_old; i++) {
-		if (old[i].id)
-			x->fresh_of[old[i].id] = 0;
-		free(old[i].terms);
-	}
-	free(old);
-	x->n_during = 0;
-	atomic_store(&x->loading, false);
-	atomic_store(&x->ready, true);
-	pthread_rwlock_unlock(&x->lock);
-}
-
-static int load(struct db *db, uint64_t memory_max, struct index_base **out, struct err *e)
+int index_base_load(struct db *db, uint64_t memory_max, struct index_base **out, struct err *e)
 {
 	own(read) struct read r = { 0 };
 	struct sizes s = { 0 };
@@ -495,32 +294,12 @@ static int load(struct db *db, uint64_t memory_max, struct index_base **out, str
 				load_column_lists(b, b->columns[i], &used);
 		load_column_lists(b, library, &used);
 		load_bitmaps(b);
+		load_dense(b);
 	}
 	free(library);
 	if (rc < 0)
-		base_free(b);
+		index_base_free(b);
 	else
 		*out = b;
-	return rc;
-}
-
-int query_index_load(struct db *db, uint64_t memory_max, struct err *e)
-{
-	struct query_index *x = index_of(db);
-	struct index_base *b;
-	bool expected = false;
-	int rc;
-
-	if (!atomic_compare_exchange_strong(&x->loading, &expected, true))
-		return err_set(e, ERR_CONFLICT, "the posting index is being loaded already");
-	rc = load(db, memory_max, &b, e);
-	if (rc == 0) {
-		install(x, b);
-		return 0;
-	}
-	pthread_rwlock_wrlock(&x->lock);
-	x->n_during = 0;
-	atomic_store(&x->loading, false);
-	pthread_rwlock_unlock(&x->lock);
 	return rc;
 }

@@ -47,7 +47,7 @@ _registryctl()
 	'withdraw') COMPREPLY=($(compgen -W ' --reason --legal --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'lifecycle') COMPREPLY=($(compgen -W ' --within --ics --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'usage') COMPREPLY=($(compgen -W ' --days --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
-	'sbom') COMPREPLY=($(compgen -W ' --format -o --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
+	'sbom') COMPREPLY=($(compgen -W ' --format --list --sha256 -o --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'policy show') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'policy check') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'policy test') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;

@@ -1,6 +1,7 @@
 /*
  * catalog_bench.c - how long questions to a big catalog take: catalog_bench FILE [ROUNDS]. Prints one line a question: name, p50 and p99 in
- * milliseconds over random instances, warm. FILE is made by catalog_gen. With "index" behind ROUNDS the posting index is loaded first.
+ * milliseconds over random instances, warm. FILE is made by catalog_gen. With "index" behind ROUNDS the posting index is loaded first; with "writer" behind that only
+ * the reader beside a writer is measured.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -152,10 +153,9 @@ static void facets(struct db *db, const struct query_filter *f, struct arena *a)
 	json_decref(j);
 }
 
-static void measure(struct db *db, const char *name, shape *make, void (*ask)(struct db *, const struct query_filter *, struct arena *), int rounds)
+/* Times `rounds` instances of a question, after a tenth as many that do not count. */
+static void time_rounds(struct db *db, shape *make, void (*ask)(struct db *, const struct query_filter *, struct arena *), int rounds, double *ms)
 {
-	double *ms = mem_zalloc((size_t)rounds * sizeof(*ms));
-
 	for (int i = -rounds / 10 - 1; i < rounds; i++) {
 		struct query_filter f = { .gated = -1, .visible_only = true, .sort = QUERY_SORT_DOWNLOADS, .descending = true, .limit = 50 };
 		struct arena a;
@@ -169,9 +169,21 @@ static void measure(struct db *db, const char *name, shape *make, void (*ask)(st
 			ms[i] = now_ms() - start;
 		arena_done(&a);
 	}
-	qsort(ms, (size_t)rounds, sizeof(*ms), compare);
-	printf("%-44s p50 %8.3f ms   p99 %8.3f ms\n", name, ms[rounds / 2], ms[rounds * 99 / 100]);
+}
+
+static void print_times(const char *name, double *ms, int n)
+{
+	qsort(ms, (size_t)n, sizeof(*ms), compare);
+	printf("%-44s p50 %8.3f ms   p99 %8.3f ms\n", name, ms[n / 2], ms[n * 99 / 100]);
 	fflush(stdout);
+}
+
+static void measure(struct db *db, const char *name, shape *make, void (*ask)(struct db *, const struct query_filter *, struct arena *), int rounds)
+{
+	double *ms = mem_zalloc((size_t)rounds * sizeof(*ms));
+
+	time_rounds(db, make, ask, rounds, ms);
+	print_times(name, ms, rounds);
 	free(ms);
 }
 
@@ -217,7 +229,7 @@ static void *write_on(void *arg)
 	do
 		write_batch(w);
 	while (!atomic_load(&w->stop));
-	w->ms = now_ms() - start;
+	w->ms += now_ms() - start;
 	return NULL;
 }
 
@@ -241,11 +253,14 @@ static void learn_names(struct db *db)
 	}
 }
 
+#define TURNS 5
+
+/* The reader alone and beside the writer by turns, each turn with the same questions, so that a noisy minute falls on both. */
 static void under_a_writer(struct db *db, int rounds)
 {
+	double *alone = mem_zalloc((size_t)rounds * TURNS * sizeof(*alone)), *beside = mem_zalloc((size_t)rounds * TURNS * sizeof(*beside));
 	struct writer w = { .db = db };
 	struct err e = ERR_NONE;
-	pthread_t thread;
 	double start;
 
 	learn_names(db);
@@ -253,16 +268,46 @@ static void under_a_writer(struct db *db, int rounds)
 	for (int i = 0; i < 10; i++)
 		write_batch(&w);
 	printf("%-44s %12.0f rows/s\n", "durable upserts, 1000 a batch", (double)w.rows / (now_ms() - start) * 1e3);
-	measure(db, "reader alone: licence and size", any_licence_size, page, rounds);
 	w.rows = 0;
-	if (pthread_create(&thread, NULL, write_on, &w) != 0)
-		abort();
-	measure(db, "reader beside a writer", any_licence_size, page, rounds);
-	atomic_store(&w.stop, true);
-	pthread_join(thread, NULL);
+	for (int turn = 0; turn < TURNS; turn++) {
+		uint64_t questions = seed;
+		pthread_t thread;
+
+		time_rounds(db, any_licence_size, page, rounds, alone + turn * rounds);
+		seed = questions;
+		atomic_store(&w.stop, false);
+		if (pthread_create(&thread, NULL, write_on, &w) != 0)
+			abort();
+		time_rounds(db, any_licence_size, page, rounds, beside + turn * rounds);
+		atomic_store(&w.stop, true);
+		pthread_join(thread, NULL);
+	}
+	print_times("reader alone: licence and size", alone, rounds * TURNS);
+	print_times("reader beside a writer", beside, rounds * TURNS);
+	printf("%-44s p50 %8.2fx     p99 %8.2fx\n", "  beside against alone", beside[rounds * TURNS / 2] / alone[rounds * TURNS / 2],
+	       beside[rounds * TURNS * 99 / 100] / alone[rounds * TURNS * 99 / 100]);
 	printf("%-44s %12.0f rows/s\n", "  the writer meanwhile", (double)w.rows / w.ms * 1e3);
+	free(alone);
+	free(beside);
 	if (event_verify(db, &(struct digest){ 0 }, NULL, NULL, &e) < 0)
 		fail(&e);
+}
+
+static void all_questions(struct db *db, int rounds)
+{
+	measure(db, "apache-2.0, < 20 GB, by downloads", licence_size, page, rounds);
+	measure(db, "any licence, any size", any_licence_size, page, rounds);
+	measure(db, "two common tags", common_tags, page, rounds);
+	measure(db, "common and middling tag", common_mid, page, rounds);
+	measure(db, "two middling tags", mid_mid, page, rounds);
+	measure(db, "rare and common tag", rare_common, page, rounds);
+	measure(db, "tag, licence, size and task", tags_and_filters, page, rounds);
+	measure(db, "author, any case", by_author, page, rounds);
+	measure(db, "by last change", newest, page, rounds);
+	measure(db, "substring, by downloads", search, page, rounds);
+	measure(db, "facets of a tag with filters", tags_and_filters, facets, rounds / 10 > 9 ? rounds / 10 : 10);
+	measure(db, "facets of a licence and size", any_licence_size, facets, rounds / 10 > 9 ? rounds / 10 : 10);
+	printf("%-44s %12.2f GB\n", "size of the catalog", (double)db_size_bytes(db) / 1e9);
 }
 
 int main(int argc, char **argv)
@@ -273,7 +318,7 @@ int main(int argc, char **argv)
 	double start = now_ms();
 
 	if (argc < 2 || rounds < 10)
-		return fprintf(stderr, "catalog_bench FILE [ROUNDS] [index]\n"), 2;
+		return fprintf(stderr, "catalog_bench FILE [ROUNDS] [index] [writer]\n"), 2;
 	if (db_open(&db, argv[1], 0, &e) < 0)
 		fail(&e);
 	struct arena a;
@@ -288,20 +333,9 @@ int main(int argc, char **argv)
 			fail(&e);
 		printf("%-44s %12.1f ms\n", "load the posting index", now_ms() - start);
 	}
-	measure(db, "apache-2.0, < 20 GB, by downloads", licence_size, page, rounds);
-	measure(db, "any licence, any size", any_licence_size, page, rounds);
-	measure(db, "two common tags", common_tags, page, rounds);
-	measure(db, "common and middling tag", common_mid, page, rounds);
-	measure(db, "two middling tags", mid_mid, page, rounds);
-	measure(db, "rare and common tag", rare_common, page, rounds);
-	measure(db, "tag, licence, size and task", tags_and_filters, page, rounds);
-	measure(db, "author, any case", by_author, page, rounds);
-	measure(db, "by last change", newest, page, rounds);
-	measure(db, "substring, by downloads", search, page, rounds);
-	measure(db, "facets of a tag with filters", tags_and_filters, facets, rounds / 10 > 9 ? rounds / 10 : 10);
-	measure(db, "facets of a licence and size", any_licence_size, facets, rounds / 10 > 9 ? rounds / 10 : 10);
-	printf("%-44s %12.2f GB\n", "size of the catalog", (double)db_size_bytes(db) / 1e9);
-	under_a_writer(db, rounds * 5);
+	if (argc < 5)
+		all_questions(db, rounds);
+	under_a_writer(db, rounds);
 	db_close(db);
 	return 0;
 }
