@@ -32,14 +32,18 @@ int model_sum_files_tx(struct db_conn *c, int64_t revision_id, struct err *e);
 void model_file_oid(struct digest *git_oid, bool lfs, const struct digest *sha256, uint64_t size_bytes);
 
 /* Reading, shared by model_find.c and query.c: the columns of a model (m) and of a revision (r), and the rows made of them. */
-#define MODEL_COLUMNS                                                                                                                          \
-	"m.id, m.name, au.name, up.name, m.gated, m.private, m.disabled, m.vanished_at, m.downloads, m.likes, m.created_at, m.modified_at, "     \
-	"m.checked_at"
+#define MODEL_COLUMNS_OF(author, upstream)                                                                                                     \
+	"m.id, m.name, " author ", " upstream ", m.gated, m.private, m.disabled, m.vanished_at, m.downloads, m.likes, m.created_at, "            \
+	"m.modified_at, m.checked_at"
+#define MODEL_COLUMNS MODEL_COLUMNS_OF("au.name", "up.name")
 #define MODEL_JOINS " JOIN term AS au ON au.id = m.author_id JOIN term AS up ON up.id = m.upstream_id "
 #define MODEL_N_COLUMNS 13
-#define REVISION_COLUMNS                                                                                                                       \
-	"r.id, r.model_id, r.commit_id, r.state, r.reason, r.proof, r.planned_at, r.state_at, r.published_at, r.title, r.commit_at, li.name, "   \
-	"r.license_name, r.license_source, r.size_bytes, r.params, r.dtypes, ar.name, qu.name, ta.name, lb.name, r.context_length, r.formats"
+#define REVISION_COLUMNS_OF(license, architecture, quantization, task, library)                                                                \
+	"r.id, r.model_id, r.commit_id, r.state, r.reason, r.proof, r.planned_at, r.state_at, r.published_at, r.title, r.commit_at, " license      \
+	", r.license_name, r.license_source, r.size_bytes, r.params, r.dtypes, " architecture ", " quantization ", " task ", " library            \
+	", r.context_length, r.formats"
+#define REVISION_COLUMNS REVISION_COLUMNS_OF("li.name", "ar.name", "qu.name", "ta.name", "lb.name")
+#define REVISION_N_COLUMNS 23
 #define REVISION_JOINS                                                                                                                         \
 	" LEFT JOIN term AS li ON li.id = r.license_id LEFT JOIN term AS ar ON ar.id = r.architecture_id "                                        \
 	"LEFT JOIN term AS qu ON qu.id = r.quantization_id LEFT JOIN term AS ta ON ta.id = r.task_id LEFT JOIN term AS lb ON lb.id = r.library_id "

@@ -80,8 +80,8 @@ json_t *query_totals(struct db *db, struct err *e);
 
 /*
  * Loads the posting index, in some seconds for millions of models; until it is there, and for what it does not know, SQLite answers. Called by a
- * background thread of the daemon, and again when query_index_grown() says that much has changed since. ERR_LIMIT, and no index, when it would
- * take more than memory_max bytes.
+ * background thread of the daemon, and again when query_index_grown() says that much has changed since; until the new one is there the old one
+ * answers, and both take their memory. ERR_LIMIT, and no index, when it would take more than memory_max bytes.
  */
 int query_index_load(struct db *db, uint64_t memory_max, struct err *e);
 bool query_index_grown(struct db *db);

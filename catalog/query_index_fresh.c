@@ -46,7 +46,7 @@ bool query_index_grown(struct db *db)
 	pthread_rwlock_rdlock(&x->lock);
 	if (x->base && x->base->n / FRESH_SHARE > most)
 		most = x->base->n / FRESH_SHARE;
-	grown = x->n_fresh > most;
+	grown = x->n_fresh > most || (x->base && !atomic_load(&x->ready));
 	pthread_rwlock_unlock(&x->lock);
 	return grown;
 }
@@ -279,7 +279,10 @@ void query_index_committed(struct db *db, struct db_conn *c)
 
 /* --- a new base ---------------------------------------------------------------------------------------------------------------------------- */
 
-/* It takes the old one's place; of the changed rows only those stay that were committed while it was read. */
+/*
+ * It takes the old one's place; of the changed rows only those stay that were committed while it was read. NULL: the index can't be had any more, and
+ * nothing stays.
+ */
 static void install(struct query_index *x, struct index_base *b)
 {
 	struct index_fresh_at *places = mem_zalloc((x->n_fresh + 1) * sizeof(*places)), *old = x->fresh;
@@ -291,7 +294,8 @@ static void install(struct query_index *x, struct index_base *b)
 	for (size_t i = 0; i < n_old; i++) {
 		struct index_fresh *row = old[i].row;
 
-		if (row->during) {
+		if (b && row->during) {
+			row->during = false;
 			add_values(b, row);
 			places[n++] = old[i];
 			continue;
@@ -306,12 +310,13 @@ static void install(struct query_index *x, struct index_base *b)
 	pthread_rwlock_unlock(&x->lock);
 	free_replaced(old, n_old);
 	index_base_free(old_base);
+	x->n_during = 0;
 }
 
 int query_index_load(struct db *db, uint64_t memory_max, struct err *e)
 {
 	struct query_index *x = index_of(db);
-	struct index_base *b;
+	struct index_base *b = NULL;
 	bool expected = false;
 	int rc;
 
@@ -319,14 +324,10 @@ int query_index_load(struct db *db, uint64_t memory_max, struct err *e)
 		return err_set(e, ERR_CONFLICT, "the posting index is being loaded already");
 	rc = index_base_load(db, memory_max, &b, e);
 	pthread_mutex_lock(&x->upkeep);
-	if (rc == 0)
-		install(x, b);
-	for (size_t i = 0; i < x->n_fresh; i++)
-		x->fresh[i].row->during = false;
-	x->n_during = 0;
+	atomic_store(&x->ready, false);
+	install(x, b);
 	atomic_store(&x->loading, false);
-	if (rc == 0)
-		atomic_store(&x->ready, true);
+	atomic_store(&x->ready, rc == 0);
 	pthread_mutex_unlock(&x->upkeep);
 	return rc;
 }

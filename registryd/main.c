@@ -20,6 +20,7 @@
 #include "registryd/daemon.h"
 #include "registryd/http.h"
 #include "registryd/metrics.h"
+#include "registryd/net.h"
 #include "registryd/page.h"
 #include "registryd/rules.h"
 #include "registryd/webhook.h"
@@ -28,6 +29,8 @@
 static const char usage[] =
 	"usage: registryd [--config FILE] [--data DIR] [--listen ADDR:PORT] [--check-config] [--print-config] [--version]\n"
 	"Mirrors models from a Hub, tests them and serves them. registryd(8) says more.\n";
+
+#define INDEX_LOOK_MS 1000	/* how often it is asked whether the posting index should be loaded anew */
 
 enum action { SERVE, CHECK_CONFIG, PRINT_CONFIG, PRINT_VERSION, PRINT_HELP };
 
@@ -260,16 +263,29 @@ static int open_http(struct daemon *d, struct err *e)
 	return http_open(&d->http, &o, e);
 }
 
-static void *load_index(void *arg)
+static bool load_index(struct daemon *d)
 {
-	struct daemon *d = arg;
 	struct err e = ERR_NONE;
 	char quoted[LOG_QUOTE_MAX];
 
-	if (query_index_load(d->db, daemon_config(d)->catalog.index_memory, &e))
+	if (query_index_load(d->db, daemon_config(d)->catalog.index_memory, &e)) {
+		atomic_store(&d->index_loaded, false);
 		log_event(LOG_WARNING, "catalog.no_index", "error=%s effect=\"queries are answered by SQLite\"", log_quote(quoted, e.msg));
-	else
-		atomic_store(&d->index_loaded, true);
+		return false;
+	}
+	atomic_store(&d->index_loaded, true);
+	return true;
+}
+
+/* At the start, and again whenever much has changed since; one that does not fit into its memory is not tried again. */
+static void *keep_index(void *arg)
+{
+	struct daemon *d = arg;
+	bool good = load_index(d);
+
+	while (good && net_sleep(INDEX_LOOK_MS, &d->stopping))
+		if (query_index_grown(d->db))
+			good = load_index(d);
 	return NULL;
 }
 
@@ -350,14 +366,15 @@ static int serve(const struct invocation *v, struct settings **list, struct poli
 		rc = worker_start(&worker, &d, e);
 	if (!rc)
 		rc = webhook_start(&webhook, &d, e);
-	if (!rc && pthread_create(&index, NULL, load_index, &d))
+	if (!rc && pthread_create(&index, NULL, keep_index, &d))
 		rc = err_set(e, ERR_FAILED, "no thread could be started");
 	if (!rc) {
 		say_ready(&d);
 		follow_signals(&d, v, list, &signals);
-		pthread_join(index, NULL);
 	}
 	atomic_store(&d.stopping, true);
+	if (!rc)
+		pthread_join(index, NULL);
 	http_close(d.http, (unsigned)daemon_config(&d)->http.grace_s);
 	worker_stop(worker);
 	webhook_stop(webhook);

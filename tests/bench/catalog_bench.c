@@ -32,6 +32,15 @@ static double now_ms(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
+/* What this thread has computed: on a machine that others use too, it tells what the reader pays for the writer from what it pays for them. */
+static double cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
 static const char *tag_of(struct arena *a, uint64_t rank)
 {
 	return arena_printf(a, "tag:%llu", (unsigned long long)rank);
@@ -154,19 +163,22 @@ static void facets(struct db *db, const struct query_filter *f, struct arena *a)
 }
 
 /* Times `rounds` instances of a question, after a tenth as many that do not count. */
-static void time_rounds(struct db *db, shape *make, void (*ask)(struct db *, const struct query_filter *, struct arena *), int rounds, double *ms)
+static void time_rounds(struct db *db, shape *make, void (*ask)(struct db *, const struct query_filter *, struct arena *), int rounds, double *ms, double *cpu)
 {
 	for (int i = -rounds / 10 - 1; i < rounds; i++) {
 		struct query_filter f = { .gated = -1, .visible_only = true, .sort = QUERY_SORT_DOWNLOADS, .descending = true, .limit = 50 };
 		struct arena a;
-		double start;
+		double start, start_cpu;
 
 		arena_init(&a);
 		make(&f, &a);
 		start = now_ms();
+		start_cpu = cpu_ms();
 		ask(db, &f, &a);
-		if (i >= 0)
+		if (i >= 0) {
+			cpu[i] = cpu_ms() - start_cpu;
 			ms[i] = now_ms() - start;
+		}
 		arena_done(&a);
 	}
 }
@@ -180,9 +192,9 @@ static void print_times(const char *name, double *ms, int n)
 
 static void measure(struct db *db, const char *name, shape *make, void (*ask)(struct db *, const struct query_filter *, struct arena *), int rounds)
 {
-	double *ms = mem_zalloc((size_t)rounds * sizeof(*ms));
+	double *ms = mem_zalloc(2 * (size_t)rounds * sizeof(*ms));
 
-	time_rounds(db, make, ask, rounds, ms);
+	time_rounds(db, make, ask, rounds, ms, ms + rounds);
 	print_times(name, ms, rounds);
 	free(ms);
 }
@@ -255,10 +267,42 @@ static void learn_names(struct db *db)
 
 #define TURNS 5
 
+/* Times and CPU times of a reader, over all turns. */
+struct reader {
+	double *ms, *cpu;
+	int n;
+};
+
+static void read_on(struct db *db, struct reader *r, int rounds)
+{
+	time_rounds(db, any_licence_size, page, rounds, r->ms + r->n, r->cpu + r->n);
+	r->n += rounds;
+}
+
+static void print_ratio(const char *name, double *beside, double *alone, int n)
+{
+	qsort(beside, (size_t)n, sizeof(*beside), compare);
+	qsort(alone, (size_t)n, sizeof(*alone), compare);
+	printf("%-44s p50 %8.2fx     p99 %8.2fx\n", name, beside[n / 2] / alone[n / 2], beside[n * 99 / 100] / alone[n * 99 / 100]);
+}
+
+static void print_readers(struct reader *alone, struct reader *beside)
+{
+	print_times("reader alone: licence and size", alone->ms, alone->n);
+	print_times("reader beside a writer", beside->ms, beside->n);
+	print_ratio("  beside against alone", beside->ms, alone->ms, alone->n);
+	print_ratio("  the reader's own CPU time", beside->cpu, alone->cpu, alone->n);
+}
+
+static struct reader reader_new(int n)
+{
+	return (struct reader){ mem_zalloc((size_t)n * sizeof(double)), mem_zalloc((size_t)n * sizeof(double)), 0 };
+}
+
 /* The reader alone and beside the writer by turns, each turn with the same questions, so that a noisy minute falls on both. */
 static void under_a_writer(struct db *db, int rounds)
 {
-	double *alone = mem_zalloc((size_t)rounds * TURNS * sizeof(*alone)), *beside = mem_zalloc((size_t)rounds * TURNS * sizeof(*beside));
+	struct reader alone = reader_new(rounds * TURNS), beside = reader_new(rounds * TURNS);
 	struct writer w = { .db = db };
 	struct err e = ERR_NONE;
 	double start;
@@ -273,22 +317,17 @@ static void under_a_writer(struct db *db, int rounds)
 		uint64_t questions = seed;
 		pthread_t thread;
 
-		time_rounds(db, any_licence_size, page, rounds, alone + turn * rounds);
+		read_on(db, &alone, rounds);
 		seed = questions;
 		atomic_store(&w.stop, false);
 		if (pthread_create(&thread, NULL, write_on, &w) != 0)
 			abort();
-		time_rounds(db, any_licence_size, page, rounds, beside + turn * rounds);
+		read_on(db, &beside, rounds);
 		atomic_store(&w.stop, true);
 		pthread_join(thread, NULL);
 	}
-	print_times("reader alone: licence and size", alone, rounds * TURNS);
-	print_times("reader beside a writer", beside, rounds * TURNS);
-	printf("%-44s p50 %8.2fx     p99 %8.2fx\n", "  beside against alone", beside[rounds * TURNS / 2] / alone[rounds * TURNS / 2],
-	       beside[rounds * TURNS * 99 / 100] / alone[rounds * TURNS * 99 / 100]);
+	print_readers(&alone, &beside);
 	printf("%-44s %12.0f rows/s\n", "  the writer meanwhile", (double)w.rows / w.ms * 1e3);
-	free(alone);
-	free(beside);
 	if (event_verify(db, &(struct digest){ 0 }, NULL, NULL, &e) < 0)
 		fail(&e);
 }
