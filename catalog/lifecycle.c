@@ -186,7 +186,7 @@ static int check_sunset(const struct lifecycle_order *o, const struct policy_lif
 		return err_set(e, ERR_USAGE, "the policy wants %lld days of notice: the earliest sunset is %.10s (or --force with a reason)",
 			       (long long)(rules->notice_s / 86400), earliest);
 	if (!o->reason || !*o->reason)
-		return err_set(e, ERR_USAGE, "a sunset before %.10s needs --force and a reason", earliest);
+		return err_set(e, ERR_USAGE, "a sunset before %.10s, forced, needs a reason (--reason TEXT)", earliest);
 	return 0;
 }
 

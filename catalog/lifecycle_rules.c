@@ -16,6 +16,7 @@
 struct subject {
 	int64_t id, model_id, published_at;
 	const char *repo, *commit, *new_version;
+	bool disabled, vanished;	/* upstream's word on the model */
 	struct policy_traits traits;
 	/* the mark on the revision, if any */
 	bool marked, by_person;
@@ -61,6 +62,8 @@ static void read_subject(struct sql *q, struct arena *a, struct subject *s)
 	s->by_person = (s->marked && strcmp(sql_get_text(q, 12), WHO) != 0) || sql_get_int(q, 17) != 0;
 	s->deprecated_at = sql_get_int(q, 13);
 	s->sunset_at = sql_get_int(q, 14);
+	s->disabled = sql_get_int(q, 18) != 0;
+	s->vanished = sql_get_int(q, 19) != 0;
 	s->reason = sql_get_dup(q, 15, a);
 	s->successor = sql_get_dup(q, 16, a);
 }
@@ -78,7 +81,7 @@ static int read_page(struct db *db, int64_t after, struct arena *a, struct subje
 					    "SELECT r.id, r.model_id, r.commit_id, r.published_at, m.name, li.name, ar.name, qu.name, r.dtypes, r.formats, r.new_version, "
 					    "(SELECT platform FROM smoke_run WHERE revision_id = r.id ORDER BY id DESC LIMIT 1), "
 					    "l.who, l.deprecated_at, l.sunset_at, l.reason, l.successor, "
-					    "EXISTS (SELECT 1 FROM lifecycle AS w WHERE w.model_id = r.model_id AND w.revision_id = 0) "
+					    "EXISTS (SELECT 1 FROM lifecycle AS w WHERE w.model_id = r.model_id AND w.revision_id = 0), m.disabled, m.vanished_at IS NOT NULL "
 					    "FROM revision AS r JOIN model AS m ON m.id = r.model_id LEFT JOIN lifecycle AS l ON l.model_id = r.model_id AND l.revision_id = r.id "
 					    "LEFT JOIN term AS li ON li.id = r.license_id LEFT JOIN term AS ar ON ar.id = r.architecture_id "
 					    "LEFT JOIN term AS qu ON qu.id = r.quantization_id WHERE r.id > $1 AND r.state = 7 ORDER BY r.id LIMIT $2",
@@ -126,13 +129,25 @@ static void wish_age(const struct subject *s, const struct policy_lifecycle *rul
 	*w = (struct wish){ .deprecated_at = sunset - rules->notice_s, .sunset_at = sunset, .reason = "published longer ago than the policy's max_age" };
 }
 
+static const char *hint_of(const struct subject *s)
+{
+	if (s->new_version)
+		return "its card names a newer version";
+	if (s->disabled)
+		return "upstream has disabled it";
+	return s->vanished ? "upstream no longer has it" : NULL;
+}
+
+/* A hint has no date: what is here goes on, and says so. */
 static void wish_hint(const struct subject *s, const struct policy_lifecycle *rules, int64_t now, struct wish *w)
 {
-	if (!rules->follow_hints || !s->new_version)
+	const char *hint = rules->follow_hints ? hint_of(s) : NULL;
+
+	if (!hint)
 		return;
 	if (!w->deprecated_at)
-		*w = (struct wish){ .deprecated_at = now, .reason = "its card names a newer version" };
-	if (!w->successor && strcasecmp(s->new_version, s->repo) != 0)
+		*w = (struct wish){ .deprecated_at = now, .reason = hint };
+	if (!w->successor && s->new_version && strcasecmp(s->new_version, s->repo) != 0)
 		w->successor = s->new_version;
 }
 

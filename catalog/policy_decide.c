@@ -56,7 +56,7 @@ static void rule_inspect(struct deciding *d)
 		    arena_printf(d->a, "not inspected: %s (%zu of %zu weight files)", f->not_inspected ? f->not_inspected : "a weight file",
 				 f->n_weight_files - f->n_inspected, f->n_weight_files));
 	else
-		add(d, "inspect", POLICY_PUBLISH, arena_printf(d->a, "all %zu weight files inspected", f->n_weight_files));
+		add(d, "inspect", POLICY_PUBLISH, arena_printf(d->a, "every weight file was inspected (%zu)", f->n_weight_files));
 }
 
 static void rule_findings(struct deciding *d)

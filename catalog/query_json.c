@@ -68,8 +68,8 @@ static int add_license(json_t *o, struct db *db, const struct revision *r, struc
 				      text_or_null(r->license_source), "commercial_use", licence_use_name(l ? l->commercial_use : LICENCE_UNKNOWN), "conflicts", conflicts));
 	if (l)
 		json_object_set_new(json_object_get(o, "license"), "terms",
-				    json_pack("{s:s, s:s, s:s, s:s, s:I}", "redistribution", l->redistribution_text, "attribution", l->attribution, "copyleft", l->copyleft,
-					      "restrictions", l->restrictions, "user_limit", (json_int_t)l->user_limit));
+				    json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "redistribution", l->redistribution_text, "attribution", l->attribution, "copyleft", l->copyleft,
+					      "restrictions", l->restrictions, "user_limit", (json_int_t)l->user_limit, "notes", l->notes));
 	return 0;
 }
 
@@ -272,6 +272,23 @@ static int add_artefacts(json_t *o, struct db *db, int64_t revision_id, struct a
 	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
+/* What upstream says of the model's end: a newer version in the card, disabled, no longer there. */
+static int add_hints(json_t *o, struct db *db, int64_t revision_id, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc;
+
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT r.new_version, m.disabled, coalesce(m.vanished_at, 0) FROM revision AS r JOIN model AS m ON m.id = r.model_id WHERE r.id = $1",
+					    e);
+	sql_int(&q, revision_id);
+	if (sql_row(&q))
+		json_object_set_new(o, "hints", json_pack("{s:o, s:b, s:o}", "new_version", text_or_null(sql_get_text(&q, 0)), "disabled", sql_get_int(&q, 1) != 0,
+							  "vanished_at", time_or_null(sql_get_int(&q, 2))));
+	return sql_done(&q);
+}
+
 json_t *query_show(struct db *db, int64_t revision_id, int64_t now, struct err *e)
 {
 	json_t *o = query_row_json(db, revision_id, now, e);
@@ -285,6 +302,8 @@ json_t *query_show(struct db *db, int64_t revision_id, int64_t now, struct err *
 		rc = add_findings(o, db, revision_id, &a, e);
 	if (rc == 0)
 		rc = add_artefacts(o, db, revision_id, &a, e);
+	if (rc == 0)
+		rc = add_hints(o, db, revision_id, e);
 	arena_done(&a);
 	if (rc == 0)
 		return o;

@@ -80,13 +80,13 @@ static void add_row(struct table *t, const json_t *m)
 {
 	char params[TEXT_SHORT_MAX], formats[120];
 	const json_t *smoke = json_object_get(m, "smoke"), *lifecycle = json_object_get(m, "lifecycle");
-	const char *state = json_get_str(m, "state");
-	bool deprecated = json_get_str(lifecycle, "deprecated_at") != NULL && state && !strcmp(state, "published");
+	const char *state = json_get_str(m, "state"), *mark = json_get_str_or(lifecycle, "state", "active");
+	bool marked = state && !strcmp(state, "published") && strcmp(mark, "active") != 0;
 
 	text_params(params, json_get_int(m, "params", -1));
 	joined(json_object_get(m, "formats"), formats, sizeof(formats));
 	table_add(t, json_get_str(m, "repo"));
-	table_add(t, deprecated ? "deprecated" : state);
+	table_add(t, marked ? mark : state);
 	table_add(t, json_get_str(json_object_get(m, "license"), "id"));
 	table_add_size(t, json_get_int(m, "size_bytes", 0) > 0 ? json_get_int(m, "size_bytes", 0) : -1);
 	table_add(t, params);

@@ -1,4 +1,5 @@
 /* cmd_show.c - show and why: all that is known of one revision, and what was decided about it. */
+#include "base/str.h"
 #include "cli/text.h"
 #include "cli/verb.h"
 
@@ -25,7 +26,7 @@ static void line(const char *name, const char *text)
 /* What the licence asks for beyond keeping its notices, in the words of our table. */
 static void print_terms(const json_t *terms)
 {
-	static const char *const names[] = { "redistribution", "attribution", "copyleft", "restrictions" };
+	static const char *const names[] = { "redistribution", "attribution", "copyleft", "restrictions", "notes" };
 	int64_t users = json_get_int(terms, "user_limit", 0);
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -98,8 +99,25 @@ static void print_smoke(const json_t *s)
 	print_artefacts(json_object_get(s, "artefacts"));
 }
 
+/* What upstream says of its end, for a person to act on. */
+static void print_hints(const json_t *h)
+{
+	if (json_get_str(h, "new_version"))
+		printf("%-14s names a newer version: %s\n", "upstream", ctl_text(h, "new_version"));
+	if (json_get_bool(h, "disabled", false))
+		line("upstream", "has disabled it");
+	if (json_get_str(h, "vanished_at"))
+		printf("%-14s no longer has it, seen %s\n", "upstream", ctl_date(h, "vanished_at"));
+}
+
 static void print_lifecycle(const json_t *l)
 {
+	const char *state = json_get_str_or(l, "state", "");
+
+	if (!strcmp(state, "retired") || str_starts(state, "withdrawn")) {
+		line("lifecycle", state);
+		line("", ctl_text(l, "reason"));
+	}
 	if (!json_get_str(l, "deprecated_at") && !json_get_str(l, "sunset_at"))
 		return;
 	printf("%-14s deprecated %s, ends %s, successor %s\n", "lifecycle", ctl_date(l, "deprecated_at"), ctl_date(l, "sunset_at"),
@@ -182,6 +200,7 @@ static void print_model(const struct ctl *c, const json_t *m)
 	print_smoke(json_object_get(m, "smoke"));
 	line("published", ctl_when(m, "published_at"));
 	print_lifecycle(json_object_get(m, "lifecycle"));
+	print_hints(json_object_get(m, "hints"));
 	print_findings(c, json_object_get(m, "findings"));
 	print_files(c, json_object_get(m, "files"));
 }

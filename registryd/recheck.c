@@ -4,11 +4,13 @@
 #include <math.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "catalog/finding.h"
 #include "catalog/model.h"
 #include "catalog/query.h"
+#include "catalog/recertify.h"
 #include "registryd/bill.h"
 #include "registryd/gate.h"
 #include "registryd/smoke.h"
@@ -140,7 +142,39 @@ static json_t *smoke_json(const struct finding_smoke *s)
 			 (json_int_t)s->prompt_tokens, "tokens_per_s", real_or_null(s->tokens_per_s), "reasons", reasons ? reasons : json_array(), "at", at);
 }
 
-/* A revision that waits for a decision gets one with the new evidence; what is published stays so: a person decides about that. */
+/* What the policy's rule about the test says now, when it is against it; NULL when it passes, or could not be made. */
+static const char *no_longer_passes(const struct policy *p, const struct policy_facts *f, struct arena *a)
+{
+	struct policy_verdict *v = arena_alloc(a, sizeof(*v));
+
+	policy_decide(p, f, work_now(), a, v);
+	for (size_t i = 0; i < v->n_reasons; i++)
+		if (!strcmp(v->reasons[i].rule, "smoke") && v->reasons[i].outcome == POLICY_REJECT)
+			return v->reasons[i].text;
+	return NULL;
+}
+
+/* What is published and does not pass any more goes on, but everybody who pulls it is told; it may be the device and not the model. */
+static int certify_again(struct work *w, const struct model *m, const struct revision *r, const struct finding_smoke *s, struct err *e)
+{
+	struct policy_facts facts;
+	char quoted[LOG_QUOTE_MAX];
+	const char *reason = NULL;
+	bool changed;
+	int rc = model_evidence(w->db, r->id, w->arena, &facts, e);
+
+	if (rc || (strcmp(s->verdict, "pass") != 0 && strcmp(s->verdict, "fail") != 0))
+		return rc;
+	reason = no_longer_passes(daemon_policy(w->d), &facts, w->arena);
+	if (reason)
+		reason = arena_printf(w->arena, "tested again on %s: %s", s->device ? s->device : "an unknown device", reason);
+	rc = recertify_record(w->db, r->id, reason, work_now(), &changed, e);
+	if (!rc && changed)
+		log_event(LOG_WARNING, reason ? "smoke.regressed" : "smoke.recovered", "repo=%s revision=%s reason=%s", m->name, r->commit, log_quote(quoted, reason ? reason : ""));
+	return rc;
+}
+
+/* A revision that waits for a decision gets one with the new evidence. */
 static int decide_again(struct work *w, struct revision *r, struct err *e)
 {
 	struct gate_outcome g;
@@ -178,10 +212,33 @@ int recheck_smoke_job(struct work *w, struct err *e)
 	if (!rc)
 		rc = finding_last_smoke(w->db, r.id, w->arena, &s, e);
 	if (!rc)
-		rc = decide_again(w, &r, e);
+		rc = r.state == REVISION_PUBLISHED ? certify_again(w, &m, &r, &s, e) : decide_again(w, &r, e);
 	if (rc)
 		return rc;
 	bill_note(w->d, r.id);
 	w->result = json_pack("{s:s, s:s, s:o}", "revision", r.commit, "state", revision_state_name(r.state), "smoke", smoke_json(&s));
 	return 0;
+}
+
+/* ---- when the machine has changed -------------------------------------------------------------------------------- */
+
+int recheck_queue_due(struct daemon *d, int64_t now, size_t *n_queued, struct err *e)
+{
+	own(arena) struct arena a;
+	struct recertify_due *due;
+	size_t n;
+	int rc;
+
+	arena_init(&a);
+	*n_queued = 0;
+	rc = recertify_due(d->db, RECHECK_BATCH, &a, &due, &n, e);
+	for (size_t i = 0; i < n && !rc; i++) {
+		struct job_new j = { .kind = "smoke", .repo = due[i].repo, .revision = due[i].commit, .args = "{}", .who = "schedule", .priority = -1 };
+		bool existed;
+		int64_t id;
+
+		rc = job_enqueue(d->db, &j, now, &id, &existed, e);
+		*n_queued += !rc && !existed;
+	}
+	return rc;
 }

@@ -3,10 +3,12 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "catalog/finding.h"
 #include "catalog/lifecycle.h"
 #include "catalog/mirror.h"
 #include "catalog/model.h"
 #include "catalog/query.h"
+#include "catalog/recertify.h"
 #include "catalog/usage.h"
 
 #define DAY 86400
@@ -261,6 +263,67 @@ static void test_hints(void **state)
 	assert_string_equal(at(f->db, m1, r1, NOW + 1, &a).successor, "org/new");
 	assert_int_equal(at(f->db, m1, r1, NOW + 1000 * DAY, &a).state, LIFECYCLE_DEPRECATED);	/* a hint ends nothing */
 	assert_int_equal(sweep(f->db, "lifecycle: {hints: deprecate}", NOW + 2), 0);
+
+	/* Gone or disabled upstream: said, without a date, for as long as it is so. */
+	int64_t r3, m3 = make(f->db, "org/gone", 'c', &r3);
+	ok(model_saw_gone(f->db, m3, true, NOW, e));
+	assert_int_equal(sweep(f->db, "lifecycle: {hints: show}", NOW + 3), 1);	/* the mark on org/old is taken back */
+	assert_int_equal(sweep(f->db, "lifecycle: {hints: deprecate}", NOW + 3), 2);
+	assert_string_equal(at(f->db, m3, r3, NOW + 4, &a).reason, "upstream no longer has it");
+	assert_int_equal(at(f->db, m3, r3, NOW + 4, &a).sunset_at, 0);
+	ok(model_saw_gone(f->db, m3, false, NOW + 5, e));
+	assert_int_equal(sweep(f->db, "lifecycle: {hints: deprecate}", NOW + 5), 1);
+	assert_int_equal(at(f->db, m3, r3, NOW + 6, &a).state, LIFECYCLE_ACTIVE);
+}
+
+static void tested(struct db *db, int64_t rev, const char *device, const char *platform)
+{
+	ok(finding_record_smoke(db, rev, &(struct finding_smoke){ .verdict = "pass", .device = device, .platform = platform, .bits_per_byte = 1, .tokens_per_s = 1, .reasons = "[]", .at = NOW }, e));
+}
+
+/* The newest test of a kind of device tells what the platform is now; older verdicts of that kind are due. */
+static void test_recertification(void **state)
+{
+	struct fixture *f = *state;
+	int64_t r1, r2, r3, m1 = make(f->db, "org/one", 'a', &r1);
+	struct recertify_due *due;
+	own(arena) struct arena a;
+	bool changed;
+	size_t n;
+
+	arena_init(&a);
+	make(f->db, "org/two", 'b', &r2);
+	make(f->db, "org/cpu", 'c', &r3);
+	tested(f->db, r1, "cuda:0 H100", "{\"driver\":\"570\"}");
+	tested(f->db, r3, "cpu", "{\"isa\":\"avx2\"}");
+	tested(f->db, r2, "cuda:0 H100", "{\"driver\":\"570\"}");
+	ok(recertify_due(f->db, 10, &a, &due, &n, e));
+	assert_int_equal(n, 0);
+	tested(f->db, r2, "cuda:0 H100", "{\"driver\":\"580\"}");
+	ok(recertify_due(f->db, 10, &a, &due, &n, e));
+	assert_int_equal(n, 1);
+	assert_string_equal(due[0].repo, "org/one");
+	tested(f->db, r1, "cuda:0 H100", "{\"driver\":\"580\"}");
+	ok(recertify_due(f->db, 10, &a, &due, &n, e));
+	assert_int_equal(n, 0);
+
+	ok(recertify_record(f->db, r1, NULL, NOW, &changed, e));
+	assert_false(changed);
+	ok(recertify_record(f->db, r1, "tested again: fails", NOW, &changed, e));
+	assert_true(changed);
+	assert_string_equal(at(f->db, m1, r1, NOW + 1, &a).reason, "tested again: fails");
+	assert_int_equal(at(f->db, m1, r1, NOW + 1000 * DAY, &a).state, LIFECYCLE_DEPRECATED);
+	assert_int_equal(sweep(f->db, "lifecycle: {max_age: 1d}", NOW + 300 * DAY), 2);	/* the other two: this mark is left alone */
+	ok(recertify_record(f->db, r1, NULL, NOW + 2, &changed, e));
+	assert_true(changed);
+	assert_int_equal(at(f->db, m1, r1, NOW + 3, &a).state, LIFECYCLE_ACTIVE);
+
+	struct lifecycle_order o = { .model_id = m1, .revision_id = r1, .who = "ada", .reason = "mine" };
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW + 3, e));
+	ok(recertify_record(f->db, r1, "fails", NOW + 4, &changed, e));
+	assert_false(changed);
+	ok(recertify_record(f->db, r1, NULL, NOW + 4, &changed, e));
+	assert_string_equal(at(f->db, m1, r1, NOW + 5, &a).reason, "mine");	/* a person's mark is not this one's to take back */
 }
 
 static void test_rules_are_read_strictly(void **state)
@@ -333,7 +396,7 @@ static void test_mirror(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_recertification), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,129 @@
+/* recertify.c - see recertify.h. */
+#include "catalog/recertify.h"
+
+#include "base/json.h"
+#include "catalog/event_tx.h"
+#include "catalog/list.h"
+#include "catalog/model_tx.h"
+#include "catalog/sql.h"
+
+#define WHO	  "smoke"
+#define KINDS_MAX 8	/* kinds of devices */
+
+/* "cuda:0 NVIDIA H100" is of the kind "cuda". */
+static size_t kind_length(const char *device)
+{
+	return strcspn(device, ": ");
+}
+
+struct platform {
+	const char *device, *text;
+};
+
+/* The newest platform of each kind of device. */
+static int newest_platforms(struct db_conn *c, struct arena *a, struct platform out[KINDS_MAX], size_t *n, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT device, platform FROM smoke_run WHERE id IN (SELECT max(id) FROM smoke_run WHERE device IS NOT NULL AND platform IS NOT NULL "
+					    "AND verdict IN ('pass', 'fail') GROUP BY device) ORDER BY id DESC",
+					    e);
+
+	while (sql_row(&q)) {
+		const char *device = sql_get_text(&q, 0);
+		bool known = *n == KINDS_MAX;
+
+		for (size_t i = 0; i < *n && !known; i++)
+			known = kind_length(out[i].device) == kind_length(device) && !strncmp(out[i].device, device, kind_length(device));
+		if (!known)
+			out[(*n)++] = (struct platform){ sql_get_dup(&q, 0, a), sql_get_dup(&q, 1, a) };
+	}
+	return sql_done(&q);
+}
+
+static bool is_outdated(const char *device, const char *platform, const struct platform *now, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (kind_length(now[i].device) == kind_length(device) && !strncmp(now[i].device, device, kind_length(device)))
+			return strcmp(now[i].text, platform) != 0 || strcmp(now[i].device, device) != 0;
+	return false;
+}
+
+int recertify_due(struct db *db, size_t limit, struct arena *a, struct recertify_due **out, size_t *n, struct err *e)
+{
+	struct platform now[KINDS_MAX];
+	own(read) struct read r = { 0 };
+	size_t n_now = 0, cap = 0;
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	if ((rc = read_begin(&r, db, e)) < 0 || (rc = newest_platforms(r.c, a, now, &n_now, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c,
+					    "SELECT m.name, r.commit_id, s.device, s.platform FROM smoke_run AS s JOIN revision AS r ON r.id = s.revision_id JOIN model AS m ON m.id = r.model_id "
+					    "WHERE r.state = 7 AND s.device IS NOT NULL AND s.platform IS NOT NULL "
+					    "AND s.id = (SELECT max(x.id) FROM smoke_run AS x WHERE x.revision_id = s.revision_id) ORDER BY s.id",
+					    e);
+	while (*n < limit && sql_row(&q)) {
+		char hex[DIGEST_HEX_MAX];
+		struct digest commit;
+
+		if (!is_outdated(sql_get_text(&q, 2), sql_get_text(&q, 3), now, n_now))
+			continue;
+		sql_get_digest(&q, 1, DIGEST_SHA1, &commit);
+		digest_hex(hex, &commit);
+		*list_push(a, out, n, &cap) = (struct recertify_due){ sql_get_dup(&q, 0, a), arena_strdup(a, hex) };
+	}
+	return sql_done(&q);
+}
+
+static int mark(struct db_conn *c, const struct model_rev *rev, const char *reason, int64_t now, bool *changed, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "INSERT INTO lifecycle (model_id, revision_id, deprecated_at, reason, who, at) VALUES ($1, $2, $3, $4, $5, $3) "
+					    "ON CONFLICT (model_id, revision_id) DO NOTHING RETURNING model_id",
+					    e);
+
+	sql_int(&q, rev->model_id);
+	sql_int(&q, rev->id);
+	sql_int(&q, now);
+	sql_text(&q, reason);
+	sql_text(&q, WHO);
+	*changed = sql_row(&q);
+	return sql_done(&q);
+}
+
+static int unmark(struct db_conn *c, const struct model_rev *rev, bool *changed, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "DELETE FROM lifecycle WHERE model_id = $1 AND revision_id = $2 AND who = $3 RETURNING model_id", e);
+
+	sql_int(&q, rev->model_id);
+	sql_int(&q, rev->id);
+	sql_text(&q, WHO);
+	*changed = sql_row(&q);
+	return sql_done(&q);
+}
+
+int recertify_record(struct db *db, int64_t revision_id, const char *reason, int64_t now, bool *changed, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	struct model_rev rev;
+	bool did = false;
+	int rc;
+
+	if (changed)
+		*changed = false;
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = model_rev_tx(t.c, revision_id, &rev, e)) < 0 || rev.state != REVISION_PUBLISHED)
+		return rc;
+	rc = reason ? mark(t.c, &rev, reason, now, &did, e) : unmark(t.c, &rev, &did, e);
+	if (rc < 0 || !did)
+		return rc;
+	if ((rc = model_refresh_tx(t.c, rev.model_id, e)) < 0 ||
+	    (rc = event_add_tx(t.c, reason ? "lifecycle.deprecated" : "lifecycle.undeprecated", rev.repo, rev.commit, json_pack("{s:s, s:s?}", "by", WHO, "reason", reason), now,
+			       e)) < 0 ||
+	    (rc = tx_commit(&t, e)) < 0)
+		return rc;
+	if (changed)
+		*changed = true;
+	return 0;
+}

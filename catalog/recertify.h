@@ -1,0 +1,31 @@
+/*
+ * recertify.h - a verdict holds for the device, driver and runtime under which it was made (smoke_run.platform). When those change, what is published
+ * is tested again; one that no longer works is deprecated with that reason, until it works again. Marks made here have `who` "smoke": the
+ * policy's rules leave them alone, as they do a person's, and these leave theirs.
+ */
+#ifndef CATALOG_RECERTIFY_H
+#define CATALOG_RECERTIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "catalog/db.h"
+
+struct recertify_due {
+	const char *repo, *commit;
+};
+/*
+ * Published revisions, at most limit, whose last test ran on another platform than the newest test of all on a device of the same kind ("cpu",
+ * "cuda"). That newest one tells what the platform is now.
+ */
+int recertify_due(struct db *db, size_t limit, struct arena *a, struct recertify_due **out, size_t *n, struct err *e);
+
+/*
+ * A published revision was tested again. reason: why it no longer passes, NULL when it does. Deprecates it, or takes such a mark back, with the event; a
+ * revision that is marked otherwise stays as it is. *changed (may be NULL) says so.
+ */
+int recertify_record(struct db *db, int64_t revision_id, const char *reason, int64_t now, bool *changed, struct err *e);
+
+#endif
