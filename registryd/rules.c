@@ -20,11 +20,29 @@ struct waiting {
 };
 
 struct rules {
-	pthread_mutex_t lock;		/* for all below; held while one policy takes another's place */
+	pthread_mutex_t change;		/* held while one policy takes another's place, which may take seconds; for all */
 	struct policy **all;		/* whoever works goes on with the one that he took */
 	size_t n, cap;
+	pthread_mutex_t lock;		/* for waiting */
 	struct waiting waiting;
 };
+
+static struct waiting get_waiting(struct rules *r)
+{
+	struct waiting w;
+
+	pthread_mutex_lock(&r->lock);
+	w = r->waiting;
+	pthread_mutex_unlock(&r->lock);
+	return w;
+}
+
+static void set_waiting(struct rules *r, struct waiting w)
+{
+	pthread_mutex_lock(&r->lock);
+	r->waiting = w;
+	pthread_mutex_unlock(&r->lock);
+}
 
 static json_t *effect_json(const struct policy_effect *x)
 {
@@ -60,13 +78,13 @@ static int queue_work(struct daemon *d, const char *who, struct err *e)
 /* The old one stays. Said once, not at every reload of the same file. */
 static int ask(struct daemon *d, const struct digest *sha256, const struct policy_effect *x, struct err *e)
 {
-	struct waiting *w = &d->rules->waiting;
-	bool again = w->is && digest_equal(&w->sha256, sha256);
+	struct waiting w = get_waiting(d->rules);
+	bool again = w.is && digest_equal(&w.sha256, sha256);
 	char hex[DIGEST_HEX_MAX], question[200];
 	json_t *data = effect_json(x);
 	int rc = 0;
 
-	*w = (struct waiting){ true, again ? w->at : work_now(), *sha256, *x };
+	set_waiting(d->rules, (struct waiting){ true, again ? w.at : work_now(), *sha256, *x });
 	digest_hex(hex, sha256);
 	json_object_set_new(data, "sha256", json_string(hex));
 	if (again)
@@ -86,7 +104,7 @@ static int adopt(struct daemon *d, struct policy *p, const char *who, bool yes, 
 	int rc;
 
 	if (!strcmp(text, old)) {
-		d->rules->waiting.is = false;
+		set_waiting(d->rules, (struct waiting){ 0 });
 		return 0;
 	}
 	digest_of(&sha256, DIGEST_SHA256, text, strlen(text));
@@ -98,7 +116,7 @@ static int adopt(struct daemon *d, struct policy *p, const char *who, bool yes, 
 	if (rc)
 		return rc;
 	*taken = true;
-	d->rules->waiting.is = false;
+	set_waiting(d->rules, (struct waiting){ 0 });
 	put_in_force(d, p);
 	log_event(LOG_NOTICE, "policy.changed", "by=%s unpublishes=%lld publishes=%lld", who, (long long)x.unpublishes, (long long)x.publishes);
 	return queue_work(d, who, e);
@@ -109,9 +127,9 @@ int rules_adopt(struct daemon *d, struct policy *p, const char *who, bool yes, s
 	bool taken = false;
 	int rc;
 
-	pthread_mutex_lock(&d->rules->lock);
+	pthread_mutex_lock(&d->rules->change);
 	rc = adopt(d, p, who, yes, &taken, e);
-	pthread_mutex_unlock(&d->rules->lock);
+	pthread_mutex_unlock(&d->rules->change);
 	if (!taken)
 		policy_free(p);
 	return rc;
@@ -134,6 +152,22 @@ static void log_refusal(const struct err *e)
 	log_event(LOG_WARNING, "policy.refused", "error=%s", log_quote(quoted, e->msg));
 }
 
+/* The file's, without one before it that it could be compared with. */
+static int begin(struct daemon *d, struct policy *p, struct err *e)
+{
+	own(mem) char *text = policy_show(p);
+	own(arena) struct arena a;
+	struct policy_kept kept;
+	int rc;
+
+	arena_init(&a);
+	put_in_force(d, p);
+	rc = policy_keep(d->db, text, SETTINGS, NULL, work_now(), e);
+	if (!rc)
+		rc = policy_kept_newest(d->db, false, &a, &kept, e);
+	return rc ? rc : policy_applied(d->db, kept.id, e);
+}
+
 /* The one that was in force when the daemon last ran, then the file's. */
 static int resume(struct daemon *d, const struct policy_kept *kept, struct policy *p, struct err *e)
 {
@@ -142,9 +176,8 @@ static int resume(struct daemon *d, const struct policy_kept *kept, struct polic
 	int rc;
 
 	if (policy_parse(&old, kept->text, strlen(kept->text), "the policy that was in force", &why)) {
-		log_refusal(&why);	/* of another version of this program: there is nothing to compare with */
-		put_in_force(d, p);
-		return 0;
+		log_refusal(&why);	/* another version of this program wrote it */
+		return begin(d, p, e);
 	}
 	put_in_force(d, old);
 	rc = rules_adopt(d, p, SETTINGS, false, e);
@@ -164,16 +197,14 @@ int rules_open(struct daemon *d, struct policy *p, struct err *e)
 
 	arena_init(&a);
 	d->rules = mem_zalloc(sizeof(*d->rules));
+	pthread_mutex_init(&d->rules->change, NULL);
 	pthread_mutex_init(&d->rules->lock, NULL);
 	rc = policy_kept_newest(d->db, false, &a, &kept, e);
 	if (!rc && kept.id)
 		return resume(d, &kept, p, e);
-	put_in_force(d, p);
-	if (!rc) {
-		own(mem) char *text = policy_show(p);
-
-		rc = policy_keep(d->db, text, SETTINGS, NULL, work_now(), e);
-	}
+	if (!rc)
+		return begin(d, p, e);
+	policy_free(p);
 	return rc;
 }
 
@@ -186,6 +217,7 @@ void rules_close(struct daemon *d)
 	for (size_t i = 0; i < r->n; i++)
 		policy_free(r->all[i]);
 	free(r->all);
+	pthread_mutex_destroy(&r->change);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 	d->rules = NULL;
@@ -221,13 +253,10 @@ json_t *rules_json(struct daemon *d, struct err *e)
 {
 	own(arena) struct arena a;
 	struct policy_kept kept;
-	struct waiting waiting;
+	struct waiting waiting = get_waiting(d->rules);
 	char hex[DIGEST_HEX_MAX];
 
 	arena_init(&a);
-	pthread_mutex_lock(&d->rules->lock);
-	waiting = d->rules->waiting;
-	pthread_mutex_unlock(&d->rules->lock);
 	if (policy_kept_newest(d->db, false, &a, &kept, e))
 		return NULL;
 	digest_hex(hex, &kept.sha256);

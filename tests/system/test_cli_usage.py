@@ -144,7 +144,7 @@ def test_events_are_followed_as_they_happen(registry):
     process = subprocess.Popen(registry.command("events", "--follow", "--json"), stdout=subprocess.PIPE, text=True)
     try:
         seen = [json.loads(process.stdout.readline()) for _ in range(10)]
-        assert seen[-1]["data"]["name"] == "t11" and [e["id"] for e in seen] == list(range(4, 14))
+        assert seen[-1]["data"]["name"] == "t11" and [e["id"] for e in seen] == list(range(5, 15))
         registry.ctl("token", "revoke", "t3")
         revoked = json.loads(process.stdout.readline())
         assert revoked["kind"] == "token.revoked" and revoked["data"]["name"] == "t3"

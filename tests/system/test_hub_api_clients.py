@@ -102,6 +102,11 @@ out['some'] = [m.id for m in api.list_models(sort='downloads', limit=2)]
 out['mit'] = sorted(m.id for m in api.list_models(filter='license:mit', author='org', full=True))
 out['search'] = [m.id for m in api.list_models(search='nex', cardData=True)]
 out['tag'] = [m.id for m in api.list_models(filter=['gguf', 'en'], expand=['sha', 'gated'])]
+out['gated'] = [[m.id for m in api.list_models(gated=g)] for g in (True, False)]
+out['task'] = [m.id for m in api.list_models(pipeline_tag='text-generation', author='org', search='m', sort='downloads')]
+import inspect
+if 'num_parameters' in inspect.signature(api.list_models).parameters:       # newer ones only
+    out['params'] = [[m.id for m in api.list_models(num_parameters=p)] for p in ('min:200K,max:300K', 'min:1B')]
 out['exists'] = [api.repo_exists('org/m'), api.repo_exists('org/none'), api.revision_exists('org/m', 'main'), api.revision_exists('org/m', 'none')]
 print(json.dumps(out))
 """)))
@@ -116,6 +121,9 @@ print(json.dumps(out))
     assert out["some"] == ["org/next", "org/m"]
     assert out["mit"] == ["org/ending", "org/gated", "org/m", "org/part"]
     assert out["search"] == ["org/next"] and out["tag"] == ["org/m"]
+    assert out["gated"] == [["org/gated"], [m for m in out["gated"][1] if m != "org/gated"]] and len(out["gated"][1]) == 4
+    assert "org/m" in out["task"] and "org/next" not in out["task"]
+    assert [len(found) for found in out.get("params", [[0] * 5, []])] == [5, 0]
     assert out["exists"] == [True, False, True, False]
 
 
