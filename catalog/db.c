@@ -50,12 +50,18 @@ static int connect_to(struct db_conn *c, const char *path, bool writer, struct e
 		return conn_error(c, rc, "open the catalog", e);
 	sqlite3_busy_timeout(c->sqlite, BUSY_TIMEOUT_MS);
 	sqlite3_db_config(c->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	if ((rc = sql_exec(c, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"
+	if ((rc = sql_exec(c, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;"
 			      "PRAGMA cache_size = -8192; PRAGMA journal_size_limit = " JOURNAL_BYTES_MAX,
 			   e)) < 0)
 		return rc;
 	if (!writer)
 		return sql_exec(c, "PRAGMA query_only = ON", e);
+	/*
+	 * Damage is found before anything is written over it. A reader only tells of it; and each commit empties the readers' page caches, so that
+	 * looking at every cell of every page again is what a reader beside a busy writer would mostly do.
+	 */
+	if ((rc = sql_exec(c, "PRAGMA cell_size_check = ON", e)) < 0)
+		return rc;
 	/* FULL: a commit waits until the log has reached the disk. With WAL the default would be enough only against corruption, not loss. */
 	return sql_exec(c, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", e);
 }
