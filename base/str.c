@@ -125,12 +125,12 @@ int str_parse_time(const char *s, int64_t *at, struct err *e)
 	if (ok && *p)
 		ok = clock_part(&p, &tm) && !*p;
 	if (ok) {
-		int day = tm.tm_mday;
+		int day = tm.tm_mday, month = tm.tm_mon - 1;
 
 		tm.tm_year -= 1900;
-		tm.tm_mon -= 1;
+		tm.tm_mon = month;
 		t = timegm(&tm);
-		ok = gmtime_r(&t, &back) && back.tm_mday == day;	/* timegm turns February 30 into March */
+		ok = gmtime_r(&t, &back) && back.tm_mday == day && back.tm_mon == month;	/* timegm turns February 30 into March, and month 13 into January */
 	}
 	if (!ok)
 		return err_set(e, ERR_USAGE, "'%.40s' is not a date: write it as 2027-06-30", s);

@@ -118,6 +118,20 @@ static void show_retention(struct buf *b, const struct policy *p)
 	}
 }
 
+/* In the largest unit that leaves no rest, as a person would write it. */
+static void show_duration(struct buf *b, const char *name, int64_t s)
+{
+	static const struct {
+		int64_t seconds;
+		char unit;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	size_t i = 0;
+
+	while (s % units[i].seconds)
+		i++;
+	buf_printf(b, "  %s: %lld%c\n", name, (long long)(s / units[i].seconds), units[i].unit);
+}
+
 char *policy_show(const struct policy *p)
 {
 	struct buf b;
@@ -131,9 +145,10 @@ char *policy_show(const struct policy *p)
 		buf_printf(&b, "size: {max: %llu}\n", (unsigned long long)p->size_max);
 	buf_printf(&b, "require: {proof: %s, smoke: %s}\n", policy_proof_names[p->proof], policy_smoke_name(p->smoke));
 	show_exceptions(&b, p);
-	buf_printf(&b, "lifecycle:\n  notice: %llds\n", (long long)p->lifecycle.notice_s);
+	buf_puts(&b, "lifecycle:\n");
+	show_duration(&b, "notice", p->lifecycle.notice_s);
 	if (p->lifecycle.max_age_s)
-		buf_printf(&b, "  max_age: %llds\n", (long long)p->lifecycle.max_age_s);
+		show_duration(&b, "max_age", p->lifecycle.max_age_s);
 	buf_printf(&b, "  after_sunset: %s\n  deprecated: %s\n", p->lifecycle.gone_after_sunset ? "gone" : "warn",
 		   p->lifecycle.refuse_new_when_deprecated ? "pinned_only" : "serve");
 	buf_printf(&b, "  hints: %s\n", p->lifecycle.follow_hints ? "deprecate" : "show");

@@ -66,6 +66,12 @@ static void add_note(struct table *t, const json_t *j)
 	const char *reason = json_get_str(result, "reason"), *phase = json_get_str(json_object_get(j, "progress"), "phase");
 	char note[ERR_MSG_MAX];
 
+	if (json_is_integer(json_object_get(result, "unpublished"))) {	/* of a changed policy */
+		snprintf(note, sizeof(note), "%lld published, %lld taken off", (long long)json_get_int(result, "published", 0), (long long)json_get_int(result, "unpublished", 0));
+		table_add(t, note);
+		return;
+	}
+
 	if (error || !state) {
 		table_add(t, error ? error : json_is_null(json_object_get(j, "finished_at")) ? phase : NULL);
 		return;

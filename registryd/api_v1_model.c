@@ -200,14 +200,17 @@ int api_v1_sbom(struct request *rq, struct err *e)
 /* What was kept of a revision, those of earlier facts too. */
 int api_v1_sboms(struct request *rq, struct err *e)
 {
-	const char *rev = http_query(rq, "revision");
+	struct db *db = api_v1_daemon(rq)->db;
+	const char *rev = http_query(rq, "revision"), *repo = http_param(rq, "repo");
 	struct revision r;
 	struct model m;
 	json_t *list;
 
-	if (model_find(api_v1_daemon(rq)->db, http_param(rq, "repo"), rev, rev ? MODEL_ANY : MODEL_VISIBLE, &rq->arena, &m, &r, NULL, e) < 0)
+	/* What is no longer served is still looked for. */
+	if ((rev || model_find(db, repo, NULL, MODEL_VISIBLE, &rq->arena, &m, &r, NULL, NULL) < 0) &&
+	    model_find(db, repo, rev, MODEL_ANY, &rq->arena, &m, &r, NULL, e) < 0)
 		return e->code;
-	list = evidence_list(api_v1_daemon(rq)->db, r.id, e);
+	list = evidence_list(db, r.id, e);
 	return list ? http_answer_json(rq, 200, json_pack("{s:s, s:s, s:o}", "repo", m.name, "revision", r.commit, "sboms", list)) : (int)e->code;
 }
 

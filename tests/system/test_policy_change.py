@@ -71,6 +71,7 @@ def test_what_is_no_longer_allowed_is_taken_off_and_comes_back(site):
     assert "licence mit is denied" in why["reason"] and why["decisions"][0]["by"] == "policy"
     assert site.json("show", "org/mit")["refs"] == []
     assert kinds(site) == ["policy.changed", "policy.changed"]
+    assert "0 published, 1 taken off" in site.ctl("jobs").stdout
 
     site.policy.write_text(LENIENT.replace("mit", "mit, gpl-3.0"))
     assert "in force since" in site.ctl("policy", "reload").stdout

@@ -76,6 +76,7 @@ def test_stays_when_the_model_is_taken_off(registry, published):
     registry.ctl("reject", published, "--reason", "no longer")
     assert registry.ctl("sbom", f"{published}@{commit}").stdout == before       # what was given out while it was published
     registry.ctl("sbom", published, code=4)
+    assert len(kept(registry, published)) == 2                                  # still found without its commit
 
 
 @pytest.mark.skipif(not SCHEMAS.is_dir(), reason=f"the published schemas are not at {SCHEMAS}")

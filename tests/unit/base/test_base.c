@@ -72,6 +72,8 @@ static void sizes_durations_dates(void **state)
 	str_format_iso(out, at);
 	assert_string_equal(out, "2027-06-30T00:00:00Z");
 	assert_int_equal(str_parse_time("2027-02-30", &at, NULL), ERR_USAGE);
+	assert_int_equal(str_parse_time("2027-13-01", &at, NULL), ERR_USAGE);
+	assert_int_equal(str_parse_time("2027-00-01", &at, NULL), ERR_USAGE);
 	assert_int_equal(str_parse_time("2027-06-30T12:00:01.250Z", &at, NULL), 0);
 	str_format_http_date(out, at);
 	assert_string_equal(out, "Wed, 30 Jun 2027 12:00:01 GMT");
