@@ -10,9 +10,9 @@
 #define BLOCK 32
 
 /* { half d; u8 qs[16] }: d * (q - 8) */
-static void row_q4_0(float *out, const void *in, size_t n)
+QUANT_FN void row_q4_0(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= BLOCK, out += BLOCK, p += 18) {
 		float d = quant_half_at(p);
@@ -25,9 +25,9 @@ static void row_q4_0(float *out, const void *in, size_t n)
 }
 
 /* { half d, m; u8 qs[16] }: d * q + m */
-static void row_q4_1(float *out, const void *in, size_t n)
+QUANT_FN void row_q4_1(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= BLOCK, out += BLOCK, p += 20) {
 		float d = quant_half_at(p), m = quant_half_at(p + 2);
@@ -40,9 +40,9 @@ static void row_q4_1(float *out, const void *in, size_t n)
 }
 
 /* { half d; u32 qh; u8 qs[16] }: the fifth bits stand in qh; d * (q - 16) */
-static void row_q5_0(float *out, const void *in, size_t n)
+QUANT_FN void row_q5_0(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= BLOCK, out += BLOCK, p += 22) {
 		float d = quant_half_at(p);
@@ -56,9 +56,9 @@ static void row_q5_0(float *out, const void *in, size_t n)
 }
 
 /* { half d, m; u32 qh; u8 qs[16] }: d * q + m */
-static void row_q5_1(float *out, const void *in, size_t n)
+QUANT_FN void row_q5_1(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= BLOCK, out += BLOCK, p += 24) {
 		float d = quant_half_at(p), m = quant_half_at(p + 2);
@@ -72,9 +72,9 @@ static void row_q5_1(float *out, const void *in, size_t n)
 }
 
 /* { half d; i8 qs[32] } */
-static void row_q8_0(float *out, const void *in, size_t n)
+QUANT_FN void row_q8_0(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= BLOCK, out += BLOCK, p += 34) {
 		float d = quant_half_at(p);
@@ -85,9 +85,9 @@ static void row_q8_0(float *out, const void *in, size_t n)
 }
 
 /* { half d, s; i8 qs[32] }: s is d times the sum of the qs, which only a dot product wants */
-static void row_q8_1(float *out, const void *in, size_t n)
+QUANT_FN void row_q8_1(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= BLOCK, out += BLOCK, p += 36) {
 		float d = quant_half_at(p);
@@ -98,12 +98,12 @@ static void row_q8_1(float *out, const void *in, size_t n)
 }
 
 /* E2M1 values times two, so that they are integers; the scale is halved for it. */
-static const int8_t e2m1[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
+QUANT_CONST int8_t e2m1[16] = { 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12 };
 
 /* { u8 e; u8 qs[16] }: 2^(e - 127) * E2M1 */
-static void row_mxfp4(float *out, const void *in, size_t n)
+QUANT_FN void row_mxfp4(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= BLOCK, out += BLOCK, p += 17) {
 		float d = quant_float_of(p[0] < 2 ? 0x00200000u << p[0] : (uint32_t)(p[0] - 1) << 23);
@@ -116,7 +116,7 @@ static void row_mxfp4(float *out, const void *in, size_t n)
 }
 
 /* An unsigned E4M3 (bias 7), halved; 0x7f counts as 0. */
-static float half_ue4m3(uint8_t x)
+QUANT_FN float half_ue4m3(uint8_t x)
 {
 	unsigned exp = x >> 3 & 15, man = x & 7;
 	float raw = exp ? (1.0f + (float)man / 8.0f) * quant_float_of((exp + 120) << 23) : (float)man * 0x1p-9f;
@@ -125,9 +125,9 @@ static float half_ue4m3(uint8_t x)
 }
 
 /* { ue4m3 d[4]; u8 qs[4][8] }: four groups of 16 */
-static void row_nvfp4(float *out, const void *in, size_t n)
+QUANT_FN void row_nvfp4(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= 64, p += 36)
 		for (int g = 0; g < 4; g++, out += 16) {

@@ -5,15 +5,17 @@
 #ifndef INFER_QUANT_IQ_H
 #define INFER_QUANT_IQ_H
 
+#ifndef __CUDACC__
 #include <pthread.h>
+#endif
 
 #include "infer/quant_grid.h"
 #include "infer/quant_parts.h"
 
-static int8_t iq2xxs[256][8], iq2xs[512][8], iq2s[1024][8], iq1s[2048][8];
-static int8_t iq3xxs[256][4], iq3s[512][4];
+QUANT_DATA int8_t iq2xxs[256][8], iq2xs[512][8], iq2s[1024][8], iq1s[2048][8];
+QUANT_DATA int8_t iq3xxs[256][4], iq3s[512][4];
 
-static void spread(int8_t *to, const uint16_t *grid, size_t rows, int codes, const int8_t *map)
+QUANT_FN void spread(int8_t *to, const uint16_t *grid, size_t rows, int codes, const int8_t *map)
 {
 	int bits = 16 / codes;
 
@@ -22,7 +24,7 @@ static void spread(int8_t *to, const uint16_t *grid, size_t rows, int codes, con
 			*to++ = map[grid[r] >> (k * bits) & ((1 << bits) - 1)];
 }
 
-static void spread_all(void)
+QUANT_FN void spread_all(void)
 {
 	static const int8_t two[4] = { 8, 25, 43 }, one[4] = { -1, 0, 1 };
 	static const int8_t three_xxs[16] = { 4, 12, 20, 28, 36, 44, 52, 62 }, three_s[16] = { 1, 3, 5, 7, 9, 11, 13, 15 };
@@ -35,29 +37,36 @@ static void spread_all(void)
 	spread(iq3s[0], grid_iq3s, 512, 4, three_s);
 }
 
+#ifdef __CUDACC__
+QUANT_FN void ready(void)
+{
+	/* a kernel has called spread_all() before any other is started */
+}
+#else
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void ready(void)
 {
 	pthread_once(&once, spread_all);
 }
+#endif
 
 /* Seven sign bits and an eighth that makes their number even. */
-static unsigned even_signs(unsigned index)
+QUANT_FN unsigned even_signs(unsigned index)
 {
 	return (index & 127) | (unsigned)__builtin_parity(index & 127) << 7;
 }
 
-static void signed_group(float *out, float d, const int8_t *grid, unsigned signs, int n)
+QUANT_FN void signed_group(float *out, float d, const int8_t *grid, unsigned signs, int n)
 {
 	for (int i = 0; i < n; i++)
 		out[i] = quant_float_of(quant_bits_of(d * (float)grid[i]) ^ (signs >> i & 1) << 31);
 }
 
 /* { half d; { u8 grid[4]; u32 signs 4 x 7 bits and scale 4 bits }[8] } */
-static void row_iq2_xxs(float *out, const void *in, size_t n)
+QUANT_FN void row_iq2_xxs(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	ready();
 	for (; n; n -= SUPER, p += 66) {
@@ -75,9 +84,9 @@ static void row_iq2_xxs(float *out, const void *in, size_t n)
 }
 
 /* { half d; u16 qs[32] (9 bits of grid, 7 of signs); u8 scales[8] (a nibble each 16 elements) } */
-static void row_iq2_xs(float *out, const void *in, size_t n)
+QUANT_FN void row_iq2_xs(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	ready();
 	for (; n; n -= SUPER, p += 74) {
@@ -92,9 +101,9 @@ static void row_iq2_xs(float *out, const void *in, size_t n)
 }
 
 /* { half d; u8 qs[32]; u8 signs[32]; u8 qh[8] (two upper bits of each grid row); u8 scales[8] } */
-static void row_iq2_s(float *out, const void *in, size_t n)
+QUANT_FN void row_iq2_s(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	ready();
 	for (; n; n -= SUPER, p += 82) {
@@ -109,9 +118,9 @@ static void row_iq2_s(float *out, const void *in, size_t n)
 }
 
 /* { half d; u8 qs[64]; u32 signs and scales[8] } */
-static void row_iq3_xxs(float *out, const void *in, size_t n)
+QUANT_FN void row_iq3_xxs(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	ready();
 	for (; n; n -= SUPER, p += 98) {
@@ -128,9 +137,9 @@ static void row_iq3_xxs(float *out, const void *in, size_t n)
 }
 
 /* { half d; u8 qs[64]; u8 qh[8] (the ninth bits); u8 signs[32]; u8 scales[4] (a nibble each 32 elements) } */
-static void row_iq3_s(float *out, const void *in, size_t n)
+QUANT_FN void row_iq3_s(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	ready();
 	for (; n; n -= SUPER, p += 110) {
@@ -145,16 +154,16 @@ static void row_iq3_s(float *out, const void *in, size_t n)
 	}
 }
 
-static void shifted_group(float *out, float d, const int8_t *grid, float delta)
+QUANT_FN void shifted_group(float *out, float d, const int8_t *grid, float delta)
 {
 	for (int i = 0; i < 8; i++)
 		out[i] = d * ((float)grid[i] + delta);
 }
 
 /* { half d; u8 qs[32]; u16 qh[8]: 4 x 3 upper bits, 3 bits of scale, the sign of the shift } */
-static void row_iq1_s(float *out, const void *in, size_t n)
+QUANT_FN void row_iq1_s(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	ready();
 	for (; n; n -= SUPER, p += 50) {
@@ -171,9 +180,9 @@ static void row_iq1_s(float *out, const void *in, size_t n)
 }
 
 /* { u8 qs[32]; u8 qh[16] (a nibble a group: 3 upper bits, sign of the shift); u16 scales[4] (4 x 3 bits, and 4 bits of the half d) } */
-static void row_iq1_m(float *out, const void *in, size_t n)
+QUANT_FN void row_iq1_m(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	ready();
 	for (; n; n -= SUPER, p += 56) {
@@ -191,12 +200,12 @@ static void row_iq1_m(float *out, const void *in, size_t n)
 	}
 }
 
-static const int8_t iq4_values[16] = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 };
+QUANT_CONST int8_t iq4_values[16] = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 };
 
 /* { half d; u8 qs[16] } */
-static void row_iq4_nl(float *out, const void *in, size_t n)
+QUANT_FN void row_iq4_nl(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= 32, out += 32, p += 18) {
 		float d = quant_half_at(p);
@@ -209,9 +218,9 @@ static void row_iq4_nl(float *out, const void *in, size_t n)
 }
 
 /* { half d; u16 scales_h; u8 scales_l[4]; u8 qs[128] }: 6-bit scales less 32 */
-static void row_iq4_xs(float *out, const void *in, size_t n)
+QUANT_FN void row_iq4_xs(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= SUPER, p += 136) {
 		unsigned high = quant_u16(p + 2);

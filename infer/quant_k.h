@@ -11,9 +11,9 @@
 
 /* { u8 scales[16]; u8 qs[64]; half d, dmin }: scale in the low nibble, minimum in the high one, for each 16 elements.
  * Here and below 32 elements are unpacked together, which compilers turn into vectors, and scaled by halves. */
-static void row_q2_k(float *out, const void *in, size_t n)
+QUANT_FN void row_q2_k(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= SUPER, p += 84) {
 		float d = quant_half_at(p + 80), dmin = quant_half_at(p + 82);
@@ -36,9 +36,9 @@ static void row_q2_k(float *out, const void *in, size_t n)
 }
 
 /* { u8 hmask[32]; u8 qs[64]; u8 scales[12]; half d }: the third bit, when 0, takes 4 away; scales are 6 bits less 32 */
-static void row_q3_k(float *out, const void *in, size_t n)
+QUANT_FN void row_q3_k(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= SUPER, p += 110) {
 		const uint8_t *scales = p + 96;
@@ -63,7 +63,7 @@ static void row_q3_k(float *out, const void *in, size_t n)
 }
 
 /* Eight 6-bit scales and eight 6-bit minima in 12 bytes: the last four of each have their upper two bits in the first eight bytes. */
-static void scale_min(const uint8_t *s, int g, int *scale, int *min)
+QUANT_FN void scale_min(const uint8_t *s, int g, int *scale, int *min)
 {
 	if (g < 4) {
 		*scale = s[g] & 63;
@@ -75,9 +75,9 @@ static void scale_min(const uint8_t *s, int g, int *scale, int *min)
 }
 
 /* { half d, dmin; u8 scales[12]; u8 qs[128] }: groups of 32, low nibbles before high ones */
-static void row_q4_k(float *out, const void *in, size_t n)
+QUANT_FN void row_q4_k(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= SUPER, p += 144) {
 		float d = quant_half_at(p), dmin = quant_half_at(p + 2);
@@ -97,9 +97,9 @@ static void row_q4_k(float *out, const void *in, size_t n)
 }
 
 /* { half d, dmin; u8 scales[12]; u8 qh[32]; u8 qs[128] } */
-static void row_q5_k(float *out, const void *in, size_t n)
+QUANT_FN void row_q5_k(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= SUPER, p += 176) {
 		const uint8_t *h = p + 16;
@@ -120,9 +120,9 @@ static void row_q5_k(float *out, const void *in, size_t n)
 }
 
 /* { u8 ql[128]; u8 qh[64]; i8 scales[16]; half d }: each half of 128 elements: four groups of 32, low nibbles of 64 bytes, then high */
-static void row_q6_k(float *out, const void *in, size_t n)
+QUANT_FN void row_q6_k(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= SUPER, p += 210) {
 		float d = quant_half_at(p + 208);
@@ -145,9 +145,9 @@ static void row_q6_k(float *out, const void *in, size_t n)
 }
 
 /* { float d; i8 qs[256]; i16 bsums[16] } */
-static void row_q8_k(float *out, const void *in, size_t n)
+QUANT_FN void row_q8_k(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= SUPER, out += SUPER, p += 292) {
 		float d = quant_float_of(quant_u32(p));
@@ -161,7 +161,7 @@ static void row_q8_k(float *out, const void *in, size_t n)
  * Base 3: five elements a byte (four in the last ones), stored as a fraction of 256, most significant first: multiplying by 3^k
  * modulo 256 brings element k to the top, and three times that is its value in the bits above the eighth.
  */
-static void ternary(float *out, const uint8_t *q, int bytes, int per_byte, float d)
+QUANT_FN void ternary(float *out, const uint8_t *q, int bytes, int per_byte, float d)
 {
 	static const uint8_t power[5] = { 1, 3, 9, 27, 81 };
 
@@ -174,9 +174,9 @@ static void ternary(float *out, const uint8_t *q, int bytes, int per_byte, float
 }
 
 /* { u8 qs[48]; u8 qh[4]; half d } */
-static void row_tq1_0(float *out, const void *in, size_t n)
+QUANT_FN void row_tq1_0(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= SUPER, out += SUPER, p += 54) {
 		float d = quant_half_at(p + 52);
@@ -188,9 +188,9 @@ static void row_tq1_0(float *out, const void *in, size_t n)
 }
 
 /* { u8 qs[64]; half d }: two bits each */
-static void row_tq2_0(float *out, const void *in, size_t n)
+QUANT_FN void row_tq2_0(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (; n; n -= SUPER, p += 66) {
 		float d = quant_half_at(p + 64);

@@ -4,14 +4,14 @@
 
 #include "infer/quant_parts.h"
 
-static void row_f32(float *out, const void *in, size_t n)
+QUANT_FN void row_f32(float *out, const void *in, size_t n)
 {
 	memcpy(out, in, n * sizeof(*out));
 }
 
 /* Rows of a C type that converts to float as it is. */
 #define ROW_OF(name, type)                                                            \
-	static void row_##name(float *out, const void *in, size_t n)                  \
+	QUANT_FN void row_##name(float *out, const void *in, size_t n)                  \
 	{                                                                             \
 		for (size_t i = 0; i < n; i++) {                                      \
 			type v;                                                       \
@@ -31,24 +31,24 @@ ROW_OF(u32, uint32_t)
 ROW_OF(i64, int64_t)
 ROW_OF(u64, uint64_t)
 
-static void row_f16(float *out, const void *in, size_t n)
+QUANT_FN void row_f16(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (size_t i = 0; i < n; i++)
 		out[i] = quant_half_at(p + 2 * i);
 }
 
-static void row_bf16(float *out, const void *in, size_t n)
+QUANT_FN void row_bf16(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (size_t i = 0; i < n; i++)
 		out[i] = quant_float_of((uint32_t)quant_u16(p + 2 * i) << 16);
 }
 
 /* Eight bits of sign, exponent and `man` bits of mantissa, without infinities. As quant_half, no subnormal float on the way. */
-static inline float small_float(uint8_t b, unsigned man, unsigned bias)
+QUANT_FN float small_float(uint8_t b, unsigned man, unsigned bias)
 {
 	uint32_t o = (uint32_t)(b & 0x7f) << (23 - man), sub = o < 1u << 23 ? 1u << 23 : 0;
 	float f = quant_float_of(o + ((127 - bias) << 23) + sub);
@@ -59,9 +59,9 @@ static inline float small_float(uint8_t b, unsigned man, unsigned bias)
 
 #define NAN_BITS 0x7fc00000u
 
-static void row_f8_e4m3(float *out, const void *in, size_t n)
+QUANT_FN void row_f8_e4m3(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (size_t i = 0; i < n; i++) {
 		float f = small_float(p[i], 3, 7);
@@ -71,17 +71,17 @@ static void row_f8_e4m3(float *out, const void *in, size_t n)
 }
 
 /* The upper half of a half. */
-static void row_f8_e5m2(float *out, const void *in, size_t n)
+QUANT_FN void row_f8_e5m2(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (size_t i = 0; i < n; i++)
 		out[i] = quant_half((uint16_t)(p[i] << 8));
 }
 
-static void row_f8_e4m3fnuz(float *out, const void *in, size_t n)
+QUANT_FN void row_f8_e4m3fnuz(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (size_t i = 0; i < n; i++) {
 		float f = small_float(p[i], 3, 8);
@@ -90,9 +90,9 @@ static void row_f8_e4m3fnuz(float *out, const void *in, size_t n)
 	}
 }
 
-static void row_f8_e5m2fnuz(float *out, const void *in, size_t n)
+QUANT_FN void row_f8_e5m2fnuz(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (size_t i = 0; i < n; i++) {
 		float f = small_float(p[i], 2, 16);
@@ -102,19 +102,19 @@ static void row_f8_e5m2fnuz(float *out, const void *in, size_t n)
 }
 
 /* A power of two, 2^(b - 127); 2^-127 is the one that a float holds as a subnormal. */
-static void row_f8_e8m0(float *out, const void *in, size_t n)
+QUANT_FN void row_f8_e8m0(float *out, const void *in, size_t n)
 {
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (size_t i = 0; i < n; i++)
 		out[i] = quant_float_of(p[i] == 0xff ? NAN_BITS : p[i] ? (uint32_t)p[i] << 23 : 1u << 22);
 }
 
 /* Two elements a byte, the first in the low bits. */
-static void row_f4(float *out, const void *in, size_t n)
+QUANT_FN void row_f4(float *out, const void *in, size_t n)
 {
 	static const float values[16] = { 0, .5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -.5f, -1, -1.5f, -2, -3, -4, -6 };
-	const uint8_t *p = in;
+	const uint8_t *p = (const uint8_t *)in;
 
 	for (size_t i = 0; i < n; i += 2) {
 		out[i] = values[p[i / 2] & 15];

@@ -59,10 +59,10 @@ def codes(cls, bits):
 def grids():
     text = ["/*", " * quant_grid.h - the codebooks of GGUF's IQ types: part of the format, written by tests/golden/quant/make.py from gguf-py (MIT).",
             " * A row is one number; its codes stand 2 bits (8 of them) or 4 bits (4 of them) apart, lowest first, and index the map of the type.", " */",
-            "#ifndef INFER_QUANT_GRID_H", "#define INFER_QUANT_GRID_H", "", "#include <stdint.h>", ""]
+            "#ifndef INFER_QUANT_GRID_H", "#define INFER_QUANT_GRID_H", "", '#include "infer/quant_parts.h"', ""]
     for symbol, name, bits in GRIDS:
         values = codes(getattr(quants, name), bits)
-        text.append(f"static const uint16_t grid_{symbol}[{len(values)}] = {{")
+        text.append(f"QUANT_CONST uint16_t grid_{symbol}[{len(values)}] = {{")
         for i in range(0, len(values), 16):
             text.append("\t" + " ".join(f"0x{v:04x}," for v in values[i:i + 16]))
         text += ["};", ""]
