@@ -70,7 +70,7 @@ static std::map<char *, allocation>::iterator at_or_before(const char *p)
 	return it == allocations.begin() ? allocations.end() : --it;
 }
 
-/* Says whose memory it was; then the old handler, or the default action, has its turn when the access is tried again. */
+/* Says whose memory it was, and aborts. What is no memory of ours is the old handler's, or the default action's, when the access is tried again. */
 static void on_segv(int sig, siginfo_t *info, void *context)
 {
 	char *p = static_cast<char *>(info->si_addr), text[512];
@@ -89,17 +89,21 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 				it->second.size, is_open ? "" : ", by the host"));
 		text[n++] = '\n';
 		n = static_cast<size_t>(write(STDERR_FILENO, text, n));
+		abort();
 	}
 	sigaction(sig, &old_segv, NULL);
 }
 
+/* Again at each allocation: test frameworks install handlers of their own, and take them back. */
 static void catch_faults(void)
 {
-	struct sigaction sa = {};
+	struct sigaction sa = {}, old;
 
 	sa.sa_sigaction = on_segv;
 	sa.sa_flags = SA_SIGINFO | SA_ONSTACK;
-	sigaction(SIGSEGV, &sa, &old_segv);
+	sigaction(SIGSEGV, &sa, &old);
+	if (!(old.sa_flags & SA_SIGINFO) || old.sa_sigaction != on_segv)
+		old_segv = old;
 }
 
 /* ---- device memory ---- */
@@ -110,7 +114,6 @@ static void reserve_arena(void)
 	if (arena == MAP_FAILED)
 		emu_die("can't reserve %llu bytes of address space for the device's memory", ARENA_BYTES);
 	arena_top = arena + PAGE;
-	catch_faults();
 }
 
 static void protect(const allocation &a, int prot)
@@ -145,6 +148,7 @@ void *emu_device_alloc(size_t size)
 		return NULL;
 	if (!arena)
 		reserve_arena();
+	catch_faults();
 	if (bytes + PAGE > static_cast<size_t>(arena + ARENA_BYTES - arena_top))
 		emu_die("the device's address space is used up: addresses are never given out twice");
 	a = { arena_top, bytes, size };

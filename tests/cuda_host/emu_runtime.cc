@@ -112,6 +112,8 @@ static void configure(void)
 	emu_set.fail_code = error_of(code && *code ? code : "cudaErrorUnknown");
 	random_state = emu_set.seed * 2654435761u + 88172645u;
 	random_state += !random_state;
+	for (int i = 0; i < 8; i++)	/* neighbouring seeds part */
+		emu_random(2);
 	if (!at_exit && number_of("EMU_LEAKS", 0))
 		atexit(list_leaks);
 	at_exit = true;

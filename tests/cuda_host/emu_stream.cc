@@ -164,7 +164,7 @@ static void go_on(void)
 		while ((s = any_runnable(true)))
 			run_first(s);
 	else if (emu_set.order == EMU_RANDOM)
-		for (uint32_t n = emu_random(4); n && (s = any_runnable(false)); n--)
+		for (uint32_t n = emu_random(2) * (1 + emu_random(3)); n && (s = any_runnable(false)); n--)
 			run_first(s);
 }
 
