@@ -44,8 +44,8 @@ struct thread {
 	uint64_t value;			/* given, then received */
 };
 
-/* The block that runs. */
-static struct {
+/* The block that runs. Like the fibers it is never destroyed: a device may be used until the very end. */
+struct running {
 	const char *name;
 	const std::function<void()> *body;
 	unsigned n, live, in_barrier, current;
@@ -55,11 +55,12 @@ static struct {
 	const struct thread *first_in_barrier;
 	unsigned ended[1024 / WARP], in_warp[1024 / WARP];	/* a bit a lane */
 	char *shared;
-} now;
+};
+static struct running &now = *new running();
 
 static struct fiber host;		/* the stack that started the block */
 static struct fiber *current = &host, *previous;
-static std::vector<struct fiber *> idle;
+static std::vector<struct fiber *> &idle = *new std::vector<struct fiber *>;
 
 /* ---- stacks ---- */
 

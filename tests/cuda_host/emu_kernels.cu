@@ -54,7 +54,7 @@ template <int WARPS> static __device__ float block_sum(float x)
 	__syncthreads();
 	x = threadIdx.x < WARPS ? partial[threadIdx.x] : 0.0f;
 	if (warp == 0)
-		for (int d = warpSize / 2; d > 0; d /= 2)
+		for (unsigned d = 16; d > 0; d /= 2)
 			x += __shfl_down_sync(0xffffffff, x, d);
 	return x;
 }
@@ -201,9 +201,10 @@ __global__ void write_shared(float *y, unsigned at)
 __global__ void write_static_shared(float *y, unsigned at)
 {
 	__shared__ float held[16];
+	float *p = held;	/* what UBSan knows of the array's length would come first */
 
-	held[at] = 1;
-	y[0] = held[at];
+	p[at] = 1;
+	y[0] = p[at];
 }
 
 /* What static shared memory holds before anybody writes there */
