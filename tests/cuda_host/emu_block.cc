@@ -124,13 +124,15 @@ static struct fiber *new_fiber(void)
 {
 	char *p = static_cast<char *>(mmap(NULL, GUARD_BYTES + FIBER_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 	struct fiber *f = new fiber();
+	static unsigned n_fibers;
+	size_t colour = n_fibers++ % 61 * 192;	/* equal addresses modulo a page would push each other out of the cache */
 	void **frame;
 
 	if (p == MAP_FAILED || mprotect(p, GUARD_BYTES, PROT_NONE) < 0)
 		emu_die("no memory for the stack of one more thread");
 	f->stack = p + GUARD_BYTES;
 	f->stack_bytes = FIBER_STACK_BYTES;
-	frame = reinterpret_cast<void **>(p + GUARD_BYTES + FIBER_STACK_BYTES) - FRAME_WORDS;	/* the rest is zero: backtraces end there */
+	frame = reinterpret_cast<void **>(p + GUARD_BYTES + FIBER_STACK_BYTES - colour) - FRAME_WORDS;	/* the rest is zero: backtraces end there */
 	frame[ENTRY_WORD] = reinterpret_cast<void *>(fiber_main);
 	f->sp = frame;
 	return f;

@@ -3,8 +3,8 @@
  *
  * Device memory lies in one reserved stretch of address space. Addresses are never given out twice, so that what was freed stays
  * freed; each allocation ends where a page ends that is followed by one that can't be touched; the few bytes between are filled with a
- * pattern that is checked after each kernel (AddressSanitizer watches them too). While the device does nothing, none of it can be
- * touched: a host that follows a device pointer faults, as it would with a device.
+ * pattern that is checked after each kernel (AddressSanitizer watches them too). While the device does nothing, allocations of up to
+ * CLOSED_MOST can't be touched: a host that follows a device pointer faults, as it would with a device.
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -26,6 +26,7 @@
 #define PAGE 4096u
 #define ALIGN 256u	/* what cudaMalloc promises */
 #define PATTERN '\xa5'
+#define CLOSED_MOST (256u << 10)	/* opening and closing costs by the page: larger allocations stay open */
 
 struct allocation {
 	char *pages;
@@ -122,18 +123,24 @@ static void protect(const allocation &a, int prot)
 		emu_die("can't change the protection of device memory: too many allocations for vm.max_map_count");
 }
 
+static void protect_all(int prot)
+{
+	for (auto &it : allocations)
+		if (it.second.pages_bytes <= CLOSED_MOST)
+			protect(it.second, prot);
+}
+
 void emu_device_open(void)
 {
 	if (!is_open)
-		for (auto &it : allocations)
-			protect(it.second, PROT_READ | PROT_WRITE);
+		protect_all(PROT_READ | PROT_WRITE);
 	is_open = true;
 }
 
 void emu_device_close(void)
 {
-	if (is_open && mprotect(arena, static_cast<size_t>(arena_top - arena), PROT_NONE) < 0)
-		emu_die("can't close the device's memory");
+	if (is_open)
+		protect_all(PROT_NONE);
 	is_open = false;
 }
 
@@ -159,7 +166,7 @@ void *emu_device_alloc(size_t size)
 	memset(p, 0xff, size);
 	ASAN_POISON_MEMORY_REGION(a.pages, bytes - rounded);
 	ASAN_POISON_MEMORY_REGION(p + size, rounded - size);
-	if (!is_open)
+	if (!is_open && bytes <= CLOSED_MOST)
 		protect(a, PROT_NONE);
 	allocations[p] = a;
 	used += rounded;
