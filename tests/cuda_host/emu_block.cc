@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "emu_parts.h"
@@ -14,12 +15,13 @@
 #ifdef EMU_ASAN
 #include <sanitizer/common_interface_defs.h>
 #define FIBER_STACK_BYTES (512u << 10)	/* red zones make frames large */
-#define SHARED_GUARD_BYTES 0u		/* it has its own */
+#define SHARED_GUARD_BYTES 0		/* it has its own */
 #else
 #define FIBER_STACK_BYTES (128u << 10)
-#define SHARED_GUARD_BYTES 256u
+#define SHARED_GUARD_BYTES 256
 #endif
 #define GUARD_BYTES 4096u
+#define GUARD '\xa5'
 #define WARP 32u
 
 uint3 threadIdx, blockIdx;
@@ -423,16 +425,15 @@ void emu_run_kernel(const char *name, dim3 grid, dim3 block, size_t shared_bytes
 	now.body = &body;
 	now.n = block.x * block.y * block.z;
 	now.shared = static_cast<char *>(malloc(shared_bytes + SHARED_GUARD_BYTES));
-	memset(now.shared + shared_bytes, 0xa5, SHARED_GUARD_BYTES);
+	std::fill_n(now.shared + shared_bytes, SHARED_GUARD_BYTES, GUARD);
 	for (uint64_t i = 0; i < n; i++) {
 		uint64_t b = (i * step + first) % n;
 
 		blockIdx = { static_cast<unsigned>(b % grid.x), static_cast<unsigned>(b / grid.x % grid.y), static_cast<unsigned>(b / grid.x / grid.y) };
 		run_block(shared_bytes);
 	}
-	for (size_t i = 0; i < SHARED_GUARD_BYTES; i++)
-		if (now.shared[shared_bytes + i] != '\xa5')
-			emu_die("writes %zu bytes past the end of its %zu bytes of dynamic shared memory", i + 1, shared_bytes);
+	if (std::count(now.shared + shared_bytes, now.shared + shared_bytes + SHARED_GUARD_BYTES, GUARD) != SHARED_GUARD_BYTES)
+		emu_die("some thread wrote past the end of its %zu bytes of dynamic shared memory", shared_bytes);
 	free(now.shared);
 	now.name = NULL;
 }

@@ -199,6 +199,8 @@ cudaError_t emu_call(const char *name, emu_counted counted, const std::function<
 
 cudaError_t cudaPeekAtLastError(void)
 {
+	std::lock_guard<std::mutex> guard(emu_lock);
+
 	return sticky ? sticky : last_error;
 }
 
