@@ -119,13 +119,14 @@ static void layers(struct run *r, float *measures)
 	for (r->layer = 0; r->rc == 0 && r->layer < s->n_layer; r->layer++) {
 		if (r->batch->progress)
 			r->batch->progress(r->batch->ctx, r->layer, s->n_layer);
+		r->op->layer(r->be, r->layer);
 		prefetch(r, r->layer + 1);
 		r->rc = plan_layer_open(&r->m->plan, r->layer, &r->w, NULL, r->e);
 		if (r->rc < 0)
 			return;
 		layer(r);
 		r->op->measure(r->be, measures + (r->layer + 1) * OPS_MEASURE_FLOATS, r->x, first_text);
-		r->rc = r->rc < 0 ? r->rc : r->op->finish(r->be, r->e);	/* before the layer's packed weights go */
+		r->rc = r->rc < 0 ? r->rc : r->op->status(r->be, r->e);
 		plan_layer_close(&r->w);
 	}
 }

@@ -1,6 +1,7 @@
 /* main.c - registryd-smoke: inspects or runs one checkpoint in a process that has given up everything else. */
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "base/embed.h"
@@ -48,6 +49,9 @@ static const char usage[] =
 
 struct command {
 	struct smoke_options smoke;
+	struct smoke_gpu gpu;
+	const char *device;		/* "auto", "cpu", "cuda", "cuda:1" */
+	uint64_t device_memory;
 	struct sandbox sandbox;
 	const char *text_file, *reference_files[SMOKE_REFERENCES_MAX], *path;
 	size_t n_reference_files;
@@ -100,10 +104,10 @@ static int parse_option(struct command *c, int opt, const char *value, struct er
 		c->json = true;
 		return 0;
 	case OPT_DEVICE:
-		c->smoke.device = value;
+		c->device = value;
 		return device_known(value) ? 0 : err_set(e, ERR_USAGE, "--device takes auto, cpu, cuda or cuda:N, not \"%s\"", value);
 	case OPT_DEVICE_MEMORY:
-		return str_parse_size(value, &c->smoke.device_memory, e);
+		return str_parse_size(value, &c->device_memory, e);
 	case OPT_TEXT:
 		c->text_file = value;
 		return 0;
@@ -320,6 +324,33 @@ static int run_smoke(const struct command *c, int dirfd, const char *file)
 	return exit_status(w.worst->verdict);
 }
 
+/*
+ * Opens the GPU that is wanted: a driver starts threads and opens devices, which the cage would not allow. "auto" takes one where there is
+ * one that works, else the processor. A GPU that was asked for by name and can't be had is an error of the test, said in its report.
+ */
+static void open_gpu(struct command *c)
+{
+	struct ops_cuda_options o = { .index = -1, .memory_bytes = c->device_memory, .threads = c->smoke.threads };
+	const char *device = c->device ? c->device : "auto";
+	bool is_auto = !strcmp(device, "auto");
+	uint64_t index = 0;
+	struct err e = ERR_NONE;
+	int rc;
+
+	if (!strcmp(device, "cpu") || (is_auto && !ops_cuda_driver()))
+		return;
+	if (str_starts(device, "cuda:"))
+		o.index = str_parse_u64(device + 5, &index, &e) < 0 || index > INT_MAX ? INT_MAX : (int)index;
+	e = ERR_NONE;
+	rc = ops_cuda_open(&c->gpu.op, &c->gpu.be, &o, &c->gpu.device, &e);
+	if (rc == 0)
+		c->smoke.gpu = &c->gpu;
+	else if (!is_auto)
+		err_set(&c->smoke.device_error, ERR_FAILED, "device %s: %s", device, e.msg);
+	else if (rc != ERR_UNSUPPORTED)
+		fprintf(stderr, "registryd-smoke: on the processor, since the GPU can't be used: %s\n", e.msg);
+}
+
 static int prepare(struct command *c, struct buf *text, int *dirfd, char **file, struct err *e)
 {
 	int rc = c->inspect ? 0 : read_text(c, text, e);
@@ -332,8 +363,10 @@ static int prepare(struct command *c, struct buf *text, int *dirfd, char **file,
 		rc = read_references(c, e);
 	if (rc == 0)
 		rc = open_target(c->path, dirfd, file, e);
+	if (rc == 0 && !c->inspect)
+		open_gpu(c);
 	if (rc == 0)
-		rc = sandbox_enter(&c->sandbox, SANDBOX_CPU, *dirfd, e);
+		rc = sandbox_enter(&c->sandbox, c->smoke.gpu ? SANDBOX_GPU : SANDBOX_CPU, *dirfd, e);
 	return rc < 0 ? rc : sandbox_watch(&c->sandbox, over, e);
 }
 
@@ -360,5 +393,7 @@ int main(int argc, char **argv)
 	status = c.inspect ? run_inspect(&c, dirfd, file) : run_smoke(&c, dirfd, file);
 	for (size_t i = 0; i < c.n_reference_files; i++)
 		json_decref(c.references[i]);
+	if (c.gpu.be)
+		c.gpu.op->close(c.gpu.be);
 	return status;
 }

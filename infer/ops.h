@@ -4,8 +4,8 @@
  *
  * Activations are float arrays of the backend's own memory: alloc() and free() them, move them with put() and get(), do pointer
  * arithmetic on them, never look inside. Operations are enqueued and return nothing: the first error sticks, later ones do
- * nothing, and finish() reports it. Host arrays that are passed in (indices, factors, positions) may be changed once the call
- * has returned. A weight is read from its file by the backend, in whatever pieces suit it, and its statistics are added to its
+ * nothing, and finish() reports it. Host arrays that are passed in (indices, factors, positions), weights among them, may be
+ * changed or freed once the call has returned. A weight is read from its file by the backend, in whatever pieces suit it, and its statistics are added to its
  * tensor's the first time it is read. Every operation is deterministic: the order of additions depends on shapes alone.
  *
  * n is a number of tokens (rows); matrices are row-major, a row a token.
@@ -88,7 +88,11 @@ struct ops {
 	void (*tally)(struct backend *b, float *t, const float *logits, uint32_t n, uint32_t cols, uint32_t first_id, const int32_t *targets);
 	void (*measure)(struct backend *b, float *m, const float *x, size_t n);			/* one struct ops_measure */
 
+	void (*layer)(struct backend *b, uint32_t layer);	/* what follows belongs to this layer: for the words of errors */
+	int (*status)(struct backend *b, struct err *e);	/* 0 or the first error that has shown so far; does not wait */
 	int (*finish)(struct backend *b, struct err *e);	/* waits; 0 or the first error since the last finish() */
+	bool (*resident)(struct backend *b);			/* all weights seen so far are in its memory: using them again reads nothing */
+	void (*forget)(struct backend *b);			/* these weights go away: another checkpoint's may have their addresses */
 	uint64_t (*peak_bytes)(struct backend *b);		/* of its own memory */
 	void (*close)(struct backend *b);
 };
@@ -99,5 +103,28 @@ struct ops {
 /* The processor with n_threads (0: as many as there are). `isa` NULL picks the best that passes its self-test, else names one. */
 int ops_cpu_open(const struct ops **ops, struct backend **b, unsigned n_threads, const char *isa, struct err *e);
 const char *ops_cpu_isa(const struct backend *b);	/* "scalar", "avx2", "avx512" */
+
+/* A GPU, for the record kept with a verdict. */
+struct ops_device {
+	char name[128];			/* "NVIDIA H200" */
+	char driver[64];		/* "580.82.07"; empty where it can't be told */
+	unsigned index, major, minor;	/* of the devices that CUDA shows; compute capability */
+	int cuda_driver, cuda_runtime;	/* 13000 is CUDA 13.0 */
+	uint64_t total_bytes, budget_bytes;	/* memory: all, and what we may take */
+};
+
+struct ops_cuda_options {
+	int index;			/* of those that CUDA shows; -1: the first */
+	uint64_t memory_bytes;		/* what we may take of its memory; 0: what is free, less a reserve */
+	unsigned threads;		/* that read weights; 0: all */
+};
+
+/*
+ * A GPU through CUDA, by the module registryd-cuda.so beside the program or in ../lib/registryd. ERR_UNSUPPORTED says why there is none:
+ * no module, no library of CUDA's, no driver, no such device. Any other error means that the device is there and does not work (busy,
+ * lost, too little memory, or it computes something else than plain loops: it is tested before it may judge).
+ */
+bool ops_cuda_driver(void);	/* is there a driver of NVIDIA's at all? Cheap: to be asked before opening what may not be there */
+int ops_cuda_open(const struct ops **ops, struct backend **b, const struct ops_cuda_options *o, struct ops_device *device, struct err *e);
 
 #endif

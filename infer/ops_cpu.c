@@ -297,12 +297,33 @@ static void cpu_measure(struct backend *b, float *m, const float *x, size_t n)
 	*(struct ops_measure *)(void *)m = (struct ops_measure){ (float)s.sum_squares, s.absmax, (float)s.n_nonfinite };
 }
 
+static void cpu_layer(struct backend *b, uint32_t layer)
+{
+	(void)b, (void)layer;	/* its errors come from reading a tensor, and name it */
+}
+
+static int cpu_status(struct backend *b, struct err *e)
+{
+	return b->error.code ? err_set(e, b->error.code, "%s", b->error.msg) : 0;
+}
+
 static int cpu_finish(struct backend *b, struct err *e)
 {
-	struct err error = b->error;
+	int rc = cpu_status(b, e);
 
 	b->error = ERR_NONE;
-	return error.code ? err_set(e, error.code, "%s", error.msg) : 0;
+	return rc;
+}
+
+static bool cpu_resident(struct backend *b)
+{
+	(void)b;
+	return false;
+}
+
+static void cpu_forget(struct backend *b)
+{
+	(void)b;
 }
 
 static uint64_t cpu_peak_bytes(struct backend *b)
@@ -328,7 +349,7 @@ static const struct ops cpu_ops = {
 	.name = "cpu", .alloc = cpu_alloc, .free = cpu_free, .put = cpu_copy, .get = cpu_copy, .matmul = ops_cpu_matmul, .norm = cpu_norm,
 	.zero = cpu_zero, .add = cpu_add, .add_row = cpu_add_row, .scale = cpu_scale, .scale_rows = cpu_scale_rows, .softcap = cpu_softcap, .rope = cpu_rope,
 	.attend = ops_cpu_attend, .join_heads = cpu_join_heads, .act = cpu_act, .gather = cpu_gather, .scatter_add = cpu_scatter_add,
-	.gate_rows = cpu_gate_rows, .tally = cpu_tally, .measure = cpu_measure, .finish = cpu_finish, .peak_bytes = cpu_peak_bytes,
+	.gate_rows = cpu_gate_rows, .tally = cpu_tally, .measure = cpu_measure, .layer = cpu_layer, .status = cpu_status, .finish = cpu_finish, .resident = cpu_resident, .forget = cpu_forget, .peak_bytes = cpu_peak_bytes,
 	.close = cpu_close,
 };
 

@@ -51,10 +51,12 @@ static void ready(void)
 }
 #endif
 
-/* Seven sign bits and an eighth that makes their number even. */
+/* Seven sign bits and an eighth that makes their number even. Bit i of 0x6996 is the parity of the four bits of i. */
 QUANT_FN unsigned even_signs(unsigned index)
 {
-	return (index & 127) | (unsigned)__builtin_parity(index & 127) << 7;
+	unsigned seven = index & 127;
+
+	return seven | (0x6996u >> ((seven ^ seven >> 4) & 15) & 1) << 7;
 }
 
 QUANT_FN void signed_group(float *out, float d, const int8_t *grid, unsigned signs, int n)

@@ -127,7 +127,7 @@ static void compare_same(struct comparison *c, const json_t *reference)
 	double bits = bits_a_weight((double)s->weight_bytes, (double)s->n_params);
 	double other = bits_a_weight(json_get_real(reference, "weight_bytes", 0), json_get_real(reference, "params", 0));
 	const char *path = json_get_str(print, "path");
-	bool same_path = path && s->isa && strcmp(path, s->isa) == 0;
+	bool same_path = path && s->path && strcmp(path, s->path) == 0;
 
 	if (tokens_differ(s, json_object_get(reference, "tokens"))) {
 		differ(c, "the text gives other token ids than with the reference's tokenizer");

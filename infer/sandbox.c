@@ -1,6 +1,7 @@
 /* sandbox.c - see sandbox.h. */
 #include "infer/sandbox.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -10,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #define WATCH_INTERVAL_MS 100
@@ -34,12 +36,57 @@ static uint64_t landlock_rights(int abi)
 	return rights;
 }
 
-/* Reading below dirfd and nothing else. A kernel without Landlock is no error: the report says so. */
-static int enter_landlock(struct sandbox *s, int dirfd, struct err *e)
+#define READING (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+
+static int allow_beneath(int ruleset, int parent, uint64_t rights, struct err *e)
+{
+	struct landlock_path_beneath_attr beneath = { .allowed_access = rights, .parent_fd = parent };
+
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
+		return err_errno(e, "make a Landlock rule");
+	return 0;
+}
+
+/* What is not there needs no rule. */
+static int allow_path(int ruleset, const char *path, uint64_t rights, struct err *e)
+{
+	own(fd) int fd = open(path, O_PATH | O_CLOEXEC);
+
+	return fd < 0 ? 0 : allow_beneath(ruleset, fd, rights, e);
+}
+
+/* For a driver that is at work: libraries it may still load, what it looks up in the kernel, and every device of NVIDIA's. */
+static int allow_gpu(int ruleset, struct err *e)
+{
+	static const char *const readable[] = { "/usr", "/lib", "/lib64", "/opt", "/proc", "/sys" };
+	DIR *dev = opendir("/dev");
+	struct dirent *d;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(readable); i++)
+		rc = allow_path(ruleset, readable[i], READING | LANDLOCK_ACCESS_FS_EXECUTE, e);
+	while (rc == 0 && dev && (d = readdir(dev))) {
+		char path[300];
+		struct stat st;
+
+		if (strncmp(d->d_name, "nvidia", 6) != 0)
+			continue;
+		snprintf(path, sizeof(path), "/dev/%s", d->d_name);
+		if (stat(path, &st) == 0)
+			rc = allow_path(ruleset, path, LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+				(S_ISDIR(st.st_mode) ? LANDLOCK_ACCESS_FS_READ_DIR : 0), e);
+	}
+	if (dev)
+		closedir(dev);
+	return rc;
+}
+
+/* Reading below dirfd, and with a GPU what it needs. A kernel without Landlock is no error: the report says so. */
+static int enter_landlock(struct sandbox *s, enum sandbox_mode mode, int dirfd, struct err *e)
 {
 	struct landlock_ruleset_attr ruleset = { 0 };
-	struct landlock_path_beneath_attr beneath = { .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR, .parent_fd = dirfd };
 	own(fd) int fd = -1;
+	int rc;
 
 	s->landlock_abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (s->landlock_abi <= 0) {
@@ -50,7 +97,12 @@ static int enter_landlock(struct sandbox *s, int dirfd, struct err *e)
 	fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
 	if (fd < 0)
 		return err_errno(e, "make a Landlock ruleset");
-	if (syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+	rc = allow_beneath(fd, dirfd, READING, e);
+	if (rc == 0 && mode == SANDBOX_GPU)
+		rc = allow_gpu(fd, e);
+	if (rc < 0)
+		return rc;
+	if (syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		return err_errno(e, "enter Landlock");
 	s->landlock = true;
 	return 0;
@@ -68,10 +120,28 @@ static const int allowed[] = {
 };
 
 static const int refused_with_gpu[] = {
-	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4),
-	SCMP_SYS(sendto), SCMP_SYS(ptrace), SCMP_SYS(process_vm_writev), SCMP_SYS(mount), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rename),
-	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(truncate), SCMP_SYS(kill),
+	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen),
+	SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
+	SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(symlink), SCMP_SYS(symlinkat), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
+	SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(truncate), SCMP_SYS(chmod), SCMP_SYS(fchmodat),
+	SCMP_SYS(kill), SCMP_SYS(bpf), SCMP_SYS(keyctl), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(init_module), SCMP_SYS(finit_module),
 };
+
+static int add_gpu_rules(scmp_filter_ctx ctx)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(refused_with_gpu); i++)
+		rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused_with_gpu[i], 0);
+	/* No new files; no new processes, whose flags clone3 would hide. */
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT));
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(open), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT));
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(creat), 0);
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+	/* The driver's threads are there already: they too. */
+	return rc | seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+}
 
 static int add_strict_rules(scmp_filter_ctx ctx, const struct sandbox *s)
 {
@@ -103,10 +173,8 @@ static int enter_seccomp(struct sandbox *s, enum sandbox_mode mode, struct err *
 	scmp_filter_ctx ctx = seccomp_init(mode == SANDBOX_CPU ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
 	int rc = ctx ? 0 : -ENOMEM;
 
-	if (ctx && mode == SANDBOX_CPU)
-		rc = add_strict_rules(ctx, s);
-	for (size_t i = 0; ctx && mode == SANDBOX_GPU && i < ARRAY_LEN(refused_with_gpu); i++)
-		rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused_with_gpu[i], 0);
+	if (ctx)
+		rc = mode == SANDBOX_CPU ? add_strict_rules(ctx, s) : add_gpu_rules(ctx);
 	if (rc == 0)
 		rc = seccomp_load(ctx);
 	seccomp_release(ctx);
@@ -119,15 +187,14 @@ static int enter_seccomp(struct sandbox *s, enum sandbox_mode mode, struct err *
 int sandbox_enter(struct sandbox *s, enum sandbox_mode mode, int dirfd, struct err *e)
 {
 	const struct rlimit none = { 0, 0 };
-	int rc = 0;
+	int rc;
 
 	statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	setrlimit(RLIMIT_CORE, &none);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(e, "give up new privileges");
 	s->no_new_privs = true;
-	if (mode == SANDBOX_CPU)
-		rc = enter_landlock(s, dirfd, e);
+	rc = enter_landlock(s, mode, dirfd, e);
 	return rc < 0 ? rc : enter_seccomp(s, mode, e);
 }
 

@@ -1,7 +1,7 @@
 /*
  * sandbox.h - what this process gives up before it looks at anybody's file: new privileges, the network, other programs, writing,
  * every file outside the checkpoint (Landlock, where the kernel has it), more memory and time than it was given. Enter it before
- * any thread starts; it can't be left. A hostile file can then at worst end this process.
+ * any thread starts, or right after a GPU was opened; it can't be left. A hostile file can then at worst end this process.
  */
 #ifndef INFER_SANDBOX_H
 #define INFER_SANDBOX_H
@@ -14,7 +14,12 @@
 
 enum sandbox_mode {
 	SANDBOX_CPU,	/* strict: system calls that arithmetic over files needs */
-	SANDBOX_GPU,	/* a driver's system calls are unknown: no network, no programs, no new privileges */
+	/*
+	 * What a driver asks of the kernel is unknown: all but the network, programs, other processes, new files and new privileges is allowed. Files
+	 * are the checkpoint's, NVIDIA's devices, and what libraries may still load (/usr, /lib, /proc, /sys), the latter for reading. The driver's
+	 * own threads, which are there already, are bound by the system calls refused but not by Landlock.
+	 */
+	SANDBOX_GPU,
 };
 
 struct sandbox {

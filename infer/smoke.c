@@ -80,19 +80,53 @@ static void reason_of(struct smoke *s, int rc, const struct err *e)
 	}
 }
 
-static int open_device(struct test *t)
+static int open_cpu(struct test *t)
 {
-	const char *device = t->o->device ? t->o->device : "auto";
-	int rc;
+	int rc = ops_cpu_open(&t->op, &t->be, t->o->threads, t->o->isa, t->e);
 
-	if (strcmp(device, "auto") != 0 && strcmp(device, "cpu") != 0)
-		return err_set(t->e, ERR_FAILED, "device %s: this build of registryd-smoke has no backend for it", device);
-	rc = ops_cpu_open(&t->op, &t->be, t->o->threads, t->o->isa, t->e);
 	if (rc < 0)
 		return rc;
 	t->s->device = mem_strdup("cpu");
 	t->s->isa = mem_strdup(ops_cpu_isa(t->be));
+	t->s->path = mem_strdup(t->s->isa);
 	return 0;
+}
+
+static void take_gpu(struct test *t)
+{
+	const struct ops_device *d = &t->o->gpu->device;
+
+	t->op = t->o->gpu->op;
+	t->be = t->o->gpu->be;
+	t->s->gpu = t->o->gpu;
+	if (asprintf(&t->s->device, "cuda:%u", d->index) < 0 || asprintf(&t->s->isa, "sm_%u%u", d->major, d->minor) < 0 ||
+		asprintf(&t->s->path, "%s, %s, CUDA %d", d->name, t->s->isa, d->cuda_runtime) < 0)
+		abort();
+}
+
+static int open_device(struct test *t)
+{
+	if (t->o->device_error.code)
+		return err_set(t->e, ERR_FAILED, "%s", t->o->device_error.msg);
+	if (!t->o->gpu)
+		return open_cpu(t);
+	take_gpu(t);
+	return 0;
+}
+
+/* The processor's backend is the test's own; the GPU serves the next test too, which may have its weights at the same addresses. */
+static void close_device(struct test *t)
+{
+	if (!t->be)
+		return;
+	t->s->peak_bytes = sandbox_rss_peak();
+	if (!t->o->gpu) {
+		t->op->close(t->be);
+		return;
+	}
+	t->s->gpu_peak_bytes = t->op->peak_bytes(t->be);
+	t->op->finish(t->be, NULL);
+	t->op->forget(t->be);
 }
 
 static int open_tokenizer(struct test *t, int dirfd)
@@ -188,12 +222,13 @@ static int32_t next_id(struct test *t, struct model_cache *cache, const int32_t 
 /* What the model says next: the prompt's tokens and up to SMOKE_GREEDY_TOKENS more, as text. */
 static void run_greedy(struct test *t)
 {
-	uint64_t affordable = GREEDY_BYTES / (t->s->weight_bytes + 1);
+	uint64_t affordable = t->op->resident(t->be) ? SMOKE_GREEDY_TOKENS : GREEDY_BYTES / (t->s->weight_bytes + 1);
 	uint32_t want = affordable < SMOKE_GREEDY_TOKENS ? (uint32_t)affordable : SMOKE_GREEDY_TOKENS, room;
 	own(mem) int32_t *prompt = NULL, *ids = NULL;
 	struct model_cache cache = { 0 };
 	struct buf text own(buf);
-	size_t n = 0, fed = 0;
+	size_t n = 0, fed = 0, first;
+	double start = 0;
 
 	buf_init(&text, TOKEN_TEXT_MAX_BYTES);
 	if (want < GREEDY_MIN || tokenizer_encode(t->tokenizer, t->o->text, prompt_length(t->o->text, t->o->n_text), &prompt, &n, t->e) < 0 || n == 0)
@@ -203,15 +238,21 @@ static void run_greedy(struct test *t)
 		return;
 	ids = mem_zalloc(room * sizeof(*ids));
 	memcpy(ids, prompt, n * sizeof(*ids));
+	first = n;
 	model_cache_open(&cache, &t->model, t->op, t->be, room);
 	while (n < room) {
 		int32_t id = next_id(t, &cache, ids + fed, (uint32_t)(n - fed));
+
+		if (n == first)
+			start = now_s();	/* the prompt has gone in */
 
 		if (id < 0 || id == tokenizer_eos(t->tokenizer))
 			break;
 		fed = n;
 		ids[n++] = id;
 	}
+	if (n > first + 1)
+		t->s->decode_tokens_per_s = (double)(n - first - 1) / (now_s() - start);
 	model_cache_close(&cache, &t->model, t->op, t->be);
 	if (tokenizer_decode(t->tokenizer, ids, n, &text, NULL) == 0)
 		t->s->greedy_text = buf_take(&text);
@@ -251,7 +292,8 @@ void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_
 	int rc;
 
 	*s = (struct smoke){ .file = mem_strdup(file), .loss = NAN, .perplexity = NAN, .bits_per_byte = NAN, .loss_shuffled = NAN, .loss_near = NAN,
-		.loss_far = NAN, .loss_long = NAN, .loss_short = NAN, .entropy = NAN, .unigram = NAN, .load_s = NAN, .forward_s = NAN, .tokens_per_s = NAN };
+		.loss_far = NAN, .loss_long = NAN, .loss_short = NAN, .entropy = NAN, .unigram = NAN, .load_s = NAN, .forward_s = NAN, .tokens_per_s = NAN,
+		.decode_tokens_per_s = NAN };
 	rc = run_all(&t, dirfd, file, r);
 	if (rc < 0)
 		reason_of(s, rc, &e);
@@ -262,10 +304,7 @@ void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_
 		else
 			smoke_reason(s, SMOKE_NOT_RUN, "all of its %llu numbers were looked at", (unsigned long long)s->n_params);
 	}
-	if (t.be) {
-		s->peak_bytes = sandbox_rss_peak();
-		t.op->close(t.be);
-	}
+	close_device(&t);
 	tokenizer_free(t.tokenizer);
 	model_close(&t.model);
 }
@@ -279,6 +318,7 @@ void smoke_done(struct smoke *s)
 	free(s->file);
 	free(s->device);
 	free(s->isa);
+	free(s->path);
 	free(s->tokens);
 	free(s->greedy_text);
 	free(s->layer_rms);

@@ -34,8 +34,8 @@ struct smoke_reference {
 };
 
 struct smoke_options {
-	const char *device;		/* "auto", "cpu", "cuda", "cuda:1" */
-	uint64_t device_memory;
+	const struct smoke_gpu *gpu;	/* where to run it; NULL: on the processor */
+	struct err device_error;	/* set: the device that was asked for can't be used, and so the test is an error */
 	const char *text;
 	size_t n_text;
 	uint32_t chunk;			/* perplexity as llama.cpp's tool counts it, in chunks of so many tokens; 0: off */
@@ -49,15 +49,25 @@ struct smoke_options {
 	struct tell *tell;		/* NULL: nobody wants to know how far it is */
 };
 
+/* A GPU that was opened before the cage was shut, for all tests of the process. */
+struct smoke_gpu {
+	const struct ops *op;
+	struct backend *be;
+	struct ops_device device;
+};
+
 /* What one checkpoint came to. Figures are NAN until they are known. */
 struct smoke {
 	char *file, *device, *isa;
+	char *path;			/* where figures repeat bit by bit: the instruction set, or the GPU and its libraries */
+	const struct smoke_gpu *gpu;
 	const char *architecture;
 	enum smoke_verdict verdict;
 	char *reasons[SMOKE_REASONS_MAX];
 	size_t n_reasons;
 	double loss, perplexity, bits_per_byte, loss_shuffled, loss_near, loss_far, loss_long, loss_short, entropy, unigram;
 	double load_s, forward_s, tokens_per_s;
+	double decode_tokens_per_s;	/* of the short continuation, a token at a time */
 	int32_t *tokens;
 	size_t n_tokens;
 	uint32_t prompt_tokens;		/* that went through the model as the text */
@@ -67,7 +77,7 @@ struct smoke {
 	uint32_t n_layers;		/* entries of these */
 	int32_t top1[SMOKE_TOP1_MAX];
 	uint32_t n_top1;
-	uint64_t weight_bytes, n_params, peak_bytes;
+	uint64_t weight_bytes, n_params, peak_bytes, gpu_peak_bytes;
 	char *compared[SMOKE_REFERENCES_MAX + 1];	/* "agrees with org/base@1f0c…" */
 	size_t n_compared;
 };

@@ -29,7 +29,7 @@ static json_t *fingerprint(const struct smoke *s)
 		json_array_append_new(top1, json_integer(s->top1[i]));
 	json_object_set_new(o, "layer_rms", rms);
 	json_object_set_new(o, "top1", top1);
-	set_text(o, "path", s->isa);
+	set_text(o, "path", s->path);
 	return o;
 }
 
@@ -57,9 +57,36 @@ static json_t *controls(const struct smoke *s)
 	return o;
 }
 
+static void set_cuda_version(json_t *o, const char *key, int version)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d.%d", version / 1000, version % 1000 / 10);
+	set_text(o, key, text);
+}
+
+/* What a verdict rests on besides the checkpoint: when it changes, the daemon tests again. */
+static json_t *platform(const struct smoke *s)
+{
+	const struct ops_device *d = s->gpu ? &s->gpu->device : NULL;
+	json_t *o = json_object();
+	char capability[32];
+
+	set_text(o, "isa", s->isa);
+	if (!d)
+		return o;
+	snprintf(capability, sizeof(capability), "%u.%u", d->major, d->minor);
+	set_text(o, "gpu", d->name);
+	set_text(o, "compute_capability", capability);
+	set_text(o, "driver", d->driver);
+	set_cuda_version(o, "cuda_driver", d->cuda_driver);
+	set_cuda_version(o, "cuda_runtime", d->cuda_runtime);
+	return o;
+}
+
 json_t *smoke_json(const struct smoke *s)
 {
-	json_t *o = json_object(), *reasons = json_array(), *tokens = json_array(), *platform = json_object();
+	json_t *o = json_object(), *reasons = json_array(), *tokens = json_array();
 	char at[STR_TIME_MAX];
 
 	str_format_iso(at, (int64_t)time(NULL));
@@ -73,6 +100,7 @@ json_t *smoke_json(const struct smoke *s)
 	set_real(o, "bits_per_byte", s->bits_per_byte);
 	json_object_set_new(o, "prompt_tokens", json_integer(s->prompt_tokens));
 	set_real(o, "tokens_per_s", s->tokens_per_s);
+	set_real(o, "decode_tokens_per_s", s->decode_tokens_per_s);
 	json_object_set_new(o, "reasons", reasons);
 	set_text(o, "at", at);
 	json_object_set_new(o, "tokens", tokens);
@@ -82,11 +110,12 @@ json_t *smoke_json(const struct smoke *s)
 	set_real(o, "load_s", s->load_s);
 	set_real(o, "forward_s", s->forward_s);
 	json_object_set_new(o, "peak_bytes", json_integer((json_int_t)s->peak_bytes));
+	if (s->gpu)
+		json_object_set_new(o, "gpu_peak_bytes", json_integer((json_int_t)s->gpu_peak_bytes));
 	set_text(o, "architecture", s->architecture);
 	json_object_set_new(o, "params", json_integer((json_int_t)s->n_params));
 	json_object_set_new(o, "weight_bytes", json_integer((json_int_t)s->weight_bytes));
-	set_text(platform, "isa", s->isa);
-	json_object_set_new(o, "platform", platform);
+	json_object_set_new(o, "platform", platform(s));
 	if (s->n_compared) {
 		json_t *compared = json_array();
 

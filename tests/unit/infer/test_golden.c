@@ -124,6 +124,19 @@ static int32_t *integers(const json_t *list)
 	return v;
 }
 
+/* The processor, or with REGISTRYD_TEST_DEVICE (gpu, emulated) the CUDA backend (tests/CMakeLists.txt builds this once more beside the emulated one). */
+static void open_backend(const struct ops **op, struct backend **be)
+{
+	const char *device = getenv("REGISTRYD_TEST_DEVICE");
+	struct ops_cuda_options o = { .index = -1, .threads = 2 };
+	struct ops_device d;
+	struct err e = ERR_NONE;
+	int rc = device ? ops_cuda_open(op, be, &o, &d, &e) : ops_cpu_open(op, be, 2, NULL, &e);
+
+	if (rc < 0)
+		fail_msg("%s", e.msg);
+}
+
 /* The worst difference of a token's loss; with the cache, the ids go in one by one as in generation. */
 static double worst_difference(const struct model *m, const json_t *golden, bool cached)
 {
@@ -139,7 +152,7 @@ static double worst_difference(const struct model *m, const json_t *golden, bool
 	double worst = 0;
 
 	ids[n] = -1;
-	assert_int_equal(ops_cpu_open(&op, &be, 2, NULL, &e), 0);
+	open_backend(&op, &be);
 	if (cached)
 		model_cache_open(&cache, m, op, be, n);
 	for (uint32_t at = 0, step; at < n; at += step) {
@@ -228,6 +241,11 @@ static int remove_tmp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(every_family_agrees) };
+	const char *device = getenv("REGISTRYD_TEST_DEVICE");
 
+	if (device && strcmp(device, "gpu") == 0 && !ops_cuda_driver()) {
+		print_message("skipped: no CUDA driver here, so no GPU to test\n");
+		return 77;
+	}
 	return cmocka_run_group_tests(tests, make_tmp, remove_tmp);
 }

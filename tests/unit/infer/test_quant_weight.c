@@ -13,9 +13,10 @@
 #include "base/fdio.h"
 #include "base/json.h"
 #include "infer/quant_weight.h"
+#include "tests/golden/quant/cases.h"
 #include "verify/safetensors.h"
 
-#define GOLDEN	   SOURCE_DIR "/tests/golden/quant/packed.safetensors"
+#define GOLDEN	   SOURCE_DIR "/tests/golden/quant/" PACKED_FILE
 #define VALUES_MAX 8192
 
 /* The golden file as a quant_source; `hide` is a tensor that is not there, `rename_*` let one stand for another, `poison` is all ones. */
@@ -109,45 +110,21 @@ static void decode(const struct quant_weight *w, uint64_t row, uint64_t n, float
 	assert_int_equal(quant_weight_rows(w, window, row, n, dst, &e), 0);
 }
 
-static const struct {
-	const char *name, *config;
-} cases[] = {
-	{ "gptq2", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":2,\"group_size\":16}}" },
-	{ "gptq3", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":3,\"group_size\":16}}" },
-	{ "gptq4", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"desc_act\":true}}" },
-	{ "gptq8", "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":8,\"group_size\":16}}" },
-	{ "awq", "{\"quantization_config\":{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":32,\"version\":\"gemm\"}}" },
-	{ "nf4", "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}}" },
-	{ "nf4_nested", "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}}" },
-	{ "fp4", "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}}" },
-	{ "fp4_nested", "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}}" },
-	{ "int8", "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_8bit\":true}}" },
-	{ "packed4", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\",\"config_groups\":{\"group_0\":{\"weights\":{\"num_bits\":4,\"group_size\":32}}}}}" },
-	{ "packed8", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\",\"config_groups\":{\"group_0\":{\"weights\":{\"num_bits\":8,\"group_size\":32}}}}}" },
-	{ "int8_channel", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"int-quantized\"}}" },
-	{ "fp8_block", "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[16,32]}}" },
-	{ "fp8_channel", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"float-quantized\"}}" },
-	{ "fp8_tensor", "{\"quantization_config\":{\"quant_method\":\"modelopt\",\"quant_algo\":\"FP8\"}}" },
-	{ "nvfp4_modelopt", "{\"quantization_config\":{\"quant_method\":\"modelopt\",\"quant_algo\":\"NVFP4\"}}" },
-	{ "nvfp4_packed", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"nvfp4-pack-quantized\"}}" },
-	{ "fp8_e5m2", "{\"quantization_config\":{\"quant_method\":\"fp8\"}}" },
-};
-
 static void golden_weights(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct quant_config c = config_of(cases[i].config);
+	for (size_t i = 0; i < ARRAY_LEN(packed_cases); i++) {
+		struct quant_config c = config_of(packed_cases[i].config);
 		own(quant_weight) struct quant_weight w = { 0 };
 		struct quant_part expected;
 		float want[VALUES_MAX], got[VALUES_MAX], row[VALUES_MAX];
 		char name[64];
 		struct err e = ERR_NONE;
 
-		snprintf(name, sizeof(name), "%s.weight", cases[i].name);
+		snprintf(name, sizeof(name), "%s.weight", packed_cases[i].name);
 		if (quant_weight_open(&w, &c, &source, name, &e) < 0)
-			fail_msg("%s: %s", cases[i].name, e.msg);
-		snprintf(name, sizeof(name), "%s.expected", cases[i].name);
+			fail_msg("%s: %s", packed_cases[i].name, e.msg);
+		snprintf(name, sizeof(name), "%s.expected", packed_cases[i].name);
 		assert_true(golden_find(&golden, name, &expected));
 		assert_int_equal(w.out, expected.shape[0]);
 		assert_int_equal(w.in, expected.shape[1]);
@@ -156,7 +133,7 @@ static void golden_weights(void **state)
 		decode(&w, 0, w.out, got);
 		for (uint64_t k = 0; k < w.out * w.in; k++)
 			if (!(fabsf(got[k] - want[k]) <= 1e-6f * (1 + fabsf(want[k]))))
-				fail_msg("%s element %llu: %.9g, expected %.9g", cases[i].name, (unsigned long long)k, (double)got[k], (double)want[k]);
+				fail_msg("%s element %llu: %.9g, expected %.9g", packed_cases[i].name, (unsigned long long)k, (double)got[k], (double)want[k]);
 		for (uint64_t r = 0; r < w.out; r++) {
 			decode(&w, r, 1, row);
 			assert_memory_equal(row, got + r * w.in, w.in * sizeof(float));
@@ -170,7 +147,7 @@ static void golden_weights(void **state)
 /* Version 2 of GPTQ keeps zeros as they are: fields one larger, the same weights. */
 static void gptq_v2_zeros(void **state)
 {
-	struct quant_config c1 = config_of(cases[2].config);
+	struct quant_config c1 = config_of(packed_cases[2].config);
 	struct quant_config c2 = config_of("{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"checkpoint_format\":\"gptq_v2\"}}");
 	own(quant_weight) struct quant_weight w1 = { 0 }, w2 = { 0 };
 	float a[VALUES_MAX], b[VALUES_MAX];
@@ -215,9 +192,9 @@ static void missing_parts(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
 		char name[64];
 
-		snprintf(name, sizeof(name), "%s.weight", cases[missing[i].of].name);
+		snprintf(name, sizeof(name), "%s.weight", packed_cases[missing[i].of].name);
 		golden.hide = missing[i].hide;
-		refused(cases[missing[i].of].config, name, ERR_INPUT, missing[i].word);
+		refused(packed_cases[missing[i].of].config, name, ERR_INPUT, missing[i].word);
 		golden.hide = NULL;
 	}
 	refused("{}", "fp8_none.weight", ERR_INPUT, "without a scale");
@@ -238,9 +215,9 @@ static void poisoned_parts(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(poison); i++) {
 		char name[64];
 
-		snprintf(name, sizeof(name), "%s.weight", cases[poison[i].of].name);
+		snprintf(name, sizeof(name), "%s.weight", packed_cases[poison[i].of].name);
 		golden.poison = poison[i].tensor;
-		refused(cases[poison[i].of].config, name, ERR_INPUT, poison[i].word);
+		refused(packed_cases[poison[i].of].config, name, ERR_INPUT, poison[i].word);
 		golden.poison = NULL;
 		golden.poisoned = NULL;
 	}
@@ -254,7 +231,7 @@ static void shapes_that_lie(void **state)
 	refused("{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[128,128]}}", "fp8_block.weight", ERR_INPUT, "blocks of 128");
 	golden.rename_from = "gptq4.scales";
 	golden.rename_to = "awq.scales";
-	refused(cases[2].config, "gptq4.weight", ERR_INPUT, "groups");
+	refused(packed_cases[2].config, "gptq4.weight", ERR_INPUT, "groups");
 	golden.rename_from = NULL;
 }
 
