@@ -205,8 +205,8 @@ static size_t prompt_length(const char *text, size_t n)
 	return at;
 }
 
-/* One step: the ids not yet in the cache go in, the best next id comes out; -1 with an error. */
-static int32_t next_id(struct test *t, struct model_cache *cache, const int32_t *ids, uint32_t n)
+/* One step: the ids not yet in the cache go in, the best next id comes out; -1 where no logit is the best. */
+static int next_id(struct test *t, struct model_cache *cache, const int32_t *ids, uint32_t n, int32_t *best)
 {
 	struct model_seq seq = { .n = n, .position = cache->n };
 	own(mem) struct ops_tally *tally = mem_zalloc(n * sizeof(*tally));
@@ -214,13 +214,15 @@ static int32_t next_id(struct test *t, struct model_cache *cache, const int32_t 
 	struct model_batch batch = { .ids = ids, .n = n, .seqs = &seq, .n_seqs = 1, .cache = cache, .head_from = n - 1 };
 	struct model_output out = { .tally = tally, .layers = layers };
 
-	if (model_forward(&t->model, t->op, t->be, &batch, &out, t->e) < 0 || tally[n - 1].bad > 0)
-		return -1;
-	return (int32_t)tally[n - 1].top;
+	int rc = model_forward(&t->model, t->op, t->be, &batch, &out, t->e);
+
+	if (rc == 0)
+		*best = tally[n - 1].bad > 0 ? -1 : (int32_t)tally[n - 1].top;
+	return rc;
 }
 
-/* What the model says next: the prompt's tokens and up to SMOKE_GREEDY_TOKENS more, as text. */
-static void run_greedy(struct test *t)
+/* What the model says next: the prompt's tokens and up to SMOKE_GREEDY_TOKENS more, as text. Only a run that fails is an error. */
+static int run_greedy(struct test *t)
 {
 	uint64_t affordable = t->op->resident(t->be) ? SMOKE_GREEDY_TOKENS : GREEDY_BYTES / (t->s->weight_bytes + 1);
 	uint32_t want = affordable < SMOKE_GREEDY_TOKENS ? (uint32_t)affordable : SMOKE_GREEDY_TOKENS, room;
@@ -229,24 +231,25 @@ static void run_greedy(struct test *t)
 	struct buf text own(buf);
 	size_t n = 0, fed = 0, first;
 	double start = 0;
+	int rc = 0;
 
 	buf_init(&text, TOKEN_TEXT_MAX_BYTES);
 	if (want < GREEDY_MIN || tokenizer_encode(t->tokenizer, t->o->text, prompt_length(t->o->text, t->o->n_text), &prompt, &n, t->e) < 0 || n == 0)
-		return;
+		return 0;
 	room = (uint32_t)n + want;
 	if (room > t->model.spec->n_ctx || room > MODEL_TOKENS_MAX)
-		return;
+		return 0;
 	ids = mem_zalloc(room * sizeof(*ids));
 	memcpy(ids, prompt, n * sizeof(*ids));
 	first = n;
 	model_cache_open(&cache, &t->model, t->op, t->be, room);
 	while (n < room) {
-		int32_t id = next_id(t, &cache, ids + fed, (uint32_t)(n - fed));
+		int32_t id = -1;
 
+		rc = next_id(t, &cache, ids + fed, (uint32_t)(n - fed), &id);
 		if (n == first)
 			start = now_s();	/* the prompt has gone in */
-
-		if (id < 0 || id == tokenizer_eos(t->tokenizer))
+		if (rc < 0 || id < 0 || id == tokenizer_eos(t->tokenizer))
 			break;
 		fed = n;
 		ids[n++] = id;
@@ -254,8 +257,9 @@ static void run_greedy(struct test *t)
 	if (n > first + 1)
 		t->s->decode_tokens_per_s = (double)(n - first - 1) / (now_s() - start);
 	model_cache_close(&cache, &t->model, t->op, t->be);
-	if (tokenizer_decode(t->tokenizer, ids, n, &text, NULL) == 0)
+	if (rc == 0 && tokenizer_decode(t->tokenizer, ids, n, &text, NULL) == 0)
 		t->s->greedy_text = buf_take(&text);
+	return rc;
 }
 
 static int run_all(struct test *t, int dirfd, const char *file, struct report *r)
@@ -281,8 +285,7 @@ static int run_all(struct test *t, int dirfd, const char *file, struct report *r
 	for (size_t i = 0; i < t->o->n_references; i++)
 		reference_compare(t->s, &t->o->references[i], r);
 	tell(t->o->tell, "write", 0, 0);
-	run_greedy(t);
-	return 0;
+	return run_greedy(t);
 }
 
 void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_options *o, struct report *r)
