@@ -12,6 +12,7 @@
 #define STALL_DEFAULT_S	    30
 #define PACE_BELOW	    32	/* remaining requests under which they are spread over the rest of the window */
 #define FIRST_WAIT_MS	    10	/* how soon to look again while the first request of an allowance is under way */
+#define CROWDED_MS	    250	/* who waits for a place asks again within this time */
 #define AUTH_HEADER_MAX	    (HUB_TOKEN_MAX + 32)
 
 static char *copy(const char *s)
@@ -157,6 +158,23 @@ void hub_leave(struct hub *h)
 	pthread_mutex_lock(&h->lock);
 	h->active--;
 	pthread_mutex_unlock(&h->lock);
+}
+
+void hub_crowd(struct hub *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->crowded_ms = net_now_ms();
+	pthread_mutex_unlock(&h->lock);
+}
+
+bool hub_is_crowded(struct hub *h)
+{
+	bool crowded;
+
+	pthread_mutex_lock(&h->lock);
+	crowded = h->crowded_ms && net_now_ms() - h->crowded_ms < CROWDED_MS;
+	pthread_mutex_unlock(&h->lock);
+	return crowded;
 }
 
 int64_t hub_spend(struct hub *h, uint64_t n)

@@ -59,6 +59,7 @@ struct hub {
 		bool met;		/* an answer has told how things stand; until then one request goes alone */
 	} limit[HUB_BUCKETS];
 	int active;			/* transfers under way */
+	int64_t crowded_ms;		/* when somebody last waited for a place */
 	int64_t allowance_bytes, allowance_at_ms;	/* bandwidth cap: a bucket of tokens, and when it was last filled */
 };
 
@@ -81,6 +82,9 @@ bool hub_is_home(const struct hub *h, const char *url);
 /* One of `connections` places; false when all are taken. */
 bool hub_enter(struct hub *h);
 void hub_leave(struct hub *h);
+/* Says that a file waits for a place; who holds one that can be spared asks. */
+void hub_crowd(struct hub *h);
+bool hub_is_crowded(struct hub *h);
 /* Takes n bytes from the bandwidth cap; returns how many milliseconds to pause before reading on. */
 int64_t hub_spend(struct hub *h, uint64_t n);
 /* Seconds until the time-of-day window opens, 0 when it is open at `now` (unix seconds). */

@@ -5,6 +5,7 @@
 #include "base/vec.h"
 
 #define POOL_ALIGN 4096
+#define POOL_ROUND 2	/* buffers that go round, at least */
 
 void pool_init(struct pool *p, uint64_t max_bytes)
 {
@@ -22,6 +23,24 @@ void pool_done(struct pool *p)
 		free(p->idle[--p->n_idle]);
 	free(p->idle);
 	pthread_mutex_destroy(&p->lock);
+}
+
+bool pool_enter(struct pool *p, enum pool_seat seat)
+{
+	bool in;
+
+	pthread_mutex_lock(&p->lock);
+	in = p->receivers < (seat == POOL_FURTHER ? p->max / 2 : p->max - POOL_ROUND);
+	p->receivers += in;
+	pthread_mutex_unlock(&p->lock);
+	return in;
+}
+
+void pool_leave(struct pool *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->receivers--;
+	pthread_mutex_unlock(&p->lock);
 }
 
 void *pool_take(struct pool *p)

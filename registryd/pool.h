@@ -6,6 +6,7 @@
 #define REGISTRYD_POOL_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,10 +18,22 @@ struct pool {
 	pthread_mutex_t lock;
 	void **idle;
 	size_t n_idle, n_made, max;
+	size_t receivers;
 };
 
 void pool_init(struct pool *p, uint64_t max_bytes);
 void pool_done(struct pool *p);	/* every buffer must be back */
+
+enum pool_seat {
+	POOL_FIRST,	/* of a file: without it nothing moves */
+	POOL_FURTHER,	/* a file's second and more: only while half of the buffers stay for others */
+};
+/*
+ * Who fills a buffer at a time of its own enters first. Each may hold one that is half full for as long as its upstream likes, so that some
+ * must be left to go round: false when there would be too few.
+ */
+bool pool_enter(struct pool *p, enum pool_seat seat);
+void pool_leave(struct pool *p);
 void *pool_take(struct pool *p);	/* NULL while all are in use */
 void pool_give(struct pool *p, void *buffer);	/* NULL is fine */
 

@@ -15,6 +15,8 @@
 struct chunk {
 	void *buffer;
 	size_t n;
+	uint64_t at;	/* of the file; a multiple of PARTIAL_ALIGN */
+	bool cached;	/* written through the page cache: the hash may read it back soon */
 };
 
 struct stream {
@@ -26,13 +28,13 @@ struct stream {
 	pthread_t hasher, writer;
 	bool threads;
 
-	uint64_t resumed;	/* bytes of partial/ that were there at the start; the hash thread reads them back */
-	void *filling;		/* buffer that the receiver fills, its own until pushed */
-	size_t filled;
-	uint64_t offset;	/* received: the receiver's own */
+	uint64_t resumed;	/* bytes of partial/ that were there at the start */
+	struct spans taken;	/* the receivers' own: what is here, on its way to the disk, or some lane's to receive */
+	int lanes;
 
 	pthread_mutex_t lock;
 	pthread_cond_t more;	/* something was pushed, or the end was reached, or a thread moved on */
+	struct spans have;	/* in the file: found at the start, or written since */
 	/*
 	 * Chunks are numbered from 0; number i lies at ring[i % STREAM_RING]. hashed, written <= pushed; a buffer goes back to the pool
 	 * once both have passed it (freed = the smaller of the two), and pushed - freed < STREAM_RING.
@@ -74,45 +76,43 @@ static void free_passed_locked(struct stream *s)
 	}
 }
 
-/* The chunk at *next, waiting for it; false at the end, at a stop and after a failure. */
-static bool next_chunk(struct stream *s, const uint64_t *next, struct chunk *c)
+static void passed_locked(struct stream *s, uint64_t *next)
 {
-	bool got;
-
-	pthread_mutex_lock(&s->lock);
-	while (*next == s->pushed && !s->eof && !s->stop && !s->rc)
-		pthread_cond_wait(&s->more, &s->lock);
-	got = *next < s->pushed && !s->rc;
-	if (got)
-		*c = s->ring[*next % STREAM_RING];
-	pthread_mutex_unlock(&s->lock);
-	return got;
-}
-
-static void passed(struct stream *s, uint64_t *next)
-{
-	pthread_mutex_lock(&s->lock);
 	++*next;
 	free_passed_locked(s);
 	pthread_cond_broadcast(&s->more);
-	pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- the writer ----------------------------------------------------------------------------------------------- */
 
-static int write_chunk(struct stream *s, const struct chunk *c, uint64_t at, struct err *e)
+/* The next chunk to write, waiting for it; false at the end, at a stop and after a failure. */
+static bool next_chunk(struct stream *s, struct chunk *c)
+{
+	bool got;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->written == s->pushed && !s->eof && !s->stop && !s->rc)
+		pthread_cond_wait(&s->more, &s->lock);
+	got = s->written < s->pushed && !s->rc;
+	if (got)
+		*c = s->ring[s->written % STREAM_RING];
+	pthread_mutex_unlock(&s->lock);
+	return got;
+}
+
+static int write_chunk(struct stream *s, const struct chunk *c, struct err *e)
 {
 	size_t padded = (c->n + PARTIAL_ALIGN - 1) / PARTIAL_ALIGN * PARTIAL_ALIGN;
 
-	if (s->partial.direct_fd >= 0) {
-		memset((char *)c->buffer + c->n, 0, padded - c->n);	/* the last block; cut off again when it is published */
-		if (pwrite(s->partial.direct_fd, c->buffer, padded, (off_t)at) == (ssize_t)padded)
+	if (s->partial.direct_fd >= 0 && !c->cached) {
+		memset((char *)c->buffer + c->n, 0, padded - c->n);	/* the file's last block; cut off again when it is published */
+		if (pwrite(s->partial.direct_fd, c->buffer, padded, (off_t)c->at) == (ssize_t)padded)
 			return 0;
 		/* A refused, short or failed direct write: the buffered way says what is wrong. */
 	}
 	for (size_t done = 0; done < c->n; done += BUFFERED_WRITE_BYTES) {
 		size_t n = c->n - done < BUFFERED_WRITE_BYTES ? c->n - done : BUFFERED_WRITE_BYTES;
-		int rc = fdio_pwrite(s->partial.fd, (const char *)c->buffer + done, n, at + done, s->want.path, e);
+		int rc = fdio_pwrite(s->partial.fd, (const char *)c->buffer + done, n, c->at + done, s->want.path, e);
 
 		if (rc)
 			return rc;
@@ -120,39 +120,71 @@ static int write_chunk(struct stream *s, const struct chunk *c, uint64_t at, str
 	return 0;
 }
 
-static int note(struct stream *s, uint64_t upto, struct err *e)
+/* Whole blocks only: a transfer goes on at a block's begin. Ranges that hold none are left out. */
+static size_t whole_blocks(const struct spans *have, uint64_t size_bytes, struct partial_range out[SPANS_MAX])
 {
-	struct partial_range all = { 0, upto };
+	size_t n = 0;
 
-	return upto ? partial_note(&s->partial, &all, 1, e) : 0;
+	for (size_t i = 0; i < have->n; i++) {
+		uint64_t begin = (have->at[i].begin + PARTIAL_ALIGN - 1) / PARTIAL_ALIGN * PARTIAL_ALIGN, end = have->at[i].end;
+
+		if (end != size_bytes)
+			end = end / PARTIAL_ALIGN * PARTIAL_ALIGN;
+		if (begin < end)
+			out[n++] = (struct partial_range){ begin, end };
+	}
+	return n;
+}
+
+static int note(struct stream *s, struct err *e)
+{
+	struct partial_range have[SPANS_MAX];
+	size_t n;
+
+	pthread_mutex_lock(&s->lock);
+	n = whole_blocks(&s->have, s->want.size_bytes, have);
+	pthread_mutex_unlock(&s->lock);
+	return n ? partial_note(&s->partial, have, n, e) : 0;
+}
+
+/* The chunk is in the file: count it, and say whether the file is whole. */
+static int wrote(struct stream *s, const struct chunk *c, bool *whole, struct err *e)
+{
+	bool added;
+
+	pthread_mutex_lock(&s->lock);
+	added = spans_add(&s->have, c->at, c->at + c->n);
+	*whole = spans_upto(&s->have, 0) == s->want.size_bytes;
+	passed_locked(s, &s->written);
+	pthread_mutex_unlock(&s->lock);
+	return added ? 0 : err_set(e, ERR_LIMIT, "it is in more than %d pieces", SPANS_MAX);
 }
 
 static void *write_all(void *arg)
 {
 	struct stream *s = arg;
-	uint64_t at = s->resumed, noted = at;
 	struct err e = ERR_NONE;
 	struct chunk c;
+	uint64_t since_note = 0;
+	bool whole = false;
 	int rc = 0;
 
-	while (next_chunk(s, &s->written, &c)) {
-		rc = write_chunk(s, &c, at, &e);
-		if (!rc) {
-			at += c.n;
-			if (at - noted >= STREAM_NOTE_BYTES && at < s->want.size_bytes) {
-				rc = note(s, at, &e);
-				noted = at;
-			}
+	while (!rc && next_chunk(s, &c)) {
+		rc = write_chunk(s, &c, &e);
+		if (!rc)
+			rc = wrote(s, &c, &whole, &e);
+		since_note += c.n;
+		if (!rc && since_note >= STREAM_NOTE_BYTES && !whole) {
+			rc = note(s, &e);
+			since_note = 0;
 		}
-		if (rc) {
-			err_wrap(&e, "write '%s'", s->want.path);
-			fail(s, rc, &e);
-			return NULL;
-		}
-		passed(s, &s->written);
 	}
-	if (at < s->want.size_bytes && at > noted && note(s, at / PARTIAL_ALIGN * PARTIAL_ALIGN, &e))
-		fail(s, e.code, &e);
+	if (!rc && since_note && !whole)
+		rc = note(s, &e);
+	if (rc) {
+		err_wrap(&e, "write '%s'", s->want.path);
+		fail(s, rc, &e);
+	}
 	return NULL;
 }
 
@@ -170,22 +202,72 @@ static void hash(struct hashes *h, const void *p, size_t n)
 		digest_update(&h->git, p, n);
 }
 
-static int hash_resumed(struct stream *s, struct hashes *h, struct err *e)
+enum hash_turn {
+	HASH_CHUNK,	/* look at the next buffer of the ring */
+	HASH_READ,	/* the file has what comes next */
+	HASH_END,	/* all is hashed; or a stop, or a failure */
+};
+
+/*
+ * What to do next, waiting for it. Buffers come first, because others wait for them; so whatever the file has by the time that it is read
+ * has passed here as a buffer already, and is read back because it came too early.
+ */
+static enum hash_turn next_turn(struct stream *s, uint64_t at, struct chunk *c, size_t *n)
+{
+	enum hash_turn turn = HASH_END;
+	uint64_t upto;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->rc && !s->stop && at < s->want.size_bytes) {
+		if (s->hashed < s->pushed) {
+			*c = s->ring[s->hashed % STREAM_RING];
+			turn = HASH_CHUNK;
+			break;
+		}
+		upto = spans_upto(&s->have, at);
+		if (upto > at) {
+			*n = upto - at < REREAD_BYTES ? (size_t)(upto - at) : REREAD_BYTES;
+			turn = HASH_READ;
+			break;
+		}
+		pthread_cond_wait(&s->more, &s->lock);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return turn;
+}
+
+static void looked_at(struct stream *s)
+{
+	pthread_mutex_lock(&s->lock);
+	passed_locked(s, &s->hashed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* The whole file, front to back. */
+static int hash_file(struct stream *s, struct hashes *h, struct err *e)
 {
 	own(mem) char *buf = mem_zalloc(REREAD_BYTES);
-	int rc;
+	enum hash_turn turn;
+	uint64_t at = 0;
+	struct chunk c;
+	size_t n;
+	int rc = 0;
 
-	for (uint64_t at = 0; at < s->resumed; at += REREAD_BYTES) {
-		size_t n = s->resumed - at < REREAD_BYTES ? (size_t)(s->resumed - at) : REREAD_BYTES;
-
+	while (!rc && (turn = next_turn(s, at, &c, &n)) != HASH_END) {
+		if (turn == HASH_CHUNK) {
+			if (c.at == at) {
+				hash(h, c.buffer, c.n);
+				at += c.n;
+			}
+			looked_at(s);
+			continue;
+		}
 		rc = fdio_pread_exact(s->partial.fd, buf, n, at, s->want.path, e);
-		if (rc)
-			return rc;
-		if (__atomic_load_n(&s->stop, __ATOMIC_RELAXED))
-			return err_set(e, ERR_CANCELED, "stopped");
-		hash(h, buf, n);
+		if (!rc)
+			hash(h, buf, n);
+		at += n;
 	}
-	return 0;
+	return !rc && at < s->want.size_bytes ? err_set(e, ERR_CANCELED, "stopped") : rc;
 }
 
 static int compare(struct stream *s, const struct digest *sha256, const struct digest *git, struct err *e)
@@ -222,13 +304,13 @@ static int conclude(struct stream *s, struct hashes *h, struct err *e)
 	return rc;
 }
 
-/* Waits for the writer to have written the last chunk; false when it failed or a stop came first. */
+/* Everything is hashed. Waits for the writer to have written the last chunk, too; false when it failed or a stop came first. */
 static bool all_written(struct stream *s)
 {
 	bool ok;
 
 	pthread_mutex_lock(&s->lock);
-	while (s->written < s->pushed && !s->stop && !s->rc)
+	while ((!s->eof || s->written < s->pushed) && !s->stop && !s->rc)
 		pthread_cond_wait(&s->more, &s->lock);
 	ok = s->eof && !s->rc && s->written == s->pushed;
 	pthread_mutex_unlock(&s->lock);
@@ -240,17 +322,12 @@ static void *hash_all(void *arg)
 	struct stream *s = arg;
 	struct hashes h = { .is_git = s->want.git_oid.algo == DIGEST_SHA1 };
 	struct err e = ERR_NONE;
-	struct chunk c;
 	int rc;
 
 	digest_begin(&h.sha256, DIGEST_SHA256);
 	if (h.is_git)
 		git_object_begin(&h.git, GIT_BLOB, s->want.size_bytes);
-	rc = hash_resumed(s, &h, &e);
-	while (!rc && next_chunk(s, &s->hashed, &c)) {
-		hash(&h, c.buffer, c.n);
-		passed(s, &s->hashed);
-	}
+	rc = hash_file(s, &h, &e);
 	if (!rc && all_written(s))
 		rc = conclude(s, &h, &e);
 	digest_done(&h.sha256);
@@ -264,7 +341,18 @@ static void *hash_all(void *arg)
 	return NULL;
 }
 
-/* ---- the receiver's side -------------------------------------------------------------------------------------- */
+/* ---- the receivers' side -------------------------------------------------------------------------------------- */
+
+/* What partial/ vouches for. Half of the ranges at most are believed, so that there is place for those of this time. */
+static void take_over(struct stream *s)
+{
+	struct spans found = { .n = s->partial.n_have < SPANS_MAX / 2 ? s->partial.n_have : SPANS_MAX / 2 };
+
+	memcpy(found.at, s->partial.have, found.n * sizeof(*found.at));
+	s->have.n = whole_blocks(&found, s->want.size_bytes, s->have.at);
+	s->taken = s->have;
+	s->resumed = spans_bytes(&s->have);
+}
 
 static int open_partial(struct stream *s, struct err *e)
 {
@@ -273,15 +361,9 @@ static int open_partial(struct stream *s, struct err *e)
 
 	if (!rc && s->want.afresh)
 		rc = partial_restart(&s->partial, e);
-	if (rc)
-		return rc;
-	s->resumed = s->want.afresh ? 0 : partial_prefix(&s->partial);
-	if (s->resumed > s->want.size_bytes)
-		s->resumed = 0;
-	if (s->resumed < s->want.size_bytes)	/* direct writes go on at a block's begin */
-		s->resumed = s->resumed / PARTIAL_ALIGN * PARTIAL_ALIGN;
-	s->offset = s->resumed;
-	return 0;
+	if (!rc)
+		take_over(s);
+	return rc;
 }
 
 int stream_open(struct stream **out, struct store *st, struct pool *pool, const struct stream_want *want, CURLM *wake, struct err *e)
@@ -321,16 +403,10 @@ void stream_close(struct stream *s)
 	}
 	for (size_t i = 0; i < STREAM_RING; i++)
 		pool_give(s->pool, s->ring[i].buffer);
-	pool_give(s->pool, s->filling);
 	partial_close(&s->partial);
 	pthread_cond_destroy(&s->more);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
-}
-
-uint64_t stream_offset(const struct stream *s)
-{
-	return s->offset;
 }
 
 uint64_t stream_resumed(const struct stream *s)
@@ -338,19 +414,53 @@ uint64_t stream_resumed(const struct stream *s)
 	return s->resumed;
 }
 
-static void push_filled(struct stream *s, bool eof)
+uint64_t stream_unclaimed(const struct stream *s)
+{
+	return s->want.size_bytes - spans_bytes(&s->taken);
+}
+
+enum stream_claim stream_claim(struct stream *s, struct stream_lane *l, uint64_t max)
+{
+	struct partial_range gap;
+
+	if (!spans_gap(&s->taken, 0, s->want.size_bytes, &gap))
+		return STREAM_ALL_TAKEN;
+	if (!l->open && (s->lanes == STREAM_LANES_MAX || !pool_enter(s->pool, s->lanes ? POOL_FURTHER : POOL_FIRST)))
+		return STREAM_NO_BUFFER;
+	s->lanes += !l->open;
+	l->open = true;
+	l->at = gap.begin;
+	l->end = gap.end - gap.begin > max ? gap.begin + max / PARTIAL_ALIGN * PARTIAL_ALIGN : gap.end;
+	spans_add(&s->taken, l->at, l->end);
+	return STREAM_CLAIMED;
+}
+
+void stream_cut(struct stream *s, struct stream_lane *l, uint64_t end)
+{
+	if (end > l->at && end < l->end && spans_remove(&s->taken, end, l->end))
+		l->end = end;
+}
+
+void stream_extend(struct stream *s, struct stream_lane *l, uint64_t limit)
+{
+	struct partial_range gap;
+
+	if (spans_gap(&s->taken, l->end, limit, &gap) && gap.begin == l->end && spans_add(&s->taken, gap.begin, gap.end))
+		l->end = gap.end;
+}
+
+static void hand_on(struct stream *s, struct stream_lane *l)
 {
 	pthread_mutex_lock(&s->lock);
-	if (s->filled)
-		s->ring[s->pushed++ % STREAM_RING] = (struct chunk){ take(s->filling), s->filled };
-	s->filled = 0;
-	s->eof = eof;
+	if (l->filled)
+		s->ring[s->pushed++ % STREAM_RING] = (struct chunk){ take(l->filling), l->filled, l->at - l->filled, s->lanes > 1 };
+	l->filled = 0;
 	pthread_cond_broadcast(&s->more);
 	pthread_mutex_unlock(&s->lock);
 }
 
 /*
- * Is there a place in the ring besides the buffer being filled? Waits a moment for one: a pause would make libcurl copy what it holds, which
+ * Are there places in the ring for what one push may hand on, two buffers? Waits a moment for one: a pause would make libcurl copy what it holds, which
  * was measured to cost more than hashing it. The threads that make room need nothing from the caller. Else asks to be woken.
  */
 static bool ring_has_place(struct stream *s)
@@ -363,7 +473,7 @@ static bool ring_has_place(struct stream *s)
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&s->lock);
-	while (!(place = s->pushed - s->freed < STREAM_RING - 1) && !s->rc)
+	while (!(place = s->pushed - s->freed + 2 <= STREAM_RING) && !s->rc)
 		if (pthread_cond_timedwait(&s->more, &s->lock, &until))
 			break;
 	s->starved = !place;
@@ -371,40 +481,74 @@ static bool ring_has_place(struct stream *s)
 	return place;
 }
 
-enum stream_room stream_push(struct stream *s, const void *p, size_t n)
+uint64_t stream_release(struct stream *s, struct stream_lane *l)
 {
-	size_t room = s->filling ? POOL_BUFFER_BYTES - s->filled : 0, first = n < room ? n : room;
-	void *further = NULL;
+	uint64_t lost = 0;
+
+	if (!l->open)
+		return 0;
+	if (l->filled)
+		lost = ring_has_place(s) ? l->filled % PARTIAL_ALIGN : l->filled;
+	l->at -= lost;
+	l->filled -= (size_t)lost;
+	spans_remove(&s->taken, l->at, l->end);
+	hand_on(s, l);
+	pool_give(s->pool, l->filling);
+	pool_leave(s->pool);
+	s->lanes--;
+	*l = (struct stream_lane){ 0 };
+	return lost;
+}
+
+static bool broken(struct stream *s)
+{
+	bool yes;
 
 	pthread_mutex_lock(&s->lock);
-	bool broken = s->rc != 0;
+	yes = s->rc != 0;
 	pthread_mutex_unlock(&s->lock);
-	if (broken)
+	return yes;
+}
+
+enum stream_room stream_push(struct stream *s, struct stream_lane *l, const void *p, size_t n)
+{
+	size_t piece = s->lanes > 1 ? STREAM_PIECE_BYTES : POOL_BUFFER_BYTES;
+	size_t full = l->filled < piece ? piece : POOL_BUFFER_BYTES;
+	size_t room = l->filling ? full - l->filled : 0, first = n < room ? n : room;
+	void *further = NULL;
+
+	if (broken(s))
 		return STREAM_BROKEN;
+	if ((n >= room || l->at + n == l->end) && !ring_has_place(s))
+		return STREAM_FULL;
 	if (n > room) {
-		if (!ring_has_place(s))
-			return STREAM_FULL;
 		further = pool_take(s->pool);
 		if (!further)
 			return STREAM_FULL;
 	}
 	if (first)
-		memcpy((char *)s->filling + s->filled, p, first);
-	s->filled += first;
-	if (s->filled == POOL_BUFFER_BYTES)
-		push_filled(s, false);
+		memcpy((char *)l->filling + l->filled, p, first);
+	l->filled += first;
+	l->at += first;
+	if (l->filled == full)
+		hand_on(s, l);
 	if (further) {
-		s->filling = further;
+		l->filling = further;
 		memcpy(further, (const char *)p + first, n - first);
-		s->filled = n - first;
+		l->filled = n - first;
+		l->at += n - first;
 	}
-	s->offset += n;
+	if (l->at == l->end || l->filled == piece)
+		hand_on(s, l);
 	return STREAM_TOOK;
 }
 
 void stream_finish(struct stream *s)
 {
-	push_filled(s, true);
+	pthread_mutex_lock(&s->lock);
+	s->eof = true;
+	pthread_cond_broadcast(&s->more);
+	pthread_mutex_unlock(&s->lock);
 }
 
 bool stream_ended(struct stream *s, struct digest *sha256, int *rc, struct err *e)
