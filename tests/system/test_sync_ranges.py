@@ -10,7 +10,7 @@ from tests.system.registry import Registry
 from tests.system.test_sync_faults import NAME, POLICY, Noise, assert_not_served, assert_served, files, settings, settled, wait_for
 
 MIB = 1 << 20
-SIZE = 20 * MIB
+SIZE = 12 * MIB
 SLOW = 5 * MIB          # bytes a second that the upstream gives to one connection
 FILE = "data.safetensors"
 
@@ -38,39 +38,40 @@ def begin(request):
     return int(found[1])
 
 
+def covered(requests):
+    upto = total = 0
+    for at, end in sorted((begin(r), begin(r) + r.bytes_sent) for r in requests):
+        total += max(0, end - max(at, upto))
+        upto = max(upto, end)
+    return total
+
+
 def test_slow_connections_are_used_side_by_side(reg, hub, slow):
     hub.faults.add(listener="cdn", file=FILE, throttle=2 * MIB)
     reg.ctl("sync", NAME)
     used = asked(hub)
     assert len({r.connection for r in used}) >= 4
-    taken = sorted((begin(r), begin(r) + r.bytes_sent) for r in used)
-    # what a lane was cut off from may be under way already: no more than that is sent twice
+    # Each brings something else. What a lane gave away may be under way to it already: no more than that is sent twice.
+    assert covered(used) == SIZE
     assert sum(r.bytes_sent for r in used) < SIZE + 4 * MIB
-    assert all(b >= a for (a, _), (b, _) in zip(taken, taken[1:])) and taken[0][0] == 0 and taken[-1][1] == SIZE
     # the address is asked for once, not for each range
     assert len(hub.requests(route="resolve", file=FILE)) <= 2
+    hub.faults.clear()
     assert_served(reg, hub)
 
 
-def test_a_fast_connection_is_let_alone(reg, hub):
-    hub.add_model(NAME, files(**{FILE: Noise(64 * MIB)}))
-    reg.ctl("sync", NAME)
-    assert len(asked(hub)) == 1
-    assert_served(reg, hub)
-
-
-@pytest.mark.parametrize("limit", ["connections: 1", "rate_limit: 6MB/s"])
-def test_limits_hold_for_lanes_too(tmp_path, hub, slow, limit):
-    """One connection is one connection; and where our own cap is what holds the bytes up, no more are opened."""
-    key, value = limit.split(": ")
-    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, **{key: value})) as reg:
-        start = time.monotonic()
+def test_one_connection_is_one_connection(tmp_path, hub, slow):
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, connections=1)) as reg:
         reg.ctl("sync", NAME)
-        took = time.monotonic() - start
-        used = asked(hub)
-        assert len({r.connection for r in used}) <= (1 if key == "connections" else 2)
-        assert took > SIZE / 6e6 * 0.8 - 0.5        # the upstream's limit, or our own
-        assert_served(reg, hub)
+        assert len(asked(hub)) == 1
+
+
+def test_our_own_cap_opens_no_connections(tmp_path, hub):
+    """Where rate_limit is what holds the bytes up, more connections would bring nothing."""
+    hub.add_model(NAME, files(**{FILE: Noise(SIZE)}))
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, rate_limit="4MB/s")) as reg:
+        reg.ctl("sync", NAME)
+        assert len(asked(hub)) == 1
 
 
 def test_files_come_before_ranges(reg, hub):
@@ -84,6 +85,7 @@ def test_files_come_before_ranges(reg, hub):
     reg.ctl("sync", NAME)
     last_began = max(min(r.at for r in hub.requests(listener="cdn", file=name)) for name in many)
     assert not [r for r in hub.requests(listener="cdn") if "range" in r.headers and r.at < last_began]
+    hub.faults.clear()
     assert_served(reg, hub)
 
 
@@ -98,7 +100,7 @@ FAULTS = {
     "another range": dict(wrong_range=7, times=2),
     "another total": dict(set_headers={"Content-Range": "bytes 0-1/77"}, times=1),
     "another size": dict(set_headers={"Content-Range": f"bytes 0-1/{SIZE - 1}"}),
-    "short of what it says": dict(truncate=100_000),
+    "each cut short": dict(truncate=400_000),
     "etag changes": dict(etag="changing"),
     "503": dict(status=503, times=2),
     "503 for ever": dict(status=503),
@@ -114,7 +116,6 @@ def test_fault_in_a_range(reg, hub, slow, fault):
     rule = hub.faults.add(listener="cdn", file=FILE, range=True, **FAULTS[fault])
     reg.ctl("sync", NAME)
     assert hub.faults.acted(rule)
-    hub.faults.clear()
     assert_served(reg, hub)
     assert not list((reg.data / "partial").iterdir())
     # nobody fetches the whole file once a lane
@@ -123,9 +124,11 @@ def test_fault_in_a_range(reg, hub, slow, fault):
 
 def test_an_address_that_expires_between_ranges_is_asked_for_again(reg, hub, slow):
     hub.faults.add(route="resolve", file=FILE, expires=1)
+    hub.faults.add(listener="cdn", file=FILE, throttle=2 * MIB)
     reg.ctl("sync", NAME)
     assert [r for r in hub.requests(listener="cdn", file=FILE) if r.status == 403]
     assert len(hub.requests(route="resolve", file=FILE)) >= 2
+    hub.faults.clear()
     assert_served(reg, hub)
 
 
@@ -168,6 +171,7 @@ def test_kill_leaves_holes_and_what_is_there_does_not_come_again(reg, hub):
     again = asked(hub, restarted)
     assert len(again) > 1 and min(begin(r) for r in again) > 0
     assert 0 < sum(r.bytes_sent for r in again) < size - done + 16 * MIB
+    hub.faults.clear()
     assert_served(reg, hub)
 
 
@@ -184,5 +188,6 @@ def test_kills_of_one_long_download(reg, hub):
         reg.start()
     hub.faults.remove(slow)
     assert settled(reg)[0]["state"] == "done"
+    hub.faults.clear()
     assert_served(reg, hub)
     reg.ctl("verify", "--all")
