@@ -333,7 +333,7 @@ static void *hash_all(void *arg)
 	digest_done(&h.sha256);
 	digest_done(&h.git);
 	pthread_mutex_lock(&s->lock);
-	if (rc)
+	if (rc && rc != ERR_CANCELED)	/* after a stop the writer goes on with what was pushed */
 		fail_locked(s, rc, &e);
 	s->ended = true;
 	curl_multi_wakeup(s->wake);
