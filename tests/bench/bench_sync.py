@@ -27,9 +27,9 @@ def _stored_at(daemon):
     raise RuntimeError("no sync.stored in the log:\n" + "\n".join(line for _, line in daemon.lines))
 
 
-def _registryd(hub):
+def _registryd(hub, more=""):
     """Seconds from the request to durable and verified, CPU seconds, peak memory of the daemon."""
-    with Daemon("sync", hub.url) as daemon:
+    with Daemon("sync", hub.url, more=more) as daemon:
         cpu, start = cpu_seconds(daemon.process.pid), time.monotonic()
         daemon.ctl("sync", REPO, "--no-wait")
         while not any(line.startswith("sync.stored") for _, line in daemon.lines):
@@ -84,6 +84,29 @@ def large(table):
     table.add("", "", f"slowest limit: {name}, {rate / 1e6:.0f} MB/s", size / wall / rate, ">= 0.60")
     table.add("  CPU", f"{statistics.median(cpu) / (size / 1e9):.2f} CPU-s/GB", target="<= 1.4")
     table.add("  daemon's memory", f"{max(rss) / (1 << 20):.0f} MiB", target="< 64 MiB")
+
+
+def ranges(table):
+    """An upstream that gives each connection little: one connection a file, as if ranges were not there, against what we do by ourselves."""
+    files = WORK / "large-0.5"
+    weights = files / "model.safetensors"
+    make_checkpoint(weights, 1 << 29)
+    (files / "config.json").write_text(json.dumps({"architectures": ["BenchForCausalLM"], "model_type": "bench"}))
+    (files / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    size, one, ours, cpu, rss, twice = weights.stat().st_size, [], [], [], [], []
+    with NginxHub(WORK / "nginx", REPO, files, limit="16m") as hub:
+        for _ in range(ROUNDS):
+            one.append(_registryd(hub, ", connections: 1")[0])
+            before = len(hub.requests())
+            wall, used, peak = _registryd(hub)
+            ours.append(wall), cpu.append(used), rss.append(peak)
+            twice.append(sum(n for method, n, path in hub.requests()[before:] if path == "/model.safetensors") - size)
+    wall = statistics.median(ours)
+    table.add("sync 0.5 GiB, 16 MiB/s a connection", f"{wall:.2f} s, {size / wall / 1e6:.0f} MB/s", f"one connection, median {statistics.median(one):.2f} s", wall / statistics.median(one))
+    table.add("  sent twice", f"{max(twice) / (1 << 20):.1f} MiB")
+    table.add("  CPU", f"{statistics.median(cpu) / (size / 1e9):.2f} CPU-s/GB")
+    table.add("  daemon's memory", f"{max(rss) / (1 << 20):.0f} MiB", target="< 64 MiB")
+    subprocess.run(["rm", "-rf", WORK / "sync"], check=True)
 
 
 def small(table):

@@ -37,9 +37,9 @@ def peak_rss(pid):
 
 
 class Daemon:
-    """registryd on a fresh data directory; its log lines are kept with the time they came."""
+    """registryd on a fresh data directory; its log lines are kept with the time they came. `more`: settings of the upstream, each after a comma."""
 
-    def __init__(self, name, upstream=None, keep=False):
+    def __init__(self, name, upstream=None, keep=False, more=""):
         self.dir = WORK / name
         if not keep:
             shutil.rmtree(self.dir, ignore_errors=True)
@@ -50,7 +50,7 @@ class Daemon:
         (self.dir / "policy.yaml").write_text(POLICY)
         config = f"data: {self.dir}/data\nlisten: [127.0.0.1:{self.port}]\npolicy: {self.dir}/policy.yaml\n"
         if upstream:
-            config += f"upstreams:\n  - {{name: hub, endpoint: {upstream}}}\n"
+            config += f"upstreams:\n  - {{name: hub, endpoint: {upstream}{more}}}\n"
         (self.dir / "registryd.yaml").write_text(config)
 
     def __enter__(self):
