@@ -204,6 +204,39 @@ int64_t hub_window_wait(const struct hub *h, int64_t now)
 	return open ? 0 : (int64_t)((from - minute + 1440) % 1440) * 60 - now % 60;
 }
 
+static bool sends_token(const struct hub *h, const char *url)
+{
+	return h->config.token && net_same_origin(url, h->config.endpoint);
+}
+
+void hub_prepare(const struct hub *h, CURL *c, const char *url, struct net_answer *a)
+{
+	bool open_letter = sends_token(h, url) && !strncasecmp(url, "http:", 5);
+
+	net_prepare(c, url, a);
+	curl_easy_setopt(c, CURLOPT_NOPROXY, open_letter ? "*" : NULL);
+}
+
+int hub_unreachable(const struct hub *h, const char *what, const char *url, CURLcode code, const char *said, struct err *e)
+{
+	const char *why = said && *said ? said : curl_easy_strerror(code);
+	char origin[300];
+
+	net_origin(origin, sizeof(origin), url);
+	switch (code) {
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return err_set(e, ERR_UNREACHABLE, "%s: the certificate of %s is not trusted (%s): if it is the right one, name the authority that signed it in ca_file of upstream '%s'",
+			       what, origin, why, h->config.name);
+	case CURLE_SSL_CACERT_BADFILE:
+		return err_set(e, ERR_UNREACHABLE, "%s: ca_file of upstream '%s' can't be used: %s", what, h->config.name, why);
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return err_set(e, ERR_UNREACHABLE, "%s: the proxy to %s can't be found (%s): see proxy of upstream '%s', or https_proxy in the daemon's environment", what, origin, why,
+			       h->config.name);
+	default:
+		return err_set(e, ERR_UNREACHABLE, "%s: %s: %s", what, origin, why);
+	}
+}
+
 struct curl_slist *hub_headers(const struct hub *h, const char *url)
 {
 	struct curl_slist *list = curl_slist_append(NULL, "Accept-Encoding: identity");
@@ -211,7 +244,7 @@ struct curl_slist *hub_headers(const struct hub *h, const char *url)
 
 	if (!list)
 		abort();
-	if (!h->config.token || !net_same_origin(url, h->config.endpoint))
+	if (!sends_token(h, url))
 		return list;
 	snprintf(line, sizeof(line), "Authorization: Bearer %s", h->config.token);
 	if (!curl_slist_append(list, line))
@@ -262,7 +295,7 @@ static void append(struct curl_slist *list, const char *line)
 /* Headers of one exchange. git's token is sent by libcurl as a password; it goes with the request to this one address only. */
 static struct curl_slist *headers_for(struct hub *h, const struct hub_call *call, const char *url, CURL *c)
 {
-	bool basic = call->basic && h->config.token && net_same_origin(url, h->config.endpoint);
+	bool basic = call->basic && sends_token(h, url);
 	struct curl_slist *headers = call->basic ? curl_slist_append(NULL, "Accept-Encoding: identity") : hub_headers(h, url);
 	char line[128];
 
@@ -289,7 +322,7 @@ static void exchange(struct hub *h, const struct hub_call *call, const char *url
 
 	buf_reset(body);
 	*why = 0;
-	net_prepare(c, url, a);
+	hub_prepare(h, c, url, a);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, body);
@@ -304,6 +337,8 @@ static void exchange(struct hub *h, const struct hub_call *call, const char *url
 		curl_easy_setopt(c, CURLOPT_HTTPGET, 1L);
 	}
 	*rc = curl_easy_perform(c);
+	if (*rc != CURLE_OK)
+		net_blame_proxy(c, why);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(c, CURLOPT_USERNAME, NULL);
@@ -356,8 +391,10 @@ int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, s
 			return 0;
 		if (attempt < retries && (code == CURLE_OK ? net_status_transient(a->status) : net_code_transient(code)))
 			continue;
-		if (code != CURLE_OK)
-			return err_set(e, ERR_UNREACHABLE, "%s: %s: %s (tried %d times)", call->what, h->config.endpoint, *why ? why : curl_easy_strerror(code), attempt + 1);
+		if (code != CURLE_OK) {
+			hub_unreachable(h, call->what, call->url, code, why, e);
+			return attempt ? err_wrap(e, "tried %d times", attempt + 1) : e->code;
+		}
 		return hub_explain(h, call->repo, call->what, a, call->stop, e);
 	}
 }

@@ -85,6 +85,13 @@ void hub_leave(struct hub *h);
 /* Says that a file waits for a place; who holds one that can be spared asks. */
 void hub_crowd(struct hub *h);
 bool hub_is_crowded(struct hub *h);
+/*
+ * Sets a handle up for a GET of this address: net_prepare(), and past any proxy when the token goes along and the address is plain http,
+ * where a proxy would read it. Under https the proxy only sees a tunnel.
+ */
+void hub_prepare(const struct hub *h, CURL *c, const char *url, struct net_answer *a);
+/* What libcurl's failure means, `said` being its own words (may be empty): ERR_UNREACHABLE, with what to do where that is known. */
+int hub_unreachable(const struct hub *h, const char *what, const char *url, CURLcode code, const char *said, struct err *e);
 /* Takes n bytes from the bandwidth cap; returns how many milliseconds to pause before reading on. */
 int64_t hub_spend(struct hub *h, uint64_t n);
 /* Seconds until the time-of-day window opens, 0 when it is open at `now` (unix seconds). */

@@ -109,6 +109,14 @@ void net_prepare(CURL *h, const char *url, struct net_answer *a)
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, a);
 }
 
+void net_blame_proxy(CURL *h, char why[CURL_ERROR_SIZE])
+{
+	long status = 0;
+
+	if (curl_easy_getinfo(h, CURLINFO_HTTP_CONNECTCODE, &status) == CURLE_OK && status >= 300)
+		snprintf(why, CURL_ERROR_SIZE, "the proxy answers %ld: see the upstream's proxy setting, or https_proxy in the daemon's environment", status);
+}
+
 static void own_url(CURLU **u)
 {
 	curl_url_cleanup(*u);

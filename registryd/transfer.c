@@ -172,7 +172,7 @@ static void request(struct transfer *t)
 	t->ranged = have(t) > 0 || t->until < t->file->size_bytes;
 	t->why = ERR_NONE;
 	*t->curl_error = 0;
-	net_prepare(t->h, t->url, &t->answer);
+	hub_prepare(t->loop->f->hub, t->h, t->url, &t->answer);
 	snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long)have(t), (unsigned long long)t->until - 1);
 	curl_easy_setopt(t->h, CURLOPT_RANGE, t->ranged ? range : NULL);
 	curl_easy_setopt(t->h, CURLOPT_HTTPHEADER, t->headers);
@@ -535,6 +535,8 @@ int transfer_exchanged(struct transfer *t, CURLcode code, struct err *e)
 	int rc = 0;
 
 	curl_multi_remove_handle(t->loop->multi, t->h);
+	if (code != CURLE_OK)
+		net_blame_proxy(t->h, t->curl_error);
 	curl_easy_getinfo(t->h, CURLINFO_RESPONSE_CODE, &t->answer.status);
 	learn(t, &t->answer);
 	if (t->large && stream_ended(t->large->stream, &unused, &rc, &disk) && rc) {
@@ -558,7 +560,7 @@ int transfer_exchanged(struct transfer *t, CURLcode code, struct err *e)
 			(unsigned long long)t->file->size_bytes, code == CURLE_OK ? "the connection was closed" : *t->curl_error ? t->curl_error : curl_easy_strerror(code));
 		return again(t, &why, e);
 	}
-	return err_set(e, ERR_UNREACHABLE, "'%s': %s", t->file->path, *t->curl_error ? t->curl_error : curl_easy_strerror(code));
+	return hub_unreachable(t->loop->f->hub, t->file->path, t->url, code, t->curl_error, e);
 }
 
 /* A stream that has all its bytes: published or wrong? */

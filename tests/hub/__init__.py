@@ -6,6 +6,7 @@ It is written from recordings of the Hub, not from what our own client expects, 
 
 from .faults import Faults
 from .hub import Hub, load_root
+from .proxy import Proxy
 from .repo import File, Noise, Sparse
 
-__all__ = ["Hub", "Faults", "File", "Noise", "Sparse", "load_root"]
+__all__ = ["Hub", "Faults", "File", "Noise", "Proxy", "Sparse", "load_root"]

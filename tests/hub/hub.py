@@ -10,6 +10,7 @@ import itertools
 import json
 import re
 import shutil
+import ssl
 import tempfile
 import threading
 import time
@@ -80,7 +81,8 @@ class Hub:
             assert not [r for r in hub.requests(listener="cdn") if r.authorization]
     """
 
-    def __init__(self, host="127.0.0.1", port=0, cdn_host="127.0.0.2", cdn_port=0, root=None, clock=time.time, **options):
+    def __init__(self, host="127.0.0.1", port=0, cdn_host="127.0.0.2", cdn_port=0, root=None, clock=time.time, tls=None, **options):
+        """tls: files of a certificate chain and its key; all three listeners then speak https."""
         self.options = Options(**options)
         self.clock = clock
         self.root = Path(root) if root else Path(tempfile.mkdtemp(prefix="stand-in-hub-"))
@@ -91,18 +93,21 @@ class Hub:
         self.faults = Faults()
         self.lock = threading.RLock()
         self.log, self.used = [], {}
-        self.listeners = {}
+        self.listeners, self.scheme, context = {}, "https" if tls else "http", None
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
         try:
             for name, at in (("hub", (host, port)), ("cdn", (cdn_host, cdn_port)), ("other", (cdn_host, 0))):
-                self.listeners[name] = Listener(name, *at, self.handle, self._done)
+                self.listeners[name] = Listener(name, *at, self.handle, self._done, context)
         except OSError:
             self.stop()
             raise
         self.signer = files.Signer(self.cdn_url, self.clock)
 
-    url = property(lambda self: "http://" + self.listeners["hub"].authority)
-    cdn_url = property(lambda self: "http://" + self.listeners["cdn"].authority)
-    other_url = property(lambda self: "http://" + self.listeners["other"].authority)
+    url = property(lambda self: f"{self.scheme}://" + self.listeners["hub"].authority)
+    cdn_url = property(lambda self: f"{self.scheme}://" + self.listeners["cdn"].authority)
+    other_url = property(lambda self: f"{self.scheme}://" + self.listeners["other"].authority)
 
     def __enter__(self):
         return self
@@ -415,7 +420,7 @@ class Hub:
         return files.content(entry, request, f'"{entry.xet or entry.oid}"', [], effects)
 
     def _base(self, request):
-        return "http://" + request.headers.get("host", self.listeners["hub"].authority)
+        return f"{self.scheme}://" + request.headers.get("host", self.listeners["hub"].authority)
 
 
 def outside_api(where):

@@ -112,8 +112,9 @@ class Response:
 class Listener:
     """A port that hands each request to `app(request) -> Response` and tells `done(request, response, sent)`."""
 
-    def __init__(self, name, host, port, app, done):
-        self.name, self.app, self.done = name, app, done
+    def __init__(self, name, host, port, app, done, tls=None):
+        """tls: an ssl.SSLContext; every connection then begins with a handshake."""
+        self.name, self.app, self.done, self.tls = name, app, done, tls
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sock.bind((host, port))
@@ -162,6 +163,8 @@ class Listener:
 
     def _serve(self, sock, peer):
         try:
+            if self.tls:
+                sock = self._shake_hands(sock)
             conn = Connection(sock, self)
             while not self.stopping.is_set() and conn.one(peer):
                 pass
@@ -171,6 +174,14 @@ class Listener:
             with self.lock:
                 self.live.discard(sock)
             sock.close()
+
+
+    def _shake_hands(self, sock):
+        bare, sock = sock, self.tls.wrap_socket(sock, server_side=True)
+        with self.lock:
+            self.live.discard(bare)
+            self.live.add(sock)
+        return sock
 
 
 class Connection:
@@ -352,7 +363,7 @@ class Sender:
 
     def _span(self, fd, body, done, n, base):
         start, wrong = base + done, self.corrupt
-        if fd >= 0 and not (wrong is not None and start <= wrong < start + n):
+        if fd >= 0 and not self.conn.listener.tls and not (wrong is not None and start <= wrong < start + n):
             return self._sendfile(fd, body.start + done, n)
         data = os.pread(fd, n, body.start + done) if fd >= 0 else body.source[body.start + done:body.start + done + n]
         if len(data) == 0:
