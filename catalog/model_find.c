@@ -1,4 +1,5 @@
 /* model_find.c - see model.h: from names to models, revisions, refs and files. */
+#include "base/vec.h"
 #include "catalog/model.h"
 
 #include "base/str.h"
@@ -322,17 +323,20 @@ static void file_row(struct sql *q, struct arena *a, struct model_file *f)
 	model_file_oid(&f->git_oid, f->lfs, &f->sha256, f->size_bytes);
 }
 
+/* A revision may have 100,000 files: the list grows outside of the arena, where outgrown copies would stay. */
 static int files_of(struct sql *q, struct arena *a, struct model_file **files, size_t *n)
 {
-	struct model_file *list = NULL;
+	own(mem) struct model_file *list = NULL;
 	size_t count = 0, cap = 0;
 	int rc;
 
 	while (sql_row(q))
-		file_row(q, a, list_push(a, &list, &count, &cap));
+		file_row(q, a, vec_push(&list, &count, &cap));
 	if ((rc = sql_done(q)) < 0)
 		return rc;
-	*files = list;
+	*files = arena_alloc(a, count * sizeof(**files));
+	if (count)
+		memcpy(*files, list, count * sizeof(*list));
 	*n = count;
 	return 0;
 }

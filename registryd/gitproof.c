@@ -77,7 +77,7 @@ static void read_commit(struct gitproof *p, const char *text, size_t n)
 		p->commit_at = 0;
 }
 
-static int read_pack(struct gitproof *p, const struct buf *pack, const char *commit, struct err *e)
+static int read_pack(struct gitproof *p, struct buf *pack, const char *commit, struct err *e)
 {
 	struct git_pack *objects = NULL;
 	const void *text;
@@ -88,6 +88,7 @@ static int read_pack(struct gitproof *p, const struct buf *pack, const char *com
 
 	if (!rc)
 		rc = git_pack_parse(&objects, pack->data, pack->len, e);
+	buf_done(pack);	/* its objects are inflated: with 100,000 files both are large */
 	if (!rc)
 		rc = git_manifest_build(&p->manifest, objects, &id, e);
 	text = rc ? NULL : git_pack_find(objects, &id, &type, &n);

@@ -23,6 +23,7 @@
 #define HUB_PAGE_MAX_BYTES (64u << 20)
 #define HUB_INFO_MAX_BYTES (32u << 20)
 #define HUB_TOKEN_MAX	   512
+#define HUB_TREE_RAW_MAX   (8u << 20)	/* of a listing as it came; what it says is in the files anyway */
 #define HUB_FILE_SIZE_MAX  (UINT64_C(1) << 42)	/* 4 TiB; the Hub's own limit is 500 GB */
 #define HUB_LIST_MAX	   100000	/* models of one author or query */
 
@@ -169,11 +170,14 @@ struct hub_tree {
 	size_t n_dirs, cap_dirs;
 	uint64_t total_bytes;
 	const char *odd_path;		/* a name that other systems can't hold (case, trailing dot), NULL when none */
-	struct buf raw;			/* the pages as they came, one a line */
+	struct buf raw;			/* the pages as they came, one a line; failed when they are more than HUB_TREE_RAW_MAX bytes */
 };
 
 void hub_tree_init(struct hub_tree *t);
 void hub_tree_done(struct hub_tree *t);
+
+/* Gives back all but the paths, which plans made from it go on using. */
+void hub_tree_keep_paths(struct hub_tree *t);
 
 static inline void own_tree(struct hub_tree *t)
 {

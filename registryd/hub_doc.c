@@ -134,14 +134,20 @@ void hub_tree_init(struct hub_tree *t)
 {
 	memset(t, 0, sizeof(*t));
 	arena_init(&t->arena);
-	buf_init(&t->raw, (size_t)HUB_PAGE_MAX_BYTES * 4);
+	buf_init(&t->raw, HUB_TREE_RAW_MAX);
+}
+
+void hub_tree_keep_paths(struct hub_tree *t)
+{
+	free(take(t->files));
+	free(take(t->dirs));
+	buf_done(&t->raw);
+	t->n_files = t->cap_files = t->n_dirs = t->cap_dirs = 0;
 }
 
 void hub_tree_done(struct hub_tree *t)
 {
-	free(t->files);
-	free(t->dirs);
-	buf_done(&t->raw);
+	hub_tree_keep_paths(t);
 	arena_done(&t->arena);
 }
 

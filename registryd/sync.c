@@ -26,7 +26,8 @@ struct sync {
 	struct hub_revision info;
 	struct hub_tree tree;
 	struct gitproof proof;
-	struct model_file *files;	/* the plan */
+	struct arena plan;		/* the plan, and what is made of it until everything is here */
+	struct model_file *files;
 	size_t n_files;
 	int64_t model_id, revision_id;
 	const char *name;		/* canonical */
@@ -43,6 +44,7 @@ static void own_sync(struct sync *s)
 	hub_revision_done(&s->info);
 	hub_tree_done(&s->tree);
 	gitproof_done(&s->proof);
+	arena_done(&s->plan);
 }
 
 static bool is_commit(const char *rev)
@@ -175,7 +177,7 @@ static int list(struct sync *s, struct err *e)
 	if (!rc)
 		rc = refuse_masked(s, e);
 	if (!rc)
-		plan_from_tree(&s->tree, &s->selection, s->w->policy, s->w->arena, &s->files, &s->n_files);
+		plan_from_tree(&s->tree, &s->selection, s->w->policy, &s->plan, &s->files, &s->n_files);
 	return rc;
 }
 
@@ -247,6 +249,23 @@ static int by_size(const void *a, const void *b)
 	return x->size_bytes < y->size_bytes ? 1 : x->size_bytes > y->size_bytes ? -1 : strcmp(x->path, y->path);
 }
 
+/* The plan's own spelling of a path, which lives as long as the sync. */
+static const char *path_of_plan(struct sync *s, const char *path)
+{
+	size_t low = 0, high = s->n_files;
+
+	while (low < high) {	/* the plan is in the order of paths, as the listing is */
+		size_t mid = (low + high) / 2;
+		int way = strcmp(s->files[mid].path, path);
+
+		if (!way)
+			return s->files[mid].path;
+		low = way < 0 ? mid + 1 : low;
+		high = way < 0 ? high : mid;
+	}
+	return arena_strdup(&s->plan, path);
+}
+
 static void keep_distinct(struct sync *s)
 {
 	size_t n = 0;
@@ -262,16 +281,17 @@ static void keep_distinct(struct sync *s)
 /* Splits what is missing into what the store holds already, which is recorded, and what must be fetched. */
 static int look_around(struct sync *s, struct err *e)
 {
+	own(arena) struct arena a = { 0 };
 	struct model_stored *here;
 	struct model_file *missing;
 	size_t n, n_here = 0;
 	int rc;
 
-	rc = model_missing(s->w->db, s->revision_id, s->w->arena, &missing, &n, e);
+	rc = model_missing(s->w->db, s->revision_id, &a, &missing, &n, e);
 	if (rc)
 		return rc;
-	here = arena_alloc(s->w->arena, (n + 1) * sizeof(*here));
-	s->wanted = arena_alloc(s->w->arena, (n + 1) * sizeof(*s->wanted));
+	here = arena_alloc(&a, (n + 1) * sizeof(*here));
+	s->wanted = arena_alloc(&s->plan, (n + 1) * sizeof(*s->wanted));
 	for (size_t i = 0; i < n; i++) {
 		const struct model_file *f = &missing[i];
 		struct digest sha256;
@@ -282,7 +302,7 @@ static int look_around(struct sync *s, struct err *e)
 		if (rc)
 			here[n_here++] = (struct model_stored){ f->path, sha256, f->size_bytes };
 		else
-			s->wanted[s->n_wanted++] = (struct fetch_file){ .path = f->path, .size_bytes = f->size_bytes, .sha256 = f->sha256, .git_oid = f->lfs ? (struct digest){ 0 } : f->git_oid };
+			s->wanted[s->n_wanted++] = (struct fetch_file){ .path = path_of_plan(s, f->path), .size_bytes = f->size_bytes, .sha256 = f->sha256, .git_oid = f->lfs ? (struct digest){ 0 } : f->git_oid };
 	}
 	keep_distinct(s);
 	return n_here ? model_files_stored(s->w->db, s->revision_id, here, n_here, e) : 0;
@@ -290,10 +310,11 @@ static int look_around(struct sync *s, struct err *e)
 
 static int count_totals(struct sync *s, struct err *e)
 {
+	own(arena) struct arena a = { 0 };
 	uint64_t bytes = 0, files = 0;
 	struct model_file *all;
 	size_t n;
-	int rc = model_files(s->w->db, s->revision_id, FILES_ALL, "", NULL, 0, s->w->arena, &all, &n, e);
+	int rc = model_files(s->w->db, s->revision_id, FILES_ALL, "", NULL, 0, &a, &all, &n, e);
 
 	if (rc)
 		return rc;
@@ -327,7 +348,7 @@ static int by_content_id(const void *a, const void *b)
 
 static void index_files(struct sync *s)
 {
-	s->index = arena_alloc(s->w->arena, (s->n_files + 1) * sizeof(*s->index));
+	s->index = arena_alloc(&s->plan, (s->n_files + 1) * sizeof(*s->index));
 	s->n_index = 0;
 	for (size_t i = 0; i < s->n_files; i++)
 		if (s->files[i].wanted)
@@ -464,6 +485,7 @@ static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, 
 
 static int set_result(struct work *w, int64_t revision_id, const struct gate_outcome *g, struct err *e)
 {
+	own(arena) struct arena a = { 0 };
 	struct model_file *files;
 	struct revision r;
 	struct model m;
@@ -471,7 +493,7 @@ static int set_result(struct work *w, int64_t revision_id, const struct gate_out
 	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
 
 	if (!rc)
-		rc = model_files(w->db, revision_id, FILES_HELD, "", NULL, 0, w->arena, &files, &n, e);
+		rc = model_files(w->db, revision_id, FILES_HELD, "", NULL, 0, &a, &files, &n, e);
 	if (rc)
 		return rc;
 	json_decref(w->result);
@@ -496,6 +518,7 @@ static int note_licence(struct work *w, int64_t revision_id, struct err *e)
 int sync_judge(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e)
 {
 	own(json) json_t *report = NULL;
+	own(arena) struct arena a = { 0 };
 	struct gate_outcome g = { 0 };
 	struct model_file *files;
 	char *dir = NULL;
@@ -504,7 +527,7 @@ int sync_judge(struct work *w, int64_t revision_id, const json_t *info, const ch
 
 	rc = model_set_state(w->db, revision_id, REVISION_VERIFYING, NULL, work_now(), e);
 	if (!rc)
-		rc = model_files(w->db, revision_id, FILES_ALL, "", NULL, 0, w->arena, &files, &n, e);
+		rc = model_files(w->db, revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
 	if (!rc)
 		rc = smoke_view_open(w, files, n, &dir, e);
 	if (rc)
@@ -529,6 +552,7 @@ int sync_judge(struct work *w, int64_t revision_id, const json_t *info, const ch
 /* Published already, with every file that this selection wants, and the ref where it belongs: nothing to fetch, not even the listing. */
 static int nothing_changed(struct sync *s, bool *done, struct err *e)
 {
+	own(arena) struct arena a = { 0 };
 	struct model_file *files;
 	struct model_ref *refs;
 	struct revision r;
@@ -542,12 +566,12 @@ static int nothing_changed(struct sync *s, bool *done, struct err *e)
 		return 0;
 	rc = model_refs(s->w->db, m.id, r.id, s->w->arena, &refs, &n_refs, e);
 	if (!rc)
-		rc = model_files(s->w->db, r.id, FILES_ALL, "", NULL, 0, s->w->arena, &files, &n, e);
+		rc = model_files(s->w->db, r.id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < n_refs && !at_ref; i++)
 		at_ref = !strcmp(refs[i].name, served_ref(s));
-	*done = at_ref && plan_is_done(&s->selection, s->w->policy, files, n, s->w->arena);
+	*done = at_ref && plan_is_done(&s->selection, s->w->policy, files, n, &a);
 	s->revision_id = r.id;
 	return 0;
 }
@@ -580,6 +604,8 @@ static int store_all(struct sync *s, struct err *e)
 	int rc;
 
 	rc = gitproof_record(s->w, s->revision_id, &s->proof, &s->tree, e);
+	gitproof_done(&s->proof);
+	hub_tree_keep_paths(&s->tree);
 	if (!rc)
 		rc = look_around(s, e);
 	if (!rc)
@@ -595,9 +621,10 @@ static int store_all(struct sync *s, struct err *e)
 static int keep_metadata(struct sync *s, struct err *e)
 {
 	struct gate_outcome g = { REVISION_HELD, "only metadata is kept of this model (metadata: only); sync it without to mirror it" };
+	own(arena) struct arena a = { 0 };
 	struct model_file *files;
 	size_t n;
-	int rc = model_files(s->w->db, s->revision_id, FILES_ALL, "", NULL, 0, s->w->arena, &files, &n, e);
+	int rc = model_files(s->w->db, s->revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
 
 	if (!rc)
 		rc = gate_read_documents(s->w, s->revision_id, files, n, s->info.doc, NULL, NULL, e);
@@ -622,6 +649,18 @@ static bool too_large(struct sync *s)
 		return false;
 	s->w->result = json_pack("{s:s, s:s, s:s, s:s, s:I}", "repo", s->name, "revision", s->info.sha, "state", "skipped", "reason", "it is larger than the entry's max_size", "size_bytes", (json_int_t)total);
 	return true;
+}
+
+/* Everything is here: what follows reads the catalog, and the inspection of many files wants memory of its own. */
+static void forget_plan(struct sync *s)
+{
+	hub_tree_done(&s->tree);
+	hub_tree_init(&s->tree);
+	arena_done(&s->plan);
+	s->files = NULL;
+	s->wanted = NULL;
+	s->index = NULL;
+	s->n_files = s->n_wanted = s->n_index = 0;
 }
 
 static int sync_revision(struct sync *s, struct err *e)
@@ -654,6 +693,7 @@ static int sync_revision(struct sync *s, struct err *e)
 			model_set_state(s->w->db, s->revision_id, rc == ERR_NOSPACE || rc == ERR_THROTTLED ? REVISION_FETCHING : REVISION_PLANNED, e->msg, work_now(), NULL);
 		return rc;
 	}
+	forget_plan(s);
 	return s->selection.metadata_only ? keep_metadata(s, e) : sync_judge(s->w, s->revision_id, s->info.doc, NULL, e);
 }
 
