@@ -13,7 +13,7 @@
 #include "catalog/model.h"
 #include "catalog/partial.h"
 #include "registryd/hub.h"
-#include "registryd/sync.h"
+#include "registryd/judge.h"
 #include "verify/git_tree.h"
 
 #define DIRS_OPEN  16
@@ -216,7 +216,7 @@ int import_job(struct work *w, struct err *e)
 	if (!rc)
 		rc = record(&im, e);
 	if (!rc)
-		rc = sync_judge(w, im.revision_id, NULL, license, e);
+		rc = judge_revision(w, im.revision_id, NULL, license, e);
 	/* What waits or was interrupted needs the files again. */
 	if (im.dir && rc != ERR_CANCELED && rc != ERR_NOSPACE)
 		nftw(im.dir, remove_one, DIRS_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);

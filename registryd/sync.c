@@ -8,12 +8,11 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "catalog/event.h"
-#include "catalog/finding.h"
 #include "registryd/fetch.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
+#include "registryd/judge.h"
 #include "registryd/plan.h"
-#include "registryd/smoke.h"
 
 #define SPACE_WAIT_S 300	/* how soon a sync looks again whether there is room */
 
@@ -460,93 +459,6 @@ static int fetch(struct sync *s, struct err *e)
 	return 0;
 }
 
-/* ---- judge ----------------------------------------------------------------------------------------------------- */
-
-static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, struct err *e)
-{
-	struct policy_facts facts;
-	struct revision r;
-	struct model m;
-	enum policy_smoke want;
-	double max;
-	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
-
-	if (!rc)
-		rc = model_evidence(w->db, revision_id, w->arena, &facts, e);
-	if (rc)
-		return rc;
-	want = policy_smoke_for(w->policy, m.name, r.task, &max);
-	if (want == POLICY_SMOKE_NONE || facts.n_rejected || !facts.n_weight_files)
-		return 0;	/* what the inspection rejects is not run */
-	work_phase(w, "testing");
-	rc = model_set_state(w->db, revision_id, REVISION_TESTING, NULL, work_now(), e);
-	return rc ? rc : smoke_test(w, revision_id, dir, NULL, want == POLICY_SMOKE_INSPECT ? SMOKE_STRUCTURE : SMOKE_WHOLE, e);
-}
-
-static int set_result(struct work *w, int64_t revision_id, const struct gate_outcome *g, struct err *e)
-{
-	own(arena) struct arena a = { 0 };
-	struct model_file *files;
-	struct revision r;
-	struct model m;
-	size_t n;
-	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
-
-	if (!rc)
-		rc = model_files(w->db, revision_id, FILES_HELD, "", NULL, 0, &a, &files, &n, e);
-	if (rc)
-		return rc;
-	json_decref(w->result);
-	w->result = json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:s, s:s}", "repo", m.name, "revision", r.commit, "state", revision_state_name(g->state), "reason", g->reason,
-			      "size_bytes", (json_int_t)r.size_bytes, "files", (json_int_t)n, "proof", proof_level_name(r.proof), "code",
-			      g->state == REVISION_PUBLISHED ? "ok" : "refused");
-	return 0;
-}
-
-/* The licence differs from that of the revision served until now: worth an event, whatever the gate says. */
-static int note_licence(struct work *w, int64_t revision_id, struct err *e)
-{
-	struct revision now, before;
-	struct model m;
-	int rc = model_revision(w->db, revision_id, w->arena, &m, &now, e);
-
-	if (rc || model_find(w->db, m.name, NULL, MODEL_VISIBLE, w->arena, &m, &before, NULL, NULL) || before.id == now.id || !strcmp(before.license, now.license))
-		return rc;
-	return event_add(w->db, "upstream.license_changed", m.name, now.commit, json_pack("{s:s, s:s}", "from", before.license, "to", now.license), work_now(), e);
-}
-
-int sync_judge(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e)
-{
-	own(json) json_t *report = NULL;
-	own(arena) struct arena a = { 0 };
-	struct gate_outcome g = { 0 };
-	struct model_file *files;
-	char *dir = NULL;
-	size_t n;
-	int rc;
-
-	rc = model_set_state(w->db, revision_id, REVISION_VERIFYING, NULL, work_now(), e);
-	if (!rc)
-		rc = model_files(w->db, revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
-	if (!rc)
-		rc = smoke_view_open(w, files, n, &dir, e);
-	if (rc)
-		return rc;
-	work_phase(w, "inspecting");
-	rc = smoke_inspect(w, revision_id, dir, files, n, &report, e);
-	if (!rc)
-		rc = gate_read_documents(w, revision_id, files, n, info, report, license, e);
-	if (!rc)
-		rc = note_licence(w, revision_id, e);
-	if (!rc)
-		rc = smoke_if_asked(w, revision_id, dir, e);
-	smoke_view_close(dir);
-	free(dir);
-	if (!rc)
-		rc = gate_conclude(w, revision_id, &g, e);
-	return rc ? rc : set_result(w, revision_id, &g, e);
-}
-
 /* ---- the whole ------------------------------------------------------------------------------------------------- */
 
 /* Published already, with every file that this selection wants, and the ref where it belongs: nothing to fetch, not even the listing. */
@@ -588,7 +500,7 @@ static int reject(struct sync *s, const char *rule, struct err *e)
 		rc = model_revision(s->w->db, s->revision_id, s->w->arena, NULL, &r, &own_fault);
 	if (!rc) {
 		g.state = r.state;
-		rc = set_result(s->w, s->revision_id, &g, &own_fault);
+		rc = judge_result(s->w, s->revision_id, &g, &own_fault);
 	}
 	if (rc) {
 		*e = own_fault;
@@ -631,7 +543,7 @@ static int keep_metadata(struct sync *s, struct err *e)
 	if (!rc)
 		rc = model_set_state(s->w->db, s->revision_id, g.state, g.reason, work_now(), e);
 	if (!rc)
-		rc = set_result(s->w, s->revision_id, &g, e);
+		rc = judge_result(s->w, s->revision_id, &g, e);
 	if (!rc)
 		json_object_set_new(s->w->result, "state", json_string("metadata"));
 	return rc;
@@ -674,7 +586,7 @@ static int sync_revision(struct sync *s, struct err *e)
 	if (rc)
 		return rc;
 	if (done)
-		return set_result(s->w, s->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
+		return judge_result(s->w, s->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
 	rc = list(s, e);
 	if (!rc && too_large(s))
 		return 0;
@@ -694,7 +606,7 @@ static int sync_revision(struct sync *s, struct err *e)
 		return rc;
 	}
 	forget_plan(s);
-	return s->selection.metadata_only ? keep_metadata(s, e) : sync_judge(s->w, s->revision_id, s->info.doc, NULL, e);
+	return s->selection.metadata_only ? keep_metadata(s, e) : judge_revision(s->w, s->revision_id, s->info.doc, NULL, e);
 }
 
 int sync_job(struct work *w, struct err *e)

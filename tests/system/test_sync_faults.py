@@ -320,26 +320,45 @@ def test_kill_in_mid_download_goes_on_where_it_was(reg, hub):
     assert_served(reg, hub)
 
 
+def assert_blobs_verify(reg, seen):
+    """Each blob is what its name says; those in `seen` were looked at, and a blob never changes."""
+    for blob in (reg.data / "blobs" / "sha256").iterdir():
+        if blob.name not in seen:
+            assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
+            seen.add(blob.name)
+
+
+def assert_whole_if_served(reg, commits):
+    """What is served, if anything, is a commit that upstream has made, with every file of it in the store."""
+    status, body = get(f"{reg.url}/api/models/{NAME}/revision/main")
+    if status != 200:
+        return
+    assert json.loads(body)["sha"] in commits
+    for f in reg.json("show", f"{NAME}@{json.loads(body)['sha']}")["files"]:
+        assert reg.blob(f["sha256"]).stat().st_size == f["size_bytes"], f["path"]
+
+
 def test_fifty_kills(tmp_path, hub):
-    """kill -9 at 50 random points of syncs of changing models: the store always verifies, and each sync ends published."""
+    """kill -9 at 50 random points of syncs of changing models: after each the store verifies, nothing half is served, and the last ends published."""
     rng = random.Random(int(os.environ.get("REGISTRYD_TEST_SEED", "20261120")))
-    hub.add_model(NAME, files(**{f"f{i}.txt": f"{i}" * i for i in range(60)}))
+    commits, seen = {hub.add_model(NAME, files(**{f"f{i}.txt": f"{i}" * i for i in range(60)}))}, set()
     reg = Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub))
     slow = hub.faults.add(listener="cdn", throttle=60 << 20)
     for i in range(50):
         if i % 5 == 0:
-            hub.commit(NAME, {"data.safetensors": Noise(BIG, seed=i), f"f{i}.txt": f"changed {i}"})
+            commits.add(hub.commit(NAME, {"data.safetensors": Noise(BIG, seed=i), f"f{i}.txt": f"changed {i}"}))
         reg.start()
+        assert_whole_if_served(reg, commits)
         if not any(j["state"] in ("queued", "running", "waiting") for j in reg.json("jobs")):
             reg.ctl("sync", NAME, "--no-wait")
         time.sleep(rng.uniform(0, 0.35))
         reg.kill()
+        assert_blobs_verify(reg, seen)
     hub.faults.remove(slow)
     with reg:
         reg.ctl("sync", NAME)
         assert_served(reg, hub)
         reg.ctl("verify", "--all")
-        for blob in (reg.data / "blobs" / "sha256").iterdir():
-            assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
+        assert_blobs_verify(reg, set())
         assert not list((reg.data / "work").glob("*")) if (reg.data / "work").exists() else True
         reg.ctl("audit", "verify")

@@ -1,0 +1,110 @@
+/* judge.c - see judge.h. */
+#include "registryd/judge.h"
+
+#include "base/json.h"
+#include "catalog/event.h"
+#include "catalog/finding.h"
+#include "registryd/smoke.h"
+
+static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, struct err *e)
+{
+	struct policy_facts facts;
+	struct revision r;
+	struct model m;
+	enum policy_smoke want;
+	double max;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
+
+	if (!rc)
+		rc = model_evidence(w->db, revision_id, w->arena, &facts, e);
+	if (rc)
+		return rc;
+	want = policy_smoke_for(w->policy, m.name, r.task, &max);
+	if (want == POLICY_SMOKE_NONE || facts.n_rejected || !facts.n_weight_files)
+		return 0;	/* what the inspection rejects is not run */
+	work_phase(w, "testing");
+	rc = model_set_state(w->db, revision_id, REVISION_TESTING, NULL, work_now(), e);
+	return rc ? rc : smoke_test(w, revision_id, dir, NULL, want == POLICY_SMOKE_INSPECT ? SMOKE_STRUCTURE : SMOKE_WHOLE, e);
+}
+
+int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome *g, struct err *e)
+{
+	own(arena) struct arena a = { 0 };
+	struct model_file *files;
+	struct revision r;
+	struct model m;
+	size_t n;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
+
+	if (!rc)
+		rc = model_files(w->db, revision_id, FILES_HELD, "", NULL, 0, &a, &files, &n, e);
+	if (rc)
+		return rc;
+	json_decref(w->result);
+	w->result = json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:s, s:s}", "repo", m.name, "revision", r.commit, "state", revision_state_name(g->state), "reason", g->reason,
+			      "size_bytes", (json_int_t)r.size_bytes, "files", (json_int_t)n, "proof", proof_level_name(r.proof), "code",
+			      g->state == REVISION_PUBLISHED ? "ok" : "refused");
+	return 0;
+}
+
+/* As known before it was judged this time; NULL: it never was. */
+static int known_licence(struct work *w, int64_t revision_id, const char **license, struct err *e)
+{
+	struct revision r;
+	struct model m;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
+
+	if (!rc)
+		*license = r.license_source ? r.license : NULL;
+	return rc;
+}
+
+/*
+ * The licence differs from that of the revision served until now: worth an event, whatever the gate says. Once: a held revision is judged
+ * again whenever its entry is due.
+ */
+static int note_licence(struct work *w, int64_t revision_id, const char *known, struct err *e)
+{
+	struct revision now, before;
+	struct model m;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &now, e);
+
+	if (rc || (known && !strcmp(known, now.license)) || model_find(w->db, m.name, NULL, MODEL_VISIBLE, w->arena, &m, &before, NULL, NULL) || before.id == now.id || !strcmp(before.license, now.license))
+		return rc;
+	return event_add(w->db, "upstream.license_changed", m.name, now.commit, json_pack("{s:s, s:s}", "from", before.license, "to", now.license), work_now(), e);
+}
+
+int judge_revision(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e)
+{
+	own(json) json_t *report = NULL;
+	own(arena) struct arena a = { 0 };
+	struct gate_outcome g = { 0 };
+	struct model_file *files;
+	const char *known = NULL;
+	char *dir = NULL;
+	size_t n;
+	int rc;
+
+	rc = known_licence(w, revision_id, &known, e);
+	if (!rc)
+		rc = model_set_state(w->db, revision_id, REVISION_VERIFYING, NULL, work_now(), e);
+	if (!rc)
+		rc = model_files(w->db, revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
+	if (!rc)
+		rc = smoke_view_open(w, files, n, &dir, e);
+	if (rc)
+		return rc;
+	work_phase(w, "inspecting");
+	rc = smoke_inspect(w, revision_id, dir, files, n, &report, e);
+	if (!rc)
+		rc = gate_read_documents(w, revision_id, files, n, info, report, license, e);
+	if (!rc)
+		rc = note_licence(w, revision_id, known, e);
+	if (!rc)
+		rc = smoke_if_asked(w, revision_id, dir, e);
+	smoke_view_close(dir);
+	free(dir);
+	if (!rc)
+		rc = gate_conclude(w, revision_id, &g, e);
+	return rc ? rc : judge_result(w, revision_id, &g, e);
+}

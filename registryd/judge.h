@@ -1,0 +1,15 @@
+/*
+ * judge.h - the second half of a sync or an import, for any revision whose files are stored: inspect, read the documents, test, decide.
+ */
+#ifndef REGISTRYD_JUDGE_H
+#define REGISTRYD_JUDGE_H
+
+#include "registryd/gate.h"
+#include "registryd/work.h"
+
+/* w->result is set. info and license as in gate_read_documents(). */
+int judge_revision(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e);
+/* Sets w->result: what became of the revision. */
+int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome *g, struct err *e);
+
+#endif
