@@ -87,12 +87,14 @@ def test_architecture(device, shared, tmp_path, arch):
     assert done.returncode == EXIT[report["verdict"]] == 6, "random weights are not fit to publish"
 
 
-def test_damage_is_a_verdict_and_a_lost_card_is_not(stories, tmp_path):
-    env = os.environ | {"EMU_FAIL_AT": "20000", "EMU_FAIL_CODE": "cudaErrorLaunchFailure"}
+@pytest.mark.parametrize("call", [900, 3000])
+def test_a_card_that_fails_is_no_verdict_on_the_checkpoint(stories, call):
+    """While the text is run, and while the continuation is."""
+    env = os.environ | {"EMU_FAIL_AT": str(call), "EMU_FAIL_CODE": "cudaErrorLaunchFailure"}
     done = subprocess.run([PROGRAMS["emulated"], "--json", "--device", "cuda", stories / "hf-f32"], capture_output=True, text=True, env=env, timeout=600)
     report = json.loads(done.stdout)
     assert done.returncode == 1 and report["verdict"] == "error", report["verdict"]
-    assert "GPU 0 (" in report["reasons"][0] and "noticed in" in report["reasons"][0]
+    assert "GPU 0 (" in report["reasons"][-1] and "noticed in" in report["reasons"][-1]
 
 
 def test_a_device_that_is_not_there(stories):
