@@ -20,6 +20,10 @@
 #define GOLDEN SOURCE_DIR "/tests/golden"
 #define TOLERANCE 2e-4	/* nats a token: fp32 in two orders of adding */
 
+/* The processor, or with REGISTRYD_TEST_DEVICE (gpu, emulated) the CUDA backend; one for all. */
+static const struct ops *op;
+static struct backend *be;
+
 static char tmp[] = "/tmp/test_golden.XXXXXX";
 
 static uint32_t mix(uint32_t x)
@@ -124,19 +128,6 @@ static int32_t *integers(const json_t *list)
 	return v;
 }
 
-/* The processor, or with REGISTRYD_TEST_DEVICE (gpu, emulated) the CUDA backend (tests/CMakeLists.txt builds this once more beside the emulated one). */
-static void open_backend(const struct ops **op, struct backend **be)
-{
-	const char *device = getenv("REGISTRYD_TEST_DEVICE");
-	struct ops_cuda_options o = { .index = -1, .threads = 2 };
-	struct ops_device d;
-	struct err e = ERR_NONE;
-	int rc = device ? ops_cuda_open(op, be, &o, &d, &e) : ops_cpu_open(op, be, 2, NULL, &e);
-
-	if (rc < 0)
-		fail_msg("%s", e.msg);
-}
-
 /* The worst difference of a token's loss; with the cache, the ids go in one by one as in generation. */
 static double worst_difference(const struct model *m, const json_t *golden, bool cached)
 {
@@ -147,12 +138,9 @@ static double worst_difference(const struct model *m, const json_t *golden, bool
 	own(mem) struct ops_measure *layers = mem_zalloc((m->spec->n_layer + 1) * sizeof(*layers));
 	struct model_cache cache = { 0 };
 	struct err e = ERR_NONE;
-	const struct ops *op;
-	struct backend *be;
 	double worst = 0;
 
 	ids[n] = -1;
-	open_backend(&op, &be);
 	if (cached)
 		model_cache_open(&cache, m, op, be, n);
 	for (uint32_t at = 0, step; at < n; at += step) {
@@ -169,7 +157,7 @@ static double worst_difference(const struct model *m, const json_t *golden, bool
 		worst = d > worst || isnan(d) ? d : worst;
 	}
 	model_cache_close(&cache, m, op, be);
-	op->close(be);
+	op->forget(be);		/* the next model's weights may have these addresses */
 	return worst;
 }
 
@@ -223,17 +211,25 @@ static void every_family_agrees(void **state)
 	assert_true(n >= 40);
 }
 
-static int make_tmp(void **state)
+static int setup(void **state)
 {
+	struct ops_cuda_options o = { .index = -1, .threads = 2 };
+	struct ops_device d;
+	struct err e = ERR_NONE;
+	int rc = getenv("REGISTRYD_TEST_DEVICE") ? ops_cuda_open(&op, &be, &o, &d, &e) : ops_cpu_open(&op, &be, 2, NULL, &e);
+
 	(void)state;
-	return mkdtemp(tmp) ? 0 : -1;
+	if (rc < 0)
+		print_error("%s\n", e.msg);
+	return rc == 0 && mkdtemp(tmp) ? 0 : -1;
 }
 
-static int remove_tmp(void **state)
+static int teardown(void **state)
 {
 	char command[64];
 
 	(void)state;
+	op->close(be);
 	snprintf(command, sizeof(command), "rm -rf %s", tmp);
 	return system(command);
 }
@@ -247,5 +243,5 @@ int main(void)
 		print_message("skipped: no CUDA driver here, so no GPU to test\n");
 		return 77;
 	}
-	return cmocka_run_group_tests(tests, make_tmp, remove_tmp);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }
