@@ -25,8 +25,8 @@
 #include "registryd/spans.h"
 #include "verify/digest.h"
 
-#define STREAM_RING	  12		/* buffers one stream may hold */
-#define STREAM_NOTE_BYTES (6u << 20)	/* written since the last note in partial/: what a crash costs, with the ring */
+#define STREAM_RING	  8		/* buffers one stream may hold */
+#define STREAM_NOTE_BYTES (2u << 20)	/* written since the last note in partial/: what a crash costs, with the ring */
 #define STREAM_LANES_MAX  16
 #define STREAM_PIECE_BYTES (256u << 10)	/* what lanes side by side hand on at a time: what a crash costs for each of them */
 #define STREAM_PUSH_MAX	  STREAM_PIECE_BYTES
