@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/vec.h"
+
 #define LANES 8
 
 /* The measure: one sum after the other, in the order of k. */
@@ -124,6 +126,51 @@ bool kernel_self_test(const struct kernel *k)
 		if (!dot_agrees(k, nv))
 			return false;
 	return decode_agrees(k) && stats_agree(k);
+}
+
+/* Edges in each direction, and neighbours of w that must not reach a result: what lies behind it is no number. */
+bool kernel_matrix_self_test(const struct kernel_matrix *m)
+{
+	enum { ROWS = 53, COLS = 77, TOKENS = 37 };
+	uint32_t seed = 3, blocks = (TOKENS + m->tokens - 1) / m->tokens, ld = blocks * m->tokens, high = (ROWS + m->rows - 1) / m->rows * m->rows;
+	own(mem) uint16_t *w = mem_zalloc((ROWS * COLS + 64) * sizeof(*w)), *packed = mem_zalloc(blocks * m->packed_size(COLS) * sizeof(*packed));
+	own(mem) float *x = mem_zalloc(TOKENS * COLS * sizeof(*x)), *acc = mem_zalloc((size_t)high * ld * sizeof(*acc));
+
+	for (size_t i = 0; i < ROWS * COLS + 64; i++) {
+		float v = noise(&seed);
+		uint32_t bits;
+
+		memcpy(&bits, &v, sizeof(bits));
+		w[i] = i < ROWS * COLS ? (uint16_t)(bits >> 16) : 0x7fc0;
+	}
+	for (size_t i = 0; i < TOKENS * COLS; i++)
+		x[i] = noise(&seed);
+	for (uint32_t b = 0; b < blocks; b++)
+		m->pack(packed + b * m->packed_size(COLS), x + (size_t)b * m->tokens * COLS, TOKENS - b * m->tokens < m->tokens ? TOKENS - b * m->tokens : m->tokens, COLS);
+	m->dot(acc, w, ROWS, packed, blocks, COLS);
+	for (uint32_t r = 0; r < ROWS; r++) {
+		for (uint32_t t = 0; t < TOKENS; t++) {
+			double want = 0, size = 0;
+
+			for (uint32_t k = 0; k < COLS; k++) {
+				want += (double)quant_bf16(w[r * COLS + k]) * (double)x[t * COLS + k];
+				size += fabs((double)quant_bf16(w[r * COLS + k]) * (double)x[t * COLS + k]);
+			}
+			if (!(fabs((double)acc[(size_t)r * ld + t] - want) <= size * 1e-5))
+				return false;
+		}
+	}
+	return true;
+}
+
+const struct kernel_matrix *kernel_pick_matrix(const char *name)
+{
+#if defined(__x86_64__)
+	if ((!name || strcmp(name, kernel_amx.name) == 0) && kernel_amx.usable() && kernel_matrix_self_test(&kernel_amx))
+		return &kernel_amx;
+#endif
+	(void)name;
+	return NULL;
 }
 
 const struct kernel *kernel_pick(const char *name)

@@ -27,8 +27,26 @@ struct kernel {
 
 extern const struct kernel kernel_scalar, kernel_avx2, kernel_avx512;
 
+/*
+ * A unit that multiplies matrices of bf16: used beside a kernel, for weights that are stored so, on x of two terms (kernel_amx.c).
+ *	acc[r][t] = sum over k of w[r][k] * x[t][k]
+ */
+struct kernel_matrix {
+	const char *name;
+	bool (*usable)(void);			/* asks the operating system for it, too */
+	uint32_t rows, tokens;			/* of a tile: acc has room for whole ones */
+	size_t (*packed_size)(uint32_t cols);	/* of one tile's tokens, in elements */
+	void (*pack)(uint16_t *out, const float *x, uint32_t tokens, uint32_t cols);	/* x[tokens][cols], at most a tile's tokens; the missing are zero */
+	void (*dot)(float *acc, const uint16_t *w, uint32_t rows, const uint16_t *x, uint32_t blocks, uint32_t cols);	/* x: blocks of packed tokens */
+};
+
+extern const struct kernel_matrix kernel_amx;
+
 /* The best that is usable and agrees with kernel_scalar on a small product; `name` asks for one. NULL when it fails its test. */
 const struct kernel *kernel_pick(const char *name);
 bool kernel_self_test(const struct kernel *k);
+/* What goes with that name, or NULL name with the processor, when it passes its test; else NULL: the kernel does everything. */
+const struct kernel_matrix *kernel_pick_matrix(const char *name);
+bool kernel_matrix_self_test(const struct kernel_matrix *m);
 
 #endif

@@ -40,7 +40,7 @@ static const char usage[] =
 	"  --perplexity-chunk N        score the text in chunks of N tokens, as llama.cpp's perplexity tool does\n"
 	"  --reference FILE            a report of an earlier run to compare with\n"
 	"  --threads N                 of the processor (all)\n"
-	"  --isa NAME                  scalar, avx2 or avx512 (the best)\n"
+	"  --isa NAME                  scalar, avx2, avx512 or amx (the best)\n"
 	"  --memory SIZE               stop when the process is larger than this\n"
 	"  --timeout DURATION          stop after this long (30m)\n"
 	"  --progress-fd N             tell on this descriptor how far it is, in lines\n"

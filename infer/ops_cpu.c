@@ -355,7 +355,7 @@ static const struct ops cpu_ops = {
 
 const char *ops_cpu_isa(const struct backend *b)
 {
-	return b->kernel->name;
+	return b->matrix ? b->matrix->name : b->kernel->name;
 }
 
 int ops_cpu_open(const struct ops **ops, struct backend **out, unsigned n_threads, const char *isa, struct err *e)
@@ -363,7 +363,8 @@ int ops_cpu_open(const struct ops **ops, struct backend **out, unsigned n_thread
 	struct backend *b = mem_zalloc(sizeof(*b));
 	int rc;
 
-	b->kernel = kernel_pick(isa);
+	b->matrix = kernel_pick_matrix(isa);
+	b->kernel = kernel_pick(b->matrix ? NULL : isa);
 	if (!b->kernel) {
 		free(b);
 		return err_set(e, ERR_FAILED, "the arithmetic of this processor (%s) fails its own test", isa ? isa : "every path");

@@ -26,10 +26,7 @@ struct job {
 	uint32_t width, n_blocks;	/* tokens of a block; the last one may be narrower */
 	uint32_t tile_rows;
 	bool want_stats;
-	struct tile_result {
-		struct tensor_stats stats;
-		struct err *error;
-	} *results;			/* a tile each, merged in their order */
+	struct tile_result *results;	/* a tile each */
 };
 
 /* Vectors that block needs: all of them, or in the last block as few as do. */
@@ -105,8 +102,7 @@ static void tile_task(void *arg, uint32_t task, unsigned thread)
 	struct err e = ERR_NONE;
 
 	if (read_tile(j, first, n, thread, tile, &e) < 0) {
-		j->results[task].error = mem_zalloc(sizeof(e));
-		*j->results[task].error = e;
+		tile_failed(&j->results[task], &e);
 		return;
 	}
 	memset(tile + (size_t)n * cols, 0, (size_t)(padded - n) * cols * sizeof(*tile));
@@ -126,9 +122,26 @@ static uint32_t choose_tile_rows(const struct weight *w)
 }
 
 /* Statistics count each element once: not again in a later pass, nor for the part of a tensor that another view has covered. */
-static bool needs_stats(const struct weight *w)
+bool weight_wants_stats(const struct weight *w)
 {
 	return w->tensor->stats.n + (uint64_t)w->rows * w->cols <= tensor_elements(w->tensor);
+}
+
+void tile_failed(struct tile_result *r, const struct err *e)
+{
+	r->error = mem_zalloc(sizeof(*e));
+	*r->error = *e;
+}
+
+void tiles_merge(struct backend *b, const struct weight *w, struct tile_result *results, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		tensor_stats_merge(&w->tensor->stats, &results[i].stats);
+		if (results[i].error && b->error.code == 0)
+			b->error = *results[i].error;
+		free(results[i].error);
+	}
+	free(results);
 }
 
 void ops_cpu_matmul(struct backend *b, float *y, size_t ldy, const float *x, uint32_t n, const struct weight *w)
@@ -138,18 +151,16 @@ void ops_cpu_matmul(struct backend *b, float *y, size_t ldy, const float *x, uin
 
 	if (b->error.code || n == 0 || w->rows == 0)
 		return;
+	if (ops_cpu_matrix_takes(b, w)) {
+		ops_cpu_matrix(b, y, ldy, x, n, w);
+		return;
+	}
 	j.width = b->kernel->max_nv * b->kernel->lanes;
 	j.n_blocks = (n + j.width - 1) / j.width;
-	j.want_stats = needs_stats(w);
+	j.want_stats = weight_wants_stats(w);
 	j.results = mem_zalloc(n_tiles * sizeof(*j.results));
 	scratch_room(&b->packed, (size_t)j.n_blocks * j.width * w->cols * sizeof(float));
 	pool_run(b->pool, j.n_blocks, pack_block, &j);
 	pool_run(b->pool, n_tiles, tile_task, &j);
-	for (uint32_t i = 0; i < n_tiles; i++) {
-		tensor_stats_merge(&w->tensor->stats, &j.results[i].stats);
-		if (j.results[i].error && b->error.code == 0)
-			b->error = *j.results[i].error;
-		free(j.results[i].error);
-	}
-	free(j.results);
+	tiles_merge(b, w, j.results, n_tiles);
 }

@@ -57,16 +57,21 @@ static uint32_t run_length(const struct weight *w, uint32_t r, uint32_t n)
 	return left < n ? left : n;
 }
 
+static int read_stored(const struct weight *w, uint32_t r, uint32_t n, void *raw, struct err *e)
+{
+	int rc = fdio_pread_exact(w->tensor->fd, raw, n * w->pitch, w->at + stored_row(w, r) * w->pitch, w->tensor->file, e);
+
+	return rc < 0 ? err_wrap(e, "tensor %s", w->tensor->name) : 0;
+}
+
 static int read_run(const struct weight *w, uint32_t r, uint32_t n, float *out, struct scratch *s, struct err *e)
 {
-	size_t bytes = n * w->pitch;
-	uint8_t *raw = scratch_room(s, bytes);
-	int rc = fdio_pread_exact(w->tensor->fd, raw, bytes, w->at + stored_row(w, r) * w->pitch, w->tensor->file, e);
+	uint8_t *raw = scratch_room(s, n * w->pitch);
+	int rc = read_stored(w, r, n, raw, e);
 
-	if (rc < 0)
-		return err_wrap(e, "tensor %s", w->tensor->name);
-	w->type->row(out, raw, (size_t)n * w->cols);	/* stored rows have no padding */
-	return 0;
+	if (rc == 0)
+		w->type->row(out, raw, (size_t)n * w->cols);	/* stored rows have no padding */
+	return rc;
 }
 
 /*
@@ -108,6 +113,19 @@ int weight_rows(const struct weight *w, uint32_t first, uint32_t n, float *out, 
 	}
 	if (stats)
 		tensor_stats_add(stats, out, (size_t)n * w->cols);
+	return 0;
+}
+
+int weight_rows_stored(const struct weight *w, uint32_t first, uint32_t n, void *out, struct err *e)
+{
+	for (uint32_t r = first, run; r < first + n; r += run) {
+		int rc;
+
+		run = run_length(w, r, first + n - r);
+		rc = read_stored(w, r, run, (uint8_t *)out + (r - first) * w->pitch, e);
+		if (rc < 0)
+			return rc;
+	}
 	return 0;
 }
 

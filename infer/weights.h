@@ -88,6 +88,8 @@ struct weight weight_heads(struct weight w, uint32_t first, uint32_t group, uint
 
 /* Rows first … first + n as floats, n x cols. s is grown as needed. Adds what it saw to *stats where that is given. */
 int weight_rows(const struct weight *w, uint32_t first, uint32_t n, float *out, struct scratch *s, struct tensor_stats *stats, struct err *e);
+/* The same rows as they lie in the file, n x pitch bytes; for a weight that is neither transposed nor packed. */
+int weight_rows_stored(const struct weight *w, uint32_t first, uint32_t n, void *out, struct err *e);
 uint64_t tensor_elements(const struct tensor *t);
 /* Ask the kernel to have the bytes ready soon. */
 void weight_prefetch(const struct weight *w);
