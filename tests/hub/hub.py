@@ -24,6 +24,7 @@ from .repo import File, GITATTRIBUTES, Payloads, Repo
 from .wire import FileBody, Listener, Response, quote
 
 LOG_MAX = 1_000_000
+SETTLE_S = 1            # an answer is logged right after its last byte was sent, unless nobody reads it
 UNAUTHENTICATED = ("unauthenticated; Warning: You are sending unauthenticated requests to the Hub. Please set a token to "
                    "enable higher rate limits and faster downloads.")
 BUCKETS = {"resolve": "resolvers", "resolve-cache": "resolvers", "raw": "resolvers", "page": "pages", "git": "pages",
@@ -179,7 +180,9 @@ class Hub:
     # the request log
 
     def requests(self, **wanted):
-        """Logged requests whose attributes equal those given."""
+        """Logged requests whose attributes equal those given. An answer that a client has read whole is among them."""
+        for listener in self.listeners.values():
+            listener.settle(SETTLE_S)
         with self.lock:
             rows = list(self.log)
         return [r for r in rows if all(getattr(r, k) == v for k, v in wanted.items())]

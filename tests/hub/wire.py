@@ -124,6 +124,8 @@ class Listener:
         self.live = set()
         self.lock = threading.Lock()
         self.connections = 0            # ever accepted
+        self.ended = threading.Condition()
+        self.ending = set()             # answers of which the peer may have all before `done` is told
         self.thread = threading.Thread(target=self._accept, name=f"hub-{name}", daemon=True)
         self.thread.start()
 
@@ -147,6 +149,21 @@ class Listener:
             except OSError:
                 pass
         self.thread.join(5)
+
+    def begin_end(self, answer):
+        with self.ended:
+            self.ending.add(answer)
+
+    def end(self, answer):
+        with self.ended:
+            self.ending.discard(answer)
+            self.ended.notify_all()
+
+    def settle(self, timeout_s):
+        """Returns when `done` was told of each answer that a peer may have all of; or after this long, since a peer need not read."""
+        with self.ended:
+            now = set(self.ending)
+            self.ended.wait_for(lambda: not now & self.ending, timeout_s)
 
     def _accept(self):
         while not self.stopping.is_set():
@@ -187,6 +204,7 @@ class Listener:
 class Connection:
     def __init__(self, sock, listener):
         self.sock, self.listener, self.buffer = sock, listener, b""
+        self.answer = None      # stands for the answer being sent, in Listener.ending
 
     def one(self, peer):
         """Read a request, answer it; False when the connection should end."""
@@ -200,11 +218,19 @@ class Connection:
         response = self.listener.app(request)
         close = response.close or "close" in request.headers.get("connection", "").lower()
         sent = [0]      # a cell, so that a broken answer is logged with what went out
+        self.answer = object()
         try:
             self._send(request, response, sent, close)
         finally:
             self.listener.done(request, response, sent[0])
+            self.listener.end(self.answer)
+            self.answer = None
         return not close
+
+    def last(self):
+        """Called before that is sent with which the peer has all of the answer."""
+        if self.answer:     # not what is said to nonsense: nobody is told of that
+            self.listener.begin_end(self.answer)
 
     # reading
 
@@ -290,6 +316,8 @@ class Connection:
         response.set("Connection", "close" if close else "keep-alive")
         head = f"HTTP/1.1 {response.status} {REASONS.get(response.status, 'Unknown')}\r\n"
         head += "".join(f"{k}: {v}\r\n" for k, v in response.headers) + "\r\n"
+        if head_only or (not chunked and body.length == 0):
+            self.last()
         self.sock.sendall(head.encode("latin-1", "replace"))
         if head_only:
             return
@@ -305,6 +333,7 @@ class Connection:
                 self.sock.sendall(b"%x\r\n" % len(piece))
                 sender.run(FileBody(piece, 0, len(piece)), base=sent[0])
                 self.sock.sendall(b"\r\n")
+        self.last()
         self.sock.sendall(b"0\r\n\r\n")
 
     def _quit(self):
@@ -312,6 +341,7 @@ class Connection:
 
     def reset(self):
         """Close so that the peer sees RST, not FIN."""
+        self.last()
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
         raise Disconnect("reset")
@@ -331,7 +361,8 @@ class Sender:
 
     def run(self, body, base=None):
         fd = os.open(body.source, os.O_RDONLY) if not isinstance(body.source, (bytes, memoryview)) else -1
-        base = body.start if base is None else base     # file offset of the first byte; for chunks, bytes so far
+        whole = base is None
+        base = body.start if whole else base            # file offset of the first byte; for chunks, bytes so far
         first = self.sent[0]
         try:
             done = 0
@@ -340,6 +371,8 @@ class Sender:
                 if done == body.length:
                     return
                 stop = self._next_stop(first + done, first + body.length) - first
+                if whole and stop == body.length and not self.stalls:
+                    self.conn.last()
                 n = self._span(fd, body, done, stop - done, base)
                 done += n
                 self.sent[0] = first + done

@@ -380,6 +380,34 @@ def test_control_door(hub, model):
     assert ask(f"{hub.url}/org/tiny/raw/main/new.txt").body == b"hello"
 
 
+@pytest.mark.parametrize("what", ["api/models/org/tiny", "org/tiny/resolve/main/config.json", "org/tiny/raw/main/README.md", "org/tiny/raw/main/empty.txt"])
+def test_an_answer_that_was_read_is_logged(hub, model, what):
+    hub.options.small_files = "direct"
+    listener = hub.listeners["hub"]
+    done = listener.done
+    listener.done = lambda *a: time.sleep(0.3) or done(*a)
+    for method in "GET", "HEAD":
+        assert ask(f"{hub.url}/{what}", method).status == 200
+        assert [r.method for r in hub.requests(path=f"/{what}")][-1:] == [method]
+    hub.faults.add(close="rst")
+    with pytest.raises(ConnectionError):
+        ask(f"{hub.url}/{what}")
+    assert hub.requests()[-1].status == 599
+
+
+def test_the_log_does_not_wait_for_stalls(hub, model):
+    url = cdn_url(hub)
+    host = urllib.parse.urlsplit(url)
+    hub.faults.add(listener="cdn", stall=[300_000, 30])
+    with socket.create_connection((host.hostname, host.port)) as s:
+        s.sendall(f"GET {host.path}?{host.query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        got = 0
+        while got < 300_000:
+            got += len(s.recv(1 << 16))
+        began = time.monotonic()
+        assert not hub.requests(listener="cdn") and time.monotonic() - began < 0.5
+
+
 # bulk and connections
 
 def test_large_files_cost_no_memory(hub):
