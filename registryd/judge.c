@@ -74,36 +74,47 @@ static int note_licence(struct work *w, int64_t revision_id, const char *known, 
 	return event_add(w->db, "upstream.license_changed", m.name, now.commit, json_pack("{s:s, s:s}", "from", before.license, "to", now.license), work_now(), e);
 }
 
-int judge_revision(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e)
+/* What the files are and say goes into the catalog; nothing of the report and the list stays in memory for what follows. */
+static int read_evidence(struct work *w, int64_t revision_id, const char *dir, const struct model_file *files, size_t n, const json_t *info, const char *license,
+			 struct err *e)
 {
 	own(json) json_t *report = NULL;
+	int rc;
+
+	work_phase(w, "inspecting");
+	rc = smoke_inspect(w, revision_id, dir, files, n, &report, e);
+	return rc ? rc : gate_read_documents(w, revision_id, files, n, info, report, license, e);
+}
+
+static int inspect(struct work *w, int64_t revision_id, const json_t *info, const char *license, char **dir, struct err *e)
+{
 	own(arena) struct arena a = { 0 };
-	struct gate_outcome g = { 0 };
 	struct model_file *files;
-	const char *known = NULL;
-	char *dir = NULL;
 	size_t n;
+	int rc = model_files(w->db, revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
+
+	if (!rc)
+		rc = smoke_view_open(w, files, n, dir, e);
+	return rc ? rc : read_evidence(w, revision_id, *dir, files, n, info, license, e);
+}
+
+int judge_revision(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e)
+{
+	struct gate_outcome g = { 0 };
+	const char *known = NULL;
+	own(mem) char *dir = NULL;
 	int rc;
 
 	rc = known_licence(w, revision_id, &known, e);
 	if (!rc)
 		rc = model_set_state(w->db, revision_id, REVISION_VERIFYING, NULL, work_now(), e);
 	if (!rc)
-		rc = model_files(w->db, revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
-	if (!rc)
-		rc = smoke_view_open(w, files, n, &dir, e);
-	if (rc)
-		return rc;
-	work_phase(w, "inspecting");
-	rc = smoke_inspect(w, revision_id, dir, files, n, &report, e);
-	if (!rc)
-		rc = gate_read_documents(w, revision_id, files, n, info, report, license, e);
+		rc = inspect(w, revision_id, info, license, &dir, e);
 	if (!rc)
 		rc = note_licence(w, revision_id, known, e);
 	if (!rc)
 		rc = smoke_if_asked(w, revision_id, dir, e);
 	smoke_view_close(dir);
-	free(dir);
 	if (!rc)
 		rc = gate_conclude(w, revision_id, &g, e);
 	return rc ? rc : judge_result(w, revision_id, &g, e);

@@ -70,13 +70,22 @@ void sbom_uuid(char out[SBOM_UUID_MAX], const struct sbom_facts *f)
 	snprintf(out, SBOM_UUID_MAX, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
 }
 
+int sbom_put(struct buf *b, json_t *piece)
+{
+	if (!piece)
+		return ERR_INPUT;
+	json_write(b, piece);
+	json_decref(piece);
+	return 0;
+}
+
 int sbom_write(struct buf *b, enum sbom_format format, const struct sbom_facts *facts, struct err *e)
 {
-	own(json) json_t *doc = format == SBOM_CYCLONEDX ? sbom_cyclonedx(facts) : sbom_spdx(facts);
+	int rc = format == SBOM_CYCLONEDX ? sbom_cyclonedx(b, facts) : sbom_spdx(b, facts);
 
-	if (!doc)
+	if (rc)
 		return err_set(e, ERR_INPUT, "SBOM of %s: a name or a value is not valid UTF-8", facts->repo);
-	if (json_write(b, doc) < 0 || buf_putc(b, '\n') < 0)
+	if (buf_failed(b))
 		return err_set(e, ERR_LIMIT, "SBOM of %s is larger than %zu bytes", facts->repo, b->max);
 	return 0;
 }

@@ -109,32 +109,70 @@ static json_t *file_component(const struct sbom_file *file, const char *ref)
 	return c;
 }
 
-json_t *sbom_cyclonedx(const struct sbom_facts *f)
+/* What refers to a file within the document. */
+static void file_ref(struct buf *out, const struct sbom_file *file)
 {
-	json_t *components = json_array(), *refs = json_array(), *m = model(f);
-	char uuid[SBOM_UUID_MAX], at[STR_TIME_MAX], ref[URN_MAX];
-	bool ok = m != NULL;
+	own(mem) char *path = str_percent_encode(file->path, "/");
 
-	for (size_t i = 0; i < f->n_files; i++) {
-		own(mem) char *path = str_percent_encode(f->files[i].path, "/");
-		own(buf) struct buf file_ref;
+	buf_reset(out);
+	buf_printf(out, "file:%s", path);
+}
 
-		buf_init(&file_ref, 4096);
-		buf_printf(&file_ref, "file:%s", path);
-		ok &= json_array_append_new(components, file_component(&f->files[i], file_ref.data)) == 0;
-		ok &= json_array_append_new(refs, json_string(file_ref.data)) == 0;
+static int put_components(struct buf *b, const struct sbom_facts *f)
+{
+	own(buf) struct buf ref;
+	int rc = 0;
+
+	buf_init(&ref, 4096);
+	for (size_t i = 0; i < f->n_files && !rc; i++) {
+		file_ref(&ref, &f->files[i]);
+		buf_puts(b, i ? "," : "");
+		rc = sbom_put(b, file_component(&f->files[i], ref.data));
 	}
-	if (!ok) {
-		json_decref(m);
-		json_decref(components);
-		json_decref(refs);
-		return NULL;
+	return rc;
+}
+
+static int put_refs(struct buf *b, const struct sbom_facts *f)
+{
+	own(buf) struct buf ref;
+	int rc = 0;
+
+	buf_init(&ref, 4096);
+	for (size_t i = 0; i < f->n_files && !rc; i++) {
+		file_ref(&ref, &f->files[i]);
+		buf_puts(b, i ? "," : "");
+		rc = sbom_put(b, json_string(ref.data));
 	}
-	sbom_uuid(uuid, f);
+	return rc;
+}
+
+static int put_metadata(struct buf *b, const struct sbom_facts *f)
+{
+	char at[STR_TIME_MAX];
+
 	str_format_iso(at, f->published_at);
+	return sbom_put(b, json_pack("{s:s, s:{s:[{s:s, s:s, s:s}]}, s:o}", "timestamp", at, "tools", "components", "type", "application", "name", "registryd", "version",
+				     REGISTRYD_VERSION, "component", model(f)));
+}
+
+int sbom_cyclonedx(struct buf *b, const struct sbom_facts *f)
+{
+	char uuid[SBOM_UUID_MAX], ref[URN_MAX];
+	int rc;
+
+	sbom_uuid(uuid, f);
 	purl(ref, f->repo, f->commit);
-	return json_pack("{s:s, s:s, s:s, s:s+, s:i, s:{s:s, s:{s:[{s:s, s:s, s:s}]}, s:o}, s:o, s:[{s:s, s:o}]}", "$schema",
-			 "http://cyclonedx.org/schema/bom-1.6.schema.json", "bomFormat", "CycloneDX", "specVersion", "1.6", "serialNumber", "urn:uuid:", uuid, "version", 1,
-			 "metadata", "timestamp", at, "tools", "components", "type", "application", "name", "registryd", "version", REGISTRYD_VERSION, "component", m,
-			 "components", components, "dependencies", "ref", ref, "dependsOn", refs);
+	buf_puts(b, "{\"$schema\":\"http://cyclonedx.org/schema/bom-1.6.schema.json\",\"bomFormat\":\"CycloneDX\",\"components\":[");
+	rc = put_components(b, f);
+	buf_puts(b, "],\"dependencies\":[{\"dependsOn\":[");
+	if (!rc)
+		rc = put_refs(b, f);
+	buf_puts(b, "],\"ref\":");
+	if (!rc)
+		rc = sbom_put(b, json_string(ref));
+	buf_puts(b, "}],\"metadata\":");
+	if (!rc)
+		rc = put_metadata(b, f);
+	buf_printf(b, ",\"serialNumber\":\"urn:uuid:%s\",\"specVersion\":\"1.6\",\"version\":1}\n", uuid);
+	return rc;
 }

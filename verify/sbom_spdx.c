@@ -8,9 +8,10 @@
 
 struct graph {
 	const struct sbom_facts *f;
-	json_t *nodes;
+	struct buf *b;
+	size_t n_nodes;
 	char base[64], at[STR_TIME_MAX];
-	bool bad;	/* a node could not be made: a text is not UTF-8 */
+	int rc;		/* the first that sbom_put() gave */
 };
 
 static void id_of(const struct graph *g, char out[ID_MAX], const char *part, size_t n)
@@ -18,19 +19,27 @@ static void id_of(const struct graph *g, char out[ID_MAX], const char *part, siz
 	snprintf(out, ID_MAX, n == SIZE_MAX ? "%s#%s" : "%s#%s-%zu", g->base, part, n);
 }
 
+/* Takes the reference. */
+static void put_node(struct graph *g, json_t *node)
+{
+	int rc;
+
+	buf_puts(g->b, g->n_nodes++ ? "," : "");
+	rc = sbom_put(g->b, node);
+	g->rc = g->rc ? g->rc : rc;
+}
+
 /* Adds node, with its id and creation info, to the graph; takes the reference. */
 static void add(struct graph *g, json_t *node, const char *part, size_t n)
 {
 	char id[ID_MAX];
 
-	if (!node) {
-		g->bad = true;
-		return;
-	}
 	id_of(g, id, part, n);
-	json_object_set_new(node, "spdxId", json_string(id));
-	json_object_set_new(node, "creationInfo", json_string("_:creation"));
-	json_array_append_new(g->nodes, node);
+	if (node) {
+		json_object_set_new(node, "spdxId", json_string(id));
+		json_object_set_new(node, "creationInfo", json_string("_:creation"));
+	}
+	put_node(g, node);
 }
 
 static void relate(struct graph *g, const char *from, const char *type, json_t *to, const char *part, size_t n)
@@ -57,8 +66,8 @@ static void add_frame(struct graph *g)
 	id_of(g, tool, "tool", SIZE_MAX);
 	id_of(g, sbom, "sbom", SIZE_MAX);
 	id_of(g, model, "model", SIZE_MAX);
-	json_array_append_new(g->nodes, json_pack("{s:s, s:s, s:s, s:s, s:[s], s:[s]}", "type", "CreationInfo", "@id", "_:creation", "specVersion", "3.0.1", "created",
-						  g->at, "createdBy", agent, "createdUsing", tool));
+	put_node(g, json_pack("{s:s, s:s, s:s, s:s, s:[s], s:[s]}", "type", "CreationInfo", "@id", "_:creation", "specVersion", "3.0.1", "created", g->at, "createdBy", agent,
+			      "createdUsing", tool));
 	add(g, json_pack("{s:s, s:s%}", "type", "Organization", "name", g->f->repo, strcspn(g->f->repo, "/")), "supplier", SIZE_MAX);
 	add(g, json_pack("{s:s, s:s}", "type", "Tool", "name", "registryd " REGISTRYD_VERSION), "tool", SIZE_MAX);
 	add(g, json_pack("{s:s, s:[s,s,s,s], s:[s]}", "type", "SpdxDocument", "profileConformance", "core", "software", "ai", "simpleLicensing", "rootElement", sbom),
@@ -82,25 +91,36 @@ static void add_model(struct graph *g)
 	add(g, m, "model", SIZE_MAX);
 }
 
+/* The relationship that names all files, its members in the order of their names like those of every other node. */
+static void add_contains(struct graph *g)
+{
+	char id[ID_MAX];
+
+	buf_puts(g->b, ",{\"creationInfo\":\"_:creation\"");
+	id_of(g, id, "model", SIZE_MAX);
+	buf_printf(g->b, ",\"from\":\"%s\",\"relationshipType\":\"contains\"", id);
+	id_of(g, id, "contains", SIZE_MAX);
+	buf_printf(g->b, ",\"spdxId\":\"%s\",\"to\":[", id);
+	for (size_t i = 0; i < g->f->n_files; i++) {
+		id_of(g, id, "file", i);
+		buf_printf(g->b, "%s\"%s\"", i ? "," : "", id);
+	}
+	buf_puts(g->b, "],\"type\":\"Relationship\"}");
+}
+
 static void add_files(struct graph *g)
 {
-	json_t *ids = json_array();
-
 	for (size_t i = 0; i < g->f->n_files; i++) {
 		const struct sbom_file *file = &g->f->files[i];
-		char hex[DIGEST_HEX_MAX], id[ID_MAX];
+		char hex[DIGEST_HEX_MAX];
 
 		digest_hex(hex, &file->sha256);
 		add(g, json_pack("{s:s, s:s, s:[{s:s, s:s, s:s}]}", "type", "software_File", "name", file->path, "verifiedUsing", "type", "Hash", "algorithm", "sha256",
 				 "hashValue", hex),
 		    "file", i);
-		id_of(g, id, "file", i);
-		json_array_append_new(ids, json_string(id));
 	}
-	if (json_array_size(ids))
-		relate(g, "model", "contains", ids, "contains", SIZE_MAX);
-	else
-		json_decref(ids);
+	if (g->f->n_files)
+		add_contains(g);
 }
 
 /* Declared and concluded are one here: the answer that the catalog derived, conflicts held it back before it was published. */
@@ -142,23 +162,21 @@ static void add_properties(struct graph *g)
 	}
 }
 
-json_t *sbom_spdx(const struct sbom_facts *f)
+int sbom_spdx(struct buf *b, const struct sbom_facts *f)
 {
-	struct graph g = { .f = f, .nodes = json_array() };
+	struct graph g = { .f = f, .b = b };
 	char uuid[SBOM_UUID_MAX];
 
 	sbom_uuid(uuid, f);
 	snprintf(g.base, sizeof(g.base), "urn:uuid:%s", uuid);
 	str_format_iso(g.at, f->published_at);
+	buf_puts(b, "{\"@context\":\"https://spdx.org/rdf/3.0.1/spdx-context.jsonld\",\"@graph\":[");
 	add_frame(&g);
 	add_model(&g);
 	add_files(&g);
 	add_licence(&g);
 	add_ancestry(&g);
 	add_properties(&g);
-	if (g.bad) {
-		json_decref(g.nodes);
-		return NULL;
-	}
-	return json_pack("{s:s, s:o}", "@context", "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph", g.nodes);
+	buf_puts(b, "]}\n");
+	return g.rc;
 }
