@@ -327,10 +327,7 @@ int tx_commit(struct tx *t, struct err *e)
 		return rc;	/* own_tx() rolls back */
 	query_index_committed(db, t->c);
 	tx_end(t);
-	pthread_mutex_lock(&db->change_lock);
-	db->changes++;
-	pthread_cond_broadcast(&db->changed);
-	pthread_mutex_unlock(&db->change_lock);
+	db_wake(db);
 	return 0;
 }
 
@@ -377,6 +374,14 @@ void own_read(struct read *r)
 	pthread_cond_signal(&db->pool_free);
 	pthread_mutex_unlock(&db->pool_lock);
 	*r = (struct read){ 0 };
+}
+
+void db_wake(struct db *db)
+{
+	pthread_mutex_lock(&db->change_lock);
+	db->changes++;
+	pthread_cond_broadcast(&db->changed);
+	pthread_mutex_unlock(&db->change_lock);
 }
 
 bool db_wait_change(struct db *db, uint64_t *seen, int timeout_ms)

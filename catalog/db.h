@@ -44,5 +44,7 @@ uint64_t db_size_bytes(struct db *db);	/* file and write-ahead log */
 
 /* Waits until something has been committed since *seen was last set by this function (start with 0), or timeout. True when something was. */
 bool db_wait_change(struct db *db, uint64_t *seen, int timeout_ms);
+/* Ends these waits as a commit does: for who has told a waiting thread to stop. */
+void db_wake(struct db *db);
 
 #endif

@@ -157,9 +157,10 @@ static void *work(void *arg)
 
 		for (size_t i = 0; i < c->n_webhooks && !atomic_load(&w->stop); i++)
 			busy |= serve_one(w, &c->webhooks[i]);
-		/* Short waits, so that a stop is seen; a commit (which may be an event) ends one early. */
-		for (int ms = 0; !busy && ms < LOOK_EVERY_MS && !atomic_load(&w->stop); ms += 250)
-			busy = c->n_webhooks ? db_wait_change(w->d->db, &seen, 250) : !net_sleep(250, &w->stop);
+		if (!busy && c->n_webhooks)
+			db_wait_change(w->d->db, &seen, LOOK_EVERY_MS);	/* a commit may be an event */
+		else if (!busy)
+			net_sleep(LOOK_EVERY_MS, &w->stop);
 	}
 	return NULL;
 }
@@ -186,6 +187,7 @@ void webhook_stop(struct webhook *w)
 	if (!w)
 		return;
 	atomic_store(&w->stop, true);
+	db_wake(w->d->db);
 	pthread_join(w->thread, NULL);
 	curl_easy_cleanup(w->h);
 	free(w);

@@ -386,6 +386,7 @@ void worker_stop(struct worker *all)
 		if (all->running[i])
 			atomic_store(&all->running[i]->stop, true);
 	pthread_mutex_unlock(&all->lock);
+	db_wake(all->d->db);
 	for (size_t i = 0; i < all->n_threads; i++)
 		pthread_join(all->threads[i], NULL);
 	pthread_join(all->ticker, NULL);

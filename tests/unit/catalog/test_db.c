@@ -187,6 +187,9 @@ static void test_threads(void **state)
 	set_meta(f->db, "n", "0");
 	assert_true(db_wait_change(f->db, &seen, 0));
 	assert_false(db_wait_change(f->db, &seen, 10));
+	db_wake(f->db);
+	assert_true(db_wait_change(f->db, &seen, 5000));
+	assert_false(db_wait_change(f->db, &seen, 10));
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, count_up, f->db), 0);
 	assert_true(db_wait_change(f->db, &seen, 5000));
