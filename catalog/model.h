@@ -276,6 +276,8 @@ int model_files(struct db *db, int64_t revision_id, enum model_files_of which, c
 /* One file by its path. ERR_NOT_FOUND. */
 int model_file(struct db *db, int64_t revision_id, const char *path, enum model_files_of which, struct arena *a, struct model_file *f, struct err *e);
 
+/* Contents that the store holds for some revision, in order, from behind `after` (DIGEST_NONE: from the first); at most limit. */
+int model_blobs(struct db *db, const struct digest *after, size_t limit, struct arena *a, struct digest **blobs, size_t *n, struct err *e);
 int model_tags(struct db *db, int64_t model_id, struct arena *a, const char ***tags, size_t *n, struct err *e);
 int model_base_models(struct db *db, int64_t revision_id, struct arena *a, const char ***repos, size_t *n, const char **relation, struct err *e);
 

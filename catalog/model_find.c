@@ -396,6 +396,27 @@ int model_missing(struct db *db, int64_t revision_id, struct arena *a, struct mo
 	return files_of(&q, a, files, n);
 }
 
+int model_blobs(struct db *db, const struct digest *after, size_t limit, struct arena *a, struct digest **blobs, size_t *n, struct err *e)
+{
+	struct digest *list = arena_alloc(a, (limit + 1) * sizeof(*list));
+	own(read) struct read rd = { 0 };
+	size_t count = 0;
+	int rc;
+
+	if ((rc = read_begin(&rd, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(rd.c, "SELECT sha256 FROM blob WHERE sha256 > $1 AND stored = 1 ORDER BY sha256 LIMIT $2", e);
+	sql_blob(&q, after->bytes, digest_size(after->algo));
+	sql_int(&q, (int64_t)limit);
+	while (sql_row(&q) && count < limit)
+		sql_get_digest(&q, 0, DIGEST_SHA256, &list[count++]);
+	if ((rc = sql_done(&q)) < 0)
+		return rc;
+	*blobs = list;
+	*n = count;
+	return 0;
+}
+
 /* --- tags and base models --- */
 
 static int texts_of(struct sql *q, struct arena *a, const char ***out, size_t *n)

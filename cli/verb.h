@@ -19,6 +19,10 @@ void verb_completion(FILE *out);	/* and as completion for bash */
 /* One function a verb or family, cmd_*.c. */
 int cmd_sync(struct ctl *c, struct err *e);
 int cmd_import(struct ctl *c, struct err *e);
+int cmd_bundle_create(struct ctl *c, struct err *e);
+int cmd_bundle_inspect(struct ctl *c, struct err *e);
+int cmd_bundle_verify(struct ctl *c, struct err *e);
+int cmd_bundle_import(struct ctl *c, struct err *e);
 int cmd_ls(struct ctl *c, struct err *e);
 int cmd_show(struct ctl *c, struct err *e);
 int cmd_why(struct ctl *c, struct err *e);

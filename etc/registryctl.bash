@@ -10,7 +10,7 @@ _registryctl()
 		*)
 			verb=${verb:+$verb }$word
 			case $verb in
-			mirror | policy | audit | key | attest | token) ;;
+			mirror | policy | bundle | audit | key | attest | token) ;;
 			*) break ;;
 			esac ;;
 		esac
@@ -19,9 +19,10 @@ _registryctl()
 	-o | --token-file | --data) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	esac
 	case $verb in
-	'') COMPREPLY=($(compgen -W 'sync import ls show why licenses verify smoke publish reject deprecate undeprecate retire restore withdraw lifecycle usage sbom jobs events gc rebuild status mirror policy audit key attest token --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
+	'') COMPREPLY=($(compgen -W 'sync import ls show why licenses verify smoke publish reject deprecate undeprecate retire restore withdraw lifecycle usage sbom jobs events gc rebuild status mirror policy bundle audit key attest token --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	mirror) COMPREPLY=($(compgen -W 'list add remove run ' -- "$cur")) ;;
 	policy) COMPREPLY=($(compgen -W 'show check test reload ' -- "$cur")) ;;
+	bundle) COMPREPLY=($(compgen -W 'create inspect verify import ' -- "$cur")) ;;
 	audit) COMPREPLY=($(compgen -W 'head verify ' -- "$cur")) ;;
 	key) COMPREPLY=($(compgen -W 'generate list trust ' -- "$cur")) ;;
 	attest) COMPREPLY=($(compgen -W 'show verify ' -- "$cur")) ;;
@@ -52,6 +53,10 @@ _registryctl()
 	'policy check') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'policy test') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;
 	'policy reload') COMPREPLY=($(compgen -W ' --yes --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
+	'bundle create') COMPREPLY=($(compgen -W ' -o --all --since --volume-size --sign --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
+	'bundle inspect') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;
+	'bundle verify') COMPREPLY=($(compgen -W ' --trust --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;
+	'bundle import') COMPREPLY=($(compgen -W ' --trust --receipt --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;
 	'jobs') COMPREPLY=($(compgen -W ' --watch --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'events') COMPREPLY=($(compgen -W ' --follow --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'audit head') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;

@@ -177,6 +177,7 @@ const struct http_route api_v1_routes[] = {
 	{ "GET", M "/-/sbom", HTTP_READ, HTTP_SLOW, api_v1_sbom, NULL, NULL },
 	{ "GET", M "/-/sboms", HTTP_READ, HTTP_SLOW, api_v1_sboms, NULL, NULL },
 	{ "GET", M "/-/attestation", HTTP_READ, HTTP_SLOW, api_v1_attestation, NULL, NULL },
+	{ "GET", M "/-/bundle", HTTP_PUBLISH, HTTP_SLOW, api_v1_bundle_entry, NULL, NULL },
 	{ "POST", M "/-/publish", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_publish, NULL, NULL },
 	{ "POST", M "/-/reject", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_reject, NULL, NULL },
 	{ "POST", M "/-/verify", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_verify, NULL, NULL },
@@ -203,6 +204,13 @@ const struct http_route api_v1_routes[] = {
 	{ "POST", "/-/v1/imports", HTTP_PUBLISH, HTTP_SLOW, api_v1_import_begin, NULL, NULL },
 	{ "PUT", "/-/v1/imports/{id}/files/{path*}", HTTP_PUBLISH, HTTP_STREAM, api_v1_import_file, api_v1_import_file_begin, api_v1_import_file_data },
 	{ "POST", "/-/v1/imports/{id}/commit", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_import_commit, NULL, NULL },
+
+	{ "GET", "/-/v1/blobs", HTTP_PUBLISH, HTTP_SLOW, api_v1_blobs, NULL, NULL },
+	{ "POST", "/-/v1/blobs/missing", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_blobs_missing, NULL, NULL },
+	{ "GET", "/-/v1/blobs/{sha256}", HTTP_PUBLISH, 0, api_v1_blob, NULL, NULL },
+	{ "PUT", "/-/v1/blobs/{sha256}", HTTP_PUBLISH, HTTP_STREAM, api_v1_blob_put, api_v1_blob_put_begin, api_v1_blob_put_data },
+	{ "POST", "/-/v1/bundles", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_bundle, NULL, NULL },
+	{ "POST", "/-/v1/bundles/sign", HTTP_ADMIN, HTTP_BODY | HTTP_SLOW, api_v1_bundle_sign, NULL, NULL },
 
 	{ "GET", "/-/v1/events", HTTP_READ, 0, api_v1_events, NULL, NULL },
 	{ "GET", "/-/v1/audit", HTTP_READ, HTTP_SLOW, api_v1_audit, NULL, NULL },

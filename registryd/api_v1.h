@@ -15,6 +15,7 @@
  *	smoke	args {"device":NAME} or {}
  *		result {"revision":COMMIT,"smoke":{…as in `show`…},"state":STATE}
  *	import	args {"dir":NAME below DATA/incoming,"license":ID or left out}; result as sync
+ *	bundle	args {"entry":SHA-256 of an upload}; result as sync
  *	gc	args {"dry_run":BOOL,"keep_last":N}, each left out when not given
  *		result {"dry_run":BOOL,"revisions":[{"repo","revision"}…],"blobs":N,"bytes":N,"partial_bytes":N}
  *	rebuild	args {}; result {"models":N,"revisions":N}

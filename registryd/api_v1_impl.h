@@ -72,6 +72,17 @@ int api_v1_import_file_data(struct request *rq, const void *p, size_t n, struct 
 int api_v1_import_file(struct request *rq, struct err *e);
 int api_v1_import_commit(struct request *rq, struct err *e);
 
+/* api_v1_bundle.c */
+int api_v1_bundle_entry(struct request *rq, struct err *e);
+int api_v1_blobs(struct request *rq, struct err *e);
+int api_v1_blobs_missing(struct request *rq, struct err *e);
+int api_v1_blob(struct request *rq, struct err *e);
+int api_v1_blob_put_begin(struct request *rq, struct err *e);
+int api_v1_blob_put_data(struct request *rq, const void *p, size_t n, struct err *e);
+int api_v1_blob_put(struct request *rq, struct err *e);
+int api_v1_bundle(struct request *rq, struct err *e);
+int api_v1_bundle_sign(struct request *rq, struct err *e);
+
 /* api_v1_lifecycle.c */
 int api_v1_deprecate(struct request *rq, struct err *e);
 int api_v1_undeprecate(struct request *rq, struct err *e);

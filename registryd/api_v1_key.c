@@ -47,8 +47,8 @@ int api_v1_key_trust(struct request *rq, struct err *e)
 static json_t *provenance(struct request *rq, const struct model *m, const struct revision *r, const struct model_file *files, size_t n)
 {
 	const struct config *c = daemon_config(api_v1_daemon(rq));
-	const struct config_upstream *up = strcmp(m->upstream, "import") != 0 ? config_find_upstream(c, m->upstream) : NULL;
-	const char *hub = up ? up->endpoint : "urn:registryd:import";
+	const struct config_upstream *up = config_find_upstream(c, m->upstream);
+	const char *hub = up ? up->endpoint : arena_printf(&rq->arena, "urn:registryd:%s", m->upstream);
 	json_t *subjects = json_array();
 	char hex[DIGEST_HEX_MAX];
 

@@ -309,8 +309,8 @@ static int check_upstreams(const struct config *c, struct err *e)
 	if (!c->n_upstreams)
 		return err_set(e, ERR_USAGE, "upstreams is empty: name at least one, such as {name: hub, endpoint: https://huggingface.co}");
 	for (size_t i = 0; i < c->n_upstreams; i++) {
-		if (!strcmp(c->upstreams[i].name, "import"))
-			return err_set(e, ERR_USAGE, "upstreams[%zu].name: \"import\" is what imported models are called; choose another", i + 1);
+		if (!strcmp(c->upstreams[i].name, "import") || !strcmp(c->upstreams[i].name, "bundle"))
+			return err_set(e, ERR_USAGE, "upstreams[%zu].name: \"%s\" is where models come from that no upstream gave; choose another", i + 1, c->upstreams[i].name);
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(c->upstreams[i].name, c->upstreams[k].name))
 				return err_set(e, ERR_USAGE, "upstreams: the name \"%s\" is used twice", c->upstreams[i].name);

@@ -88,7 +88,8 @@ static int read_pack(struct gitproof *p, struct buf *pack, const char *commit, s
 
 	if (!rc)
 		rc = git_pack_parse(&objects, pack->data, pack->len, e);
-	buf_done(pack);	/* its objects are inflated: with 100,000 files both are large */
+	if (pack->len > GITPROOF_PACK_MAX)
+		buf_done(pack);	/* its objects are inflated: with many files both are large */
 	if (!rc)
 		rc = git_manifest_build(&p->manifest, objects, &id, e);
 	text = rc ? NULL : git_pack_find(objects, &id, &type, &n);
@@ -99,6 +100,24 @@ static int read_pack(struct gitproof *p, struct buf *pack, const char *commit, s
 			read_commit(p, copy, strlen(copy));
 	}
 	git_pack_free(objects);
+	if (!rc) {
+		p->pack = *pack;
+		buf_init(pack, GIT_PACK_MAX_BYTES);
+	}
+	return rc;
+}
+
+int gitproof_read(struct gitproof *p, const void *pack, size_t n, const char *commit, struct err *e)
+{
+	own(buf) struct buf copy;
+	int rc;
+
+	memset(p, 0, sizeof(*p));
+	buf_init(&copy, GIT_PACK_MAX_BYTES);
+	if (buf_add(&copy, pack, n) < 0)
+		return err_set(e, ERR_LIMIT, "the git objects are more than %zu bytes", GIT_PACK_MAX_BYTES);
+	rc = read_pack(p, &copy, commit, e);
+	p->have = !rc;
 	return rc;
 }
 
@@ -125,6 +144,7 @@ int gitproof_fetch(struct gitproof *p, struct hub *h, const char *repo, const ch
 void gitproof_done(struct gitproof *p)
 {
 	git_manifest_done(&p->manifest);
+	buf_done(&p->pack);
 	memset(p, 0, sizeof(*p));
 }
 
@@ -236,5 +256,8 @@ int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *
 	digest_hex(tree, &p->manifest.tree);
 	about = json_pack("{s:s, s:b, s:s, s:I, s:s}", "level", proof_level_name(level), "git", p->have, "tree", tree, "files", (json_int_t)p->manifest.n, "why_not", p->why_not);
 	text = json_text(about);
-	return model_keep_document(w->db, revision_id, DOCUMENT_PROOF, "", text, strlen(text), work_now(), e);
+	rc = model_keep_document(w->db, revision_id, DOCUMENT_PROOF, "", text, strlen(text), work_now(), e);
+	if (!rc && p->pack.len)
+		rc = model_keep_document(w->db, revision_id, DOCUMENT_PROOF, GITPROOF_PACK, p->pack.data, p->pack.len, work_now(), e);
+	return rc;
 }

@@ -144,6 +144,8 @@ static inline void own_revision(struct hub_revision *r)
 	hub_revision_done(r);
 }
 
+/* What r->doc, which somebody (`from`) gave for repo, says: fills in the rest but for raw. ERR_INPUT when it makes no sense. */
+int hub_revision_read(struct hub_revision *r, const char *from, const char *repo, const char *what, struct err *e);
 /* rev NULL is the default branch. */
 int hub_get_revision(struct hub *h, const char *repo, const char *rev, const atomic_bool *stop, struct hub_revision *out, struct err *e);
 

@@ -72,19 +72,19 @@ static char *revision_url(const struct hub *h, const char *repo, const char *rev
 	return url;
 }
 
-static int read_revision(struct hub *h, const char *repo, const char *what, struct hub_revision *r, struct err *e)
+int hub_revision_read(struct hub_revision *r, const char *from, const char *repo, const char *what, struct err *e)
 {
 	const char *sha = json_get_str(r->doc, "sha"), *id = json_get_str(r->doc, "id"), *at = json_get_str(r->doc, "lastModified");
 	const json_t *gated = json_object_get(r->doc, "gated");
 
 	if (!json_is_object(r->doc))
-		return err_set(e, ERR_INPUT, "%s: %s answers JSON that is not an object", what, h->config.endpoint);
+		return err_set(e, ERR_INPUT, "%s: %s answers JSON that is not an object", what, from);
 	if (!sha || !str_is_hex(sha, 40))
-		return err_set(e, ERR_INPUT, "%s: %s names no commit id ('sha' must be 40 hex digits)", what, h->config.endpoint);
+		return err_set(e, ERR_INPUT, "%s: %s names no commit id ('sha' must be 40 hex digits)", what, from);
 	if (!id)
 		id = json_get_str(r->doc, "modelId");	/* the shape of 2022 */
 	if (id && hub_check_repo(id, e))
-		return err_wrap(e, "%s: %s answers for", what, h->config.endpoint);
+		return err_wrap(e, "%s: %s answers for", what, from);
 	snprintf(r->sha, sizeof(r->sha), "%s", sha);
 	r->id = mem_strdup(id ? id : repo);
 	r->gated = json_is_true(gated) || (json_is_string(gated) && strcmp(json_string_value(gated), "false")) ? HUB_GATED : HUB_OPEN;
@@ -117,7 +117,7 @@ int hub_get_revision(struct hub *h, const char *repo, const char *rev, const ato
 	r.doc = parse_answer(body.data, body.len, what, h->config.endpoint, e);
 	if (!r.doc)
 		return ERR_INPUT;
-	rc = read_revision(h, repo, what, &r, e);
+	rc = hub_revision_read(&r, h->config.endpoint, repo, what, e);
 	if (rc) {
 		hub_revision_done(&r);
 		return rc;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "registryd/bundle.h"
 #include "registryd/clock.h"
 #include "registryd/housekeep.h"
 #include "registryd/hub.h"
@@ -45,6 +46,7 @@ static const struct {
 	{ "verify", recheck_verify_job, STORE_USED },
 	{ "mirror", mirror_job, STORE_IDLE },
 	{ "import", import_job, STORE_USED },
+	{ "bundle", bundle_job, STORE_USED },
 	{ "gc", housekeep_gc_job, STORE_SWEPT },
 	{ "rebuild", housekeep_rebuild_job, STORE_USED },
 	{ "policy", rules_job, STORE_USED },

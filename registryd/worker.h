@@ -13,6 +13,7 @@
  *	verify	repo, revision, or repo "" for everything published; re-reads every byte
  *		result {"same","differs","missing","files":[{"repo","path","status": same|differs|missing}]}, repo only with everything
  *	import	repo; args {"dir": name below DATA/incoming, "license": id}; result as sync
+ *	bundle	repo; args {"entry": SHA-256 of an upload in DATA/incoming/blobs}; result as sync
  *	gc	args {"dry_run": bool, "keep_last": N}; result {"dry_run","revisions":[{"repo","revision","why"}],
  *		"quotas":[{"author","max_bytes","before_bytes","bytes","over_bytes"}],"blobs","bytes","partial_bytes"}
  *	rebuild	result {"models","revisions"}

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/vec.h"
+#include "verify/base64.h"
 
 #define PAYLOAD_TYPE "application/vnd.in-toto+json"
 #define BUNDLE_TYPE "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -111,42 +112,6 @@ void sign_key_done(struct sign_key *k)
 	*k = (struct sign_key){ 0 };
 }
 
-/* --- base64, as JSON carries it --- */
-
-static json_t *encoded(const void *p, size_t n)
-{
-	size_t size = (n + 2) / 3 * 4;
-	own(mem) char *text = mem_zalloc(size + 1);
-
-	EVP_EncodeBlock((unsigned char *)text, p, (int)n);
-	return json_stringn(text, size);
-}
-
-/* Strict: whole groups, padding only at the end. */
-static int decoded(const char *text, unsigned char **out, size_t *len, size_t max, const char *what, struct err *e)
-{
-	size_t n = text ? strlen(text) : 0, pad = 0;
-	unsigned char *p;
-	int got;
-
-	if (!n || n % 4 || n / 4 * 3 > max)
-		return err_set(e, ERR_INPUT, "the bundle's %s is missing, too long or not base64", what);
-	while (pad < 2 && text[n - 1 - pad] == '=')
-		pad++;
-	if (strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") != n - pad)
-		return err_set(e, ERR_INPUT, "the bundle's %s is not base64", what);
-	p = mem_zalloc(n / 4 * 3 + 1);
-	got = EVP_DecodeBlock(p, (const unsigned char *)text, (int)n);
-	if (got < 0) {
-		free(p);
-		return err_set(e, ERR_INPUT, "the bundle's %s is not base64", what);
-	}
-	*out = p;
-	*len = (size_t)got - pad;	/* the decoder does not take the padding off */
-	p[*len] = 0;
-	return 0;
-}
-
 /* --- the envelope --- */
 
 /* Feeds what is signed: PAE of the payload. */
@@ -172,7 +137,7 @@ int sign_bundle(const json_t *statement, const struct sign_key *k, struct buf *b
 	    EVP_DigestSignFinal(c, signature, &n) != 1)
 		return err_set(e, ERR_FAILED, "the statement can't be signed with this key");
 	bundle = json_pack("{s:s, s:{s:{s:s}}, s:{s:o, s:s, s:[{s:o}]}}", "mediaType", BUNDLE_TYPE, "verificationMaterial", "publicKey", "hint", k->hint,
-			   "dsseEnvelope", "payload", encoded(payload, len), "payloadType", PAYLOAD_TYPE, "signatures", "sig", encoded(signature, n));
+			   "dsseEnvelope", "payload", base64_json(payload, len), "payloadType", PAYLOAD_TYPE, "signatures", "sig", base64_json(signature, n));
 	return json_write(b, bundle) < 0 ? err_set(e, ERR_LIMIT, "the bundle does not fit") : 0;
 }
 
@@ -196,8 +161,8 @@ int sign_open(struct sign_opened *o, const char *text, size_t n, struct err *e)
 		return err_set(e, ERR_INPUT, "the bundle must hold one signature over " PAYLOAD_TYPE);
 	hint = json_get_str(json_object_get(json_object_get(j, "verificationMaterial"), "publicKey"), "hint");
 	snprintf(o->hint, sizeof(o->hint), "%s", hint ? hint : "");
-	if (decoded(json_get_str(envelope, "payload"), (unsigned char **)&o->payload, &o->payload_len, SIGN_BUNDLE_MAX, "payload", e) < 0 ||
-	    decoded(json_get_str(json_array_get(signatures, 0), "sig"), &o->signature, &o->signature_len, SIGNATURE_MAX, "signature", e) < 0) {
+	if (base64_decode(json_get_str(envelope, "payload"), (unsigned char **)&o->payload, &o->payload_len, SIGN_BUNDLE_MAX, "the bundle's payload", e) < 0 ||
+	    base64_decode(json_get_str(json_array_get(signatures, 0), "sig"), &o->signature, &o->signature_len, SIGNATURE_MAX, "the bundle's signature", e) < 0) {
 		sign_opened_done(o);
 		return ERR_INPUT;
 	}

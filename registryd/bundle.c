@@ -1,0 +1,484 @@
+/* bundle.c - what came on a medium becomes a revision: read the entry, prove, take the contents, judge. See bundle.h. */
+#include "registryd/bundle.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/event.h"
+#include "catalog/lifecycle.h"
+#include "registryd/gitproof.h"
+#include "registryd/hub.h"
+#include "registryd/judge.h"
+#include "registryd/plan.h"
+#include "verify/base64.h"
+
+#define FROM	    "the bundle"
+#define BATCH	    128	/* files stored and recorded together; their descriptors are open meanwhile */
+#define NOT_CARRIED "the bundle does not hold it"
+
+struct bundle {
+	struct work *w;
+	int incoming;			/* directory of uploads */
+	json_t *entry;
+	const json_t *held;		/* of entry, by path */
+	const char *commit;
+	struct hub_revision info;
+	struct hub_tree tree;
+	struct gitproof proof;
+	struct model_file *files;
+	size_t n_files;
+	int64_t model_id, revision_id;
+};
+
+/* ---- uploads --------------------------------------------------------------------------------------------------- */
+
+int bundle_incoming(struct store *st, struct err *e)
+{
+	own(mem) char *path = NULL;
+
+	if (asprintf(&path, "%s/incoming/blobs", store_data_dir(st)) < 0)
+		abort();
+	return fdio_mkdirs(path, 0750, e) < 0 ? (int)e->code : fdio_open_dir(AT_FDCWD, path, e);
+}
+
+void bundle_expire(int incoming_fd, int64_t now)
+{
+	int fd = fcntl(incoming_fd, F_DUPFD_CLOEXEC, 0);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	struct stat st;
+
+	if (d)
+		rewinddir(d);
+	while (d && (entry = readdir(d)))
+		if (str_is_hex(entry->d_name, 64) && fstatat(incoming_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime < now - BUNDLE_KEEP_S)
+			unlinkat(incoming_fd, entry->d_name, 0);
+	if (d)
+		closedir(d);
+}
+
+static int open_upload(const struct bundle *b, const struct digest *sha256)
+{
+	char hex[DIGEST_HEX_MAX];
+
+	digest_hex(hex, sha256);
+	return openat(b->incoming, hex, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static void drop_upload(const struct bundle *b, const struct digest *sha256)
+{
+	char hex[DIGEST_HEX_MAX];
+
+	digest_hex(hex, sha256);
+	unlinkat(b->incoming, hex, 0);
+}
+
+/* ---- the entry ------------------------------------------------------------------------------------------------- */
+
+static int entry_id(const struct bundle *b, struct digest *id, struct err *e)
+{
+	const char *hex = json_get_str_or(b->w->args, "entry", "");
+
+	return digest_parse(id, DIGEST_SHA256, hex, e) ? err_set(e, ERR_USAGE, "the job names no entry") : 0;
+}
+
+static int load_entry(struct bundle *b, struct err *e)
+{
+	struct digest want, got;
+	own(buf) struct buf text;
+	int rc = entry_id(b, &want, e);
+	own(fd) int fd = rc ? -1 : open_upload(b, &want);
+
+	if (rc)
+		return rc;
+	buf_init(&text, BUNDLE_ENTRY_MAX);
+	if (fd < 0)
+		return err_set(e, ERR_NOT_FOUND, "the bundle's entry is not here (any more): import the bundle again");
+	if (fdio_slurp_fd(fd, "the bundle's entry", &text, e) < 0)
+		return e->code;
+	digest_of(&got, DIGEST_SHA256, text.data, text.len);
+	if (!digest_equal(&got, &want))
+		return err_set(e, ERR_MISMATCH, "the bundle's entry arrived with other bytes than its SHA-256 says");
+	b->entry = json_parse(text.data, text.len, "the bundle's entry", e);
+	return b->entry ? 0 : e->code;
+}
+
+static int read_entry(struct bundle *b, struct err *e)
+{
+	const char *format, *repo;
+	int rc;
+
+	if (json_need_str(b->entry, "format", &format, "the bundle's entry", e) < 0 || json_need_str(b->entry, "repo", &repo, "the bundle's entry", e) < 0 ||
+	    json_need_str(b->entry, "revision", &b->commit, "the bundle's entry", e) < 0)
+		return e->code;
+	if (strcmp(format, BUNDLE_ENTRY_FORMAT) != 0)
+		return err_set(e, ERR_UNSUPPORTED, "the bundle's entry has the format '%.60s'; this registryd reads " BUNDLE_ENTRY_FORMAT, format);
+	if (strcmp(repo, b->w->job.repo) != 0)
+		return err_set(e, ERR_USAGE, "the bundle's entry is about %.200s and not %s", repo, b->w->job.repo);
+	rc = hub_check_repo(repo, e);
+	b->held = json_object_get(b->entry, "held");
+	if (!rc && (!json_is_array(b->held) || !json_is_array(json_object_get(b->entry, "tree")) || !json_is_array(json_object_get(b->entry, "refs"))))
+		rc = err_set(e, ERR_INPUT, "the bundle's entry lacks a list of files, a listing or refs");
+	b->info.doc = json_incref(json_object_get(b->entry, "info"));
+	if (!rc)
+		rc = hub_revision_read(&b->info, FROM, repo, repo, e);
+	if (!rc && strcmp(b->info.sha, b->commit) != 0)
+		rc = err_set(e, ERR_INPUT, "the bundle's entry is about revision %.40s, and its model info about %s", b->commit, b->info.sha);
+	return rc;
+}
+
+static int read_tree(struct bundle *b, struct err *e)
+{
+	const json_t *page;
+	size_t i;
+
+	json_array_foreach (json_object_get(b->entry, "tree"), i, page) {
+		own(mem) char *text = json_text(page);
+		int rc = hub_tree_page(&b->tree, text, strlen(text), e);
+
+		if (rc)
+			return rc;
+	}
+	return hub_tree_finish(&b->tree, e);
+}
+
+/* Git's objects, where the bundle brings them: they prove as much as when they came from the Hub. */
+static int read_proof(struct bundle *b, struct err *e)
+{
+	const char *text = json_get_str(json_object_get(b->entry, "pack") ? b->entry : NULL, "pack");
+	own(mem) unsigned char *pack = NULL;
+	size_t n;
+	int rc;
+
+	if (!text) {
+		snprintf(b->proof.why_not, sizeof(b->proof.why_not), "the bundle brings no git objects");
+		return 0;
+	}
+	rc = base64_decode(text, &pack, &n, GITPROOF_PACK_MAX + 2, "the bundle's git pack", e);
+	if (!rc)
+		rc = gitproof_read(&b->proof, pack, n, b->commit, e);
+	return rc ? err_set(e, ERR_MISMATCH, "the bundle's git objects do not give commit %s: %s", b->commit, arena_strdup(b->w->arena, e->msg)) : 0;
+}
+
+/* ---- the plan -------------------------------------------------------------------------------------------------- */
+
+static const json_t *find_held(const struct bundle *b, const char *path)
+{
+	size_t low = 0, high = json_array_size(b->held);
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const json_t *item = json_array_get(b->held, mid);
+		int order = strcmp(json_get_str_or(item, "path", ""), path);
+
+		if (!order)
+			return item;
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return NULL;
+}
+
+/* The content that the bundle names for the file. An LFS file's is in the listing, and must be the same. */
+static int name_content(struct model_file *f, const json_t *held, struct err *e)
+{
+	struct digest sha256;
+
+	if (digest_parse(&sha256, DIGEST_SHA256, json_get_str_or(held, "sha256", ""), e) < 0)
+		return err_set(e, ERR_INPUT, "the bundle gives no SHA-256 for '%.400s'", f->path);
+	if (f->sha256.algo != DIGEST_NONE && !digest_equal(&f->sha256, &sha256))
+		return err_set(e, ERR_MISMATCH, "'%.400s': the bundle's listing and its contents disagree about the SHA-256", f->path);
+	f->sha256 = sha256;
+	return 0;
+}
+
+static int make_plan(struct bundle *b, struct err *e)
+{
+	own(json) json_t *nothing = json_object();
+	struct plan_selection everything = { 0 };
+	int rc = plan_read_selection(&everything, nothing, b->w->arena, e);
+
+	if (rc)
+		return rc;
+	plan_from_tree(&b->tree, &everything, b->w->policy, b->w->arena, &b->files, &b->n_files);
+	for (size_t i = 0; i < b->n_files; i++) {
+		struct model_file *f = &b->files[i];
+		const json_t *held = f->wanted ? find_held(b, f->path) : NULL;
+
+		if (held && (rc = name_content(f, held, e)))
+			return rc;
+		if (f->wanted && !held) {
+			f->wanted = false;
+			f->skip_reason = NOT_CARRIED;
+		}
+	}
+	return 0;
+}
+
+static int record_plan(struct bundle *b, bool *changed, struct err *e)
+{
+	struct model_upstream u = { .name = b->w->job.repo, .upstream = BUNDLE_UPSTREAM, .gated = b->info.gated == HUB_OPEN ? MODEL_OPEN : MODEL_GATED_MANUAL,
+		.is_private = b->info.is_private, .disabled = 0, .downloads = json_get_int(b->info.doc, "downloads", -1), .likes = json_get_int(b->info.doc, "likes", -1),
+		.modified_at = b->info.last_modified };
+	struct model_plan p = { .commit = b->commit, .title = *b->proof.title ? b->proof.title : NULL, .commit_at = b->proof.commit_at ? b->proof.commit_at : b->info.last_modified,
+		.files = b->files, .n_files = b->n_files };
+	const json_t *refs = json_object_get(b->entry, "refs");
+	own(mem) char *info = json_text(b->info.doc);
+	size_t n = json_array_size(refs);
+	int rc = model_upsert(b->w->db, &u, work_now(), &b->model_id, e);
+
+	p.model_id = b->model_id;
+	for (size_t i = 0; !rc && i < (n ? n : 1); i++) {
+		bool one = false;
+
+		p.ref = json_string_value(json_array_get(refs, i));
+		rc = model_plan(b->w->db, &p, work_now(), &b->revision_id, &one, e);
+		*changed |= one;
+	}
+	if (!rc)
+		rc = model_keep_document(b->w->db, b->revision_id, DOCUMENT_INFO, "", info, strlen(info), work_now(), e);
+	if (!rc && !buf_failed(&b->tree.raw) && b->tree.raw.len)
+		rc = model_keep_document(b->w->db, b->revision_id, DOCUMENT_TREE, "", b->tree.raw.data, b->tree.raw.len, work_now(), e);
+	return rc;
+}
+
+/* ---- the contents ---------------------------------------------------------------------------------------------- */
+
+/* Both names of the content, from its bytes: the one it is stored by, and the one that the commit knows. */
+static int check_bytes(struct bundle *b, const struct model_file *f, int fd, struct err *e)
+{
+	own(digest) struct digest_ctx sha256 = { 0 };
+	own(digest) struct digest_ctx git = { 0 };
+	own(mem) char *buf = mem_zalloc(1u << 20);
+	struct digest got;
+	uint64_t total = 0;
+	ssize_t n;
+
+	digest_begin(&sha256, DIGEST_SHA256);
+	git_object_begin(&git, GIT_BLOB, f->size_bytes);
+	while ((n = fdio_read(fd, buf, 1u << 20, f->path, e)) > 0) {
+		digest_update(&sha256, buf, (size_t)n);
+		if (!f->lfs)
+			digest_update(&git, buf, (size_t)n);
+		total += (uint64_t)n;
+		if (work_check(b->w, e))
+			return e->code;
+	}
+	if (n < 0)
+		return (int)n;
+	digest_end(&sha256, &got);
+	if (total != f->size_bytes || !digest_equal(&got, &f->sha256))
+		return err_set(e, ERR_MISMATCH, "'%.400s' of the bundle does not have the bytes that its SHA-256 names", f->path);
+	digest_end(&git, &got);
+	if (!f->lfs && !digest_equal(&got, &f->git_oid))
+		return err_set(e, ERR_MISMATCH, "'%.400s' of the bundle is not the blob that the commit names", f->path);
+	return 0;
+}
+
+/* Uploads that were checked and go into the store together: one wait for the disk. */
+struct batch {
+	struct store_item items[BATCH];
+	size_t n;
+	size_t first;		/* file of the plan that the batch begins with */
+};
+
+static void batch_close(struct batch *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		close(t->items[i].fd);
+	t->n = 0;
+}
+
+/* From the store, or from what was uploaded; either way its bytes are read, unless the store vouches for an LFS file already. */
+static int take_file(struct bundle *b, const struct model_file *f, struct batch *t, struct err *e)
+{
+	int here = store_has(b->w->store, &f->sha256, f->size_bytes, e), rc;
+	own(fd) int fd = -1;
+
+	if (here < 0 || (here && f->lfs))
+		return here < 0 ? here : 0;
+	fd = here ? store_open_blob(b->w->store, &f->sha256, NULL, e) : open_upload(b, &f->sha256);
+	if (fd < 0)
+		return here ? fd : err_set(e, ERR_NOT_FOUND, "'%.400s' has not arrived: import the bundle again", f->path);
+	rc = check_bytes(b, f, fd, e);
+	if (rc == ERR_MISMATCH && !here)
+		drop_upload(b, &f->sha256);	/* the next try sends it anew */
+	if (!rc && !here)
+		t->items[t->n++] = (struct store_item){ take_fd(&fd), f->size_bytes, f->sha256 };
+	return rc;
+}
+
+/* The files of the plan from t->first up to `to` are checked: into the store with them, then into the catalog. */
+static int store_batch(struct bundle *b, struct batch *t, size_t to, struct err *e)
+{
+	struct model_stored stored[BATCH];
+	size_t n = 0;
+	int rc = t->n ? store_publish_batch(b->w->store, t->items, t->n, e) : 0;
+
+	batch_close(t);
+	for (; t->first < to; t->first++)
+		if (b->files[t->first].wanted)
+			stored[n++] = (struct model_stored){ b->files[t->first].path, b->files[t->first].sha256, b->files[t->first].size_bytes };
+	return rc || !n ? rc : model_files_stored(b->w->db, b->revision_id, stored, n, e);
+}
+
+static int take_files(struct bundle *b, struct err *e)
+{
+	uint64_t total = 0, done = 0, n = 0;
+	struct batch batch = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; i < b->n_files; i++) {
+		total += b->files[i].wanted ? b->files[i].size_bytes : 0;
+		n += b->files[i].wanted;
+	}
+	work_totals(b->w, total, n);
+	n = 0;
+	for (size_t i = 0; i < b->n_files && !rc; i++) {
+		struct model_file *f = &b->files[i];
+
+		if (f->wanted) {
+			work_phase(b->w, "reading %s", f->path);
+			rc = take_file(b, f, &batch, e);
+			done += f->size_bytes;
+			work_done(b->w, done, ++n);
+		}
+		if (!rc && (i + 1 - batch.first == BATCH || i + 1 == b->n_files))
+			rc = store_batch(b, &batch, i + 1, e);
+	}
+	batch_close(&batch);
+	return rc;
+}
+
+/* ---- the end of it --------------------------------------------------------------------------------------------- */
+
+/* The other site's deprecation holds here too, where nobody has said otherwise. What this site's policy refuses of it is seen and does not count. */
+static int take_lifecycle(struct bundle *b, struct err *e)
+{
+	const json_t *said = json_object_get(b->entry, "lifecycle");
+	struct lifecycle_order o = { .model_id = b->model_id, .who = BUNDLE_UPSTREAM, .reason = json_get_str(said, "reason"), .successor = json_get_str(said, "successor") };
+	struct policy_lifecycle rules;
+	struct err why = ERR_NONE;
+	struct lifecycle here;
+	int rc;
+
+	if (!json_get_str(said, "deprecated_at"))
+		return 0;
+	rc = lifecycle_at(b->w->db, b->model_id, 0, work_now(), b->w->arena, &here, e);
+	if (rc || here.deprecated_at || here.state != LIFECYCLE_ACTIVE)
+		return rc;
+	if (json_get_str(said, "sunset_at"))
+		str_parse_time(json_get_str(said, "sunset_at"), &o.sunset_at, NULL);
+	policy_lifecycle(b->w->policy, &rules);
+	rc = lifecycle_deprecate(b->w->db, &o, &rules, work_now(), &why);
+	if (rc && o.successor) {	/* which may not have come with it */
+		o.successor = NULL;
+		rc = lifecycle_deprecate(b->w->db, &o, &rules, work_now(), &why);
+	}
+	if (rc)
+		log_event(LOG_WARNING, "bundle.lifecycle", "repo=%s error=%s", b->w->job.repo, why.msg);
+	return 0;
+}
+
+static int reject(struct bundle *b, struct err *e)
+{
+	struct gate_outcome g = { REVISION_REJECTED, arena_strdup(b->w->arena, e->msg) };
+	struct err own_fault = ERR_NONE;
+	struct revision r;
+	int rc = gate_reject(b->w, b->revision_id, "proof", "content", "", g.reason, &own_fault);
+
+	if (!rc)
+		rc = model_revision(b->w->db, b->revision_id, b->w->arena, NULL, &r, &own_fault);
+	if (rc) {
+		*e = own_fault;
+		return rc;
+	}
+	g.state = r.state;
+	rc = judge_result(b->w, b->revision_id, &g, e);
+	if (!rc)
+		json_object_set_new(b->w->result, "code", json_string("mismatch"));
+	return rc;
+}
+
+static int store_all(struct bundle *b, struct err *e)
+{
+	int rc = gitproof_record(b->w, b->revision_id, &b->proof, &b->tree, e);
+
+	if (!rc)
+		rc = gate_admit(b->w, b->revision_id, e);
+	return rc ? rc : take_files(b, e);
+}
+
+static int bring_in(struct bundle *b, struct err *e)
+{
+	bool changed = false;
+	int rc = load_entry(b, e);
+
+	if (!rc)
+		rc = read_entry(b, e);
+	if (!rc)
+		rc = read_tree(b, e);
+	if (!rc)
+		rc = make_plan(b, e);
+	if (!rc)
+		rc = read_proof(b, e);
+	if (!rc)
+		rc = record_plan(b, &changed, e);
+	if (rc)
+		return rc;
+	if (!changed) {
+		rc = judge_result(b->w, b->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
+		return rc ? rc : take_lifecycle(b, e);
+	}
+	rc = store_all(b, e);
+	if (rc == ERR_MISMATCH)
+		return reject(b, e);
+	if (rc) {
+		if (rc != ERR_CANCELED)
+			model_set_state(b->w->db, b->revision_id, REVISION_PLANNED, e->msg, work_now(), NULL);
+		return rc;
+	}
+	rc = judge_revision(b->w, b->revision_id, b->info.doc, NULL, e);
+	return rc ? rc : take_lifecycle(b, e);
+}
+
+/* What was used is in the store now. What waits or was interrupted needs its entry again. */
+static void tidy(struct bundle *b)
+{
+	struct digest id;
+
+	for (size_t i = 0; i < b->n_files; i++)
+		if (b->files[i].wanted && store_has(b->w->store, &b->files[i].sha256, b->files[i].size_bytes, NULL) == 1)
+			drop_upload(b, &b->files[i].sha256);
+	if (!entry_id(b, &id, NULL))
+		drop_upload(b, &id);
+}
+
+int bundle_job(struct work *w, struct err *e)
+{
+	struct bundle b = { .w = w };
+	int rc;
+
+	b.incoming = bundle_incoming(w->store, e);
+	if (b.incoming < 0)
+		return e->code;
+	hub_tree_init(&b.tree);
+	rc = bring_in(&b, e);
+	if (rc != ERR_CANCELED && rc != ERR_NOSPACE)
+		tidy(&b);
+	hub_revision_done(&b.info);
+	hub_tree_done(&b.tree);
+	gitproof_done(&b.proof);
+	json_decref(b.entry);
+	close(b.incoming);
+	return rc;
+}

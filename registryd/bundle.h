@@ -1,0 +1,34 @@
+/*
+ * bundle.h - models that come on a medium from another registryd (docs/bundle.md). A bundle carries contents by SHA-256 and an *entry* a revision: what
+ * its Hub said of it and the git objects of its commit, so that everything a sync proves is proved here again; then the same inspection, test and gate
+ * follow. The catalog calls the upstream of such a model "bundle".
+ *
+ * An entry, JSON: {"format": BUNDLE_ENTRY_FORMAT, "repo", "revision", "refs": [name…], "upstream": {"name","endpoint"},
+ *	"info": the Hub's model info, "tree": [page of the Hub's listing…], "pack": base64 of the commit's git pack, or null,
+ *	"held": [{"path","sha256","size_bytes"}…] by path, "lifecycle": as in show, "about": {"license","size_bytes","smoke"} for people to read}
+ */
+#ifndef REGISTRYD_BUNDLE_H
+#define REGISTRYD_BUNDLE_H
+
+#include <jansson.h>
+
+#include "catalog/model.h"
+#include "registryd/work.h"
+
+#define BUNDLE_UPSTREAM	    "bundle"
+#define BUNDLE_ENTRY_FORMAT "registryd-bundle-entry/1"
+#define BUNDLE_ENTRY_MAX    (128u << 20)	/* bytes; a revision of 100,000 files takes 30 MB */
+#define BUNDLE_KEEP_S	    86400		/* what was uploaded and never used */
+
+/* The entry of a published revision. NULL with e set. */
+json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revision *r, struct arena *a, struct err *e);
+
+/* DATA/incoming/blobs, made when it is not there: uploads, named by the SHA-256 that they are to have, possibly unfinished. The fd. */
+int bundle_incoming(struct store *st, struct err *e);
+/* Removes uploads that nobody has touched for BUNDLE_KEEP_S. Best effort. */
+void bundle_expire(int incoming_fd, int64_t now);
+
+/* Job kind "bundle": repo; args {"entry": SHA-256 of an uploaded entry}; result as sync. */
+int bundle_job(struct work *w, struct err *e);
+
+#endif

@@ -1,0 +1,324 @@
+"""Bundles: from a site with a network to one without, on a medium that others have held. The second site proves everything again."""
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import urllib.request
+
+import pytest
+
+from tests.hub import Hub
+from tests.system.registry import ROOT, Registry
+from tests.system.test_sync_faults import CARD, Noise, get
+
+MODELS = ROOT / "tests" / "models"
+NOWHERE = "http://127.0.0.1:9"
+ODD = "notes/a b#c%ü.txt"
+WEIGHTS = 3 << 20
+
+
+def make_site(where, hub):
+    """A site with a network and two published models."""
+    hub.add_model("org/story", MODELS / "tiny-story")
+    hub.add_model("org/odd", {"README.md": CARD, "config.json": "{}", ODD: "odd\n", "empty.txt": b"", "model.safetensors": Noise(WEIGHTS)}, tags=["v1"])
+    reg = Registry(where / "site", upstream=hub.url, policy=RELAXED)
+    reg.start()
+    reg.ctl("sync", "org/story")
+    reg.ctl("sync", "org/odd")
+    return reg
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """For tests that leave it as it is."""
+    with Hub() as hub:
+        reg = make_site(tmp_path_factory.mktemp("site"), hub)
+        reg.hub = hub
+        yield reg
+        reg.stop()
+
+
+@pytest.fixture
+def fresh(tmp_path, hub):
+    reg = make_site(tmp_path, hub)
+    yield reg
+    reg.stop()
+
+
+UNTESTED = 'smoke: {for: [{repo: "org/odd", require: none}]}\n'     # it is noise
+RELAXED = "licenses: {allow: [mit, apache-2.0]}\nrequire: {proof: commit}\n" + UNTESTED
+
+
+def inside(tmp_path, name="inside", policy=RELAXED):
+    return Registry(tmp_path / name, upstream=NOWHERE, policy=policy)
+
+
+def rewrite(bundle, change):
+    """Changes the manifest and, where change() gives entries back, those: as somebody would who can write all of a medium."""
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    change(manifest)
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+
+
+def replace_entry(bundle, repo, change):
+    def into(manifest):
+        model = next(m for m in manifest["models"] if m["repo"] == repo)
+        entry = json.loads((bundle / "entries" / f"{model['entry']}.json").read_text())
+        change(entry, manifest)
+        text = json.dumps(entry)
+        model["entry"], model["entry_bytes"] = hashlib.sha256(text.encode()).hexdigest(), len(text.encode())
+        (bundle / "entries" / f"{model['entry']}.json").write_text(text)
+    rewrite(bundle, into)
+
+
+def sha256_of(shown, path):
+    return next(f["sha256"] for f in shown["files"] if f["path"] == path)
+
+
+def test_models_cross_the_gap_and_are_proved_again(site, tmp_path):
+    bundle = tmp_path / "medium"
+    assert "2 models" in site.ctl("bundle", "create", "-o", bundle, "org/story", "org/odd").stdout
+    for blob in (bundle / "blobs" / "sha256").iterdir():        # any sha256sum can audit it
+        assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
+    said = site.ctl("bundle", "inspect", bundle).stdout
+    assert "org/story" in said and "apache-2.0" in said and "not signed" in said
+    assert "- " not in site.ctl("bundle", "verify", bundle).stdout
+    before = len(site.hub.requests())
+    with inside(tmp_path) as reg:
+        done = reg.ctl("bundle", "import", bundle)
+        assert done.stdout.count("published") == 2 and "not signed" in done.stderr
+        for name in ("org/story", "org/odd"):
+            ours, theirs = site.json("show", name), reg.json("show", name)
+            for same in ("revision", "files", "size_bytes", "license", "params", "task"):
+                assert ours[same] == theirs[same], same
+            assert theirs["state"] == "published" and theirs["proof"] == "commit" and theirs["upstream"] == "bundle"
+        assert sorted(reg.json("show", "org/odd")["refs"]) == ["main"]
+        assert reg.json("show", "org/story")["smoke"]["verdict"] == "pass"      # tested here, not believed
+        assert get(f"{reg.url}/org/odd/resolve/main/notes/a%20b%23c%25%C3%BC.txt") == (200, b"odd\n")
+        assert get(f"{reg.url}/org/odd/resolve/main/empty.txt") == (200, b"")
+        assert reg.json("verify", "org/odd")["missing"] == 0
+        assert "commit" in reg.ctl("why", "org/odd").stdout
+        assert list((reg.data / "incoming" / "blobs").iterdir()) == []
+        again = reg.json("bundle", "import", bundle)    # nothing left to do
+        assert [m["state"] for m in again["models"]] == ["published"] * 2
+        onward = tmp_path / "onward"                    # what came by a bundle can go on in one, with its proof
+        reg.ctl("bundle", "create", "-o", onward, "--all")
+        with inside(tmp_path, "third") as third:
+            third.ctl("bundle", "import", onward)
+            assert third.json("show", "org/odd")["proof"] == "commit"
+    assert len(site.hub.requests()) == before
+
+
+def test_a_signed_bundle(site, tmp_path):
+    bundle, pem = tmp_path / "medium", tmp_path / "site.pem"
+    assert "key generate" in site.ctl("bundle", "create", "-o", bundle, "--all", "--sign", "release", code=4).stderr
+    assert not (bundle / "bundle.json").exists()
+    site.ctl("key", "generate", "release")
+    site.ctl("bundle", "create", "-o", bundle, "--all", "--sign", "release")
+    site.ctl("key", "list", "--pem", "-o", pem)
+    assert "already" in site.ctl("bundle", "create", "-o", bundle, "--all", code=1).stderr
+    assert "signed with key" in site.ctl("bundle", "verify", bundle).stdout
+    with inside(tmp_path) as reg:
+        assert "key trust" in reg.ctl("bundle", "import", bundle, code=5).stderr
+        assert reg.json("ls") == []
+        reg.ctl("bundle", "verify", bundle, "--trust", pem)
+        reg.ctl("bundle", "import", bundle, "--trust", pem)
+        reg.ctl("key", "trust", pem)
+        reg.ctl("bundle", "import", bundle)
+        rewrite(bundle, lambda m: m.update(source="http://elsewhere"))
+        for how in ([], ["--trust", pem]):
+            reg.ctl("bundle", "import", bundle, *how, code=6)
+            reg.ctl("bundle", "verify", bundle, *how, code=6)
+        (bundle / "bundle.json.sigstore").unlink()
+        assert "not signed" in reg.ctl("bundle", "import", bundle, "--trust", pem, code=6).stderr
+
+
+def test_volumes_and_a_missing_one(site, tmp_path):
+    bundle, away = tmp_path / "medium", tmp_path / "away"
+    site.ctl("bundle", "create", "-o", bundle, "--all", "--volume-size", "1MiB")
+    volumes = sorted(p.name for p in bundle.glob("volume-*"))
+    assert len(volumes) >= 4
+    for v in volumes:
+        assert sum(p.stat().st_size for p in (bundle / v).rglob("*") if p.is_file()) <= 1 << 20
+    assert site.ctl("bundle", "verify", bundle).stdout.count("\n= ") > 5
+    weights = sha256_of(site.json("show", "org/odd"), "model.safetensors")
+    last = max(p.parents[2].name for p in bundle.glob(f"volume-*/blobs/sha256/{weights}.*"))
+    shutil.move(bundle / last, away)
+    with inside(tmp_path) as reg:
+        assert f"- {last}/" in reg.ctl("bundle", "verify", bundle, code=6).stdout
+        assert last in reg.ctl("bundle", "import", bundle, code=1).stderr
+        shown = {m["repo"] for m in reg.json("ls") if m["state"] == "published"}
+        assert "org/odd" not in shown
+        half = (reg.data / "incoming" / "blobs" / weights).stat().st_size
+        assert 0 < half < WEIGHTS                       # what was there has been sent, and stays
+        shutil.move(away, bundle / last)
+        reg.ctl("bundle", "import", bundle)
+        assert reg.json("show", "org/odd")["files"] == site.json("show", "org/odd")["files"]
+
+
+def test_an_interrupted_run_is_gone_on_with(site, tmp_path):
+    bundle = tmp_path / "medium"
+    site.ctl("bundle", "create", "-o", bundle, "org/odd")
+    weights = sha256_of(site.json("show", "org/odd"), "model.safetensors")
+    blob = bundle / "blobs" / "sha256" / weights
+    untouched = next(p for p in blob.parent.iterdir() if p != blob)
+    kept = untouched.stat().st_ino
+    (bundle / "bundle.json").unlink()
+    os.truncate(blob, 1000)
+    site.ctl("bundle", "create", "-o", bundle, "org/odd")
+    assert untouched.stat().st_ino == kept and blob.stat().st_size == WEIGHTS
+    with inside(tmp_path) as reg:
+        head = blob.read_bytes()[:1 << 20]
+        for offset, data in ((0, head[:5000]), (5000, head[5000:])):
+            put = urllib.request.Request(f"{reg.url}/-/v1/blobs/{weights}?offset={offset}", data, {"Authorization": f"Bearer {reg.token()}"}, method="PUT")
+            assert json.load(urllib.request.urlopen(put))["received_bytes"] == offset + len(data)
+        reg.kill()
+        reg.start()
+        reg.ctl("bundle", "import", bundle)
+        assert reg.json("show", "org/odd")["state"] == "published"
+
+
+def test_a_damaged_content(site, tmp_path):
+    bundle = tmp_path / "medium"
+    site.ctl("bundle", "create", "-o", bundle, "--all")
+    blob = bundle / "blobs" / "sha256" / sha256_of(site.json("show", "org/odd"), "model.safetensors")
+    sound = blob.read_bytes()
+    blob.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    assert f"* blobs/sha256/{blob.name}" in site.ctl("bundle", "verify", bundle, code=6).stdout
+    with inside(tmp_path) as reg:
+        result = reg.json("bundle", "import", bundle, code=6)
+        assert {m["repo"]: m["state"] for m in result["models"]} == {"org/odd": "rejected", "org/story": "published"}
+        assert get(f"{reg.url}/org/odd/resolve/main/config.json")[0] == 404
+        blob.write_bytes(sound)
+        reg.ctl("bundle", "import", bundle)
+        assert reg.json("show", "org/odd")["state"] == "published"
+
+
+def test_a_forgery_that_agrees_with_itself_does_not_agree_with_the_commit(site, tmp_path):
+    """Other weights, with every hash of the bundle made to match: only git's objects tell."""
+    bundle = tmp_path / "medium"
+    site.ctl("bundle", "create", "-o", bundle, "org/odd")
+    old = sha256_of(site.json("show", "org/odd"), "model.safetensors")
+    forged = bytearray((bundle / "blobs" / "sha256" / old).read_bytes())
+    forged[-1] ^= 1
+    new = hashlib.sha256(forged).hexdigest()
+    (bundle / "blobs" / "sha256" / new).write_bytes(forged)
+
+    def forge(entry, manifest):
+        text = json.dumps(entry["tree"]).replace(old, new)
+        entry["tree"] = json.loads(text)
+        next(f for f in entry["held"] if f["path"] == "model.safetensors")["sha256"] = new
+        next(b for b in manifest["blobs"] if b["sha256"] == old)["sha256"] = new
+        manifest["blobs"].sort(key=lambda b: b["sha256"])
+    replace_entry(bundle, "org/odd", forge)
+    site.ctl("bundle", "verify", bundle)            # agrees with itself
+    with inside(tmp_path) as reg:
+        done = reg.ctl("bundle", "import", bundle, code=6)
+        assert "model.safetensors" in done.stderr
+        assert reg.json("show", "org/odd")["state"] == "rejected"
+
+    def without_pack(entry, manifest):
+        entry["pack"] = None
+    replace_entry(bundle, "org/odd", without_pack)
+    with inside(tmp_path, "trusting") as reg:       # then the listing contradicts its own pointer ids
+        assert "contradicts" in reg.ctl("bundle", "import", bundle, code=6).stderr
+
+
+def test_nonsense_in_an_entry_is_an_error_and_no_crash(site, tmp_path):
+    bundle = tmp_path / "medium"
+    site.ctl("bundle", "create", "-o", bundle, "org/odd")
+    shutil.copytree(bundle, tmp_path / "sound")
+    broken = {
+        "another format": lambda e: e.update(format="x/9"),
+        "no listing": lambda e: e.update(tree=7),
+        "a path that leads out": lambda e: e["tree"][0].append({"type": "file", "path": "../x", "size": 1, "oid": "0" * 40}),
+        "another revision": lambda e: e["info"].update(sha="0" * 40),
+        "a pack that is none": lambda e: e.update(pack="AAAA"),
+        "no base64": lambda e: e.update(pack="*"),
+        "no hash": lambda e: e["held"][0].update(sha256="zz"),
+        "another hash": lambda e: [f.update(sha256="0" * 64) for f in e["held"] if f["path"] == "model.safetensors"],
+    }
+    with inside(tmp_path) as reg:
+        for what, change in broken.items():
+            shutil.rmtree(bundle)
+            shutil.copytree(tmp_path / "sound", bundle)
+            replace_entry(bundle, "org/odd", lambda entry, manifest: change(entry))
+            done = reg.ctl("bundle", "import", bundle, code=None)
+            assert done.returncode in (1, 6) and done.stderr.count("registryctl: ") == 1, (what, done)
+            assert reg.json("ls", "--state", "published") == [], what
+        for text in ("", "{}", "[]", '{"format": "registryd-bundle/1", "models": [{}], "blobs": []}',
+                     '{"format": "registryd-bundle/1", "models": [], "blobs": [{"sha256": "' + "0" * 64 + '", "size_bytes": 5, "parts": [[3, 5]]}]}'):
+            (bundle / "bundle.json").write_text(text)
+            assert reg.ctl("bundle", "import", bundle, code=None).returncode in (1, 2, 6), text
+        reg.ctl("bundle", "import", tmp_path / "sound")
+
+
+def test_only_what_the_other_site_lacks(fresh, hub, tmp_path):
+    first, second, receipt = tmp_path / "first", tmp_path / "second", tmp_path / "receipt.json"
+    fresh.ctl("bundle", "create", "-o", first, "--all")
+    with inside(tmp_path) as reg:
+        reg.ctl("bundle", "import", first, "--receipt", receipt)
+        hub.commit("org/odd", {"config.json": '{"new": 1}'})
+        fresh.ctl("sync", "org/odd")
+        fresh.ctl("bundle", "create", "-o", second, "--all", "--since", receipt)
+        carried = [p.name for p in (second / "blobs" / "sha256").iterdir()]
+        assert carried == [hashlib.sha256(b'{"new": 1}').hexdigest()]
+        assert "receipt" in fresh.ctl("bundle", "inspect", second).stdout
+        reg.ctl("bundle", "import", second)
+        assert reg.json("show", "org/odd")["files"] == fresh.json("show", "org/odd")["files"]
+        assert get(f"{reg.url}/org/odd/resolve/main/config.json") == (200, b'{"new": 1}')
+    with inside(tmp_path, "another") as another:
+        assert "receipt" in another.ctl("bundle", "import", second, code=1).stderr
+    assert "no receipt" in fresh.ctl("bundle", "create", "-o", tmp_path / "x", "--all", "--since", second / "bundle.json", code=6).stderr
+
+
+def test_the_gate_of_the_second_site_decides(fresh, tmp_path):
+    bundle = tmp_path / "medium"
+    fresh.ctl("deprecate", "org/story", "--sunset", "2099-06-30", "--reason", "an old one")
+    fresh.ctl("bundle", "create", "-o", bundle, "--all")
+    with inside(tmp_path, policy="licenses: {allow: [apache-2.0], deny: [mit]}\n" + UNTESTED) as reg:
+        result = reg.json("bundle", "import", bundle, code=5)
+        assert {m["repo"]: m["state"] for m in result["models"]} == {"org/odd": "rejected", "org/story": "published"}
+        life = reg.json("show", "org/story")["lifecycle"]
+        assert life["sunset_at"].startswith("2099-06-30") and life["reason"] == "an old one"
+        reg.ctl("undeprecate", "org/story")
+        reg.ctl("publish", "org/odd", "--reason", "for the tests")
+        assert get(f"{reg.url}/org/odd/resolve/main/config.json") == (200, b"{}")
+
+
+def test_who_may_and_what_may_go(fresh, tmp_path):
+    bundle = tmp_path / "medium"
+    fresh.ctl("bundle", "create", "-o", bundle, code=2)
+    fresh.ctl("bundle", "create", "--all", code=2)
+    fresh.ctl("bundle", "create", "-o", bundle, "--all", "org/odd", code=2)
+    fresh.ctl("bundle", "create", "-o", bundle, "org/none", code=4)
+    fresh.ctl("bundle", "create", "-o", bundle, "--all", "--volume-size", "10K", code=2)
+    fresh.ctl("bundle", "import", tmp_path, code=4)
+    fresh.ctl("withdraw", "org/odd", "--reason", "not ours to give")
+    fresh.ctl("bundle", "create", "-o", bundle, "org/odd", code=5)
+    done = fresh.ctl("bundle", "create", "-o", bundle, "--all")
+    assert "1 models" in done.stdout
+    weights = sha256_of(fresh.json("show", "org/odd"), "model.safetensors")
+    reader = fresh.json("token", "create", "reader", "--role", "reader")["token"]
+    for auth in ({}, {"Authorization": f"Bearer {reader}"}):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(f"{fresh.url}/-/v1/blobs/{weights}", headers=auth))
+        assert refused.value.code in (401, 403)
+
+
+def test_plain_tools_can_audit_a_bundle(site, tmp_path):
+    bundle = tmp_path / "medium"
+    site.ctl("bundle", "create", "-o", bundle, "--all")
+    sums = "".join(f"{p.name}  {p}\n" for p in (bundle / "blobs" / "sha256").iterdir())
+    subprocess.run(["sha256sum", "--check", "--quiet"], input=sums, text=True, check=True)
+
+
+def test_an_imported_model_travels_too(site, tmp_path):
+    bundle = tmp_path / "medium"
+    site.ctl("import", MODELS / "tiny-story", "--as", "site/own")
+    site.ctl("bundle", "create", "-o", bundle, "site/own")
+    with inside(tmp_path, policy="licenses: {allow: [apache-2.0]}\n") as reg:
+        reg.ctl("bundle", "import", bundle)
+        shown = reg.json("show", "site/own")
+        assert shown["state"] == "published" and shown["proof"] == "listing" and shown["files"] == site.json("show", "site/own")["files"]
