@@ -22,7 +22,7 @@
 #define BUNDLE_MANIFEST	     "bundle.json"
 #define BUNDLE_SIGNATURE     "bundle.json.sigstore"
 #define BUNDLE_MANIFEST_MAX  ((size_t)1 << 30)
-#define BUNDLE_ENTRY_MAX     ((size_t)128 << 20)
+#define BUNDLE_ENTRY_MAX     ((size_t)64 << 20)
 #define BUNDLE_PATH_MAX	     128
 #define BUNDLE_VOLUMES_MAX   999
 #define BUNDLE_PARTS_MAX     999

@@ -17,7 +17,7 @@
 
 #define BUNDLE_UPSTREAM	    "bundle"
 #define BUNDLE_ENTRY_FORMAT "registryd-bundle-entry/1"
-#define BUNDLE_ENTRY_MAX    (128u << 20)	/* bytes; a revision of 100,000 files takes 30 MB */
+#define BUNDLE_ENTRY_MAX    (64u << 20)	/* bytes; a revision of 100,000 files takes 30 MB */
 #define BUNDLE_KEEP_S	    86400		/* what was uploaded and never used */
 
 /* The entry of a published revision. NULL with e set. */
