@@ -35,14 +35,6 @@ struct create {
 	struct progress progress;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static int by_bytes(const void *a, const void *b)
 {
 	return memcmp(((const struct digest *)a)->bytes, ((const struct digest *)b)->bytes, sizeof(((const struct digest *)a)->bytes));
@@ -303,7 +295,7 @@ static void show(struct create *k, uint64_t bytes, const char *sha256)
 		.files_total = (int64_t)json_array_size(k->blobs), .phase = phase };
 
 	snprintf(phase, sizeof(phase), isatty(STDERR_FILENO) ? "writing %.12s" : "writing", sha256);
-	progress_show(&k->progress, &s, now_ms());
+	progress_show(&k->progress, &s, progress_now_ms());
 }
 
 static int arrive(void *arg, const char *p, size_t n, struct err *e)

@@ -26,14 +26,6 @@ struct bringing {
 	size_t n_refused;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* ---- contents -------------------------------------------------------------------------------------------------- */
 
 static void moved(void *arg, uint64_t bytes)
@@ -43,7 +35,7 @@ static void moved(void *arg, uint64_t bytes)
 	struct progress_state s = { .bytes_done = (int64_t)(r->done_bytes + bytes), .bytes_total = (int64_t)r->total_bytes, .phase = phase };
 
 	snprintf(phase, sizeof(phase), "sending %s", r->repo);
-	progress_show(&r->progress, &s, now_ms());
+	progress_show(&r->progress, &s, progress_now_ms());
 }
 
 static int send_piece(struct bringing *r, const char *sha256, int fd, uint64_t offset, uint64_t bytes, struct err *e)

@@ -14,14 +14,6 @@ struct upload {
 	struct progress progress;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void moved(void *arg, uint64_t bytes)
 {
 	struct upload *u = arg;
@@ -35,7 +27,7 @@ static void moved(void *arg, uint64_t bytes)
 	};
 
 	snprintf(phase, sizeof(phase), "uploading %s", u->tree.files[u->at].path);
-	progress_show(&u->progress, &s, now_ms());
+	progress_show(&u->progress, &s, progress_now_ms());
 }
 
 static int send_file(struct upload *u, const char *base, const struct tree_file *f, struct err *e)

@@ -12,14 +12,6 @@
 #define POLL_PLAIN_MS 1000
 #define LOST_MAX 20	/* polls in a row that may fail while the daemon restarts */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void nap(int ms)
 {
 	struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };
@@ -45,7 +37,7 @@ static void show(struct progress *p, const json_t *job)
 		.phase = json_get_str(now, "phase"),
 	};
 
-	progress_show(p, &s, now_ms());
+	progress_show(p, &s, progress_now_ms());
 }
 
 static int interrupted(struct progress *p, int64_t id, struct err *e)

@@ -12,6 +12,14 @@
 #define COLUMNS_DEFAULT 80
 #define PHASE_MIN 8	/* columns; less is not worth showing */
 
+int64_t progress_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 void progress_init(struct progress *p, bool terminal, bool quiet)
 {
 	*p = (struct progress){ .terminal = terminal, .quiet = quiet };

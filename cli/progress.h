@@ -28,6 +28,7 @@ struct progress {
 	bool drawn;
 };
 
+int64_t progress_now_ms(void);	/* a clock that is never set back */
 void progress_init(struct progress *p, bool terminal, bool quiet);
 /* Bytes a second over the last samples; 0 while there is nothing to tell. */
 double progress_rate(const struct progress *p);

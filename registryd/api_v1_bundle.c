@@ -139,21 +139,6 @@ static void arrival_free(void *state)
 	free(a);
 }
 
-static int check_room(struct request *rq, uint64_t want, struct err *e)
-{
-	struct daemon *d = api_v1_daemon(rq);
-	uint64_t keep = daemon_config(d)->sync.keep_free, have;
-	char need[STR_SIZE_MAX], left[STR_SIZE_MAX];
-
-	if (store_free_bytes(d->store, &have, e) < 0)
-		return e->code;
-	if (want <= have && keep <= have - want)
-		return 0;
-	str_format_size(need, want);
-	str_format_size(left, have);
-	return err_set(e, ERR_NOSPACE, "%s are needed and %s are free", need, left);
-}
-
 int api_v1_blob_put_begin(struct request *rq, struct err *e)
 {
 	uint64_t offset = 0, length = http_content_length(rq), size;
@@ -165,9 +150,7 @@ int api_v1_blob_put_begin(struct request *rq, struct err *e)
 
 	if (read_id(rq, &id, e) < 0 || http_query_u64(rq, "offset", 0, INT64_MAX, &offset, e) < 0)
 		return e->code;
-	if (length == UINT64_MAX)
-		return err_set(e, ERR_USAGE, "the upload must announce its length");
-	if (check_room(rq, length, e) < 0)
+	if (api_v1_check_space(rq, e) < 0)
 		return e->code;
 	dir = bundle_incoming(api_v1_daemon(rq)->store, e);
 	if (dir < 0)

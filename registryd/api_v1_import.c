@@ -134,7 +134,8 @@ static int create_beneath(int dir, const char *path, struct err *e)
 	return fd >= 0 ? fd : err_errno(e, "create '%s'", path);
 }
 
-static int check_space(struct request *rq, struct err *e)
+/* Is there room for what the request brings? It must say how much that is. */
+int api_v1_check_space(struct request *rq, struct err *e)
 {
 	struct daemon *d = api_v1_daemon(rq);
 	uint64_t want = http_content_length(rq), keep = daemon_config(d)->sync.keep_free, have;
@@ -164,7 +165,7 @@ int api_v1_import_file_begin(struct request *rq, struct err *e)
 		depth += *p == '/';
 	if (depth > DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "'%.200s' is nested deeper than %d directories", path, DEPTH_MAX);
-	if (open_import(rq, &dir, e) < 0 || check_space(rq, e) < 0)
+	if (open_import(rq, &dir, e) < 0 || api_v1_check_space(rq, e) < 0)
 		return e->code;
 	fd = create_beneath(dir, path, e);
 	if (fd < 0)
