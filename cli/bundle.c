@@ -8,6 +8,7 @@
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "cli/trust.h"
 
 /* ---- paths ----------------------------------------------------------------------------------------------------- */
 
@@ -199,53 +200,32 @@ static int check_statement(const json_t *statement, const struct bundle *b, stru
 	return 0;
 }
 
-static int check_with_pem(const struct sign_opened *o, const char *pem, size_t n, const struct bundle *b, char hint[DIGEST_HEX_MAX], struct err *e)
+/* With the one key that must have signed it. */
+static int check_with_file(const char *file, const struct sign_opened *o, json_t **statement, char hint[DIGEST_HEX_MAX], struct err *e)
 {
 	own(sign_key) struct sign_key key = { 0 };
-	own(json) json_t *statement = NULL;
+	own(buf) struct buf pem;
 
-	if (sign_key_read_public(&key, pem, n, e) < 0 || sign_check(o, &key, &statement, e) < 0 || check_statement(statement, b, e) < 0)
+	buf_init(&pem, SIGN_PEM_MAX);
+	if (fdio_slurp(AT_FDCWD, file, &pem, e) < 0 || sign_key_read_public(&key, pem.data, pem.len, e) < 0 || sign_check(o, &key, statement, e) < 0)
 		return e->code;
 	snprintf(hint, DIGEST_HEX_MAX, "%s", key.hint);
 	return 0;
 }
 
-static int check_with_daemon(struct ctl *c, const struct sign_opened *o, const struct bundle *b, char hint[DIGEST_HEX_MAX], struct err *e)
-{
-	own(json) json_t *answer = NULL;
-	const json_t *k;
-	size_t i;
-	int rc = client_get(&c->client, "/-/v1/keys", &answer, e);
-
-	if (rc < 0)
-		return rc;
-	json_array_foreach (json_object_get(answer, "keys"), i, k) {
-		const char *pem = json_get_str_or(k, "pem", "");
-
-		if (*o->hint && strcmp(o->hint, json_get_str_or(k, "hint", "")) != 0)
-			continue;
-		rc = check_with_pem(o, pem, strlen(pem), b, hint, e);
-		if (rc != ERR_MISMATCH || *o->hint)
-			return rc;
-	}
-	return err_set(e, ERR_REFUSED, "the bundle is signed with a key that is not trusted here (%.16s…): --trust FILE or `registryctl key trust` takes one", o->hint);
-}
-
 int bundle_check_signature(struct ctl *c, const struct bundle *b, const char *trust_file, char hint[DIGEST_HEX_MAX], struct err *e)
 {
 	own(sign_opened) struct sign_opened o = { 0 };
-	own(buf) struct buf text, pem;
+	own(json) json_t *statement = NULL;
+	own(buf) struct buf text;
 
 	*hint = 0;
 	buf_init(&text, SIGN_BUNDLE_MAX);
-	buf_init(&pem, SIGN_PEM_MAX);
 	if (faccessat(b->dirfd, BUNDLE_SIGNATURE, F_OK, 0) < 0)
 		return trust_file ? err_set(e, ERR_MISMATCH, "the bundle is not signed: there is no " BUNDLE_SIGNATURE " in it") : 0;
 	if (fdio_slurp(b->dirfd, BUNDLE_SIGNATURE, &text, e) < 0 || sign_open(&o, text.data, text.len, e) < 0)
 		return e->code;
-	if (!trust_file)
-		return check_with_daemon(c, &o, b, hint, e);
-	if (fdio_slurp(AT_FDCWD, trust_file, &pem, e) < 0)
+	if (trust_file ? check_with_file(trust_file, &o, &statement, hint, e) < 0 : trust_check(c, &o, &statement, hint, e) < 0)
 		return e->code;
-	return check_with_pem(&o, pem.data, pem.len, b, hint, e);
+	return check_statement(statement, b, e);
 }

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cli/text.h"
 #include "cli/tree.h"
+#include "cli/trust.h"
 #include "cli/verb.h"
 #include "verify/sign.h"
 
@@ -39,32 +40,6 @@ int cmd_attest_show(struct ctl *c, struct err *e)
 }
 
 /* --- verify --- */
-
-/* Checks the signature with the key of the bundle's hint, or without a hint with each key in turn. */
-static int check_signature(struct ctl *c, const struct sign_opened *o, json_t **statement, char hint[DIGEST_HEX_MAX], struct err *e)
-{
-	own(json) json_t *answer = NULL;
-	const json_t *k;
-	size_t i;
-	int rc = client_get(&c->client, "/-/v1/keys", &answer, e);
-
-	if (rc < 0)
-		return rc;
-	json_array_foreach(json_object_get(answer, "keys"), i, k) {
-		const char *pem = json_get_str_or(k, "pem", "");
-		own(sign_key) struct sign_key key = { 0 };
-
-		if (sign_key_read_public(&key, pem, strlen(pem), e) < 0)
-			return err_wrap(e, "key '%s'", ctl_text(k, "name"));
-		if (*o->hint && strcmp(o->hint, key.hint) != 0)
-			continue;
-		rc = sign_check(o, &key, statement, e);
-		snprintf(hint, DIGEST_HEX_MAX, "%s", key.hint);
-		if (rc != ERR_MISMATCH || *o->hint)
-			return rc;
-	}
-	return err_set(e, ERR_REFUSED, "the statement is signed with a key that is not trusted here (%.16s…): `registryctl key trust` takes one", o->hint);
-}
 
 struct report {
 	json_t *files;
@@ -146,7 +121,7 @@ int cmd_attest_verify(struct ctl *c, struct err *e)
 	if (!signature)
 		return err_set(e, ERR_USAGE, "attest verify needs --signature FILE");
 	if (fdio_slurp(AT_FDCWD, signature, &text, e) < 0 || sign_open(&o, text.data, text.len, e) < 0 ||
-	    check_signature(c, &o, &statement, hint, e) < 0 || sign_oms_files(statement, &files, &n, e) < 0 || tree_read(&t, dir, e) < 0 ||
+	    trust_check(c, &o, &statement, hint, e) < 0 || sign_oms_files(statement, &files, &n, e) < 0 || tree_read(&t, dir, e) < 0 ||
 	    compare(&t, files, n, inside(dir, signature), &r, e) < 0)
 		return e->code;
 	if (c->json) {
