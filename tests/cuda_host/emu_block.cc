@@ -271,7 +271,7 @@ void emu_barrier(const char *file, int line)
 	self.line = line;
 	if (!now.in_barrier++)
 		now.first_in_barrier = &self;
-	else if (line != first->line || strcmp(file, first->file))
+	else if (line != first->line || (file != first->file && strcmp(file, first->file)))
 		emu_die("arrives at __syncthreads in %s:%d while others wait at the one in %s:%d", file, line, first->file, first->line);
 	self.state = IN_BARRIER;
 	release_barrier();

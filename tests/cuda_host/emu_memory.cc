@@ -3,8 +3,9 @@
  *
  * Device memory lies in one reserved stretch of address space. Addresses are never given out twice, so that what was freed stays
  * freed; each allocation ends where a page ends that is followed by one that can't be touched; the few bytes between are filled with a
- * pattern that is checked after each kernel (AddressSanitizer watches them too). While the device does nothing, allocations of up to
- * CLOSED_MOST can't be touched: a host that follows a device pointer faults, as it would with a device.
+ * pattern that is checked after each kernel (AddressSanitizer watches them too). While the device does nothing, its memory can't be
+ * touched: a host that follows a device pointer faults, as it would with a device. Where the processor has protection keys, opening and
+ * closing is writing a register of the thread; elsewhere pages are opened and closed, for allocations of up to CLOSED_MOST.
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -26,7 +27,7 @@
 #define PAGE 4096u
 #define ALIGN 256u	/* what cudaMalloc promises */
 #define PATTERN '\xa5'
-#define CLOSED_MOST (256u << 10)	/* opening and closing costs by the page: larger allocations stay open */
+#define CLOSED_MOST (256u << 10)	/* without keys, opening and closing costs by the page: larger allocations stay open */
 
 struct allocation {
 	char *pages;
@@ -42,7 +43,8 @@ static char *arena, *arena_top;
 static std::map<char *, allocation> &allocations = *new std::map<char *, allocation>;	/* never destroyed: used until the very end */
 static std::map<char *, pinned> &pins = *new std::map<char *, pinned>;
 static uint64_t used, peak;
-static bool is_open;
+static int key = -1;			/* of device memory; -1: there are no protection keys here */
+static thread_local bool is_open;	/* a key opens it for its thread only */
 
 [[noreturn]] void emu_die(const char *format, ...)
 {
@@ -115,6 +117,7 @@ static void reserve_arena(void)
 	if (arena == MAP_FAILED)
 		emu_die("can't reserve %llu bytes of address space for the device's memory", ARENA_BYTES);
 	arena_top = arena + PAGE;
+	key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
 }
 
 static void protect(const allocation &a, int prot)
@@ -125,6 +128,10 @@ static void protect(const allocation &a, int prot)
 
 static void protect_all(int prot)
 {
+	if (key >= 0) {
+		pkey_set(key, prot == PROT_NONE ? PKEY_DISABLE_ACCESS : 0);
+		return;
+	}
 	for (auto &it : allocations)
 		if (it.second.pages_bytes <= CLOSED_MOST)
 			protect(it.second, prot);
@@ -166,7 +173,9 @@ void *emu_device_alloc(size_t size)
 	memset(p, 0xff, size);
 	ASAN_POISON_MEMORY_REGION(a.pages, bytes - rounded);
 	ASAN_POISON_MEMORY_REGION(p + size, rounded - size);
-	if (!is_open && bytes <= CLOSED_MOST)
+	if (key >= 0 && pkey_mprotect(a.pages, a.pages_bytes, PROT_READ | PROT_WRITE, key) < 0)
+		emu_die("can't give device memory its protection key");
+	if (key < 0 && !is_open && bytes <= CLOSED_MOST)
 		protect(a, PROT_NONE);
 	allocations[p] = a;
 	used += rounded;
@@ -177,9 +186,16 @@ void *emu_device_alloc(size_t size)
 
 __attribute__((no_sanitize("address"))) static bool is_pattern(const char *p, const char *end)
 {
+	uint64_t word, want, wrong = 0;
+
+	memset(&want, PATTERN, sizeof(want));
+	for (; end - p >= 8; p += 8) {		/* by words: after each kernel there are pages of it */
+		memcpy(&word, p, sizeof(word));
+		wrong |= word ^ want;
+	}
 	while (p < end && *p == PATTERN)
 		p++;
-	return p == end;
+	return p == end && !wrong;
 }
 
 static void check_guards(const char *p, const allocation &a, const char *after)

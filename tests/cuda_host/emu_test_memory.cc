@@ -1,5 +1,6 @@
 /* emu_test_memory.cc - limits, guards around memory, leaks, and each call failing in turn. */
 #include <math.h>
+#include <sys/mman.h>
 
 #include "emu_test.h"
 
@@ -89,6 +90,11 @@ static void test_memory_is_guarded(void **state)
 		cudaDeviceSynchronize();
 	});
 	assert_dies("by the host", [&] { x.p[3] = 1; });
+	if (pkey_alloc(0, 0) >= 0) {	/* else large allocations stay open */
+		device_array<float> large(1 << 20);
+
+		assert_dies("by the host", [&] { large.p[3] = 1; });
+	}
 	assert_dies("takes 404 bytes from byte 0 of an allocation of 400", [&] { cudaMemcpyAsync(x.p, host.data(), 404, cudaMemcpyHostToDevice); });
 	assert_dies("is not device memory", [&] { cudaMemcpyAsync(host.data(), x.p, 4, cudaMemcpyHostToDevice); });
 	assert_dies("and must be the host's", [&] { cudaMemcpyAsync(x.p, y.p, 4, cudaMemcpyHostToDevice); });
