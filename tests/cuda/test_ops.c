@@ -208,16 +208,19 @@ static struct tensor matrix(const char *type, uint32_t rows, uint32_t cols)
 	struct tensor t = { .name = "m", .file = "m", .type_name = type, .type = quant_type(type), .rank = 2, .shape = { rows, cols } };
 	uint32_t seed = 7;
 
+	own(mem) uint16_t *data = NULL;
+
 	t.bytes = quant_row_bytes(t.type, (uint64_t)rows * cols);
-	t.fd = memfd_create("m", MFD_CLOEXEC);
+	data = mem_zalloc(t.bytes);
 	for (size_t i = 0; i < t.bytes / 2; i++) {
 		float f = noise(&seed);
 		uint32_t bits;
 
 		memcpy(&bits, &f, sizeof(bits));
-		bits >>= 16;		/* a bfloat16, and as halves of an F32 moderate too */
-		assert_int_equal(write(t.fd, &bits, 2), 2);
+		data[i] = (uint16_t)(bits >> 16);	/* a bfloat16, and as halves of an F32 moderate too */
 	}
+	t.fd = memfd_create("m", MFD_CLOEXEC);
+	assert_int_equal(write(t.fd, data, t.bytes), t.bytes);
 	return t;
 }
 
