@@ -1,8 +1,9 @@
 /*
  * catalog_bench.c - how long questions to a big catalog take: catalog_bench FILE [ROUNDS]. Prints one line a question: name, p50 and p99 in
- * milliseconds over random instances, warm. FILE is made by catalog_gen. With "index" behind ROUNDS the posting index is loaded first; with "writer" behind that only
- * the reader beside a writer is measured.
+ * milliseconds over random instances, warm, and the same of the processor's time. FILE is made by catalog_gen. With "index" behind ROUNDS the posting index is loaded first; with "writer" behind that only
+ * the reader beside a writer is measured, with other words the questions that begin with them.
  */
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -46,7 +47,16 @@ static const char *tag_of(struct arena *a, uint64_t rank)
 	return arena_printf(a, "tag:%llu", (unsigned long long)rank);
 }
 
+/* A number between the two, small ones as often as large ones. */
+static uint64_t any_scale(double from, double to)
+{
+	return (uint64_t)(from * pow(to / from, (double)next() * 0x1p-31));
+}
+
 static const char *const licences[] = { "apache-2.0", "mit", "other", "cc-by-4.0", "gemma", "llama3.1", "gpl-3.0", "cc-by-nc-4.0" };
+static const char *const tasks[] = { "text-generation", "fill-mask", "image-classification", "question-answering" };
+static const char *const architectures[] = { "LlamaForCausalLM", "BertForMaskedLM", "architecture3", "architecture400" };
+static const char *const wide_tags[] = { "region:us", "safetensors", "transformers", "gguf" };
 static const char *const texts[] = { "llama", "qwen2", "instruct", "gguf", "mistral-7b", "author12/", "coder-math", "roberta-large", "zzz" };
 
 typedef void shape(struct query_filter *f, struct arena *a);
@@ -110,6 +120,91 @@ static void by_author(struct query_filter *f, struct arena *a)
 	f->author = arena_printf(a, "Author%llu", (unsigned long long)(next() % 100000));
 }
 
+/* --- for facets: what lets most models through, half of them, or a few --- */
+
+static void everything(struct query_filter *f, struct arena *a)
+{
+	(void)f;
+	(void)a;
+}
+
+static void wide_tag(struct query_filter *f, struct arena *a)
+{
+	(void)a;
+	f->tag[f->n_tag++] = wide_tags[next() % ARRAY_LEN(wide_tags)];
+}
+
+static void wide_tags_both(struct query_filter *f, struct arena *a)
+{
+	(void)a;
+	f->tag[0] = wide_tags[next() % 2];
+	f->tag[1] = wide_tags[2 + next() % 2];
+	f->n_tag = 2;
+}
+
+static void common_tag(struct query_filter *f, struct arena *a)
+{
+	f->tag[f->n_tag++] = tag_of(a, next() % 20);
+}
+
+static void any_size(struct query_filter *f, struct arena *a)
+{
+	(void)a;
+	f->max_size = any_scale(1e6, 1e12);
+	f->min_size = next() % 2 ? any_scale(1e6, 1e12) : 0;
+}
+
+static void tag_size(struct query_filter *f, struct arena *a)
+{
+	if (next() % 2)
+		wide_tag(f, a);
+	else
+		common_tag(f, a);
+	f->max_size = any_scale(1e8, 1e11);
+}
+
+static void any_format(struct query_filter *f, struct arena *a)
+{
+	(void)a;
+	f->format = (enum format)(FORMAT_SAFETENSORS + next() % 4);
+}
+
+/* Those with thousands of models, which the one drawn by by_author() hardly ever has. */
+static void big_author(struct query_filter *f, struct arena *a)
+{
+	f->author = arena_printf(a, "Author%llu", (unsigned long long)(next() % 20));
+}
+
+static void some_licences(struct query_filter *f, struct arena *a)
+{
+	(void)a;
+	for (size_t i = 0, n = 2 + next() % 4; i < n; i++)
+		f->license[f->n_license++] = licences[(i * 2 + next() % 2) % ARRAY_LEN(licences)];
+	f->commercial = next() % 2;
+}
+
+/* Everything that a person can click together. */
+static void any_mix(struct query_filter *f, struct arena *a)
+{
+	for (uint64_t n = next() % 3; f->n_tag < n;)
+		f->tag[f->n_tag++] = next() % 2 ? wide_tags[next() % ARRAY_LEN(wide_tags)] : tag_of(a, any_scale(1, 30000));
+	for (uint64_t n = next() % 2 ? next() % 4 : 0; f->n_license < n;)
+		f->license[f->n_license++] = licences[next() % ARRAY_LEN(licences)];
+	f->max_size = next() % 2 ? any_scale(1e7, 1e12) : 0;
+	f->min_size = next() % 4 ? 0 : any_scale(1e6, 1e11);
+	f->max_params = next() % 5 ? 0 : (int64_t)any_scale(1e7, 1e11);
+	f->min_params = next() % 5 ? 0 : (int64_t)any_scale(1e6, 1e10);
+	f->format = next() % 3 ? FORMAT_NONE : (enum format)(FORMAT_SAFETENSORS + next() % 4);
+	f->task = next() % 3 ? NULL : tasks[next() % ARRAY_LEN(tasks)];
+	f->architecture = next() % 5 ? NULL : architectures[next() % ARRAY_LEN(architectures)];
+	f->quantization = next() % 10 ? NULL : "Q4_K_M";
+	f->gated = next() % 5 ? -1 : (int)(next() % 2);
+	f->commercial = next() % 5 == 0;
+	f->visible_only = next() % 4 != 0;
+	if (next() % 10 == 0)
+		big_author(f, a);
+}
+
 static void search(struct query_filter *f, struct arena *a)
 {
 	(void)a;
@@ -162,6 +257,13 @@ static void facets(struct db *db, const struct query_filter *f, struct arena *a)
 	json_decref(j);
 }
 
+/* What the first page of the daemon asks. */
+static void page_and_facets(struct db *db, const struct query_filter *f, struct arena *a)
+{
+	page(db, f, a);
+	facets(db, f, a);
+}
+
 /* Times `rounds` instances of a question, after a tenth as many that do not count. */
 static void time_rounds(struct db *db, shape *make, void (*ask)(struct db *, const struct query_filter *, struct arena *), int rounds, double *ms, double *cpu)
 {
@@ -183,10 +285,11 @@ static void time_rounds(struct db *db, shape *make, void (*ask)(struct db *, con
 	}
 }
 
-static void print_times(const char *name, double *ms, int n)
+static void print_times(const char *name, double *ms, double *cpu, int n)
 {
 	qsort(ms, (size_t)n, sizeof(*ms), compare);
-	printf("%-44s p50 %8.3f ms   p99 %8.3f ms\n", name, ms[n / 2], ms[n * 99 / 100]);
+	qsort(cpu, (size_t)n, sizeof(*cpu), compare);
+	printf("%-44s p50 %8.3f ms   p99 %8.3f ms   of the processor %.3f, %.3f ms\n", name, ms[n / 2], ms[n * 99 / 100], cpu[n / 2], cpu[n * 99 / 100]);
 	fflush(stdout);
 }
 
@@ -195,7 +298,7 @@ static void measure(struct db *db, const char *name, shape *make, void (*ask)(st
 	double *ms = mem_zalloc(2 * (size_t)rounds * sizeof(*ms));
 
 	time_rounds(db, make, ask, rounds, ms, ms + rounds);
-	print_times(name, ms, rounds);
+	print_times(name, ms, ms + rounds, rounds);
 	free(ms);
 }
 
@@ -288,8 +391,8 @@ static void print_ratio(const char *name, double *beside, double *alone, int n)
 
 static void print_readers(struct reader *alone, struct reader *beside)
 {
-	print_times("reader alone: licence and size", alone->ms, alone->n);
-	print_times("reader beside a writer", beside->ms, beside->n);
+	print_times("reader alone: licence and size", alone->ms, alone->cpu, alone->n);
+	print_times("reader beside a writer", beside->ms, beside->cpu, beside->n);
 	print_ratio("  beside against alone", beside->ms, alone->ms, alone->n);
 	print_ratio("  the reader's own CPU time", beside->cpu, alone->cpu, alone->n);
 }
@@ -332,21 +435,45 @@ static void under_a_writer(struct db *db, int rounds)
 		fail(&e);
 }
 
-static void all_questions(struct db *db, int rounds)
+static const struct {
+	const char *name;
+	shape *make;
+	void (*ask)(struct db *, const struct query_filter *, struct arena *);
+} questions[] = {
+	{ "apache-2.0, < 20 GB, by downloads", licence_size, page },
+	{ "any licence, any size", any_licence_size, page },
+	{ "two common tags", common_tags, page },
+	{ "common and middling tag", common_mid, page },
+	{ "two middling tags", mid_mid, page },
+	{ "rare and common tag", rare_common, page },
+	{ "tag, licence, size and task", tags_and_filters, page },
+	{ "author, any case", by_author, page },
+	{ "author of thousands, any case", big_author, page },
+	{ "by last change", newest, page },
+	{ "substring, by downloads", search, page },
+	{ "facets of a tag with filters", tags_and_filters, facets },
+	{ "facets of a licence and size", any_licence_size, facets },
+	{ "facets of everything", everything, facets },
+	{ "facets of a wide tag", wide_tag, facets },
+	{ "facets of two wide tags", wide_tags_both, facets },
+	{ "facets of a common tag", common_tag, facets },
+	{ "facets of two common tags", common_tags, facets },
+	{ "facets of a size", any_size, facets },
+	{ "facets of a tag and size", tag_size, facets },
+	{ "facets of a format", any_format, facets },
+	{ "facets of an author of thousands", big_author, facets },
+	{ "facets of some licences", some_licences, facets },
+	{ "any mix: page", any_mix, page },
+	{ "any mix: page and facets", any_mix, page_and_facets },
+};
+
+static void all_questions(struct db *db, const char *words, int rounds)
 {
-	measure(db, "apache-2.0, < 20 GB, by downloads", licence_size, page, rounds);
-	measure(db, "any licence, any size", any_licence_size, page, rounds);
-	measure(db, "two common tags", common_tags, page, rounds);
-	measure(db, "common and middling tag", common_mid, page, rounds);
-	measure(db, "two middling tags", mid_mid, page, rounds);
-	measure(db, "rare and common tag", rare_common, page, rounds);
-	measure(db, "tag, licence, size and task", tags_and_filters, page, rounds);
-	measure(db, "author, any case", by_author, page, rounds);
-	measure(db, "by last change", newest, page, rounds);
-	measure(db, "substring, by downloads", search, page, rounds);
-	measure(db, "facets of a tag with filters", tags_and_filters, facets, rounds / 10 > 9 ? rounds / 10 : 10);
-	measure(db, "facets of a licence and size", any_licence_size, facets, rounds / 10 > 9 ? rounds / 10 : 10);
-	printf("%-44s %12.2f GB\n", "size of the catalog", (double)db_size_bytes(db) / 1e9);
+	for (size_t i = 0; i < ARRAY_LEN(questions); i++)
+		if (str_starts(questions[i].name, words))
+			measure(db, questions[i].name, questions[i].make, questions[i].ask, rounds);
+	if (!*words)
+		printf("%-44s %12.2f GB\n", "size of the catalog", (double)db_size_bytes(db) / 1e9);
 }
 
 int main(int argc, char **argv)
@@ -357,7 +484,7 @@ int main(int argc, char **argv)
 	double start = now_ms();
 
 	if (argc < 2 || rounds < 10)
-		return fprintf(stderr, "catalog_bench FILE [ROUNDS] [index] [writer]\n"), 2;
+		return fprintf(stderr, "catalog_bench FILE [ROUNDS] [index] [writer|WORDS]\n"), 2;
 	if (db_open(&db, argv[1], 0, &e) < 0)
 		fail(&e);
 	struct arena a;
@@ -372,9 +499,12 @@ int main(int argc, char **argv)
 			fail(&e);
 		printf("%-44s %12.1f ms\n", "load the posting index", now_ms() - start);
 	}
+	if (argc < 5 || strcmp(argv[4], "writer") != 0)
+		all_questions(db, argc > 4 ? argv[4] : "", rounds);
+	if (argc < 5 || strcmp(argv[4], "writer") == 0)
+		under_a_writer(db, rounds);
 	if (argc < 5)
-		all_questions(db, rounds);
-	under_a_writer(db, rounds);
+		measure(db, "any mix: page and facets, behind the writer", any_mix, page_and_facets, rounds);
 	db_close(db);
 	return 0;
 }

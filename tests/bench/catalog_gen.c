@@ -1,8 +1,8 @@
 /*
  * catalog_gen.c - a catalog as large as the Hub, for measuring: catalog_gen FILE MODELS [files]. The schema is the program's own; rows are
  * written straight into it, because a bench needs minutes and the proper way would take hours. Distributions (tags and files a model,
- * how often a tag, licence or task occurs, downloads, sizes) follow the recorded Hub corpora of 2022 and 2026; everything is drawn from
- * a fixed seed, so the same call makes the same catalog.
+ * how often a tag, licence or task occurs, downloads, sizes) follow the recorded Hub corpora of 2022 and 2026, of which the latter has tags that
+ * nearly every model carries; everything is drawn from a fixed seed, so the same call makes the same catalog.
  */
 #include <math.h>
 #include <sqlite3.h>
@@ -12,9 +12,10 @@
 #include "base/vec.h"
 #include "catalog/db.h"
 
-#define TAGS_TOTAL    210000	/* distinct */
+#define TAGS_TOTAL    210000	/* distinct, besides the wide ones */
 #define AUTHORS	      300000
-#define TAGS_EACH     8		/* besides the licence; 8.7 in all */
+#define ARCHITECTURES 3000	/* unnamed ones, besides those below */
+#define TAGS_EACH     8		/* with the wide ones, besides the licence; 8.7 in all */
 #define FILES_EACH    10
 #define FRESH_SHARE   0.6	/* of files: content that no other revision has */
 #define NOW	      1795000000
@@ -29,6 +30,11 @@ static const char *const tasks[] = { "text-generation", "text-classification", "
 				     "sentence-similarity", "object-detection", "summarization", "zero-shot-classification" };
 static const char *const architectures[] = { "LlamaForCausalLM", "Qwen2ForCausalLM", "BertForMaskedLM", "MistralForCausalLM", "GPT2LMHeadModel", "Gemma2ForCausalLM",
 					     "RobertaForMaskedLM", "T5ForConditionalGeneration", "Wav2Vec2ForCTC", "Phi3ForCausalLM", "Qwen3ForCausalLM", "BloomForCausalLM" };
+static const char *const quantizations[] = { "Q4_K_M", "Q8_0", "GPTQ", "AWQ", "INT8", "FP8", "Q5_K_M", "Q6_K", "MXFP4" };
+/* Tags that very many models carry, and by how large a part of them. */
+static const struct { const char *name; double share; } wide_tags[] = { { "region:us", 0.999 }, { "safetensors", 0.53 }, { "transformers", 0.36 }, { "gguf", 0.14 } };
+/* Bits of enum format: safetensors, pickle, both, GGUF, none, ONNX beside safetensors, Keras, TensorFlow. */
+static const int format_sets[] = { 2, 8, 10, 4, 0, 18, 32, 64 };
 static const char *const words[] = { "llama", "qwen2", "bert", "mistral", "gpt2", "gemma", "instruct", "chat", "gguf", "base", "large", "small", "lora", "7b", "8b", "70b", "0.5b",
 				     "finetuned", "merged", "awq", "gptq", "sft", "dpo", "v1", "v2", "coder", "math", "vision", "whisper", "distil", "roberta", "uncased" };
 /* In the order of their bytes, as revisions are planned. */
@@ -106,7 +112,7 @@ static void add_terms(int kind, uint64_t n, const char *const *names, const char
 		sqlite3_bind_int(s, 1, kind);
 		sqlite3_bind_text(s, 2, names ? names[i] : text, -1, SQLITE_TRANSIENT);
 		step(s);
-		if (i == 0)
+		if (base_of[kind] == 0)
 			base_of[kind] = sqlite3_last_insert_rowid(db);
 	}
 }
@@ -141,49 +147,94 @@ static void model_name(char out[128], uint64_t i)
 		 words[next() % ARRAY_LEN(words)], (unsigned long long)i);
 }
 
+struct row {
+	int64_t at, license, task, library, architecture, quantization, gated, state, size, formats, deprecated_at, sunset_at;
+};
+
+/* A term among `n`, or none for this part of all models. */
+static int64_t term_or_none(int kind, uint64_t n, double none)
+{
+	int64_t id = base_of[kind] + (int64_t)zipf(n);
+
+	return uniform() < none ? 0 : id;
+}
+
+static struct row random_row(void)
+{
+	struct row r = { .at = NOW - (int64_t)(next() % 126230400), .license = base_of[LICENSE] + (int64_t)zipf(ARRAY_LEN(licences)) };
+	double fate = uniform();
+
+	r.task = term_or_none(TASK, ARRAY_LEN(tasks), 0.2);
+	r.library = base_of[LIBRARY] + (int64_t)zipf(8);
+	r.architecture = term_or_none(ARCHITECTURE, ARRAY_LEN(architectures) + ARCHITECTURES, 0.3);
+	r.quantization = term_or_none(QUANTIZATION, ARRAY_LEN(quantizations), 0.88);
+	r.size = (int64_t)exp(20 + 2.2 * (uniform() + uniform() + uniform() - 1.5) * 2);
+	r.formats = format_sets[zipf(ARRAY_LEN(format_sets))];
+	r.gated = uniform() < 0.03;
+	r.state = fate < 0.03 ? 5 : fate < 0.05 ? 6 : 7;
+	if (uniform() < 0.005) {
+		r.deprecated_at = r.at;
+		r.sunset_at = NOW - 31536000 + (int64_t)(next() % 94608000);
+	}
+	return r;
+}
+
+static void bind_term(sqlite3_stmt *s, int at, int64_t id)
+{
+	if (id)
+		sqlite3_bind_int64(s, at, id);
+	else
+		sqlite3_bind_null(s, at);
+}
+
+/* ?1 … ?11 of both tables. */
+static void bind_shared(sqlite3_stmt *s, uint64_t i, const struct row *r)
+{
+	sqlite3_bind_int64(s, 1, (int64_t)i);
+	sqlite3_bind_int64(s, 2, r->state);
+	sqlite3_bind_int64(s, 3, r->state == 7 ? r->at : 0);
+	bind_term(s, 4, r->license);
+	sqlite3_bind_int64(s, 5, r->size);
+	sqlite3_bind_int64(s, 6, r->size / 2);
+	bind_term(s, 7, r->task);
+	bind_term(s, 8, r->library);
+	bind_term(s, 9, r->architecture);
+	bind_term(s, 10, r->quantization);
+	sqlite3_bind_int64(s, 11, r->formats);
+}
+
 static void add_models(uint64_t n)
 {
-	sqlite3_stmt *m = prepare("INSERT INTO model (id, name, author_id, upstream_id, downloads, likes, created_at, modified_at, revision_id, newest_id, newest_state, state, "
-				  "visible, license_id, commercial, size_bytes, params, task_id, library_id, architecture_id, formats, published_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
-				  "?7, ?8, ?1, ?1, 7, 7, 1, ?9, 1, ?10, ?11, ?12, ?13, ?14, 2, ?8)");
-	sqlite3_stmt *r = prepare("INSERT INTO revision (id, model_id, commit_id, state, proof, planned_at, state_at, published_at, license_id, license_source, commercial, size_bytes, "
-				  "params, task_id, library_id, architecture_id, formats) VALUES (?1, ?1, ?2, 7, 3, ?3, ?3, ?3, ?4, 'card', 1, ?5, ?6, ?7, ?8, ?9, 2)");
+	sqlite3_stmt *m = prepare("INSERT INTO model (id, revision_id, newest_id, state, newest_state, visible, published_at, license_id, commercial, size_bytes, params, task_id, library_id, "
+				  "architecture_id, quantization_id, formats, name, author_id, upstream_id, downloads, likes, created_at, modified_at, gated, deprecated_at, sunset_at) "
+				  "VALUES (?1, ?1, ?1, ?2, ?2, ?2 = 7, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)");
+	sqlite3_stmt *r = prepare("INSERT INTO revision (id, model_id, state, published_at, license_id, commercial, size_bytes, params, task_id, library_id, architecture_id, quantization_id, "
+				  "formats, commit_id, planned_at, state_at, proof, license_source) VALUES (?1, ?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, 3, 'card')");
 	sqlite3_stmt *ref = prepare("INSERT INTO ref (model_id, name, revision_id, moved_at) VALUES (?1, 'main', ?1, ?2)");
 
 	for (uint64_t i = 1; i <= n; i++) {
+		struct row row = random_row();
 		char name[128];
-		int64_t at = NOW - (int64_t)(next() % 126230400), license = base_of[LICENSE] + (int64_t)zipf(ARRAY_LEN(licences)), task = base_of[TASK] + (int64_t)zipf(ARRAY_LEN(tasks));
-		int64_t architecture = base_of[ARCHITECTURE] + (int64_t)zipf(ARRAY_LEN(architectures)), library = base_of[LIBRARY] + (int64_t)zipf(8);
-		double size = exp(20 + 2.2 * (uniform() + uniform() + uniform() - 1.5) * 2);
 
 		model_name(name, i);
-		sqlite3_bind_int64(m, 1, (int64_t)i);
-		sqlite3_bind_text(m, 2, name, -1, SQLITE_TRANSIENT);
-		sqlite3_bind_int64(m, 3, base_of[AUTHOR] + (int64_t)strtoull(name + 6, NULL, 10));
-		sqlite3_bind_int64(m, 4, base_of[UPSTREAM]);
-		sqlite3_bind_int64(m, 5, (int64_t)(2 * pow(1 - uniform(), -1.25)) - 2);
-		sqlite3_bind_int64(m, 6, (int64_t)pow(1 - uniform(), -0.9) - 1);
-		sqlite3_bind_int64(m, 7, at - 86400);
-		sqlite3_bind_int64(m, 8, at);
-		sqlite3_bind_int64(m, 9, license);
-		sqlite3_bind_int64(m, 10, (int64_t)size);
-		sqlite3_bind_int64(m, 11, (int64_t)(size / 2));
-		sqlite3_bind_int64(m, 12, task);
-		sqlite3_bind_int64(m, 13, library);
-		sqlite3_bind_int64(m, 14, architecture);
+		bind_shared(m, i, &row);
+		sqlite3_bind_text(m, 12, name, -1, SQLITE_TRANSIENT);
+		sqlite3_bind_int64(m, 13, base_of[AUTHOR] + (int64_t)strtoull(name + 6, NULL, 10));
+		sqlite3_bind_int64(m, 14, base_of[UPSTREAM]);
+		sqlite3_bind_int64(m, 15, (int64_t)(2 * pow(1 - uniform(), -1.25)) - 2);
+		sqlite3_bind_int64(m, 16, (int64_t)pow(1 - uniform(), -0.9) - 1);
+		sqlite3_bind_int64(m, 17, row.at - 86400);
+		sqlite3_bind_int64(m, 18, row.at);
+		sqlite3_bind_int64(m, 19, row.gated);
+		sqlite3_bind_int64(m, 20, row.deprecated_at);
+		sqlite3_bind_int64(m, 21, row.sunset_at);
 		step(m);
-		sqlite3_bind_int64(r, 1, (int64_t)i);
-		bind_random(r, 2, 20);
-		sqlite3_bind_int64(r, 3, at);
-		sqlite3_bind_int64(r, 4, license);
-		sqlite3_bind_int64(r, 5, (int64_t)size);
-		sqlite3_bind_int64(r, 6, (int64_t)(size / 2));
-		sqlite3_bind_int64(r, 7, task);
-		sqlite3_bind_int64(r, 8, library);
-		sqlite3_bind_int64(r, 9, architecture);
+		bind_shared(r, i, &row);
+		bind_random(r, 12, 20);
+		sqlite3_bind_int64(r, 13, row.at);
 		step(r);
 		sqlite3_bind_int64(ref, 1, (int64_t)i);
-		sqlite3_bind_int64(ref, 2, at);
+		sqlite3_bind_int64(ref, 2, row.at);
 		step(ref);
 	}
 }
@@ -203,9 +254,17 @@ static void add_tags(uint64_t n)
 
 	if (!pairs)
 		abort();
-	for (uint64_t i = 1; i <= n; i++)
-		for (uint64_t k = 0, each = TAGS_EACH + (next() % 10 < 7); k < each; k++)
-			pairs[count++] = zipf(TAGS_TOTAL) << 32 | i;
+	for (uint64_t i = 1; i <= n; i++) {
+		uint64_t each = TAGS_EACH + (next() % 10 < 7);
+
+		for (uint64_t k = 0; k < ARRAY_LEN(wide_tags); k++)
+			if (uniform() < wide_tags[k].share) {
+				pairs[count++] = k << 32 | i;
+				each--;
+			}
+		while (each--)
+			pairs[count++] = (ARRAY_LEN(wide_tags) + zipf(TAGS_TOTAL)) << 32 | i;
+	}
 	qsort(pairs, count, sizeof(*pairs), compare_u64);
 	for (uint64_t i = 0; i < count; i++) {
 		if (pairs[i] == last)
@@ -275,8 +334,12 @@ int main(int argc, char **argv)
 	add_terms(LICENSE, ARRAY_LEN(licences), licences, NULL);
 	add_terms(TASK, ARRAY_LEN(tasks), tasks, NULL);
 	add_terms(ARCHITECTURE, ARRAY_LEN(architectures), architectures, NULL);
+	add_terms(ARCHITECTURE, ARCHITECTURES, NULL, "architecture");
+	add_terms(QUANTIZATION, ARRAY_LEN(quantizations), quantizations, NULL);
 	add_terms(LIBRARY, 8, NULL, "library");
 	add_terms(AUTHOR, AUTHORS, NULL, "author");
+	for (size_t i = 0; i < ARRAY_LEN(wide_tags); i++)
+		add_terms(TAG, 1, &wide_tags[i].name, NULL);
 	add_terms(TAG, TAGS_TOTAL, NULL, "tag:");
 	add_models(n);
 	add_tags(n);
