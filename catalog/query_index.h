@@ -3,8 +3,8 @@
  * at two million models. For query*.c, db.c and the files that change models; the answers are the same as SQLite's.
  *
  * A load makes an immutable base: models in the order of downloads (most first, ties by id), a column for each thing filtered by, and for each
- * term (tag, licence, task …) the sorted list of positions that carry it. What is committed afterwards is kept beside it, row by row,
- * and hides the base's row of the same model; when that has grown large the index wants to be loaded again.
+ * term (tag, licence, task, author …) who carries it: a sorted list of positions, or a bitmap where they are many. What is committed afterwards is kept
+ * beside it in the same form, and hides the base's row of the same model; when that has grown large the index wants to be loaded again.
  */
 #ifndef CATALOG_QUERY_INDEX_H
 #define CATALOG_QUERY_INDEX_H
@@ -32,8 +32,9 @@ struct query_index_count {
 	int64_t key;		/* term id (0 none), state or format */
 	uint64_t models, bytes;
 };
+#define QUERY_FACET_VALUES_MAX 50	/* of one facet; those with fewer models are left out */
 struct query_index_facets {
-	struct query_index_count *counts[FACET_N];	/* in the arena, models descending */
+	struct query_index_count counts[FACET_N][QUERY_FACET_VALUES_MAX];	/* models descending */
 	size_t n[FACET_N];
 };
 int query_index_facets(struct db *db, struct db_conn *c, const struct query_filter *f, int64_t now, struct arena *a, struct query_index_facets *out, struct err *e);

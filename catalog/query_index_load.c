@@ -1,54 +1,69 @@
-/* query_index_load.c - making the posting index's base from the rows; see query_index.h. Keeping step afterwards is query_index_fresh.c. */
-#include "base/buf.h"
+/* query_index_load.c - making the posting index from the rows; see query_index.h. Keeping step afterwards is query_index_fresh.c. */
 #include "base/vec.h"
 #include "catalog/conn.h"
 #include "catalog/query_index_impl.h"
 
-#define DENSE_SHARE   32	/* a term carried by more than 1/32 of all models has a bitmap */
-#define DENSE_MAX     65535u	/* distinct values of a column that are counted apart */
-#define BYTES_A_MODEL 120	/* columns, for the estimate */
-#define NAMES_MAX     ((size_t)2 << 30)
-#define COLUMN_LISTS  5		/* licence, architecture, task, quantisation, library */
+#define BYTES_A_MODEL 170	/* all but the tags, for the estimate */
+#define BYTES_A_TAG   5
+#define NAMES_MAX     UINT32_MAX
+#define TAIL_MIN      16384u	/* rows that a tail begins with room for */
+#define DIGIT_BITS    11
 
-void index_base_free(struct index_base *b)
+void index_free(struct index *x)
 {
-	if (!b)
+	if (!x)
 		return;
-	for (uint32_t t = 0; b->bitmaps && t < b->n_terms; t++)
-		free(b->bitmaps[t]);
-	for (int i = 0; i < INDEX_COLUMNS; i++) {
-		free(b->columns[i]);
-		free(b->dense[i]);
-		free(b->dense_of[i]);
-		free(b->values[i].value_of);
+	index_part_free(&x->base);
+	index_part_free(&x->tail);
+	index_values_free(&x->values);
+	index_authors_free(&x->authors);
+	for (size_t i = 0; i < INDEX_STEPS; i++) {
+		free(x->size.below[i]);
+		free(x->params.below[i]);
 	}
-	free(b->id);
-	free(b->downloads);
-	free(b->size);
-	free(b->params);
-	free(b->formats);
-	free(b->flags);
-	free(b->sunset_at);
-	free(b->position_of);
-	free(b->start);
-	free(b->length);
-	free(b->positions);
-	free(b->bitmaps);
-	free(b->names);
-	free(b->name_at);
-	free(b);
+	free(x->size.order);
+	free(x->params.order);
+	index_totals_free(x);
+	free(x->ends);
+	free(x->order);
+	free(x->where);
+	free(x->terms_hash);
+	free(x);
 }
 
-/* --- loading --------------------------------------------------------------------------------------------------------------------------------- */
-
-static void *array(size_t n, size_t size)
+/* By digits, the least first; one that all keys have in common is passed over. */
+void index_sort(struct index_key *v, size_t n)
 {
-	void *p = calloc(n ? n : 1, size);
+	struct index_key *from = v, *to = index_array(n, sizeof(*to)), *spare = to;
 
-	if (!p)
-		abort();	/* query_index_load() has compared the estimate with its limit */
-	return p;
+	for (unsigned shift = 0; shift < 64 && n; shift += DIGIT_BITS) {
+		size_t at[1u << DIGIT_BITS] = { 0 }, sum = 0;
+
+		for (size_t i = 0; i < n; i++)
+			at[from[i].key >> shift & ((1u << DIGIT_BITS) - 1)]++;
+		if (at[from[0].key >> shift & ((1u << DIGIT_BITS) - 1)] == n)
+			continue;
+		for (size_t i = 0; i < 1u << DIGIT_BITS; i++) {
+			size_t many = at[i];
+
+			at[i] = sum;
+			sum += many;
+		}
+		for (size_t i = 0; i < n; i++)
+			to[at[from[i].key >> shift & ((1u << DIGIT_BITS) - 1)]++] = from[i];
+		to = from;
+		from = from == v ? spare : v;
+	}
+	if (from != v)
+		memcpy(v, from, n * sizeof(*v));
+	free(spare);
 }
+
+/* --- rows --------------------------------------------------------------------------------------------------------------------------------- */
+
+struct sizes {
+	int64_t models, max_id, max_term, tags;
+};
 
 static int number(struct db_conn *c, const char *text, int64_t *out, struct err *e)
 {
@@ -58,10 +73,6 @@ static int number(struct db_conn *c, const char *text, int64_t *out, struct err 
 	return sql_done(&q);
 }
 
-struct sizes {
-	int64_t models, max_id, max_term, tags;
-};
-
 static int read_sizes(struct db_conn *c, struct sizes *s, struct err *e)
 {
 	int rc;
@@ -69,105 +80,114 @@ static int read_sizes(struct db_conn *c, struct sizes *s, struct err *e)
 	if ((rc = number(c, "SELECT count(*) FROM model", &s->models, e)) < 0 || (rc = number(c, "SELECT coalesce(max(id), 0) FROM model", &s->max_id, e)) < 0 ||
 	    (rc = number(c, "SELECT coalesce(max(id), 0) FROM term", &s->max_term, e)) < 0)
 		return rc;
-	return number(c, "SELECT count(*) FROM model_tag", &s->tags, e);
+	return number(c, "SELECT coalesce(sum(models), 0) FROM tag_count", &s->tags, e);
 }
 
-static struct index_base *base_new(const struct sizes *s)
-{
-	struct index_base *b = array(1, sizeof(*b));
-	size_t n = (size_t)s->models;
+/* What is needed until the lists are made, by position. */
+struct loading {
+	struct index *x;
+	struct db_conn *c;
+	uint32_t *library, *author, *name_at;
+	uint32_t *author_of;	/* by term id: the term that stands for it */
+	char *names;
+	size_t n_names, cap_names;
+};
 
-	b->id = array(n, sizeof(*b->id));
-	b->downloads = array(n, sizeof(*b->downloads));
-	b->size = array(n, sizeof(*b->size));
-	b->params = array(n, sizeof(*b->params));
-	b->formats = array(n, sizeof(*b->formats));
-	b->flags = array(n, sizeof(*b->flags));
-	b->sunset_at = array(n, sizeof(*b->sunset_at));
-	b->name_at = array(n + 1, sizeof(*b->name_at));
-	for (int i = 0; i < INDEX_COLUMNS; i++) {
-		b->columns[i] = array(n, sizeof(*b->columns[i]));
-		b->dense[i] = array(n, sizeof(*b->dense[i]));
+/* Positions are places in the order of downloads: the index of that order has no more than is read here. */
+static int load_positions(struct loading *l, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(l->c, "SELECT id, downloads FROM model ORDER BY downloads DESC, id", e);
+	struct index_part *base = &l->x->base;
+	uint32_t p = 0;
+
+	while (p < base->cap && sql_row(&q))
+		l->x->where[sql_get_int(&q, 0)] = p++;
+	return sql_done(&q);
+}
+
+static int keep_name(struct loading *l, uint32_t position, const char *name, struct err *e)
+{
+	size_t n = strlen(name) + 1;
+
+	if (l->n_names + n > NAMES_MAX)
+		return err_set(e, ERR_LIMIT, "the names of all models are longer than %u bytes", NAMES_MAX);
+	while (l->n_names + n > l->cap_names) {
+		l->cap_names = l->cap_names * 3 / 2 + (1u << 20);
+		l->names = realloc(l->names, l->cap_names);
+		if (!l->names)
+			abort();
 	}
-	b->max_id = (uint32_t)s->max_id;
-	b->position_of = array(b->max_id + 1ul, sizeof(*b->position_of));
-	memset(b->position_of, 0xff, (b->max_id + 1ul) * sizeof(*b->position_of));
-	b->n_terms = (uint32_t)s->max_term + 1;
-	b->start = array(b->n_terms, sizeof(*b->start));
-	b->length = array(b->n_terms, sizeof(*b->length));
-	b->bitmaps = array(b->n_terms, sizeof(*b->bitmaps));
-	b->positions = array((size_t)s->tags + COLUMN_LISTS * n, sizeof(*b->positions));
-	return b;
+	memcpy(l->names + l->n_names, name, n);
+	l->name_at[position] = (uint32_t)l->n_names;
+	l->n_names += n;
+	return 0;
 }
 
-uint8_t index_row_flags(struct sql *q)
+static uint32_t find_author(struct loading *l, const struct index_row *r)
 {
-	int64_t commercial = sql_get_int(q, 7);
-	unsigned flags = 0;
-
-	flags |= sql_get_int(q, 5) ? INDEX_VISIBLE : 0;
-	flags |= sql_get_int(q, 6) ? INDEX_GATED : 0;
-	flags |= commercial == LICENCE_YES || commercial == LICENCE_CONDITIONAL ? INDEX_COMMERCIAL : 0;
-	return (uint8_t)flags;
+	if (r->author >= l->x->base.n_terms)
+		return 0;
+	if (l->author_of[r->author] == 0)
+		l->author_of[r->author] = index_author_add(&l->x->authors, r->name, r->author);
+	return l->author_of[r->author];
 }
 
-/* Dates beyond what 32 bits hold (the year 2106) never come. */
-uint32_t index_row_sunset(struct sql *q)
+/* Rows are read as they lie on the disk, and put where they belong: in the order of downloads each would be looked for. */
+static int load_rows(struct loading *l, struct err *e)
 {
-	int64_t at = sql_get_int(q, 15);
+	own(sql) struct sql q = sql_prepare(l->c, "SELECT " INDEX_ROW_COLUMNS " FROM model ORDER BY id", e);
+	struct index *x = l->x;
+	struct index_facts facts;
+	struct index_row r;
+	int rc = 0;
 
-	return at > UINT32_MAX ? UINT32_MAX : (uint32_t)at;
-}
+	while (rc == 0 && sql_row(&q)) {
+		uint32_t p;
 
-void index_lower(char out[MODEL_NAME_MAX + 1], const char *name)
-{
-	size_t n = 0;
-
-	for (; name[n] && n < MODEL_NAME_MAX; n++)
-		out[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + 32 : name[n]);
-	out[n] = 0;
-}
-
-/* Appends a name in lower case, with its NUL. */
-static void add_name(struct buf *names, const char *name)
-{
-	char lower[MODEL_NAME_MAX + 1];
-
-	index_lower(lower, name ? name : "");
-	buf_add(names, lower, strlen(lower) + 1);
-}
-
-static int load_columns(struct index_base *b, struct db_conn *c, const struct sizes *s, uint32_t *library, struct err *e)
-{
-	own(sql) struct sql q = sql_prepare(c, "SELECT " INDEX_ROW_COLUMNS " FROM model ORDER BY downloads DESC, id", e);
-	struct buf names;
-	int rc;
-
-	buf_init(&names, NAMES_MAX);
-	while (b->n < (uint32_t)s->models && sql_row(&q)) {
-		uint32_t p = b->n++;
-
-		b->id[p] = (uint32_t)sql_get_int(&q, 0);
-		b->downloads[p] = sql_get_int(&q, 1);
-		b->size[p] = (uint64_t)sql_get_int(&q, 2);
-		b->params[p] = sql_get_int(&q, 3);
-		b->formats[p] = (uint16_t)sql_get_int(&q, 4);
-		b->flags[p] = index_row_flags(&q);
-		b->sunset_at[p] = index_row_sunset(&q);
-		for (int i = 0; i < INDEX_COLUMNS; i++)
-			b->columns[i][p] = (uint32_t)sql_get_int(&q, 8 + i);
-		library[p] = (uint32_t)sql_get_int(&q, 13);
-		b->name_at[p] = (uint32_t)names.len;
-		add_name(&names, sql_get_text(&q, 14));
-		if (b->id[p] <= b->max_id)
-			b->position_of[b->id[p]] = p;
+		index_row_read(&q, &r);
+		p = x->where[r.id];
+		if (!index_facts(&x->values, &r, &facts))
+			return err_set(e, ERR_LIMIT, "the models' licences, architectures and the like combine in more ways than the posting index counts");
+		index_part_put(&x->base, p, &r, &facts);
+		l->library[p] = r.library;
+		l->author[p] = find_author(l, &r);
+		rc = keep_name(l, p, r.name, e);
 	}
-	b->name_at[b->n] = (uint32_t)names.len;
-	rc = sql_done(&q);
-	if (rc == 0 && buf_failed(&names))
-		rc = err_set(e, ERR_LIMIT, "the names of all models are longer than %zu bytes", NAMES_MAX);
-	b->names = buf_take(&names);
-	return rc;
+	return rc < 0 ? rc : sql_done(&q);
+}
+
+static void place_names(struct loading *l)
+{
+	struct index_part *base = &l->x->base;
+
+	base->names = index_array(l->n_names, 1);
+	base->cap_names = l->n_names;
+	while (base->n < base->cap)
+		index_part_name(base, l->names + l->name_at[base->n]);
+}
+
+/* --- lists -------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Room for n positions of a term: a bitmap when that is shorter than the list, or nearly. */
+static struct index_term *make_term(struct index_part *t, uint32_t term, size_t n)
+{
+	struct index_term *v = &t->terms[term];
+
+	v->dense = n > t->n / INDEX_STEPS;
+	if (v->dense)
+		v->bits = index_array(index_words(t->cap), sizeof(*v->bits));
+	else
+		v->list = index_array(n, sizeof(*v->list));
+	return v;
+}
+
+static void put_position(struct index_term *v, uint32_t p)
+{
+	if (v->dense)
+		v->bits[p / 64] |= 1ull << (p % 64);
+	else
+		v->list[v->n] = p;
+	v->n++;
 }
 
 static int compare_u32(const void *a, const void *b)
@@ -177,129 +197,211 @@ static int compare_u32(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* Tags come in the order of their lists; within one, positions are sorted afterwards. */
-static int load_tags(struct index_base *b, struct db_conn *c, size_t max, size_t *used, struct err *e)
+/* Positions are looked up for all models of a tag at once: memory answers many such questions in the time of one. */
+static void place_tag(struct index *x, uint32_t tag, uint32_t *ids, size_t n)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT tag_id, model_id FROM model_tag ORDER BY tag_id, model_id", e);
+	struct index_term *v;
+	size_t known = 0;
 
-	while (*used < max && sql_row(&q)) {
-		uint32_t tag = (uint32_t)sql_get_int(&q, 0), id = (uint32_t)sql_get_int(&q, 1), p = id <= b->max_id ? b->position_of[id] : UINT32_MAX;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t p = ids[i] < x->n_where ? x->where[ids[i]] : INDEX_NONE;
 
-		if (tag >= b->n_terms || p == UINT32_MAX)
-			continue;
-		if (b->length[tag]++ == 0)
-			b->start[tag] = (uint32_t)*used;
-		b->positions[(*used)++] = p;
+		ids[known] = p;
+		known += p != INDEX_NONE;
 	}
-	for (uint32_t t = 0; t < b->n_terms; t++)
-		qsort(b->positions + b->start[t], b->length[t], sizeof(*b->positions), compare_u32);
+	if (known == 0 || tag >= x->base.n_terms)
+		return;
+	v = make_term(&x->base, tag, known);
+	for (size_t i = 0; i < known; i++)
+		put_position(v, ids[i]);
+	if (!v->dense)
+		qsort(v->list, known, sizeof(*v->list), compare_u32);
+}
+
+/* Tags come in the order of their lists. */
+static int load_tags(struct loading *l, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(l->c, "SELECT tag_id, model_id FROM model_tag ORDER BY tag_id, model_id", e);
+	uint32_t *ids = NULL, tag = 0;
+	size_t n = 0, cap = 0;
+
+	while (sql_row(&q)) {
+		uint32_t next = (uint32_t)sql_get_int(&q, 0);
+
+		if (next != tag) {
+			place_tag(l->x, tag, ids, n);
+			n = 0;
+		}
+		tag = next;
+		*vec_push(&ids, &n, &cap) = (uint32_t)sql_get_int(&q, 1);
+	}
+	place_tag(l->x, tag, ids, n);
+	free(ids);
 	return sql_done(&q);
 }
 
 /* A column's values are terms too: count, place, fill. No term is both a tag and a column's value, for terms have kinds. */
-static void load_column_lists(struct index_base *b, const uint32_t *column, size_t *used)
+static void place_column(struct index_part *t, const uint32_t *column)
 {
-	uint32_t *fill = array(b->n_terms, sizeof(*fill));
+	uint32_t *n = index_array(t->n_terms, sizeof(*n));
 
-	for (uint32_t p = 0; p < b->n; p++)
-		if (column[p] && column[p] < b->n_terms)
-			fill[column[p]]++;
-	for (uint32_t t = 0; t < b->n_terms; t++) {
-		if (!fill[t])
-			continue;
-		b->start[t] = (uint32_t)*used;
-		b->length[t] = fill[t];
-		*used += fill[t];
-		fill[t] = b->start[t];
-	}
-	for (uint32_t p = 0; p < b->n; p++)
-		if (column[p] && column[p] < b->n_terms)
-			b->positions[fill[column[p]]++] = p;
-	free(fill);
+	for (uint32_t p = 0; p < t->n; p++)
+		if (column[p] < t->n_terms)
+			n[column[p]]++;
+	for (uint32_t term = 1; term < t->n_terms; term++)
+		if (n[term])
+			make_term(t, term, n[term]);
+	for (uint32_t p = 0; p < t->n; p++)
+		if (column[p] && column[p] < t->n_terms)
+			put_position(&t->terms[column[p]], p);
+	free(n);
 }
 
-static void load_bitmaps(struct index_base *b)
+static uint32_t small_at(const struct index_values *v, const struct index_facts *f, int column)
 {
-	for (uint32_t t = 0; t < b->n_terms; t++) {
-		if (b->length[t] <= b->n / DENSE_SHARE)
-			continue;
-		b->bitmaps[t] = array(b->n / 64 + 1, sizeof(uint64_t));
-		for (uint32_t i = 0; i < b->length[t]; i++) {
-			uint32_t p = b->positions[b->start[t] + i];
-
-			b->bitmaps[t][p / 64] |= 1ull << (p % 64);
-		}
-	}
+	if (column == FACET_LICENSE)
+		return v->rights.v[f->rights].of[0];
+	return column == FACET_ARCHITECTURE ? f->architecture : v->kinds.v[f->kind].of[column == FACET_QUANTIZATION];
 }
 
-/* --- small numbers for a column's values ----------------------------------------------------------------------------------------------------- */
-
-uint16_t index_value_add(struct index_values *v, uint32_t value)
+static void place_columns(struct loading *l)
 {
-	if (v->n == DENSE_MAX)
-		return DENSE_MAX - 1;
-	*vec_push(&v->value_of, &v->n, &v->cap) = value;
-	return (uint16_t)(v->n - 1);
-}
+	struct index_part *base = &l->x->base;
+	const struct index_values *v = &l->x->values;
+	uint32_t *column = index_array(base->n, sizeof(*column));
 
-uint16_t index_value(const struct index_base *b, int column, uint32_t value)
-{
-	const struct index_values *v = &b->values[column];
-
-	if (value < b->n_terms && b->dense_of[column][value] != INDEX_NO_VALUE)
-		return b->dense_of[column][value];
-	for (size_t i = v->loaded; i < v->n; i++)
-		if (v->value_of[i] == value)
-			return (uint16_t)i;
-	return v->n == DENSE_MAX ? (uint16_t)(DENSE_MAX - 1) : INDEX_NO_VALUE;
-}
-
-static void load_dense(struct index_base *b)
-{
 	for (int i = 0; i < INDEX_COLUMNS; i++) {
-		uint16_t *known = b->dense_of[i] = array(b->n_terms, sizeof(*known));
+		if (i == FACET_STATE)
+			continue;
+		for (uint32_t p = 0; p < base->n; p++)
+			column[p] = v->columns[i].term_of[small_at(v, &base->facts[p], i)];
+		place_column(base, column);
+	}
+	place_column(base, l->library);
+	place_column(base, l->author);
+	free(column);
+}
 
-		memset(known, 0xff, b->n_terms * sizeof(*known));
-		for (uint32_t p = 0; p < b->n; p++) {
-			uint32_t value = b->columns[i][p] < b->n_terms ? b->columns[i][p] : 0;
+/* --- what follows from the rows ----------------------------------------------------------------------------------------------------------- */
 
-			if (known[value] == INDEX_NO_VALUE)
-				known[value] = index_value_add(&b->values[i], value);
-			b->dense[i][p] = known[value];
-		}
-		b->values[i].loaded = b->values[i].n;
+static void make_ends(struct index *x)
+{
+	struct index_part *base = &x->base;
+	struct index_key *keys = index_array(base->n, sizeof(*keys));
+
+	for (uint32_t p = 0; p < base->n; p++)
+		if (base->sunset_at[p])
+			keys[x->n_ends++] = (struct index_key){ base->sunset_at[p], p };
+	index_sort(keys, x->n_ends);
+	x->ends = index_array(x->n_ends, sizeof(*x->ends));
+	for (size_t i = 0; i < x->n_ends; i++)
+		x->ends[i] = (struct index_end){ (uint32_t)keys[i].key, keys[i].position };
+	free(keys);
+}
+
+/* keys: a value for each position, in order; sorted here. */
+static void make_range(struct index_range *r, struct index_key *keys, uint32_t n)
+{
+	uint32_t step = index_step(n);
+
+	index_sort(keys, n);
+	r->order = index_array(n, sizeof(*r->order));
+	for (uint32_t i = 0; i < n; i++)
+		r->order[i] = keys[i].position;
+	for (uint32_t k = 0; k < INDEX_STEPS; k++) {
+		uint32_t end = step * (k + 1) < n ? step * (k + 1) : n;
+
+		r->below[k] = index_array(index_words(n), sizeof(*r->below[k]));
+		if (k)
+			memcpy(r->below[k], r->below[k - 1], index_words(n) * sizeof(*r->below[k]));
+		for (uint32_t i = step * k; i < end; i++)
+			r->below[k][r->order[i] / 64] |= 1ull << (r->order[i] % 64);
 	}
 }
 
-int index_base_load(struct db *db, uint64_t memory_max, struct index_base **out, struct err *e)
+static void make_ranges(struct index *x)
+{
+	struct index_part *base = &x->base;
+	struct index_key *keys = index_array(base->n, sizeof(*keys));
+
+	for (uint32_t p = 0; p < base->n; p++)
+		keys[p] = (struct index_key){ index_part_size(base, p), p };
+	make_range(&x->size, keys, base->n);
+	for (uint32_t p = 0; p < base->n; p++)
+		keys[p] = (struct index_key){ base->params[p] > 0 ? (uint64_t)base->params[p] : 0, p };
+	make_range(&x->params, keys, base->n);
+	free(keys);
+}
+
+/* Terms that the base keeps bitmaps of have them in the tail too, so that a walk finds either all or few rows there. */
+static void make_tail(struct index *x)
+{
+	index_part_init(&x->tail, TAIL_MIN, x->base.n_terms);
+	x->terms_hash = index_array(x->tail.cap, sizeof(*x->terms_hash));
+	for (uint32_t i = 0; i < x->base.n_terms; i++) {
+		if (!x->base.terms[i].dense)
+			continue;
+		x->tail.terms[i].dense = true;
+		x->tail.terms[i].bits = index_array(index_words(x->tail.cap), sizeof(uint64_t));
+	}
+}
+
+static struct index *index_new(const struct sizes *s)
+{
+	struct index *x = mem_zalloc(sizeof(*x));
+
+	index_part_init(&x->base, (uint32_t)s->models, (uint32_t)s->max_term + 1);
+	index_values_init(&x->values, (uint32_t)s->max_term + 1);
+	x->n_where = (size_t)s->max_id + 1;
+	x->where = index_array(x->n_where, sizeof(*x->where));
+	memset(x->where, 0xff, x->n_where * sizeof(*x->where));
+	return x;
+}
+
+static int load_base(struct loading *l, struct err *e)
+{
+	uint32_t n = l->x->base.cap;
+	int rc;
+
+	l->library = index_array(n, sizeof(*l->library));
+	l->author = index_array(n, sizeof(*l->author));
+	l->name_at = index_array(n, sizeof(*l->name_at));
+	l->author_of = index_array(l->x->base.n_terms, sizeof(*l->author_of));
+	if ((rc = load_positions(l, e)) == 0 && (rc = load_rows(l, e)) == 0) {
+		place_names(l);
+		place_columns(l);
+		make_ranges(l->x);
+		make_ends(l->x);
+	}
+	free(l->library);
+	free(l->author);
+	free(l->author_of);
+	free(l->name_at);
+	free(l->names);
+	return rc < 0 ? rc : load_tags(l, e);
+}
+
+int index_load(struct db *db, uint64_t memory_max, struct index **out, struct err *e)
 {
 	own(read) struct read r = { 0 };
+	struct loading l = { 0 };
 	struct sizes s = { 0 };
-	struct index_base *b;
-	uint32_t *library;
-	size_t used = 0;
 	uint64_t bytes;
 	int rc;
 
 	if ((rc = read_begin(&r, db, e)) < 0 || (rc = read_sizes(r.c, &s, e)) < 0)
 		return rc;
-	bytes = (uint64_t)s.models * BYTES_A_MODEL + ((uint64_t)s.tags + COLUMN_LISTS * (uint64_t)s.models) * 4;
-	if (bytes > memory_max || s.max_id >= UINT32_MAX || s.tags >= UINT32_MAX / 2)
+	bytes = (uint64_t)s.models * BYTES_A_MODEL + (uint64_t)s.tags * BYTES_A_TAG;
+	if (bytes > memory_max || s.max_id >= UINT32_MAX / 2 || s.max_term >= UINT32_MAX / 2)
 		return err_set(e, ERR_LIMIT, "the posting index of %lld models would take %llu MB, more than it may", (long long)s.models, (unsigned long long)(bytes >> 20));
-	b = base_new(&s);
-	library = array((size_t)s.models, sizeof(*library));
-	if ((rc = load_columns(b, r.c, &s, library, e)) == 0 && (rc = load_tags(b, r.c, (size_t)s.tags, &used, e)) == 0) {
-		for (int i = 0; i < INDEX_COLUMNS; i++)
-			if (i != FACET_STATE)
-				load_column_lists(b, b->columns[i], &used);
-		load_column_lists(b, library, &used);
-		load_bitmaps(b);
-		load_dense(b);
+	l.c = r.c;
+	l.x = index_new(&s);
+	if ((rc = load_base(&l, e)) < 0) {
+		index_free(l.x);
+		return rc;
 	}
-	free(library);
-	if (rc < 0)
-		index_base_free(b);
-	else
-		*out = b;
-	return rc;
+	index_totals_make(l.x);
+	make_tail(l.x);
+	*out = l.x;
+	return 0;
 }

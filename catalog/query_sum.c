@@ -6,8 +6,6 @@
 #include "catalog/query_index.h"
 #include "catalog/term.h"
 
-#define FACET_VALUES_MAX 50
-
 json_t *query_licenses(struct db *db, struct err *e)
 {
 	own(read) struct read r = { 0 };
@@ -41,7 +39,7 @@ static int facet(struct db_conn *c, const struct query_where *w, const char *key
 
 	buf_init(&text, QUERY_SQL_MAX);
 	buf_printf(&text, "SELECT %s, g.n, g.b FROM (SELECT %s AS k, count(*) AS n, total(%ssize_bytes) AS b FROM %s WHERE %s GROUP BY 1) AS g %s ORDER BY g.n DESC, g.k LIMIT %d",
-		   expr, key, w->cols, w->from.data, w->where.data, join, FACET_VALUES_MAX);
+		   expr, key, w->cols, w->from.data, w->where.data, join, QUERY_FACET_VALUES_MAX);
 	own(sql) struct sql q = sql_prepare(c, text.data, e);
 	buf_done(&text);
 	query_where_bind(w, &q);
@@ -114,30 +112,25 @@ static int all_facets(struct db_conn *c, const struct query_where *w, json_t *o,
 static const char *const facet_names[FACET_N] = { "license", "architecture", "task", "quantization", "state", "format" };
 
 /* The text of a facet's value, or NULL for "none". */
-static int value_text(struct db_conn *c, enum query_facet facet, int64_t key, struct arena *a, const char **out, struct err *e)
+static int value_text(struct db *db, struct db_conn *c, enum query_facet facet, int64_t key, struct arena *a, const char **out, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT name FROM term WHERE id = $1", e);
-
-	*out = NULL;
 	if (facet == FACET_STATE)
 		*out = key ? revision_state_name((enum revision_state)key) : "metadata";
 	else if (facet == FACET_FORMAT)
 		*out = format_name((enum format)key);
-	if (*out)
-		return sql_done(&q);
-	sql_int(&q, key);
-	*out = sql_row(&q) ? sql_get_dup(&q, 0, a) : NULL;
-	return sql_done(&q);
+	else
+		return term_name(db, c, a, key, out, e);
+	return 0;
 }
 
-static int add_counted(json_t *o, struct db_conn *c, enum query_facet facet, const struct query_index_count *counts, size_t n, struct arena *a, struct err *e)
+static int add_counted(json_t *o, struct db *db, struct db_conn *c, enum query_facet facet, const struct query_index_count *counts, size_t n, struct arena *a, struct err *e)
 {
 	json_t *list = json_array();
 	const char *text;
 	int rc = 0;
 
-	for (size_t i = 0; i < n && i < FACET_VALUES_MAX && rc == 0; i++) {
-		rc = value_text(c, facet, counts[i].key, a, &text, e);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		rc = value_text(db, c, facet, counts[i].key, a, &text, e);
 		if (rc == 0)
 			json_array_append_new(list, json_pack("{s:s?, s:I, s:I}", "value", text, "models", (json_int_t)counts[i].models, "bytes", (json_int_t)counts[i].bytes));
 	}
@@ -152,7 +145,7 @@ static int facets_by_index(struct db *db, struct db_conn *c, const struct query_
 	int rc = query_index_facets(db, c, f, now, a, &counted, e);
 
 	for (int facet = 0; facet < FACET_N && rc == 0; facet++)
-		rc = add_counted(o, c, (enum query_facet)facet, counted.counts[facet], counted.n[facet], a, e);
+		rc = add_counted(o, db, c, (enum query_facet)facet, counted.counts[facet], counted.n[facet], a, e);
 	return rc;
 }
 

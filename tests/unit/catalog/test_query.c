@@ -222,116 +222,6 @@ static void plans_are_golden(void **state)
 	assert_non_null(strstr(plan.data, "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)"));
 }
 
-/* --- with and without the posting index ------------------------------------------------------------------------------------------ */
-
-static uint64_t seed = 1;
-
-static uint64_t rnd(uint64_t n)
-{
-	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (seed >> 33) % n;
-}
-
-static void make_random(struct db *db, uint64_t i, int64_t now)
-{
-	static const char *const licenses[] = { "apache-2.0", "mit", "gemma", "cc-by-nc-4.0" }, *const tasks[] = { "text-generation", "fill-mask", NULL },
-				 *const paths[] = { "model.safetensors", "model.gguf", "pytorch_model.bin" }, *const tags[] = { "en", "fr", "de", "rare" };
-	static const enum policy_outcome outcomes[] = { POLICY_PUBLISH, POLICY_PUBLISH, POLICY_HOLD };
-	char name[64], content[64];
-	struct made m = { .name = name, .content = content, .license = licenses[rnd(4)], .task = tasks[rnd(3)], .architecture = rnd(2) ? "llama" : "bert", .size = 1 + rnd(5000), .params = (int64_t)rnd(500),
-			  .downloads = (int64_t)rnd(20), .outcome = outcomes[rnd(3)], .file = paths[rnd(3)] };
-
-	for (size_t t = 0, n = rnd(4); t < n; t++)
-		m.tags[t] = tags[(rnd(9) + t) % 4];
-	snprintf(name, sizeof(name), "org/model%llu", (unsigned long long)i);
-	snprintf(content, sizeof(content), "%llu", (unsigned long long)seed);
-	make(db, &m, now);
-}
-
-static struct query_filter random_filter(void)
-{
-	struct query_filter f = { .gated = -1, .sort = QUERY_SORT_DOWNLOADS, .descending = true, .limit = 1 + rnd(20), .visible_only = rnd(2) };
-	static const char *const tags[] = { "en", "fr", "de", "rare", "nowhere" }, *const licenses[] = { "apache-2.0", "mit", "gemma", "wtfpl" };
-
-	for (uint64_t n = rnd(3); f.n_tag < n;)
-		f.tag[f.n_tag++] = tags[rnd(5)];
-	for (uint64_t n = rnd(3); f.n_license < n;)
-		f.license[f.n_license++] = licenses[rnd(4)];
-	f.task = rnd(3) ? NULL : "fill-mask";
-	f.architecture = rnd(4) ? NULL : "llama";
-	f.max_size = rnd(2) ? 0 : rnd(5000);
-	f.min_params = rnd(3) ? 0 : (int64_t)rnd(500);
-	f.format = rnd(4) ? FORMAT_NONE : FORMAT_GGUF;
-	f.commercial = !rnd(4);
-	if (!rnd(4))
-		f.search[f.n_search++] = rnd(2) ? "DEL1" : "7";
-	return f;
-}
-
-/* All pages of the filter, and its facets, as one text. */
-static char *answer_of(struct db *db, struct query_filter f)
-{
-	struct err problem = ERR_NONE;
-	own(arena) struct arena a;
-	struct buf out;
-	json_t *facets = query_facets(db, &f, NOW, &problem);
-	char *text;
-
-	arena_init(&a);
-	buf_init(&out, 1 << 20);
-	do {
-		struct query_row *rows;
-		size_t n;
-
-		ok(query_models(db, &f, NOW, &a, &rows, &n, &f.cursor, e));
-		for (size_t i = 0; i < n; i++)
-			buf_printf(&out, "%s %s,", rows[i].m.name, rows[i].r.license);
-		buf_puts(&out, "; ");
-	} while (f.cursor);
-	text = json_text(facets);
-	buf_puts(&out, text);
-	free(text);
-	json_decref(facets);
-	return buf_take(&out);
-}
-
-static void compare_answers(struct db *indexed, struct db *plain, int times)
-{
-	for (int i = 0; i < times; i++) {
-		struct query_filter f = random_filter();
-		own(mem) char *a = answer_of(indexed, f);
-		own(mem) char *b = answer_of(plain, f);
-
-		assert_string_equal(a, b);
-	}
-}
-
-/* The same catalog opened twice: one with the index loaded, one without. They agree, also after changes that came behind the load. */
-static void the_index_agrees(void **state)
-{
-	struct fixture *fx = *state;
-	struct query_row *rows;
-	own(arena) struct arena a;
-	struct db *plain;
-	const char *next;
-	size_t n;
-
-	arena_init(&a);
-	for (uint64_t i = 0; i < 200; i++)
-		make_random(fx->db, i, 1000);
-	ok(db_open(&plain, fx->path, 0, e));
-	ok(query_index_load(fx->db, UINT64_MAX, e));
-	compare_answers(fx->db, plain, 150);
-	for (uint64_t i = 190; i < 260; i++)	/* some again, with other facts and downloads, some new */
-		make_random(fx->db, i, 2000);
-	compare_answers(fx->db, plain, 150);
-	ok(query_index_load(fx->db, UINT64_MAX, e));
-	compare_answers(fx->db, plain, 150);
-	fails(ERR_LIMIT, "posting index", query_index_load(fx->db, 10, e));
-	ok(query_models(fx->db, filter(0), NOW, &a, &rows, &n, &next, e));
-	db_close(plain);
-}
-
 /* "Which revision holds this file?" may be an older one than the one that is served. */
 static void contains_names_the_holder(void **state)
 {
@@ -387,7 +277,7 @@ static void sums(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_fixture(every_filter), with_fixture(pages_join), cmocka_unit_test(sort_keys), with_fixture(plans_are_golden), with_fixture(sums), with_fixture(the_index_agrees), with_fixture(contains_names_the_holder),
+		with_fixture(every_filter), with_fixture(pages_join), cmocka_unit_test(sort_keys), with_fixture(plans_are_golden), with_fixture(sums), with_fixture(contains_names_the_holder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
