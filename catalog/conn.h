@@ -23,8 +23,8 @@ struct db_conn {
 	struct sql_slot **slots;
 	size_t n_slots, cap_slots;
 	uint64_t clock;
-	int64_t *touched;	/* models changed in the open transaction, for the posting index */
-	size_t n_touched, cap_touched;
+	int64_t *touched, *revised;	/* models and revisions whose rows the open transaction has changed */
+	size_t n_touched, cap_touched, n_revised, cap_revised;
 	bool is_open;
 };
 

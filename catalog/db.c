@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "catalog/conn.h"
 #include "catalog/query_index.h"
+#include "catalog/query_rows.h"
 #include "catalog/sql.h"
 
 #define BUSY_TIMEOUT_MS	  10000		/* only an operator's sqlite3 shell can be in the way */
@@ -42,6 +43,30 @@ struct db {
 
 /* --- opening one connection --- */
 
+static void note(int64_t **ids, size_t *n, size_t *cap, int64_t id)
+{
+	if (*n == 0 || (*ids)[*n - 1] != id)
+		*vec_push(ids, n, cap) = id;
+}
+
+/* What is in memory beside these rows has to follow them. SQLite tells of each, so that no function that changes one has to think of it. */
+static void row_changed(void *arg, int op, const char *database, const char *table, sqlite3_int64 id)
+{
+	struct db_conn *c = arg;
+
+	(void)op;
+	(void)database;
+	if (!strcmp(table, "model"))
+		note(&c->touched, &c->n_touched, &c->cap_touched, id);
+	else if (!strcmp(table, "revision"))
+		note(&c->revised, &c->n_revised, &c->cap_revised, id);
+}
+
+static void forget_changes(struct db_conn *c)
+{
+	c->n_touched = c->n_revised = 0;
+}
+
 static int connect_to(struct db_conn *c, const char *path, bool writer, struct err *e)
 {
 	int rc = sqlite3_open_v2(path, &c->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
@@ -62,6 +87,7 @@ static int connect_to(struct db_conn *c, const char *path, bool writer, struct e
 	 */
 	if ((rc = sql_exec(c, "PRAGMA cell_size_check = ON", e)) < 0)
 		return rc;
+	sqlite3_update_hook(c->sqlite, row_changed, c);
 	/* FULL: a commit waits until the log has reached the disk. With WAL the default would be enough only against corruption, not loss. */
 	return sql_exec(c, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", e);
 }
@@ -70,6 +96,7 @@ static void disconnect(struct db_conn *c)
 {
 	conn_forget_statements(c);
 	free(c->touched);
+	free(c->revised);
 	sqlite3_close(c->sqlite);
 	c->sqlite = NULL;
 }
@@ -122,6 +149,7 @@ static int migrate(struct db *db, struct err *e)
 	for (const struct embedded *m = schema_migrations; m->name; m++)
 		if (strtol(m->name, NULL, 10) > have && (rc = migrate_one(&db->writer, m, e)) < 0)
 			return rc;
+	forget_changes(&db->writer);	/* nothing is in memory yet */
 	return 0;
 }
 
@@ -309,7 +337,7 @@ static void tx_end(struct tx *t)
 {
 	struct db *db = t->db;
 
-	query_index_forget(t->c);
+	forget_changes(t->c);
 	*t = (struct tx){ 0 };
 	pthread_mutex_unlock(&db->write_lock);
 }
@@ -325,6 +353,7 @@ int tx_commit(struct tx *t, struct err *e)
 	}
 	if (rc < 0)
 		return rc;	/* own_tx() rolls back */
+	query_rows_committed(db, t->c);
 	query_index_committed(db, t->c);
 	tx_end(t);
 	db_wake(db);

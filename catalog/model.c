@@ -5,7 +5,6 @@
 #include "base/str.h"
 #include "catalog/event_tx.h"
 #include "catalog/model_tx.h"
-#include "catalog/query_index.h"
 #include "catalog/term.h"
 
 static const char *const states[] = { "none", "planned", "fetching", "verifying", "testing", "held", "rejected", "published", "retired", NULL };
@@ -139,7 +138,6 @@ static int update_model(struct db_conn *c, int64_t id, const struct model_upstre
 	sql_int(&q, u->created_at);
 	sql_int(&q, u->modified_at);
 	sql_int(&q, now);
-	query_index_touch(c, id);
 	return sql_run(&q);
 }
 

@@ -1,6 +1,5 @@
 /* model_refresh.c - the derived row of a model: which revision is shown, and what is copied from it, so that listings read one table. */
 #include "catalog/model_tx.h"
-#include "catalog/query_index.h"
 
 struct shown {
 	int64_t served, newest;		/* revision ids, 0 none */
@@ -116,7 +115,6 @@ int model_refresh_tx(struct db_conn *c, int64_t model_id, struct err *e)
 	int64_t shown;
 	int rc;
 
-	query_index_touch(c, model_id);
 	if ((rc = pick(c, model_id, &s, e)) < 0)
 		return rc;
 	shown = s.served ? s.served : s.newest;

@@ -6,7 +6,7 @@
 #include "catalog/model_tx.h"
 #include "catalog/query_impl.h"
 #include "catalog/query_index.h"
-#include "catalog/term.h"
+#include "catalog/query_rows.h"
 
 #define CURSOR_MAX 512
 
@@ -149,52 +149,39 @@ static int run_page(struct db_conn *c, const struct query_filter *f, struct quer
 	return sql_done(&q);
 }
 
-/* Names of the row that stand in table term: their ids are the columns from col on. */
-static int name_row(struct db *db, struct sql *q, int col, struct arena *a, struct query_row *row, struct err *e)
+/* The rows of a page whose ids are known, from memory as far as they are there. One that has gone since is left out. */
+static int rows_by_id(struct db *db, struct db_conn *c, const int64_t *ids, size_t n_ids, uint64_t generation, struct arena *a, struct query_row **rows, size_t *n, struct err *e)
 {
-	const char **names[] = { &row->m.author, &row->m.upstream, &row->r.license, &row->r.architecture, &row->r.quantization, &row->r.task, &row->r.library };
+	struct query_row *all = arena_alloc(a, n_ids * sizeof(*all)), *read = arena_alloc(a, n_ids * sizeof(*read));
+	bool *known = arena_alloc(a, n_ids * sizeof(*known));
+	size_t n_read = 0;
 	int rc = 0;
 
-	for (int i = 0; i < (int)ARRAY_LEN(names) && rc == 0; i++)
-		if (!sql_is_null(q, col + i))
-			rc = term_name(db, q->c, a, sql_get_int(q, col + i), names[i], e);
-	return rc;
-}
-
-/* The rows of a page whose ids are known. One that has gone since is left out. Without the seven joins for names a page costs a third. */
-static int rows_by_id(struct db *db, struct db_conn *c, const struct query_index_row *ids, size_t n_ids, struct arena *a, struct query_row **rows, size_t *n,
-		      struct err *e)
-{
-	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT 0, " MODEL_COLUMNS_OF("NULL", "NULL") ", " REVISION_COLUMNS_OF("NULL", "NULL", "NULL", "NULL", "NULL")
-					    ", m.author_id, m.upstream_id, r.license_id, r.architecture_id, r.quantization_id, r.task_id, r.library_id "
-					    "FROM model AS m LEFT JOIN revision AS r ON r.id = m.revision_id WHERE m.id = $1",
-					    e);
-	size_t cap = 0;
-	int rc = 0;
-
+	query_rows_get(db, ids, n_ids, a, all, known);
 	for (size_t i = 0; i < n_ids && rc == 0; i++) {
-		sql_int(&q, ids[i].id);
-		if (sql_row(&q)) {
-			struct query_row *row = list_push(a, rows, n, &cap);
-
-			*row = (struct query_row){ 0 };
-			read_row(&q, a, row);
-			rc = name_row(db, &q, 1 + MODEL_N_COLUMNS + REVISION_N_COLUMNS, a, row, e);
-		}
-		if (rc == 0)
-			rc = sql_done(&q);
+		if (known[i])
+			continue;
+		rc = query_row_read(db, c, ids[i], a, &all[i], &known[i], e);
+		if (rc == 0 && known[i])
+			read[n_read++] = all[i];
 	}
+	if (rc == 0 && n_read)
+		query_rows_keep(db, read, n_read, generation);
+	for (size_t i = 0; i < n_ids; i++)
+		if (known[i])
+			all[(*n)++] = all[i];
+	*rows = all;
 	return rc;
 }
 
 /* ERR_UNSUPPORTED when the posting index can't answer. */
-static int page_by_index(struct db *db, struct db_conn *c, const struct query_filter *f, int64_t now, struct arena *a, struct query_row **rows, size_t *n, const char **next,
-			 struct err *e)
+static int page_by_index(struct db *db, struct db_conn *c, const struct query_filter *f, int64_t now, uint64_t generation, struct arena *a, struct query_row **rows, size_t *n,
+			 const char **next, struct err *e)
 {
 	size_t limit = f->limit && f->limit < QUERY_LIMIT_MAX ? f->limit : QUERY_LIMIT_MAX, n_ids;
-	struct query_index_row *ids, after;
+	struct query_index_row *found, after;
 	struct cursor at;
+	int64_t *ids;
 	bool more;
 	int rc;
 
@@ -204,13 +191,16 @@ static int page_by_index(struct db *db, struct db_conn *c, const struct query_fi
 		return rc;
 	if (f->cursor)
 		after = (struct query_index_row){ at.id, strtoll(at.value, NULL, 10) };
-	ids = arena_alloc(a, limit * sizeof(*ids));
-	rc = query_index_page(db, c, f, now, f->cursor ? &after : NULL, limit, ids, &n_ids, &more, e);
+	found = arena_alloc(a, limit * sizeof(*found));
+	rc = query_index_page(db, c, f, now, f->cursor ? &after : NULL, limit, found, &n_ids, &more, e);
 	if (rc < 0)
 		return rc;
 	if (more)
-		*next = make_cursor(a, f, ids[n_ids - 1].id, arena_printf(a, "%lld", (long long)ids[n_ids - 1].downloads));
-	return rows_by_id(db, c, ids, n_ids, a, rows, n, e);
+		*next = make_cursor(a, f, found[n_ids - 1].id, arena_printf(a, "%lld", (long long)found[n_ids - 1].downloads));
+	ids = arena_alloc(a, n_ids * sizeof(*ids));
+	for (size_t i = 0; i < n_ids; i++)
+		ids[i] = found[i].id;
+	return rows_by_id(db, c, ids, n_ids, generation, a, rows, n, e);
 }
 
 int query_models(struct db *db, const struct query_filter *f, int64_t now, struct arena *a, struct query_row **rows, size_t *n, const char **next, struct err *e)
@@ -218,11 +208,12 @@ int query_models(struct db *db, const struct query_filter *f, int64_t now, struc
 	own(read) struct read r = { 0 };
 	own(query_where) struct query_where w = { 0 };
 	const char *cursor = NULL;	/* next may be where f->cursor is kept */
+	uint64_t generation = query_rows_generation(db);
 	int rc = read_begin(&r, db, e);
 
 	*rows = NULL;
 	*n = 0;
-	if (rc == 0 && (rc = page_by_index(db, r.c, f, now, a, rows, n, &cursor, e)) != ERR_UNSUPPORTED) {
+	if (rc == 0 && (rc = page_by_index(db, r.c, f, now, generation, a, rows, n, &cursor, e)) != ERR_UNSUPPORTED) {
 		*next = cursor;
 		return rc;
 	}

@@ -1,6 +1,6 @@
 /*
  * query_index.h - the posting index: what listings filter by, in memory, so that any mix of tags and filters is answered in milliseconds
- * at two million models. For query*.c, db.c and the files that change models; the answers are the same as SQLite's.
+ * at two million models. For query*.c and db.c; the answers are the same as SQLite's.
  *
  * A load makes an immutable base: models in the order of downloads (most first, ties by id), a column for each thing filtered by, and for each
  * term (tag, licence, task, author …) who carries it: a sorted list of positions, or a bitmap where they are many. What is committed afterwards is kept
@@ -12,10 +12,8 @@
 #include "catalog/query.h"
 #include "catalog/sql.h"
 
-/* This model's row changes in the transaction of c. Told to the index when it commits. */
-void query_index_touch(struct db_conn *c, int64_t model_id);
-void query_index_forget(struct db_conn *c);			/* the transaction is over, or was rolled back */
-void query_index_committed(struct db *db, struct db_conn *c);	/* called by tx_commit(), write lock held */
+/* Called by tx_commit(), write lock held: the models that the transaction of c has changed. */
+void query_index_committed(struct db *db, struct db_conn *c);
 
 /*
  * Ids of a page, in order of downloads. ERR_UNSUPPORTED when the index is not loaded or does not know one of the filter's conditions: then

@@ -56,17 +56,6 @@ bool query_index_grown(struct db *db)
 	return grown;
 }
 
-void query_index_touch(struct db_conn *c, int64_t model_id)
-{
-	if (c->n_touched == 0 || c->touched[c->n_touched - 1] != model_id)
-		*vec_push(&c->touched, &c->n_touched, &c->cap_touched) = model_id;
-}
-
-void query_index_forget(struct db_conn *c)
-{
-	c->n_touched = 0;
-}
-
 /* --- reading rows -------------------------------------------------------------------------------------------------------------------------- */
 
 /* A changed model: its row, and the terms it carries: terms[first … first + n_terms) of the batch. */

@@ -78,10 +78,10 @@ char *sql_get_dup(struct sql *q, int col, struct arena *a);	/* text in the arena
 int64_t sql_changes(struct sql *q);	/* rows changed by the last step */
 
 /*
- * What a part of catalog/ keeps in memory beside the rows (progress of jobs, pull counters, the posting index): one pointer each, freed by
+ * What a part of catalog/ keeps in memory beside the rows (progress of jobs, pull counters, the posting index, names): one pointer each, freed by
  * db_close(). The part locks what it points to.
  */
-enum db_slot { DB_SLOT_JOB, DB_SLOT_USAGE, DB_SLOT_QUERY, DB_SLOT_TERM, DB_SLOT_N };
+enum db_slot { DB_SLOT_JOB, DB_SLOT_USAGE, DB_SLOT_QUERY, DB_SLOT_ROWS, DB_SLOT_TERM, DB_SLOT_N };
 void *db_slot(struct db *db, enum db_slot which, void *(*make)(void), void (*done)(void *));	/* made at first use */
 
 #endif

@@ -368,7 +368,7 @@ static void learn_names(struct db *db)
 	}
 }
 
-#define TURNS 5
+#define TURNS 6
 
 /* Times and CPU times of a reader, over all turns. */
 struct reader {
@@ -376,9 +376,9 @@ struct reader {
 	int n;
 };
 
-static void read_on(struct db *db, struct reader *r, int rounds)
+static void read_on(struct db *db, struct reader *r, shape *make, int rounds)
 {
-	time_rounds(db, any_licence_size, page, rounds, r->ms + r->n, r->cpu + r->n);
+	time_rounds(db, make, page, rounds, r->ms + r->n, r->cpu + r->n);
 	r->n += rounds;
 }
 
@@ -389,23 +389,51 @@ static void print_ratio(const char *name, double *beside, double *alone, int n)
 	printf("%-44s p50 %8.2fx     p99 %8.2fx\n", name, beside[n / 2] / alone[n / 2], beside[n * 99 / 100] / alone[n * 99 / 100]);
 }
 
-static void print_readers(struct reader *alone, struct reader *beside)
-{
-	print_times("reader alone: licence and size", alone->ms, alone->cpu, alone->n);
-	print_times("reader beside a writer", beside->ms, beside->cpu, beside->n);
-	print_ratio("  beside against alone", beside->ms, alone->ms, alone->n);
-	print_ratio("  the reader's own CPU time", beside->cpu, alone->cpu, alone->n);
-}
-
 static struct reader reader_new(int n)
 {
 	return (struct reader){ mem_zalloc((size_t)n * sizeof(double)), mem_zalloc((size_t)n * sizeof(double)), 0 };
 }
 
-/* The reader alone and beside the writer by turns, each turn with the same questions, so that a noisy minute falls on both. */
-static void under_a_writer(struct db *db, int rounds)
+static void read_beside(struct db *db, struct writer *w, struct reader *r, shape *make, int rounds)
+{
+	pthread_t thread;
+
+	atomic_store(&w->stop, false);
+	if (pthread_create(&thread, NULL, write_on, w) != 0)
+		abort();
+	read_on(db, r, make, rounds);
+	atomic_store(&w->stop, true);
+	pthread_join(thread, NULL);
+}
+
+/*
+ * A reader alone and beside the writer by turns, so that a noisy minute falls on both, and each as often first. They ask different questions of a kind: what the one
+ * has read would be in memory for the other.
+ */
+static void compare_readers(struct db *db, struct writer *w, const char *name, shape *make, int rounds)
 {
 	struct reader alone = reader_new(rounds * TURNS), beside = reader_new(rounds * TURNS);
+	char line[64];
+
+	w->rows = 0;
+	w->ms = 0;
+	for (int turn = 0; turn < TURNS; turn++) {
+		if (turn % 2)
+			read_beside(db, w, &beside, make, rounds);
+		read_on(db, &alone, make, rounds);
+		if (turn % 2 == 0)
+			read_beside(db, w, &beside, make, rounds);
+	}
+	snprintf(line, sizeof(line), "a reader of %s, alone", name);
+	print_times(line, alone.ms, alone.cpu, alone.n);
+	print_times("  beside a writer", beside.ms, beside.cpu, beside.n);
+	print_ratio("  beside against alone", beside.ms, alone.ms, alone.n);
+	print_ratio("  the reader's own CPU time", beside.cpu, alone.cpu, alone.n);
+	printf("%-44s %12.0f rows/s\n", "  the writer meanwhile", (double)w->rows / w->ms * 1e3);
+}
+
+static void under_a_writer(struct db *db, int rounds)
+{
 	struct writer w = { .db = db };
 	struct err e = ERR_NONE;
 	double start;
@@ -415,22 +443,8 @@ static void under_a_writer(struct db *db, int rounds)
 	for (int i = 0; i < 10; i++)
 		write_batch(&w);
 	printf("%-44s %12.0f rows/s\n", "durable upserts, 1000 a batch", (double)w.rows / (now_ms() - start) * 1e3);
-	w.rows = 0;
-	for (int turn = 0; turn < TURNS; turn++) {
-		uint64_t questions = seed;
-		pthread_t thread;
-
-		read_on(db, &alone, rounds);
-		seed = questions;
-		atomic_store(&w.stop, false);
-		if (pthread_create(&thread, NULL, write_on, &w) != 0)
-			abort();
-		read_on(db, &beside, rounds);
-		atomic_store(&w.stop, true);
-		pthread_join(thread, NULL);
-	}
-	print_readers(&alone, &beside);
-	printf("%-44s %12.0f rows/s\n", "  the writer meanwhile", (double)w.rows / w.ms * 1e3);
+	compare_readers(db, &w, "first pages", any_licence_size, rounds);
+	compare_readers(db, &w, "rare pages", mid_mid, rounds);
 	if (event_verify(db, &(struct digest){ 0 }, NULL, NULL, &e) < 0)
 		fail(&e);
 }

@@ -1,6 +1,6 @@
 /*
- * test_query_index.c - the posting index gives SQLite's answers: the same catalog is opened twice, with the index loaded and without, and asked random questions; also
- * behind changes that came after the load, and while it was made.
+ * test_query_index.c - the posting index and the rows kept in memory give SQLite's answers: the same catalog is opened twice, with the index loaded and without, and
+ * asked random questions; also behind changes that came after the load, and while it was made.
  */
 #include "catalog_test.h"
 
@@ -103,6 +103,20 @@ static struct query_filter random_filter(void)
 	return f;
 }
 
+/* Everything that a row says. */
+static void put_row(struct buf *out, const struct query_row *row)
+{
+	const struct model *m = &row->m;
+	const struct revision *r = &row->r;
+
+	buf_printf(out, "%lld %s %s %s %d %d %d %lld %lld %lld %lld %lld %lld; ", (long long)m->id, m->name, m->author, m->upstream, m->gated, m->is_private, m->disabled,
+		   (long long)m->vanished_at, (long long)m->downloads, (long long)m->likes, (long long)m->created_at, (long long)m->modified_at, (long long)m->checked_at);
+	buf_printf(out, "%lld %lld %s %d %s %d %lld %lld %lld %s %lld ", (long long)r->id, (long long)r->model_id, r->commit, r->state, r->reason, r->proof, (long long)r->planned_at,
+		   (long long)r->state_at, (long long)r->published_at, r->title, (long long)r->commit_at);
+	buf_printf(out, "%s %s %s %llu %lld %s %s %s %s %s %lld %u\n", r->license, r->license_name, r->license_source, (unsigned long long)r->size_bytes, (long long)r->params, r->dtypes,
+		   r->architecture, r->quantization, r->task, r->library, (long long)r->context_length, r->formats);
+}
+
 /* All pages of the filter, and its facets, as one text. */
 static char *answer_of(struct db *db, struct query_filter f)
 {
@@ -113,15 +127,15 @@ static char *answer_of(struct db *db, struct query_filter f)
 	own(mem) char *text = json_text(facets);
 
 	arena_init(&a);
-	buf_init(&out, 1 << 20);
+	buf_init(&out, 16 << 20);
 	do {
 		struct query_row *rows;
 		size_t n;
 
 		ok(query_models(db, &f, NOW, &a, &rows, &n, &f.cursor, e));
 		for (size_t i = 0; i < n; i++)
-			buf_printf(&out, "%s %s,", rows[i].m.name, rows[i].r.license);
-		buf_puts(&out, "; ");
+			put_row(&out, &rows[i]);
+		buf_puts(&out, ";\n");
 	} while (f.cursor);
 	buf_puts(&out, text);
 	return buf_take(&out);
@@ -208,8 +222,11 @@ static void nothing_is_missed_meanwhile(void **state)
 	for (int round = 0; round < 3; round++) {
 		atomic_store(&c.stop, false);
 		assert_int_equal(pthread_create(&thread, NULL, change_on, &c), 0);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 3; i++) {
 			ok(query_index_load(fx->db, UINT64_MAX, e));
+			for (int k = 0; k < 20; k++)
+				free(answer_of(fx->db, random_filter()));	/* fills the memory with rows that change */
+		}
 		atomic_store(&c.stop, true);
 		pthread_join(thread, NULL);
 		compare_answers(fx->db, plain, 50);
@@ -217,26 +234,67 @@ static void nothing_is_missed_meanwhile(void **state)
 	db_close(plain);
 }
 
-/* A page whose rows lie behind thousands that are too small. */
+/* Changes that are no listing's business are seen in it all the same. */
+static void changed_rows_are_seen(void **state)
+{
+	struct fixture *fx = *state;
+	struct query_filter f = { .gated = -1, .sort = QUERY_SORT_DOWNLOADS, .descending = true, .limit = 10 };
+	struct lifecycle_order order = { .who = "test", .reason = "because" };
+	struct query_row *rows;
+	own(arena) struct arena a;
+	struct db *plain;
+	const char *next;
+	size_t n;
+
+	arena_init(&a);
+	for (uint64_t i = 0; i < 10; i++)
+		make(fx->db, i, 1000);
+	ok(db_open(&plain, fx->path, 0, e));
+	ok(query_index_load(fx->db, UINT64_MAX, e));
+	ok(query_models(plain, &f, NOW, &a, &rows, &n, &next, e));
+	assert_int_equal(n, 10);
+	for (size_t i = 0; i < n; i++) {
+		order.model_id = rows[i].m.id;
+		for (int step = 0; step < 4; step++) {
+			own(mem) char *one = answer_of(fx->db, f);
+			own(mem) char *two = answer_of(plain, f);
+
+			assert_string_equal(one, two);
+			if (rows[i].r.id && step == 0)
+				ok(model_set_proof(fx->db, rows[i].r.id, PROOF_COMMIT, e));
+			else if (step == 1)
+				ok(model_saw_gone(fx->db, rows[i].m.id, true, 5000, e));
+			else if (rows[i].r.state == REVISION_PUBLISHED && step == 2)
+				ok(lifecycle_retire(fx->db, &order, 5000, e));
+		}
+	}
+	db_close(plain);
+}
+
+/* A page whose rows lie behind thousands that are too small; and more models than there is room for in memory. */
 static void few_among_many(void **state)
 {
-	enum { MANY = 3000 };
+	enum { MANY = 9000 };
 	struct fixture *fx = *state;
 	static struct model_upstream u[MANY];
 	static char names[MANY][32];
 	struct query_filter f = { .gated = -1, .sort = QUERY_SORT_DOWNLOADS, .descending = true, .limit = 7 };
 	struct db *plain;
 
-	for (size_t i = 0; i < MANY; i++) {
-		snprintf(names[i], sizeof(names[i]), "many/%zu", i);
-		u[i] = (struct model_upstream){ .name = names[i], .upstream = "hub", .gated = -1, .is_private = -1, .disabled = -1, .downloads = 1000, .likes = -1 };
+	for (size_t i = 0; i < 2 * MANY; i++) {
+		struct model_upstream *one = &u[i % MANY];
+
+		snprintf(names[i % MANY], sizeof(names[0]), "many/%zu", i);
+		*one = (struct model_upstream){ .name = names[i % MANY], .upstream = "hub", .gated = -1, .is_private = -1, .disabled = -1, .downloads = 1000, .likes = -1 };
+		if (i % MANY == MANY - 1)
+			ok(model_upsert_many(fx->db, u, MANY, 500, NULL, NULL, NULL, e));
 	}
-	ok(model_upsert_many(fx->db, u, MANY, 500, NULL, NULL, NULL, e));
 	for (uint64_t i = 0; i < 60; i++)
 		make(fx->db, i, 1000);
 	ok(db_open(&plain, fx->path, 0, e));
 	ok(query_index_load(fx->db, UINT64_MAX, e));
 	for (uint64_t least = 0; least < 4000; least += 500) {
+		f.limit = least ? 7 : 1000;
 		f.min_size = least;
 		f.min_params = (int64_t)least / 20;
 		own(mem) char *a = answer_of(fx->db, f);
@@ -249,7 +307,7 @@ static void few_among_many(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(the_index_agrees), with_fixture(nothing_is_missed_meanwhile), with_fixture(few_among_many) };
+	const struct CMUnitTest tests[] = { with_fixture(the_index_agrees), with_fixture(nothing_is_missed_meanwhile), with_fixture(changed_rows_are_seen), with_fixture(few_among_many) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
