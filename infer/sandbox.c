@@ -22,7 +22,7 @@
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
 #endif
 
-static int statm_fd = -1;
+static int statm_fd = -1, status_fd = -1;	/* of this process: /proc is out of reach later */
 
 /* All rights that this kernel's Landlock knows, so that everything not granted is refused. */
 static uint64_t landlock_rights(int abi)
@@ -192,6 +192,7 @@ int sandbox_enter(struct sandbox *s, enum sandbox_mode mode, int dirfd, struct e
 	int rc;
 
 	statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 	setrlimit(RLIMIT_CORE, &none);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(e, "give up new privileges");
@@ -261,11 +262,21 @@ int sandbox_watch(const struct sandbox *s, void (*over)(const char *why), struct
 	return 0;
 }
 
+/* Not of getrusage(): its peak begins with the memory of whoever started this process. */
 uint64_t sandbox_rss_peak(void)
 {
-	struct rusage u;
+	unsigned long long kb = 0;
+	char text[4096];
+	ssize_t n = status_fd < 0 ? -1 : pread(status_fd, text, sizeof(text) - 1, 0);
+	const char *line;
 
-	return getrusage(RUSAGE_SELF, &u) < 0 ? 0 : (uint64_t)u.ru_maxrss * 1024;
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	line = strstr(text, "VmHWM:");
+	if (line)
+		sscanf(line, "VmHWM: %llu", &kb);
+	return kb * 1024;
 }
 
 json_t *sandbox_json(const struct sandbox *s)

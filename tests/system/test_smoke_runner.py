@@ -214,10 +214,10 @@ def sparse(stories, where, layers, dim, ff, vocab=512):
 
 
 def test_memory_does_not_grow_with_the_model(stories, tmp_path):
-    where = sparse(stories, tmp_path / "m", layers=8, dim=4096, ff=16384)
-    size = (where / "model.safetensors").stat().st_size
+    where = sparse(stories, tmp_path / "m", layers=4, dim=4096, ff=16384)
+    size, ours = (where / "model.safetensors").stat().st_size, b"x" * 150_000_000       # what is ours is not counted as its
     done, report = smoke("--tokens", 8, where)
-    assert size > 3.5e9 and report["peak_bytes"] < 100e6, (size, report["peak_bytes"])
+    assert len(ours) > 100e6 and size > 1.8e9 and report["peak_bytes"] < 100e6, (size, report["peak_bytes"])
     assert report["verdict"] == "fail" and any(f["rule"] == "stats.zero" for f in report["findings"])
 
 
