@@ -10,7 +10,7 @@ import pytest
 
 from tests.hub import Hub
 from tests.system.registry import ROOT, Registry
-from tests.system.test_sync_faults import CARD, Noise, get
+from tests.system.sync_case import CARD, Noise, get
 
 MODELS = ROOT / "tests" / "models"
 NOWHERE = "http://127.0.0.1:9"

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from tests.system.registry import Registry
-from tests.system.test_sync_faults import BIG, CARD, NAME, POLICY, Noise, assert_served, files, get, settings, wait_for
+from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, files, get, settings, wait_for
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_outside_the_window_nothing_is_fetched(tmp_path, hub):
 
 def test_announced_limits_are_obeyed_before_a_429(tmp_path, hub):
     hub.options.rate_limits = {"api": (1000, 300), "resolvers": (12, 4), "pages": (1000, 300)}
-    hub.add_model(NAME, {"README.md": CARD, **{f"f{i}.txt": f"{i}" for i in range(30)}})
+    hub.add_model(NAME, {"README.md": CARD, **{f"f{i}.txt": f"{i}" for i in range(12)}})
     with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
         reg.ctl("sync", NAME)
         assert not [r for r in hub.requests() if r.status == 429]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.hub import Hub, Proxy
 from tests.system.registry import Registry
-from tests.system.test_sync_faults import NAME, POLICY, assert_not_served, files, settings
+from tests.system.sync_case import NAME, POLICY, assert_not_served, files, settings
 
 TOKEN = "hf_" + "s" * 37
 # curl reads these; none of the machine's own may leak in

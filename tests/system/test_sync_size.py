@@ -8,7 +8,7 @@ import pytest
 
 from tests.hub import Sparse
 from tests.system.registry import Registry
-from tests.system.test_sync_faults import CARD, NAME, POLICY, get, settings
+from tests.system.sync_case import CARD, NAME, POLICY, get, settings
 
 MIB = 1 << 20
 MANY = 10_000

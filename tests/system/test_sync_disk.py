@@ -1,0 +1,64 @@
+"""Sync onto a disk that is full or fails: it waits or ends with a reason, and nothing half is ever published."""
+import json
+import subprocess
+
+import pytest
+
+from tests.system.registry import BUILD, Registry
+from tests.system.sync_case import NAME, POLICY, assert_not_served, assert_served, files, settings, wait_for
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    where = tmp_path / "disk"
+    where.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", where], capture_output=True).returncode:
+        pytest.skip("a small file system can't be mounted here (needs root)")
+    yield where
+    subprocess.run(["umount", "-l", where], check=True)
+
+
+def test_full_disk_pauses_and_goes_on(small_disk, hub):
+    hub.add_model(NAME, files())
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * (19 << 20))
+    with Registry(small_disk / "r", policy=POLICY, settings=settings(hub, "sync: {keep_free: 0}\n")) as reg:
+        reg.ctl("sync", NAME, "--no-wait")
+        job = wait_for(lambda: next((j for j in reg.json("jobs") if j["state"] == "waiting"), None))
+        assert "free" in job["progress"]["phase"] and "6.30 MB" in job["progress"]["phase"]
+        assert_not_served(reg)
+        filler.unlink()
+        reg.ctl("sync", NAME, timeout=90)
+        assert_served(reg, hub)
+
+
+def goes_on(reg):
+    """Is there a daemon with a job that has neither ended nor waits?"""
+    jobs = reg.ctl("jobs", "--json", code=None, timeout=10)
+    return reg.process.poll() is None and (jobs.returncode or any(j["state"] in ("queued", "running") for j in json.loads(jobs.stdout)))
+
+
+@pytest.mark.parametrize("fault", [f"{kind}:{n}{more}:{error}" for kind, error in (("fsync", "EIO"), ("link", "ENOSPC"), ("create", "ENOSPC"))
+                                   for n, more in ((2, ""), (5, ""), (9, ""), (4, "+"))] + [f"write:{n}:ENOSPC" for n in (10, 30, 60, 100)])
+def test_a_failing_disk_leaves_no_half_published_model(tmp_path, hub, fault):
+    """One call, or all from there on, fails: the job ends or waits with a reason; with the disk well again the model is published."""
+    lib = BUILD / "tests" / "libfailnth.so"
+    if not lib.exists():
+        pytest.skip(f"no {lib.name}: sanitized builds preload a library of their own")
+    hub.add_model(NAME, files())
+    reg = Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, "sync: {keep_free: 0}\n"))
+    with reg:
+        pass        # the store and the catalog are made while the disk is well
+    reg.env = {"LD_PRELOAD": str(lib), "REGISTRYD_FAULT": fault}
+    try:
+        reg.start()
+        reg.ctl("sync", NAME, "--no-wait", code=None, timeout=10)
+        wait_for(lambda: not goes_on(reg))
+    except (AssertionError, subprocess.TimeoutExpired) as e:
+        assert isinstance(e, subprocess.TimeoutExpired) or "registryd ended with" in str(e)      # it may refuse to start on such a disk
+    reg.kill()
+    reg.env = {}
+    with reg:
+        reg.ctl("sync", NAME, timeout=90)
+        assert_served(reg, hub)
+        reg.ctl("verify", "--all")
