@@ -1,9 +1,11 @@
 """A policy that takes another's place: what is taken off, what comes back, and when a person is asked first."""
+import shutil
 import signal
 import time
 
 import pytest
 
+from tests.hub import Hub
 from tests.system.registry import Registry
 from tests.system.test_cli_model import CARD, files_of
 
@@ -18,16 +20,25 @@ def add(hub, models, name, licence):
     hub.add_model(name, files)
 
 
-@pytest.fixture
-def site(tmp_path, hub, models):
-    """Two Apache models and one under MIT, all published; and one under the GPL, held."""
-    for name, licence in ("org/one", "apache-2.0"), ("org/two", "apache-2.0"), ("org/mit", "mit"), ("org/gpl", "gpl-3.0"):
-        add(hub, models, name, licence)
-    with Registry(tmp_path / "r", upstream=hub.url, policy=LENIENT) as reg:
-        reg.policy = reg.where / "policy.yaml"
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory, models):
+    """A data directory with two Apache models and one under MIT, all tested and published; and one under the GPL, held."""
+    where = tmp_path_factory.mktemp("filled")
+    with Hub(root=where / "hub") as hub, Registry(where / "r", upstream=hub.url, policy=LENIENT) as reg:
+        for name, licence in ("org/one", "apache-2.0"), ("org/two", "apache-2.0"), ("org/mit", "mit"), ("org/gpl", "gpl-3.0"):
+            add(hub, models, name, licence)
         for name in "org/one", "org/two", "org/mit":
             reg.ctl("sync", name)
         reg.ctl("sync", "org/gpl", code=5)
+    return reg.data
+
+
+@pytest.fixture
+def site(tmp_path, filled):
+    """A daemon on a copy of it; its upstream is away."""
+    shutil.copytree(filled, tmp_path / "r/data")
+    with Registry(tmp_path / "r", upstream="http://127.0.0.1:9", policy=LENIENT) as reg:
+        reg.policy = reg.where / "policy.yaml"
         yield reg
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.system.registry import Registry
 from tests.system.test_policy_change import settle
 
-LICENCES = "licenses: {allow: [apache-2.0], unknown: hold}\n"
+LICENCES = "licenses: {allow: [apache-2.0], unknown: hold}\nrequire: {smoke: none}\n"
 MB = 1000 * 1000
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 

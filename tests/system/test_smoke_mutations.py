@@ -39,13 +39,15 @@ def test_mutations(shared, tmp_path, record_property):
         m = Model(good)
         mutate(m)
         where = m.write(tmp_path / str(i))
-        alone, compared = smoke(where)[1], smoke("--reference", reference, where)[1]
-        seen = layers_that_see(alone) | layers_that_see(compared)
+        compared = smoke("--reference", reference, where)[1]
+        seen = layers_that_see(compared)
         for layer in seen:
             counts[layer] += 1
-        print(f"{name:40} {kind:6} {''.join(sorted(seen)):5} {alone['verdict']:5} {alone['loss_nats_per_token']}")
-        if kind == "gross" and (alone["verdict"] != "fail" or not layers_that_see(alone)):
-            missed.append(f"{name}: not rejected without a reference")
+        print(f"{name:40} {kind:6} {''.join(sorted(seen)):5} {compared['loss_nats_per_token']}")
+        if kind == "gross":
+            alone = smoke(where)[1]
+            if alone["verdict"] != "fail" or not layers_that_see(alone) <= seen - {"D"} or not layers_that_see(alone):
+                missed.append(f"{name}: not rejected without a reference, or for something else")
         if compared["verdict"] != "fail" or not seen:
             missed.append(f"{name}: not rejected with a reference")
     print("caught by layer:", counts)
