@@ -31,30 +31,34 @@ void arena_done(struct arena *a)
 	}
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+static void *alloc(struct arena *a, size_t n, size_t align)
 {
 	struct arena_chunk *c = a->chunks;
-	void *p;
+	size_t at = c ? (c->used + align - 1) / align * align : 0;
 
 	if (n > SIZE_MAX - CHUNK_BYTES)
 		abort();
-	n = (n + ALIGN - 1) / ALIGN * ALIGN;
-	if (!c || c->size - c->used < n) {
+	if (!c || at > c->size || c->size - at < n) {
 		size_t size = n > CHUNK_BYTES ? n : CHUNK_BYTES;
 
 		c = mem_zalloc(sizeof(*c) + size);
 		c->size = size;
 		c->next = a->chunks;
 		a->chunks = c;
+		at = 0;
 	}
-	p = (char *)c->data + c->used;
-	c->used += n;
-	return p;
+	c->used = at + n;
+	return (char *)c->data + at;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+	return alloc(a, n, ALIGN);
 }
 
 char *arena_strndup(struct arena *a, const char *s, size_t n)
 {
-	char *p = arena_alloc(a, n + 1);
+	char *p = alloc(a, n + 1, 1);	/* lists of 100,000 paths are kept here */
 
 	memcpy(p, s, n);
 	return p;
@@ -76,7 +80,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		abort();
-	p = arena_alloc(a, (size_t)n + 1);
+	p = alloc(a, (size_t)n + 1, 1);
 	va_start(ap, fmt);
 	vsnprintf(p, (size_t)n + 1, fmt, ap);
 	va_end(ap);

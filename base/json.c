@@ -55,6 +55,82 @@ json_t *json_parse_lax(const char *text, size_t n, const char *what, struct err 
 	return parse(text, n, 0, what, e);
 }
 
+/* ---- text that is not parsed yet ---- */
+
+static size_t skip_space(const char *s, size_t i, size_t n)
+{
+	while (i < n && strchr(" \t\r\n", s[i]) && s[i])
+		i++;
+	return i;
+}
+
+/* s[i] is a quote: behind the one that closes the string. */
+static size_t skip_string(const char *s, size_t i, size_t n)
+{
+	for (i++; i < n && s[i] != '"'; i++)
+		i += s[i] == '\\';
+	return i < n ? i + 1 : n;
+}
+
+/* s[i] opens a list or an object: where it closes, n when it does not. */
+static size_t find_close(const char *s, size_t i, size_t n)
+{
+	size_t depth = 0;
+
+	while (i < n) {
+		if (s[i] == '"') {
+			i = skip_string(s, i, n);
+			continue;
+		}
+		if (s[i] == '[' || s[i] == '{')
+			depth++;
+		if ((s[i] == ']' || s[i] == '}') && --depth == 0)
+			return i;
+		i++;
+	}
+	return n;
+}
+
+/* The value that follows s[i] as a member's name, when that is key and the value a list or an object: its bounds. */
+static bool member_at(const char *s, size_t i, size_t n, const char *key, size_t *open, size_t *close)
+{
+	size_t end = skip_string(s, i, n);
+
+	if (end - i != strlen(key) + 2 || memcmp(s + i + 1, key, strlen(key)) != 0)
+		return false;
+	i = skip_space(s, end, n);
+	if (i == n || s[i] != ':')
+		return false;
+	*open = skip_space(s, i + 1, n);
+	if (*open == n || (s[*open] != '[' && s[*open] != '{'))
+		return false;
+	*close = find_close(s, *open, n);
+	return *close < n;
+}
+
+void json_empty_member(struct buf *text, const char *key)
+{
+	size_t depth = 0, open, close, i = 0;
+
+	while (i < text->len) {
+		char c = text->data[i];
+
+		if (c == '"' && depth == 1 && member_at(text->data, i, text->len, key, &open, &close)) {
+			memmove(text->data + open + 1, text->data + close, text->len - close + 1);	/* with the NUL */
+			text->len -= close - open - 1;
+			i = open + 2;
+		} else if (c == '"') {
+			i = skip_string(text->data, i, text->len);
+		} else {
+			depth += c == '[' || c == '{';
+			depth -= (c == ']' || c == '}') && depth > 0;
+			i++;
+		}
+	}
+}
+
+/* ---- reading ---- */
+
 const char *json_get_str(const json_t *obj, const char *key)
 {
 	return json_string_value(json_object_get(obj, key));

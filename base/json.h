@@ -24,6 +24,12 @@ json_t *json_parse(const char *text, size_t n, const char *what, struct err *e);
 /* As json_parse with duplicates allowed (the last wins): for documents of others that are only read, never trusted. */
 json_t *json_parse_lax(const char *text, size_t n, const char *what, struct err *e);
 
+/*
+ * Empties a list or object that is a member of the document's outermost object, in the text and before it is parsed: what takes room there and is
+ * not read. A text that is no JSON is left for the parser to complain about.
+ */
+void json_empty_member(struct buf *text, const char *key);
+
 const char *json_get_str(const json_t *obj, const char *key);			/* NULL when absent or not a string */
 const char *json_get_str_or(const json_t *obj, const char *key, const char *otherwise);
 int64_t json_get_int(const json_t *obj, const char *key, int64_t otherwise);

@@ -187,8 +187,6 @@ struct model_stored {
 /* These files are in the store (published there before this call), in one transaction. A path that is not of the revision is ERR_NOT_FOUND;
  * a digest or size that contradicts what the plan says is ERR_MISMATCH. */
 int model_files_stored(struct db *db, int64_t revision_id, const struct model_stored *files, size_t n, struct err *e);
-/* Files of the revision that are wanted and not stored yet, in path order: what a resumed sync has to fetch. */
-int model_missing(struct db *db, int64_t revision_id, struct arena *a, struct model_file **files, size_t *n, struct err *e);
 /* A blob is gone or damaged: no longer counted as stored anywhere. */
 int model_blob_lost(struct db *db, const struct digest *sha256, struct err *e);
 /*
@@ -269,10 +267,40 @@ int model_upstream_ref(struct db *db, int64_t model_id, const char *ref, char co
 enum model_files_of {
 	FILES_ALL,	/* the whole tree as upstream listed it */
 	FILES_HELD,	/* wanted, stored, not pending: what doors list */
+	FILES_MISSING,	/* wanted and not stored yet: what a resumed sync has to fetch */
 };
 /* In path order (bytes). under: only below this directory, "" for all. after/limit page through big trees: NULL/0 for everything. */
 int model_files(struct db *db, int64_t revision_id, enum model_files_of which, const char *under, const char *after, size_t limit, struct arena *a,
 		struct model_file **files, size_t *n, struct err *e);
+/*
+ * The same one after the other, without holding more than a page of them: a revision may have 100,000.
+ *
+ *	own(walk) struct model_walk w = { .db = db, .revision_id = id, .which = FILES_HELD };
+ *	while ((rc = model_walk_next(&w, &f, e)) > 0)
+ *		… f, as long as until the next …
+ */
+struct model_walk {
+	struct db *db;
+	int64_t revision_id;
+	enum model_files_of which;
+	struct arena page;		/* from here on the walk's own */
+	struct model_file *files;
+	size_t n, i;
+	bool ended;
+};
+int model_walk_next(struct model_walk *w, const struct model_file **f, struct err *e);	/* 1, 0 at the end, or an error */
+void model_walk_rewind(struct model_walk *w);	/* to the beginning; frees all */
+
+static inline void own_walk(struct model_walk *w)
+{
+	model_walk_rewind(w);
+}
+
+/* How many files and bytes of a revision are wanted (pending ones too), and of these in the store. */
+struct model_sum {
+	uint64_t files, bytes, stored_files, stored_bytes;
+};
+int model_sum(struct db *db, int64_t revision_id, struct model_sum *out, struct err *e);
 /* One file by its path. ERR_NOT_FOUND. */
 int model_file(struct db *db, int64_t revision_id, const char *path, enum model_files_of which, struct arena *a, struct model_file *f, struct err *e);
 

@@ -1,8 +1,8 @@
 /* model_find.c - see model.h: from names to models, revisions, refs and files. */
-#include "base/vec.h"
 #include "catalog/model.h"
 
 #include "base/str.h"
+#include "base/vec.h"
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
 #include "verify/git_object.h"
@@ -300,6 +300,9 @@ int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct aren
 
 #define FILE_COLUMNS "SELECT f.path, f.size_bytes, f.git_oid, b.sha256, f.lfs, f.wanted, f.why, coalesce(b.stored, 0) FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
 #define HELD	     "AND f.wanted = 1 AND b.stored = 1 "
+#define MISSING	     "AND f.wanted > 0 AND coalesce(b.stored, 0) = 0 "
+#define BETWEEN	     "WHERE f.revision_id = $1 AND f.path > $2 AND ($3 IS NULL OR f.path < $3) "
+#define WALK_PAGE    500
 
 void model_file_oid(struct digest *git_oid, bool lfs, const struct digest *sha256, uint64_t size_bytes)
 {
@@ -323,46 +326,104 @@ static void file_row(struct sql *q, struct arena *a, struct model_file *f)
 	model_file_oid(&f->git_oid, f->lfs, &f->sha256, f->size_bytes);
 }
 
-/* A revision may have 100,000 files: the list grows outside of the arena, where outgrown copies would stay. */
-static int files_of(struct sql *q, struct arena *a, struct model_file **files, size_t *n)
+/* All between two paths, for a list whose length is not known: an upper bound of it. */
+static int count_between(struct db_conn *c, int64_t revision_id, const char *low, const char *high, size_t *n, struct err *e)
 {
-	own(mem) struct model_file *list = NULL;
-	size_t count = 0, cap = 0;
-	int rc;
+	own(sql) struct sql q = sql_prepare(c, "SELECT count(*) FROM file AS f " BETWEEN, e);
 
-	while (sql_row(q))
-		file_row(q, a, vec_push(&list, &count, &cap));
-	if ((rc = sql_done(q)) < 0)
-		return rc;
-	*files = arena_alloc(a, count * sizeof(**files));
-	if (count)
-		memcpy(*files, list, count * sizeof(*list));
-	*n = count;
-	return 0;
+	sql_int(&q, revision_id);
+	sql_text(&q, low);
+	sql_text(&q, high);
+	*n = sql_row(&q) ? (size_t)sql_get_int(&q, 0) : 0;
+	return sql_done(&q);
 }
 
 int model_files(struct db *db, int64_t revision_id, enum model_files_of which, const char *under, const char *after, size_t limit, struct arena *a,
 		struct model_file **files, size_t *n, struct err *e)
 {
+	static const char *const texts[] = {
+		[FILES_ALL] = FILE_COLUMNS BETWEEN "ORDER BY f.path LIMIT $4",
+		[FILES_HELD] = FILE_COLUMNS BETWEEN HELD "ORDER BY f.path LIMIT $4",
+		[FILES_MISSING] = FILE_COLUMNS BETWEEN MISSING "ORDER BY f.path LIMIT $4",
+	};
 	own(read) struct read rd = { 0 };
 	const char *low = under && *under ? arena_printf(a, "%s/", under) : "";
 	const char *high = *low ? arena_printf(a, "%s0", under) : NULL;	/* '0' follows '/' */
+	struct model_file *list;
+	size_t count = 0;
 	int rc;
 
+	if (after && strcmp(after, low) > 0)
+		low = after;
+	if ((rc = read_begin(&rd, db, e)) < 0 || (!limit && (rc = count_between(rd.c, revision_id, low, high, &limit, e)) < 0))
+		return rc;
+	list = arena_alloc(a, limit * sizeof(*list));
+	own(sql) struct sql q = sql_prepare(rd.c, texts[which], e);
+	sql_int(&q, revision_id);
+	sql_text(&q, low);
+	sql_text(&q, high);
+	sql_int(&q, (int64_t)limit);
+	while (count < limit && sql_row(&q))
+		file_row(&q, a, &list[count++]);
+	if ((rc = sql_done(&q)) < 0)
+		return rc;
+	*files = list;
+	*n = count;
+	return 0;
+}
+
+void model_walk_rewind(struct model_walk *w)
+{
+	arena_done(&w->page);
+	w->files = NULL;
+	w->n = w->i = 0;
+	w->ended = false;
+}
+
+static int next_page(struct model_walk *w, struct err *e)
+{
+	own(arena) struct arena before = w->page;	/* holds the path that the next page goes on after */
+	const char *after = w->n ? w->files[w->n - 1].path : NULL;
+	int rc;
+
+	arena_init(&w->page);
+	rc = model_files(w->db, w->revision_id, w->which, "", after, WALK_PAGE, &w->page, &w->files, &w->n, e);
+
+	if (rc < 0)
+		w->n = 0;
+	w->i = 0;
+	w->ended = w->n < WALK_PAGE;
+	return rc;
+}
+
+int model_walk_next(struct model_walk *w, const struct model_file **f, struct err *e)
+{
+	int rc = w->i == w->n && !w->ended ? next_page(w, e) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (w->i == w->n)
+		return 0;
+	*f = &w->files[w->i++];
+	return 1;
+}
+
+int model_sum(struct db *db, int64_t revision_id, struct model_sum *out, struct err *e)
+{
+	own(read) struct read rd = { 0 };
+	int rc;
+
+	*out = (struct model_sum){ 0 };
 	if ((rc = read_begin(&rd, db, e)) < 0)
 		return rc;
 	own(sql) struct sql q = sql_prepare(rd.c,
-					    which == FILES_HELD ? FILE_COLUMNS "WHERE f.revision_id = $1 AND f.path > $2 AND f.path >= $3 AND ($4 IS NULL OR f.path < $4) " HELD
-									       "ORDER BY f.path LIMIT $5"
-								: FILE_COLUMNS "WHERE f.revision_id = $1 AND f.path > $2 AND f.path >= $3 AND ($4 IS NULL OR f.path < $4) "
-									       "ORDER BY f.path LIMIT $5",
+					    "SELECT count(*), sum(f.size_bytes), sum(b.stored), sum(f.size_bytes * b.stored) FROM file AS f "
+					    "LEFT JOIN blob AS b ON b.id = f.blob_id WHERE f.revision_id = $1 AND f.wanted > 0",
 					    e);
 	sql_int(&q, revision_id);
-	sql_text(&q, after ? after : "");
-	sql_text(&q, low);
-	sql_text(&q, high);
-	sql_int(&q, limit ? (int64_t)limit : INT64_MAX);
-	return files_of(&q, a, files, n);
+	if (sql_row(&q))
+		*out = (struct model_sum){ (uint64_t)sql_get_int(&q, 0), (uint64_t)sql_get_int(&q, 1), (uint64_t)sql_get_int(&q, 2), (uint64_t)sql_get_int(&q, 3) };
+	return sql_done(&q);
 }
 
 int model_file(struct db *db, int64_t revision_id, const char *path, enum model_files_of which, struct arena *a, struct model_file *f, struct err *e)
@@ -382,18 +443,6 @@ int model_file(struct db *db, int64_t revision_id, const char *path, enum model_
 	if ((rc = sql_done(&q)) < 0)
 		return rc;
 	return found ? 0 : err_set(e, ERR_NOT_FOUND, "the revision has no file %.200s", path);
-}
-
-int model_missing(struct db *db, int64_t revision_id, struct arena *a, struct model_file **files, size_t *n, struct err *e)
-{
-	own(read) struct read rd = { 0 };
-	int rc;
-
-	if ((rc = read_begin(&rd, db, e)) < 0)
-		return rc;
-	own(sql) struct sql q = sql_prepare(rd.c, FILE_COLUMNS "WHERE f.revision_id = $1 AND f.wanted > 0 AND coalesce(b.stored, 0) = 0 ORDER BY f.path", e);
-	sql_int(&q, revision_id);
-	return files_of(&q, a, files, n);
 }
 
 int model_blobs(struct db *db, const struct digest *after, size_t limit, struct arena *a, struct digest **blobs, size_t *n, struct err *e)

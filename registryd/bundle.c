@@ -158,12 +158,12 @@ static int read_proof(struct bundle *b, struct err *e)
 	int rc;
 
 	if (!text) {
-		snprintf(b->proof.why_not, sizeof(b->proof.why_not), "the bundle brings no git objects");
+		gitproof_without(&b->proof, &b->tree, "the bundle brings no git objects");
 		return 0;
 	}
 	rc = base64_decode(text, &pack, &n, GITPROOF_PACK_MAX + 2, "the bundle's git pack", e);
 	if (!rc)
-		rc = gitproof_read(&b->proof, pack, n, b->commit, e);
+		rc = gitproof_read(&b->proof, pack, n, b->commit, &b->tree, e);
 	return rc ? err_set(e, ERR_MISMATCH, "the bundle's git objects do not give commit %s: %s", b->commit, arena_strdup(b->w->arena, e->msg)) : 0;
 }
 
@@ -411,7 +411,7 @@ static int reject(struct bundle *b, struct err *e)
 
 static int store_all(struct bundle *b, struct err *e)
 {
-	int rc = gitproof_record(b->w, b->revision_id, &b->proof, &b->tree, e);
+	int rc = gitproof_record(b->w, b->revision_id, &b->proof, e);
 
 	if (!rc)
 		rc = gate_admit(b->w, b->revision_id, e);

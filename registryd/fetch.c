@@ -23,11 +23,8 @@ static int commit_group(struct loop *l, struct err *e)
 	if (!l->n_group)
 		return 0;
 	rc = store_publish_batch(l->f->store, l->group, l->n_group, e);
-	if (!rc) {
-		for (size_t i = 0; i < l->n_group; i++)
-			l->group_files[i]->stored = true;
+	if (!rc)
 		rc = l->f->stored(l->f->arg, (const struct fetch_file *const *)l->group_files, l->n_group, e);
-	}
 	for (size_t i = 0; i < l->n_group; i++)
 		close(l->group[i].fd);
 	l->n_group = 0;
@@ -49,7 +46,7 @@ static int add_to_group(struct loop *l, struct fetch_file *f, const void *p, siz
 	if (!l->n_group)
 		l->group_since_ms = net_now_ms();
 	l->group_files[l->n_group] = f;
-	l->group[l->n_group++] = (struct store_item){ .fd = fd, .size_bytes = n, .sha256 = f->sha256 };
+	l->group[l->n_group++] = (struct store_item){ .fd = fd, .size_bytes = n, .sha256 = f->id };
 	return l->n_group == FETCH_GROUP_FILES ? commit_group(l, e) : 0;
 }
 
@@ -67,15 +64,15 @@ int fetch_take_small(struct loop *l, struct fetch_file *f, const void *p, size_t
 {
 	char want[DIGEST_HEX_MAX], got[DIGEST_HEX_MAX];
 	struct digest sha256, git;
-	bool by_git = f->sha256.algo == DIGEST_NONE;
+	bool by_git = f->id.algo == DIGEST_SHA1;
 
 	digest_of(&sha256, DIGEST_SHA256, p, n);
 	git_object_id(&git, GIT_BLOB, p, n);
-	if (by_git ? digest_equal(&git, &f->git_oid) : digest_equal(&sha256, &f->sha256)) {
-		f->sha256 = sha256;
+	if (digest_equal(by_git ? &git : &sha256, &f->id)) {
+		f->id = sha256;
 		return add_to_group(l, f, p, n, e);
 	}
-	digest_hex(want, by_git ? &f->git_oid : &f->sha256);
+	digest_hex(want, &f->id);
 	digest_hex(got, by_git ? &git : &sha256);
 	err_set(e, ERR_MISMATCH, "%s mismatch in '%s': the listing says %.16s…, the bytes that came are %.16s…", by_git ? "git object id" : "sha256", f->path, want, got);
 	return last_try ? keep_wrong(l, p, n, &sha256, e) : ERR_MISMATCH;
@@ -156,13 +153,18 @@ static int step_transfers(struct loop *l, int *wait_ms, struct err *e)
 	return rc;
 }
 
-/* Past the files that are not of the kind that each looks for. */
+/* From here the first file to fetch that is of this kind. */
+static size_t next_of(const struct fetch *f, size_t i, bool small)
+{
+	while (i < f->n_files && (f->files[i].same || is_small(&f->files[i]) != small))
+		i++;
+	return i;
+}
+
 static void look_ahead(struct loop *l)
 {
-	while (l->next_large < l->f->n_files && is_small(&l->f->files[l->next_large]))
-		l->next_large++;
-	while (l->next_small < l->f->n_files && !is_small(&l->f->files[l->next_small]))
-		l->next_small++;
+	l->next_large = next_of(l->f, l->next_large, false);
+	l->next_small = next_of(l->f, l->next_small, true);
 }
 
 static bool large_can_start(const struct loop *l)

@@ -23,9 +23,8 @@
 struct fetch_file {
 	const char *path;
 	uint64_t size_bytes;
-	struct digest sha256;	/* claimed, or DIGEST_NONE; ours once it is stored */
-	struct digest git_oid;	/* blob id of the content, or DIGEST_NONE (LFS) */
-	bool stored;		/* set by fetch_files() */
+	struct digest id;	/* the SHA-256 that is claimed, or a git file's blob id; the SHA-256 once it is stored */
+	bool same;		/* it has the content of the one before it, and is not fetched */
 };
 
 struct fetch {
@@ -33,12 +32,12 @@ struct fetch {
 	struct store *store;
 	struct pool *pool;
 	const char *repo, *commit;
-	struct fetch_file *files;	/* distinct contents */
+	struct fetch_file *files;	/* equal contents side by side, the first of them without `same` */
 	size_t n_files;
 	int max_large;			/* files over FETCH_SMALL_BYTES at once; 0 means no limit of its own */
 	const atomic_bool *stop;	/* may be NULL */
 	void *arg;
-	/* These files are in the store now, also after a power cut. A failure ends the fetch. */
+	/* These contents are in the store now, also after a power cut. A failure ends the fetch. */
 	int (*stored)(void *arg, const struct fetch_file *const *files, size_t n, struct err *e);
 	/* Bytes received or found in partial/, and the path that moves; true asks to stop. Called a few times a second. */
 	bool (*progress)(void *arg, uint64_t bytes, const char *path);

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "catalog/finding.h"
 #include "verify/git_wire.h"
 
@@ -37,20 +38,18 @@ static int ask(struct hub *h, const char *repo, const char *tail, const struct b
 static int fetch_pack(struct hub *h, const char *repo, const char *commit, const atomic_bool *stop, struct buf *pack, struct err *e)
 {
 	struct git_advert advert;
-	own(buf) struct buf body;
 	own(buf) struct buf request;
 	int rc;
 
-	buf_init(&body, GIT_PACK_MAX_BYTES + ADVERT_MAX_BYTES);
 	buf_init(&request, 4096);
-	rc = ask(h, repo, "info/refs?service=git-upload-pack", NULL, stop, &body, e);
+	rc = ask(h, repo, "info/refs?service=git-upload-pack", NULL, stop, pack, e);
 	if (!rc)
-		rc = git_advert_parse(&advert, body.data, body.len, e);
+		rc = git_advert_parse(&advert, pack->data, pack->len, e);
 	if (rc)
 		return rc;
 	git_fetch_request(&request, commit, &advert);
-	rc = ask(h, repo, "git-upload-pack", &request, stop, &body, e);
-	return rc ? rc : git_fetch_parse(body.data, body.len, pack, e);
+	rc = ask(h, repo, "git-upload-pack", &request, stop, pack, e);
+	return rc ? rc : git_fetch_parse(pack, e);
 }
 
 /* The message's first line and the committer's date, for people; the commit has been verified by its id. */
@@ -77,7 +76,13 @@ static void read_commit(struct gitproof *p, const char *text, size_t n)
 		p->commit_at = 0;
 }
 
-static int read_pack(struct gitproof *p, struct buf *pack, const char *commit, struct err *e)
+static int on_entry(void *arg, const struct git_entry *g, struct err *e)
+{
+	return gitproof_compare_entry(arg, g, e);
+}
+
+/* The pack stays as evidence, unless it is large. */
+static int read_pack(struct gitproof *p, struct buf *pack, const char *commit, struct gitproof_compare *c, struct err *e)
 {
 	struct git_pack *objects = NULL;
 	const void *text;
@@ -91,7 +96,7 @@ static int read_pack(struct gitproof *p, struct buf *pack, const char *commit, s
 	if (pack->len > GITPROOF_PACK_MAX)
 		buf_done(pack);	/* its objects are inflated: with many files both are large */
 	if (!rc)
-		rc = git_manifest_build(&p->manifest, objects, &id, e);
+		rc = git_manifest_walk(objects, &id, on_entry, c, &p->tree, e);
 	text = rc ? NULL : git_pack_find(objects, &id, &type, &n);
 	if (text) {
 		own(mem) char *copy = strndup(text, n);
@@ -100,50 +105,70 @@ static int read_pack(struct gitproof *p, struct buf *pack, const char *commit, s
 			read_commit(p, copy, strlen(copy));
 	}
 	git_pack_free(objects);
-	if (!rc) {
-		p->pack = *pack;
-		buf_init(pack, GIT_PACK_MAX_BYTES);
-	}
 	return rc;
 }
 
-int gitproof_read(struct gitproof *p, const void *pack, size_t n, const char *commit, struct err *e)
+/* The pack becomes the proof's; p is zero where it proves nothing. */
+static int prove(struct gitproof *p, struct buf *pack, const char *commit, const struct hub_tree *t, struct err *e)
 {
-	own(buf) struct buf copy;
+	struct gitproof_compare c;
 	int rc;
 
 	memset(p, 0, sizeof(*p));
+	gitproof_compare_begin(&c, t);
+	rc = read_pack(p, pack, commit, &c, e);
+	gitproof_compare_end(&c);
+	if (rc) {
+		memset(p, 0, sizeof(*p));
+		return rc;
+	}
+	p->have = true;
+	p->n_files = c.n;
+	p->level = c.level;
+	p->disagrees = c.disagrees;
+	p->pack = *pack;
+	buf_init(pack, pack->max);
+	return 0;
+}
+
+int gitproof_read(struct gitproof *p, const void *pack, size_t n, const char *commit, const struct hub_tree *t, struct err *e)
+{
+	own(buf) struct buf copy;
+
 	buf_init(&copy, GIT_PACK_MAX_BYTES);
 	if (buf_add(&copy, pack, n) < 0)
 		return err_set(e, ERR_LIMIT, "the git objects are more than %zu bytes", GIT_PACK_MAX_BYTES);
-	rc = read_pack(p, &copy, commit, e);
-	p->have = !rc;
-	return rc;
+	return prove(p, &copy, commit, t, e);
 }
 
-int gitproof_fetch(struct gitproof *p, struct hub *h, const char *repo, const char *commit, const atomic_bool *stop, struct err *e)
+void gitproof_without(struct gitproof *p, const struct hub_tree *t, const char *why_not)
+{
+	memset(p, 0, sizeof(*p));
+	snprintf(p->why_not, sizeof(p->why_not), "%s", why_not);
+	gitproof_check_listing(t, &p->level, &p->disagrees);
+}
+
+int gitproof_make(struct gitproof *p, struct hub *h, const char *repo, const char *commit, const struct hub_tree *t, const atomic_bool *stop, struct err *e)
 {
 	struct err why = ERR_NONE;
 	own(buf) struct buf pack;
 	int rc;
 
-	memset(p, 0, sizeof(*p));
-	buf_init(&pack, GIT_PACK_MAX_BYTES);
+	buf_init(&pack, GIT_PACK_MAX_BYTES + ADVERT_MAX_BYTES);
 	rc = fetch_pack(h, repo, commit, stop, &pack, &why);
 	if (!rc)
-		rc = read_pack(p, &pack, commit, &why);
+		rc = prove(p, &pack, commit, t, &why);
 	if (rc == ERR_CANCELED) {
 		*e = why;
 		return rc;
 	}
-	p->have = !rc;
-	snprintf(p->why_not, sizeof(p->why_not), "%s", why.msg);
+	if (rc)
+		gitproof_without(p, t, why.msg);
 	return 0;
 }
 
 void gitproof_done(struct gitproof *p)
 {
-	git_manifest_done(&p->manifest);
 	buf_done(&p->pack);
 	memset(p, 0, sizeof(*p));
 }
@@ -175,7 +200,7 @@ static int check_lfs(const struct git_entry *g, const struct hub_file *f, enum p
 
 static int check_entry(const struct git_entry *g, const struct hub_file *f, enum proof_level *level, struct err *e)
 {
-	if (!g || g->mode == GIT_MODE_SUBMODULE)
+	if (g->mode == GIT_MODE_SUBMODULE)
 		return disagree(f, e, "the commit has no such file");
 	if (f->oid.algo != DIGEST_NONE && !digest_equal(&g->oid, &f->oid))
 		return disagree(f, e, "the git object ids differ");
@@ -188,22 +213,44 @@ static int check_entry(const struct git_entry *g, const struct hub_file *f, enum
 	return 0;
 }
 
-static int check_commit(const struct gitproof *p, const struct hub_tree *t, enum proof_level *level, struct err *e)
+void gitproof_compare_begin(struct gitproof_compare *c, const struct hub_tree *t)
 {
-	*level = PROOF_COMMIT;
-	for (size_t i = 0; i < t->n_files; i++) {
-		int rc = check_entry(git_manifest_find(&p->manifest, t->files[i].path), &t->files[i], level, e);
+	*c = (struct gitproof_compare){ .t = t, .seen = mem_zalloc(t->n_files / 8 + 1), .level = PROOF_COMMIT };
+}
 
-		if (rc)
-			return rc;
-	}
-	for (size_t i = 0; i < p->manifest.n; i++) {
-		const struct git_entry *g = &p->manifest.entries[i];
+/* Marks the file as met; true when it was before. */
+static bool meet(struct gitproof_compare *c, const struct hub_file *f)
+{
+	size_t i = (size_t)(f - c->t->files);
+	uint8_t bit = (uint8_t)(1 << i % 8);
+	bool before = c->seen[i / 8] & bit;
 
-		if (g->mode != GIT_MODE_SUBMODULE && !hub_tree_find(t, g->path))
-			return err_set(e, ERR_MISMATCH, "'%.400s': the commit has this file and the listing leaves it out", g->path);
-	}
+	c->seen[i / 8] |= bit;
+	return before;
+}
+
+int gitproof_compare_entry(struct gitproof_compare *c, const struct git_entry *g, struct err *e)
+{
+	const struct hub_file *f = hub_tree_find(c->t, g->path);
+
+	c->n++;
+	if (f && meet(c, f))
+		return err_set(e, ERR_MISMATCH, "the commit lists '%.200s' twice", g->path);
+	if (c->disagrees.code)
+		return 0;
+	if (f)
+		check_entry(g, f, &c->level, &c->disagrees);
+	else if (g->mode != GIT_MODE_SUBMODULE)
+		err_set(&c->disagrees, ERR_MISMATCH, "'%.400s': the commit has this file and the listing leaves it out", g->path);
 	return 0;
+}
+
+void gitproof_compare_end(struct gitproof_compare *c)
+{
+	for (size_t i = 0; i < c->t->n_files && !c->disagrees.code; i++)
+		if (!(c->seen[i / 8] >> i % 8 & 1))
+			disagree(&c->t->files[i], &c->disagrees, "the commit has no such file");
+	free(take(c->seen));
 }
 
 /* Without git: does the pointer that digest and size imply have the blob id of the listing? */
@@ -225,10 +272,8 @@ static int check_pointer(const struct hub_file *f, enum proof_level *level, stru
 	return err_set(e, ERR_MISMATCH, "'%.400s': the listing contradicts itself: SHA-256 and size do not give the git object id of its pointer", f->path);
 }
 
-int gitproof_check(const struct gitproof *p, const struct hub_tree *t, enum proof_level *level, struct err *e)
+int gitproof_check_listing(const struct hub_tree *t, enum proof_level *level, struct err *e)
 {
-	if (p->have)
-		return check_commit(p, t, level, e);
 	*level = PROOF_LISTING;
 	for (size_t i = 0; i < t->n_files; i++) {
 		int rc = check_pointer(&t->files[i], level, e);
@@ -239,22 +284,24 @@ int gitproof_check(const struct gitproof *p, const struct hub_tree *t, enum proo
 	return 0;
 }
 
-int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *p, const struct hub_tree *t, struct err *e)
+int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *p, struct err *e)
 {
 	own(json) json_t *about = NULL;
 	own(mem) char *text = NULL;
 	char tree[DIGEST_HEX_MAX];
-	enum proof_level level;
-	int rc = gitproof_check(p, t, &level, e);
+	int rc;
 
+	if (p->disagrees.code) {
+		*e = p->disagrees;
+		return e->code;
+	}
+	rc = finding_record(w->db, revision_id, "proof", NULL, 0, NULL, 0, true, work_now(), e);
 	if (!rc)
-		rc = finding_record(w->db, revision_id, "proof", NULL, 0, NULL, 0, true, work_now(), e);
-	if (!rc)
-		rc = model_set_proof(w->db, revision_id, level, e);
+		rc = model_set_proof(w->db, revision_id, p->level, e);
 	if (rc)
 		return rc;
-	digest_hex(tree, &p->manifest.tree);
-	about = json_pack("{s:s, s:b, s:s, s:I, s:s}", "level", proof_level_name(level), "git", p->have, "tree", tree, "files", (json_int_t)p->manifest.n, "why_not", p->why_not);
+	digest_hex(tree, &p->tree);
+	about = json_pack("{s:s, s:b, s:s, s:I, s:s}", "level", proof_level_name(p->level), "git", p->have, "tree", tree, "files", (json_int_t)p->n_files, "why_not", p->why_not);
 	text = json_text(about);
 	rc = model_keep_document(w->db, revision_id, DOCUMENT_PROOF, "", text, strlen(text), work_now(), e);
 	if (!rc && p->pack.len)

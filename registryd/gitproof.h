@@ -20,24 +20,47 @@
 #define GITPROOF_PACK_MAX  (8u << 20)	/* of a pack that is kept as evidence: 100,000 files take about 5 MB */
 #define GITPROOF_PACK	   "pack"	/* the name of that document, of kind DOCUMENT_PROOF */
 
+/* What came of it. */
 struct gitproof {
-	bool have;			/* the manifest below comes from the commit itself */
-	struct git_manifest manifest;
+	bool have;			/* the commit itself was read */
+	struct digest tree;		/* its uppermost tree, and how many files it lists; when have */
+	size_t n_files;
+	enum proof_level level;
+	struct err disagrees;		/* ERR_MISMATCH, naming the path, when the listing contradicts the commit or itself; else no error */
 	char title[GITPROOF_TITLE_MAX];	/* first line of the commit's message, "" unknown */
 	int64_t commit_at;		/* committer's date, 0 unknown */
 	char why_not[ERR_MSG_MAX];	/* why git could not be asked, when !have */
 	struct buf pack;		/* as it came, for whoever wants to check it again; empty when it is too large */
 };
 
-/* Two small requests. An upstream without git, or one that answers nonsense, leaves have false; only ERR_CANCELED is an error. */
-int gitproof_fetch(struct gitproof *p, struct hub *h, const char *repo, const char *commit, const atomic_bool *stop, struct err *e);
+/*
+ * Two small requests, and the listing is held against what they bring. An upstream without git, or one that answers nonsense, leaves have false,
+ * and the listing is held against itself; only ERR_CANCELED is an error.
+ */
+int gitproof_make(struct gitproof *p, struct hub *h, const char *repo, const char *commit, const struct hub_tree *t, const atomic_bool *stop, struct err *e);
 /* The same from a pack that somebody brought. ERR_MISMATCH or ERR_INPUT: it does not hold the commit. */
-int gitproof_read(struct gitproof *p, const void *pack, size_t n, const char *commit, struct err *e);
+int gitproof_read(struct gitproof *p, const void *pack, size_t n, const char *commit, const struct hub_tree *t, struct err *e);
+/* Without a pack: the listing is held against itself. */
+void gitproof_without(struct gitproof *p, const struct hub_tree *t, const char *why_not);
 void gitproof_done(struct gitproof *p);
+/* The level, the evidence, a document about it and the pack in the catalog; or, when listing and commit disagree, ERR_MISMATCH and why. */
+int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *p, struct err *e);
 
-/* Compares with the listing. ERR_MISMATCH names the path that disagrees. Pure. */
-int gitproof_check(const struct gitproof *p, const struct hub_tree *t, enum proof_level *level, struct err *e);
-/* gitproof_check(), and the level, the evidence a document about it and the pack in the catalog. */
-int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *p, const struct hub_tree *t, struct err *e);
+/* The comparing by itself: every file of the commit in any order, then the end. */
+struct gitproof_compare {
+	const struct hub_tree *t;
+	uint8_t *seen;		/* a bit for each file of the listing */
+	size_t n;		/* files of the commit */
+	enum proof_level level;
+	struct err disagrees;	/* the first that was found */
+};
+
+void gitproof_compare_begin(struct gitproof_compare *c, const struct hub_tree *t);
+/* ERR_MISMATCH for what no commit can say: a file that is listed twice. */
+int gitproof_compare_entry(struct gitproof_compare *c, const struct git_entry *g, struct err *e);
+/* Fills level and disagrees; c is done with. */
+void gitproof_compare_end(struct gitproof_compare *c);
+/* Without a commit. */
+int gitproof_check_listing(const struct hub_tree *t, enum proof_level *level, struct err *e);
 
 #endif

@@ -23,7 +23,7 @@
 #define HUB_PAGE_MAX_BYTES (64u << 20)
 #define HUB_INFO_MAX_BYTES (32u << 20)
 #define HUB_TOKEN_MAX	   512
-#define HUB_TREE_RAW_MAX   (8u << 20)	/* of a listing as it came; what it says is in the files anyway */
+#define HUB_TREE_RAW_MAX   (2u << 20)	/* of a listing as it came; what it says is in the files anyway */
 #define HUB_FILE_SIZE_MAX  (UINT64_C(1) << 42)	/* 4 TiB; the Hub's own limit is 500 GB */
 #define HUB_LIST_MAX	   100000	/* models of one author or query */
 
@@ -132,7 +132,7 @@ struct hub_revision {
 	enum hub_gated gated;
 	bool is_private, disabled;
 	int64_t last_modified;	/* unix seconds, 0 unknown */
-	char *raw;		/* the document as it came */
+	char *raw;		/* the document as it came, but for its list of files: the listing says more */
 	size_t raw_bytes;
 	json_t *doc;
 };
@@ -159,26 +159,20 @@ struct hub_file {
 	bool masked;		/* the Hub hides the hash (64 asterisks): gated, no access */
 };
 
-struct hub_dir {
-	const char *path;
-	struct digest oid;
-};
-
 struct hub_tree {
 	struct arena arena;
 	struct hub_file *files;		/* sorted by path, paths checked and distinct */
 	size_t n_files, cap_files;
-	struct hub_dir *dirs;
-	size_t n_dirs, cap_dirs;
+	size_t n_dirs;
 	uint64_t total_bytes;
 	const char *odd_path;		/* a name that other systems can't hold (case, trailing dot), NULL when none */
-	struct buf raw;			/* the pages as they came, one a line; failed when they are more than HUB_TREE_RAW_MAX bytes */
+	struct buf raw;			/* the pages as they came, one a line; failed, and nothing, when they are more than HUB_TREE_RAW_MAX bytes */
 };
 
 void hub_tree_init(struct hub_tree *t);
 void hub_tree_done(struct hub_tree *t);
 
-/* Gives back all but the paths, which plans made from it go on using. */
+/* Gives back the files but for their paths, which plans made from them go on using. */
 void hub_tree_keep_paths(struct hub_tree *t);
 
 static inline void own_tree(struct hub_tree *t)

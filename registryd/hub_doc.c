@@ -114,6 +114,7 @@ int hub_get_revision(struct hub *h, const char *repo, const char *rev, const ato
 	rc = hub_call(h, &(struct hub_call){ .url = url, .what = what, .repo = repo, .bucket = HUB_API, .stop = stop }, &a, &body, e);
 	if (rc)
 		return rc;
+	json_empty_member(&body, "siblings");
 	r.doc = parse_answer(body.data, body.len, what, h->config.endpoint, e);
 	if (!r.doc)
 		return ERR_INPUT;
@@ -140,14 +141,13 @@ void hub_tree_init(struct hub_tree *t)
 void hub_tree_keep_paths(struct hub_tree *t)
 {
 	free(take(t->files));
-	free(take(t->dirs));
-	buf_done(&t->raw);
-	t->n_files = t->cap_files = t->n_dirs = t->cap_dirs = 0;
+	t->n_files = t->cap_files = t->n_dirs = 0;
 }
 
 void hub_tree_done(struct hub_tree *t)
 {
 	hub_tree_keep_paths(t);
+	buf_done(&t->raw);
 	arena_done(&t->arena);
 }
 
@@ -246,16 +246,12 @@ static int read_file(struct hub_tree *t, const json_t *item, const char *path, s
 
 static int read_dir(struct hub_tree *t, const json_t *item, const char *path, struct err *e)
 {
-	struct hub_dir d = { .path = arena_strdup(&t->arena, path) };
+	struct digest oid;
 	bool masked;
-	int rc;
 
-	if (t->n_dirs >= HUB_FILES_MAX)
+	if (t->n_dirs++ >= HUB_FILES_MAX)
 		return err_set(e, ERR_LIMIT, "the listing names more than %d directories", HUB_FILES_MAX);
-	rc = read_hash(&d.oid, DIGEST_SHA1, json_get_str(item, "oid"), &masked, path, "git object id", e);
-	if (!rc)
-		*vec_push(&t->dirs, &t->n_dirs, &t->cap_dirs) = d;
-	return rc;
+	return read_hash(&oid, DIGEST_SHA1, json_get_str(item, "oid"), &masked, path, "git object id", e);
 }
 
 static int read_item(struct hub_tree *t, const json_t *item, struct err *e)
@@ -299,11 +295,6 @@ int hub_tree_page(struct hub_tree *t, const char *text, size_t n, struct err *e)
 static int by_path(const void *a, const void *b)
 {
 	return strcmp(((const struct hub_file *)a)->path, ((const struct hub_file *)b)->path);
-}
-
-static int by_dir_path(const void *a, const void *b)
-{
-	return strcmp(((const struct hub_dir *)a)->path, ((const struct hub_dir *)b)->path);
 }
 
 static int by_path_nocase(const void *a, const void *b)
@@ -353,8 +344,6 @@ int hub_tree_finish(struct hub_tree *t, struct err *e)
 {
 	if (t->n_files)
 		qsort(t->files, t->n_files, sizeof(*t->files), by_path);
-	if (t->n_dirs)
-		qsort(t->dirs, t->n_dirs, sizeof(*t->dirs), by_dir_path);
 	for (size_t i = 0; i < t->n_files; i++) {
 		const char *path = t->files[i].path, *above;
 
@@ -387,6 +376,16 @@ static int next_page(struct hub *h, const char *url, const struct net_answer *a,
 	return 0;
 }
 
+/* All of it or nothing: half a listing is of no use to anybody. */
+static void keep_raw(struct hub_tree *t, const struct buf *page)
+{
+	buf_add(&t->raw, page->data, page->len);
+	if (buf_putc(&t->raw, '\n') == 0)
+		return;
+	buf_done(&t->raw);
+	t->raw.failed = true;
+}
+
 int hub_get_tree(struct hub *h, const char *repo, const char *sha, const atomic_bool *stop, struct hub_tree *t, struct err *e)
 {
 	own(mem) char *url = NULL;
@@ -417,8 +416,7 @@ int hub_get_tree(struct hub *h, const char *repo, const char *sha, const atomic_
 			free(next);
 			return err_wrap(e, "%s", what);
 		}
-		buf_add(&t->raw, body.data, body.len);
-		buf_putc(&t->raw, '\n');
+		keep_raw(t, &body);
 		free(url);
 		url = next;
 	}

@@ -41,6 +41,8 @@ int plan_read_selection(struct plan_selection *s, const json_t *args, struct are
 		rc = read_globs(s->exclude, &s->n_exclude, exclude, "exclude", a, e);
 	if (rc)
 		return rc;
+	for (size_t i = 0; i < s->n_exclude; i++)
+		s->excluded[i] = arena_printf(a, "the exclude glob '%s' matches it", s->exclude[i]);
 	s->metadata_only = json_get_bool(args, "metadata_only", false);
 	if (s->n_include)
 		json_object_set(canonical, "include", (json_t *)include);
@@ -55,25 +57,24 @@ int plan_read_selection(struct plan_selection *s, const json_t *args, struct are
 	return 0;
 }
 
-static bool any_matches(const char *const *globs, size_t n, const char *path, const char **which)
+/* Which of them matches first, n for none. */
+static size_t match(const char *const *globs, size_t n, const char *path)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (str_glob(globs[i], path)) {
-			*which = globs[i];
-			return true;
-		}
-	}
-	return false;
+	size_t i = 0;
+
+	while (i < n && !str_glob(globs[i], path))
+		i++;
+	return i;
 }
 
-const char *plan_why_not(const struct plan_selection *s, const char *path, struct arena *a)
+const char *plan_why_not(const struct plan_selection *s, const char *path)
 {
-	const char *which = NULL;
+	size_t out = match(s->exclude, s->n_exclude, path);
 
-	if (s->n_include && !any_matches(s->include, s->n_include, path, &which))
+	if (s->n_include && match(s->include, s->n_include, path) == s->n_include)
 		return "no include glob matches it";
-	if (any_matches(s->exclude, s->n_exclude, path, &which))
-		return arena_printf(a, "the exclude glob '%s' matches it", which);
+	if (out < s->n_exclude)
+		return s->excluded[out];
 	if (s->metadata_only && !str_ends(path, ".json") && !str_ends(path, ".md") && !licence_is_text_path(path))
 		return "only metadata is kept of this model";
 	return NULL;
@@ -85,7 +86,7 @@ void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, co
 
 	for (size_t i = 0; i < t->n_files; i++) {
 		const struct hub_file *f = &t->files[i];
-		const char *why = plan_why_not(s, f->path, a);
+		const char *why = plan_why_not(s, f->path);
 
 		if (!why && s->metadata_only && f->size_bytes > METADATA_FILE_MAX)
 			why = "only metadata is kept of this model, and this file is too large to be that";
@@ -96,18 +97,16 @@ void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, co
 	*n = t->n_files;
 }
 
-bool plan_is_done(const struct plan_selection *s, const struct policy *p, const struct model_file *files, size_t n, struct arena *a)
+bool plan_is_done(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n)
 {
-	struct model_file *list = arena_alloc(a, (n + 1) * sizeof(*list));
-
 	for (size_t i = 0; i < n; i++) {
-		list[i] = files[i];
-		list[i].skip_reason = plan_why_not(s, files[i].path, a);
-		list[i].wanted = !list[i].skip_reason;
+		files[i].stored = files[i].wanted && files[i].stored && !files[i].pending;	/* it is served */
+		files[i].skip_reason = plan_why_not(s, files[i].path);
+		files[i].wanted = !files[i].skip_reason;
 	}
-	policy_skip_files(p, list, n);
+	policy_skip_files(p, files, n);
 	for (size_t i = 0; i < n; i++)
-		if (list[i].wanted && (!files[i].wanted || !files[i].stored || files[i].pending))
+		if (files[i].wanted && !files[i].stored)
 			return false;
 	return n > 0;
 }

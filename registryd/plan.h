@@ -12,6 +12,7 @@
 
 struct plan_selection {
 	const char *include[PLAN_GLOBS_MAX], *exclude[PLAN_GLOBS_MAX];
+	const char *excluded[PLAN_GLOBS_MAX];	/* the sentence for files that exclude[i] leaves out */
 	size_t n_include, n_exclude;
 	bool metadata_only;	/* cards, configurations and licences; no weights */
 	const char *text;	/* the canonical JSON of it, NULL for everything */
@@ -20,10 +21,10 @@ struct plan_selection {
 /* From {"include": […], "exclude": […], "metadata_only": …}. Strings live in a. */
 int plan_read_selection(struct plan_selection *s, const json_t *args, struct arena *a, struct err *e);
 /* NULL when the file is wanted, else why it is not. */
-const char *plan_why_not(const struct plan_selection *s, const char *path, struct arena *a);
-/* The listing's files with `wanted` decided. *files lives in a. */
+const char *plan_why_not(const struct plan_selection *s, const char *path);
+/* The listing's files with `wanted` decided. *files lives in a, the paths in the listing. */
 void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, const struct policy *p, struct arena *a, struct model_file **files, size_t *n);
-/* Is every file of the list as this selection and policy want it, and stored? Then a sync has nothing to do. */
-bool plan_is_done(const struct plan_selection *s, const struct policy *p, const struct model_file *files, size_t n, struct arena *a);
+/* Is every file of the list as this selection and policy want it, and stored? Then a sync has nothing to do. The list is spent: `wanted` is now theirs. */
+bool plan_is_done(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n);
 
 #endif

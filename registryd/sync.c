@@ -14,6 +14,7 @@
 #include "registryd/judge.h"
 #include "registryd/plan.h"
 
+#define FOUND_GROUP  500
 #define SPACE_WAIT_S 300	/* how soon a sync looks again whether there is room */
 
 /* What one sync knows, from the first question to the end. */
@@ -25,25 +26,42 @@ struct sync {
 	struct hub_revision info;
 	struct hub_tree tree;
 	struct gitproof proof;
-	struct arena plan;		/* the plan, and what is made of it until everything is here */
-	struct model_file *files;
+	struct arena plan;
+	struct model_file *files;	/* the plan, until the catalog has it */
 	size_t n_files;
 	int64_t model_id, revision_id;
 	const char *name;		/* canonical */
-	struct fetch_file *wanted;	/* distinct contents to fetch */
-	size_t n_wanted;
-	struct model_file **index;	/* wanted files of the plan by content */
-	size_t n_index;
+	struct arena missing;
+	struct fetch_file *wanted;	/* what has to be fetched, until it is here */
+	size_t n_wanted, cap_wanted;
 	uint64_t have_bytes, have_files;	/* of the wanted ones, stored before anything was fetched */
 	uint64_t fetched_bytes;
 };
 
+/* The plan is in the catalog: a listing of 100,000 files is not held beside what comes next. */
+static void forget_plan(struct sync *s)
+{
+	hub_tree_done(&s->tree);
+	hub_tree_init(&s->tree);
+	arena_done(&s->plan);
+	s->files = NULL;
+	s->n_files = 0;
+}
+
+/* Everything is here. */
+static void forget_missing(struct sync *s)
+{
+	arena_done(&s->missing);
+	free(take(s->wanted));
+	s->n_wanted = s->cap_wanted = 0;
+}
+
 static void own_sync(struct sync *s)
 {
 	hub_revision_done(&s->info);
-	hub_tree_done(&s->tree);
 	gitproof_done(&s->proof);
-	arena_done(&s->plan);
+	forget_plan(s);
+	forget_missing(s);
 }
 
 static bool is_commit(const char *rev)
@@ -159,7 +177,7 @@ static int refuse_masked(struct sync *s, struct err *e)
 	for (size_t i = 0; i < s->tree.n_files; i++) {
 		const char *path = s->tree.files[i].path;
 
-		if (s->tree.files[i].masked && !plan_why_not(&s->selection, path, s->w->arena))
+		if (s->tree.files[i].masked && !plan_why_not(&s->selection, path))
 			return hub_explain_gated(s->hub, s->name, arena_printf(s->w->arena, "the listing hides the hash of '%.200s' behind asterisks", path), &s->w->stop, e);
 	}
 	return 0;
@@ -173,11 +191,14 @@ static int list(struct sync *s, struct err *e)
 	if (s->info.disabled)
 		return err_set(e, ERR_REFUSED, "%s is disabled upstream", s->name);
 	rc = hub_get_tree(s->hub, s->name, s->info.sha, &s->w->stop, &s->tree, e);
-	if (!rc)
-		rc = refuse_masked(s, e);
-	if (!rc)
-		plan_from_tree(&s->tree, &s->selection, s->w->policy, &s->plan, &s->files, &s->n_files);
-	return rc;
+	return rc ? rc : refuse_masked(s, e);
+}
+
+/* What it is made from is let go. */
+static void plan(struct sync *s)
+{
+	plan_from_tree(&s->tree, &s->selection, s->w->policy, &s->plan, &s->files, &s->n_files);
+	hub_tree_keep_paths(&s->tree);
 }
 
 static int keep_facts(struct sync *s, struct err *e)
@@ -205,7 +226,7 @@ static int record_plan(struct sync *s, bool *changed, struct err *e)
 
 	if (!rc)
 		rc = keep_facts(s, e);
-	buf_done(&s->tree.raw);
+	forget_plan(s);
 	return rc;
 }
 
@@ -232,164 +253,107 @@ static int held(struct sync *s, const struct model_file *f, struct digest *sha25
 	return rc;
 }
 
-static int by_content(const void *a, const void *b)
+/* Large files first: the last to end should not be the longest. Equal contents, whose sizes are equal too, come side by side. */
+static int by_size_and_content(const void *a, const void *b)
 {
 	const struct fetch_file *x = a, *y = b;
-	int by_sha = memcmp(&x->sha256, &y->sha256, sizeof(x->sha256));
+	int way = memcmp(&x->id, &y->id, sizeof(x->id));
 
-	return by_sha ? by_sha : memcmp(&x->git_oid, &y->git_oid, sizeof(x->git_oid));
+	if (x->size_bytes != y->size_bytes)
+		return x->size_bytes < y->size_bytes ? 1 : -1;
+	return way ? way : strcmp(x->path, y->path);
 }
 
-/* Large files first: the last to end should not be the longest. */
-static int by_size(const void *a, const void *b)
+static void order_wanted(struct sync *s)
 {
-	const struct fetch_file *x = a, *y = b;
-
-	return x->size_bytes < y->size_bytes ? 1 : x->size_bytes > y->size_bytes ? -1 : strcmp(x->path, y->path);
+	if (s->n_wanted)
+		qsort(s->wanted, s->n_wanted, sizeof(*s->wanted), by_size_and_content);
+	for (size_t i = 1; i < s->n_wanted; i++)
+		s->wanted[i].same = s->wanted[i - 1].size_bytes == s->wanted[i].size_bytes && digest_equal(&s->wanted[i - 1].id, &s->wanted[i].id);
 }
 
-/* The plan's own spelling of a path, which lives as long as the sync. */
-static const char *path_of_plan(struct sync *s, const char *path)
+static void want(struct sync *s, const struct model_file *f)
 {
-	size_t low = 0, high = s->n_files;
+	struct fetch_file *to = vec_push(&s->wanted, &s->n_wanted, &s->cap_wanted);
 
-	while (low < high) {	/* the plan is in the order of paths, as the listing is */
-		size_t mid = (low + high) / 2;
-		int way = strcmp(s->files[mid].path, path);
-
-		if (!way)
-			return s->files[mid].path;
-		low = way < 0 ? mid + 1 : low;
-		high = way < 0 ? high : mid;
-	}
-	return arena_strdup(&s->plan, path);
+	*to = (struct fetch_file){ .path = arena_strdup(&s->missing, f->path), .size_bytes = f->size_bytes, .id = f->sha256.algo == DIGEST_SHA256 ? f->sha256 : f->git_oid };
 }
 
-static void keep_distinct(struct sync *s)
-{
-	size_t n = 0;
+/* What the store holds already of what is missing, recorded in groups. */
+struct found {
+	struct model_stored files[FOUND_GROUP];
+	size_t n;
+};
 
-	qsort(s->wanted, s->n_wanted, sizeof(*s->wanted), by_content);
-	for (size_t i = 0; i < s->n_wanted; i++)
-		if (!n || by_content(&s->wanted[n - 1], &s->wanted[i]))
-			s->wanted[n++] = s->wanted[i];
-	s->n_wanted = n;
-	qsort(s->wanted, n, sizeof(*s->wanted), by_size);
+static int record_found(struct sync *s, struct found *found, struct err *e)
+{
+	int rc = found->n ? model_files_stored(s->w->db, s->revision_id, found->files, found->n, e) : 0;
+
+	found->n = 0;
+	return rc;
 }
 
 /* Splits what is missing into what the store holds already, which is recorded, and what must be fetched. */
 static int look_around(struct sync *s, struct err *e)
 {
-	own(arena) struct arena a = { 0 };
-	struct model_stored *here;
-	struct model_file *missing;
-	size_t n, n_here = 0;
+	own(walk) struct model_walk w = { .db = s->w->db, .revision_id = s->revision_id, .which = FILES_MISSING };
+	own(mem) struct found *found = mem_zalloc(sizeof(*found));
+	own(arena) struct arena paths = { 0 };
+	const struct model_file *f;
 	int rc;
 
-	rc = model_missing(s->w->db, s->revision_id, &a, &missing, &n, e);
-	if (rc)
-		return rc;
-	here = arena_alloc(&a, (n + 1) * sizeof(*here));
-	s->wanted = arena_alloc(&s->plan, (n + 1) * sizeof(*s->wanted));
-	for (size_t i = 0; i < n; i++) {
-		const struct model_file *f = &missing[i];
+	while ((rc = model_walk_next(&w, &f, e)) > 0) {
 		struct digest sha256;
 
 		rc = held(s, f, &sha256, e);
 		if (rc < 0)
 			return rc;
-		if (rc)
-			here[n_here++] = (struct model_stored){ f->path, sha256, f->size_bytes };
-		else
-			s->wanted[s->n_wanted++] = (struct fetch_file){ .path = path_of_plan(s, f->path), .size_bytes = f->size_bytes, .sha256 = f->sha256, .git_oid = f->lfs ? (struct digest){ 0 } : f->git_oid };
+		if (!rc) {
+			want(s, f);
+			continue;
+		}
+		found->files[found->n++] = (struct model_stored){ arena_strdup(&paths, f->path), sha256, f->size_bytes };
+		if (found->n == FOUND_GROUP) {
+			if (record_found(s, found, e) < 0)
+				return e->code;
+			arena_done(&paths);
+		}
 	}
-	keep_distinct(s);
-	return n_here ? model_files_stored(s->w->db, s->revision_id, here, n_here, e) : 0;
+	order_wanted(s);
+	return rc < 0 ? rc : record_found(s, found, e);
 }
 
 static int count_totals(struct sync *s, struct err *e)
 {
-	own(arena) struct arena a = { 0 };
-	uint64_t bytes = 0, files = 0;
-	struct model_file *all;
-	size_t n;
-	int rc = model_files(s->w->db, s->revision_id, FILES_ALL, "", NULL, 0, &a, &all, &n, e);
+	struct model_sum sum;
+	int rc = model_sum(s->w->db, s->revision_id, &sum, e);
 
 	if (rc)
 		return rc;
-	for (size_t i = 0; i < n; i++) {
-		if (!all[i].wanted && !all[i].pending)
-			continue;
-		bytes += all[i].size_bytes;
-		files++;
-		s->have_bytes += all[i].stored ? all[i].size_bytes : 0;
-		s->have_files += all[i].stored;
-	}
-	work_totals(s->w, bytes, files);
+	s->have_bytes = sum.stored_bytes;
+	s->have_files = sum.stored_files;
+	work_totals(s->w, sum.bytes, sum.files);
 	work_done(s->w, s->have_bytes, s->have_files);
 	return 0;
 }
 
 /* ---- fetch ----------------------------------------------------------------------------------------------------- */
 
-/* What tells contents apart before they are here: the SHA-256 that is claimed, or a git file's blob id. */
-static const struct digest *content_id(const struct digest *sha256, const struct digest *git_oid)
-{
-	return sha256->algo == DIGEST_SHA256 ? sha256 : git_oid;
-}
-
-static int by_content_id(const void *a, const void *b)
-{
-	const struct model_file *x = *(struct model_file *const *)a, *y = *(struct model_file *const *)b;
-
-	return memcmp(content_id(&x->sha256, &x->git_oid), content_id(&y->sha256, &y->git_oid), sizeof(struct digest));
-}
-
-static void index_files(struct sync *s)
-{
-	s->index = arena_alloc(&s->plan, (s->n_files + 1) * sizeof(*s->index));
-	s->n_index = 0;
-	for (size_t i = 0; i < s->n_files; i++)
-		if (s->files[i].wanted)
-			s->index[s->n_index++] = &s->files[i];
-	qsort(s->index, s->n_index, sizeof(*s->index), by_content_id);
-}
-
-/* The first place in the index whose content is not below this one's. */
-static size_t find_content(const struct sync *s, const struct digest *id)
-{
-	size_t low = 0, high = s->n_index;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-
-		if (memcmp(content_id(&s->index[mid]->sha256, &s->index[mid]->git_oid), id, sizeof(*id)) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-/* These contents are in the store: every file of the plan that has one of them is stored now. */
+/* These contents are in the store: every file that was to have one of them is stored now. */
 static int on_stored(void *arg, const struct fetch_file *const *files, size_t n, struct err *e)
 {
 	struct sync *s = arg;
+	const struct fetch_file *end = s->wanted + s->n_wanted;
 	struct model_stored *list = NULL;
 	size_t n_list = 0, cap = 0;
 	int rc;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct digest *id = files[i]->git_oid.algo ? &files[i]->git_oid : &files[i]->sha256;
+		const struct fetch_file *f = files[i];
 
-		for (size_t j = find_content(s, id); j < s->n_index; j++) {
-			struct model_file *f = s->index[j];
-
-			if (!digest_equal(content_id(&f->sha256, &f->git_oid), id))
-				break;
-			if (f->size_bytes == files[i]->size_bytes)
-				*vec_push(&list, &n_list, &cap) = (struct model_stored){ f->path, files[i]->sha256, f->size_bytes };
-		}
+		do
+			*vec_push(&list, &n_list, &cap) = (struct model_stored){ f->path, files[i]->id, f->size_bytes };
+		while (++f < end && f->same);
 		s->fetched_bytes += files[i]->size_bytes;
 	}
 	rc = model_files_stored(s->w->db, s->revision_id, list, n_list, e);
@@ -416,7 +380,7 @@ static int check_space(struct sync *s, struct err *e)
 	int rc = store_free_bytes(s->w->store, &free_bytes, e);
 
 	for (size_t i = 0; i < s->n_wanted; i++)
-		bytes += s->wanted[i].size_bytes;
+		bytes += s->wanted[i].same ? 0 : s->wanted[i].size_bytes;
 	if (rc || !bytes || (free_bytes >= bytes && free_bytes - bytes >= s->w->config->sync.keep_free))
 		return rc;
 	str_format_size(need, bytes);
@@ -445,7 +409,6 @@ static int fetch(struct sync *s, struct err *e)
 	int rc = check_space(s, e);
 
 	if (!rc && s->n_wanted) {
-		index_files(s);
 		rc = model_set_state(s->w->db, s->revision_id, REVISION_FETCHING, NULL, work_now(), e);
 		if (!rc)
 			rc = fetch_files(&f, e);
@@ -483,7 +446,7 @@ static int nothing_changed(struct sync *s, bool *done, struct err *e)
 		return rc;
 	for (size_t i = 0; i < n_refs && !at_ref; i++)
 		at_ref = !strcmp(refs[i].name, served_ref(s));
-	*done = at_ref && plan_is_done(&s->selection, s->w->policy, files, n, &a);
+	*done = at_ref && plan_is_done(&s->selection, s->w->policy, files, n);
 	s->revision_id = r.id;
 	return 0;
 }
@@ -515,9 +478,8 @@ static int store_all(struct sync *s, struct err *e)
 {
 	int rc;
 
-	rc = gitproof_record(s->w, s->revision_id, &s->proof, &s->tree, e);
+	rc = gitproof_record(s->w, s->revision_id, &s->proof, e);
 	gitproof_done(&s->proof);
-	hub_tree_keep_paths(&s->tree);
 	if (!rc)
 		rc = look_around(s, e);
 	if (!rc)
@@ -553,26 +515,20 @@ static int keep_metadata(struct sync *s, struct err *e)
 static bool too_large(struct sync *s)
 {
 	int64_t max = json_get_int(s->w->args, "max_size", 0);
+	own(arena) struct arena a = { 0 };
+	struct model_file *files;
 	uint64_t total = 0;
+	size_t n;
 
-	for (size_t i = 0; i < s->n_files; i++)
-		total += s->files[i].wanted ? s->files[i].size_bytes : 0;
-	if (max <= 0 || total <= (uint64_t)max)
+	if (max <= 0)
+		return false;
+	plan_from_tree(&s->tree, &s->selection, s->w->policy, &a, &files, &n);
+	for (size_t i = 0; i < n; i++)
+		total += files[i].wanted ? files[i].size_bytes : 0;
+	if (total <= (uint64_t)max)
 		return false;
 	s->w->result = json_pack("{s:s, s:s, s:s, s:s, s:I}", "repo", s->name, "revision", s->info.sha, "state", "skipped", "reason", "it is larger than the entry's max_size", "size_bytes", (json_int_t)total);
 	return true;
-}
-
-/* Everything is here: what follows reads the catalog, and the inspection of many files wants memory of its own. */
-static void forget_plan(struct sync *s)
-{
-	hub_tree_done(&s->tree);
-	hub_tree_init(&s->tree);
-	arena_done(&s->plan);
-	s->files = NULL;
-	s->wanted = NULL;
-	s->index = NULL;
-	s->n_files = s->n_wanted = s->n_index = 0;
 }
 
 static int sync_revision(struct sync *s, struct err *e)
@@ -591,9 +547,11 @@ static int sync_revision(struct sync *s, struct err *e)
 	if (!rc && too_large(s))
 		return 0;
 	if (!rc)
-		rc = gitproof_fetch(&s->proof, s->hub, s->name, s->info.sha, &s->w->stop, e);
-	if (!rc)
-		rc = record_plan(s, &changed, e);
+		rc = gitproof_make(&s->proof, s->hub, s->name, s->info.sha, &s->tree, &s->w->stop, e);
+	if (rc)
+		return rc;
+	plan(s);
+	rc = record_plan(s, &changed, e);
 	if (rc)
 		return rc;
 	rc = store_all(s, e);
@@ -605,7 +563,7 @@ static int sync_revision(struct sync *s, struct err *e)
 			model_set_state(s->w->db, s->revision_id, rc == ERR_NOSPACE || rc == ERR_THROTTLED ? REVISION_FETCHING : REVISION_PLANNED, e->msg, work_now(), NULL);
 		return rc;
 	}
-	forget_plan(s);
+	forget_missing(s);
 	return s->selection.metadata_only ? keep_metadata(s, e) : judge_revision(s->w, s->revision_id, s->info.doc, NULL, e);
 }
 
@@ -678,6 +636,7 @@ int sync_plan_job(struct work *w, struct err *e)
 		json_decref(reasons);
 		return rc;
 	}
+	plan(&s);
 	files = plan_files_json(&s, &total, &to_fetch, &facts.formats);
 	facts.repo = s.name;
 	facts.license = plan_licence(&s, &answer);

@@ -306,9 +306,10 @@ void transfer_end(struct transfer *t)
 static int open_stream(struct transfer *t, struct err *e)
 {
 	struct large *g = t->large;
-	struct stream_want w = { g->file->path, g->file->size_bytes, g->file->sha256, g->file->git_oid, g->wrong > 0, g->wrong > 0 };
+	struct stream_want w = { .path = g->file->path, .size_bytes = g->file->size_bytes, .afresh = g->wrong > 0, .keep_wrong = g->wrong > 0 };
 	int rc;
 
+	*(g->file->id.algo == DIGEST_SHA256 ? &w.sha256 : &w.git_oid) = g->file->id;
 	rc = stream_open(&g->stream, t->loop->f->store, t->loop->f->pool, &w, t->loop->multi, e);
 	if (rc)
 		return err_wrap(e, "fetch '%s'", g->file->path);
@@ -416,9 +417,9 @@ static int check_linked(const struct transfer *t, struct err *e)
 		return err_set(e, ERR_MISMATCH, "'%s': upstream serves it from commit %.40s instead of %s", t->file->path, commit, t->loop->f->commit);
 	if (size && !str_parse_u64(size, &n, NULL) && n != t->file->size_bytes)
 		return err_set(e, ERR_MISMATCH, "'%s': upstream now names a size of %llu bytes, the listing says %llu", t->file->path, (unsigned long long)n, (unsigned long long)t->file->size_bytes);
-	if (!etag || t->file->sha256.algo != DIGEST_SHA256)
+	if (!etag || t->file->id.algo != DIGEST_SHA256)
 		return 0;
-	digest_hex(want, &t->file->sha256);
+	digest_hex(want, &t->file->id);
 	etag += strspn(etag, "W/\"");
 	if (strcspn(etag, "\"") == 64 && strspn(etag, "0123456789abcdef") >= 64 && strncmp(etag, want, 64))
 		return err_set(e, ERR_MISMATCH, "'%s': upstream now names another SHA-256 (%.16s…) than the listing (%.16s…)", t->file->path, etag, want);
@@ -580,8 +581,7 @@ int transfer_drained(struct transfer *t, struct err *e)
 		*e = why;
 		return rc;
 	}
-	t->file->sha256 = sha256;
-	t->file->stored = true;
+	t->file->id = sha256;
 	return t->loop->f->stored(t->loop->f->arg, &f, 1, e);
 }
 
@@ -589,7 +589,7 @@ int transfer_drained(struct transfer *t, struct err *e)
 static int look_elsewhere(struct transfer *t, struct err *e)
 {
 	const struct fetch_file *f = t->file;
-	int rc = f->sha256.algo ? store_has(t->loop->f->store, &f->sha256, f->size_bytes, e) : 0;
+	int rc = f->id.algo == DIGEST_SHA256 ? store_has(t->loop->f->store, &f->id, f->size_bytes, e) : 0;
 
 	if (rc < 0)
 		return rc;
@@ -597,7 +597,6 @@ static int look_elsewhere(struct transfer *t, struct err *e)
 		return open_and_ask(t, e);
 	t->loop->done_bytes += f->size_bytes;
 	t->state = ENDED;
-	t->file->stored = true;
 	return t->loop->f->stored(t->loop->f->arg, &f, 1, e);
 }
 

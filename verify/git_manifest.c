@@ -1,7 +1,6 @@
 /* git_manifest.c - walking a commit's trees; see git_pack.h. */
 #include "base/fdio.h"
 #include "base/str.h"
-#include "base/vec.h"
 #include "verify/git_pack.h"
 
 #define PATH_MAX_BYTES 1024
@@ -23,7 +22,9 @@ struct level {
 
 struct walk {
 	const struct git_pack *pack;
-	struct git_manifest *m;
+	git_entry_fn *each;
+	void *arg;
+	size_t n;	/* files given */
 	struct level levels[GIT_TREE_DEPTH_MAX];
 	size_t depth, steps;
 	char path[PATH_MAX_BYTES + 1];
@@ -53,7 +54,7 @@ static int damaged(const struct walk *w, struct err *e)
 
 static int add_entry(struct walk *w, enum git_mode mode, const struct digest *oid, struct err *e)
 {
-	struct git_entry *entry;
+	struct git_entry entry = { .path = w->path, .mode = mode, .oid = *oid };
 	enum git_type type;
 	const void *data;
 	size_t n;
@@ -61,21 +62,17 @@ static int add_entry(struct walk *w, enum git_mode mode, const struct digest *oi
 
 	if (rc < 0)
 		return err_wrap(e, "the commit lists a file that can't be mirrored");
-	if (w->m->n == GIT_MANIFEST_MAX)
+	if (w->n++ == GIT_MANIFEST_MAX)
 		return err_set(e, ERR_LIMIT, "the commit lists more than %d files", GIT_MANIFEST_MAX);
-	entry = vec_push(&w->m->entries, &w->m->n, &w->m->cap);
-	entry->path = mem_strdup(w->path);
-	entry->mode = mode;
-	entry->oid = *oid;
 	data = mode == GIT_MODE_SUBMODULE ? NULL : git_pack_find(w->pack, oid, &type, &n);
-	if (!data)
-		return 0;
-	if (type != GIT_BLOB)
-		return err_set(e, ERR_MISMATCH, "%s is listed as a file but its object is a %s", w->path, git_type_name(type));
-	entry->have_blob = true;
-	entry->size_bytes = n;
-	entry->is_pointer = mode != GIT_MODE_SYMLINK && git_pointer_parse(&entry->pointer, data, n, NULL) == 0;
-	return 0;
+	if (data) {
+		if (type != GIT_BLOB)
+			return err_set(e, ERR_MISMATCH, "%s is listed as a file but its object is a %s", w->path, git_type_name(type));
+		entry.have_blob = true;
+		entry.size_bytes = n;
+		entry.is_pointer = mode != GIT_MODE_SYMLINK && git_pointer_parse(&entry.pointer, data, n, NULL) == 0;
+	}
+	return w->each(w->arg, &entry, e);
 }
 
 /* "<mode> <name>\0<20 bytes>": advances the level; the entry's path is left in w->path. */
@@ -129,11 +126,6 @@ static int step(struct walk *w, struct err *e)
 	return err_set(e, ERR_MISMATCH, "the commit lists '%.200s' with the unknown mode %s", w->path, mode);
 }
 
-static int compare_path(const void *a, const void *b)
-{
-	return strcmp(((const struct git_entry *)a)->path, ((const struct git_entry *)b)->path);
-}
-
 /* The commit's first line is "tree <40 hex>\n". */
 static int find_tree(const struct git_pack *p, const struct digest *commit, struct digest *tree, struct err *e)
 {
@@ -153,52 +145,18 @@ static int find_tree(const struct git_pack *p, const struct digest *commit, stru
 	return digest_parse(tree, DIGEST_SHA1, tree_hex, e);
 }
 
-static int check_unique(const struct git_manifest *m, struct err *e)
+int git_manifest_walk(const struct git_pack *p, const struct digest *commit, git_entry_fn *each, void *arg, struct digest *tree, struct err *e)
 {
-	for (size_t i = 1; i < m->n; i++)
-		if (!strcmp(m->entries[i - 1].path, m->entries[i].path))
-			return err_set(e, ERR_MISMATCH, "the commit lists '%.200s' twice", m->entries[i].path);
-	return 0;
-}
-
-int git_manifest_build(struct git_manifest *out, const struct git_pack *p, const struct digest *commit, struct err *e)
-{
-	struct git_manifest m = { 0 };
-	struct walk w = { .pack = p, .m = &m };
-	int rc = find_tree(p, commit, &m.tree, e);
+	struct walk w = { .pack = p, .each = each, .arg = arg };
+	int rc = find_tree(p, commit, tree, e);
 
 	if (rc == 0)
-		rc = push_tree(&w, &m.tree, 0, e);
+		rc = push_tree(&w, tree, 0, e);
 	while (rc == 0 && w.depth) {
 		if (w.levels[w.depth - 1].p == w.levels[w.depth - 1].end)
 			w.depth--;
 		else
 			rc = step(&w, e);
 	}
-	if (rc == 0) {
-		if (m.n)
-			qsort(m.entries, m.n, sizeof(*m.entries), compare_path);
-		rc = check_unique(&m, e);
-	}
-	if (rc < 0) {
-		git_manifest_done(&m);
-		return rc;
-	}
-	*out = m;
-	return 0;
-}
-
-void git_manifest_done(struct git_manifest *m)
-{
-	for (size_t i = 0; i < m->n; i++)
-		free(m->entries[i].path);
-	free(m->entries);
-	*m = (struct git_manifest){ 0 };
-}
-
-const struct git_entry *git_manifest_find(const struct git_manifest *m, const char *path)
-{
-	const struct git_entry key = { .path = (char *)path };
-
-	return m->n ? bsearch(&key, m->entries, m->n, sizeof(*m->entries), compare_path) : NULL;
+	return rc;
 }

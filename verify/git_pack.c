@@ -8,22 +8,29 @@
 
 enum { PACK_OFS_DELTA = 6, PACK_REF_DELTA = 7 };
 
+#define ID_BYTES      20
+#define NO_OBJECT     UINT32_MAX
+
+/* A commit of 100,000 files brings as many objects: they are kept small. */
 struct object {
-	size_t offset;		/* of its header in the pack: what OFS_DELTA counts from */
-	int pack_type;		/* a git_type, or one of the two deltas until resolved */
-	size_t base;		/* index of the base object, SIZE_MAX while unknown */
-	struct digest base_id;	/* of a REF_DELTA */
-	unsigned depth;		/* deltas below it */
 	unsigned char *data;	/* the content, or the delta until resolved */
-	size_t n;
-	struct digest id;	/* DIGEST_NONE until resolved */
+	uint32_t n;		/* its bytes */
+	uint32_t offset;	/* of its header in the pack: what OFS_DELTA counts from */
+	uint32_t base;		/* index of the base object, NO_OBJECT while unknown */
+	unsigned char id[ID_BYTES];	/* of a REF_DELTA its base's, until resolved */
+	uint16_t depth;		/* deltas below it */
+	uint8_t pack_type;	/* a git_type, or one of the two deltas until resolved */
+	bool resolved;
 };
+
+_Static_assert(GIT_PACK_MAX_BYTES < UINT32_MAX && GIT_OBJECT_MAX_BYTES < UINT32_MAX && GIT_PACK_OBJECTS_MAX < NO_OBJECT && GIT_DELTA_DEPTH_MAX < UINT16_MAX,
+	       "offsets, sizes, indices and depths fit");
 
 struct git_pack {
 	struct object *objects;
 	size_t n;
 	size_t inflated;	/* bytes held, against GIT_PACK_INFLATED_MAX */
-	size_t *by_id;		/* indices of resolved objects in order of id */
+	uint32_t *by_id;	/* indices of resolved objects in order of id */
 	size_t n_resolved;
 };
 
@@ -125,7 +132,7 @@ static int inflate_object(struct input *in, unsigned char *out, size_t n, struct
 }
 
 /* The object that begins at this offset, by bisection: objects come in offset order. */
-static size_t at_offset(const struct git_pack *p, size_t n, size_t offset)
+static uint32_t at_offset(const struct git_pack *p, size_t n, size_t offset)
 {
 	size_t lo = 0, hi = n;
 
@@ -137,7 +144,7 @@ static size_t at_offset(const struct git_pack *p, size_t n, size_t offset)
 		else
 			hi = mid;
 	}
-	return lo < n && p->objects[lo].offset == offset ? lo : SIZE_MAX;
+	return lo < n && p->objects[lo].offset == offset ? (uint32_t)lo : NO_OBJECT;
 }
 
 static int read_base(struct git_pack *p, struct input *in, size_t i, struct err *e)
@@ -146,13 +153,12 @@ static int read_base(struct git_pack *p, struct input *in, size_t i, struct err 
 	uint64_t distance;
 	int rc;
 
-	o->base = SIZE_MAX;
+	o->base = NO_OBJECT;
 	if (o->pack_type == PACK_REF_DELTA) {
-		if (in->n - in->at < 20)
+		if (in->n - in->at < ID_BYTES)
 			return cut_short(e);
-		o->base_id = (struct digest){ .algo = DIGEST_SHA1 };
-		memcpy(o->base_id.bytes, in->p + in->at, 20);
-		in->at += 20;
+		memcpy(o->id, in->p + in->at, ID_BYTES);
+		in->at += ID_BYTES;
 		return 0;
 	}
 	rc = read_distance(in, &distance, e);
@@ -160,7 +166,7 @@ static int read_base(struct git_pack *p, struct input *in, size_t i, struct err 
 		return rc;
 	if (distance <= o->offset)
 		o->base = at_offset(p, i, o->offset - (size_t)distance);
-	if (o->base == SIZE_MAX)
+	if (o->base == NO_OBJECT)
 		return err_set(e, ERR_INPUT, "git pack has a delta whose base is not an object");
 	return 0;
 }
@@ -169,14 +175,15 @@ static int read_object(struct git_pack *p, struct input *in, size_t i, struct er
 {
 	struct object *o = &p->objects[i];
 	uint64_t size;
-	int rc;
+	int rc, type;
 
-	o->offset = in->at;
-	rc = read_header(in, &o->pack_type, &size, e);
+	o->offset = (uint32_t)in->at;
+	rc = read_header(in, &type, &size, e);
 	if (rc < 0)
 		return rc;
-	if (o->pack_type == 0 || o->pack_type == 5)
-		return err_set(e, ERR_INPUT, "git pack has an object of unknown type %d", o->pack_type);
+	if (type == 0 || type == 5)
+		return err_set(e, ERR_INPUT, "git pack has an object of unknown type %d", type);
+	o->pack_type = (uint8_t)type;
 	if (o->pack_type >= PACK_OFS_DELTA) {
 		rc = read_base(p, in, i, e);
 		if (rc < 0)
@@ -185,7 +192,7 @@ static int read_object(struct git_pack *p, struct input *in, size_t i, struct er
 	o->data = size > GIT_OBJECT_MAX_BYTES ? hold(p, SIZE_MAX, e) : hold(p, (size_t)size, e);
 	if (!o->data)
 		return ERR_LIMIT;
-	o->n = (size_t)size;
+	o->n = (uint32_t)size;
 	return inflate_object(in, o->data, o->n, e);
 }
 
@@ -271,9 +278,9 @@ static int apply_delta(struct git_pack *p, struct object *o, const struct object
 	p->inflated -= o->n;
 	free(o->data);
 	o->data = out;
-	o->n = (size_t)size;
+	o->n = (uint32_t)size;
 	o->pack_type = base->pack_type;
-	o->depth = base->depth + 1;
+	o->depth = (uint16_t)(base->depth + 1);
 	return 0;
 }
 
@@ -281,16 +288,16 @@ static int compare_id(const void *a, const void *b, void *arg)
 {
 	const struct git_pack *p = arg;
 
-	return memcmp(p->objects[*(const size_t *)a].id.bytes, p->objects[*(const size_t *)b].id.bytes, 20);
+	return memcmp(p->objects[*(const uint32_t *)a].id, p->objects[*(const uint32_t *)b].id, ID_BYTES);
 }
 
-static size_t find_index(const struct git_pack *p, const struct digest *id)
+static uint32_t find_index(const struct git_pack *p, const unsigned char *id)
 {
 	size_t lo = 0, hi = p->n_resolved;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		int c = memcmp(p->objects[p->by_id[mid]].id.bytes, id->bytes, 20);
+		int c = memcmp(p->objects[p->by_id[mid]].id, id, ID_BYTES);
 
 		if (c == 0)
 			return p->by_id[mid];
@@ -299,27 +306,29 @@ static size_t find_index(const struct git_pack *p, const struct digest *id)
 		else
 			hi = mid;
 	}
-	return SIZE_MAX;
+	return NO_OBJECT;
 }
 
 /* Resolves i if its base is; *progress is set when it did. REF_DELTA bases are looked up among those named in earlier rounds. */
 static int resolve(struct git_pack *p, size_t i, bool *progress, struct err *e)
 {
 	struct object *o = &p->objects[i];
+	struct digest id;
 	int rc = 0;
 
-	if (o->id.algo != DIGEST_NONE)
+	if (o->resolved)
 		return 0;
 	if (o->pack_type >= PACK_OFS_DELTA) {
-		if (o->base == SIZE_MAX)
-			o->base = find_index(p, &o->base_id);
-		if (o->base == SIZE_MAX || p->objects[o->base].id.algo == DIGEST_NONE)
+		if (o->base == NO_OBJECT)
+			o->base = find_index(p, o->id);
+		if (o->base == NO_OBJECT || !p->objects[o->base].resolved)
 			return 0;
 		rc = apply_delta(p, o, &p->objects[o->base], e);
 	}
 	if (rc == 0) {
-		git_object_id(&o->id, (enum git_type)o->pack_type, o->data, o->n);
-		*progress = true;
+		git_object_id(&id, (enum git_type)o->pack_type, o->data, o->n);
+		memcpy(o->id, id.bytes, ID_BYTES);
+		o->resolved = *progress = true;
 	}
 	return rc;
 }
@@ -345,8 +354,8 @@ static int resolve_all(struct git_pack *p, struct err *e)
 			return err_set(e, ERR_INPUT, "git pack has a delta whose base is not in the pack");
 		p->n_resolved = 0;
 		for (size_t i = 0; i < p->n; i++)
-			if (p->objects[i].id.algo != DIGEST_NONE)
-				p->by_id[p->n_resolved++] = i;
+			if (p->objects[i].resolved)
+				p->by_id[p->n_resolved++] = (uint32_t)i;
 		qsort_r(p->by_id, p->n_resolved, sizeof(*p->by_id), compare_id, p);
 	}
 	return 0;
@@ -420,9 +429,9 @@ size_t git_pack_count(const struct git_pack *p)
 
 const void *git_pack_find(const struct git_pack *p, const struct digest *id, enum git_type *type, size_t *n)
 {
-	size_t i = id->algo == DIGEST_SHA1 ? find_index(p, id) : SIZE_MAX;
+	uint32_t i = id->algo == DIGEST_SHA1 ? find_index(p, id->bytes) : NO_OBJECT;
 
-	if (i == SIZE_MAX)
+	if (i == NO_OBJECT)
 		return NULL;
 	*type = (enum git_type)p->objects[i].pack_type;
 	*n = p->objects[i].n;

@@ -33,7 +33,7 @@ enum git_mode {
 };
 
 struct git_entry {
-	char *path;		/* checked by fdio_check_relative, and no component is .git */
+	const char *path;	/* checked by fdio_check_relative, and no component is .git */
 	enum git_mode mode;
 	struct digest oid;	/* the blob's id: of the pointer text for an LFS file */
 	bool have_blob;		/* the pack held the blob */
@@ -42,15 +42,13 @@ struct git_entry {
 	uint64_t size_bytes;	/* of the blob when have_blob and not is_pointer */
 };
 
-struct git_manifest {
-	struct digest tree;
-	struct git_entry *entries;	/* in path order (bytewise) */
-	size_t n, cap;
-};
+/* What a negative code from `each` means is the caller's affair: it ends the walk. The entry lasts as long as the call. */
+typedef int git_entry_fn(void *arg, const struct git_entry *entry, struct err *e);
 
-/* Everything that the commit lists. ERR_MISMATCH when the commit or one of its trees is not in the pack or not well-formed. */
-int git_manifest_build(struct git_manifest *out, const struct git_pack *p, const struct digest *commit, struct err *e);
-void git_manifest_done(struct git_manifest *m);
-const struct git_entry *git_manifest_find(const struct git_manifest *m, const char *path);
+/*
+ * Gives every file that the commit lists, folder by folder in the order of its trees; *tree is the id of the uppermost. Nothing is kept of them:
+ * a tree that names a file twice gives it twice. ERR_MISMATCH when the commit or one of its trees is not in the pack or not well-formed.
+ */
+int git_manifest_walk(const struct git_pack *p, const struct digest *commit, git_entry_fn *each, void *arg, struct digest *tree, struct err *e);
 
 #endif

@@ -185,9 +185,10 @@ void git_fetch_request(struct buf *b, const char *commit_hex, const struct git_a
 	buf_puts(b, "0000");
 }
 
-/* The packfile section: side band 1 is the pack, 2 progress, 3 an error; a flush ends it. */
-static int demultiplex(struct cursor *c, struct buf *pack, struct err *e)
+/* The packfile section: side band 1 is the pack, 2 progress, 3 an error; a flush ends it. Each piece moves down to where the last ended. */
+static int demultiplex(struct cursor *c, struct buf *answer, struct err *e)
 {
+	size_t n = 0;
 	struct pkt p;
 	int rc;
 
@@ -196,19 +197,24 @@ static int demultiplex(struct cursor *c, struct buf *pack, struct err *e)
 		if (rc < 0)
 			return rc;
 		if (p.length == 0)
-			return 0;
+			break;
 		if (p.n == 0)
 			return err_set(e, ERR_INPUT, "git answer has an empty side-band packet");
 		if (p.data[0] == 3)
 			return server_error(p.data + 1, p.n - 1, e);
-		if (p.data[0] == 1 && buf_add(pack, p.data + 1, p.n - 1) < 0)
-			return err_set(e, ERR_LIMIT, "the git pack is larger than %zu bytes", pack->max);
+		if (p.data[0] != 1)
+			continue;
+		memmove(answer->data + n, p.data + 1, p.n - 1);
+		n += p.n - 1;
 	}
+	answer->data[n] = 0;
+	answer->len = n;
+	return 0;
 }
 
-int git_fetch_parse(const char *body, size_t n, struct buf *pack, struct err *e)
+int git_fetch_parse(struct buf *answer, struct err *e)
 {
-	struct cursor c = { body, n };
+	struct cursor c = { answer->data, answer->len };
 	struct pkt p;
 	int rc;
 
@@ -219,7 +225,7 @@ int git_fetch_parse(const char *body, size_t n, struct buf *pack, struct err *e)
 		if (pkt_starts(&p, "ERR "))
 			return server_error(p.data + 4, p.n - 4, e);
 		if (pkt_is(&p, "packfile"))
-			return demultiplex(&c, pack, e);
+			return demultiplex(&c, answer, e);
 		if (p.length == 0)
 			return err_set(e, ERR_INPUT, "git answer holds no pack");
 	}

@@ -31,7 +31,7 @@ int git_ls_refs_parse(const char *body, size_t n, git_ref_fn *each, void *arg, s
 
 /* Body of POST {repo}.git/git-upload-pack that asks for one commit. Never compress it: the Hub misreads gzip'ed request bodies. */
 void git_fetch_request(struct buf *b, const char *commit_hex, const struct git_advert *advert);
-/* The pack inside the answer, appended to pack (initialised with its ceiling). A server's own error text is passed on. */
-int git_fetch_parse(const char *body, size_t n, struct buf *pack, struct err *e);
+/* Leaves of the answer the pack inside it: with 100,000 files both are large. A server's own error text is passed on. */
+int git_fetch_parse(struct buf *answer, struct err *e);
 
 #endif

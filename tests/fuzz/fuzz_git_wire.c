@@ -16,13 +16,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
 	struct git_advert a;
-	struct buf pack;
+	struct buf answer;
 	struct err e;
 
-	buf_init(&pack, 1 << 20);
+	buf_init(&answer, 1 << 20);
 	git_advert_parse(&a, text, size, &e);
 	git_ls_refs_parse(text, size, ignore, NULL, &e);
-	git_fetch_parse(text, size, &pack, &e);
-	buf_done(&pack);
+	if (buf_add(&answer, data, size) == 0)
+		git_fetch_parse(&answer, &e);
+	buf_done(&answer);
 	return 0;
 }

@@ -83,7 +83,7 @@ static void test_published_only(void **state)
 	two_files(files, "c");
 	int64_t id = model(f->db, "org/m"), rev = plan(f->db, id, A, "main", files, 2, 1000, &changed);
 	assert_true(changed);
-	ok(model_missing(f->db, rev, &a, &got, &n, e));
+	ok(model_files(f->db, rev, FILES_MISSING, NULL, NULL, 0, &a, &got, &n, e));
 	assert_int_equal(n, 2);
 	ok(model_find(f->db, "ORG/M", NULL, MODEL_ANY, &a, &m, &r, NULL, e));
 	assert_string_equal(m.name, "org/m");
@@ -95,7 +95,7 @@ static void test_published_only(void **state)
 	fails(ERR_CONFLICT, "config.json is not in the store", model_conclude(f->db, rev, &v, 1001, e));
 	ok(model_set_state(f->db, rev, REVISION_FETCHING, NULL, 1001, e));
 	store_both(f->db, rev, "c");
-	ok(model_missing(f->db, rev, &a, &got, &n, e));
+	ok(model_files(f->db, rev, FILES_MISSING, NULL, NULL, 0, &a, &got, &n, e));
 	assert_int_equal(n, 0);
 	fails(ERR_CONFLICT, "decision", model_set_state(f->db, rev, REVISION_PUBLISHED, NULL, 1001, e));
 	conclude(f->db, rev, POLICY_PUBLISH, 1002);
@@ -142,7 +142,7 @@ static void test_second_revision(void **state)
 	int64_t second = plan(f->db, id, B, "main", files, 2, 1010, &changed);
 	/* The LFS file is here already. */
 	struct model_file *missing;
-	ok(model_missing(f->db, second, &a, &missing, &n, e));
+	ok(model_files(f->db, second, FILES_MISSING, NULL, NULL, 0, &a, &missing, &n, e));
 	assert_int_equal(n, 1);
 	assert_string_equal(missing[0].path, "config.json");
 	ok(model_find(f->db, "org/m", "main", MODEL_VISIBLE, &a, &m, &r, NULL, e));

@@ -14,6 +14,7 @@
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "verify/git_pack.h"
 #include "verify/git_wire.h"
 
@@ -98,10 +99,49 @@ static void pack_chain(struct writer *w, const json_t *c)
 	pack_end(w);
 }
 
+/* What a walk gave, in its order. */
+struct manifest {
+	struct digest tree;
+	struct git_entry *entries;
+	size_t n, cap;
+};
+
+static int keep_entry(void *arg, const struct git_entry *entry, struct err *e)
+{
+	struct manifest *m = arg;
+	struct git_entry *to = vec_push(&m->entries, &m->n, &m->cap);
+
+	(void)e;
+	*to = *entry;
+	to->path = mem_strdup(entry->path);
+	return 0;
+}
+
+static int manifest_build(struct manifest *m, const struct git_pack *p, const struct digest *commit, struct err *e)
+{
+	*m = (struct manifest){ 0 };
+	return git_manifest_walk(p, commit, keep_entry, m, &m->tree, e);
+}
+
+static void manifest_done(struct manifest *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		free((char *)m->entries[i].path);
+	free(m->entries);
+}
+
+static const struct git_entry *manifest_find(const struct manifest *m, const char *path)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (!strcmp(m->entries[i].path, path))
+			return &m->entries[i];
+	return NULL;
+}
+
 static void a_real_commit_is_proven(void **state)
 {
 	own(json) json_t *c = chain();
-	struct git_manifest m;
+	struct manifest m;
 	struct git_pack *p = NULL;
 	struct err e = ERR_NONE;
 	struct digest commit;
@@ -112,18 +152,18 @@ static void a_real_commit_is_proven(void **state)
 	pack_chain(&w, c);
 	assert_int_equal(git_pack_parse(&p, w.b.data, w.b.len, &e), 0);
 	assert_int_equal(digest_parse(&commit, DIGEST_SHA1, json_get_str(c, "commit"), &e), 0);
-	assert_int_equal(git_manifest_build(&m, p, &commit, &e), 0);
+	assert_int_equal(manifest_build(&m, p, &commit, &e), 0);
 	digest_hex(hex, &m.tree);
 	assert_string_equal(hex, json_get_str(c, "tree"));
 	assert_int_equal(m.n, 5);
-	const struct git_entry *weights = git_manifest_find(&m, "pytorch_model.bin");
+	const struct git_entry *weights = manifest_find(&m, "pytorch_model.bin");
 	assert_non_null(weights);
 	assert_true(weights->is_pointer);
 	assert_int_equal(weights->pointer.size_bytes, 440473133);
 	digest_hex(hex, &weights->pointer.sha256);
 	assert_string_equal(hex, "097417381d6c7230bd9e3557456d726de6e83245ec8b24f529f60198a67b203a");
-	assert_false(git_manifest_find(&m, "config.json")->have_blob);
-	git_manifest_done(&m);
+	assert_false(manifest_find(&m, "config.json")->have_blob);
+	manifest_done(&m);
 	git_pack_free(p);
 	buf_done(&w.b);
 }
@@ -133,7 +173,7 @@ static void a_forged_pointer_is_not_found(void **state)
 {
 	own(json) json_t *c = chain();
 	json_t *lfs = json_object_get(json_array_get(json_object_get(c, "files"), 2), "lfs");
-	struct git_manifest m;
+	struct manifest m;
 	struct git_pack *p = NULL;
 	struct err e = ERR_NONE;
 	struct digest commit;
@@ -144,10 +184,10 @@ static void a_forged_pointer_is_not_found(void **state)
 	pack_chain(&w, c);
 	assert_int_equal(git_pack_parse(&p, w.b.data, w.b.len, &e), 0);
 	digest_parse(&commit, DIGEST_SHA1, json_get_str(c, "commit"), &e);
-	assert_int_equal(git_manifest_build(&m, p, &commit, &e), 0);
-	assert_false(git_manifest_find(&m, "pytorch_model.bin")->have_blob);
-	assert_true(git_manifest_find(&m, "tf_model.h5")->is_pointer);
-	git_manifest_done(&m);
+	assert_int_equal(manifest_build(&m, p, &commit, &e), 0);
+	assert_false(manifest_find(&m, "pytorch_model.bin")->have_blob);
+	assert_true(manifest_find(&m, "tf_model.h5")->is_pointer);
+	manifest_done(&m);
 	git_pack_free(p);
 	buf_done(&w.b);
 }
@@ -233,7 +273,7 @@ static void pack_tree(struct writer *w, const char *mode, const char *name, cons
 static int manifest_of(struct writer *w, const struct digest *tree, struct err *e)
 {
 	char body[80], hex[DIGEST_HEX_MAX];
-	struct git_manifest m = { 0 };
+	struct manifest m = { 0 };
 	struct git_pack *p = NULL;
 	struct digest commit;
 	int rc;
@@ -245,8 +285,8 @@ static int manifest_of(struct writer *w, const struct digest *tree, struct err *
 	pack_end(w);
 	rc = git_pack_parse(&p, w->b.data, w->b.len, e);
 	if (rc == 0)
-		rc = git_manifest_build(&m, p, &commit, e);
-	git_manifest_done(&m);
+		rc = manifest_build(&m, p, &commit, e);
+	manifest_done(&m);
 	git_pack_free(p);
 	buf_done(&w->b);
 	return rc;
@@ -321,13 +361,13 @@ static void run_git(const char *dir)
 }
 
 /* Is the manifest what `git ls-tree -r -z` printed: "<mode> blob <oid>\t<path>\0"? */
-static void compare_with_list(const struct git_manifest *m, struct buf *list)
+static void compare_with_list(const struct manifest *m, struct buf *list)
 {
 	static const char *const names[] = { "100644", "100755", "120000", "160000" };
 	size_t n = 0;
 
 	for (char *line = list->data; line < list->data + list->len; line += strlen(line) + 1, n++) {
-		const struct git_entry *entry = git_manifest_find(m, strchr(line, '\t') + 1);
+		const struct git_entry *entry = manifest_find(m, strchr(line, '\t') + 1);
 		char hex[DIGEST_HEX_MAX];
 
 		if (!entry)
@@ -341,15 +381,15 @@ static void compare_with_list(const struct git_manifest *m, struct buf *list)
 
 static void check_pack(const void *data, size_t n, const struct digest *commit, struct buf *list)
 {
-	struct git_manifest m;
+	struct manifest m;
 	struct git_pack *p = NULL;
 	struct err e = ERR_NONE;
 
-	if (git_pack_parse(&p, data, n, &e) < 0 || git_manifest_build(&m, p, commit, &e) < 0)
+	if (git_pack_parse(&p, data, n, &e) < 0 || manifest_build(&m, p, commit, &e) < 0)
 		fail_msg("%s", e.msg);
 	compare_with_list(&m, list);
-	assert_true(git_manifest_find(&m, "model.safetensors")->is_pointer);
-	git_manifest_done(&m);
+	assert_true(manifest_find(&m, "model.safetensors")->is_pointer);
+	manifest_done(&m);
 	git_pack_free(p);
 }
 
@@ -376,14 +416,13 @@ static void packs_and_answers_of_git_itself(void **state)
 	struct git_advert advert = { .filter = true };
 	struct err e = ERR_NONE;
 	struct digest commit;
-	struct buf b, list, pack;
+	struct buf b, list;
 	int main_refs = 0;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	buf_init(&b, 1 << 24);
 	buf_init(&list, 1 << 24);
-	buf_init(&pack, GIT_PACK_MAX_BYTES);
 	git_ls_refs_request(&b);
 	write_request(dir, "refs.request", &b);
 	write_request(dir, "fetch.request", &b);
@@ -412,13 +451,22 @@ static void packs_and_answers_of_git_itself(void **state)
 	snprintf(command, sizeof(command), "cd %s/r && GIT_PROTOCOL=version=2 git upload-pack --stateless-rpc . <../fetch.request >../fetch.answer", dir);
 	assert_int_equal(system(command), 0);
 	slurp(dir, "fetch.answer", &b);
-	assert_int_equal(git_fetch_parse(b.data, b.len, &pack, &e), 0);
-	check_pack(pack.data, pack.len, &commit, &list);
+	assert_int_equal(git_fetch_parse(&b, &e), 0);
+	check_pack(b.data, b.len, &commit, &list);
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	assert_int_equal(system(command), 0);
 	buf_done(&b);
 	buf_done(&list);
-	buf_done(&pack);
+}
+
+/* What is left of an answer, or the error. */
+static int pack_of(const char *text, size_t n, struct err *e)
+{
+	own(buf) struct buf answer;
+
+	buf_init(&answer, 1000);
+	buf_add(&answer, text, n);
+	return git_fetch_parse(&answer, e);
 }
 
 static void answers_that_are_no_git(void **state)
@@ -426,15 +474,14 @@ static void answers_that_are_no_git(void **state)
 	static const char html[] = "<html>login</html>", error[] = "0016ERR access denied\n";
 	struct git_advert a;
 	struct err e;
-	own(buf) struct buf pack;
 
 	(void)state;
-	buf_init(&pack, 1000);
 	assert_int_equal(git_advert_parse(&a, html, sizeof(html) - 1, &e), ERR_INPUT);
-	assert_int_equal(git_fetch_parse(error, sizeof(error) - 1, &pack, &e), ERR_FAILED);
+	assert_int_equal(pack_of(error, sizeof(error) - 1, &e), ERR_FAILED);
 	assert_string_equal(e.msg, "git server: access denied");
-	assert_int_equal(git_fetch_parse("000dpackfile\n0005\1", 18, &pack, &e), ERR_INPUT);
-	assert_int_equal(git_fetch_parse("0003", 4, &pack, &e), ERR_INPUT);
+	assert_int_equal(pack_of("000dpackfile\n0005\1", 18, &e), ERR_INPUT);
+	assert_int_equal(pack_of("0003", 4, &e), ERR_INPUT);
+	assert_int_equal(pack_of("", 0, &e), ERR_INPUT);
 	assert_int_equal(git_advert_parse(&a, "000eversion 2\n0000", 18, &e), ERR_UNSUPPORTED);
 	assert_int_equal(git_advert_parse(&a, "000eversion 2\n001aobject-format=sha256\n0000", 44, &e), ERR_UNSUPPORTED);
 }
