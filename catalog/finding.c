@@ -56,7 +56,7 @@ static int put(struct db_conn *c, int64_t id, const char *inspector, const struc
 	return sql_run(&q);
 }
 
-/* Tied to the content: a file that changes afterwards is not inspected any more. */
+/* Tied to the content: a file that changes afterwards is not inspected any more. Nothing is kept of one that the revision does not hold. */
 static int put_file(struct db_conn *c, int64_t id, const char *inspector, const struct finding_file *f, int64_t now, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
@@ -64,7 +64,6 @@ static int put_file(struct db_conn *c, int64_t id, const char *inspector, const 
 					    "FROM file AS f WHERE f.revision_id = $1 AND f.path = $2 AND f.blob_id IS NOT NULL "
 					    "ON CONFLICT (revision_id, path, inspector) DO UPDATE SET blob_id = excluded.blob_id, verdict = $4, format = $5, at = $6",
 					    e);
-	int rc;
 
 	sql_int(&q, id);
 	sql_text(&q, f->path);
@@ -72,9 +71,7 @@ static int put_file(struct db_conn *c, int64_t id, const char *inspector, const 
 	sql_int(&q, f->verdict);
 	sql_text(&q, f->format);
 	sql_int(&q, now);
-	if ((rc = sql_run(&q)) < 0)
-		return rc;
-	return sql_changes(&q) == 1 ? 0 : err_set(e, ERR_INPUT, "the inspection reports on %.120s, which the revision does not hold", f->path);
+	return sql_run(&q);
 }
 
 static int put_all(struct db_conn *c, int64_t id, const char *inspector, const struct finding *findings, size_t n, int64_t now, struct err *e)

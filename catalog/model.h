@@ -296,6 +296,7 @@ static inline void own_walk(struct model_walk *w)
 	model_walk_rewind(w);
 }
 
+int model_count(struct db *db, int64_t revision_id, enum model_files_of which, uint64_t *n, struct err *e);
 /* How many files and bytes of a revision are wanted (pending ones too), and of these in the store. */
 struct model_sum {
 	uint64_t files, bytes, stored_files, stored_bytes;

@@ -302,6 +302,7 @@ int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct aren
 #define HELD	     "AND f.wanted = 1 AND b.stored = 1 "
 #define MISSING	     "AND f.wanted > 0 AND coalesce(b.stored, 0) = 0 "
 #define BETWEEN	     "WHERE f.revision_id = $1 AND f.path > $2 AND ($3 IS NULL OR f.path < $3) "
+#define COUNT	     "SELECT count(*) FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id WHERE f.revision_id = $1 "
 #define WALK_PAGE    500
 
 void model_file_oid(struct digest *git_oid, bool lfs, const struct digest *sha256, uint64_t size_bytes)
@@ -406,6 +407,20 @@ int model_walk_next(struct model_walk *w, const struct model_file **f, struct er
 		return 0;
 	*f = &w->files[w->i++];
 	return 1;
+}
+
+int model_count(struct db *db, int64_t revision_id, enum model_files_of which, uint64_t *n, struct err *e)
+{
+	static const char *const texts[] = { [FILES_ALL] = COUNT, [FILES_HELD] = COUNT HELD, [FILES_MISSING] = COUNT MISSING };
+	own(read) struct read rd = { 0 };
+	int rc;
+
+	if ((rc = read_begin(&rd, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(rd.c, texts[which], e);
+	sql_int(&q, revision_id);
+	*n = sql_row(&q) ? (uint64_t)sql_get_int(&q, 0) : 0;
+	return sql_done(&q);
 }
 
 int model_sum(struct db *db, int64_t revision_id, struct model_sum *out, struct err *e)

@@ -141,16 +141,17 @@ void inspect_done(struct inspect *x)
 	*x = (struct inspect){ 0 };
 }
 
+json_t *inspect_file_json(const struct inspect_file *f)
+{
+	return json_pack("{s:s, s:s, s:s}", "path", f->path, "format", f->format, "verdict", report_severity_name(f->verdict));
+}
+
 json_t *inspect_json(const struct inspect *x, const struct report *r)
 {
-	json_t *o = json_object(), *files = json_array();
+	json_t *o = json_object();
 
-	for (size_t i = 0; i < x->n_files; i++)
-		json_array_append_new(files, json_pack("{s:s, s:s, s:s}", "path", x->files[i].path, "format", x->files[i].format, "verdict",
-			report_severity_name(x->files[i].verdict)));
 	json_object_set_new(o, "verdict", json_string(report_severity_name(r->verdict)));
 	json_object_set_new(o, "findings", report_json(r));
-	json_object_set_new(o, "files", files);
 	json_object_set_new(o, "params", json_integer((json_int_t)x->n_params));
 	json_object_set(o, "dtypes", x->dtypes);
 	if (x->architecture)

@@ -31,8 +31,9 @@ struct inspect {
 /* `only`: one file below dirfd, or NULL for all of it. ERR_FAILED and the like when it can't be read at all. */
 int inspect_run(struct inspect *x, int dirfd, const char *only, struct tell *listener, struct report *r, struct err *e);
 void inspect_done(struct inspect *x);
-/* {"verdict","findings","files","params","dtypes",…} */
+/* {"verdict","findings","params","dtypes",…}, and what is in its "files", which may be too many for one value: {"path","format","verdict"} */
 json_t *inspect_json(const struct inspect *x, const struct report *r);
+json_t *inspect_file_json(const struct inspect_file *f);
 
 static inline void own_inspect(struct inspect *x)
 {

@@ -225,12 +225,43 @@ static int read_references(struct command *c, struct err *e)
 
 /* ---- after it --------------------------------------------------------------------------------------------------------- */
 
+/* Takes the reference; NULL when it can't be written. */
+static char *text_of(json_t *o)
+{
+	char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+
+	json_decref(o);
+	return text;
+}
+
 static void print_json(json_t *o)
 {
-	own(mem) char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	own(mem) char *text = text_of(o);
 
 	puts(text ? text : "{\"verdict\":\"error\",\"reasons\":[\"the report can't be written\"]}");
-	json_decref(o);
+	fflush(stdout);
+}
+
+/* The files one by one, behind all else. What can't be written (a name that is not UTF-8) is left out, and so counts as not inspected. */
+static void print_inspection(const struct inspect *x, json_t *o)
+{
+	own(mem) char *head = text_of(o);
+	const char *between = "";
+
+	if (!head) {
+		puts("{}");	/* no verdict: whoever reads it holds what it is about */
+		return;
+	}
+	printf("%.*s,\"files\":[", (int)strlen(head) - 1, head);
+	for (size_t i = 0; i < x->n_files; i++) {
+		own(mem) char *text = text_of(inspect_file_json(&x->files[i]));
+
+		if (!text)
+			continue;
+		printf("%s%s", between, text);
+		between = ",";
+	}
+	puts("]}");
 	fflush(stdout);
 }
 
@@ -273,7 +304,7 @@ static int run_inspect(const struct command *c, int dirfd, const char *file)
 		json_t *o = inspect_json(&x, &r);
 
 		json_object_set_new(o, "sandbox", sandbox_json(&c->sandbox));
-		print_json(o);
+		print_inspection(&x, o);
 	} else {
 		print_findings(&r);
 		printf("%s: %zu files inspected\n", report_severity_name(r.verdict), x.n_files);

@@ -77,25 +77,28 @@ static int read_document(struct documents *d, const struct model_file *f, enum d
 	if (kind == DOCUMENT_CARD)
 		card_parse(b.data, b.len, d->w->arena, &d->card);
 	if (kind == DOCUMENT_LICENSE && d->n_texts < TEXTS_MAX)
-		d->texts[d->n_texts++] = (struct licence_text){ f->path, licence_recognise(b.data, b.len) };
+		d->texts[d->n_texts++] = (struct licence_text){ arena_strdup(d->w->arena, f->path), licence_recognise(b.data, b.len) };
 	if (!strcmp(f->path, "config.json"))
 		d->config = json_parse_lax(b.data, b.len, f->path, NULL);
 	return 0;
 }
 
-static int read_all(struct documents *d, const struct model_file *files, size_t n, struct err *e)
+static int read_all(struct documents *d, struct err *e)
 {
-	for (size_t i = 0; i < n; i++) {
-		enum document_kind kind = kind_of(files[i].path);
-		int rc;
+	own(walk) struct model_walk w = { .db = d->w->db, .revision_id = d->revision_id, .which = FILES_ALL };
+	const struct model_file *f;
+	int rc;
 
-		if (!kind || !files[i].stored || files[i].size_bytes > DOCUMENT_BYTES)
+	while ((rc = model_walk_next(&w, &f, e)) > 0) {
+		enum document_kind kind = kind_of(f->path);
+
+		if (!kind || !f->stored || f->size_bytes > DOCUMENT_BYTES)
 			continue;
-		rc = read_document(d, &files[i], kind, e);
+		rc = read_document(d, f, kind, e);
 		if (rc)
 			return rc;
 	}
-	return 0;
+	return rc;
 }
 
 /* ---- facts ----------------------------------------------------------------------------------------------------- */
@@ -265,8 +268,7 @@ static int record_card(struct documents *d, struct err *e)
 	return finding_record(d->w->db, d->revision_id, "card", NULL, 0, &f, d->card.verdict == CARD_FINE ? 0 : 1, true, work_now(), e);
 }
 
-int gate_read_documents(struct work *w, int64_t revision_id, const struct model_file *files, size_t n, const json_t *info, const json_t *inspection,
-			const char *license, struct err *e)
+int gate_read_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e)
 {
 	struct documents *d = arena_alloc(w->arena, sizeof(*d));
 	int rc;
@@ -275,7 +277,7 @@ int gate_read_documents(struct work *w, int64_t revision_id, const struct model_
 	d->revision_id = revision_id;
 	d->info = info;
 	d->inspection = inspection;
-	rc = read_all(d, files, n, e);
+	rc = read_all(d, e);
 	if (!rc)
 		rc = set_facts(d, license, e);
 	if (!rc)

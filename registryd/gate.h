@@ -10,8 +10,7 @@
  * Reads the card, the configurations and licence texts among the stored files, keeps them as documents and derives the revision's facts.
  * info: the Hub's model info (NULL for imports); inspection: the inspector's report (NULL: not yet); license: chosen by a person, or NULL.
  */
-int gate_read_documents(struct work *w, int64_t revision_id, const struct model_file *files, size_t n, const json_t *info, const json_t *inspection,
-			const char *license, struct err *e);
+int gate_read_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e);
 
 /* Before anything is fetched: ERR_REFUSED when the revision's namespace would pass its quota. */
 int gate_admit(struct work *w, int64_t revision_id, struct err *e);

@@ -52,34 +52,25 @@ static json_t *document(struct work *w, struct arena *a, int64_t revision_id, en
 	return json_parse_lax(text, n, "a kept document", NULL);
 }
 
-static bool all_stored(const struct model_file *files, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (files[i].wanted && !files[i].stored)
-			return false;
-	return n > 0;
-}
-
 /* Facts again for one revision; one whose files are not all here has none yet. */
 static int rebuild_revision(struct work *w, const struct revision *r, int64_t *done, struct err *e)
 {
 	struct arena *outer = w->arena;
 	own(arena) struct arena a;
 	own(json) json_t *info = NULL, *inspection = NULL;
-	struct model_file *files;
+	struct model_sum sum;
 	const char *chosen;
-	size_t n;
 	int rc;
 
 	arena_init(&a);
-	rc = model_files(w->db, r->id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
-	if (rc < 0 || !all_stored(files, n))
+	rc = model_sum(w->db, r->id, &sum, e);
+	if (rc < 0 || !sum.files || sum.stored_files < sum.files)
 		return rc;
 	info = document(w, &a, r->id, DOCUMENT_INFO);
 	inspection = document(w, &a, r->id, DOCUMENT_INSPECTION);
 	chosen = r->license_source && !strcmp(r->license_source, "person") ? r->license : NULL;
 	w->arena = &a;	/* what is read for one revision is let go with it */
-	rc = gate_read_documents(w, r->id, files, n, info, inspection, chosen, e);
+	rc = gate_read_documents(w, r->id, info, inspection, chosen, e);
 	w->arena = outer;
 	if (rc == 0)
 		bill_note(w->d, r->id);

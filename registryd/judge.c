@@ -29,20 +29,18 @@ static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, 
 
 int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome *g, struct err *e)
 {
-	own(arena) struct arena a = { 0 };
-	struct model_file *files;
 	struct revision r;
 	struct model m;
-	size_t n;
+	uint64_t held;
 	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
 
 	if (!rc)
-		rc = model_files(w->db, revision_id, FILES_HELD, "", NULL, 0, &a, &files, &n, e);
+		rc = model_count(w->db, revision_id, FILES_HELD, &held, e);
 	if (rc)
 		return rc;
 	json_decref(w->result);
 	w->result = json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:s, s:s}", "repo", m.name, "revision", r.commit, "state", revision_state_name(g->state), "reason", g->reason,
-			      "size_bytes", (json_int_t)r.size_bytes, "files", (json_int_t)n, "proof", proof_level_name(r.proof), "code",
+			      "size_bytes", (json_int_t)r.size_bytes, "files", (json_int_t)held, "proof", proof_level_name(r.proof), "code",
 			      g->state == REVISION_PUBLISHED ? "ok" : "refused");
 	return 0;
 }
@@ -74,28 +72,15 @@ static int note_licence(struct work *w, int64_t revision_id, const char *known, 
 	return event_add(w->db, "upstream.license_changed", m.name, now.commit, json_pack("{s:s, s:s}", "from", before.license, "to", now.license), work_now(), e);
 }
 
-/* What the files are and say goes into the catalog; nothing of the report and the list stays in memory for what follows. */
-static int read_evidence(struct work *w, int64_t revision_id, const char *dir, const struct model_file *files, size_t n, const json_t *info, const char *license,
-			 struct err *e)
+/* What the files are and say, into the catalog. */
+static int inspect(struct work *w, int64_t revision_id, const char *dir, const json_t *info, const char *license, struct err *e)
 {
 	own(json) json_t *report = NULL;
 	int rc;
 
 	work_phase(w, "inspecting");
-	rc = smoke_inspect(w, revision_id, dir, files, n, &report, e);
-	return rc ? rc : gate_read_documents(w, revision_id, files, n, info, report, license, e);
-}
-
-static int inspect(struct work *w, int64_t revision_id, const json_t *info, const char *license, char **dir, struct err *e)
-{
-	own(arena) struct arena a = { 0 };
-	struct model_file *files;
-	size_t n;
-	int rc = model_files(w->db, revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
-
-	if (!rc)
-		rc = smoke_view_open(w, files, n, dir, e);
-	return rc ? rc : read_evidence(w, revision_id, *dir, files, n, info, license, e);
+	rc = smoke_inspect(w, revision_id, dir, &report, e);
+	return rc ? rc : gate_read_documents(w, revision_id, info, report, license, e);
 }
 
 int judge_revision(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e)
@@ -109,7 +94,9 @@ int judge_revision(struct work *w, int64_t revision_id, const json_t *info, cons
 	if (!rc)
 		rc = model_set_state(w->db, revision_id, REVISION_VERIFYING, NULL, work_now(), e);
 	if (!rc)
-		rc = inspect(w, revision_id, info, license, &dir, e);
+		rc = smoke_view_open(w, revision_id, &dir, e);
+	if (!rc)
+		rc = inspect(w, revision_id, dir, info, license, e);
 	if (!rc)
 		rc = note_licence(w, revision_id, known, e);
 	if (!rc)

@@ -59,23 +59,23 @@ static int verify_file(struct work *w, const char *repo, const struct model_file
 /* What a revision should hold; after a loss the file is no longer "held", so the whole plan is asked. */
 static int verify_revision(struct work *w, const char *repo, int64_t revision_id, struct tally *t, struct err *e)
 {
-	own(arena) struct arena a;
-	struct model_file *files;
-	uint64_t done = 0;
-	size_t n;
+	own(walk) struct model_walk walk = { .db = w->db, .revision_id = revision_id, .which = FILES_ALL };
+	const struct model_file *f;
+	uint64_t done = 0, n = 0;
 	int rc;
 
-	arena_init(&a);
-	rc = model_files(w->db, revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
-	for (size_t i = 0; !rc && i < n; i++) {
-		if (!files[i].wanted || files[i].sha256.algo == DIGEST_NONE)
+	while ((rc = model_walk_next(&walk, &f, e)) > 0) {
+		n++;
+		if (!f->wanted || f->sha256.algo == DIGEST_NONE)
 			continue;
 		rc = work_check(w, e);
-		work_phase(w, "reading %s", files[i].path);
+		work_phase(w, "reading %s", f->path);
 		if (!rc)
-			rc = verify_file(w, repo, &files[i], t, e);
-		done += files[i].size_bytes;
-		work_done(w, done, i + 1);
+			rc = verify_file(w, repo, f, t, e);
+		if (rc)
+			return rc;
+		done += f->size_bytes;
+		work_done(w, done, n);
 	}
 	return rc;
 }
@@ -191,18 +191,14 @@ static int decide_again(struct work *w, struct revision *r, struct err *e)
 int recheck_smoke_job(struct work *w, struct err *e)
 {
 	struct finding_smoke s;
-	struct model_file *files;
 	struct revision r;
 	struct model m;
 	char *dir = NULL;
-	size_t n;
 	int rc;
 
 	rc = model_find(w->db, w->job.repo, *w->job.revision ? w->job.revision : NULL, MODEL_ANY, w->arena, &m, &r, NULL, e);
 	if (!rc)
-		rc = model_files(w->db, r.id, FILES_ALL, "", NULL, 0, w->arena, &files, &n, e);
-	if (!rc)
-		rc = smoke_view_open(w, files, n, &dir, e);
+		rc = smoke_view_open(w, r.id, &dir, e);
 	if (rc)
 		return rc;
 	work_phase(w, "testing");

@@ -16,12 +16,6 @@
 #define TOKENS_MAX	  100000000
 #define SMOKE_TEST_ARGS	  24
 
-/* A copy that is printable and not too long; NULL for NULL. */
-static const char *tame(struct work *w, const char *s, size_t max)
-{
-	return s ? str_printable(arena_strndup(w->arena, s, strnlen(s, max))) : NULL;
-}
-
 /* As configured, or three quarters of the machine's. */
 static const char *memory_limit(struct work *w)
 {
@@ -32,18 +26,8 @@ static const char *memory_limit(struct work *w)
 
 /* ---- inspection ------------------------------------------------------------------------------------------------ */
 
-static int path_order(const void *path, const void *file)
-{
-	return strcmp(path, ((const struct model_file *)file)->path);
-}
-
-/* The catalog gives files in the order of their paths; a report of 100,000 files asks for each. */
-static const struct model_file *find_file(const struct model_file *files, size_t n, const char *path)
-{
-	return n ? bsearch(path, files, n, sizeof(*files), path_order) : NULL;
-}
-
 struct evidence {
+	struct arena texts;
 	struct finding *findings;
 	size_t n_findings, cap_findings;
 	struct finding_file *files;
@@ -51,13 +35,26 @@ struct evidence {
 	bool complete;
 };
 
+static void own_evidence(struct evidence *ev)
+{
+	free(ev->findings);
+	free(ev->files);
+	arena_done(&ev->texts);
+}
+
+/* A copy that is printable and not too long; NULL for NULL. */
+static const char *tame(struct arena *a, const char *s, size_t max)
+{
+	return s ? str_printable(arena_strndup(a, s, strnlen(s, max))) : NULL;
+}
+
 static void add_finding(struct evidence *ev, const char *path, const char *rule, enum finding_severity severity, const char *message)
 {
 	if (ev->n_findings < FINDING_MAX)
 		*vec_push(&ev->findings, &ev->n_findings, &ev->cap_findings) = (struct finding){ path, rule, severity, message };
 }
 
-static void read_findings(struct work *w, const json_t *list, struct evidence *ev)
+static void read_findings(const json_t *list, struct evidence *ev)
 {
 	const json_t *item;
 	size_t i;
@@ -73,24 +70,21 @@ static void read_findings(struct work *w, const json_t *list, struct evidence *e
 			severity = FINDING_FLAG;
 		}
 		if (severity != FINDING_ACCEPT)
-			add_finding(ev, tame(w, path, 1024), tame(w, rule, 64), severity, tame(w, message ? message : rule, FINDING_MESSAGE_MAX - 1));
+			add_finding(ev, tame(&ev->texts, path, 1024), tame(&ev->texts, rule, 64), severity, tame(&ev->texts, message ? message : rule, FINDING_MESSAGE_MAX - 1));
 	}
 }
 
-static void read_files(struct work *w, const json_t *list, const struct model_file *files, size_t n, struct evidence *ev)
+/* Of a file that is not of the revision the catalog keeps nothing; one that can't be read here counts as not inspected, which holds. */
+static void read_file(void *arg, const json_t *item)
 {
-	const json_t *item;
-	size_t i;
+	struct evidence *ev = arg;
+	const char *path = json_get_str(item, "path");
+	enum finding_severity verdict;
 
-	json_array_foreach (list, i, item) {
-		const char *path = json_get_str_or(item, "path", "");
-		const struct model_file *f = find_file(files, n, path);
-		enum finding_severity verdict;
-
-		if (!f || ev->n_files >= n || finding_severity_parse(&verdict, json_get_str_or(item, "verdict", ""), NULL))
-			continue;	/* then that file counts as not inspected, which holds */
-		*vec_push(&ev->files, &ev->n_files, &ev->cap_files) = (struct finding_file){ f->path, verdict, tame(w, json_get_str(item, "format"), 64) };
-	}
+	if (!path || ev->n_files >= MODEL_FILES_MAX || finding_severity_parse(&verdict, json_get_str_or(item, "verdict", ""), NULL))
+		return;
+	*vec_push(&ev->files, &ev->n_files, &ev->cap_files) =
+		(struct finding_file){ arena_strndup(&ev->texts, path, strnlen(path, 1024)), verdict, tame(&ev->texts, json_get_str(item, "format"), 64) };
 }
 
 /* The verdict of the whole must not be kinder than the parts, nor the parts kinder than the whole. */
@@ -108,42 +102,40 @@ static void check_whole(const json_t *report, struct evidence *ev)
 	}
 }
 
-static void read_failure(struct work *w, const struct smoke_child *c, const struct model_file *files, size_t n, struct evidence *ev)
+static void read_failure(struct work *w, int64_t revision_id, const struct smoke_child *c, struct evidence *ev)
 {
 	/*
 	 * A parser that dies of a file, or comes to no end with it, met what it must not meet; one that did not start says nothing about the
 	 * file. Reading takes little time and memory, so a limit that was passed is the file's doing too.
 	 */
 	bool stopped = c->signal || c->timed_out;
-	const struct model_file *f = find_file(files, n, c->place.file);
+	struct model_file f;
+	const char *path = model_file(w->db, revision_id, c->place.file, FILES_ALL, &ev->texts, &f, NULL) ? "" : f.path;
 
-	add_finding(ev, f ? f->path : "", stopped ? "inspector-crash" : "inspector-failed", stopped ? FINDING_REJECT : FINDING_FLAG, str_printable(arena_strdup(w->arena, c->problem)));
+	add_finding(ev, path, stopped ? "inspector-crash" : "inspector-failed", stopped ? FINDING_REJECT : FINDING_FLAG, tame(&ev->texts, c->problem, sizeof(c->problem)));
 }
 
-int smoke_inspect(struct work *w, int64_t revision_id, const char *dir, const struct model_file *files, size_t n, json_t **report, struct err *e)
+int smoke_inspect(struct work *w, int64_t revision_id, const char *dir, json_t **report, struct err *e)
 {
 	const char *const args[] = { "--inspect", "--json", "--memory", memory_limit(w), dir, NULL };
+	own(evidence) struct evidence ev = { 0 };
 	own(child) struct smoke_child c = { 0 };
-	struct evidence ev = { 0 };
 	int rc;
 
 	*report = NULL;
-	rc = smoke_run(w, args, &c, e);
+	rc = smoke_run(w, args, read_file, &ev, &c, e);
 	if (rc)
 		return rc;
 	if (c.report) {
 		ev.complete = true;
-		read_findings(w, json_object_get(c.report, "findings"), &ev);
-		read_files(w, json_object_get(c.report, "files"), files, n, &ev);
+		read_findings(json_object_get(c.report, "findings"), &ev);
 		check_whole(c.report, &ev);
 		rc = model_keep_document(w->db, revision_id, DOCUMENT_INSPECTION, "", c.text, strlen(c.text), work_now(), e);
 	} else {
-		read_failure(w, &c, files, n, &ev);
+		read_failure(w, revision_id, &c, &ev);
 	}
 	if (!rc)
 		rc = finding_record(w->db, revision_id, "inspect", ev.files, ev.n_files, ev.findings, ev.n_findings, ev.complete, work_now(), e);
-	free(ev.findings);
-	free(ev.files);
 	*report = take(c.report);
 	return rc;
 }
@@ -193,7 +185,7 @@ static json_t *all_reasons(struct work *w, const json_t *report)
 		if (!strcmp(json_get_str_or(one, "verdict", ""), verdict))
 			json_array_foreach (json_object_get(one, "reasons"), k, item)
 				if (json_is_string(item) && json_array_size(out) < REASONS_MAX)
-					json_array_append_new(out, one_reason(arena_printf(w->arena, "%s: %.900s", tame(w, json_get_str_or(one, "file", ""), TEXT_MAX_BYTES),
+					json_array_append_new(out, one_reason(arena_printf(w->arena, "%s: %.900s", tame(w->arena, json_get_str_or(one, "file", ""), TEXT_MAX_BYTES),
 											   json_string_value(item))));
 	return out;
 }
@@ -210,7 +202,7 @@ static void read_run(struct work *w, const struct smoke_child *c, struct finding
 	const json_t *platform = json_object_get(c->report, "platform");
 
 	s->verdict = verdict_known(verdict) ? verdict : "error";
-	s->device = tame(w, json_get_str(c->report, "device"), TEXT_MAX_BYTES);
+	s->device = tame(w->arena, json_get_str(c->report, "device"), TEXT_MAX_BYTES);
 	s->bits_per_byte = figure(c->report, "bits_per_byte");
 	s->tokens_per_s = figure(c->report, "tokens_per_s");
 	s->prompt_tokens = tokens > 0 && tokens < TOKENS_MAX ? tokens : 0;
@@ -243,10 +235,10 @@ static void read_death(struct work *w, const struct smoke_child *c, struct findi
 static int record_findings(struct work *w, int64_t revision_id, const json_t *report, struct err *e)
 {
 	static const char *const inspectors[] = { "smoke", "reference" };
-	struct evidence all = { 0 }, one = { 0 };
+	own(evidence) struct evidence all = { 0 }, one = { 0 };
 	int rc = 0;
 
-	read_findings(w, json_object_get(report, "findings"), &all);
+	read_findings(json_object_get(report, "findings"), &all);
 	for (size_t k = 0; !rc && k < ARRAY_LEN(inspectors); k++) {
 		one.n_findings = 0;
 		for (size_t i = 0; i < all.n_findings; i++)
@@ -254,8 +246,6 @@ static int record_findings(struct work *w, int64_t revision_id, const json_t *re
 				add_finding(&one, all.findings[i].path, all.findings[i].rule, all.findings[i].severity, all.findings[i].message);
 		rc = finding_record(w->db, revision_id, inspectors[k], NULL, 0, one.findings, one.n_findings, true, work_now(), e);
 	}
-	free(all.findings);
-	free(one.findings);
 	return rc;
 }
 
@@ -300,7 +290,7 @@ int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char 
 	if (rc)
 		return rc;
 	args[add_options(w, args, device, extent, &refs)] = dir;
-	rc = smoke_run(w, args, &c, e);
+	rc = smoke_run(w, args, NULL, NULL, &c, e);
 	smoke_references_close(&refs);
 	if (!rc)
 		rc = record_findings(w, revision_id, c.report, e);

@@ -12,7 +12,8 @@
 #include "catalog/finding.h"
 #include "catalog/model.h"
 
-#define SMOKE_OUTPUT_MAX  (16u << 20)
+#define SMOKE_OUTPUT_MAX  (16u << 20)	/* of a report, but for its list of files */
+#define SMOKE_FILES_MAX	  (512u << 20)	/* bytes of it all */
 #define SMOKE_STDERR_MAX  4096
 #define SMOKE_TIMEOUT_S	  1800
 
@@ -29,7 +30,7 @@ struct smoke_place {
 /* What running the child came to. */
 struct smoke_child {
 	json_t *report;		/* its JSON, an object; NULL when it gave none */
-	char *text;		/* the same as it came */
+	char *text;		/* the same as it came, but for its list of files */
 	int exit_status;	/* -1 when it did not end by itself */
 	int signal;		/* that stopped it, 0 none */
 	bool timed_out;
@@ -50,17 +51,20 @@ static inline void own_child(struct smoke_child *c)
 }
 
 /* A directory of hard links to the stored files of a revision, for the child to look at: DATA/work/<job>. */
-int smoke_view_open(struct work *w, const struct model_file *files, size_t n, char **dir, struct err *e);
+int smoke_view_open(struct work *w, int64_t revision_id, char **dir, struct err *e);
 /* Removes it. NULL is fine. */
 void smoke_view_close(const char *dir);
 /* Removes what a dead daemon left in DATA/work. */
 void smoke_view_clean(struct store *st);
 
-/* args: NULL-ended, without the program's own name. ERR_CANCELED when w->stop; all else is in c. */
-int smoke_run(struct work *w, const char *const *args, struct smoke_child *c, struct err *e);
+/*
+ * args: NULL-ended, without the program's own name. The elements of the report's "files", which may be as many as the revision has, are given to
+ * `file` as they come (and count for nothing when there is no report in the end); NULL: there are none. ERR_CANCELED when w->stop; all else is in c.
+ */
+int smoke_run(struct work *w, const char *const *args, void (*file)(void *arg, const json_t *item), void *arg, struct smoke_child *c, struct err *e);
 
-/* Inspects dir and records what was found about the revision; *report is the inspector's (may be NULL, caller frees). */
-int smoke_inspect(struct work *w, int64_t revision_id, const char *dir, const struct model_file *files, size_t n, json_t **report, struct err *e);
+/* Inspects dir and records what was found about the revision; *report is the inspector's, without its files (may be NULL, caller frees). */
+int smoke_inspect(struct work *w, int64_t revision_id, const char *dir, json_t **report, struct err *e);
 /* How much of a test is wanted. */
 enum smoke_extent { SMOKE_WHOLE, SMOKE_STRUCTURE /* and statistics; the model is not run */ };
 

@@ -10,6 +10,7 @@
 
 #include "base/fdio.h"
 #include "base/json.h"
+#include "base/json_list.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -81,7 +82,19 @@ static int link_one(struct work *w, const char *dir, const struct model_file *f,
 	return 0;
 }
 
-int smoke_view_open(struct work *w, const struct model_file *files, size_t n, char **dir, struct err *e)
+static int link_all(struct work *w, const char *dir, int64_t revision_id, struct err *e)
+{
+	own(walk) struct model_walk walk = { .db = w->db, .revision_id = revision_id, .which = FILES_ALL };
+	const struct model_file *f;
+	int rc;
+
+	while ((rc = model_walk_next(&walk, &f, e)) > 0)
+		if (f->stored && f->wanted && (rc = link_one(w, dir, f, e)) < 0)	/* what another revision brought and this one leaves out is not judged */
+			return rc;
+	return rc;
+}
+
+int smoke_view_open(struct work *w, int64_t revision_id, char **dir, struct err *e)
 {
 	own(mem) char *path = NULL;
 	int rc;
@@ -90,9 +103,8 @@ int smoke_view_open(struct work *w, const struct model_file *files, size_t n, ch
 		abort();
 	remove_tree(path);
 	rc = fdio_mkdirs(path, 0700, e);
-	for (size_t i = 0; !rc && i < n; i++)
-		if (files[i].stored && files[i].wanted)	/* what another revision brought and this one leaves out is not judged */
-			rc = link_one(w, path, &files[i], e);
+	if (!rc)
+		rc = link_all(w, path, revision_id, e);
 	if (rc) {
 		remove_tree(path);
 		return rc;
@@ -152,17 +164,44 @@ static int start(const char *path, char *const argv[], int out, int errors, int 
 	return rc;
 }
 
-/* Reads what is there; false at the end of the stream. Past the ceiling it is read and dropped for stderr, an end for stdout. */
-static bool drain(int fd, struct buf *b, bool cut)
+/* A report on its way. */
+struct incoming {
+	struct buf text;
+	struct json_list files;	/* taken out of text; when has_files */
+	bool has_files;
+	uint64_t bytes;
+	int rc;			/* why no more is read */
+};
+
+static int take_in(struct incoming *in, const char *p, size_t n)
+{
+	in->bytes += n;
+	if (in->bytes > SMOKE_FILES_MAX)
+		return ERR_LIMIT;
+	return in->has_files ? json_list_add(&in->files, p, n) : buf_add(&in->text, p, n);
+}
+
+/* Reads what is there of the report; false at its end, also where it is none any more. */
+static bool read_report(int fd, struct incoming *in)
 {
 	char chunk[65536];
 	ssize_t n = read(fd, chunk, sizeof(chunk));
 
-	if (n < 0)
-		return errno == EINTR || errno == EAGAIN;
-	if (!n)
-		return false;
-	return !buf_add(b, chunk, (size_t)n) || cut;
+	if (n <= 0)
+		return n < 0 && (errno == EINTR || errno == EAGAIN);
+	in->rc = take_in(in, chunk, (size_t)n);
+	return !in->rc;
+}
+
+/* The same of the errors, which are read and dropped past their ceiling. */
+static bool read_errors(int fd, struct buf *said)
+{
+	char chunk[SMOKE_STDERR_MAX];
+	ssize_t n = read(fd, chunk, sizeof(chunk));
+
+	if (n > 0)
+		buf_add(said, chunk, (size_t)n);
+	return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
 /* The last whole line that is there is where the child is now. False at the end of the stream. */
@@ -199,7 +238,7 @@ static void read_rest(struct work *w, int fd, struct smoke_place *place)
 }
 
 /* Until report and errors end, the time is up or the job is stopped. */
-static void listen_to(struct work *w, struct smoke_child *c, int out, int errors, int progress, struct buf *text, struct buf *said, int64_t until_ms)
+static void listen_to(struct work *w, struct smoke_child *c, int out, int errors, int progress, struct incoming *in, struct buf *said, int64_t until_ms)
 {
 	struct pollfd p[3] = { { .fd = out, .events = POLLIN }, { .fd = errors, .events = POLLIN }, { .fd = progress, .events = POLLIN } };
 	int64_t look_ms = 0, now_ms;
@@ -219,11 +258,11 @@ static void listen_to(struct work *w, struct smoke_child *c, int out, int errors
 			if (!read_place(w, progress, &c->place))
 				p[2].fd = -1;
 		}
-		if (p[0].revents && !drain(out, text, false))
+		if (p[0].revents && !read_report(out, in))
 			p[0].fd = -1;
-		if (p[1].revents && !drain(errors, said, true))
+		if (p[1].revents && !read_errors(errors, said))
 			p[1].fd = -1;
-		if (buf_failed(text))
+		if (in->rc)
 			return;
 	}
 }
@@ -257,7 +296,7 @@ static const char *last_line(struct buf *said)
 	return str_printable(line ? line + 1 : said->data);
 }
 
-static void judge(struct smoke_child *c, struct buf *text, struct buf *said, int status, int64_t limit_s)
+static void judge(struct smoke_child *c, struct incoming *in, struct buf *said, int status, int64_t limit_s)
 {
 	struct err e = ERR_NONE;
 	char where[WORK_PHASE_MAX];
@@ -265,22 +304,24 @@ static void judge(struct smoke_child *c, struct buf *text, struct buf *said, int
 	c->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	c->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	smoke_place_text(&c->place, where, sizeof(where));
-	if (buf_failed(text)) {
-		snprintf(c->problem, sizeof(c->problem), "inspector: its report is longer than %u bytes", SMOKE_OUTPUT_MAX);
+	if (in->rc == ERR_LIMIT) {
+		snprintf(c->problem, sizeof(c->problem), "inspector: its report is longer than %u bytes", in->bytes > SMOKE_FILES_MAX ? SMOKE_FILES_MAX : SMOKE_OUTPUT_MAX);
+	} else if (in->rc) {
+		snprintf(c->problem, sizeof(c->problem), "inspector: its report names a file in a way that is not JSON");
 	} else if (c->timed_out) {
 		snprintf(c->problem, sizeof(c->problem), "inspector stopped by signal %d after %lld s at %s", SIGKILL, (long long)limit_s, where);
 	} else if (c->signal) {
 		snprintf(c->problem, sizeof(c->problem), "inspector stopped by signal %d (%s) at %s%s%.200s", c->signal, strsignal(c->signal), where,
 			 said->len ? ", after saying: " : "", last_line(said));
 	} else {
-		c->report = json_parse(text->data, text->len, "its report", &e);
+		c->report = json_parse(in->text.data, in->text.len, "its report", &e);
 		if (!json_is_object(c->report)) {
 			json_decref(take(c->report));
 			snprintf(c->problem, sizeof(c->problem), "inspector ended with status %d and no report%s%.300s", c->exit_status, said->len ? ": " : "", last_line(said));
 		}
 	}
 	if (c->report)
-		c->text = buf_take(text);
+		c->text = buf_take(&in->text);
 }
 
 static void shut(int *fd)
@@ -297,20 +338,21 @@ static void close_all(int pipes[3][2])
 			shut(&pipes[i][end]);
 }
 
-int smoke_run(struct work *w, const char *const *args, struct smoke_child *c, struct err *e)
+int smoke_run(struct work *w, const char *const *args, void (*file)(void *arg, const json_t *item), void *arg, struct smoke_child *c, struct err *e)
 {
 	int64_t limit_s = w->config->smoke.timeout_s > 0 ? w->config->smoke.timeout_s : SMOKE_TIMEOUT_S, until_ms = net_now_ms() + limit_s * 1000;
 	int pipes[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };	/* its report, its errors, where it is */
 	own(mem) char *path = program(w);
 	char *argv[SMOKE_ARGS_MAX + 4] = { path, "--progress-fd", "3" };
-	own(buf) struct buf text;
+	struct incoming in = { .has_files = file != NULL };
 	own(buf) struct buf said;
 	int rc, status;
 	pid_t pid;
 
 	memset(c, 0, sizeof(*c));
 	c->exit_status = -1;
-	buf_init(&text, SMOKE_OUTPUT_MAX);
+	buf_init(&in.text, SMOKE_OUTPUT_MAX);
+	json_list_begin(&in.files, "files", &in.text, file, arg);
 	buf_init(&said, SMOKE_STDERR_MAX);
 	for (size_t i = 0; args[i] && i < SMOKE_ARGS_MAX; i++)
 		argv[i + 3] = (char *)args[i];
@@ -327,12 +369,14 @@ int smoke_run(struct work *w, const char *const *args, struct smoke_child *c, st
 	if (rc) {
 		snprintf(c->problem, sizeof(c->problem), "%s can't be started: %s", path, strerrordesc_np(rc));
 	} else {
-		listen_to(w, c, pipes[0][0], pipes[1][0], pipes[2][0], &text, &said, until_ms);
+		listen_to(w, c, pipes[0][0], pipes[1][0], pipes[2][0], &in, &said, until_ms);
 		shut(&pipes[0][0]);	/* a child that goes on writing is told so */
 		status = reap(w, pid, until_ms, &c->timed_out);
 		read_rest(w, pipes[2][0], &c->place);
-		judge(c, &text, &said, status, limit_s);
+		judge(c, &in, &said, status, limit_s);
 	}
 	close_all(pipes);
+	json_list_done(&in.files);
+	buf_done(&in.text);
 	return atomic_load(&w->stop) ? err_set(e, ERR_CANCELED, "stopped") : 0;
 }

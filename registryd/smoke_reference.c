@@ -33,36 +33,33 @@ static int write_down(struct work *w, struct smoke_references *refs, const char 
 	return rc;
 }
 
-static const struct model_file *same_file(const struct model_file *files, size_t n, const char *path)
+/* Is every weight file of a, with these very bytes, one of b? */
+static int all_in(struct work *w, int64_t a, int64_t b, bool *all, struct err *e)
 {
-	for (size_t i = 0; i < n; i++)
-		if (files[i].wanted && !strcmp(files[i].path, path))
-			return &files[i];
-	return NULL;
-}
+	own(walk) struct model_walk walk = { .db = w->db, .revision_id = a, .which = FILES_ALL };
+	const struct model_file *f;
+	int rc;
 
-static bool all_in(const struct model_file *a, size_t n_a, const struct model_file *b, size_t n_b)
-{
-	for (size_t i = 0; i < n_a; i++) {
-		const struct model_file *f = format_of_path(a[i].path) != FORMAT_NONE && a[i].wanted ? same_file(b, n_b, a[i].path) : &a[i];
+	*all = true;
+	while (*all && (rc = model_walk_next(&walk, &f, e)) > 0) {
+		own(arena) struct arena one = { 0 };
+		struct model_file other;
 
-		if (!f || (f != &a[i] && !digest_equal(&f->sha256, &a[i].sha256)))
-			return false;
+		if (!f->wanted || format_of_path(f->path) == FORMAT_NONE)
+			continue;
+		rc = model_file(w->db, b, f->path, FILES_ALL, &one, &other, e);
+		if (rc && rc != ERR_NOT_FOUND)
+			return rc;
+		*all = !rc && other.wanted && digest_equal(&f->sha256, &other.sha256);
 	}
-	return true;
+	return *all ? rc : 0;
 }
 
 static int same_weights(struct work *w, int64_t a, int64_t b, bool *same, struct err *e)
 {
-	struct model_file *x, *y;
-	size_t n_x, n_y;
-	int rc = model_files(w->db, a, FILES_ALL, "", NULL, 0, w->arena, &x, &n_x, e);
+	int rc = all_in(w, a, b, same, e);
 
-	if (!rc)
-		rc = model_files(w->db, b, FILES_ALL, "", NULL, 0, w->arena, &y, &n_y, e);
-	if (!rc)
-		*same = all_in(x, n_x, y, n_y) && all_in(y, n_y, x, n_x);
-	return rc;
+	return rc || !*same ? rc : all_in(w, b, a, same, e);
 }
 
 /* The revision that clients get now. */

@@ -495,13 +495,8 @@ static int store_all(struct sync *s, struct err *e)
 static int keep_metadata(struct sync *s, struct err *e)
 {
 	struct gate_outcome g = { REVISION_HELD, "only metadata is kept of this model (metadata: only); sync it without to mirror it" };
-	own(arena) struct arena a = { 0 };
-	struct model_file *files;
-	size_t n;
-	int rc = model_files(s->w->db, s->revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
+	int rc = gate_read_documents(s->w, s->revision_id, s->info.doc, NULL, NULL, e);
 
-	if (!rc)
-		rc = gate_read_documents(s->w, s->revision_id, files, n, s->info.doc, NULL, NULL, e);
 	if (!rc)
 		rc = model_set_state(s->w->db, s->revision_id, g.state, g.reason, work_now(), e);
 	if (!rc)

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/fdio.h"
 #include "base/json.h"
+#include "base/json_list.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "base/yaml.h"
@@ -154,6 +155,87 @@ static void json_is_strict(void **state)
 	assert_string_equal(text, "{\"a\":\"s\",\"b\":1.5}");
 }
 
+static void a_member_is_emptied_in_the_text(void **state)
+{
+	static const struct {
+		const char *text, *left;
+	} cases[] = {
+		{ "{\"a\":1,\"x\" : [ {\"b\":\"]\\\"\"}, [2] ],\"c\":[3]}", "{\"a\":1,\"x\" : [],\"c\":[3]}" },
+		{ "{\"x\":{\"x\":[1]},\"y\":{\"x\":[1]}}", "{\"x\":{},\"y\":{\"x\":[1]}}" },	/* only of the outermost object */
+		{ "{\"y\":\"x\",\"x\":7}", "{\"y\":\"x\",\"x\":7}" },
+		{ "{\"x\":[1,2", "{\"x\":[1,2" },
+		{ "{\"x\"", "{\"x\"" },
+		{ "[\"x\",[1]]", "[\"x\",[1]]" },
+		{ "]]{\"x\\", "]]{\"x\\" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(buf) struct buf b;
+
+		buf_init(&b, 1000);
+		buf_puts(&b, cases[i].text);
+		json_empty_member(&b, "x");
+		assert_string_equal(b.data, cases[i].left);
+		assert_int_equal(b.len, strlen(cases[i].left));
+	}
+}
+
+static void gather(void *arg, const json_t *item)
+{
+	own(mem) char *text = json_text(item);
+
+	buf_printf(arg, "<%s>", text);
+}
+
+/* What json_list_add() said, and what it gave, for a document that comes `step` bytes at a time. */
+static int split(const char *text, size_t step, struct buf *items, struct buf *rest)
+{
+	struct json_list l;
+	int rc = 0;
+
+	json_list_begin(&l, "x", rest, gather, items);
+	for (size_t i = 0, n = strlen(text); i < n && !rc; i += step)
+		rc = json_list_add(&l, text + i, n - i < step ? n - i : step);
+	json_list_done(&l);
+	return rc;
+}
+
+static void a_list_is_taken_out_of_a_stream(void **state)
+{
+	static const struct {
+		const char *text, *items, *rest;
+		int rc;
+	} cases[] = {
+		{ "{\"a\":[1],\"x\" : [ {\"b\":\"],\\\"\"}, [2,[3]],4 , \"s\\\\\"],\"c\":{\"x\":[5]}}", "<{\"b\":\"],\\\"\"}><[2,[3]]><4><\"s\\\\\">", "{\"a\":[1],\"x\" : [],\"c\":{\"x\":[5]}}", 0 },
+		{ "{\"x\":[]}", "", "{\"x\":[]}", 0 },
+		{ "{\"y\":\"x\",\"z\":[1],\"x\":{\"x\":[1]}}", "", "{\"y\":\"x\",\"z\":[1],\"x\":{\"x\":[1]}}", 0 },
+		{ "{\"x\":[1,{]}", "<1>", "{\"x\":[", ERR_INPUT },
+		{ "{\"x\":[1}", "<1>", "{\"x\":[}", 0 },	/* which no parser takes */
+		{ "[1,2]", "", "[1,2]", 0 },
+	};
+	own(buf) struct buf items, rest, large;
+
+	(void)state;
+	buf_init(&items, 10000);
+	buf_init(&rest, 1000);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		for (size_t step = 1; step < 9; step++) {
+			buf_reset(&items);
+			buf_reset(&rest);
+			assert_int_equal(split(cases[i].text, step, &items, &rest), cases[i].rc);
+			assert_string_equal(items.data, cases[i].items);
+			assert_string_equal(rest.data, cases[i].rest);
+		}
+	}
+	buf_init(&large, JSON_LIST_ITEM_MAX + 100);
+	buf_puts(&large, "{\"x\":[\"");
+	while (large.len < JSON_LIST_ITEM_MAX + 50)
+		buf_putc(&large, 'y');
+	assert_int_equal(split(large.data, 4096, &items, &rest), ERR_LIMIT);
+}
+
 static void yaml_is_bounded(void **state)
 {
 	static const char card[] = "license: apache-2.0\nlanguage: no\ntags:\n- a\n- 1.5\nempty:\nbase_model: [x/y, z/w]\n";
@@ -202,6 +284,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(err_table_is_consistent), cmocka_unit_test(buf_keeps_its_ceiling),    cmocka_unit_test(sizes_durations_dates),
 		cmocka_unit_test(text_questions),	   cmocka_unit_test(paths_are_checked),	       cmocka_unit_test(files_are_replaced_whole),
+		cmocka_unit_test(a_member_is_emptied_in_the_text), cmocka_unit_test(a_list_is_taken_out_of_a_stream),
 		cmocka_unit_test(json_is_strict),	   cmocka_unit_test(yaml_is_bounded),	       cmocka_unit_test(vec_and_arena),
 	};
 

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/json.h"
+#include "base/vec.h"
 #include "catalog/event.h"
 #include "catalog/finding.h"
 #include "catalog/model.h"
@@ -20,6 +21,8 @@ static struct digest sha(const char *text)
 	digest_of(&d, DIGEST_SHA256, text, strlen(text));
 	return d;
 }
+
+#define MANY 1200
 
 static struct digest oid(const char *text)
 {
@@ -273,6 +276,55 @@ static void test_lies(void **state)
 	fails(ERR_USAGE, "begins with", model_upsert(f->db, &u, 1001, &other, e));
 }
 
+/* More files than a page of a walk: all come, once and in their order, also while those before are changed. */
+static void test_many_files(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a = { 0 };
+	own(mem) struct model_file *files = mem_zalloc(MANY * sizeof(*files));
+	struct model_file *list;
+	struct model_sum sum;
+	uint64_t n_held;
+	bool changed;
+	size_t n;
+
+	for (size_t i = 0; i < MANY; i++)
+		files[i] = (struct model_file){ .path = arena_printf(&a, "d%zu/%04zu", i % 2, i), .size_bytes = i, .git_oid = oid("x"), .wanted = i != 7 };
+	int64_t m = model(f->db, "org/m"), rev = plan(f->db, m, A, "main", files, MANY, 1000, &changed);
+
+	for (enum model_files_of which = FILES_ALL; which <= FILES_MISSING; which++) {
+		own(walk) struct model_walk w = { .db = f->db, .revision_id = rev, .which = which };
+		const struct model_file *at;
+		char last[32] = "";
+
+		ok(model_files(f->db, rev, which, NULL, NULL, 0, &a, &list, &n, e));
+		for (size_t again = 0; again < 2; again++, model_walk_rewind(&w), *last = 0) {
+			size_t seen = 0;
+
+			while (model_walk_next(&w, &at, NULL) > 0) {
+				assert_true(strcmp(last, at->path) < 0);
+				assert_string_equal(at->path, list[seen++].path);
+				snprintf(last, sizeof(last), "%s", at->path);
+				if (which == FILES_ALL && !again && at->wanted)
+					ok(model_files_stored(f->db, rev, &(struct model_stored){ at->path, sha("y"), at->size_bytes }, at->size_bytes == 1, e));
+			}
+			assert_int_equal(seen, which == FILES_ALL ? MANY : which == FILES_HELD ? 1 : MANY - 2);
+		}
+		ok(model_count(f->db, rev, which, &n_held, e));
+		assert_int_equal(n_held, n);
+	}
+	ok(model_files(f->db, rev, FILES_ALL, "d1", "d1/0003", 2, &a, &list, &n, e));
+	assert_int_equal(n, 2);
+	assert_string_equal(list[0].path, "d1/0005");
+	ok(model_files(f->db, rev, FILES_ALL, "d0", NULL, 0, &a, &list, &n, e));
+	assert_int_equal(n, MANY / 2);
+	ok(model_sum(f->db, rev, &sum, e));
+	assert_int_equal(sum.files, MANY - 1);
+	assert_int_equal(sum.bytes, MANY * (MANY - 1) / 2 - 7);
+	assert_int_equal(sum.stored_files, 1);
+	assert_int_equal(sum.stored_bytes, 1);
+}
+
 static void test_person_and_findings(void **state)
 {
 	struct fixture *f = *state;
@@ -287,7 +339,10 @@ static void test_person_and_findings(void **state)
 	store_both(f->db, rev, "c");
 	struct finding bad = { "model.safetensors", "safetensors-overlap", FINDING_REJECT, "tensors overlap" };
 	struct finding_file file = { "model.safetensors", FINDING_REJECT, "safetensors" }, unknown = { "other.bin", FINDING_ACCEPT, NULL };
-	fails(ERR_INPUT, "other.bin", finding_record(f->db, rev, "inspect", &unknown, 1, NULL, 0, true, 1001, e));
+	/* What is said about a file that the revision does not hold vouches for nothing. */
+	ok(finding_record(f->db, rev, "inspect", &unknown, 1, NULL, 0, true, 1001, e));
+	ok(model_evidence(f->db, rev, &a, &facts, e));
+	assert_int_equal(facts.n_inspected, 0);
 	ok(finding_record(f->db, rev, "inspect", &file, 1, &bad, 1, true, 1001, e));
 	ok(model_evidence(f->db, rev, &a, &facts, e));
 	assert_int_equal(facts.n_rejected, 1);
@@ -497,7 +552,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_fixture(test_published_only),	 with_fixture(test_second_revision), with_fixture(test_pending_files),
-		with_fixture(test_lies),		 with_fixture(test_person_and_findings), with_fixture(test_many_findings),
+		with_fixture(test_lies),		 with_fixture(test_many_files),	   with_fixture(test_person_and_findings), with_fixture(test_many_findings),
 		with_fixture(test_drift),		 with_fixture(test_a_listing_at_once), with_fixture(test_facts_tags_documents), with_fixture(test_short_commits),
 	};
 
