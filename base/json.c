@@ -194,19 +194,26 @@ json_t *json_time(int64_t at)
 	return json_string(text);
 }
 
+#define FORM (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))
+
 static int append(const char *p, size_t n, void *b)
 {
 	return buf_add(b, p, n) < 0 ? -1 : 0;
 }
 
+int json_dump_to(json_dump_callback_t write, void *arg, const json_t *j)
+{
+	return json_dump_callback(j, write, arg, FORM);
+}
+
 int json_write(struct buf *b, const json_t *j)
 {
-	return json_dump_callback(j, append, b, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) < 0 ? ERR_LIMIT : 0;
+	return json_dump_to(append, b, j) < 0 ? ERR_LIMIT : 0;
 }
 
 char *json_text(const json_t *j)
 {
-	char *s = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+	char *s = json_dumps(j, FORM);
 
 	if (!s)
 		abort();

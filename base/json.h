@@ -44,6 +44,8 @@ json_t *json_time(int64_t at);
 
 /* Compact text with sorted keys, in b. */
 int json_write(struct buf *b, const json_t *j);
+/* The same to a function of jansson's kind, which gets it in pieces. 0, or -1 when a text of it is not UTF-8 or the function said so. */
+int json_dump_to(json_dump_callback_t write, void *arg, const json_t *j);
 /* The same as a string that the caller frees. */
 char *json_text(const json_t *j);
 

@@ -33,7 +33,8 @@ static int newest(struct db_conn *c, int64_t revision_id, const char *format, ch
 static int put(struct db_conn *c, int64_t revision_id, const char *name, const struct evidence *x, int64_t now, struct err *e)
 {
 	own(sql) struct sql gone = sql_prepare(c, "DELETE FROM document WHERE revision_id = $1 AND kind = $2 AND name = $3", e);
-	own(sql) struct sql q = sql_prepare(c, "INSERT INTO document (revision_id, kind, name, at, body) VALUES ($1, $2, $3, $4, $5)", e);
+	own(sql) struct sql q = sql_prepare(c, "INSERT INTO document (revision_id, kind, name, at, body) VALUES ($1, $2, $3, $4, $5) RETURNING rowid", e);
+	int64_t row = 0;
 	int rc;
 
 	sql_int(&gone, revision_id);
@@ -45,8 +46,27 @@ static int put(struct db_conn *c, int64_t revision_id, const char *name, const s
 	sql_int(&q, DOCUMENT_SBOM);
 	sql_text(&q, name);
 	sql_int(&q, now);
-	sql_blob(&q, x->text, x->n);
-	return sql_run(&q);
+	sql_room(&q, x->text->n);
+	if (sql_row(&q))
+		row = sql_get_int(&q, 0);
+	rc = sql_done(&q);
+	return rc ? rc : sql_fill(c, "document", "body", row, x->text, e);
+}
+
+static int digest_text(struct digest *out, const struct spool *text, struct err *e)
+{
+	own(digest) struct digest_ctx c = { 0 };
+	char piece[32768];
+	uint64_t at = 0;
+	ssize_t n;
+
+	digest_begin(&c, DIGEST_SHA256);
+	while ((n = spool_read(text, piece, sizeof(piece), at, e)) > 0) {
+		digest_update(&c, piece, (size_t)n);
+		at += (uint64_t)n;
+	}
+	digest_end(&c, out);
+	return n < 0 ? (int)n : 0;
 }
 
 static int keep_one(struct db_conn *c, int64_t revision_id, const struct evidence *x, int64_t now, json_t *kept, struct err *e)
@@ -55,9 +75,10 @@ static int keep_one(struct db_conn *c, int64_t revision_id, const struct evidenc
 	struct digest sha256;
 	int rc;
 
-	if (x->n > MODEL_DOCUMENT_MAX)
-		return err_set(e, ERR_LIMIT, "a bill of materials of %zu bytes: at most %u are kept", x->n, MODEL_DOCUMENT_MAX);
-	digest_of(&sha256, DIGEST_SHA256, x->text, x->n);
+	if (x->text->n > MODEL_DOCUMENT_MAX)
+		return err_set(e, ERR_LIMIT, "a bill of materials of %llu bytes: at most %u are kept", (unsigned long long)x->text->n, MODEL_DOCUMENT_MAX);
+	if ((rc = digest_text(&sha256, x->text, e)) < 0)
+		return rc;
 	digest_hex(hex, &sha256);
 	name_of(name, x->format, hex);
 	if ((rc = newest(c, revision_id, x->format, last, e)) < 0 || !strcmp(last, name))
@@ -84,12 +105,11 @@ int evidence_keep(struct db *db, int64_t revision_id, const struct evidence *lis
 	return rc < 0 ? rc : tx_commit(&t, e);
 }
 
-int evidence_read(struct db *db, int64_t revision_id, const char *format, const char *sha256, struct arena *a, struct evidence *out, struct err *e)
+int evidence_read(struct db *db, int64_t revision_id, const char *format, const char *sha256, struct spool *out, struct err *e)
 {
 	own(read) struct read r = { 0 };
 	char name[NAME_MAX_BYTES];
-	bool found;
-	size_t n;
+	int64_t row = 0;
 	int rc;
 
 	if ((rc = read_begin(&r, db, e)) < 0)
@@ -98,20 +118,17 @@ int evidence_read(struct db *db, int64_t revision_id, const char *format, const 
 		name_of(name, format, sha256);
 	else if ((rc = newest(r.c, revision_id, format, name, e)) < 0)
 		return rc;
-	own(sql) struct sql q = sql_prepare(r.c, "SELECT body FROM document WHERE revision_id = $1 AND kind = $2 AND name = $3", e);
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT rowid FROM document WHERE revision_id = $1 AND kind = $2 AND name = $3", e);
 	sql_int(&q, revision_id);
 	sql_int(&q, DOCUMENT_SBOM);
 	sql_text(&q, name);
-	if ((found = sql_row(&q))) {
-		const void *body = sql_get_blob(&q, 0, &n);
-		char *text = arena_alloc(a, n + 1);
-
-		memcpy(text, body, n);
-		*out = (struct evidence){ format, text, n };
-	}
+	if (sql_row(&q))
+		row = sql_get_int(&q, 0);
 	if ((rc = sql_done(&q)) < 0)
 		return rc;
-	return found ? 0 : err_set(e, ERR_NOT_FOUND, sha256 ? "no %s document %.64s is kept of this revision" : "no %s document is kept of this revision", format, sha256);
+	if (!row)
+		return err_set(e, ERR_NOT_FOUND, sha256 ? "no %s document %.64s is kept of this revision" : "no %s document is kept of this revision", format, sha256);
+	return sql_spool(r.c, "document", "body", row, out, e);
 }
 
 json_t *evidence_list(struct db *db, int64_t revision_id, struct err *e)

@@ -7,19 +7,18 @@
 
 #include <jansson.h>
 
-#include "base/arena.h"
+#include "base/spool.h"
 #include "catalog/db.h"
 #include "verify/digest.h"
 
 struct evidence {
-	const char *format;	/* "cyclonedx", "spdx" */
-	const void *text;
-	size_t n;
+	const char *format;		/* "cyclonedx", "spdx" */
+	const struct spool *text;	/* ended */
 };
 /* Keeps those that are not the newest of their format already, with one event that names them. ERR_LIMIT: larger than a document may be. */
 int evidence_keep(struct db *db, int64_t revision_id, const struct evidence *list, size_t n, int64_t now, struct err *e);
-/* The newest of a format, or with sha256 (64 hex) that one. ERR_NOT_FOUND. Text in the arena. */
-int evidence_read(struct db *db, int64_t revision_id, const char *format, const char *sha256, struct arena *a, struct evidence *out, struct err *e);
+/* The newest of a format, or with sha256 (64 hex) that one, into out. ERR_NOT_FOUND. */
+int evidence_read(struct db *db, int64_t revision_id, const char *format, const char *sha256, struct spool *out, struct err *e);
 /* [{"format","sha256","size_bytes","at"}…], newest first. NULL on error. */
 json_t *evidence_list(struct db *db, int64_t revision_id, struct err *e);
 

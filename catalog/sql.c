@@ -6,6 +6,8 @@
 #include "base/vec.h"
 #include "catalog/conn.h"
 
+#define PIECE_BYTES 32768	/* of a long value */
+
 /* --- errors --- */
 
 static const struct {
@@ -207,6 +209,15 @@ void sql_blob(struct sql *q, const void *p, size_t n)
 		bound(q, n ? sqlite3_bind_blob64(st, at, p, n, SQLITE_STATIC) : sqlite3_bind_zeroblob(st, at, 0));
 }
 
+void sql_room(struct sql *q, uint64_t n)
+{
+	int at;
+	sqlite3_stmt *st = next(q, &at);
+
+	if (st)
+		bound(q, sqlite3_bind_zeroblob64(st, at, n));
+}
+
 void sql_digest(struct sql *q, const struct digest *d)
 {
 	int at;
@@ -331,4 +342,61 @@ char *sql_get_dup(struct sql *q, int col, struct arena *a)
 int64_t sql_changes(struct sql *q)
 {
 	return sqlite3_changes64(q->c->sqlite);
+}
+
+/* --- long values --- */
+
+static int open_value(struct db_conn *c, const char *table, const char *column, int64_t rowid, int writable, sqlite3_blob **b, struct err *e)
+{
+	int rc = sqlite3_blob_open(c->sqlite, "main", table, column, rowid, writable, b);
+
+	return rc == SQLITE_OK ? 0 : conn_error(c, rc, "open a long value", e);
+}
+
+static int fill(struct db_conn *c, sqlite3_blob *b, const struct spool *from, struct err *e)
+{
+	char piece[PIECE_BYTES];
+	uint64_t at = 0;
+	ssize_t n;
+	int rc;
+
+	while ((n = spool_read(from, piece, sizeof(piece), at, e)) > 0) {
+		rc = sqlite3_blob_write(b, piece, (int)n, (int)at);
+		if (rc != SQLITE_OK)
+			return conn_error(c, rc, "write a long value", e);
+		at += (uint64_t)n;
+	}
+	return n < 0 ? (int)n : 0;
+}
+
+int sql_fill(struct db_conn *c, const char *table, const char *column, int64_t rowid, const struct spool *from, struct err *e)
+{
+	sqlite3_blob *b = NULL;
+	int rc = open_value(c, table, column, rowid, 1, &b, e);
+
+	if (!rc)
+		rc = fill(c, b, from, e);
+	sqlite3_blob_close(b);
+	return rc;
+}
+
+int sql_spool(struct db_conn *c, const char *table, const char *column, int64_t rowid, struct spool *to, struct err *e)
+{
+	char piece[PIECE_BYTES];
+	sqlite3_blob *b = NULL;
+	int rc = open_value(c, table, column, rowid, 0, &b, e), left = rc ? 0 : sqlite3_blob_bytes(b);
+
+	for (int at = 0; left > 0 && !rc;) {
+		int n = left < PIECE_BYTES ? left : PIECE_BYTES;
+		int got = sqlite3_blob_read(b, piece, n, at);
+
+		if (got != SQLITE_OK)
+			rc = conn_error(c, got, "read a long value", e);
+		else
+			spool_add(to, piece, (size_t)n);
+		at += n;
+		left -= n;
+	}
+	sqlite3_blob_close(b);
+	return rc;
 }

@@ -21,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/spool.h"
 #include "catalog/db.h"
 #include "verify/digest.h"
 
@@ -60,6 +61,7 @@ void sql_int(struct sql *q, int64_t v);
 void sql_real(struct sql *q, double v);
 void sql_text(struct sql *q, const char *s);	/* NULL binds NULL; s must live until sql_done() */
 void sql_blob(struct sql *q, const void *p, size_t n);
+void sql_room(struct sql *q, uint64_t n);	/* a blob of n bytes that sql_fill() then writes */
 void sql_digest(struct sql *q, const struct digest *d);	/* its raw bytes; NULL for DIGEST_NONE */
 void sql_null(struct sql *q);
 void sql_int_or_null(struct sql *q, int64_t v);	/* 0 binds NULL */
@@ -76,6 +78,10 @@ const void *sql_get_blob(struct sql *q, int col, size_t *n);
 void sql_get_digest(struct sql *q, int col, enum digest_algo algo, struct digest *out);
 char *sql_get_dup(struct sql *q, int col, struct arena *a);	/* text in the arena, NULL for NULL */
 int64_t sql_changes(struct sql *q);	/* rows changed by the last step */
+
+/* A long value in pieces, by its row's number (which a table of this kind must have): from a spool into room of that length, and into a spool. */
+int sql_fill(struct db_conn *c, const char *table, const char *column, int64_t rowid, const struct spool *from, struct err *e);
+int sql_spool(struct db_conn *c, const char *table, const char *column, int64_t rowid, struct spool *to, struct err *e);
 
 /*
  * What a part of catalog/ keeps in memory beside the rows (progress of jobs, pull counters, the posting index, names): one pointer each, freed by

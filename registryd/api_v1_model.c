@@ -179,8 +179,8 @@ int api_v1_sbom(struct request *rq, struct err *e)
 {
 	const char *name = http_query(rq, "format"), *rev = http_query(rq, "revision"), *sha256 = http_query(rq, "sha256");
 	enum sbom_format format = SBOM_CYCLONEDX;
+	own(spool) struct spool s = { 0 };
 	struct revision r;
-	struct buf b;
 	struct model m;
 
 	if (name && sbom_format_parse(&format, name, e) < 0)
@@ -189,12 +189,10 @@ int api_v1_sbom(struct request *rq, struct err *e)
 		return err_set(e, ERR_USAGE, "sha256 must be 64 hexadecimal digits");
 	if (model_find(api_v1_daemon(rq)->db, http_param(rq, "repo"), rev, rev ? MODEL_ANY : MODEL_VISIBLE, &rq->arena, &m, &r, NULL, e) < 0)
 		return e->code;
-	buf_init(&b, SBOM_MAX_BYTES);
-	if (bill_read(api_v1_daemon(rq), r.id, format, sha256, &rq->arena, &b, e) < 0) {
-		buf_done(&b);
+	bill_begin(&s, api_v1_daemon(rq));
+	if (bill_read(api_v1_daemon(rq), r.id, format, sha256, &rq->arena, &s, e) < 0)
 		return e->code;
-	}
-	return http_answer_buf(rq, 200, format == SBOM_SPDX ? "application/spdx+json" : "application/vnd.cyclonedx+json", &b);
+	return http_answer_spool(rq, 200, format == SBOM_SPDX ? "application/spdx+json" : "application/vnd.cyclonedx+json", &s);
 }
 
 /* What was kept of a revision, those of earlier facts too. */

@@ -13,10 +13,30 @@
 #define NAMES_MAX 4096	/* base models, or data sets, of one card */
 
 struct bill {
+	struct sbom_files files;	/* the first, so that it is the bill too */
+	struct model_walk walk;
 	struct arena *a;
 	struct sbom_facts facts;
 	struct sbom_property properties[PROPERTIES_MAX];
+	json_t *shown, *why;		/* whose texts the facts are */
 };
+
+static void own_bill(struct bill *b)
+{
+	model_walk_rewind(&b->walk);
+	json_decref(b->shown);
+	json_decref(b->why);
+}
+
+static int temporary(void *store, struct err *e)
+{
+	return store_temp(store, e);
+}
+
+void bill_begin(struct spool *s, struct daemon *d)
+{
+	spool_init(s, temporary, d->store, SBOM_MAX_BYTES);
+}
 
 /* A property is left out when it is not known. */
 static void add(struct bill *b, const char *name, const char *value)
@@ -69,20 +89,17 @@ static int read_datasets(struct bill *b, struct db *db, int64_t model_id, struct
 	return 0;
 }
 
-static int read_files(struct bill *b, struct db *db, int64_t revision_id, struct err *e)
+static int next_file(struct sbom_files *self, struct sbom_file *out, struct err *e)
 {
-	struct model_file *files;
-	struct sbom_file *list;
-	size_t n;
+	struct bill *b = (struct bill *)self;
+	const struct model_file *f;
+	int rc = model_walk_next(&b->walk, &f, e);
 
-	if (model_files(db, revision_id, FILES_HELD, "", NULL, 0, b->a, &files, &n, e) < 0)
-		return e->code;
-	list = arena_alloc(b->a, (n + 1) * sizeof(*list));
-	for (size_t i = 0; i < n; i++)
-		list[i] = (struct sbom_file){ files[i].path, files[i].size_bytes, files[i].sha256, files[i].git_oid };
-	b->facts.files = list;
-	b->facts.n_files = n;
-	return 0;
+	if (rc > 0)
+		*out = (struct sbom_file){ f->path, f->size_bytes, f->sha256, f->git_oid };
+	else
+		model_walk_rewind(&b->walk);
+	return rc;
 }
 
 /* Where the bytes came from. What was imported by hand has no address; a name that can't be mistaken for one stands in its place. */
@@ -108,14 +125,14 @@ static void read_license(struct bill *b, const json_t *l)
 }
 
 /* The decision in force: the newest decision's rows stand first in `why`. */
-static int read_decision(struct bill *b, struct db *db, const struct revision *r, json_t **why, struct err *e)
+static int read_decision(struct bill *b, struct db *db, const struct revision *r, struct err *e)
 {
 	const json_t *first;
 
-	*why = finding_why(db, r->id, e);
-	if (!*why)
+	b->why = finding_why(db, r->id, e);
+	if (!b->why)
 		return e->code;
-	first = json_array_get(*why, 0);
+	first = json_array_get(b->why, 0);
 	add(b, "registryd:policy:decision", r->state == REVISION_PUBLISHED ? "publish" : revision_state_name(r->state));
 	add_member(b, "registryd:policy:decided-by", first, "by");
 	add_member(b, "registryd:policy:decided-at", first, "at");
@@ -136,47 +153,46 @@ static void read_figures(struct bill *b, const json_t *shown)
 	add_member(b, "registryd:smoke:at", smoke, "at");
 }
 
-static int compose(struct daemon *d, const struct model *model, const struct revision *rev, enum sbom_format format, struct arena *a, struct buf *out, struct err *e)
+/* model and rev live as long as the bill. */
+static int compose(struct bill *b, struct daemon *d, const struct model *m, const struct revision *r, struct arena *a, struct err *e)
 {
-	own(json) json_t *shown = NULL, *why = NULL;
-	struct bill b = { .a = a };
-	struct revision r = *rev;
-	struct model m = *model;
-
+	*b = (struct bill){ .files.next = next_file, .walk = { .db = d->db, .revision_id = r->id, .which = FILES_HELD }, .a = a };
 	/* Time is of no matter for what is read here; the revision's own keeps the bytes the same. */
-	shown = query_row_json(d->db, r.id, r.published_at, e);
-	if (!shown)
+	b->shown = query_row_json(d->db, r->id, r->published_at, e);
+	if (!b->shown)
 		return e->code;
-	b.facts.repo = m.name;
-	b.facts.commit = r.commit;
-	b.facts.source_url = source_of(&b, daemon_config(d), &m, &r);
-	b.facts.published_at = r.published_at;
-	b.facts.task = r.task;
-	b.facts.architecture = r.architecture;
-	b.facts.properties = b.properties;
-	b.facts.base_models = names_of(&b, json_object_get(shown, "base_models"), &b.facts.n_base_models);
-	read_license(&b, json_object_get(shown, "license"));
-	read_figures(&b, shown);
-	if (read_decision(&b, d->db, &r, &why, e) < 0 || read_datasets(&b, d->db, m.id, e) < 0 || read_files(&b, d->db, r.id, e) < 0)
+	b->facts.repo = m->name;
+	b->facts.commit = r->commit;
+	b->facts.source_url = source_of(b, daemon_config(d), m, r);
+	b->facts.published_at = r->published_at;
+	b->facts.task = r->task;
+	b->facts.architecture = r->architecture;
+	b->facts.files = &b->files;
+	b->facts.properties = b->properties;
+	b->facts.base_models = names_of(b, json_object_get(b->shown, "base_models"), &b->facts.n_base_models);
+	read_license(b, json_object_get(b->shown, "license"));
+	read_figures(b, b->shown);
+	if (read_decision(b, d->db, r, e) < 0 || read_datasets(b, d->db, m->id, e) < 0)
 		return e->code;
-	return sbom_write(out, format, &b.facts, e);
+	return sbom_identify(&b->facts, e);
 }
 
 /* ---- keeping ---------------------------------------------------------------------------------------------------- */
 
 static int keep(struct daemon *d, const struct model *m, const struct revision *r, struct arena *a, struct err *e)
 {
-	struct evidence list[] = { { .format = "cyclonedx" }, { .format = "spdx" } };
-	own(buf) struct buf cyclonedx, spdx;
-	int rc;
+	own(spool) struct spool cyclonedx = { 0 }, spdx = { 0 };
+	struct spool *text[] = { [SBOM_CYCLONEDX] = &cyclonedx, [SBOM_SPDX] = &spdx };
+	struct evidence list[ARRAY_LEN(text)];
+	own(bill) struct bill b = { 0 };
+	int rc = compose(&b, d, m, r, a, e);
 
-	buf_init(&cyclonedx, SBOM_MAX_BYTES);
-	buf_init(&spdx, SBOM_MAX_BYTES);
-	if ((rc = compose(d, m, r, SBOM_CYCLONEDX, a, &cyclonedx, e)) < 0 || (rc = compose(d, m, r, SBOM_SPDX, a, &spdx, e)) < 0)
-		return rc;
-	list[0].text = cyclonedx.data, list[0].n = cyclonedx.len;
-	list[1].text = spdx.data, list[1].n = spdx.len;
-	return evidence_keep(d->db, r->id, list, ARRAY_LEN(list), (int64_t)time(NULL), e);
+	for (enum sbom_format f = SBOM_CYCLONEDX; f <= SBOM_SPDX && !rc; f++) {
+		bill_begin(text[f], d);
+		rc = sbom_write(text[f], f, &b.facts, e);
+		list[f] = (struct evidence){ sbom_format_name(f), text[f] };
+	}
+	return rc ? rc : evidence_keep(d->db, r->id, list, ARRAY_LEN(list), (int64_t)time(NULL), e);
 }
 
 int bill_keep(struct daemon *d, int64_t revision_id, struct err *e)
@@ -201,28 +217,29 @@ void bill_note(struct daemon *d, int64_t revision_id)
 }
 
 /* One that is too large to be kept, or was published by an earlier version and has ended since, is made when asked for. */
-static int make_now(struct daemon *d, const struct model *m, const struct revision *r, enum sbom_format format, struct arena *a, struct buf *out, struct err *e)
+static int make_now(struct daemon *d, const struct model *m, const struct revision *r, enum sbom_format format, struct arena *a, struct spool *out, struct err *e)
 {
+	own(bill) struct bill b = { 0 };
+	int rc;
+
 	if (!r->published_at)
 		return err_set(e, ERR_CONFLICT, "%s@%.12s is %s and was never published: only published revisions have a bill of materials", m->name, r->commit,
 			       revision_state_name(r->state));
 	if (r->state == REVISION_PUBLISHED)
 		bill_note(d, r->id);
-	return compose(d, m, r, format, a, out, e);
+	rc = compose(&b, d, m, r, a, e);
+	return rc ? rc : sbom_write(out, format, &b.facts, e);
 }
 
-int bill_read(struct daemon *d, int64_t revision_id, enum sbom_format format, const char *sha256, struct arena *a, struct buf *out, struct err *e)
+int bill_read(struct daemon *d, int64_t revision_id, enum sbom_format format, const char *sha256, struct arena *a, struct spool *out, struct err *e)
 {
-	struct evidence kept;
 	struct revision r;
 	struct model m;
 	int rc = model_revision(d->db, revision_id, a, &m, &r, e);
 
 	if (!rc)
-		rc = evidence_read(d->db, revision_id, sbom_format_name(format), sha256, a, &kept, e);
+		rc = evidence_read(d->db, revision_id, sbom_format_name(format), sha256, out, e);
 	if (rc == ERR_NOT_FOUND && !sha256)
 		return make_now(d, &m, &r, format, a, out, e);
-	if (!rc && buf_add(out, kept.text, kept.n) < 0)
-		rc = err_set(e, ERR_LIMIT, "the document is larger than %zu bytes", SBOM_MAX_BYTES);
-	return rc;
+	return rc ? rc : spool_end(out, e);
 }

@@ -26,6 +26,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/spool.h"
 
 #define HTTP_URI_MAX 8192		/* longer ones are 414 */
 #define HTTP_PARAMS_MAX 6		/* in one pattern */
@@ -122,6 +123,7 @@ int http_answer_json(struct request *rq, int status, json_t *j);		/* takes j */
 int http_answer_text(struct request *rq, int status, const char *type, const char *text);
 int http_answer_bytes(struct request *rq, int status, const char *type, const void *p, size_t n);	/* copied */
 int http_answer_buf(struct request *rq, int status, const char *type, struct buf *b);	/* takes b's bytes; a failed buf becomes 500 */
+int http_answer_spool(struct request *rq, int status, const char *type, struct spool *s);	/* ended without an error; takes what it holds */
 int http_answer_empty(struct request *rq, int status);
 int http_answer_fd(struct request *rq, int status, const char *type, int fd, uint64_t offset, uint64_t n);	/* takes fd; sendfile(2) */
 int http_answer_head(struct request *rq, int status, const char *type, uint64_t n);	/* to a HEAD: says the size, has no bytes at hand */

@@ -107,6 +107,13 @@ int http_answer_redirect(struct request *rq, int status, const char *location)
 	return http_answer_text(rq, status, "text/plain; charset=utf-8", "");
 }
 
+int http_answer_spool(struct request *rq, int status, const char *type, struct spool *s)
+{
+	int fd = spool_take_fd(s);
+
+	return fd < 0 ? http_answer_buf(rq, status, type, &s->held) : http_answer_fd(rq, status, type, fd, 0, s->n);
+}
+
 struct reader {
 	ssize_t (*read)(void *state, void *p, size_t max);
 	void (*release)(void *state);

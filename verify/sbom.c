@@ -1,7 +1,6 @@
 /* sbom.c - the two documents' common entry. */
 #include "verify/sbom.h"
 
-#include "base/json.h"
 #include "verify/sbom_parts.h"
 
 static const char *const format_names[] = { [SBOM_CYCLONEDX] = "cyclonedx", [SBOM_SPDX] = "spdx" };
@@ -28,12 +27,19 @@ static void add_text(struct digest_ctx *c, const char *s)
 	digest_update(c, s ? s : "", strlen(s ? s : "") + 1);
 }
 
+int sbom_next_file(const struct sbom_facts *f, struct sbom_file *out, struct err *e)
+{
+	return f->files ? f->files->next(f->files, out, e) : 0;
+}
+
 /* Everything that a document says goes in: one with other facts has another name. */
-static void digest_facts(struct digest *out, const struct sbom_facts *f)
+static int digest_facts(struct digest *out, const struct sbom_facts *f, struct err *e)
 {
 	const char *const texts[] = { f->repo, f->commit, f->source_url, f->license_spdx, f->license_name, f->license_url, f->task, f->architecture };
 	own(digest) struct digest_ctx c = { 0 };
+	struct sbom_file file;
 	char number[32];
+	int rc;
 
 	digest_begin(&c, DIGEST_SHA256);
 	snprintf(number, sizeof(number), "%lld", (long long)f->published_at);
@@ -46,9 +52,9 @@ static void digest_facts(struct digest *out, const struct sbom_facts *f)
 	for (size_t i = 0; i < f->n_datasets; i++)
 		add_text(&c, f->datasets[i]);
 	add_text(&c, NULL);
-	for (size_t i = 0; i < f->n_files; i++) {
-		add_text(&c, f->files[i].path);
-		digest_update(&c, f->files[i].sha256.bytes, 32);
+	while ((rc = sbom_next_file(f, &file, e)) > 0) {
+		add_text(&c, file.path);
+		digest_update(&c, file.sha256.bytes, 32);
 	}
 	add_text(&c, NULL);
 	for (size_t i = 0; i < f->n_properties; i++) {
@@ -56,36 +62,29 @@ static void digest_facts(struct digest *out, const struct sbom_facts *f)
 		add_text(&c, f->properties[i].value);
 	}
 	digest_end(&c, out);
+	return rc;
 }
 
-void sbom_uuid(char out[SBOM_UUID_MAX], const struct sbom_facts *f)
+int sbom_identify(struct sbom_facts *f, struct err *e)
 {
 	struct digest d;
 	char hex[DIGEST_HEX_MAX];
+	int rc = digest_facts(&d, f, e);
 
-	digest_facts(&d, f);
+	if (rc)
+		return rc;
 	d.bytes[6] = (unsigned char)((d.bytes[6] & 0x0f) | 0x80);	/* version 8, RFC 9562: content of our own choosing */
 	d.bytes[8] = (unsigned char)((d.bytes[8] & 0x3f) | 0x80);
 	digest_hex(hex, &d);
-	snprintf(out, SBOM_UUID_MAX, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
-}
-
-int sbom_put(struct buf *b, json_t *piece)
-{
-	if (!piece)
-		return ERR_INPUT;
-	json_write(b, piece);
-	json_decref(piece);
+	snprintf(f->uuid, sizeof(f->uuid), "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
 	return 0;
 }
 
-int sbom_write(struct buf *b, enum sbom_format format, const struct sbom_facts *facts, struct err *e)
+int sbom_write(struct spool *s, enum sbom_format format, const struct sbom_facts *facts, struct err *e)
 {
-	int rc = format == SBOM_CYCLONEDX ? sbom_cyclonedx(b, facts) : sbom_spdx(b, facts);
+	int rc = format == SBOM_CYCLONEDX ? sbom_cyclonedx(s, facts, e) : sbom_spdx(s, facts, e);
 
-	if (rc)
-		return err_set(e, ERR_INPUT, "SBOM of %s: a name or a value is not valid UTF-8", facts->repo);
-	if (buf_failed(b))
-		return err_set(e, ERR_LIMIT, "SBOM of %s is larger than %zu bytes", facts->repo, b->max);
-	return 0;
+	if (!rc)
+		rc = spool_end(s, e);
+	return rc ? err_wrap(e, "SBOM of %s", facts->repo) : 0;
 }

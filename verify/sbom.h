@@ -11,7 +11,7 @@
 #ifndef VERIFY_SBOM_H
 #define VERIFY_SBOM_H
 
-#include "base/buf.h"
+#include "base/spool.h"
 #include "verify/digest.h"
 
 #define SBOM_MAX_BYTES ((size_t)256 << 20)
@@ -23,11 +23,22 @@ struct sbom_file {
 	struct digest git_oid;	/* DIGEST_NONE when there is none (an imported model) */
 };
 
+/*
+ * The files in the order of their paths, gone through more than once. next: 1 and the file, as long as until the next one; 0 at the end, and from
+ * then on from the first again; or an error.
+ */
+struct sbom_files {
+	int (*next)(struct sbom_files *self, struct sbom_file *out, struct err *e);
+};
+
 struct sbom_property {
 	const char *name, *value;	/* name like "registryd:smoke:verdict" */
 };
 
+#define SBOM_UUID_MAX 40
+
 struct sbom_facts {
+	char uuid[SBOM_UUID_MAX];	/* made by sbom_identify() */
 	const char *repo;	/* "org/name", or a legacy "name" */
 	const char *commit;	/* 40 hex: the version */
 	const char *source_url;	/* where the bytes came from: endpoint/repo/tree/commit */
@@ -40,8 +51,7 @@ struct sbom_facts {
 	size_t n_base_models;
 	const char *const *datasets;
 	size_t n_datasets;
-	const struct sbom_file *files;		/* sorted by path */
-	size_t n_files;
+	struct sbom_files *files;		/* NULL: none */
 	const struct sbom_property *properties;	/* smoke verdict, proof, policy decision … */
 	size_t n_properties;
 };
@@ -54,7 +64,9 @@ enum sbom_format {
 const char *sbom_format_name(enum sbom_format f);
 /* "cyclonedx" or "spdx"; anything else is ERR_USAGE. */
 int sbom_format_parse(enum sbom_format *out, const char *name, struct err *e);
-/* The document into b (initialised with SBOM_MAX_BYTES). ERR_LIMIT when it does not fit, ERR_INPUT when a text is not UTF-8. */
-int sbom_write(struct buf *b, enum sbom_format format, const struct sbom_facts *facts, struct err *e);
+/* Names the document by all that it says, so that the same facts name the same one. To be called when the facts are complete. */
+int sbom_identify(struct sbom_facts *facts, struct err *e);
+/* The document into s (begun with SBOM_MAX_BYTES), and its end. ERR_LIMIT when it does not fit, ERR_INPUT when a text is not UTF-8. */
+int sbom_write(struct spool *s, enum sbom_format format, const struct sbom_facts *facts, struct err *e);
 
 #endif

@@ -118,61 +118,54 @@ static void file_ref(struct buf *out, const struct sbom_file *file)
 	buf_printf(out, "file:%s", path);
 }
 
-static int put_components(struct buf *b, const struct sbom_facts *f)
+static json_t *ref_only(const struct sbom_file *file, const char *ref)
+{
+	(void)file;
+	return json_string(ref);
+}
+
+/* A list with an element for each file. */
+static int put_each(struct spool *s, const struct sbom_facts *f, json_t *(*make)(const struct sbom_file *file, const char *ref), struct err *e)
 {
 	own(buf) struct buf ref;
-	int rc = 0;
+	const char *between = "";
+	struct sbom_file file;
+	int rc;
 
 	buf_init(&ref, 4096);
-	for (size_t i = 0; i < f->n_files && !rc; i++) {
-		file_ref(&ref, &f->files[i]);
-		buf_puts(b, i ? "," : "");
-		rc = sbom_put(b, file_component(&f->files[i], ref.data));
+	while ((rc = sbom_next_file(f, &file, e)) > 0) {
+		file_ref(&ref, &file);
+		spool_puts(s, between);
+		spool_json(s, make(&file, ref.data));
+		between = ",";
 	}
 	return rc;
 }
 
-static int put_refs(struct buf *b, const struct sbom_facts *f)
-{
-	own(buf) struct buf ref;
-	int rc = 0;
-
-	buf_init(&ref, 4096);
-	for (size_t i = 0; i < f->n_files && !rc; i++) {
-		file_ref(&ref, &f->files[i]);
-		buf_puts(b, i ? "," : "");
-		rc = sbom_put(b, json_string(ref.data));
-	}
-	return rc;
-}
-
-static int put_metadata(struct buf *b, const struct sbom_facts *f)
+static void put_metadata(struct spool *s, const struct sbom_facts *f)
 {
 	char at[STR_TIME_MAX];
 
 	str_format_iso(at, f->published_at);
-	return sbom_put(b, json_pack("{s:s, s:{s:[{s:s, s:s, s:s}]}, s:o}", "timestamp", at, "tools", "components", "type", "application", "name", "registryd", "version",
-				     REGISTRYD_VERSION, "component", model(f)));
+	spool_json(s, json_pack("{s:s, s:{s:[{s:s, s:s, s:s}]}, s:o}", "timestamp", at, "tools", "components", "type", "application", "name", "registryd", "version",
+				REGISTRYD_VERSION, "component", model(f)));
 }
 
-int sbom_cyclonedx(struct buf *b, const struct sbom_facts *f)
+int sbom_cyclonedx(struct spool *s, const struct sbom_facts *f, struct err *e)
 {
-	char uuid[SBOM_UUID_MAX], ref[URN_MAX];
+	char ref[URN_MAX];
 	int rc;
 
-	sbom_uuid(uuid, f);
 	purl(ref, f->repo, f->commit);
-	buf_puts(b, "{\"$schema\":\"http://cyclonedx.org/schema/bom-1.6.schema.json\",\"bomFormat\":\"CycloneDX\",\"components\":[");
-	rc = put_components(b, f);
-	buf_puts(b, "],\"dependencies\":[{\"dependsOn\":[");
+	spool_puts(s, "{\"$schema\":\"http://cyclonedx.org/schema/bom-1.6.schema.json\",\"bomFormat\":\"CycloneDX\",\"components\":[");
+	rc = put_each(s, f, file_component, e);
+	spool_puts(s, "],\"dependencies\":[{\"dependsOn\":[");
 	if (!rc)
-		rc = put_refs(b, f);
-	buf_puts(b, "],\"ref\":");
-	if (!rc)
-		rc = sbom_put(b, json_string(ref));
-	buf_puts(b, "}],\"metadata\":");
-	if (!rc)
-		rc = put_metadata(b, f);
-	buf_printf(b, ",\"serialNumber\":\"urn:uuid:%s\",\"specVersion\":\"1.6\",\"version\":1}\n", uuid);
+		rc = put_each(s, f, ref_only, e);
+	spool_puts(s, "],\"ref\":");
+	spool_json(s, json_string(ref));
+	spool_puts(s, "}],\"metadata\":");
+	put_metadata(s, f);
+	spool_printf(s, ",\"serialNumber\":\"urn:uuid:%s\",\"specVersion\":\"1.6\",\"version\":1}\n", f->uuid);
 	return rc;
 }

@@ -8,10 +8,9 @@
 
 struct graph {
 	const struct sbom_facts *f;
-	struct buf *b;
+	struct spool *s;
 	size_t n_nodes;
 	char base[64], at[STR_TIME_MAX];
-	int rc;		/* the first that sbom_put() gave */
 };
 
 static void id_of(const struct graph *g, char out[ID_MAX], const char *part, size_t n)
@@ -22,11 +21,8 @@ static void id_of(const struct graph *g, char out[ID_MAX], const char *part, siz
 /* Takes the reference. */
 static void put_node(struct graph *g, json_t *node)
 {
-	int rc;
-
-	buf_puts(g->b, g->n_nodes++ ? "," : "");
-	rc = sbom_put(g->b, node);
-	g->rc = g->rc ? g->rc : rc;
+	spool_puts(g->s, g->n_nodes++ ? "," : "");
+	spool_json(g->s, node);
 }
 
 /* Adds node, with its id and creation info, to the graph; takes the reference. */
@@ -92,35 +88,39 @@ static void add_model(struct graph *g)
 }
 
 /* The relationship that names all files, its members in the order of their names like those of every other node. */
-static void add_contains(struct graph *g)
+static void add_contains(struct graph *g, size_t n_files)
 {
 	char id[ID_MAX];
 
-	buf_puts(g->b, ",{\"creationInfo\":\"_:creation\"");
+	spool_puts(g->s, ",{\"creationInfo\":\"_:creation\"");
 	id_of(g, id, "model", SIZE_MAX);
-	buf_printf(g->b, ",\"from\":\"%s\",\"relationshipType\":\"contains\"", id);
+	spool_printf(g->s, ",\"from\":\"%s\",\"relationshipType\":\"contains\"", id);
 	id_of(g, id, "contains", SIZE_MAX);
-	buf_printf(g->b, ",\"spdxId\":\"%s\",\"to\":[", id);
-	for (size_t i = 0; i < g->f->n_files; i++) {
+	spool_printf(g->s, ",\"spdxId\":\"%s\",\"to\":[", id);
+	for (size_t i = 0; i < n_files; i++) {
 		id_of(g, id, "file", i);
-		buf_printf(g->b, "%s\"%s\"", i ? "," : "", id);
+		spool_printf(g->s, "%s\"%s\"", i ? "," : "", id);
 	}
-	buf_puts(g->b, "],\"type\":\"Relationship\"}");
+	spool_puts(g->s, "],\"type\":\"Relationship\"}");
 }
 
-static void add_files(struct graph *g)
+static int add_files(struct graph *g, struct err *e)
 {
-	for (size_t i = 0; i < g->f->n_files; i++) {
-		const struct sbom_file *file = &g->f->files[i];
+	struct sbom_file file;
+	size_t n = 0;
+	int rc;
+
+	while ((rc = sbom_next_file(g->f, &file, e)) > 0) {
 		char hex[DIGEST_HEX_MAX];
 
-		digest_hex(hex, &file->sha256);
-		add(g, json_pack("{s:s, s:s, s:[{s:s, s:s, s:s}]}", "type", "software_File", "name", file->path, "verifiedUsing", "type", "Hash", "algorithm", "sha256",
+		digest_hex(hex, &file.sha256);
+		add(g, json_pack("{s:s, s:s, s:[{s:s, s:s, s:s}]}", "type", "software_File", "name", file.path, "verifiedUsing", "type", "Hash", "algorithm", "sha256",
 				 "hashValue", hex),
-		    "file", i);
+		    "file", n++);
 	}
-	if (g->f->n_files)
-		add_contains(g);
+	if (n)
+		add_contains(g, n);
+	return rc;
 }
 
 /* Declared and concluded are one here: the answer that the catalog derived, conflicts held it back before it was published. */
@@ -162,21 +162,20 @@ static void add_properties(struct graph *g)
 	}
 }
 
-int sbom_spdx(struct buf *b, const struct sbom_facts *f)
+int sbom_spdx(struct spool *s, const struct sbom_facts *f, struct err *e)
 {
-	struct graph g = { .f = f, .b = b };
-	char uuid[SBOM_UUID_MAX];
+	struct graph g = { .f = f, .s = s };
+	int rc;
 
-	sbom_uuid(uuid, f);
-	snprintf(g.base, sizeof(g.base), "urn:uuid:%s", uuid);
+	snprintf(g.base, sizeof(g.base), "urn:uuid:%s", f->uuid);
 	str_format_iso(g.at, f->published_at);
-	buf_puts(b, "{\"@context\":\"https://spdx.org/rdf/3.0.1/spdx-context.jsonld\",\"@graph\":[");
+	spool_puts(s, "{\"@context\":\"https://spdx.org/rdf/3.0.1/spdx-context.jsonld\",\"@graph\":[");
 	add_frame(&g);
 	add_model(&g);
-	add_files(&g);
+	rc = add_files(&g, e);
 	add_licence(&g);
 	add_ancestry(&g);
 	add_properties(&g);
-	buf_puts(b, "]}\n");
-	return g.rc;
+	spool_puts(s, "]}\n");
+	return rc;
 }
