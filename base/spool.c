@@ -7,7 +7,8 @@
 #include "base/fdio.h"
 #include "base/json.h"
 
-#define WHAT "a temporary file"
+#define WHAT	 "a temporary file"
+#define NOT_UTF8 "a name or a value is not valid UTF-8"
 
 void spool_init(struct spool *s, int (*open)(void *arg, struct err *e), void *arg, uint64_t max)
 {
@@ -22,12 +23,6 @@ void spool_done(struct spool *s)
 	if (s->max)
 		buf_done(&s->held);
 	s->max = 0;
-}
-
-void spool_fail(struct spool *s, const struct err *why)
-{
-	if (!s->why.code)
-		s->why = *why;
 }
 
 /* What is held goes to the file, which is made when there is none. */
@@ -82,8 +77,20 @@ static int append(const char *p, size_t n, void *s)
 void spool_json(struct spool *s, json_t *j)
 {
 	if (!j || json_dump_to(append, s, j))
-		err_set(s->why.code ? NULL : &s->why, ERR_INPUT, "a name or a value is not valid UTF-8");
+		err_set(s->why.code ? NULL : &s->why, ERR_INPUT, NOT_UTF8);
 	json_decref(j);
+}
+
+void spool_open(struct spool *s, json_t *o)
+{
+	own(buf) struct buf text;
+
+	buf_init(&text, SIZE_MAX / 2);
+	if (!o || json_write(&text, o))
+		err_set(s->why.code ? NULL : &s->why, ERR_INPUT, NOT_UTF8);
+	else
+		spool_add(s, text.data, text.len - 1);
+	json_decref(o);
 }
 
 int spool_end(struct spool *s, struct err *e)

@@ -29,7 +29,8 @@ void spool_puts(struct spool *s, const char *text);
 void spool_printf(struct spool *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* As json_write(); takes the reference. NULL, which is what jansson makes of bad UTF-8, is ERR_INPUT. */
 void spool_json(struct spool *s, json_t *j);
-void spool_fail(struct spool *s, const struct err *why);
+/* The same of an object that is not empty, without its end: the caller adds further members, each with a comma before it, and the brace. */
+void spool_open(struct spool *s, json_t *o);
 /* No more is written. 0, or the first error: ERR_LIMIT more than max bytes, ERR_NOSPACE … */
 int spool_end(struct spool *s, struct err *e);
 

@@ -132,7 +132,8 @@ static void progress_overlay(struct db *db, struct job *j, struct arena *a)
 
 #define COLUMNS                                                                                                                             \
 	"SELECT id, kind, repo, revision, args, who, state, priority, attempts, created_at, started_at, finished_at, not_before, cancel_asked, " \
-	"bytes_done, bytes_total, files_done, files_total, phase, error_label, error_message, result FROM job "
+	"bytes_done, bytes_total, files_done, files_total, phase, error_label, error_message, result, " \
+	"EXISTS (SELECT 1 FROM job_files WHERE job_id = id) FROM job "
 
 static void row(struct sql *q, struct arena *a, struct job *j)
 {
@@ -159,6 +160,7 @@ static void row(struct sql *q, struct arena *a, struct job *j)
 		.error_label = sql_get_dup(q, 19, a),
 		.error_message = sql_get_dup(q, 20, a),
 		.result = sql_get_dup(q, 21, a),
+		.has_files = sql_get_int(q, 22) != 0,
 	};
 }
 
@@ -338,6 +340,7 @@ struct ending {
 	int64_t not_before;
 	const char *phase;	/* NULL: the last one */
 	const char *label, *message, *result;
+	const struct spool *files;	/* NULL: none */
 };
 
 static int set_end(struct db_conn *c, int64_t id, const struct ending *x, const struct progress *p, int64_t now, struct err *e)
@@ -393,6 +396,17 @@ static int fail_event(struct db_conn *c, int64_t id, const struct ending *x, int
 	return rc;
 }
 
+static int keep_files(struct db_conn *c, int64_t id, const struct spool *files, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "INSERT INTO job_files (job_id, body) VALUES ($1, $2)", e);
+	int rc;
+
+	sql_int(&q, id);
+	sql_room(&q, files->n);
+	rc = sql_run(&q);
+	return rc ? rc : sql_fill(c, "job_files", "body", id, files, e);
+}
+
 static int end(struct db *db, int64_t id, struct ending x, int64_t now, struct err *e)
 {
 	struct progress p = progress_end(db, id);
@@ -410,14 +424,16 @@ static int end(struct db *db, int64_t id, struct ending x, int64_t now, struct e
 		x = (struct ending){ .state = JOB_CANCELED, .label = "canceled", .message = "the same job was queued again" };
 	if ((rc = set_end(t.c, id, &x, &p, now, e)) < 0)
 		return rc;
+	if (x.files && (rc = keep_files(t.c, id, x.files, e)) < 0)
+		return rc;
 	if (x.state == JOB_FAILED && (rc = fail_event(t.c, id, &x, now, e)) < 0)
 		return rc;
 	return tx_commit(&t, e);
 }
 
-int job_finish(struct db *db, int64_t id, const char *result_json, int64_t now, struct err *e)
+int job_finish(struct db *db, int64_t id, const char *result_json, const struct spool *files, int64_t now, struct err *e)
 {
-	return end(db, id, (struct ending){ .state = JOB_DONE, .result = result_json }, now, e);
+	return end(db, id, (struct ending){ .state = JOB_DONE, .result = result_json, .files = files }, now, e);
 }
 
 int job_fail(struct db *db, int64_t id, const struct err *why, int64_t now, struct err *e)
@@ -507,6 +523,14 @@ int job_list(struct db *db, const struct job_filter *f, struct arena *a, struct 
 	return 0;
 }
 
+int job_put_files(struct db *db, int64_t id, struct spool *s, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	return rc < 0 ? rc : sql_spool(r.c, "job_files", "body", id, s, e);
+}
+
 json_t *job_json(const struct job *j)
 {
 	json_t *args = json_parse_lax(j->args, strlen(j->args), "args", NULL);
@@ -542,6 +566,12 @@ int job_expire(struct db *db, int64_t before, struct err *e)
 
 	if ((rc = tx_begin(&t, db, e)) < 0)
 		return rc;
+	{
+		own(sql) struct sql q = sql_prepare(t.c, "DELETE FROM job_files WHERE job_id IN (SELECT id FROM job WHERE state >= 4 AND finished_at < $1)", e);
+		sql_int(&q, before);
+		if ((rc = sql_run(&q)) < 0)
+			return rc;
+	}
 	{
 		own(sql) struct sql q = sql_prepare(t.c, "DELETE FROM job WHERE state >= 4 AND finished_at < $1", e);
 		sql_int(&q, before);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/spool.h"
 #include "base/err.h"
 #include "catalog/db.h"
 
@@ -43,6 +44,7 @@ struct job {
 	/* outcome */
 	const char *error_label, *error_message;	/* err_label() of the failure; NULL */
 	const char *result;	/* JSON object, or NULL */
+	bool has_files;		/* and its member "files" is kept beside it: job_put_files() */
 };
 
 struct job_new {
@@ -67,7 +69,8 @@ int job_recover(struct db *db, int64_t *n, struct err *e);
  */
 bool job_progress(struct db *db, int64_t id, uint64_t bytes_done, uint64_t bytes_total, uint64_t files_done, uint64_t files_total, const char *phase);
 
-int job_finish(struct db *db, int64_t id, const char *result_json, int64_t now, struct err *e);	/* result may be NULL */
+/* result may be NULL. files: the JSON array that is the result's member "files", ended; NULL when it has none. */
+int job_finish(struct db *db, int64_t id, const char *result_json, const struct spool *files, int64_t now, struct err *e);
 int job_fail(struct db *db, int64_t id, const struct err *why, int64_t now, struct err *e);	/* ERR_CANCELED in `why` gives state canceled */
 int job_wait_until(struct db *db, int64_t id, int64_t not_before, const char *phase, int64_t now, struct err *e);
 /* A queued or waiting job is canceled at once, a running one is asked to stop. ERR_CONFLICT when it has ended. */
@@ -80,7 +83,8 @@ struct job_filter {
 	size_t limit;			/* 0: 100 */
 };
 int job_list(struct db *db, const struct job_filter *f, struct arena *a, struct job **out, size_t *n, struct err *e);	/* active first, then newest */
-json_t *job_json(const struct job *j);
+json_t *job_json(const struct job *j);	/* without the files of the result */
+int job_put_files(struct db *db, int64_t id, struct spool *s, struct err *e);	/* the array's text */
 /* How many jobs are in each state: counts[enum job_state], for the metrics. */
 int job_counts(struct db *db, int64_t counts[JOB_CANCELED + 1], struct err *e);
 /* Forgets ended jobs older than `before`. */

@@ -267,6 +267,8 @@ int model_upstream_ref(struct db *db, int64_t model_id, const char *ref, char co
 enum model_files_of {
 	FILES_ALL,	/* the whole tree as upstream listed it */
 	FILES_HELD,	/* wanted, stored, not pending: what doors list */
+	FILES_WANTED,	/* pending ones too */
+	FILES_SKIPPED,	/* the others */
 	FILES_MISSING,	/* wanted and not stored yet: what a resumed sync has to fetch */
 };
 /* In path order (bytes). under: only below this directory, "" for all. after/limit page through big trees: NULL/0 for everything. */

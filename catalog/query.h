@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/spool.h"
 #include "base/err.h"
 #include "catalog/db.h"
 #include "catalog/licence.h"
@@ -69,7 +70,9 @@ int query_count(struct db *db, const struct query_filter *f, int64_t now, uint64
 
 /* Contract section 2. */
 json_t *query_ls(struct db *db, const struct query_filter *f, int64_t now, const char **next, struct arena *a, struct err *e);
-json_t *query_show(struct db *db, int64_t revision_id, int64_t now, struct err *e);	/* with files and findings */
+json_t *query_show(struct db *db, int64_t revision_id, int64_t now, struct err *e);	/* with findings */
+/* Further members of that object, which may be long: ,"files":[…],"skipped":[…] */
+int query_put_files(struct db *db, int64_t revision_id, struct spool *s, struct err *e);
 json_t *query_row_json(struct db *db, int64_t revision_id, int64_t now, struct err *e);	/* the same without */
 /* [{"id","spdx","name","commercial_use","models","bytes"}…], most models first. Of what ls lists. */
 json_t *query_licenses(struct db *db, struct err *e);

@@ -207,26 +207,45 @@ static json_t *digest_or_null(const struct digest *d)
 	return d->algo == DIGEST_NONE ? json_null() : json_string(hex);
 }
 
-/* The files that are mirrored; those left out are named with the reason in `skipped`. */
-static int add_files(json_t *o, struct db *db, int64_t revision_id, struct arena *a, struct err *e)
+static json_t *file_json(const struct model_file *f)
 {
-	json_t *list = json_array(), *skipped = json_array();
-	struct model_file *files;
-	size_t n;
-	int rc = model_files(db, revision_id, FILES_ALL, "", NULL, 0, a, &files, &n, e);
+	return json_pack("{s:s, s:I, s:o, s:o, s:b}", "path", f->path, "size_bytes", (json_int_t)f->size_bytes, "sha256", digest_or_null(&f->sha256), "git_oid",
+			 digest_or_null(&f->git_oid), "stored", (int)f->stored);
+}
 
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		const struct model_file *f = &files[i];
+static json_t *skipped_json(const struct model_file *f)
+{
+	return json_pack("{s:s, s:I, s:o}", "path", f->path, "size_bytes", (json_int_t)f->size_bytes, "reason", text_or_null(f->skip_reason));
+}
 
-		if (!f->wanted)
-			json_array_append_new(skipped, json_pack("{s:s, s:I, s:o}", "path", f->path, "size_bytes", (json_int_t)f->size_bytes, "reason", text_or_null(f->skip_reason)));
-		else
-			json_array_append_new(list, json_pack("{s:s, s:I, s:o, s:o, s:b}", "path", f->path, "size_bytes", (json_int_t)f->size_bytes, "sha256",
-							      digest_or_null(&f->sha256), "git_oid", digest_or_null(&f->git_oid), "stored", (int)f->stored));
+static int put_list(struct db *db, int64_t revision_id, enum model_files_of which, json_t *(*make)(const struct model_file *f), struct spool *s, struct err *e)
+{
+	own(walk) struct model_walk w = { .db = db, .revision_id = revision_id, .which = which };
+	const struct model_file *f;
+	const char *between = "";
+	int rc;
+
+	while ((rc = model_walk_next(&w, &f, e)) > 0) {
+		spool_puts(s, between);
+		spool_json(s, make(f));
+		between = ",";
 	}
-	json_object_set_new(o, "files", list);
-	json_object_set_new(o, "skipped", skipped);
 	return rc;
+}
+
+/* The files that are mirrored; those left out are named with the reason in `skipped`. */
+int query_put_files(struct db *db, int64_t revision_id, struct spool *s, struct err *e)
+{
+	int rc;
+
+	spool_puts(s, ",\"files\":[");
+	if ((rc = put_list(db, revision_id, FILES_WANTED, file_json, s, e)) < 0)
+		return rc;
+	spool_puts(s, "],\"skipped\":[");
+	if ((rc = put_list(db, revision_id, FILES_SKIPPED, skipped_json, s, e)) < 0)
+		return rc;
+	spool_puts(s, "]");
+	return 0;
 }
 
 static int add_findings(json_t *o, struct db *db, int64_t revision_id, struct arena *a, struct err *e)
@@ -293,13 +312,12 @@ json_t *query_show(struct db *db, int64_t revision_id, int64_t now, struct err *
 {
 	json_t *o = query_row_json(db, revision_id, now, e);
 	struct arena a;
-	int rc = 0;
+	int rc;
 
 	if (!o)
 		return NULL;
 	arena_init(&a);
-	if ((rc = add_files(o, db, revision_id, &a, e)) == 0)
-		rc = add_findings(o, db, revision_id, &a, e);
+	rc = add_findings(o, db, revision_id, &a, e);
 	if (rc == 0)
 		rc = add_artefacts(o, db, revision_id, &a, e);
 	if (rc == 0)

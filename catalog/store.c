@@ -180,6 +180,16 @@ int store_temp(struct store *st, struct err *e)
 	return fd;
 }
 
+static int open_temp(void *st, struct err *e)
+{
+	return store_temp(st, e);
+}
+
+void store_spool(struct store *st, struct spool *s, uint64_t max)
+{
+	spool_init(s, open_temp, st, max);
+}
+
 /* Gives an open file (unnamed or not) the name `name` below dirfd, as a second hard link. -1 and errno when it can't. */
 static int link_fd(int fd, int dirfd, const char *name)
 {

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/spool.h"
 #include "verify/digest.h"
 
 #define STORE_BATCH_MAX 4096	/* files of one store_publish_batch() */
@@ -36,6 +37,8 @@ int store_open_blob(struct store *st, const struct digest *sha256, uint64_t *siz
 
 /* A new unnamed file (O_TMPFILE) on the store's file system, readable and writable; publish it or just close it. */
 int store_temp(struct store *st, struct err *e);
+/* A spool whose file, when it needs one, is such a file. */
+void store_spool(struct store *st, struct spool *s, uint64_t max);
 
 /* One file to publish: fd is open (any mode), its content hashes to sha256. */
 struct store_item {

@@ -198,7 +198,7 @@ const struct http_route api_v1_routes[] = {
 	{ "POST", "/-/v1/gc", HTTP_ADMIN, HTTP_BODY | HTTP_SLOW, api_v1_gc, NULL, NULL },
 	{ "POST", "/-/v1/rebuild", HTTP_ADMIN, HTTP_SLOW, api_v1_rebuild, NULL, NULL },
 	{ "GET", "/-/v1/jobs", HTTP_READ, 0, api_v1_jobs, NULL, NULL },
-	{ "GET", "/-/v1/jobs/{id}", HTTP_READ, 0, api_v1_job, NULL, NULL },
+	{ "GET", "/-/v1/jobs/{id}", HTTP_READ, HTTP_SLOW, api_v1_job, NULL, NULL },
 	{ "POST", "/-/v1/jobs/{id}/cancel", HTTP_PUBLISH, HTTP_SLOW, api_v1_job_cancel, NULL, NULL },
 
 	{ "POST", "/-/v1/imports", HTTP_PUBLISH, HTTP_SLOW, api_v1_import_begin, NULL, NULL },

@@ -13,6 +13,8 @@
 #define API_V1_LIST_MAX 200	/* entries of one list in a request */
 #define API_V1_JOBS_MAX 200	/* jobs in one answer */
 #define API_V1_EVENTS_MAX 1000	/* events in one answer */
+#define API_V1_ANSWER_MAX (UINT64_C(1) << 30)	/* bytes of an answer that lists files */
+#define API_V1_JSON	  "application/json; charset=utf-8"
 
 static inline struct daemon *api_v1_daemon(const struct request *rq)
 {

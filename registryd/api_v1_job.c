@@ -213,14 +213,39 @@ static int job_id(const struct request *rq, int64_t *id, struct err *e)
 	return 0;
 }
 
+/* The result, with its files as its last member. */
+static int put_result(struct spool *s, struct db *db, const struct job *j, struct err *e)
+{
+	int rc;
+
+	spool_open(s, json_parse_lax(j->result, strlen(j->result), "the job's result", NULL));
+	spool_puts(s, ",\"files\":");
+	rc = job_put_files(db, j->id, s, e);
+	spool_puts(s, "}");
+	return rc;
+}
+
 int api_v1_job(struct request *rq, struct err *e)
 {
+	struct db *db = api_v1_daemon(rq)->db;
+	own(spool) struct spool s = { 0 };
+	json_t *o;
 	struct job j;
 	int64_t id;
 
-	if (job_id(rq, &id, e) < 0 || job_get(api_v1_daemon(rq)->db, id, &rq->arena, &j, e) < 0)
+	if (job_id(rq, &id, e) < 0 || job_get(db, id, &rq->arena, &j, e) < 0)
 		return e->code;
-	return http_answer_json(rq, 200, job_json(&j));
+	o = job_json(&j);
+	if (!j.has_files || !j.result)
+		return http_answer_json(rq, 200, o);
+	json_object_del(o, "result");
+	store_spool(api_v1_daemon(rq)->store, &s, API_V1_ANSWER_MAX);
+	spool_open(&s, o);
+	spool_puts(&s, ",\"result\":");
+	if (put_result(&s, db, &j, e) < 0)
+		return e->code;
+	spool_puts(&s, "}");
+	return spool_end(&s, e) < 0 ? (int)e->code : http_answer_spool(rq, 200, API_V1_JSON, &s);
 }
 
 int api_v1_job_cancel(struct request *rq, struct err *e)

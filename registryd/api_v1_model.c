@@ -129,17 +129,24 @@ int api_v1_facets(struct request *rq, struct err *e)
 
 int api_v1_show(struct request *rq, struct err *e)
 {
+	struct db *db = api_v1_daemon(rq)->db;
+	own(spool) struct spool s = { 0 };
 	struct revision r;
 	struct model m;
 	json_t *j;
 
 	if (api_v1_find(rq, http_query(rq, "revision"), &m, &r, e) < 0)
 		return e->code;
-	j = query_show(api_v1_daemon(rq)->db, r.id, rq->now, e);
+	j = query_show(db, r.id, rq->now, e);
 	if (!j)
 		return e->code;
 	json_object_set_new(j, "reason", r.reason ? json_string(r.reason) : json_null());
-	return http_answer_json(rq, 200, j);
+	store_spool(api_v1_daemon(rq)->store, &s, API_V1_ANSWER_MAX);
+	spool_open(&s, j);
+	if (query_put_files(db, r.id, &s, e) < 0)
+		return e->code;
+	spool_puts(&s, "}");
+	return spool_end(&s, e) < 0 ? (int)e->code : http_answer_spool(rq, 200, API_V1_JSON, &s);
 }
 
 int api_v1_decisions(struct request *rq, struct err *e)
@@ -189,7 +196,7 @@ int api_v1_sbom(struct request *rq, struct err *e)
 		return err_set(e, ERR_USAGE, "sha256 must be 64 hexadecimal digits");
 	if (model_find(api_v1_daemon(rq)->db, http_param(rq, "repo"), rev, rev ? MODEL_ANY : MODEL_VISIBLE, &rq->arena, &m, &r, NULL, e) < 0)
 		return e->code;
-	bill_begin(&s, api_v1_daemon(rq));
+	store_spool(api_v1_daemon(rq)->store, &s, SBOM_MAX_BYTES);
 	if (bill_read(api_v1_daemon(rq), r.id, format, sha256, &rq->arena, &s, e) < 0)
 		return e->code;
 	return http_answer_spool(rq, 200, format == SBOM_SPDX ? "application/spdx+json" : "application/vnd.cyclonedx+json", &s);

@@ -28,16 +28,6 @@ static void own_bill(struct bill *b)
 	json_decref(b->why);
 }
 
-static int temporary(void *store, struct err *e)
-{
-	return store_temp(store, e);
-}
-
-void bill_begin(struct spool *s, struct daemon *d)
-{
-	spool_init(s, temporary, d->store, SBOM_MAX_BYTES);
-}
-
 /* A property is left out when it is not known. */
 static void add(struct bill *b, const char *name, const char *value)
 {
@@ -188,7 +178,7 @@ static int keep(struct daemon *d, const struct model *m, const struct revision *
 	int rc = compose(&b, d, m, r, a, e);
 
 	for (enum sbom_format f = SBOM_CYCLONEDX; f <= SBOM_SPDX && !rc; f++) {
-		bill_begin(text[f], d);
+		store_spool(d->store, text[f], SBOM_MAX_BYTES);
 		rc = sbom_write(text[f], f, &b.facts, e);
 		list[f] = (struct evidence){ sbom_format_name(f), text[f] };
 	}

@@ -13,8 +13,7 @@
 int bill_keep(struct daemon *d, int64_t revision_id, struct err *e);
 /* The same where nothing else may fail for it: an error is logged, and the document is kept when it is first asked for. */
 void bill_note(struct daemon *d, int64_t revision_id);
-/* The newest document, or with sha256 that one, into out, which bill_begin() has made. ERR_CONFLICT when the revision has never been published. */
+/* The newest document, or with sha256 that one, into out (begun with SBOM_MAX_BYTES). ERR_CONFLICT when the revision has never been published. */
 int bill_read(struct daemon *d, int64_t revision_id, enum sbom_format format, const char *sha256, struct arena *a, struct spool *out, struct err *e);
-void bill_begin(struct spool *s, struct daemon *d);
 
 #endif

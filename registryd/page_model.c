@@ -126,12 +126,13 @@ static void put_findings(struct buf *b, const json_t *show)
 	buf_puts(b, "</tbody></table>\n");
 }
 
-static void put_files(struct buf *b, const struct door *d, const struct model_file *files, size_t n)
+/* The first n of `all`. */
+static void put_files(struct buf *b, const struct door *d, const struct model_file *files, size_t n, uint64_t all)
 {
 	char hex[DIGEST_HEX_MAX];
 
-	buf_printf(b, "<h2>Files (%zu)</h2><table><thead><tr><th>Path</th><th class=\"n\">Size</th><th>SHA-256</th></tr></thead><tbody>\n", n);
-	for (size_t i = 0; i < n && i < FILES_SHOWN_MAX; i++) {
+	buf_printf(b, "<h2>Files (%llu)</h2><table><thead><tr><th>Path</th><th class=\"n\">Size</th><th>SHA-256</th></tr></thead><tbody>\n", (unsigned long long)all);
+	for (size_t i = 0; i < n; i++) {
 		buf_puts(b, "<tr><td><a href=\"/");
 		page_url(b, d->m.name, "/");
 		buf_printf(b, "/resolve/%s/", d->r.commit);
@@ -144,8 +145,8 @@ static void put_files(struct buf *b, const struct door *d, const struct model_fi
 		buf_printf(b, "</td><td class=\"hash\">%s</td></tr>\n", hex);
 	}
 	buf_puts(b, "</tbody></table>\n");
-	if (n > FILES_SHOWN_MAX)
-		buf_printf(b, "<p>… and %zu more.</p>\n", n - FILES_SHOWN_MAX);
+	if (all > n)
+		buf_printf(b, "<p>… and %llu more.</p>\n", (unsigned long long)all - n);
 }
 
 static void put_card(struct buf *b, struct request *rq, const struct door *d)
@@ -175,6 +176,7 @@ int page_model(struct request *rq, struct err *e)
 	struct daemon *app = rq->app;
 	own(json) json_t *show = NULL;
 	struct model_file *files;
+	uint64_t all;
 	struct door d;
 	struct buf b;
 	size_t n;
@@ -182,7 +184,8 @@ int page_model(struct request *rq, struct err *e)
 
 	if (!door_enter(rq, DOOR_FACTS, &d))
 		return 0;
-	if ((rc = model_files(app->db, d.r.id, FILES_HELD, "", NULL, 0, &rq->arena, &files, &n, e)))
+	if ((rc = model_files(app->db, d.r.id, FILES_HELD, "", NULL, FILES_SHOWN_MAX, &rq->arena, &files, &n, e)) ||
+	    (rc = model_count(app->db, d.r.id, FILES_HELD, &all, e)))
 		return rc;
 	if (!(show = query_show(app->db, d.r.id, rq->now, e)))
 		return e->code;
@@ -194,7 +197,7 @@ int page_model(struct request *rq, struct err *e)
 	put_facts(&b, &d, show);
 	put_commands(&b, rq, &d);
 	put_findings(&b, show);
-	put_files(&b, &d, files, n);
+	put_files(&b, &d, files, n, all);
 	put_card(&b, rq, &d);
 	return page_answer(rq, 200, &b);
 }

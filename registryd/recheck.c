@@ -18,7 +18,6 @@
 #define VERIFY_FILES_MAX 5000000	/* of one report */
 
 struct tally {
-	json_t *files;
 	int64_t same, differs, missing;
 };
 
@@ -52,7 +51,7 @@ static int verify_file(struct work *w, const char *repo, const struct model_file
 	t->same += !rc;
 	t->differs += rc == ERR_MISMATCH;
 	t->missing += rc == ERR_NOT_FOUND;
-	json_array_append_new(t->files, json_pack("{s:s*, s:s, s:s}", "repo", repo, "path", f->path, "status", status));
+	work_file(w, json_pack("{s:s*, s:s, s:s}", "repo", repo, "path", f->path, "status", status));
 	return rc ? note_loss(w, &f->sha256, rc, &why, e) : 0;
 }
 
@@ -99,13 +98,13 @@ static int verify_all(struct work *w, struct tally *t, struct err *e)
 		if (rc)
 			return rc;
 		f.cursor = next ? arena_strdup(w->arena, next) : NULL;
-	} while (f.cursor && json_array_size(t->files) < VERIFY_FILES_MAX);
+	} while (f.cursor && t->same + t->differs + t->missing < VERIFY_FILES_MAX);
 	return 0;
 }
 
 int recheck_verify_job(struct work *w, struct err *e)
 {
-	struct tally t = { .files = json_array() };
+	struct tally t = { 0 };
 	struct revision r;
 	struct model m;
 	int rc;
@@ -117,11 +116,10 @@ int recheck_verify_job(struct work *w, struct err *e)
 		if (!rc)
 			rc = verify_revision(w, NULL, r.id, &t, e);
 	}
-	if (rc) {
-		json_decref(t.files);
+	if (rc)
 		return rc;
-	}
-	w->result = json_pack("{s:I, s:I, s:I, s:o}", "same", (json_int_t)t.same, "differs", (json_int_t)t.differs, "missing", (json_int_t)t.missing, "files", t.files);
+	work_file(w, NULL);
+	w->result = json_pack("{s:I, s:I, s:I}", "same", (json_int_t)t.same, "differs", (json_int_t)t.differs, "missing", (json_int_t)t.missing);
 	return 0;
 }
 

@@ -578,17 +578,15 @@ int sync_job(struct work *w, struct err *e)
 
 /* ---- what a sync would do -------------------------------------------------------------------------------------- */
 
-static json_t *plan_files_json(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsigned *formats)
+static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsigned *formats)
 {
-	json_t *list = json_array();
-
 	for (size_t i = 0; i < s->n_files; i++) {
 		struct model_file *f = &s->files[i];
 		struct digest sha256;
 		bool here = f->wanted && held(s, f, &sha256, NULL) == 1;
 
-		json_array_append_new(list, json_pack("{s:s, s:I, s:b, s:s?, s:b}", "path", f->path, "size_bytes", (json_int_t)f->size_bytes, "wanted", f->wanted, "skip_reason",
-						      f->skip_reason, "stored", here));
+		work_file(s->w, json_pack("{s:s, s:I, s:b, s:s?, s:b}", "path", f->path, "size_bytes", (json_int_t)f->size_bytes, "wanted", f->wanted, "skip_reason", f->skip_reason,
+					  "stored", here));
 		if (!f->wanted)
 			continue;
 		*total += f->size_bytes;
@@ -596,7 +594,8 @@ static json_t *plan_files_json(struct sync *s, uint64_t *total, uint64_t *to_fet
 		if (format_of_path(f->path))
 			*formats |= FORMAT_BIT(format_of_path(f->path));
 	}
-	return list;
+	work_file(s->w, NULL);
+	forget_plan(s);
 }
 
 /* The licence as upstream's own reading of the card says; the texts are looked at when they are here. */
@@ -622,17 +621,15 @@ int sync_plan_job(struct work *w, struct err *e)
 	struct licence_answer answer;
 	struct policy_facts facts = { .bits_per_byte = NAN };
 	uint64_t total = 0, to_fetch = 0;
-	json_t *reasons = json_array(), *files;
+	own(json) json_t *reasons = json_array();
 	int rc = begin(&s, w, e);
 
 	if (!rc)
 		rc = list(&s, e);
-	if (rc) {
-		json_decref(reasons);
+	if (rc)
 		return rc;
-	}
 	plan(&s);
-	files = plan_files_json(&s, &total, &to_fetch, &facts.formats);
+	plan_files(&s, &total, &to_fetch, &facts.formats);
 	facts.repo = s.name;
 	facts.license = plan_licence(&s, &answer);
 	facts.license_conflicts = answer.conflicts;
@@ -641,16 +638,13 @@ int sync_plan_job(struct work *w, struct err *e)
 	facts.task = json_get_str(s.info.doc, "pipeline_tag");
 	facts.modified_at = s.info.last_modified;
 	rc = gate_preview_quota(w, s.name, to_fetch, &facts, e);
-	if (rc) {
-		json_decref(reasons);
-		json_decref(files);
+	if (rc)
 		return rc;
-	}
 	policy_preview(w->policy, &facts, work_now(), w->arena, &verdict);
 	for (size_t i = 0; i < verdict.n_reasons; i++)
 		json_array_append_new(reasons, json_pack("{s:s, s:s, s:s}", "rule", verdict.reasons[i].rule, "outcome", policy_outcome_name(verdict.reasons[i].outcome), "reason",
 							 verdict.reasons[i].text));
-	w->result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:o, s:{s:s, s:o}}", "repo", s.name, "revision", s.info.sha, "license", facts.license, "size_bytes", (json_int_t)total,
-			      "fetch_bytes", (json_int_t)to_fetch, "files", files, "gate", "outcome", policy_outcome_name(verdict.outcome), "reasons", reasons);
+	w->result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:s, s:O}}", "repo", s.name, "revision", s.info.sha, "license", facts.license, "size_bytes", (json_int_t)total,
+			      "fetch_bytes", (json_int_t)to_fetch, "gate", "outcome", policy_outcome_name(verdict.outcome), "reasons", reasons);
 	return 0;
 }

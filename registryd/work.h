@@ -16,6 +16,7 @@
 #include "registryd/pool.h"
 
 #define WORK_PHASE_MAX 160
+#define WORK_FILES_MAX (UINT64_C(900) << 20)	/* bytes of the files of one result: less than SQLite keeps */
 
 struct hub;
 struct worker;
@@ -35,6 +36,7 @@ struct work {
 	atomic_bool canceled;		/* somebody asked to cancel */
 
 	json_t *result;			/* set by the job */
+	struct spool files;		/* its member "files", where it may be long: the array's text; work_file() */
 	int64_t wait_s;			/* with ERR_NOSPACE, ERR_THROTTLED: when to run again; 0 a default */
 
 	pthread_mutex_t lock;		/* for the progress below, which another thread reads */
@@ -50,6 +52,8 @@ static inline int64_t work_now(void)
 void work_phase(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void work_totals(struct work *w, uint64_t bytes, uint64_t files);
 void work_done(struct work *w, uint64_t bytes, uint64_t files);
+/* One more element of the result's "files"; takes the reference. NULL: there are no more, and perhaps none. */
+void work_file(struct work *w, json_t *file);
 /* ERR_CANCELED when the job is to end. */
 int work_check(struct work *w, struct err *e);
 /* The upstream of this name (NULL: the first) as configured now. Lives as long as the daemon. NULL with ERR_USAGE. */

@@ -100,6 +100,21 @@ void work_done(struct work *w, uint64_t bytes, uint64_t files)
 	pthread_mutex_unlock(&w->lock);
 }
 
+void work_file(struct work *w, json_t *file)
+{
+	if (!w->files.max) {
+		store_spool(w->store, &w->files, WORK_FILES_MAX);
+		spool_puts(&w->files, "[");
+	}
+	if (!file) {
+		spool_puts(&w->files, "]");
+		return;
+	}
+	if (w->files.n > 1)
+		spool_puts(&w->files, ",");
+	spool_json(&w->files, file);
+}
+
 int work_check(struct work *w, struct err *e)
 {
 	return atomic_load(&w->stop) ? err_set(e, ERR_CANCELED, "stopped") : 0;
@@ -254,7 +269,7 @@ static int settle(struct work *w, int rc, struct err *why, struct err *e)
 		return job_wait_until(w->db, w->job.id, now + wait_seconds(w), why->msg, now, e);
 	}
 	log_end(w, rc, why);
-	return rc ? job_fail(w->db, w->job.id, why, now, e) : job_finish(w->db, w->job.id, result, now, e);
+	return rc ? job_fail(w->db, w->job.id, why, now, e) : job_finish(w->db, w->job.id, result, w->files.max ? &w->files : NULL, now, e);
 }
 
 static void run_job(struct work *w)
@@ -265,11 +280,13 @@ static void run_job(struct work *w)
 
 	w->args = json_parse(w->job.args, strlen(w->job.args), "the job's arguments", &why);
 	rc = w->args ? run_kind(w, &why) : ERR_INPUT;
+	if (!rc && w->files.max && spool_end(&w->files, &why))
+		rc = err_wrap(&why, "the files of the result");
 	if (settle(w, rc, &why, &e))
 		log_event(LOG_ERR, "job.lost", "id=%lld error=%s", (long long)w->job.id, log_quote(quoted, e.msg));
 	json_decref(w->args);
 	json_decref(w->result);
-	malloc_trim(0);	/* a listing of 100,000 files leaves a lot of memory that nobody needs now */
+	spool_done(&w->files);
 }
 
 /* ---- the threads ----------------------------------------------------------------------------------------------- */
@@ -306,6 +323,8 @@ static bool one_job(struct worker *all, size_t slot, int64_t *next_at)
 	run_job(&w);
 	show(all, slot, NULL);
 	pthread_mutex_destroy(&w.lock);
+	arena_done(&a);
+	malloc_trim(0);	/* a listing of 100,000 files leaves a lot of memory that nobody needs now */
 	return true;
 }
 

@@ -118,6 +118,10 @@ CREATE TABLE job (
 	error_message	TEXT,
 	result		TEXT
 ) STRICT;
+CREATE TABLE job_files (
+	job_id		INTEGER PRIMARY KEY REFERENCES job (id),
+	body		BLOB NOT NULL
+) STRICT;
 CREATE TABLE lifecycle (
 	model_id	INTEGER NOT NULL REFERENCES model (id),
 	revision_id	INTEGER NOT NULL,

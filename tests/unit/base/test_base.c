@@ -12,6 +12,7 @@
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/json_list.h"
+#include "base/spool.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "base/yaml.h"
@@ -134,6 +135,66 @@ static void files_are_replaced_whole(void **state)
 	unlinkat(fd, "x", 0);
 	unlinkat(fd, "link", 0);
 	rmdir(dir);
+}
+
+static int open_unnamed(void *arg, struct err *e)
+{
+	int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	++*(int *)arg;
+	return fd < 0 ? err_errno(e, "open") : fd;
+}
+
+static int open_nothing(void *arg, struct err *e)
+{
+	(void)arg;
+	return err_set(e, ERR_NOSPACE, "there is no room");
+}
+
+static void a_spool_goes_to_a_file_when_it_is_long(void **state)
+{
+	static char want[3 * SPOOL_MEMORY_BYTES], got[sizeof(want)];
+	own(spool) struct spool small, large, full, bad;
+	int opened = 0, fd;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(want); i++)
+		want[i] = (char)('a' + i % 23);
+	spool_init(&small, open_unnamed, &opened, 1000);
+	spool_open(&small, json_pack("{s:i}", "a", 1));
+	spool_printf(&small, ",\"%s\":", "b");
+	spool_json(&small, json_pack("[s]", "c"));
+	spool_puts(&small, "}");
+	assert_int_equal(spool_end(&small, &e), 0);
+	assert_string_equal(small.held.data, "{\"a\":1,\"b\":[\"c\"]}");
+	assert_int_equal(spool_read(&small, got, 4, 14, &e), 3);
+	assert_memory_equal(got, "\"]}", 3);
+	assert_int_equal(spool_read(&small, got, 4, 17, &e), 0);
+	assert_int_equal(spool_take_fd(&small), -1);
+	assert_int_equal(opened, 0);
+
+	spool_init(&large, open_unnamed, &opened, sizeof(want));
+	for (size_t i = 0; i < sizeof(want); i += 1000)
+		spool_add(&large, want + i, sizeof(want) - i < 1000 ? sizeof(want) - i : 1000);
+	assert_int_equal(spool_end(&large, &e), 0);
+	assert_int_equal(opened, 1);
+	assert_int_equal(large.n, sizeof(want));
+	assert_int_equal(spool_read(&large, got, sizeof(got), 0, &e), sizeof(want));
+	assert_memory_equal(got, want, sizeof(want));
+	fd = spool_take_fd(&large);
+	assert_true(fd >= 0);
+	close(fd);
+
+	spool_init(&full, open_nothing, NULL, sizeof(want));
+	spool_add(&full, want, sizeof(want));
+	spool_add(&full, want, 1);	/* the first error stays */
+	assert_int_equal(spool_end(&full, &e), ERR_NOSPACE);
+	assert_string_equal(e.msg, "there is no room");
+	spool_init(&bad, NULL, NULL, 10);
+	spool_json(&bad, json_string("\xff"));
+	spool_puts(&bad, "more than ten bytes");
+	assert_int_equal(spool_end(&bad, &e), ERR_INPUT);
 }
 
 static void json_is_strict(void **state)
@@ -285,6 +346,7 @@ int main(void)
 		cmocka_unit_test(err_table_is_consistent), cmocka_unit_test(buf_keeps_its_ceiling),    cmocka_unit_test(sizes_durations_dates),
 		cmocka_unit_test(text_questions),	   cmocka_unit_test(paths_are_checked),	       cmocka_unit_test(files_are_replaced_whole),
 		cmocka_unit_test(a_member_is_emptied_in_the_text), cmocka_unit_test(a_list_is_taken_out_of_a_stream),
+		cmocka_unit_test(a_spool_goes_to_a_file_when_it_is_long),
 		cmocka_unit_test(json_is_strict),	   cmocka_unit_test(yaml_is_bounded),	       cmocka_unit_test(vec_and_arena),
 	};
 

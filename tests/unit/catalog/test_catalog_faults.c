@@ -183,7 +183,7 @@ static int claim(struct run *r, struct err *e)
 
 static int finish(struct run *r, struct err *e)
 {
-	return job_finish(r->db, r->job, "{}", NOW, e);
+	return job_finish(r->db, r->job, "{}", NULL, NOW, e);
 }
 
 static int run_all(struct run *r, const char *dir, int fd, struct err *e)

@@ -36,8 +36,8 @@ static void test_order(void **state)
 	assert_int_equal(next, 200);
 	ok(job_claim(f->db, NULL, 200, &a, &j, NULL, e));
 	assert_int_equal(j.id, later);
-	ok(job_finish(f->db, high, "{\"x\":1}", 210, e));
-	fails(ERR_CONFLICT, "not running", job_finish(f->db, high, NULL, 210, e));
+	ok(job_finish(f->db, high, "{\"x\":1}", NULL, 210, e));
+	fails(ERR_CONFLICT, "not running", job_finish(f->db, high, NULL, NULL, 210, e));
 	ok(job_get(f->db, high, &a, &j, e));
 	assert_int_equal(j.state, JOB_DONE);
 	const char *const only[] = { "gc", NULL };
@@ -121,9 +121,45 @@ static void test_progress_cancel_fail(void **state)
 	fails(ERR_NOT_FOUND, "no job", job_get(f->db, id, &a, &j, e));
 }
 
+/* A list of files that is longer than memory holds of it comes back as it was, and goes with its job. */
+static void test_files_of_a_result(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a = { 0 };
+	own(spool) struct spool in, out, none;
+	char *sent, *got;
+	struct job j;
+	int64_t id = put(f->db, "a/a", 0, 0);
+
+	store_spool(f->store, &in, 4 << 20);
+	store_spool(f->store, &out, 4 << 20);
+	spool_puts(&in, "[");
+	for (int i = 0; i < 100000; i++)
+		spool_printf(&in, "%s{\"n\":%d}", i ? "," : "", i);
+	spool_puts(&in, "]");
+	ok(spool_end(&in, e));
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	ok(job_finish(f->db, id, "{\"x\":1}", &in, 110, e));
+	ok(job_get(f->db, id, &a, &j, e));
+	assert_true(j.has_files);
+	ok(job_put_files(f->db, id, &out, e));
+	ok(spool_end(&out, e));
+	assert_true(in.fd >= 0 && out.fd >= 0);
+	assert_int_equal(out.n, in.n);
+	sent = arena_alloc(&a, in.n);
+	got = arena_alloc(&a, in.n);
+	assert_int_equal(spool_read(&in, sent, in.n, 0, NULL), in.n);
+	assert_int_equal(spool_read(&out, got, in.n, 0, NULL), in.n);
+	assert_memory_equal(sent, got, in.n);
+	ok(job_expire(f->db, 1000, e));
+	store_spool(f->store, &none, 1000);
+	assert_true(job_put_files(f->db, id, &none, NULL) < 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_restart), with_fixture(test_progress_cancel_fail) };
+	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_restart), with_fixture(test_progress_cancel_fail),
+					     with_fixture(test_files_of_a_result) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

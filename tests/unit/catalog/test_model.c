@@ -283,6 +283,7 @@ static void test_many_files(void **state)
 	own(arena) struct arena a = { 0 };
 	own(mem) struct model_file *files = mem_zalloc(MANY * sizeof(*files));
 	struct model_file *list;
+	static const size_t counts[] = { [FILES_ALL] = MANY, [FILES_HELD] = 1, [FILES_WANTED] = MANY - 1, [FILES_SKIPPED] = 1, [FILES_MISSING] = MANY - 2 };
 	struct model_sum sum;
 	uint64_t n_held;
 	bool changed;
@@ -308,7 +309,7 @@ static void test_many_files(void **state)
 				if (which == FILES_ALL && !again && at->wanted)
 					ok(model_files_stored(f->db, rev, &(struct model_stored){ at->path, sha("y"), at->size_bytes }, at->size_bytes == 1, e));
 			}
-			assert_int_equal(seen, which == FILES_ALL ? MANY : which == FILES_HELD ? 1 : MANY - 2);
+			assert_int_equal(seen, counts[which]);
 		}
 		ok(model_count(f->db, rev, which, &n_held, e));
 		assert_int_equal(n_held, n);
