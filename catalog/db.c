@@ -17,6 +17,11 @@
 #define BUSY_TIMEOUT_MS	  10000		/* only an operator's sqlite3 shell can be in the way */
 #define JOURNAL_BYTES_MAX "67108864"	/* the write-ahead log is cut back to this after a checkpoint */
 #define READERS_MAX	  64
+/*
+ * Of all connections together: from there on a page that is read takes the place of another in its own cache. Each has its 8 MiB when it works
+ * alone, but not all of them after having worked by turns.
+ */
+#define SQLITE_BYTES_MAX  (20 << 20)
 
 struct db {
 	char *path;
@@ -219,6 +224,7 @@ int db_open(struct db **out, const char *path, unsigned readers, struct err *e)
 	struct db *db = mem_zalloc(sizeof(*db));
 	int rc;
 
+	sqlite3_soft_heap_limit64(SQLITE_BYTES_MAX);
 	db->path = mem_strdup(path);
 	pthread_mutex_init(&db->write_lock, NULL);
 	pthread_mutex_init(&db->pool_lock, NULL);

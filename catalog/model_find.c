@@ -305,6 +305,7 @@ int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct aren
 #define MISSING	     "AND f.wanted > 0 AND coalesce(b.stored, 0) = 0 "
 #define BETWEEN	     "WHERE f.revision_id = $1 AND f.path > $2 AND ($3 IS NULL OR f.path < $3) "
 #define COUNT	     "SELECT count(*) FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id WHERE f.revision_id = $1 "
+#define WALK_FIRST   20		/* most revisions have no more */
 #define WALK_PAGE    500
 
 void model_file_oid(struct digest *git_oid, bool lfs, const struct digest *sha256, uint64_t size_bytes)

@@ -9,6 +9,7 @@
 
 #define API_HUB_PATHS_MAX 2000		/* of one paths-info */
 #define API_HUB_ANSWER_MAX (256u << 20)	/* bytes of one JSON answer */
+#define API_HUB_JSON	   "application/json; charset=utf-8"
 
 extern const struct http_route api_hub_routes[];
 
@@ -33,8 +34,8 @@ struct api_hub_fields {
 };
 /* Reads expand (also expand[], repeated), full, config, cardData and blobs from the query. */
 void api_hub_fields_read(struct request *rq, struct api_hub_fields *f);
-/* The Hub's object for a model at a revision; the caller owns it. */
-json_t *api_hub_model_json(struct request *rq, const struct model *m, const struct revision *r, const struct api_hub_fields *f, struct err *e);
+/* The Hub's object for a model at a revision. */
+int api_hub_put_model(struct spool *s, struct request *rq, const struct model *m, const struct revision *r, const struct api_hub_fields *f, struct err *e);
 
 /* The hash that is a file's ETag: SHA-256 for LFS files, the git blob id for the others. */
 void api_hub_etag(char out[DIGEST_HEX_MAX], const struct model_file *f);
@@ -44,6 +45,6 @@ bool api_hub_is_lfs(const struct model_file *f);
 void api_hub_oid(char out[DIGEST_HEX_MAX], const struct model_file *f);
 size_t api_hub_pointer_size(const struct model_file *f);
 /* {"type":"file",…} as tree and paths-info have it. */
-void api_hub_file_json(struct buf *b, const struct model_file *f, const struct revision *r, bool expand);
+void api_hub_put_file(struct spool *s, const struct model_file *f, const struct revision *r, bool expand);
 
 #endif

@@ -15,9 +15,7 @@ struct making {
 	const struct revision *r;
 	const struct api_hub_fields *f;
 	json_t *doc;		/* upstream's info, an empty object when there is none */
-	struct model_file *files;
-	size_t n_files;
-	bool files_read, doc_read;
+	bool doc_read;
 	struct err *e;
 	int rc;			/* the first failure */
 };
@@ -55,14 +53,6 @@ static json_t *doc(struct making *k)
 		}
 	}
 	return k->doc;
-}
-
-static void read_files(struct making *k)
-{
-	if (k->files_read || k->rc)
-		return;
-	k->files_read = true;
-	k->rc = model_files(app(k)->db, k->r->id, FILES_HELD, "", NULL, 0, &k->rq->arena, &k->files, &k->n_files, k->e);
 }
 
 /* --- one function a field; NULL leaves it out -------------------------------------------------------------------------------------- */
@@ -146,16 +136,6 @@ static json_t *sibling(const struct model_file *f, bool blobs)
 		json_object_set_new(s, "lfs", json_pack("{s:s, s:I, s:I}", "sha256", hex, "size", (json_int_t)f->size_bytes, "pointerSize", (json_int_t)api_hub_pointer_size(f)));
 	}
 	return s;
-}
-
-static json_t *f_siblings(struct making *k)
-{
-	json_t *list = json_array();
-
-	read_files(k);
-	for (size_t i = 0; !k->rc && i < k->n_files; i++)
-		json_array_append_new(list, sibling(&k->files[i], k->f->blobs));
-	return list;
 }
 
 static json_t *f_safetensors(struct making *k)
@@ -253,7 +233,7 @@ static const struct {
 	{ "gguf", INFO, f_gguf },
 	{ "baseModels", 0, f_base_models },
 	{ "spaces", INFO, f_spaces },
-	{ "siblings", INFO | FULL, f_siblings },
+	{ "siblings", INFO | FULL, NULL },	/* put_siblings(): they may be many */
 	{ "usedStorage", INFO, f_storage },
 };
 
@@ -278,23 +258,43 @@ static bool shown(const struct api_hub_fields *f, size_t i)
 	return fields[i].when & (f->full ? ITEM | FULL : ITEM);
 }
 
-json_t *api_hub_model_json(struct request *rq, const struct model *m, const struct revision *r, const struct api_hub_fields *f, struct err *e)
+static void put_siblings(struct making *k, struct spool *s)
+{
+	own(walk) struct model_walk w = { .db = app(k)->db, .revision_id = k->r->id, .which = FILES_HELD };
+	const struct model_file *f;
+	const char *between = "";
+	int rc = k->rc;
+
+	spool_puts(s, ",\"siblings\":[");
+	while (!rc && (rc = model_walk_next(&w, &f, k->e)) > 0) {
+		spool_puts(s, between);
+		spool_json(s, sibling(f, k->f->blobs));
+		between = ",";
+		rc = 0;
+	}
+	spool_puts(s, "]");
+	k->rc = rc;
+}
+
+int api_hub_put_model(struct spool *s, struct request *rq, const struct model *m, const struct revision *r, const struct api_hub_fields *f, struct err *e)
 {
 	struct making k = { .rq = rq, .m = m, .r = r, .f = f, .e = e };
-	json_t *out = json_object();
+	json_t *o = json_object();
+	bool siblings = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-		json_t *v = shown(f, i) ? fields[i].make(&k) : NULL;
+		json_t *v = shown(f, i) && fields[i].make ? fields[i].make(&k) : NULL;
 
 		if (v)
-			json_object_set_new(out, fields[i].key, v);
+			json_object_set_new(o, fields[i].key, v);
+		siblings |= shown(f, i) && !fields[i].make;
 	}
+	spool_open(s, o);	/* an id is always shown */
+	if (siblings)
+		put_siblings(&k, s);
+	spool_puts(s, "}");
 	json_decref(k.doc);
-	if (k.rc) {
-		json_decref(out);
-		return NULL;
-	}
-	return out;
+	return k.rc;
 }
 
 void api_hub_fields_read(struct request *rq, struct api_hub_fields *f)
@@ -313,14 +313,19 @@ void api_hub_fields_read(struct request *rq, struct api_hub_fields *f)
 
 int api_hub_info(struct request *rq, struct err *e)
 {
+	struct daemon *app = rq->app;
+	own(spool) struct spool s = { 0 };
 	struct api_hub_fields f;
 	struct door d;
-	json_t *j;
+	int rc;
 
 	if (!door_enter(rq, DOOR_FACTS, &d))
 		return 0;
 	api_hub_fields_read(rq, &f);
 	f.info = true;
-	j = api_hub_model_json(rq, &d.m, &d.r, &f, e);
-	return j ? http_answer_json(rq, 200, j) : e->code;
+	store_spool(app->store, &s, API_HUB_ANSWER_MAX);
+	rc = api_hub_put_model(&s, rq, &d.m, &d.r, &f, e);
+	if (!rc)
+		rc = spool_end(&s, e);
+	return rc ? rc : http_answer_spool(rq, 200, API_HUB_JSON, &s);
 }

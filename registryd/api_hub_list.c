@@ -133,12 +133,12 @@ static bool asks_for_inference(const struct request *rq)
 int api_hub_list(struct request *rq, struct err *e)
 {
 	struct daemon *app = rq->app;
+	own(spool) struct spool s = { 0 };
 	struct query_filter q;
 	struct query_row *rows = NULL;
 	struct api_hub_fields f;
 	const char *next = NULL;
 	size_t n = 0;
-	json_t *list;
 	int rc = read_filter(rq, &q, e);
 
 	if (!rc && !asks_for_inference(rq))
@@ -146,19 +146,20 @@ int api_hub_list(struct request *rq, struct err *e)
 	if (rc)
 		return rc;
 	api_hub_fields_read(rq, &f);
-	list = json_array();
-	for (size_t i = 0; i < n; i++) {
-		json_t *item = api_hub_model_json(rq, &rows[i].m, &rows[i].r, &f, e);
-
-		if (!item) {
-			json_decref(list);
-			return e->code;
-		}
-		json_array_append_new(list, item);
+	store_spool(app->store, &s, API_HUB_ANSWER_MAX);
+	spool_puts(&s, "[");
+	for (size_t i = 0; i < n && !rc; i++) {
+		spool_puts(&s, i ? "," : "");
+		rc = api_hub_put_model(&s, rq, &rows[i].m, &rows[i].r, &f, e);
 	}
+	spool_puts(&s, "]");
+	if (!rc)
+		rc = spool_end(&s, e);
+	if (rc)
+		return rc;
 	if (next)
 		set_next(rq, next);
-	return http_answer_json(rq, 200, list);
+	return http_answer_spool(rq, 200, API_HUB_JSON, &s);
 }
 
 /* The vocabulary of tags that filters make sense with: licences and tasks of what is here. */

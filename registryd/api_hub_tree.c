@@ -16,39 +16,37 @@
 
 /* --- entries ------------------------------------------------------------------------------------------------------------------------ */
 
-static void put_string(struct buf *b, const char *s)
+static void put_string(struct spool *s, const char *text)
 {
-	buf_putc(b, '"');
-	buf_json_escaped(b, s);
-	buf_putc(b, '"');
+	spool_json(s, json_string(text));
 }
 
 /* The commit that we know to hold it; which one changed it last, only upstream knows. */
-static void put_expanded(struct buf *b, const struct revision *r)
+static void put_expanded(struct spool *s, const struct revision *r)
 {
 	char at[STR_TIME_MAX];
 
 	str_format_iso_ms(at, r->commit_at ? r->commit_at : r->planned_at);
-	buf_printf(b, ",\"lastCommit\":{\"id\":\"%s\",\"title\":", r->commit);
-	put_string(b, r->title ? r->title : "");
-	buf_printf(b, ",\"date\":\"%s\"}", at);
+	spool_printf(s, ",\"lastCommit\":{\"id\":\"%s\",\"title\":", r->commit);
+	put_string(s, r->title ? r->title : "");
+	spool_printf(s, ",\"date\":\"%s\"}", at);
 }
 
-void api_hub_file_json(struct buf *b, const struct model_file *f, const struct revision *r, bool expand)
+void api_hub_put_file(struct spool *s, const struct model_file *f, const struct revision *r, bool expand)
 {
 	char hex[DIGEST_HEX_MAX];
 
 	api_hub_oid(hex, f);
-	buf_printf(b, "{\"type\":\"file\",\"oid\":\"%s\",\"size\":%llu", hex, (unsigned long long)f->size_bytes);
+	spool_printf(s, "{\"type\":\"file\",\"oid\":\"%s\",\"size\":%llu", hex, (unsigned long long)f->size_bytes);
 	if (api_hub_is_lfs(f)) {
 		digest_hex(hex, &f->sha256);
-		buf_printf(b, ",\"lfs\":{\"oid\":\"%s\",\"size\":%llu,\"pointerSize\":%zu}", hex, (unsigned long long)f->size_bytes, api_hub_pointer_size(f));
+		spool_printf(s, ",\"lfs\":{\"oid\":\"%s\",\"size\":%llu,\"pointerSize\":%zu}", hex, (unsigned long long)f->size_bytes, api_hub_pointer_size(f));
 	}
-	buf_puts(b, ",\"path\":");
-	put_string(b, f->path);
+	spool_puts(s, ",\"path\":");
+	put_string(s, f->path);
 	if (expand)
-		put_expanded(b, r);
-	buf_putc(b, '}');
+		put_expanded(s, r);
+	spool_puts(s, "}");
 }
 
 /* An entry of a tree: a file, or a directory with the files below it (a run of the sorted array). */
@@ -56,7 +54,7 @@ struct entry {
 	const char *path;	/* whole */
 	const struct model_file *first;
 	size_t n;		/* files below; 0: first itself */
-	struct digest oid;	/* directories */
+	uint16_t skip, depth;	/* of a directory: bytes of its path with the '/', and where it is in the tree */
 };
 
 struct entries {
@@ -155,7 +153,8 @@ static void collect(struct arena *a, struct entries *es, const struct model_file
 			if (directory) {
 				en.path = arena_strndup(a, f[i].path, skip + len);
 				en.n = run;
-				tree_id(&en.oid, f + i, run, skip + len + 1, depth);
+				en.skip = (uint16_t)(skip + len + 1);	/* paths are shorter than that: fdio_check_relative() */
+				en.depth = (uint16_t)depth;
 			}
 			add_entry(es, en);
 			if (directory && recursive && depth < TREE_DEPTH_MAX)
@@ -163,20 +162,23 @@ static void collect(struct arena *a, struct entries *es, const struct model_file
 		}
 }
 
-static void put_entry(struct buf *b, const struct entry *en, const struct revision *r, bool expand)
+/* A directory's id is made here and not before: of a long listing one page is shown at a time. */
+static void put_entry(struct spool *s, const struct entry *en, const struct revision *r, bool expand)
 {
 	char hex[DIGEST_HEX_MAX];
+	struct digest oid;
 
 	if (!en->n) {
-		api_hub_file_json(b, en->first, r, expand);
+		api_hub_put_file(s, en->first, r, expand);
 		return;
 	}
-	digest_hex(hex, &en->oid);
-	buf_printf(b, "{\"type\":\"directory\",\"oid\":\"%s\",\"size\":0,\"path\":", hex);
-	put_string(b, en->path);
+	tree_id(&oid, en->first, en->n, en->skip, en->depth);
+	digest_hex(hex, &oid);
+	spool_printf(s, "{\"type\":\"directory\",\"oid\":\"%s\",\"size\":0,\"path\":", hex);
+	put_string(s, en->path);
 	if (expand)
-		put_expanded(b, r);
-	buf_putc(b, '}');
+		put_expanded(s, r);
+	spool_puts(s, "}");
 }
 
 /* --- tree --------------------------------------------------------------------------------------------------------------------------- */
@@ -213,8 +215,9 @@ static int answer_entries(struct request *rq, const struct door *d, const struct
 {
 	bool expand = http_query_bool(rq, "expand", false);
 	size_t from = cursor_offset(http_query(rq, "cursor")), to = es->n;
+	struct daemon *app = rq->app;
+	own(spool) struct spool s = { 0 };
 	uint64_t limit = UINT64_MAX;
-	struct buf b;
 	int rc = http_query_u64(rq, "limit", 1, UINT32_MAX, &limit, e);
 
 	if (rc)
@@ -227,15 +230,15 @@ static int answer_entries(struct request *rq, const struct door *d, const struct
 		to = from + (size_t)limit;
 		set_next(rq, to);
 	}
-	buf_init(&b, API_HUB_ANSWER_MAX);
-	buf_putc(&b, '[');
+	store_spool(app->store, &s, API_HUB_ANSWER_MAX);
+	spool_puts(&s, "[");
 	for (size_t i = from; i < to; i++) {
-		if (i > from)
-			buf_putc(&b, ',');
-		put_entry(&b, &es->items[i], &d->r, expand);
+		spool_puts(&s, i > from ? "," : "");
+		put_entry(&s, &es->items[i], &d->r, expand);
 	}
-	buf_putc(&b, ']');
-	return http_answer_buf(rq, 200, "application/json; charset=utf-8", &b);
+	spool_puts(&s, "]");
+	rc = spool_end(&s, e);
+	return rc ? rc : http_answer_spool(rq, 200, API_HUB_JSON, &s);
 }
 
 /* The held files at or below {path} ("" for all). False when the request has been answered. */
@@ -374,7 +377,7 @@ static int look_up(struct request *rq, const struct door *d, const char *path, s
 		return rc ? rc : ERR_NOT_FOUND;
 	out->n = n;
 	out->first = below;
-	tree_id(&out->oid, below, n, strlen(path) + 1, 0);
+	out->skip = (uint16_t)(strlen(path) + 1);
 	return 0;
 }
 
@@ -384,9 +387,9 @@ int api_hub_paths_info(struct request *rq, struct err *e)
 	struct daemon *app = rq->app;
 	struct wanted w = { 0 };
 	struct model_file *all = NULL;
+	own(spool) struct spool s = { 0 };
 	size_t n_all = 0, given = 0;
 	struct door d;
-	struct buf b;
 	int rc = type && strstr(type, "json") ? wanted_from_json(rq, &w, e) : wanted_from_form(rq, &w, e);
 
 	if (rc)
@@ -395,22 +398,20 @@ int api_hub_paths_info(struct request *rq, struct err *e)
 		return 0;
 	if (w.n > LOOKUPS_MAX && (rc = model_files(app->db, d.r.id, FILES_HELD, "", NULL, 0, &rq->arena, &all, &n_all, e)))
 		return rc;
-	buf_init(&b, API_HUB_ANSWER_MAX);
-	buf_putc(&b, '[');
+	store_spool(app->store, &s, API_HUB_ANSWER_MAX);
+	spool_puts(&s, "[");
 	for (size_t i = 0; i < w.n; i++) {
 		struct entry en;
 
 		rc = look_up(rq, &d, w.paths[i], all, n_all, &en, e);
 		if (rc == ERR_NOT_FOUND)
 			continue;	/* the Hub leaves out what it does not know */
-		if (rc) {
-			buf_done(&b);
+		if (rc)
 			return rc;
-		}
-		if (given++)
-			buf_putc(&b, ',');
-		put_entry(&b, &en, &d.r, w.expand);
+		spool_puts(&s, given++ ? "," : "");
+		put_entry(&s, &en, &d.r, w.expand);
 	}
-	buf_putc(&b, ']');
-	return http_answer_buf(rq, 200, "application/json; charset=utf-8", &b);
+	spool_puts(&s, "]");
+	rc = spool_end(&s, e);
+	return rc ? rc : http_answer_spool(rq, 200, API_HUB_JSON, &s);
 }

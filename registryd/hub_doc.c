@@ -124,7 +124,7 @@ int hub_get_revision(struct hub *h, const char *repo, const char *rev, const ato
 		return rc;
 	}
 	r.raw_bytes = body.len;
-	r.raw = buf_take(&body);
+	r.raw = mem_strndup(body.data, body.len);	/* its room was for the list of files */
 	*out = r;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* sync.c - see sync.h. */
 #include "registryd/sync.h"
 
+#include <malloc.h>
 #include <math.h>
 
 #include "base/json.h"
@@ -46,6 +47,7 @@ static void forget_plan(struct sync *s)
 	arena_done(&s->plan);
 	s->files = NULL;
 	s->n_files = 0;
+	malloc_trim(0);	/* what it lay in is scattered, and the rest of the job may take hours */
 }
 
 /* Everything is here. */
@@ -54,6 +56,7 @@ static void forget_missing(struct sync *s)
 	arena_done(&s->missing);
 	free(take(s->wanted));
 	s->n_wanted = s->cap_wanted = 0;
+	malloc_trim(0);
 }
 
 static void own_sync(struct sync *s)
