@@ -31,7 +31,8 @@ static const char usage[] =
 	"usage: registryd [--config FILE] [--data DIR] [--listen ADDR:PORT] [--check-config] [--print-config] [--version]\n"
 	"Mirrors models from a Hub, tests them and serves them. registryd(8) says more.\n";
 
-#define HEAPS	      2	/* of malloc */
+#define HEAPS	      2			/* of malloc */
+#define LARGE_BLOCK_BYTES (1 << 20)	/* from there on a block is the system's */
 #define INDEX_LOOK_MS 1000	/* how often it is asked whether the posting index should be loaded anew */
 
 enum action { SERVE, CHECK_CONFIG, PRINT_CONFIG, PRINT_VERSION, PRINT_HELP };
@@ -340,10 +341,13 @@ static void follow_signals(struct daemon *d, const struct invocation *v, struct 
 /*
  * glibc gives threads heaps of their own, up to eight a core, and what one thread frees another does not get: a job would leave its largest
  * moment behind in each thread that it went through. Threads seldom allocate at once here, and small things come from a cache of their own.
+ * And it learns from each large block that is freed to take the next one from a heap, where it leaves a hole: lists of many files are to go back.
  */
 static void share_heap(void)
 {
 	mallopt(M_ARENA_MAX, HEAPS);
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
+	mallopt(M_TRIM_THRESHOLD, LARGE_BLOCK_BYTES);
 }
 
 static void prepare_process(sigset_t *signals)
