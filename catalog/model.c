@@ -463,29 +463,50 @@ int model_set_proof(struct db *db, int64_t revision_id, enum proof_level proof, 
 
 /* --- documents --- */
 
+/* text NULL: room for n bytes of body, which are written afterwards into *row. */
+static int put_document(struct db_conn *c, int64_t revision_id, enum document_kind kind, const char *name, const void *text, uint64_t n, int64_t now, int64_t *row, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "INSERT INTO document (revision_id, kind, name, at, body) VALUES ($1, $2, $3, $4, $5) "
+					    "ON CONFLICT (revision_id, kind, name) DO UPDATE SET at = $4, body = $5 RETURNING rowid",
+					    e);
+
+	if (n > MODEL_DOCUMENT_MAX)
+		return err_set(e, ERR_LIMIT, "a document of %llu bytes (%s): at most %u are kept", (unsigned long long)n, name, MODEL_DOCUMENT_MAX);
+	sql_int(&q, revision_id);
+	sql_int(&q, kind);
+	sql_text(&q, name);
+	sql_int(&q, now);
+	if (text)
+		sql_blob(&q, text, (size_t)n);
+	else
+		sql_room(&q, n);
+	if (sql_row(&q))
+		*row = sql_get_int(&q, 0);
+	return sql_done(&q);
+}
+
 int model_keep_document(struct db *db, int64_t revision_id, enum document_kind kind, const char *name, const void *text, size_t n, int64_t now,
 			struct err *e)
 {
 	own(tx) struct tx t = { 0 };
+	int64_t row;
 	int rc;
 
-	if (n > MODEL_DOCUMENT_MAX)
-		return err_set(e, ERR_LIMIT, "a document of %zu bytes (%s): at most %u are kept", n, name, MODEL_DOCUMENT_MAX);
-	if ((rc = tx_begin(&t, db, e)) < 0)
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = put_document(t.c, revision_id, kind, name, text, n, now, &row, e)) < 0)
 		return rc;
-	{
-		own(sql) struct sql q = sql_prepare(t.c,
-						    "INSERT INTO document (revision_id, kind, name, at, body) VALUES ($1, $2, $3, $4, $5) "
-						    "ON CONFLICT (revision_id, kind, name) DO UPDATE SET at = $4, body = $5",
-						    e);
-		sql_int(&q, revision_id);
-		sql_int(&q, kind);
-		sql_text(&q, name);
-		sql_int(&q, now);
-		sql_blob(&q, text, n);
-		if ((rc = sql_run(&q)) < 0)
-			return rc;
-	}
+	return tx_commit(&t, e);
+}
+
+int model_keep_spool(struct db *db, int64_t revision_id, enum document_kind kind, const char *name, const struct spool *text, int64_t now, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	int64_t row = 0;
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = put_document(t.c, revision_id, kind, name, NULL, text->n, now, &row, e)) < 0 ||
+	    (rc = sql_fill(t.c, "document", "body", row, text, e)) < 0)
+		return rc;
 	return tx_commit(&t, e);
 }
 

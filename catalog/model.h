@@ -20,6 +20,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/spool.h"
 #include "catalog/db.h"
 #include "catalog/format.h"
 #include "catalog/policy.h"
@@ -147,6 +148,8 @@ enum document_kind {
 };
 int model_keep_document(struct db *db, int64_t revision_id, enum document_kind kind, const char *name, const void *text, size_t n, int64_t now,
 			struct err *e);
+/* The same of a long one, ended. */
+int model_keep_spool(struct db *db, int64_t revision_id, enum document_kind kind, const char *name, const struct spool *text, int64_t now, struct err *e);
 /* ERR_NOT_FOUND when there is none. Text in the arena, NUL-terminated; *n its length. */
 int model_document(struct db *db, int64_t revision_id, enum document_kind kind, const char *name, struct arena *a, const char **text, size_t *n,
 		   struct err *e);

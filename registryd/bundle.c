@@ -163,7 +163,7 @@ static int read_proof(struct bundle *b, struct err *e)
 	}
 	rc = base64_decode(text, &pack, &n, GITPROOF_PACK_MAX + 2, "the bundle's git pack", e);
 	if (!rc)
-		rc = gitproof_read(&b->proof, pack, n, b->commit, &b->tree, e);
+		rc = gitproof_read(&b->proof, b->w, pack, n, b->commit, &b->tree, e);
 	return rc ? err_set(e, ERR_MISMATCH, "the bundle's git objects do not give commit %s: %s", b->commit, arena_strdup(b->w->arena, e->msg)) : 0;
 }
 

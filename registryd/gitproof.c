@@ -81,8 +81,19 @@ static int on_entry(void *arg, const struct git_entry *g, struct err *e)
 	return gitproof_compare_entry(arg, g, e);
 }
 
-/* The pack stays as evidence, unless it is large. */
-static int read_pack(struct gitproof *p, struct buf *pack, const char *commit, struct gitproof_compare *c, struct err *e)
+/* As evidence; one that there is no room for is not kept. Its bytes are then let go: beside the inflated objects they are a lot for many files. */
+static void keep_pack(struct gitproof *p, struct work *w, struct buf *pack)
+{
+	if (pack->len <= GITPROOF_PACK_MAX) {
+		store_spool(w->store, &p->pack, GITPROOF_PACK_MAX);
+		spool_add(&p->pack, pack->data, pack->len);
+		if (spool_end(&p->pack, NULL))
+			spool_done(&p->pack);
+	}
+	buf_done(pack);
+}
+
+static int read_pack(struct gitproof *p, struct work *w, struct buf *pack, const char *commit, struct gitproof_compare *c, struct err *e)
 {
 	struct git_pack *objects = NULL;
 	const void *text;
@@ -93,10 +104,10 @@ static int read_pack(struct gitproof *p, struct buf *pack, const char *commit, s
 
 	if (!rc)
 		rc = git_pack_parse(&objects, pack->data, pack->len, e);
-	if (pack->len > GITPROOF_PACK_MAX)
-		buf_done(pack);	/* its objects are inflated: with many files both are large */
-	if (!rc)
+	if (!rc) {
+		keep_pack(p, w, pack);
 		rc = git_manifest_walk(objects, &id, on_entry, c, &p->tree, e);
+	}
 	text = rc ? NULL : git_pack_find(objects, &id, &type, &n);
 	if (text) {
 		own(mem) char *copy = strndup(text, n);
@@ -108,37 +119,35 @@ static int read_pack(struct gitproof *p, struct buf *pack, const char *commit, s
 	return rc;
 }
 
-/* The pack becomes the proof's; p is zero where it proves nothing. */
-static int prove(struct gitproof *p, struct buf *pack, const char *commit, const struct hub_tree *t, struct err *e)
+/* p is zero where the pack proves nothing. */
+static int prove(struct gitproof *p, struct work *w, struct buf *pack, const char *commit, const struct hub_tree *t, struct err *e)
 {
 	struct gitproof_compare c;
 	int rc;
 
 	memset(p, 0, sizeof(*p));
 	gitproof_compare_begin(&c, t);
-	rc = read_pack(p, pack, commit, &c, e);
+	rc = read_pack(p, w, pack, commit, &c, e);
 	gitproof_compare_end(&c);
 	if (rc) {
-		memset(p, 0, sizeof(*p));
+		gitproof_done(p);
 		return rc;
 	}
 	p->have = true;
 	p->n_files = c.n;
 	p->level = c.level;
 	p->disagrees = c.disagrees;
-	p->pack = *pack;
-	buf_init(pack, pack->max);
 	return 0;
 }
 
-int gitproof_read(struct gitproof *p, const void *pack, size_t n, const char *commit, const struct hub_tree *t, struct err *e)
+int gitproof_read(struct gitproof *p, struct work *w, const void *pack, size_t n, const char *commit, const struct hub_tree *t, struct err *e)
 {
 	own(buf) struct buf copy;
 
 	buf_init(&copy, GIT_PACK_MAX_BYTES);
 	if (buf_add(&copy, pack, n) < 0)
 		return err_set(e, ERR_LIMIT, "the git objects are more than %zu bytes", GIT_PACK_MAX_BYTES);
-	return prove(p, &copy, commit, t, e);
+	return prove(p, w, &copy, commit, t, e);
 }
 
 void gitproof_without(struct gitproof *p, const struct hub_tree *t, const char *why_not)
@@ -148,16 +157,16 @@ void gitproof_without(struct gitproof *p, const struct hub_tree *t, const char *
 	gitproof_check_listing(t, &p->level, &p->disagrees);
 }
 
-int gitproof_make(struct gitproof *p, struct hub *h, const char *repo, const char *commit, const struct hub_tree *t, const atomic_bool *stop, struct err *e)
+int gitproof_make(struct gitproof *p, struct work *w, struct hub *h, const char *repo, const char *commit, const struct hub_tree *t, struct err *e)
 {
 	struct err why = ERR_NONE;
 	own(buf) struct buf pack;
 	int rc;
 
 	buf_init(&pack, GIT_PACK_MAX_BYTES + ADVERT_MAX_BYTES);
-	rc = fetch_pack(h, repo, commit, stop, &pack, &why);
+	rc = fetch_pack(h, repo, commit, &w->stop, &pack, &why);
 	if (!rc)
-		rc = prove(p, &pack, commit, t, &why);
+		rc = prove(p, w, &pack, commit, t, &why);
 	if (rc == ERR_CANCELED) {
 		*e = why;
 		return rc;
@@ -169,7 +178,7 @@ int gitproof_make(struct gitproof *p, struct hub *h, const char *repo, const cha
 
 void gitproof_done(struct gitproof *p)
 {
-	buf_done(&p->pack);
+	spool_done(&p->pack);
 	memset(p, 0, sizeof(*p));
 }
 
@@ -304,7 +313,7 @@ int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *
 	about = json_pack("{s:s, s:b, s:s, s:I, s:s}", "level", proof_level_name(p->level), "git", p->have, "tree", tree, "files", (json_int_t)p->n_files, "why_not", p->why_not);
 	text = json_text(about);
 	rc = model_keep_document(w->db, revision_id, DOCUMENT_PROOF, "", text, strlen(text), work_now(), e);
-	if (!rc && p->pack.len)
-		rc = model_keep_document(w->db, revision_id, DOCUMENT_PROOF, GITPROOF_PACK, p->pack.data, p->pack.len, work_now(), e);
+	if (!rc && p->pack.n)
+		rc = model_keep_spool(w->db, revision_id, DOCUMENT_PROOF, GITPROOF_PACK, &p->pack, work_now(), e);
 	return rc;
 }

@@ -30,16 +30,16 @@ struct gitproof {
 	char title[GITPROOF_TITLE_MAX];	/* first line of the commit's message, "" unknown */
 	int64_t commit_at;		/* committer's date, 0 unknown */
 	char why_not[ERR_MSG_MAX];	/* why git could not be asked, when !have */
-	struct buf pack;		/* as it came, for whoever wants to check it again; empty when it is too large */
+	struct spool pack;		/* as it came, for whoever wants to check it again; nothing when it is too large */
 };
 
 /*
  * Two small requests, and the listing is held against what they bring. An upstream without git, or one that answers nonsense, leaves have false,
  * and the listing is held against itself; only ERR_CANCELED is an error.
  */
-int gitproof_make(struct gitproof *p, struct hub *h, const char *repo, const char *commit, const struct hub_tree *t, const atomic_bool *stop, struct err *e);
+int gitproof_make(struct gitproof *p, struct work *w, struct hub *h, const char *repo, const char *commit, const struct hub_tree *t, struct err *e);
 /* The same from a pack that somebody brought. ERR_MISMATCH or ERR_INPUT: it does not hold the commit. */
-int gitproof_read(struct gitproof *p, const void *pack, size_t n, const char *commit, const struct hub_tree *t, struct err *e);
+int gitproof_read(struct gitproof *p, struct work *w, const void *pack, size_t n, const char *commit, const struct hub_tree *t, struct err *e);
 /* Without a pack: the listing is held against itself. */
 void gitproof_without(struct gitproof *p, const struct hub_tree *t, const char *why_not);
 void gitproof_done(struct gitproof *p);

@@ -545,7 +545,7 @@ static int sync_revision(struct sync *s, struct err *e)
 	if (!rc && too_large(s))
 		return 0;
 	if (!rc)
-		rc = gitproof_make(&s->proof, s->hub, s->name, s->info.sha, &s->tree, &s->w->stop, e);
+		rc = gitproof_make(&s->proof, s->w, s->hub, s->name, s->info.sha, &s->tree, e);
 	if (rc)
 		return rc;
 	plan(s);
