@@ -388,17 +388,16 @@ void model_walk_rewind(struct model_walk *w)
 
 static int next_page(struct model_walk *w, struct err *e)
 {
-	own(arena) struct arena before = w->page;	/* holds the path that the next page goes on after */
-	const char *after = w->n ? w->files[w->n - 1].path : NULL;
+	own(mem) char *after = w->n ? mem_strdup(w->files[w->n - 1].path) : NULL;
+	size_t limit = after ? WALK_PAGE : WALK_FIRST;
 	int rc;
 
-	arena_init(&w->page);
-	rc = model_files(w->db, w->revision_id, w->which, "", after, WALK_PAGE, &w->page, &w->files, &w->n, e);
-
+	arena_done(&w->page);
+	rc = model_files(w->db, w->revision_id, w->which, "", after, limit, &w->page, &w->files, &w->n, e);
 	if (rc < 0)
 		w->n = 0;
 	w->i = 0;
-	w->ended = w->n < WALK_PAGE;
+	w->ended = w->n < limit;
 	return rc;
 }
 

@@ -81,53 +81,31 @@ static int on_entry(void *arg, const struct git_entry *g, struct err *e)
 	return gitproof_compare_entry(arg, g, e);
 }
 
-/* As evidence; one that there is no room for is not kept. Its bytes are then let go: beside the inflated objects they are a lot for many files. */
-static void keep_pack(struct gitproof *p, struct work *w, struct buf *pack)
-{
-	if (pack->len <= GITPROOF_PACK_MAX) {
-		store_spool(w->store, &p->pack, GITPROOF_PACK_MAX);
-		spool_add(&p->pack, pack->data, pack->len);
-		if (spool_end(&p->pack, NULL))
-			spool_done(&p->pack);
-	}
-	buf_done(pack);
-}
-
-static int read_pack(struct gitproof *p, struct work *w, struct buf *pack, const char *commit, struct gitproof_compare *c, struct err *e)
+static int read_pack(struct gitproof *p, const char *commit, struct gitproof_compare *c, struct err *e)
 {
 	struct git_pack *objects = NULL;
-	const void *text;
-	enum git_type type;
+	struct git_object text;
 	struct digest id;
-	size_t n;
 	int rc = digest_parse(&id, DIGEST_SHA1, commit, e);
 
 	if (!rc)
-		rc = git_pack_parse(&objects, pack->data, pack->len, e);
-	if (!rc) {
-		keep_pack(p, w, pack);
+		rc = git_pack_parse(&objects, &p->pack, e);
+	if (!rc)
 		rc = git_manifest_walk(objects, &id, on_entry, c, &p->tree, e);
-	}
-	text = rc ? NULL : git_pack_find(objects, &id, &type, &n);
-	if (text) {
-		own(mem) char *copy = strndup(text, n);
-
-		if (copy)
-			read_commit(p, copy, strlen(copy));
-	}
+	if (!rc && git_pack_find(objects, &id, &text))
+		read_commit(p, text.data, strlen(text.data));
 	git_pack_free(objects);
 	return rc;
 }
 
-/* p is zero where the pack proves nothing. */
-static int prove(struct gitproof *p, struct work *w, struct buf *pack, const char *commit, const struct hub_tree *t, struct err *e)
+/* With p->pack. p is zero where that proves nothing. */
+static int prove(struct gitproof *p, const char *commit, const struct hub_tree *t, struct err *e)
 {
 	struct gitproof_compare c;
 	int rc;
 
-	memset(p, 0, sizeof(*p));
 	gitproof_compare_begin(&c, t);
-	rc = read_pack(p, w, pack, commit, &c, e);
+	rc = read_pack(p, commit, &c, e);
 	gitproof_compare_end(&c);
 	if (rc) {
 		gitproof_done(p);
@@ -140,14 +118,25 @@ static int prove(struct gitproof *p, struct work *w, struct buf *pack, const cha
 	return 0;
 }
 
+/* From here on it is in a file, when it is long. */
+static int take_pack(struct gitproof *p, struct work *w, const void *pack, size_t n, struct err *e)
+{
+	int rc;
+
+	memset(p, 0, sizeof(*p));
+	store_spool(w->store, &p->pack, GIT_PACK_MAX_BYTES);
+	spool_add(&p->pack, pack, n);
+	rc = spool_end(&p->pack, e);
+	if (rc)
+		gitproof_done(p);
+	return rc;
+}
+
 int gitproof_read(struct gitproof *p, struct work *w, const void *pack, size_t n, const char *commit, const struct hub_tree *t, struct err *e)
 {
-	own(buf) struct buf copy;
+	int rc = take_pack(p, w, pack, n, e);
 
-	buf_init(&copy, GIT_PACK_MAX_BYTES);
-	if (buf_add(&copy, pack, n) < 0)
-		return err_set(e, ERR_LIMIT, "the git objects are more than %zu bytes", GIT_PACK_MAX_BYTES);
-	return prove(p, w, &copy, commit, t, e);
+	return rc ? rc : prove(p, commit, t, e);
 }
 
 void gitproof_without(struct gitproof *p, const struct hub_tree *t, const char *why_not)
@@ -160,14 +149,17 @@ void gitproof_without(struct gitproof *p, const struct hub_tree *t, const char *
 int gitproof_make(struct gitproof *p, struct work *w, struct hub *h, const char *repo, const char *commit, const struct hub_tree *t, struct err *e)
 {
 	struct err why = ERR_NONE;
-	own(buf) struct buf pack;
+	own(buf) struct buf answer;
 	int rc;
 
-	buf_init(&pack, GIT_PACK_MAX_BYTES + ADVERT_MAX_BYTES);
-	rc = fetch_pack(h, repo, commit, &w->stop, &pack, &why);
+	buf_init(&answer, GIT_PACK_MAX_BYTES + ADVERT_MAX_BYTES);
+	rc = fetch_pack(h, repo, commit, &w->stop, &answer, &why);
 	if (!rc)
-		rc = prove(p, w, &pack, commit, t, &why);
-	if (rc == ERR_CANCELED) {
+		rc = take_pack(p, w, answer.data, answer.len, &why);
+	buf_done(&answer);	/* beside the objects in it, which are inflated, it would be a lot for many files */
+	if (!rc)
+		rc = prove(p, commit, t, &why);
+	if (rc == ERR_CANCELED || rc == ERR_NOSPACE) {
 		*e = why;
 		return rc;
 	}
@@ -313,7 +305,7 @@ int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *
 	about = json_pack("{s:s, s:b, s:s, s:I, s:s}", "level", proof_level_name(p->level), "git", p->have, "tree", tree, "files", (json_int_t)p->n_files, "why_not", p->why_not);
 	text = json_text(about);
 	rc = model_keep_document(w->db, revision_id, DOCUMENT_PROOF, "", text, strlen(text), work_now(), e);
-	if (!rc && p->pack.n)
+	if (!rc && p->pack.n && p->pack.n <= GITPROOF_PACK_MAX)
 		rc = model_keep_spool(w->db, revision_id, DOCUMENT_PROOF, GITPROOF_PACK, &p->pack, work_now(), e);
 	return rc;
 }

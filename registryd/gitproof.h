@@ -30,12 +30,12 @@ struct gitproof {
 	char title[GITPROOF_TITLE_MAX];	/* first line of the commit's message, "" unknown */
 	int64_t commit_at;		/* committer's date, 0 unknown */
 	char why_not[ERR_MSG_MAX];	/* why git could not be asked, when !have */
-	struct spool pack;		/* as it came, for whoever wants to check it again; nothing when it is too large */
+	struct spool pack;		/* as it came, for whoever wants to check it again; nothing when !have */
 };
 
 /*
  * Two small requests, and the listing is held against what they bring. An upstream without git, or one that answers nonsense, leaves have false,
- * and the listing is held against itself; only ERR_CANCELED is an error.
+ * and the listing is held against itself; only ERR_CANCELED and ERR_NOSPACE are errors.
  */
 int gitproof_make(struct gitproof *p, struct work *w, struct hub *h, const char *repo, const char *commit, const struct hub_tree *t, struct err *e);
 /* The same from a pack that somebody brought. ERR_MISMATCH or ERR_INPUT: it does not hold the commit. */

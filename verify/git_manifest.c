@@ -33,17 +33,14 @@ struct walk {
 static int push_tree(struct walk *w, const struct digest *id, size_t prefix, struct err *e)
 {
 	char hex[DIGEST_HEX_MAX];
-	enum git_type type;
-	const void *data;
-	size_t n;
+	struct git_object o;
 
 	digest_hex(hex, id);
 	if (w->depth == GIT_TREE_DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "the commit's folders are nested deeper than %d", GIT_TREE_DEPTH_MAX);
-	data = git_pack_find(w->pack, id, &type, &n);
-	if (!data || type != GIT_TREE)
+	if (!git_pack_find(w->pack, id, &o) || o.type != GIT_TREE)
 		return err_set(e, ERR_MISMATCH, "tree %s of folder '%.*s' is not in the pack", hex, (int)prefix, w->path);
-	w->levels[w->depth++] = (struct level){ data, (const unsigned char *)data + n, prefix };
+	w->levels[w->depth++] = (struct level){ o.data, (const unsigned char *)o.data + o.n, prefix };
 	return 0;
 }
 
@@ -55,22 +52,21 @@ static int damaged(const struct walk *w, struct err *e)
 static int add_entry(struct walk *w, enum git_mode mode, const struct digest *oid, struct err *e)
 {
 	struct git_entry entry = { .path = w->path, .mode = mode, .oid = *oid };
-	enum git_type type;
-	const void *data;
-	size_t n;
+	struct git_object o;
 	int rc = fdio_check_relative(w->path, e);
 
 	if (rc < 0)
 		return err_wrap(e, "the commit lists a file that can't be mirrored");
 	if (w->n++ == GIT_MANIFEST_MAX)
 		return err_set(e, ERR_LIMIT, "the commit lists more than %d files", GIT_MANIFEST_MAX);
-	data = mode == GIT_MODE_SUBMODULE ? NULL : git_pack_find(w->pack, oid, &type, &n);
-	if (data) {
-		if (type != GIT_BLOB)
-			return err_set(e, ERR_MISMATCH, "%s is listed as a file but its object is a %s", w->path, git_type_name(type));
+	if (mode != GIT_MODE_SUBMODULE && git_pack_find(w->pack, oid, &o)) {
+		if (o.type != GIT_BLOB)
+			return err_set(e, ERR_MISMATCH, "%s is listed as a file but its object is a %s", w->path, git_type_name(o.type));
 		entry.have_blob = true;
-		entry.size_bytes = n;
-		entry.is_pointer = mode != GIT_MODE_SYMLINK && git_pointer_parse(&entry.pointer, data, n, NULL) == 0;
+		entry.size_bytes = o.n;
+		entry.is_pointer = mode != GIT_MODE_SYMLINK && o.pointer;
+		if (entry.is_pointer)
+			entry.pointer = *o.pointer;
 	}
 	return w->each(w->arg, &entry, e);
 }
@@ -130,15 +126,14 @@ static int step(struct walk *w, struct err *e)
 static int find_tree(const struct git_pack *p, const struct digest *commit, struct digest *tree, struct err *e)
 {
 	char hex[DIGEST_HEX_MAX], tree_hex[41];
-	enum git_type type;
+	struct git_object o;
 	const char *data;
-	size_t n;
 
 	digest_hex(hex, commit);
-	data = git_pack_find(p, commit, &type, &n);
-	if (!data || type != GIT_COMMIT)
+	if (!git_pack_find(p, commit, &o) || o.type != GIT_COMMIT)
 		return err_set(e, ERR_MISMATCH, "commit %s is not in the pack", hex);
-	if (n < 46 || memcmp(data, "tree ", 5) != 0 || data[45] != '\n')
+	data = o.data;
+	if (o.n < 46 || memcmp(data, "tree ", 5) != 0 || data[45] != '\n')
 		return err_set(e, ERR_MISMATCH, "commit %s does not begin with its tree", hex);
 	memcpy(tree_hex, data + 5, 40);
 	tree_hex[40] = 0;

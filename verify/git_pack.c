@@ -1,7 +1,8 @@
 /* git_pack.c - reading a pack; see git_pack.h. The walk over its trees is git_manifest.c. */
 #include "verify/git_pack.h"
 
-#include <zlib.h>
+#include "base/vec.h"
+#include "verify/git_input.h"
 
 #define HEADER_BYTES  12
 #define TRAILER_BYTES 20
@@ -13,14 +14,14 @@ enum { PACK_OFS_DELTA = 6, PACK_REF_DELTA = 7 };
 
 /* A commit of 100,000 files brings as many objects: they are kept small. */
 struct object {
-	unsigned char *data;	/* the content, or the delta until resolved */
-	uint32_t n;		/* its bytes */
+	void *data;		/* the content, or the delta until resolved; of a pointer the struct git_pointer that it says */
+	uint32_t n;		/* bytes of the content or delta */
 	uint32_t offset;	/* of its header in the pack: what OFS_DELTA counts from */
 	uint32_t base;		/* index of the base object, NO_OBJECT while unknown */
 	unsigned char id[ID_BYTES];	/* of a REF_DELTA its base's, until resolved */
 	uint16_t depth;		/* deltas below it */
 	uint8_t pack_type;	/* a git_type, or one of the two deltas until resolved */
-	bool resolved;
+	bool resolved : 1, is_pointer : 1;
 };
 
 _Static_assert(GIT_PACK_MAX_BYTES < UINT32_MAX && GIT_OBJECT_MAX_BYTES < UINT32_MAX && GIT_PACK_OBJECTS_MAX < NO_OBJECT && GIT_DELTA_DEPTH_MAX < UINT16_MAX,
@@ -33,16 +34,6 @@ struct git_pack {
 	uint32_t *by_id;	/* indices of resolved objects in order of id */
 	size_t n_resolved;
 };
-
-struct input {
-	const unsigned char *p;
-	size_t n, at;	/* n excludes the trailer */
-};
-
-static int cut_short(struct err *e)
-{
-	return err_set(e, ERR_INPUT, "git pack ends in the middle of an object");
-}
 
 /* Reserves n bytes of content within the limits. */
 static unsigned char *hold(struct git_pack *p, size_t n, struct err *e)
@@ -62,22 +53,21 @@ static unsigned char *hold(struct git_pack *p, size_t n, struct err *e)
 }
 
 /* Type and inflated size: 3 bits and 4 bits, then 7 bits a byte. */
-static int read_header(struct input *in, int *type, uint64_t *size, struct err *e)
+static int read_header(struct git_input *in, int *type, uint64_t *size, struct err *e)
 {
 	unsigned shift = 4;
 	unsigned char c;
+	int rc = git_input_byte(in, &c, e);
 
-	if (in->at >= in->n)
-		return cut_short(e);
-	c = in->p[in->at++];
+	if (rc < 0)
+		return rc;
 	*type = c >> 4 & 7;
 	*size = c & 15;
 	while (c & 0x80) {
-		if (in->at >= in->n)
-			return cut_short(e);
+		if ((rc = git_input_byte(in, &c, e)) < 0)
+			return rc;
 		if (shift > 40)
 			return err_set(e, ERR_INPUT, "git pack has an object of an impossible size");
-		c = in->p[in->at++];
 		*size |= (uint64_t)(c & 0x7f) << shift;
 		shift += 7;
 	}
@@ -85,49 +75,22 @@ static int read_header(struct input *in, int *type, uint64_t *size, struct err *
 }
 
 /* The distance back to an OFS_DELTA's base: big-endian, 7 bits a byte, one added for each continuation. */
-static int read_distance(struct input *in, uint64_t *out, struct err *e)
+static int read_distance(struct git_input *in, uint64_t *out, struct err *e)
 {
 	uint64_t v = 0;
 	unsigned char c;
+	int rc;
 
 	do {
-		if (in->at >= in->n)
-			return cut_short(e);
+		if ((rc = git_input_byte(in, &c, e)) < 0)
+			return rc;
 		if (v > UINT64_MAX >> 8)
 			return err_set(e, ERR_INPUT, "git pack has a delta with an impossible base");
-		c = in->p[in->at++];
 		v = v << 7 | (c & 0x7f);
 		if (c & 0x80)
 			v++;
 	} while (c & 0x80);
 	*out = v;
-	return 0;
-}
-
-static int inflate_object(struct input *in, unsigned char *out, size_t n, struct err *e)
-{
-	z_stream z = { .next_in = (unsigned char *)in->p + in->at, .next_out = out };
-	unsigned char past;
-	size_t left = in->n - in->at;
-	int rc;
-
-	/* zlib counts in 32 bits; packs are limited to less than that. One byte of room more than n shows a longer stream. */
-	z.avail_in = (unsigned)left;
-	z.avail_out = (unsigned)n;
-	if (inflateInit(&z) != Z_OK)
-		abort();
-	rc = inflate(&z, Z_FINISH);
-	if (rc == Z_BUF_ERROR && z.avail_out == 0) {
-		z.next_out = &past;
-		z.avail_out = 1;
-		rc = inflate(&z, Z_FINISH);
-		if (z.avail_out == 0)
-			rc = Z_DATA_ERROR;
-	}
-	in->at += left - z.avail_in;
-	inflateEnd(&z);
-	if (rc != Z_STREAM_END || z.total_out != n)
-		return err_set(e, ERR_INPUT, "git pack has an object whose compressed bytes are damaged");
 	return 0;
 }
 
@@ -147,20 +110,15 @@ static uint32_t at_offset(const struct git_pack *p, size_t n, size_t offset)
 	return lo < n && p->objects[lo].offset == offset ? (uint32_t)lo : NO_OBJECT;
 }
 
-static int read_base(struct git_pack *p, struct input *in, size_t i, struct err *e)
+static int read_base(struct git_pack *p, struct git_input *in, size_t i, struct err *e)
 {
 	struct object *o = &p->objects[i];
 	uint64_t distance;
 	int rc;
 
 	o->base = NO_OBJECT;
-	if (o->pack_type == PACK_REF_DELTA) {
-		if (in->n - in->at < ID_BYTES)
-			return cut_short(e);
-		memcpy(o->id, in->p + in->at, ID_BYTES);
-		in->at += ID_BYTES;
-		return 0;
-	}
+	if (o->pack_type == PACK_REF_DELTA)
+		return git_input_bytes(in, o->id, ID_BYTES, e);
 	rc = read_distance(in, &distance, e);
 	if (rc < 0)
 		return rc;
@@ -171,13 +129,13 @@ static int read_base(struct git_pack *p, struct input *in, size_t i, struct err 
 	return 0;
 }
 
-static int read_object(struct git_pack *p, struct input *in, size_t i, struct err *e)
+static int read_object(struct git_pack *p, struct git_input *in, size_t i, struct err *e)
 {
 	struct object *o = &p->objects[i];
 	uint64_t size;
 	int rc, type;
 
-	o->offset = (uint32_t)in->at;
+	o->offset = (uint32_t)git_input_at(in);
 	rc = read_header(in, &type, &size, e);
 	if (rc < 0)
 		return rc;
@@ -193,7 +151,7 @@ static int read_object(struct git_pack *p, struct input *in, size_t i, struct er
 	if (!o->data)
 		return ERR_LIMIT;
 	o->n = (uint32_t)size;
-	return inflate_object(in, o->data, o->n, e);
+	return git_input_inflate(in, o->data, o->n, e);
 }
 
 /* A size inside a delta: 7 bits a byte, least first. */
@@ -228,9 +186,21 @@ static bool delta_number(const unsigned char **d, const unsigned char *end, unsi
 	return true;
 }
 
+/* What an object holds; text is where a pointer's is written. */
+static const unsigned char *content(const struct object *o, char text[GIT_POINTER_MAX])
+{
+	if (!o->is_pointer)
+		return o->data;
+	git_pointer_text(text, o->data);
+	return (const unsigned char *)text;
+}
+
 /* Runs copy and insert instructions until the delta ends; false when one steps outside. */
 static bool run_delta(const unsigned char *d, const unsigned char *end, const struct object *base, unsigned char *out, size_t n)
 {
+	char text[GIT_POINTER_MAX];
+	const unsigned char *from = content(base, text);
+
 	size_t at = 0;
 
 	while (d < end) {
@@ -244,7 +214,7 @@ static bool run_delta(const unsigned char *d, const unsigned char *end, const st
 				len = 0x10000;
 			if (offset > base->n || len > base->n - offset || len > n - at)
 				return false;
-			memcpy(out + at, base->data + offset, len);
+			memcpy(out + at, from + offset, len);
 		} else {
 			if (len == 0 || len > (size_t)(end - d) || len > n - at)
 				return false;
@@ -258,7 +228,7 @@ static bool run_delta(const unsigned char *d, const unsigned char *end, const st
 
 static int apply_delta(struct git_pack *p, struct object *o, const struct object *base, struct err *e)
 {
-	const unsigned char *d = o->data, *end = o->data + o->n;
+	const unsigned char *d = o->data, *end = d + o->n;
 	uint64_t base_size, size;
 	unsigned char *out;
 
@@ -309,6 +279,20 @@ static uint32_t find_index(const struct git_pack *p, const unsigned char *id)
 	return NO_OBJECT;
 }
 
+/* A pointer's text, of which there is one valid form, takes three times the room of what it says. */
+static void shrink_pointer(struct git_pack *p, struct object *o)
+{
+	struct git_pointer pointer;
+
+	if (o->pack_type != GIT_BLOB || git_pointer_parse(&pointer, o->data, o->n, NULL))
+		return;
+	p->inflated -= o->n;
+	free(o->data);
+	o->data = mem_zalloc(sizeof(pointer));
+	*(struct git_pointer *)o->data = pointer;
+	o->is_pointer = true;
+}
+
 /* Resolves i if its base is; *progress is set when it did. REF_DELTA bases are looked up among those named in earlier rounds. */
 static int resolve(struct git_pack *p, size_t i, bool *progress, struct err *e)
 {
@@ -328,17 +312,27 @@ static int resolve(struct git_pack *p, size_t i, bool *progress, struct err *e)
 	if (rc == 0) {
 		git_object_id(&id, (enum git_type)o->pack_type, o->data, o->n);
 		memcpy(o->id, id.bytes, ID_BYTES);
+		shrink_pointer(p, o);
 		o->resolved = *progress = true;
 	}
 	return rc;
 }
 
+/* Those that have their names, in the order of these. */
+static void sort_resolved(struct git_pack *p)
+{
+	p->n_resolved = 0;
+	for (size_t i = 0; i < p->n; i++)
+		if (p->objects[i].resolved)
+			p->by_id[p->n_resolved++] = (uint32_t)i;
+	qsort_r(p->by_id, p->n_resolved, sizeof(*p->by_id), compare_id, p);
+}
+
 /* Rounds over all objects until every one has its name. A round that names none means that a base is missing. */
 static int resolve_all(struct git_pack *p, struct err *e)
 {
-	p->by_id = calloc(p->n ? p->n : 1, sizeof(*p->by_id));
-	if (!p->by_id)
-		abort();
+	p->by_id = mem_zalloc(p->n * sizeof(*p->by_id));
+	sort_resolved(p);
 	for (unsigned round = 0; p->n_resolved < p->n; round++) {
 		bool progress = false;
 
@@ -352,11 +346,7 @@ static int resolve_all(struct git_pack *p, struct err *e)
 		}
 		if (!progress)
 			return err_set(e, ERR_INPUT, "git pack has a delta whose base is not in the pack");
-		p->n_resolved = 0;
-		for (size_t i = 0; i < p->n; i++)
-			if (p->objects[i].resolved)
-				p->by_id[p->n_resolved++] = (uint32_t)i;
-		qsort_r(p->by_id, p->n_resolved, sizeof(*p->by_id), compare_id, p);
+		sort_resolved(p);
 	}
 	return 0;
 }
@@ -366,41 +356,75 @@ static uint32_t be32(const unsigned char *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static int check_frame(const unsigned char *p, size_t n, size_t *count, struct err *e)
+/* The last bytes are the SHA-1 of all before them. */
+static int check_trailer(const struct spool *pack, struct err *e)
 {
+	own(digest) struct digest_ctx c = { 0 };
+	unsigned char piece[32768], trailer[TRAILER_BYTES];
+	uint64_t at = 0, end = pack->n - TRAILER_BYTES;
 	struct digest d;
 
-	if (n > GIT_PACK_MAX_BYTES)
-		return err_set(e, ERR_LIMIT, "git pack of %zu bytes: at most %zu are read", n, GIT_PACK_MAX_BYTES);
-	if (n < HEADER_BYTES + TRAILER_BYTES || memcmp(p, "PACK", 4) != 0)
-		return err_set(e, ERR_INPUT, "not a git pack");
-	if (be32(p + 4) != 2)
-		return err_set(e, ERR_UNSUPPORTED, "git pack of version %u: only version 2 is read", be32(p + 4));
-	*count = be32(p + 8);
-	if (*count > GIT_PACK_OBJECTS_MAX || *count > n)	/* an object has more than one byte */
-		return err_set(e, ERR_LIMIT, "git pack claims %zu objects in %zu bytes", *count, n);
-	digest_of(&d, DIGEST_SHA1, p, n - TRAILER_BYTES);
-	if (memcmp(d.bytes, p + n - TRAILER_BYTES, TRAILER_BYTES) != 0)
-		return err_set(e, ERR_INPUT, "git pack is damaged: its checksum does not match");
-	return 0;
+	digest_begin(&c, DIGEST_SHA1);
+	while (at < end) {
+		ssize_t n = spool_read(pack, piece, end - at < sizeof(piece) ? (size_t)(end - at) : sizeof(piece), at, e);
+
+		if (n <= 0)
+			return n < 0 ? (int)n : err_set(e, ERR_FAILED, "the file of the git pack has become shorter");
+		digest_update(&c, piece, (size_t)n);
+		at += (uint64_t)n;
+	}
+	digest_end(&c, &d);
+	if (spool_read(pack, trailer, TRAILER_BYTES, end, e) != TRAILER_BYTES)
+		return err_set(e, ERR_FAILED, "the end of the git pack can't be read");
+	return memcmp(d.bytes, trailer, TRAILER_BYTES) ? err_set(e, ERR_INPUT, "git pack is damaged: its checksum does not match") : 0;
 }
 
-int git_pack_parse(struct git_pack **out, const void *data, size_t n, struct err *e)
+static int check_frame(const struct spool *pack, size_t *count, struct err *e)
 {
-	struct input in = { data, n - TRAILER_BYTES, HEADER_BYTES };
+	unsigned char head[HEADER_BYTES];
+
+	if (pack->n > GIT_PACK_MAX_BYTES)
+		return err_set(e, ERR_LIMIT, "git pack of %llu bytes: at most %zu are read", (unsigned long long)pack->n, GIT_PACK_MAX_BYTES);
+	if (pack->n < HEADER_BYTES + TRAILER_BYTES || spool_read(pack, head, HEADER_BYTES, 0, e) != HEADER_BYTES || memcmp(head, "PACK", 4) != 0)
+		return err_set(e, ERR_INPUT, "not a git pack");
+	if (be32(head + 4) != 2)
+		return err_set(e, ERR_UNSUPPORTED, "git pack of version %u: only version 2 is read", be32(head + 4));
+	*count = be32(head + 8);
+	if (*count > GIT_PACK_OBJECTS_MAX || *count > pack->n)	/* an object has more than one byte */
+		return err_set(e, ERR_LIMIT, "git pack claims %zu objects in %llu bytes", *count, (unsigned long long)pack->n);
+	return check_trailer(pack, e);
+}
+
+/* Each object is resolved as it comes when it can be, which in a pack of OFS_DELTAs is always: deltas are not held. */
+static int read_objects(struct git_pack *p, struct git_input *in, size_t count, struct err *e)
+{
+	bool progress;
+	int rc = 0;
+
+	while (p->n < count && rc == 0) {
+		rc = read_object(p, in, p->n++, e);
+		if (rc == 0)
+			rc = resolve(p, p->n - 1, &progress, e);
+	}
+	if (rc == 0 && git_input_at(in) != in->end)
+		rc = err_set(e, ERR_INPUT, "git pack has bytes behind its last object");
+	return rc;
+}
+
+int git_pack_parse(struct git_pack **out, const struct spool *pack, struct err *e)
+{
+	struct git_input *in;
 	struct git_pack *p;
 	size_t count;
-	int rc = check_frame(data, n, &count, e);
+	int rc = check_frame(pack, &count, e);
 
 	if (rc < 0)
 		return rc;
-	p = calloc(1, sizeof(*p));
-	if (!p || !(p->objects = calloc(count ? count : 1, sizeof(*p->objects))))
-		abort();
-	for (; p->n < count && rc == 0; p->n++)
-		rc = read_object(p, &in, p->n, e);
-	if (rc == 0 && in.at != in.n)
-		rc = err_set(e, ERR_INPUT, "git pack has bytes behind its last object");
+	p = mem_zalloc(sizeof(*p));
+	p->objects = mem_zalloc(count * sizeof(*p->objects));
+	in = git_input_new(pack, HEADER_BYTES, pack->n - TRAILER_BYTES);
+	rc = read_objects(p, in, count, e);
+	git_input_free(in);
 	if (rc == 0)
 		rc = resolve_all(p, e);
 	if (rc < 0) {
@@ -427,13 +451,12 @@ size_t git_pack_count(const struct git_pack *p)
 	return p->n;
 }
 
-const void *git_pack_find(const struct git_pack *p, const struct digest *id, enum git_type *type, size_t *n)
+bool git_pack_find(const struct git_pack *p, const struct digest *id, struct git_object *out)
 {
 	uint32_t i = id->algo == DIGEST_SHA1 ? find_index(p, id->bytes) : NO_OBJECT;
+	const struct object *o = i == NO_OBJECT ? NULL : &p->objects[i];
 
-	if (i == NO_OBJECT)
-		return NULL;
-	*type = (enum git_type)p->objects[i].pack_type;
-	*n = p->objects[i].n;
-	return p->objects[i].data;
+	if (o)
+		*out = (struct git_object){ .type = (enum git_type)o->pack_type, .data = o->is_pointer ? NULL : o->data, .n = o->n, .pointer = o->is_pointer ? o->data : NULL };
+	return o;
 }

@@ -6,6 +6,7 @@
 #ifndef VERIFY_GIT_PACK_H
 #define VERIFY_GIT_PACK_H
 
+#include "base/spool.h"
 #include "verify/git_object.h"
 
 #define GIT_PACK_MAX_BYTES	((size_t)128 << 20)	/* the pack as it came */
@@ -18,12 +19,20 @@
 
 struct git_pack;
 
-/* Parses the pack: inflates, applies deltas, names every object, compares the trailer. data may go away afterwards. */
-int git_pack_parse(struct git_pack **out, const void *data, size_t n, struct err *e);
+/* Parses the pack, which has been ended: inflates, applies deltas, names every object, compares the trailer. It may go away afterwards. */
+int git_pack_parse(struct git_pack **out, const struct spool *pack, struct err *e);
 void git_pack_free(struct git_pack *p);
 size_t git_pack_count(const struct git_pack *p);
-/* The object's content, or NULL when the pack does not hold it. */
-const void *git_pack_find(const struct git_pack *p, const struct digest *id, enum git_type *type, size_t *n);
+
+struct git_object {
+	enum git_type type;
+	const void *data;			/* NUL-terminated behind its n bytes; NULL for a pointer */
+	size_t n;
+	const struct git_pointer *pointer;	/* the blob is a Git LFS pointer, and says this */
+};
+
+/* False when the pack does not hold it. */
+bool git_pack_find(const struct git_pack *p, const struct digest *id, struct git_object *out);
 
 enum git_mode {
 	GIT_MODE_FILE,		/* 100644, 100664 */

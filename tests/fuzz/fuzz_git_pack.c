@@ -30,15 +30,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct git_pack *p = NULL;
 	size_t n = size >= HEADER_BYTES + 20 ? size - 20 : size;
 	struct digest d;
-	struct buf b;
+	struct spool s;
 
-	buf_init(&b, GIT_PACK_MAX_BYTES);
-	buf_add(&b, data, n);
-	digest_of(&d, DIGEST_SHA1, b.data, b.len);
-	buf_add(&b, d.bytes, 20);
-	if (git_pack_parse(&p, b.data, b.len, NULL) == 0)
+	spool_init(&s, NULL, NULL, GIT_PACK_MAX_BYTES);
+	digest_of(&d, DIGEST_SHA1, data, n);
+	spool_add(&s, data, n);
+	spool_add(&s, d.bytes, 20);
+	if (spool_end(&s, NULL) == 0 && git_pack_parse(&p, &s, NULL) == 0)
 		walk(p, data, size);
 	git_pack_free(p);
-	buf_done(&b);
+	spool_done(&s);
 	return 0;
 }

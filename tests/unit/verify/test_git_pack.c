@@ -138,6 +138,16 @@ static const struct git_entry *manifest_find(const struct manifest *m, const cha
 	return NULL;
 }
 
+static int parse(struct git_pack **p, const void *data, size_t n, struct err *e)
+{
+	own(spool) struct spool s;
+
+	spool_init(&s, NULL, NULL, GIT_PACK_MAX_BYTES);
+	spool_add(&s, data, n);
+	assert_int_equal(spool_end(&s, e), 0);
+	return git_pack_parse(p, &s, e);
+}
+
 static void a_real_commit_is_proven(void **state)
 {
 	own(json) json_t *c = chain();
@@ -150,7 +160,7 @@ static void a_real_commit_is_proven(void **state)
 
 	(void)state;
 	pack_chain(&w, c);
-	assert_int_equal(git_pack_parse(&p, w.b.data, w.b.len, &e), 0);
+	assert_int_equal(parse(&p, w.b.data, w.b.len, &e), 0);
 	assert_int_equal(digest_parse(&commit, DIGEST_SHA1, json_get_str(c, "commit"), &e), 0);
 	assert_int_equal(manifest_build(&m, p, &commit, &e), 0);
 	digest_hex(hex, &m.tree);
@@ -182,7 +192,7 @@ static void a_forged_pointer_is_not_found(void **state)
 	(void)state;
 	json_object_set_new(lfs, "size", json_integer(440473134));
 	pack_chain(&w, c);
-	assert_int_equal(git_pack_parse(&p, w.b.data, w.b.len, &e), 0);
+	assert_int_equal(parse(&p, w.b.data, w.b.len, &e), 0);
 	digest_parse(&commit, DIGEST_SHA1, json_get_str(c, "commit"), &e);
 	assert_int_equal(manifest_build(&m, p, &commit, &e), 0);
 	assert_false(manifest_find(&m, "pytorch_model.bin")->have_blob);
@@ -195,7 +205,7 @@ static void a_forged_pointer_is_not_found(void **state)
 static int parse_only(const void *data, size_t n, struct err *e)
 {
 	struct git_pack *p = NULL;
-	int rc = git_pack_parse(&p, data, n, e);
+	int rc = parse(&p, data, n, e);
 
 	git_pack_free(p);
 	return rc;
@@ -283,7 +293,7 @@ static int manifest_of(struct writer *w, const struct digest *tree, struct err *
 	pack_raw(w, GIT_COMMIT, "", 0, body, strlen(body));
 	git_object_id(&commit, GIT_COMMIT, body, strlen(body));
 	pack_end(w);
-	rc = git_pack_parse(&p, w->b.data, w->b.len, e);
+	rc = parse(&p, w->b.data, w->b.len, e);
 	if (rc == 0)
 		rc = manifest_build(&m, p, &commit, e);
 	manifest_done(&m);
@@ -385,7 +395,7 @@ static void check_pack(const void *data, size_t n, const struct digest *commit, 
 	struct git_pack *p = NULL;
 	struct err e = ERR_NONE;
 
-	if (git_pack_parse(&p, data, n, &e) < 0 || manifest_build(&m, p, commit, &e) < 0)
+	if (parse(&p, data, n, &e) < 0 || manifest_build(&m, p, commit, &e) < 0)
 		fail_msg("%s", e.msg);
 	compare_with_list(&m, list);
 	assert_true(manifest_find(&m, "model.safetensors")->is_pointer);
