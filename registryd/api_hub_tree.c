@@ -3,6 +3,8 @@
  * paths; a directory's id is git's id of a tree with what is held, so it equals upstream's when all of it is held and nothing
  * in it is executable.
  */
+#include <pthread.h>
+
 #include "base/json.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -12,6 +14,7 @@
 #define TREE_DEPTH_MAX 64
 #define PAGE_MAX 10000
 #define PAGE_EXPANDED_MAX 1000
+#define LONG_LISTING 10000	/* files */
 #define LOOKUPS_MAX 64		/* above so many paths, the whole listing is read once instead */
 
 /* --- entries ------------------------------------------------------------------------------------------------------------------------ */
@@ -181,6 +184,35 @@ static void put_entry(struct spool *s, const struct entry *en, const struct revi
 	spool_puts(s, "}");
 }
 
+/* --- one long listing at a time ---------------------------------------------------------------------------------------------------- */
+
+/* What a listing is made from is held meanwhile: 20 MiB for 100,000 files, which a client may ask for page by page and side by side. */
+static pthread_mutex_t long_listing = PTHREAD_MUTEX_INITIALIZER;
+
+struct turn {
+	struct arena a;		/* for that: the request's own lasts until the answer has been sent */
+	bool mine;
+};
+
+static void own_turn(struct turn *t)
+{
+	arena_done(&t->a);
+	if (t->mine)
+		pthread_mutex_unlock(&long_listing);
+}
+
+static int wait_for_turn(struct turn *t, struct db *db, int64_t revision_id, struct err *e)
+{
+	uint64_t n;
+	int rc = model_count(db, revision_id, FILES_ALL, &n, e);
+
+	if (rc || n < LONG_LISTING)
+		return rc;
+	pthread_mutex_lock(&long_listing);
+	t->mine = true;
+	return 0;
+}
+
 /* --- tree --------------------------------------------------------------------------------------------------------------------------- */
 
 /* Our cursors are "o" and the number of entries already given. Any other text (a client's own invention) is past the end. */
@@ -242,7 +274,7 @@ static int answer_entries(struct request *rq, const struct door *d, const struct
 }
 
 /* The held files at or below {path} ("" for all). False when the request has been answered. */
-static bool find_below(struct request *rq, struct door *d, const char **under, struct model_file **files, size_t *n)
+static bool find_below(struct request *rq, struct door *d, struct turn *turn, const char **under, struct model_file **files, size_t *n)
 {
 	struct daemon *app = rq->app;
 	const char *path = http_param(rq, "path");
@@ -256,7 +288,7 @@ static bool find_below(struct request *rq, struct door *d, const char **under, s
 	len = strlen(dir);
 	while (len && dir[len - 1] == '/')
 		dir[--len] = 0;
-	if (model_files(app->db, d->r.id, FILES_HELD, dir, NULL, 0, &rq->arena, files, n, &e)) {
+	if (wait_for_turn(turn, app->db, d->r.id, &e) || model_files(app->db, d->r.id, FILES_HELD, dir, NULL, 0, &turn->a, files, n, &e)) {
 		http_answer_error(rq, &e);
 		return false;
 	}
@@ -270,6 +302,7 @@ static bool find_below(struct request *rq, struct door *d, const char **under, s
 
 int api_hub_tree(struct request *rq, struct err *e)
 {
+	own(turn) struct turn turn = { 0 };
 	struct entries es = { 0 };
 	struct model_file *files;
 	const char *under;
@@ -277,9 +310,9 @@ int api_hub_tree(struct request *rq, struct err *e)
 	size_t n;
 	int rc;
 
-	if (!find_below(rq, &d, &under, &files, &n))
+	if (!find_below(rq, &d, &turn, &under, &files, &n))
 		return 0;
-	collect(&rq->arena, &es, files, n, *under ? strlen(under) + 1 : 0, http_query_bool(rq, "recursive", false), 0);
+	collect(&turn.a, &es, files, n, *under ? strlen(under) + 1 : 0, http_query_bool(rq, "recursive", false), 0);
 	rc = answer_entries(rq, &d, &es, e);
 	free(es.items);
 	return rc;
@@ -287,6 +320,7 @@ int api_hub_tree(struct request *rq, struct err *e)
 
 int api_hub_treesize(struct request *rq, struct err *e)
 {
+	own(turn) struct turn turn = { 0 };
 	struct model_file *files;
 	const char *under;
 	uint64_t size = 0;
@@ -294,7 +328,7 @@ int api_hub_treesize(struct request *rq, struct err *e)
 	size_t n;
 
 	(void)e;
-	if (!find_below(rq, &d, &under, &files, &n))
+	if (!find_below(rq, &d, &turn, &under, &files, &n))
 		return 0;
 	for (size_t i = 0; i < n; i++)
 		size += files[i].size_bytes;
@@ -357,22 +391,21 @@ static int by_path(const void *key, const void *file)
 }
 
 /* The file of this path, or the directory; ERR_NOT_FOUND. all may be NULL: then the catalog is asked. */
-static int look_up(struct request *rq, const struct door *d, const char *path, struct model_file *all, size_t n_all, struct entry *out, struct err *e)
+static int look_up(struct db *db, int64_t revision_id, const char *path, struct model_file *all, size_t n_all, struct arena *a, struct entry *out, struct err *e)
 {
-	struct daemon *app = rq->app;
-	struct model_file *f = all ? bsearch(path, all, n_all, sizeof(*all), by_path) : arena_alloc(&rq->arena, sizeof(*f));
+	struct model_file *f = all ? bsearch(path, all, n_all, sizeof(*all), by_path) : arena_alloc(a, sizeof(*f));
 	struct model_file *below;
 	size_t n;
 	int rc = 0;
 
 	*out = (struct entry){ .path = path, .first = f };
 	if (!all)
-		rc = model_file(app->db, d->r.id, path, FILES_HELD, &rq->arena, f, e);
+		rc = model_file(db, revision_id, path, FILES_HELD, a, f, e);
 	if (f && !rc)
 		return 0;
 	if (rc && rc != ERR_NOT_FOUND)
 		return rc;
-	rc = *path ? model_files(app->db, d->r.id, FILES_HELD, path, NULL, 0, &rq->arena, &below, &n, e) : ERR_NOT_FOUND;
+	rc = *path ? model_files(db, revision_id, FILES_HELD, path, NULL, 0, a, &below, &n, e) : ERR_NOT_FOUND;
 	if (rc || !n)
 		return rc ? rc : ERR_NOT_FOUND;
 	out->n = n;
@@ -383,6 +416,7 @@ static int look_up(struct request *rq, const struct door *d, const char *path, s
 
 int api_hub_paths_info(struct request *rq, struct err *e)
 {
+	own(turn) struct turn turn = { 0 };
 	const char *type = http_header(rq, "Content-Type");
 	struct daemon *app = rq->app;
 	struct wanted w = { 0 };
@@ -396,14 +430,15 @@ int api_hub_paths_info(struct request *rq, struct err *e)
 		return rc;
 	if (!door_enter(rq, DOOR_FACTS, &d))
 		return 0;
-	if (w.n > LOOKUPS_MAX && (rc = model_files(app->db, d.r.id, FILES_HELD, "", NULL, 0, &rq->arena, &all, &n_all, e)))
+	if (w.n > LOOKUPS_MAX && ((rc = wait_for_turn(&turn, app->db, d.r.id, e)) || (rc = model_files(app->db, d.r.id, FILES_HELD, "", NULL, 0, &turn.a, &all, &n_all, e))))
 		return rc;
 	store_spool(app->store, &s, API_HUB_ANSWER_MAX);
 	spool_puts(&s, "[");
 	for (size_t i = 0; i < w.n; i++) {
+		own(arena) struct arena one = { 0 };
 		struct entry en;
 
-		rc = look_up(rq, &d, w.paths[i], all, n_all, &en, e);
+		rc = look_up(app->db, d.r.id, w.paths[i], all, n_all, &one, &en, e);
 		if (rc == ERR_NOT_FOUND)
 			continue;	/* the Hub leaves out what it does not know */
 		if (rc)
