@@ -1,6 +1,7 @@
 /*
  * pool.h - the one budget of large transfer buffers that all downloads of the daemon share, so that its memory does not grow with the
- * number or the size of models on their way. Buffers are POOL_BUFFER_BYTES each, aligned for direct writes, made when first needed.
+ * number or the size of models on their way. Buffers are POOL_BUFFER_BYTES each, aligned for direct writes, made when first needed, two at a
+ * time: a pair is one huge page where the system has them, so that a direct write of a buffer is one piece of memory to the disk instead of 256.
  */
 #ifndef REGISTRYD_POOL_H
 #define REGISTRYD_POOL_H
@@ -11,6 +12,7 @@
 #include <stdint.h>
 
 #define POOL_BUFFER_BYTES (1u << 20)
+#define POOL_PAIR_BYTES	  (2 * POOL_BUFFER_BYTES)
 #define POOL_BUFFERS_MAX  4096
 #define POOL_BUFFERS_MIN  4
 
@@ -21,7 +23,7 @@ struct pool {
 	size_t receivers;
 };
 
-void pool_init(struct pool *p, uint64_t max_bytes);
+void pool_init(struct pool *p, uint64_t max_bytes);	/* rounded down to whole pairs */
 void pool_done(struct pool *p);	/* every buffer must be back */
 
 enum pool_seat {
