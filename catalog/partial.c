@@ -13,8 +13,12 @@
 
 #define NOTE_SUFFIX ".have"
 #define NOTE_MAGIC  "partial1"
+#define BOOT_ID	    "/proc/sys/kernel/random/boot_id"
 
-/* <key>.have as it lies on disk. Whole or worthless: the digest over what precedes it decides. Host byte order: it never leaves the machine. */
+/*
+ * <key>.have is two of these: what was flushed, and behind it what was written, which is as much or more. Each is whole or worthless: the digest
+ * over what precedes it, and in the second over the machine's start too, decides. Host byte order: it never leaves the machine.
+ */
 struct note {
 	char magic[8];
 	uint64_t size_bytes, n;
@@ -27,9 +31,14 @@ static void note_name(char out[PARTIAL_KEY_MAX + sizeof(NOTE_SUFFIX)], const cha
 	snprintf(out, PARTIAL_KEY_MAX + sizeof(NOTE_SUFFIX), "%s" NOTE_SUFFIX, key);
 }
 
-static void note_seal(struct note *note, struct digest *out)
+static void note_seal(const struct note *note, const char *boot, struct digest *out)
 {
-	digest_of(out, DIGEST_SHA256, note, offsetof(struct note, sha256));
+	own(digest) struct digest_ctx c = { 0 };
+
+	digest_begin(&c, DIGEST_SHA256);
+	digest_update(&c, boot, strlen(boot));
+	digest_update(&c, note, offsetof(struct note, sha256));
+	digest_end(&c, out);
 }
 
 /* Ascending, disjoint, not empty, within the size. */
@@ -47,26 +56,42 @@ static bool ranges_valid(const struct partial_range *have, size_t n, uint64_t si
 	return true;
 }
 
-/* What the note vouches for, cut to what the file has. Anything odd about the note means that nothing is vouched for. */
-static void read_note(struct partial *p, uint64_t file_bytes)
+/* Anything odd about a note means that nothing is vouched for. */
+static bool note_holds(const struct partial *p, const struct note *note, const char *boot)
 {
-	struct note note;
 	struct digest seal;
 
+	note_seal(note, boot, &seal);
+	return memcmp(note->magic, NOTE_MAGIC, 8) == 0 && memcmp(note->sha256, seal.bytes, 32) == 0 && note->size_bytes == p->size_bytes && note->n <= PARTIAL_RANGES_MAX &&
+	       ranges_valid(note->have, (size_t)note->n, p->size_bytes);
+}
+
+/* What the notes vouch for, cut to what the file has. */
+static void read_notes(struct partial *p, uint64_t file_bytes)
+{
+	struct note notes[2] = { 0 }, *note;
+
 	p->n_have = 0;
-	if (fdio_pread(p->note_fd, &note, sizeof(note), 0, p->key, NULL) != (ssize_t)sizeof(note))
+	if (fdio_pread(p->note_fd, notes, sizeof(notes), 0, p->key, NULL) < (ssize_t)sizeof(notes[0]))
 		return;
-	note_seal(&note, &seal);
-	if (memcmp(note.magic, NOTE_MAGIC, 8) != 0 || memcmp(note.sha256, seal.bytes, 32) != 0 || note.size_bytes != p->size_bytes)
+	note = *p->boot && note_holds(p, &notes[1], p->boot) ? &notes[1] : &notes[0];
+	if (note == &notes[0] && !note_holds(p, note, ""))
 		return;
-	if (note.n > PARTIAL_RANGES_MAX || !ranges_valid(note.have, (size_t)note.n, p->size_bytes))
-		return;
-	for (size_t i = 0; i < note.n && note.have[i].begin < file_bytes; i++) {
-		p->have[p->n_have] = note.have[i];
-		if (note.have[i].end > file_bytes)
+	for (size_t i = 0; i < note->n && note->have[i].begin < file_bytes; i++) {
+		p->have[p->n_have] = note->have[i];
+		if (note->have[i].end > file_bytes)
 			p->have[p->n_have].end = file_bytes;
 		p->n_have++;
 	}
+}
+
+/* Where it can't be told, writing counts for nothing and only what was flushed does. */
+static void read_boot(struct partial *p)
+{
+	own(fd) int fd = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : fdio_read(fd, p->boot, sizeof(p->boot) - 1, BOOT_ID, NULL);
+
+	p->boot[n > 0 ? n : 0] = 0;
 }
 
 static int no_room(struct partial *p, uint64_t free_bytes, struct err *e)
@@ -148,7 +173,8 @@ static int open_rest(struct partial *p, struct err *e)
 		return err_errno(e, "open partial/%s", name);
 	if ((rc = fdio_size(p->fd, &file_bytes, p->key, e)) < 0 || (rc = reserve(p, e)) < 0)
 		return rc;
-	read_note(p, file_bytes);
+	read_boot(p);
+	read_notes(p, file_bytes);
 	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", p->fd);
 	p->direct_fd = open(proc, O_RDWR | O_DIRECT | O_CLOEXEC);	/* -1 where there is none: the caller writes through fd */
 	return 0;
@@ -185,21 +211,30 @@ uint64_t partial_prefix(const struct partial *p)
 	return at;
 }
 
-int partial_note(struct partial *p, const struct partial_range *have, size_t n, struct err *e)
+static void note_make(struct note *note, const struct partial *p, const char *boot, const struct partial_range *have, size_t n)
 {
-	struct note note = { .magic = NOTE_MAGIC, .size_bytes = p->size_bytes, .n = n };
 	struct digest seal;
+
+	*note = (struct note){ .magic = NOTE_MAGIC, .size_bytes = p->size_bytes, .n = n };
+	memcpy(note->have, have, n * sizeof(*have));
+	note_seal(note, boot, &seal);
+	memcpy(note->sha256, seal.bytes, 32);
+}
+
+int partial_note(struct partial *p, enum partial_care care, const struct partial_range *have, size_t n, struct err *e)
+{
+	struct note notes[2];
+	size_t first = care == PARTIAL_FLUSHED ? 0 : 1;
 	int rc;
 
 	if (!ranges_valid(have, n, p->size_bytes))
 		return err_set(e, ERR_FAILED, "partial/%s: ranges to note are out of order or too many", p->key);
-	if (fdatasync(p->fd) < 0)
+	if (care == PARTIAL_FLUSHED && fdatasync(p->fd) < 0)
 		return err_errno(e, "flush partial/%s", p->key);
-	memcpy(note.have, have, n * sizeof(*have));
-	note_seal(&note, &seal);
-	memcpy(note.sha256, seal.bytes, 32);
+	note_make(&notes[0], p, "", have, n);
+	note_make(&notes[1], p, p->boot, have, n);
 	/* Not flushed: losing the note loses progress, never truth. */
-	if ((rc = fdio_pwrite(p->note_fd, &note, sizeof(note), 0, p->key, e)) < 0)
+	if ((rc = fdio_pwrite(p->note_fd, &notes[first], (2 - first) * sizeof(notes[0]), first * sizeof(notes[0]), p->key, e)) < 0)
 		return rc;
 	memmove(p->have, have, n * sizeof(*have));
 	p->n_have = n;

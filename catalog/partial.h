@@ -2,9 +2,10 @@
  * partial.h - downloads on their way: DATA/partial/<key>, resumable after `kill -9`, a power cut or a full disk. A partial file's name says
  * what it will be; its bytes are only ever a claim until they have been hashed.
  *
- * How much of it may be used: partial_note() flushes the data and then records, in <key>.have, which byte ranges have reached the disk.
- * Opening gives those ranges back, cut to the file's length; a torn or missing record means "nothing". So a hole, or a tail lost at a power
- * cut, is never taken for data. What is kept must be hashed again (or continue a hash whose state was kept beside it) all the same.
+ * How much of it may be used: partial_note() records, in <key>.have, which byte ranges are there. Written is enough after a kill, because the
+ * kernel lives on: such a record counts until the machine is started anew. After that only what was flushed before it was recorded counts, so
+ * that a hole, or a tail lost at a power cut, is not taken for data. Opening gives the ranges back, cut to the file's length; a torn or missing
+ * record means "nothing". What is kept must be hashed again (or continue a hash whose state was kept beside it) all the same.
  *
  * At most one writer a key: partial_open() locks the file (ERR_CONFLICT when somebody is at it already).
  */
@@ -21,6 +22,7 @@
 #define PARTIAL_KEY_MAX	   96
 #define PARTIAL_RANGES_MAX 64
 #define PARTIAL_ALIGN	   4096	/* offsets, lengths and addresses of direct writes */
+#define PARTIAL_BOOT_MAX   40	/* a UUID as text */
 
 struct partial_range {
 	uint64_t begin, end;	/* bytes, end not included */
@@ -32,6 +34,7 @@ struct partial {
 	int fd;				/* buffered, read and write */
 	int direct_fd;			/* the same file with O_DIRECT, or -1 where the file system has none */
 	int note_fd;			/* private */
+	char boot[PARTIAL_BOOT_MAX];	/* private: which start of the machine this is; empty: not to be told */
 	uint64_t size_bytes;		/* when whole */
 	struct partial_range have[PARTIAL_RANGES_MAX];	/* found at opening or last noted: ascending, disjoint, not empty */
 	size_t n_have;
@@ -51,8 +54,12 @@ static inline void own_partial(struct partial *p)
 
 /* How far from byte 0 there is no gap: where a single front-to-back download goes on. */
 uint64_t partial_prefix(const struct partial *p);
-/* fdatasync, then record that these ranges (ascending, disjoint) are there. Cheap enough for every 8 MiB or so. */
-int partial_note(struct partial *p, const struct partial_range *have, size_t n, struct err *e);
+enum partial_care {
+	PARTIAL_WRITTEN,	/* against a kill: costs one small write */
+	PARTIAL_FLUSHED,	/* against a power cut, too: fdatasync first */
+};
+/* Records that these ranges (ascending, disjoint) are there. */
+int partial_note(struct partial *p, enum partial_care care, const struct partial_range *have, size_t n, struct err *e);
 /* Start over: nothing of it is usable (wrong bytes, another version upstream). Its space stays reserved. */
 int partial_restart(struct partial *p, struct err *e);
 

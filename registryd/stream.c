@@ -2,14 +2,17 @@
 #include "registryd/stream.h"
 
 #include <errno.h>
+#include <sys/uio.h>
 
 #include "base/fdio.h"
 #include "base/vec.h"
 #include "catalog/partial.h"
+#include "registryd/net.h"
 #include "verify/git_object.h"
 
 #define BUFFERED_WRITE_BYTES (256u << 10)	/* larger buffered writes were measured to be slower */
 #define REREAD_BYTES	     (256u << 10)
+#define BATCH_MAX	     4	/* buffers in one direct write, when the disk has let so many wait */
 #define PUSH_WAIT_MS	     20	/* how long the receiver waits for room before it pauses the transfer */
 
 struct chunk {
@@ -33,8 +36,9 @@ struct stream {
 	int lanes;
 
 	pthread_mutex_t lock;
-	pthread_cond_t more;	/* something was pushed, or the end was reached, or a thread moved on */
-	struct spans have;	/* in the file: found at the start, or written since */
+	pthread_cond_t to_write, to_hash, room;	/* what the writer, the hasher and the receiver wait for: nobody is woken for what concerns another */
+	struct spans have;			/* in the file: found at the start, or written since */
+	uint64_t hash_at;			/* the byte that the hash goes on with */
 	/*
 	 * Chunks are numbered from 0; number i lies at ring[i % STREAM_RING]. hashed, written <= pushed; a buffer goes back to the pool
 	 * once both have passed it (freed = the smaller of the two), and pushed - freed < STREAM_RING.
@@ -47,13 +51,20 @@ struct stream {
 	struct digest sha256;
 };
 
+static void wake_all_locked(struct stream *s)
+{
+	pthread_cond_signal(&s->to_write);
+	pthread_cond_signal(&s->to_hash);
+	pthread_cond_signal(&s->room);
+}
+
 static void fail_locked(struct stream *s, int rc, const struct err *e)
 {
 	if (s->rc)
 		return;
-	s->rc = rc;
+	__atomic_store_n(&s->rc, rc, __ATOMIC_RELAXED);
 	s->err = *e;
-	pthread_cond_broadcast(&s->more);
+	wake_all_locked(s);
 	curl_multi_wakeup(s->wake);
 }
 
@@ -64,52 +75,77 @@ static void fail(struct stream *s, int rc, const struct err *e)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* Is there place for what one push may hand on, two buffers? */
+static bool has_place_locked(const struct stream *s)
+{
+	return s->pushed - s->freed + 2 <= STREAM_RING;
+}
+
 static void free_passed_locked(struct stream *s)
 {
 	uint64_t passed = s->hashed < s->written ? s->hashed : s->written;
 
 	for (; s->freed < passed; s->freed++)
 		pool_give(s->pool, take(s->ring[s->freed % STREAM_RING].buffer));
+	if (has_place_locked(s))
+		pthread_cond_signal(&s->room);
 	if (s->starved) {
 		s->starved = false;
 		curl_multi_wakeup(s->wake);
 	}
 }
 
-static void passed_locked(struct stream *s, uint64_t *next)
-{
-	++*next;
-	free_passed_locked(s);
-	pthread_cond_broadcast(&s->more);
-}
-
 /* ---- the writer ----------------------------------------------------------------------------------------------- */
 
-/* The next chunk to write, waiting for it; false at the end, at a stop and after a failure. */
-static bool next_chunk(struct stream *s, struct chunk *c)
-{
-	bool got;
+/* Chunks that follow one another in the file, to be written alike. */
+struct batch {
+	struct chunk chunk[BATCH_MAX];
+	size_t n;
+	uint64_t bytes;
+};
 
-	pthread_mutex_lock(&s->lock);
-	while (s->written == s->pushed && !s->eof && !s->stop && !s->rc)
-		pthread_cond_wait(&s->more, &s->lock);
-	got = s->written < s->pushed && !s->rc;
-	if (got)
-		*c = s->ring[s->written % STREAM_RING];
-	pthread_mutex_unlock(&s->lock);
-	return got;
+static bool goes_on(const struct batch *b, const struct chunk *c)
+{
+	return b->n < BATCH_MAX && c->at == b->chunk[0].at + b->bytes && c->cached == b->chunk[0].cached && b->bytes % PARTIAL_ALIGN == 0;
 }
 
-static int write_chunk(struct stream *s, const struct chunk *c, struct err *e)
+/* What is to be written next, waiting for it; false at the end, at a stop and after a failure. */
+static bool next_batch(struct stream *s, struct batch *b)
 {
-	size_t padded = (c->n + PARTIAL_ALIGN - 1) / PARTIAL_ALIGN * PARTIAL_ALIGN;
+	b->n = 0;
+	b->bytes = 0;
+	pthread_mutex_lock(&s->lock);
+	while (s->written == s->pushed && !s->eof && !s->stop && !s->rc)
+		pthread_cond_wait(&s->to_write, &s->lock);
+	for (uint64_t i = s->written; i < s->pushed && !s->rc; i++) {
+		const struct chunk *c = &s->ring[i % STREAM_RING];
 
-	if (s->partial.direct_fd >= 0 && !c->cached) {
-		memset((char *)c->buffer + c->n, 0, padded - c->n);	/* the file's last block; cut off again when it is published */
-		if (pwrite(s->partial.direct_fd, c->buffer, padded, (off_t)c->at) == (ssize_t)padded)
-			return 0;
-		/* A refused, short or failed direct write: the buffered way says what is wrong. */
+		if (b->n && !goes_on(b, c))
+			break;
+		b->chunk[b->n++] = *c;
+		b->bytes += c->n;
 	}
+	pthread_mutex_unlock(&s->lock);
+	return b->n > 0;
+}
+
+static bool write_direct(struct stream *s, const struct batch *b)
+{
+	struct iovec v[BATCH_MAX];
+	const struct chunk *last = &b->chunk[b->n - 1];
+	size_t padding = -last->n % PARTIAL_ALIGN;
+
+	if (s->partial.direct_fd < 0 || last->cached)
+		return false;
+	for (size_t i = 0; i < b->n; i++)
+		v[i] = (struct iovec){ b->chunk[i].buffer, b->chunk[i].n };
+	memset((char *)last->buffer + last->n, 0, padding);	/* the file's last block; cut off again when it is published */
+	v[b->n - 1].iov_len += padding;
+	return pwritev(s->partial.direct_fd, v, (int)b->n, (off_t)b->chunk[0].at) == (ssize_t)(b->bytes + padding);
+}
+
+static int write_buffered(struct stream *s, const struct chunk *c, struct err *e)
+{
 	for (size_t done = 0; done < c->n; done += BUFFERED_WRITE_BYTES) {
 		size_t n = c->n - done < BUFFERED_WRITE_BYTES ? c->n - done : BUFFERED_WRITE_BYTES;
 		int rc = fdio_pwrite(s->partial.fd, (const char *)c->buffer + done, n, c->at + done, s->want.path, e);
@@ -118,6 +154,18 @@ static int write_chunk(struct stream *s, const struct chunk *c, struct err *e)
 			return rc;
 	}
 	return 0;
+}
+
+static int write_batch(struct stream *s, const struct batch *b, struct err *e)
+{
+	int rc = 0;
+
+	if (write_direct(s, b))
+		return 0;
+	/* Not to be had, or a refused, short or failed direct write: the buffered way says what is wrong. */
+	for (size_t i = 0; i < b->n && !rc; i++)
+		rc = write_buffered(s, &b->chunk[i], e);
+	return rc;
 }
 
 /* Whole blocks only: a transfer goes on at a block's begin. Ranges that hold none are left out. */
@@ -136,7 +184,7 @@ static size_t whole_blocks(const struct spans *have, uint64_t size_bytes, struct
 	return n;
 }
 
-static int note(struct stream *s, struct err *e)
+static int note(struct stream *s, enum partial_care care, struct err *e)
 {
 	struct partial_range have[SPANS_MAX];
 	size_t n;
@@ -144,18 +192,51 @@ static int note(struct stream *s, struct err *e)
 	pthread_mutex_lock(&s->lock);
 	n = whole_blocks(&s->have, s->want.size_bytes, have);
 	pthread_mutex_unlock(&s->lock);
-	return n ? partial_note(&s->partial, have, n, e) : 0;
+	return n ? partial_note(&s->partial, care, have, n, e) : 0;
 }
 
-/* The chunk is in the file: count it, and say whether the file is whole. */
-static int wrote(struct stream *s, const struct chunk *c, bool *whole, struct err *e)
+/* What has been written since it was noted last, and since it was flushed. */
+struct unnoted {
+	uint64_t bytes, unflushed;
+	int64_t flushed_ms;
+};
+
+static int note_flushed(struct stream *s, struct unnoted *u, struct err *e)
+{
+	int rc = note(s, PARTIAL_FLUSHED, e);
+
+	*u = (struct unnoted){ .flushed_ms = net_now_ms() };
+	return rc;
+}
+
+/* A flush waits for the disk, and one every few MiB was measured to halve what a slow disk writes; a note alone costs next to nothing. */
+static int note_when_due(struct stream *s, struct unnoted *u, uint64_t wrote, struct err *e)
+{
+	int rc;
+
+	u->bytes += wrote;
+	u->unflushed += wrote;
+	if (u->bytes < STREAM_NOTE_BYTES)
+		return 0;
+	u->bytes = 0;
+	rc = note(s, PARTIAL_WRITTEN, e);	/* before a flush too: that takes long */
+	if (!rc && (u->unflushed >= STREAM_FLUSH_BYTES || net_now_ms() - u->flushed_ms >= STREAM_FLUSH_MS))
+		rc = note_flushed(s, u, e);
+	return rc;
+}
+
+/* The batch is in the file: count it, and say whether the file is whole. */
+static int wrote(struct stream *s, const struct batch *b, bool *whole, struct err *e)
 {
 	bool added;
 
 	pthread_mutex_lock(&s->lock);
-	added = spans_add(&s->have, c->at, c->at + c->n);
+	added = spans_add(&s->have, b->chunk[0].at, b->chunk[0].at + b->bytes);
 	*whole = spans_upto(&s->have, 0) == s->want.size_bytes;
-	passed_locked(s, &s->written);
+	s->written += b->n;
+	free_passed_locked(s);
+	if (spans_upto(&s->have, s->hash_at) > s->hash_at || (s->eof && s->written == s->pushed))	/* it may wait for what came too early, or for the end */
+		pthread_cond_signal(&s->to_hash);
 	pthread_mutex_unlock(&s->lock);
 	return added ? 0 : err_set(e, ERR_LIMIT, "it is in more than %d pieces", SPANS_MAX);
 }
@@ -164,23 +245,20 @@ static void *write_all(void *arg)
 {
 	struct stream *s = arg;
 	struct err e = ERR_NONE;
-	struct chunk c;
-	uint64_t since_note = 0;
+	struct batch b;
+	struct unnoted u = { .flushed_ms = net_now_ms() };
 	bool whole = false;
 	int rc = 0;
 
-	while (!rc && next_chunk(s, &c)) {
-		rc = write_chunk(s, &c, &e);
+	while (!rc && next_batch(s, &b)) {
+		rc = write_batch(s, &b, &e);
 		if (!rc)
-			rc = wrote(s, &c, &whole, &e);
-		since_note += c.n;
-		if (!rc && since_note >= STREAM_NOTE_BYTES && !whole) {
-			rc = note(s, &e);
-			since_note = 0;
-		}
+			rc = wrote(s, &b, &whole, &e);
+		if (!rc && !whole)
+			rc = note_when_due(s, &u, b.bytes, &e);
 	}
-	if (!rc && since_note && !whole)
-		rc = note(s, &e);
+	if (!rc && u.unflushed && !whole)
+		rc = note_flushed(s, &u, &e);
 	if (rc) {
 		err_wrap(&e, "write '%s'", s->want.path);
 		fail(s, rc, &e);
@@ -218,6 +296,7 @@ static enum hash_turn next_turn(struct stream *s, uint64_t at, struct chunk *c, 
 	uint64_t upto;
 
 	pthread_mutex_lock(&s->lock);
+	s->hash_at = at;
 	while (!s->rc && !s->stop && at < s->want.size_bytes) {
 		if (s->hashed < s->pushed) {
 			*c = s->ring[s->hashed % STREAM_RING];
@@ -230,7 +309,7 @@ static enum hash_turn next_turn(struct stream *s, uint64_t at, struct chunk *c, 
 			turn = HASH_READ;
 			break;
 		}
-		pthread_cond_wait(&s->more, &s->lock);
+		pthread_cond_wait(&s->to_hash, &s->lock);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return turn;
@@ -239,7 +318,8 @@ static enum hash_turn next_turn(struct stream *s, uint64_t at, struct chunk *c, 
 static void looked_at(struct stream *s)
 {
 	pthread_mutex_lock(&s->lock);
-	passed_locked(s, &s->hashed);
+	s->hashed++;
+	free_passed_locked(s);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -311,7 +391,7 @@ static bool all_written(struct stream *s)
 
 	pthread_mutex_lock(&s->lock);
 	while ((!s->eof || s->written < s->pushed) && !s->stop && !s->rc)
-		pthread_cond_wait(&s->more, &s->lock);
+		pthread_cond_wait(&s->to_hash, &s->lock);
 	ok = s->eof && !s->rc && s->written == s->pushed;
 	pthread_mutex_unlock(&s->lock);
 	return ok;
@@ -376,7 +456,9 @@ int stream_open(struct stream **out, struct store *st, struct pool *pool, const 
 	s->pool = pool;
 	s->wake = wake;
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->more, NULL);
+	pthread_cond_init(&s->to_write, NULL);
+	pthread_cond_init(&s->to_hash, NULL);
+	pthread_cond_init(&s->room, NULL);
 	rc = open_partial(s, e);
 	if (rc) {
 		stream_close(s);
@@ -394,8 +476,8 @@ void stream_close(struct stream *s)
 	if (!s)
 		return;
 	pthread_mutex_lock(&s->lock);
-	__atomic_store_n(&s->stop, true, __ATOMIC_RELAXED);
-	pthread_cond_broadcast(&s->more);
+	s->stop = true;
+	wake_all_locked(s);
 	pthread_mutex_unlock(&s->lock);
 	if (s->threads) {
 		pthread_join(s->writer, NULL);
@@ -404,7 +486,9 @@ void stream_close(struct stream *s)
 	for (size_t i = 0; i < STREAM_RING; i++)
 		pool_give(s->pool, s->ring[i].buffer);
 	partial_close(&s->partial);
-	pthread_cond_destroy(&s->more);
+	pthread_cond_destroy(&s->to_write);
+	pthread_cond_destroy(&s->to_hash);
+	pthread_cond_destroy(&s->room);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -455,13 +539,14 @@ static void hand_on(struct stream *s, struct stream_lane *l)
 	if (l->filled)
 		s->ring[s->pushed++ % STREAM_RING] = (struct chunk){ take(l->filling), l->filled, l->at - l->filled, s->lanes > 1 };
 	l->filled = 0;
-	pthread_cond_broadcast(&s->more);
 	pthread_mutex_unlock(&s->lock);
+	pthread_cond_signal(&s->to_hash);
+	pthread_cond_signal(&s->to_write);
 }
 
 /*
- * Are there places in the ring for what one push may hand on, two buffers? Waits a moment for one: a pause would make libcurl copy what it holds, which
- * was measured to cost more than hashing it. The threads that make room need nothing from the caller. Else asks to be woken.
+ * Is there place in the ring? Waits a moment for it: a pause would make libcurl copy what it holds, which was measured to cost more than hashing
+ * it. The threads that make room need nothing from the caller. Else asks to be woken.
  */
 static bool ring_has_place(struct stream *s)
 {
@@ -473,8 +558,8 @@ static bool ring_has_place(struct stream *s)
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&s->lock);
-	while (!(place = s->pushed - s->freed + 2 <= STREAM_RING) && !s->rc)
-		if (pthread_cond_timedwait(&s->more, &s->lock, &until))
+	while (!(place = has_place_locked(s)) && !s->rc)
+		if (pthread_cond_timedwait(&s->room, &s->lock, &until))
 			break;
 	s->starved = !place;
 	pthread_mutex_unlock(&s->lock);
@@ -500,16 +585,6 @@ uint64_t stream_release(struct stream *s, struct stream_lane *l)
 	return lost;
 }
 
-static bool broken(struct stream *s)
-{
-	bool yes;
-
-	pthread_mutex_lock(&s->lock);
-	yes = s->rc != 0;
-	pthread_mutex_unlock(&s->lock);
-	return yes;
-}
-
 enum stream_room stream_push(struct stream *s, struct stream_lane *l, const void *p, size_t n)
 {
 	size_t piece = s->lanes > 1 ? STREAM_PIECE_BYTES : POOL_BUFFER_BYTES;
@@ -517,7 +592,7 @@ enum stream_room stream_push(struct stream *s, struct stream_lane *l, const void
 	size_t room = l->filling ? full - l->filled : 0, first = n < room ? n : room;
 	void *further = NULL;
 
-	if (broken(s))
+	if (__atomic_load_n(&s->rc, __ATOMIC_RELAXED))
 		return STREAM_BROKEN;
 	if ((n >= room || l->at + n == l->end) && !ring_has_place(s))
 		return STREAM_FULL;
@@ -547,7 +622,7 @@ void stream_finish(struct stream *s)
 {
 	pthread_mutex_lock(&s->lock);
 	s->eof = true;
-	pthread_cond_broadcast(&s->more);
+	wake_all_locked(s);
 	pthread_mutex_unlock(&s->lock);
 }
 

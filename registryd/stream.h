@@ -3,7 +3,7 @@
  * thread take each full buffer at the same time, so that hashing costs no second pass and the disk no waiting:
  *
  *	stream_push() -> ring of buffers -> hash thread   SHA-256, and the git blob id of a git file
- *	                                 -> writer thread  direct writes into partial/, noted every few MiB
+ *	                                 -> writer thread  direct writes into partial/, noted every few MiB, flushed now and then
  *
  * A file may be received in several lanes side by side, each a range that no other has. The hash goes front to back all the same: a buffer
  * that lies further on than the hash has come is only written, and read back from the file when the hash gets there. With more than one lane
@@ -26,7 +26,9 @@
 #include "verify/digest.h"
 
 #define STREAM_RING	  8		/* buffers one stream may hold */
-#define STREAM_NOTE_BYTES (2u << 20)	/* written since the last note in partial/: what a crash costs, with the ring */
+#define STREAM_NOTE_BYTES (1u << 20)	/* written since the last note in partial/: what a kill costs, with the ring */
+#define STREAM_FLUSH_BYTES (64u << 20)	/* written since the last flush: what a power cut costs, with the ring */
+#define STREAM_FLUSH_MS	  2000		/* and for how long at most, where bytes come slowly */
 #define STREAM_LANES_MAX  16
 #define STREAM_PIECE_BYTES (256u << 10)	/* what lanes side by side hand on at a time: what a crash costs for each of them */
 #define STREAM_PUSH_MAX	  STREAM_PIECE_BYTES

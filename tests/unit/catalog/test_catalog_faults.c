@@ -122,7 +122,7 @@ static int large_file(struct run *r, struct err *e)
 		return rc;
 	if (rc == 0) {
 		if ((rc = partial_open(&p, r->store, &f->sha256, f->size_bytes, e)) < 0 || (rc = fdio_pwrite(p.fd, r->content[0], 8, 0, f->path, e)) < 0 ||
-		    (rc = partial_note(&p, &have, 1, e)) < 0 || (rc = fdio_pwrite(p.fd, r->content[0] + 8, f->size_bytes - 8, 8, f->path, e)) < 0 ||
+		    (rc = partial_note(&p, PARTIAL_FLUSHED, &have, 1, e)) < 0 || (rc = fdio_pwrite(p.fd, r->content[0] + 8, f->size_bytes - 8, 8, f->path, e)) < 0 ||
 		    (rc = partial_publish(&p, &f->sha256, e)) < 0)
 			return rc;
 	}

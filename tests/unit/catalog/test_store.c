@@ -171,7 +171,7 @@ static void test_partial_resume(void **state)
 	ok(partial_open(&p, f->store, &d, 3 * MIB, e));
 	assert_int_equal(partial_prefix(&p), 0);
 	ok(fdio_pwrite(p.fd, data, 2 * MIB + 100, 0, "p", e));
-	ok(partial_note(&p, &have, 1, e));
+	ok(partial_note(&p, PARTIAL_FLUSHED, &have, 1, e));
 	fails(ERR_CONFLICT, "already", partial_open(&q, f->store, &d, 3 * MIB, e));
 	partial_close(&p);
 	ok(partial_open(&p, f->store, &d, 3 * MIB, e));
@@ -180,6 +180,40 @@ static void test_partial_resume(void **state)
 	ok(partial_publish(&p, &d, e));
 	ok(store_rehash(f->store, &d, NULL, e));
 	free(data);
+}
+
+/* What was written counts after a kill, and no longer when the machine has been started anew; what was flushed counts still. */
+static void test_partial_after_a_power_cut(void **state)
+{
+	struct fixture *f = *state;
+	unsigned char data[4 * 4096] = { 1 };
+	struct partial_range flushed = { 0, 4096 }, written = { 0, 2 * 4096 }, more = { 0, 3 * 4096 };
+	char boot[PARTIAL_BOOT_MAX];
+	struct partial p;
+	struct digest d;
+
+	digest_of(&d, DIGEST_SHA256, data, sizeof(data));
+	ok(partial_open(&p, f->store, &d, sizeof(data), e));
+	memcpy(boot, p.boot, sizeof(boot));
+	ok(fdio_pwrite(p.fd, data, sizeof(data), 0, "p", e));
+	snprintf(p.boot, sizeof(p.boot), "another start");
+	ok(partial_note(&p, PARTIAL_FLUSHED, &flushed, 1, e));
+	ok(partial_note(&p, PARTIAL_WRITTEN, &written, 1, e));
+	partial_close(&p);
+	ok(partial_open(&p, f->store, &d, sizeof(data), e));
+	assert_string_equal(p.boot, boot);
+	assert_int_equal(partial_prefix(&p), flushed.end);
+	ok(partial_note(&p, PARTIAL_WRITTEN, &written, 1, e));
+	partial_close(&p);
+	ok(partial_open(&p, f->store, &d, sizeof(data), e));
+	assert_int_equal(partial_prefix(&p), *boot ? written.end : flushed.end);
+	ok(partial_note(&p, PARTIAL_FLUSHED, &more, 1, e));
+	*p.boot = 0;	/* not to be told: never taken for the same start */
+	ok(partial_note(&p, PARTIAL_WRITTEN, &written, 1, e));
+	partial_close(&p);
+	ok(partial_open(&p, f->store, &d, sizeof(data), e));
+	assert_int_equal(partial_prefix(&p), more.end);
+	ok(partial_publish(&p, &d, e));
 }
 
 static void test_partial_lies(void **state)
@@ -196,7 +230,7 @@ static void test_partial_lies(void **state)
 	assert_true(!strncmp(p.key, "git-", 4));
 	snprintf(key, sizeof(key), "%s", p.key);
 	ok(fdio_pwrite(p.fd, junk, 4096, 0, "p", e));
-	ok(partial_note(&p, &have, 1, e));
+	ok(partial_note(&p, PARTIAL_FLUSHED, &have, 1, e));
 	partial_close(&p);
 	/* The file lost its tail: only what is there counts. */
 	snprintf(path, sizeof(path), "%s/partial/%s", f->dir, key);
@@ -211,7 +245,7 @@ static void test_partial_lies(void **state)
 	assert_int_equal(partial_prefix(&p), 0);
 	fails(ERR_MISMATCH, "ends at byte", partial_publish(&p, &d, e));
 	have = (struct partial_range){ 4096, 9000 };
-	fails(ERR_FAILED, "out of order", partial_note(&p, &have, 1, e));
+	fails(ERR_FAILED, "out of order", partial_note(&p, PARTIAL_FLUSHED, &have, 1, e));
 	ok(partial_quarantine(&p, &d, "wrong bytes", 5, e));
 	assert_false(exists(f, "partial/x"));
 	snprintf(path, sizeof(path), "partial/%s", key);
@@ -286,7 +320,7 @@ static void test_killed(void **state)
 			for (uint64_t at = partial_prefix(&p), k = 0; at < SIZE; at += 4096, k++) {
 				struct partial_range have = { 0, at + 4096 };
 
-				if (fdio_pwrite(p.fd, data + at, 4096, at, "p", NULL) < 0 || partial_note(&p, &have, 1, NULL) < 0)
+				if (fdio_pwrite(p.fd, data + at, 4096, at, "p", NULL) < 0 || partial_note(&p, PARTIAL_FLUSHED, &have, 1, NULL) < 0)
 					_exit(1);
 				if (k == (uint64_t)(step % 3))
 					kill(getpid(), 9);
@@ -314,7 +348,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_fixture(test_publish),	   with_fixture(test_size_is_checked), with_fixture(test_damage),	 with_fixture(test_batch_and_walk),
-		with_fixture(test_two_daemons),	   with_fixture(test_partial_resume),  with_fixture(test_partial_lies),	 with_fixture(test_partial_expire),
+		with_fixture(test_two_daemons),	   with_fixture(test_partial_resume),  with_fixture(test_partial_after_a_power_cut), with_fixture(test_partial_lies),	 with_fixture(test_partial_expire),
 		with_fixture(test_partial_no_room), with_fixture(test_killed),
 	};
 
