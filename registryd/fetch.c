@@ -263,6 +263,14 @@ static int check_stop(struct loop *l, struct err *e)
 	return asked ? err_set(e, ERR_CANCELED, "stopped; what was fetched is kept") : 0;
 }
 
+static void wait_for_network(struct loop *l, int ms)
+{
+	int64_t began = net_now_ms();
+
+	curl_multi_poll(l->multi, NULL, 0, ms, NULL);
+	l->split.idle_ms += net_now_ms() - began;
+}
+
 static int turn(struct loop *l, struct err *e)
 {
 	int wait_ms = POLL_MS, running;
@@ -282,7 +290,7 @@ static int turn(struct loop *l, struct err *e)
 	if (!rc && l->n_group && net_now_ms() - l->group_since_ms >= FETCH_GROUP_MS)
 		rc = commit_group(l, e);
 	if (!rc && busy(l))
-		curl_multi_poll(l->multi, NULL, 0, wait_ms < PROGRESS_MS ? wait_ms : PROGRESS_MS, NULL);
+		wait_for_network(l, wait_ms < PROGRESS_MS ? wait_ms : PROGRESS_MS);
 	return rc;
 }
 

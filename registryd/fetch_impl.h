@@ -79,7 +79,8 @@ struct transfer {
 struct split {
 	int64_t since_ms;	/* begin of the window */
 	uint64_t bytes;		/* received in it */
-	bool ours;		/* a transfer had to wait for us in it: the cap, the disk, the hash or the pool */
+	bool ours;		/* a transfer was paused in it: the cap, or for long the disk, the hash or the pool */
+	int64_t idle_ms;	/* waited in it for the network, and for nothing else */
 	double before;		/* bytes a second before lanes were added last; 0: they were not */
 	int64_t settled_ms;	/* when those have got up to speed */
 	uint64_t segment;	/* how much a further lane gets at a time */

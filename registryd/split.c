@@ -4,7 +4,8 @@
  * One connection a file is the fastest way from an upstream that is near: lanes cost requests, smaller writes, and reading back what comes
  * before its turn. They pay where each connection is slow by itself, by distance or by a limit. So it is measured: files come one a
  * connection; while connections of the upstream are left over, no other file could use them, nothing of ours holds the transfers up, and a
- * connection brings less than SPLIT_SLOW_BYTES_S, the number of lanes is doubled, as long as that brings more.
+ * connection brings less than SPLIT_SLOW_BYTES_S, the number of lanes is doubled, as long as that brings more. One thread receives them all: when
+ * it spends less than half of its time waiting for the network, the disk, the hash or the processor is what is slow.
  *
  * Lanes take the file from its front in segments of about SPLIT_SEGMENT_S, so that the hash follows closely and what it reads back is in the
  * page cache still. When nothing is left to claim, the lane that has most to do gives half of it away.
@@ -147,10 +148,11 @@ int split_step(struct loop *l, struct err *e)
 	s->since_ms = now;
 	s->bytes = 0;
 	s->ours = false;
+	s->idle_ms = 0;
 	if (now < was.settled_ms)
 		return 0;
 	s->before = 0;
-	if (!n || !was.bytes || was.ours || now < was.hold_ms || fetch_can_start(l))
+	if (!n || !was.bytes || was.ours || was.idle_ms < (now - was.since_ms) / 2 || now < was.hold_ms || fetch_can_start(l))
 		return 0;
 	all = (double)was.bytes * 1000 / (double)(now - was.since_ms);
 	each = all / (double)n;

@@ -138,7 +138,7 @@ static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
 		t->dropped += len;
 		return t->dropped > FETCH_ERROR_BODY_MAX ? 0 : len;
 	}
-	if (t->resume_ms > net_now_ms())	/* the bandwidth cap */
+	if (t->resume_ms && t->resume_ms > net_now_ms())	/* the bandwidth cap */
 		return wait_for_us(t, false);
 	skipped = t->skip < len ? (size_t)t->skip : len;
 	if (have(t) + (len - skipped) > t->until) {
