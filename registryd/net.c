@@ -2,14 +2,18 @@
 #include "registryd/net.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
+#include "base/fdio.h"
 #include "base/str.h"
 #include "base/vec.h"
 
 #define CONNECT_TIMEOUT_S 20
 #define BACKOFF_MAX_MS	  60000
 #define SLEEP_SLICE_MS	  50
+#define RECEIVE_BYTES	  (2 << 20)	/* the kernel takes it twice, for its own needs */
 
 static const char *const header_names[NET_HEADERS] = {
 	[NET_LOCATION] = "location",
@@ -78,6 +82,30 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	return len;
 }
 
+/*
+ * What has come and lies in the kernel is lost in a kill and has to be sent again. Left to itself the buffer grows until it holds tens of MiB,
+ * while the disk is slower than the network. Fixing it is only for where that much is allowed: it would make it small elsewhere.
+ */
+static int fix_receive_buffer(void *unused, curl_socket_t fd, curlsocktype purpose)
+{
+	int n = RECEIVE_BYTES;
+
+	(void)unused;
+	if (purpose == CURLSOCKTYPE_IPCXN)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &n, sizeof(n));
+	return CURL_SOCKOPT_OK;
+}
+
+static bool may_fix_receive_buffer(void)
+{
+	own(fd) int fd = open("/proc/sys/net/core/rmem_max", O_RDONLY | O_CLOEXEC);
+	char text[32];
+	ssize_t n = fd < 0 ? 0 : fdio_read(fd, text, sizeof(text) - 1, "rmem_max", NULL);
+
+	text[n > 0 ? n : 0] = 0;
+	return strtoull(text, NULL, 10) >= RECEIVE_BYTES;
+}
+
 CURL *net_open(const struct net_via *via)
 {
 	CURL *h = curl_easy_init();
@@ -93,6 +121,7 @@ CURL *net_open(const struct net_via *via)
 	curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)via->stall_s);
 	curl_easy_setopt(h, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(h, CURLOPT_SOCKOPTFUNCTION, may_fix_receive_buffer() ? fix_receive_buffer : NULL);
 	curl_easy_setopt(h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);	/* one connection a transfer: HTTP/2 would squeeze all through one */
 	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
 	if (via->proxy)
