@@ -27,15 +27,19 @@ def _stored_at(daemon):
     raise RuntimeError("no sync.stored in the log:\n" + "\n".join(line for _, line in daemon.lines))
 
 
+def _wait_stored(daemon):
+    while not any(line.startswith("sync.stored") for _, line in daemon.lines):
+        if daemon.process.poll() is not None:
+            raise RuntimeError("registryd ended:\n" + "\n".join(line for _, line in daemon.lines))
+        time.sleep(0.01)
+
+
 def _registryd(hub, more=""):
     """Seconds from the request to durable and verified, CPU seconds, peak memory of the daemon."""
     with Daemon("sync", hub.url, more=more) as daemon:
         cpu, start = cpu_seconds(daemon.process.pid), time.monotonic()
         daemon.ctl("sync", REPO, "--no-wait")
-        while not any(line.startswith("sync.stored") for _, line in daemon.lines):
-            if daemon.process.poll() is not None:
-                raise RuntimeError("registryd ended")
-            time.sleep(0.01)
+        _wait_stored(daemon)
         used = cpu_seconds(daemon.process.pid) - cpu
         return _stored_at(daemon) - start, used, peak_rss(daemon.process.pid)
 
@@ -45,8 +49,9 @@ def _sha_rate(path, size):
 
 
 def _disk_rate():
+    """Of direct writes that are on the disk at the end: without the flush, a disk's cache is measured."""
     target = WORK / "disk"
-    wall, _ = timed(["dd", "if=/dev/zero", f"of={target}", "bs=4M", "count=256", "oflag=direct"])
+    wall, _ = timed(["dd", "if=/dev/zero", f"of={target}", "bs=4M", "count=256", "oflag=direct", "conv=fsync"])
     target.unlink()
     return (256 * (4 << 20)) / wall
 
@@ -55,13 +60,19 @@ def _loopback_rate(url, size):
     return size / timed(["curl", "-sSL", "-o", "/dev/null", url])[0]
 
 
-def large(table):
+def _large():
+    """The large file, with the small ones that make it a model: directory, path, GiB."""
     gib = float(os.environ.get("REGISTRYD_BENCH_GIB", "2"))
     files = WORK / f"large-{gib}"
     weights = files / "model.safetensors"
     make_checkpoint(weights, int(gib * (1 << 30)))
     (files / "config.json").write_text(json.dumps({"architectures": ["BenchForCausalLM"], "model_type": "bench"}))
     (files / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    return files, weights, gib
+
+
+def large(table):
+    files, weights, gib = _large()
     size, hf_bin = weights.stat().st_size, venv("hf-newest", "huggingface_hub")
     ours, hf, curl, cpu, rss = [], [], [], [], []
     with NginxHub(WORK / "nginx", REPO, files) as hub:
@@ -142,31 +153,27 @@ def resync(table):
         table.add("re-sync, nothing changed", f"{len(asked)} requests, {wall * 1000:.0f} ms", "", None, "<= 2 requests")
 
 
-def _partial_bytes(daemon):
-    return sum(p.stat().st_blocks * 512 for p in (daemon.dir / "data" / "partial").glob("*") if p.is_file())
+def _bytes_done(daemon):
+    return max((j["progress"]["bytes_done"] for j in json.loads(daemon.ctl("jobs", "--json").stdout)), default=0)
 
 
-def resume(table):
-    """kill -9 in the middle of one large file, a new start: what travels twice."""
-    gib = float(os.environ.get("REGISTRYD_BENCH_GIB", "2"))
-    files = WORK / f"large-{gib}"
-    weights = files / "model.safetensors"
-    make_checkpoint(weights, int(gib * (1 << 30)))
-    (files / "config.json").write_text(json.dumps({"architectures": ["BenchForCausalLM"], "model_type": "bench"}))
-    (files / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+def _killed(table, what, limit="0"):
+    """kill -9 at 40 % of one large file, a new start: what travels twice, with all that was in the sockets."""
+    files, weights, gib = _large()
     size = weights.stat().st_size
-    with NginxHub(WORK / "nginx", REPO, files) as hub:
+    with NginxHub(WORK / "nginx", REPO, files, limit=limit) as hub:
         with Daemon("resume", hub.url) as daemon:
             daemon.ctl("sync", REPO, "--no-wait")
-            while sum(sent for _, sent, path in hub.requests() if path.endswith("model.safetensors")) == 0 and _partial_bytes(daemon) < size * 0.4:
+            while _bytes_done(daemon) < size * 0.4:
                 time.sleep(0.01)
             daemon.process.kill()
         with Daemon("resume", hub.url, keep=True) as daemon:
-            deadline = time.monotonic() + 300
-            while not any(line.startswith("sync.stored") for _, line in daemon.lines):
-                if time.monotonic() > deadline:
-                    raise RuntimeError("the sync did not go on:\n" + "\n".join(line for _, line in daemon.lines))
-                time.sleep(0.05)
-            sent = sum(n for method, n, path in hub.requests() if method == "GET" and path == "/model.safetensors")
-    table.add(f"{gib:g} GiB, killed at 40 %, resumed", f"{(sent - size) / (1 << 20):.1f} MiB sent twice", "", None, "< 16 MiB")
+            _wait_stored(daemon)
+            asked = [n for method, n, path in hub.requests() if method == "GET" and path == "/model.safetensors"]
+    table.add(f"{gib:g} GiB{what}, killed at 40 %, resumed", f"{(sum(asked) - size) / (1 << 20):.1f} MiB sent twice, {len(asked)} requests", "", None, "< 16 MiB")
     subprocess.run(["rm", "-rf", WORK / "resume"], check=True)
+
+
+def resume(table):
+    _killed(table, "")
+    _killed(table, ", 16 MiB/s a connection", limit="16m")
