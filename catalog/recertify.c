@@ -16,12 +16,23 @@ static size_t kind_length(const char *device)
 	return strcspn(device, ": ");
 }
 
-struct platform {
-	const char *device, *text;
-};
+int recertify_any(struct db *db, bool *any, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
 
-/* The newest platform of each kind of device. */
-static int newest_platforms(struct db_conn *c, struct arena *a, struct platform out[KINDS_MAX], size_t *n, struct err *e)
+	if (rc < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c,
+					    "SELECT 1 FROM smoke_run AS s JOIN revision AS r ON r.id = s.revision_id WHERE r.state = 7 AND s.device IS NOT NULL "
+					    "AND s.platform IS NOT NULL LIMIT 1",
+					    e);
+	*any = sql_row(&q);
+	return sql_done(&q);
+}
+
+/* The newest platform of each kind of device, behind those that are in `out` already. */
+static int newest_platforms(struct db_conn *c, struct arena *a, struct recertify_platform out[KINDS_MAX], size_t *n, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT device, platform FROM smoke_run WHERE id IN (SELECT max(id) FROM smoke_run WHERE device IS NOT NULL AND platform IS NOT NULL "
@@ -35,12 +46,12 @@ static int newest_platforms(struct db_conn *c, struct arena *a, struct platform 
 		for (size_t i = 0; i < *n && !known; i++)
 			known = kind_length(out[i].device) == kind_length(device) && !strncmp(out[i].device, device, kind_length(device));
 		if (!known)
-			out[(*n)++] = (struct platform){ sql_get_dup(&q, 0, a), sql_get_dup(&q, 1, a) };
+			out[(*n)++] = (struct recertify_platform){ sql_get_dup(&q, 0, a), sql_get_dup(&q, 1, a) };
 	}
 	return sql_done(&q);
 }
 
-static bool is_outdated(const char *device, const char *platform, const struct platform *now, size_t n)
+static bool is_outdated(const char *device, const char *platform, const struct recertify_platform *now, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (kind_length(now[i].device) == kind_length(device) && !strncmp(now[i].device, device, kind_length(device)))
@@ -48,16 +59,18 @@ static bool is_outdated(const char *device, const char *platform, const struct p
 	return false;
 }
 
-int recertify_due(struct db *db, size_t limit, struct arena *a, struct recertify_due **out, size_t *n, struct err *e)
+int recertify_due(struct db *db, const struct recertify_platform *now, size_t limit, struct arena *a, struct recertify_due **out, size_t *n, struct err *e)
 {
-	struct platform now[KINDS_MAX];
+	struct recertify_platform newest[KINDS_MAX];
 	own(read) struct read r = { 0 };
 	size_t n_now = 0, cap = 0;
 	int rc;
 
 	*out = NULL;
 	*n = 0;
-	if ((rc = read_begin(&r, db, e)) < 0 || (rc = newest_platforms(r.c, a, now, &n_now, e)) < 0)
+	if (now)
+		newest[n_now++] = *now;
+	if ((rc = read_begin(&r, db, e)) < 0 || (rc = newest_platforms(r.c, a, newest, &n_now, e)) < 0)
 		return rc;
 	own(sql) struct sql q = sql_prepare(r.c,
 					    "SELECT m.name, r.commit_id, s.device, s.platform FROM smoke_run AS s JOIN revision AS r ON r.id = s.revision_id JOIN model AS m ON m.id = r.model_id "
@@ -68,7 +81,7 @@ int recertify_due(struct db *db, size_t limit, struct arena *a, struct recertify
 		char hex[DIGEST_HEX_MAX];
 		struct digest commit;
 
-		if (!is_outdated(sql_get_text(&q, 2), sql_get_text(&q, 3), now, n_now))
+		if (!is_outdated(sql_get_text(&q, 2), sql_get_text(&q, 3), newest, n_now))
 			continue;
 		sql_get_digest(&q, 1, DIGEST_SHA1, &commit);
 		digest_hex(hex, &commit);

@@ -13,14 +13,22 @@
 #include "base/err.h"
 #include "catalog/db.h"
 
+/* What a test would run on now: smoke_run.device and .platform. */
+struct recertify_platform {
+	const char *device, *text;
+};
+
+/* Is there anything published whose verdict rests on a device? */
+int recertify_any(struct db *db, bool *any, struct err *e);
+
 struct recertify_due {
 	const char *repo, *commit;
 };
 /*
- * Published revisions, at most limit, whose last test ran on another platform than the newest test of all on a device of the same kind ("cpu",
- * "cuda"). That newest one tells what the platform is now.
+ * Published revisions, at most limit, whose last test ran on another platform than there is now, on a device of the same kind ("cpu", "cuda"). What
+ * there is of each kind, `now` says, or else (it may be NULL) the newest test of all.
  */
-int recertify_due(struct db *db, size_t limit, struct arena *a, struct recertify_due **out, size_t *n, struct err *e);
+int recertify_due(struct db *db, const struct recertify_platform *now, size_t limit, struct arena *a, struct recertify_due **out, size_t *n, struct err *e);
 
 /*
  * A published revision was tested again. reason: why it no longer passes, NULL when it does. Deprecates it, or takes such a mark back, with the event; a

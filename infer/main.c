@@ -31,7 +31,9 @@ const char *__asan_default_options(void)
 static const char usage[] =
 	"usage: registryd-smoke [OPTION]… DIR|FILE.gguf\n"
 	"       registryd-smoke --inspect [--json] FILE|DIR\n"
-	"Runs a text through a checkpoint and says whether it is fit to publish, or (--inspect) only reads its files strictly.\n"
+	"       registryd-smoke --platform [--device D]\n"
+	"Runs a text through a checkpoint and says whether it is fit to publish, or (--inspect) only reads its files strictly,\n"
+	"or (--platform) says as JSON which device, driver and instruction set a test would run on.\n"
 	"  --device auto|cpu|cuda[:N]  where to run it\n"
 	"  --device-memory SIZE        what a GPU may hold\n"
 	"  --text FILE                 instead of the built-in text\n"
@@ -57,7 +59,7 @@ struct command {
 	size_t n_reference_files;
 	json_t *references[SMOKE_REFERENCES_MAX];
 	uint32_t tell_fd;
-	bool inspect, json;
+	bool inspect, platform, json;
 };
 
 static bool want_json, inspecting;
@@ -66,7 +68,7 @@ static struct tell told;	/* the watch over the limits names where they were pass
 /* ---- command line ------------------------------------------------------------------------------------------------- */
 
 enum { OPT_INSPECT = 256, OPT_JSON, OPT_DEVICE, OPT_DEVICE_MEMORY, OPT_TEXT, OPT_TOKENS, OPT_CHUNK, OPT_REFERENCE, OPT_THREADS, OPT_ISA, OPT_MEMORY,
-	OPT_TIMEOUT, OPT_TELL, OPT_NO_RUN, OPT_HELP, OPT_VERSION };
+	OPT_TIMEOUT, OPT_TELL, OPT_NO_RUN, OPT_PLATFORM, OPT_HELP, OPT_VERSION };
 
 static const struct option options[] = {
 	{ "inspect", no_argument, NULL, OPT_INSPECT }, { "json", no_argument, NULL, OPT_JSON }, { "device", required_argument, NULL, OPT_DEVICE },
@@ -75,6 +77,7 @@ static const struct option options[] = {
 	{ "reference", required_argument, NULL, OPT_REFERENCE }, { "threads", required_argument, NULL, OPT_THREADS },
 	{ "isa", required_argument, NULL, OPT_ISA }, { "memory", required_argument, NULL, OPT_MEMORY },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT }, { "progress-fd", required_argument, NULL, OPT_TELL }, { "no-run", no_argument, NULL, OPT_NO_RUN },
+	{ "platform", no_argument, NULL, OPT_PLATFORM },
 	{ "help", no_argument, NULL, OPT_HELP }, { "version", no_argument, NULL, OPT_VERSION },
 	{ 0 },
 };
@@ -99,6 +102,9 @@ static int parse_option(struct command *c, int opt, const char *value, struct er
 	switch (opt) {
 	case OPT_INSPECT:
 		c->inspect = true;
+		return 0;
+	case OPT_PLATFORM:
+		c->platform = true;
 		return 0;
 	case OPT_JSON:
 		c->json = true;
@@ -156,6 +162,8 @@ static int parse(struct command *c, int argc, char **argv, struct err *e)
 		if (rc < 0)
 			return rc;
 	}
+	if (c->platform)
+		return argc == optind ? 0 : err_set(e, ERR_USAGE, "--platform takes no file (see --help)");
 	if (argc - optind != 1)
 		return err_set(e, ERR_USAGE, "one directory or file is wanted (see --help)");
 	c->path = argv[optind];
@@ -382,6 +390,21 @@ static void open_gpu(struct command *c)
 		fprintf(stderr, "registryd-smoke: on the processor, since the GPU can't be used: %s\n", e.msg);
 }
 
+/* Reads nothing of anybody's, and so needs no cage. */
+static int run_platform(struct command *c)
+{
+	struct smoke s own(smoke) = { 0 };
+	struct err e = ERR_NONE;
+
+	open_gpu(c);
+	if (smoke_look(&s, &c->smoke, &e) < 0) {
+		fprintf(stderr, "registryd-smoke: %s\n", e.msg);
+		return 1;
+	}
+	print_json(smoke_platform_json(&s));
+	return 0;
+}
+
 static int prepare(struct command *c, struct buf *text, int *dirfd, char **file, struct err *e)
 {
 	int rc = c->inspect ? 0 : read_text(c, text, e);
@@ -417,11 +440,11 @@ int main(int argc, char **argv)
 	}
 	want_json = c.json;
 	inspecting = c.inspect;
-	if (prepare(&c, &text, &dirfd, &file, &e) < 0) {
+	if (!c.platform && prepare(&c, &text, &dirfd, &file, &e) < 0) {
 		fprintf(stderr, "registryd-smoke: %s\n", e.msg);
 		return e.code == ERR_USAGE ? 2 : 1;
 	}
-	status = c.inspect ? run_inspect(&c, dirfd, file) : run_smoke(&c, dirfd, file);
+	status = c.platform ? run_platform(&c) : c.inspect ? run_inspect(&c, dirfd, file) : run_smoke(&c, dirfd, file);
 	for (size_t i = 0; i < c.n_reference_files; i++)
 		json_decref(c.references[i]);
 	if (c.gpu.be)

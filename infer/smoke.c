@@ -129,6 +129,15 @@ static void close_device(struct test *t)
 	t->op->forget(t->be);
 }
 
+int smoke_look(struct smoke *s, const struct smoke_options *o, struct err *e)
+{
+	struct test t = { .s = s, .o = o, .e = e };
+	int rc = open_device(&t);
+
+	close_device(&t);
+	return rc;
+}
+
 static int open_tokenizer(struct test *t, int dirfd)
 {
 	int rc = t->model.gguf ? tokenizer_open_gguf(&t->tokenizer, t->model.weights.parts[0].gguf, t->e) : tokenizer_open(&t->tokenizer, dirfd, t->e);

@@ -84,12 +84,16 @@ struct smoke {
 
 /* `file` below dirfd, as model_open takes it. Fills s whatever happens; r gets what is wrong with the files. */
 void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_options *o, struct report *r);
+/* Opens the device as a test would, and closes it: fills device, isa and gpu, for smoke_platform_json(). */
+int smoke_look(struct smoke *s, const struct smoke_options *o, struct err *e);
 void smoke_done(struct smoke *s);
 void smoke_reason(struct smoke *s, enum smoke_verdict at_least, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 const char *smoke_verdict_name(enum smoke_verdict v);
 
 /* The contract's object (docs: section 2), for one checkpoint. */
 json_t *smoke_json(const struct smoke *s);
+/* Of it, what the verdict rests on besides the checkpoint: "device" and "platform". */
+json_t *smoke_platform_json(const struct smoke *s);
 
 /* judge.c: what the forward pass must show. */
 struct smoke_texts;

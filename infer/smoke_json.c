@@ -84,6 +84,15 @@ static json_t *platform(const struct smoke *s)
 	return o;
 }
 
+json_t *smoke_platform_json(const struct smoke *s)
+{
+	json_t *o = json_object();
+
+	set_text(o, "device", s->device);
+	json_object_set_new(o, "platform", platform(s));
+	return o;
+}
+
 json_t *smoke_json(const struct smoke *s)
 {
 	json_t *o = json_object(), *reasons = json_array(), *tokens = json_array();

@@ -7,7 +7,6 @@
 #include "catalog/partial.h"
 #include "catalog/usage.h"
 #include "registryd/mirror.h"
-#include "registryd/recheck.h"
 
 static void failed(const char *what, const struct err *e)
 {
@@ -73,25 +72,12 @@ static void lifecycle(struct clock *c, struct daemon *d, int64_t now)
 		log_event(LOG_NOTICE, "lifecycle.rules", "revisions=%lld", (long long)changed);
 }
 
-/* A new driver shows in the first test that runs on it; the verdicts of before are then made again. */
-static void recertify(struct clock *c, struct daemon *d, int64_t now)
-{
-	struct err e = ERR_NONE;
-	size_t n = 0;
-
-	(void)c;
-	if (recheck_queue_due(d, now, &n, &e))
-		failed("tests to be made again", &e);
-	if (n)
-		log_event(LOG_NOTICE, "smoke.platform_changed", "queued=%zu", n);
-}
-
 void clock_tick(struct clock *c, struct daemon *d, int64_t now)
 {
 	static const struct {
 		int every_s;
 		void (*run)(struct clock *c, struct daemon *d, int64_t now);
-	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { 60, usage }, { 3600, tidy }, { 3600, lifecycle }, { 3600, recertify } };
+	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { 60, usage }, { 3600, tidy }, { 3600, lifecycle } };
 
 	for (size_t i = 0; i < CLOCK_DUTIES; i++) {
 		if (now < c->due_at[i])

@@ -216,7 +216,7 @@ int recheck_smoke_job(struct work *w, struct err *e)
 
 /* ---- when the machine has changed -------------------------------------------------------------------------------- */
 
-int recheck_queue_due(struct daemon *d, int64_t now, size_t *n_queued, struct err *e)
+static int queue_due(struct daemon *d, const struct recertify_platform *platform, int64_t now, size_t *n_queued, struct err *e)
 {
 	own(arena) struct arena a;
 	struct recertify_due *due;
@@ -225,7 +225,7 @@ int recheck_queue_due(struct daemon *d, int64_t now, size_t *n_queued, struct er
 
 	arena_init(&a);
 	*n_queued = 0;
-	rc = recertify_due(d->db, RECHECK_BATCH, &a, &due, &n, e);
+	rc = recertify_due(d->db, platform, RECHECK_BATCH, &a, &due, &n, e);
 	for (size_t i = 0; i < n && !rc; i++) {
 		struct job_new j = { .kind = "smoke", .repo = due[i].repo, .revision = due[i].commit, .args = "{}", .who = "schedule", .priority = -1 };
 		bool existed;
@@ -235,4 +235,23 @@ int recheck_queue_due(struct daemon *d, int64_t now, size_t *n_queued, struct er
 		*n_queued += !rc && !existed;
 	}
 	return rc;
+}
+
+int recheck_queue_due(struct daemon *d, int64_t now, size_t *n_queued, struct err *e)
+{
+	own(json) json_t *report = NULL;
+	own(mem) char *text = NULL;
+	char device[LOG_QUOTE_MAX], quoted[LOG_QUOTE_MAX];
+	bool any = false;
+	int rc = recertify_any(d->db, &any, e);
+
+	*n_queued = 0;
+	if (rc || !any)
+		return rc;
+	rc = smoke_look(d, &report, e);
+	if (rc)
+		return rc;
+	text = json_text(json_object_get(report, "platform"));
+	log_event(LOG_INFO, "smoke.platform", "device=%s platform=%s", log_quote(device, json_get_str(report, "device")), log_quote(quoted, text));
+	return queue_due(d, &(struct recertify_platform){ json_get_str(report, "device"), text }, now, n_queued, e);
 }

@@ -277,6 +277,24 @@ static size_t add_options(struct work *w, const char *args[SMOKE_TEST_ARGS], con
 	return n;
 }
 
+int smoke_look(struct daemon *d, json_t **report, struct err *e)
+{
+	struct config quick = *daemon_config(d);
+	const char *args[] = { "--platform", "--device", quick.smoke.device ? quick.smoke.device : "auto", NULL };
+	own(child) struct smoke_child c = { 0 };
+	struct work w = { .d = d, .config = &quick, .lock = PTHREAD_MUTEX_INITIALIZER };
+	int rc;
+
+	quick.smoke.timeout_s = SMOKE_LOOK_S;
+	rc = smoke_run(&w, args, NULL, NULL, &c, e);
+	if (rc)
+		return rc;
+	if (!c.report || !json_get_str(c.report, "device") || !json_is_object(json_object_get(c.report, "platform")))
+		return err_set(e, ERR_FAILED, "what tests run on: %s", c.report ? "the answer names no device" : c.problem);
+	*report = take(c.report);
+	return 0;
+}
+
 int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, enum smoke_extent extent, struct err *e)
 {
 	struct finding_smoke s = { .verdict = "error", .bits_per_byte = NAN, .tokens_per_s = NAN, .at = work_now() };

@@ -16,6 +16,7 @@
 #define SMOKE_FILES_MAX	  (512u << 20)	/* bytes of it all */
 #define SMOKE_STDERR_MAX  4096
 #define SMOKE_TIMEOUT_S	  1800
+#define SMOKE_LOOK_S	  60
 
 #define SMOKE_REFERENCES_MAX 4
 #define SMOKE_FILE_MAX	  200	/* bytes of a file's name that are shown */
@@ -65,6 +66,8 @@ int smoke_run(struct work *w, const char *const *args, void (*file)(void *arg, c
 
 /* Inspects dir and records what was found about the revision; *report is the inspector's, without its files (may be NULL, caller frees). */
 int smoke_inspect(struct work *w, int64_t revision_id, const char *dir, json_t **report, struct err *e);
+/* What a test on the configured device would run on: its "device" and "platform". Waits at most SMOKE_LOOK_S. */
+int smoke_look(struct daemon *d, json_t **report, struct err *e);
 /* How much of a test is wanted. */
 enum smoke_extent { SMOKE_WHOLE, SMOKE_STRUCTURE /* and statistics; the model is not run */ };
 

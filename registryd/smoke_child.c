@@ -181,6 +181,11 @@ static int take_in(struct incoming *in, const char *p, size_t n)
 	return in->has_files ? json_list_add(&in->files, p, n) : buf_add(&in->text, p, n);
 }
 
+static bool stopped(const struct work *w)
+{
+	return atomic_load(&w->stop) || atomic_load(&w->d->stopping);
+}
+
 /* Reads what is there of the report; false at its end, also where it is none any more. */
 static bool read_report(int fd, struct incoming *in)
 {
@@ -244,7 +249,7 @@ static void listen_to(struct work *w, struct smoke_child *c, int out, int errors
 	int64_t look_ms = 0, now_ms;
 
 	while (p[0].fd >= 0 || p[1].fd >= 0) {
-		if (atomic_load(&w->stop))
+		if (stopped(w))
 			return;
 		now_ms = net_now_ms();
 		if (now_ms > until_ms) {
@@ -273,8 +278,8 @@ static int reap(struct work *w, pid_t pid, int64_t until_ms, bool *timed_out)
 	int status = 0;
 
 	while (!waitpid(pid, &status, WNOHANG)) {
-		if (atomic_load(&w->stop) || *timed_out || net_now_ms() > until_ms) {
-			*timed_out |= !atomic_load(&w->stop);
+		if (stopped(w) || *timed_out || net_now_ms() > until_ms) {
+			*timed_out |= !stopped(w);
 			kill(-pid, SIGKILL);
 			kill(pid, SIGKILL);
 			waitpid(pid, &status, 0);
@@ -378,5 +383,5 @@ int smoke_run(struct work *w, const char *const *args, void (*file)(void *arg, c
 	close_all(pipes);
 	json_list_done(&in.files);
 	buf_done(&in.text);
-	return atomic_load(&w->stop) ? err_set(e, ERR_CANCELED, "stopped") : 0;
+	return stopped(w) ? err_set(e, ERR_CANCELED, "stopped") : 0;
 }

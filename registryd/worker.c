@@ -65,9 +65,8 @@ struct worker {
 	struct hub_entry *hubs;		/* never freed before the end: jobs hold on to them */
 	size_t n_hubs, cap_hubs;
 	struct work *running[THREADS_MAX];
-	pthread_t threads[THREADS_MAX], ticker;
+	pthread_t threads[THREADS_MAX], ticker, recheck;
 	size_t n_threads;
-	bool ticking;
 	atomic_bool stop;
 };
 
@@ -366,6 +365,24 @@ static void *tick_loop(void *arg)
 	return NULL;
 }
 
+/* A new driver makes verdicts old. A thread of its own: asking a driver takes its time. */
+static void *recheck_loop(void *arg)
+{
+	struct worker *all = arg;
+
+	do {
+		char quoted[LOG_QUOTE_MAX];
+		struct err e = ERR_NONE;
+		size_t n = 0;
+
+		if (recheck_queue_due(all->d, work_now(), &n, &e))
+			log_event(LOG_WARNING, "smoke.platform", "error=%s", log_quote(quoted, e.msg));
+		if (n)
+			log_event(LOG_NOTICE, "smoke.platform_changed", "queued=%zu", n);
+	} while (net_sleep(RECHECK_EVERY_MS, &all->stop));
+	return NULL;
+}
+
 int worker_start(struct worker **out, struct daemon *d, struct err *e)
 {
 	struct worker *all = mem_zalloc(sizeof(*all));
@@ -391,7 +408,7 @@ int worker_start(struct worker **out, struct daemon *d, struct err *e)
 		if (pthread_create(&all->threads[i], NULL, work_loop, s))
 			abort();
 	}
-	if (pthread_create(&all->ticker, NULL, tick_loop, all))
+	if (pthread_create(&all->ticker, NULL, tick_loop, all) || pthread_create(&all->recheck, NULL, recheck_loop, all))
 		abort();
 	*out = all;
 	return 0;
@@ -411,6 +428,7 @@ void worker_stop(struct worker *all)
 	for (size_t i = 0; i < all->n_threads; i++)
 		pthread_join(all->threads[i], NULL);
 	pthread_join(all->ticker, NULL);
+	pthread_join(all->recheck, NULL);
 	for (size_t i = 0; i < all->n_hubs; i++)
 		hub_free(all->hubs[i].hub);
 	free(all->hubs);

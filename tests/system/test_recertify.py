@@ -5,6 +5,7 @@ import pytest
 
 from tests.system import registry as programs
 from tests.system.registry import BIN, Registry
+from tests.system.sync_case import wait_for
 from tests.system.test_policy_change import settle
 
 
@@ -15,10 +16,12 @@ def site(tmp_path, hub, models, monkeypatch):
     where.mkdir()
     for name in "registryd", "registryctl":
         shutil.copy(BIN / name, where / name)
-    broken = tmp_path / "broken"
+    broken, platform = tmp_path / "broken", tmp_path / "platform"
     (where / "registryd-smoke").write_text(f"""#!/bin/sh
+other() {{ if [ -e {platform} ]; then sed "s/\\"platform\\": *{{[^}}]*}}/\\"platform\\":$(cat {platform})/"; else cat; fi; }}
+case "$*" in *--platform*) {BIN}/registryd-smoke "$@" | other; exit ;; esac
 case "$*" in *--inspect*) exec {BIN}/registryd-smoke "$@" ;; esac
-[ -e {broken} ] || exec {BIN}/registryd-smoke "$@"
+[ -e {broken} ] || {{ {BIN}/registryd-smoke "$@" | other; exit; }}
 {BIN}/registryd-smoke "$@" | sed 's/"verdict": *"pass"/"verdict":"fail"/; s/"reasons": *\\[\\]/"reasons":["the logits are not finite"]/'
 exit 6
 """)
@@ -26,7 +29,7 @@ exit 6
     monkeypatch.setattr(programs, "BIN", where)
     hub.add_model("org/tiny-story", models / "tiny-story")
     with Registry(tmp_path / "r", upstream=hub.url) as reg:
-        reg.broken = broken
+        reg.broken, reg.platform = broken, platform
         reg.ctl("sync", "org/tiny-story")
         yield reg
 
@@ -49,3 +52,27 @@ def test_a_model_that_no_longer_passes_is_deprecated_and_recovers(site, hf_clien
     assert site.json("show", "org/tiny-story")["lifecycle"]["state"] == "active"
     assert "smoke.recovered" in site.said()
     assert len([e for e in site.json("events") if e["kind"] == "revision.sbom"]) == 3        # each verdict is a fact of the bill of materials
+
+
+def test_a_new_driver_is_seen_at_the_start(site):
+    """Nobody runs a test by hand: the daemon looks at what tests run on, and queues those of another platform once."""
+    def tests():
+        return [j for j in site.json("jobs") if j["kind"] == "smoke"]
+
+    def restart():
+        looks = site.said().count("smoke.platform ")
+        site.stop()
+        site.start()
+        wait_for(lambda: site.said().count("smoke.platform ") > looks)
+        settle(site)
+
+    restart()
+    assert not tests()
+    site.platform.write_text('{"isa":"of another processor"}')
+    restart()
+    wait_for(lambda: "smoke.platform_changed queued=1" in site.said())
+    settle(site)
+    assert [j["state"] for j in tests()] == ["done"]
+    restart()
+    restart()
+    assert len(tests()) == 1 and site.said().count("smoke.platform_changed") == 1

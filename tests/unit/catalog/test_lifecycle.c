@@ -297,15 +297,24 @@ static void test_recertification(void **state)
 	tested(f->db, r1, "cuda:0 H100", "{\"driver\":\"570\"}");
 	tested(f->db, r3, "cpu", "{\"isa\":\"avx2\"}");
 	tested(f->db, r2, "cuda:0 H100", "{\"driver\":\"570\"}");
-	ok(recertify_due(f->db, 10, &a, &due, &n, e));
+	ok(recertify_due(f->db, NULL, 10, &a, &due, &n, e));
 	assert_int_equal(n, 0);
 	tested(f->db, r2, "cuda:0 H100", "{\"driver\":\"580\"}");
-	ok(recertify_due(f->db, 10, &a, &due, &n, e));
+	ok(recertify_due(f->db, NULL, 10, &a, &due, &n, e));
 	assert_int_equal(n, 1);
 	assert_string_equal(due[0].repo, "org/one");
+	ok(recertify_any(f->db, &changed, e));
+	assert_true(changed);
 	tested(f->db, r1, "cuda:0 H100", "{\"driver\":\"580\"}");
-	ok(recertify_due(f->db, 10, &a, &due, &n, e));
+	ok(recertify_due(f->db, NULL, 10, &a, &due, &n, e));
 	assert_int_equal(n, 0);
+
+	/* What there is now goes before what tests have seen, for its kind of device. */
+	ok(recertify_due(f->db, &(struct recertify_platform){ "cuda:0 H100", "{\"driver\":\"590\"}" }, 10, &a, &due, &n, e));
+	assert_int_equal(n, 2);
+	ok(recertify_due(f->db, &(struct recertify_platform){ "cpu", "{\"isa\":\"avx512\"}" }, 10, &a, &due, &n, e));
+	assert_int_equal(n, 1);
+	assert_string_equal(due[0].repo, "org/cpu");
 
 	ok(recertify_record(f->db, r1, NULL, NOW, &changed, e));
 	assert_false(changed);
