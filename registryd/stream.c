@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/uio.h>
 
+#include "base/copy.h"
 #include "base/fdio.h"
 #include "base/vec.h"
 #include "catalog/partial.h"
@@ -602,14 +603,14 @@ enum stream_room stream_push(struct stream *s, struct stream_lane *l, const void
 			return STREAM_FULL;
 	}
 	if (first)
-		memcpy((char *)l->filling + l->filled, p, first);
+		copy_far((char *)l->filling + l->filled, p, first);
 	l->filled += first;
 	l->at += first;
 	if (l->filled == full)
 		hand_on(s, l);
 	if (further) {
 		l->filling = further;
-		memcpy(further, (const char *)p + first, n - first);
+		copy_far(further, (const char *)p + first, n - first);
 		l->filled = n - first;
 		l->at += n - first;
 	}
