@@ -17,14 +17,29 @@ static void dot(float *acc, const float *x, const float *w, size_t ldw, uint32_t
 				acc[r * nv * LANES + t] += w[r * ldw + k] * x[(size_t)k * nv * LANES + t];
 }
 
-static void bf16(float *out, const void *in, size_t n)
+static void rows_of(const char *type, float *out, const void *in, size_t pitch, size_t rows, size_t n, struct tensor_stats *s)
 {
-	quant_type("BF16")->row(out, in, n);
+	for (size_t r = 0; r < rows; r++)
+		quant_type(type)->row(out + r * n, (const char *)in + r * pitch, n);
+	if (s)
+		tensor_stats_add(s, out, rows * n);
 }
 
-static void f16(float *out, const void *in, size_t n)
+static void bf16(float *out, const void *in, size_t pitch, size_t rows, size_t n, struct tensor_stats *s)
 {
-	quant_type("F16")->row(out, in, n);
+	rows_of("BF16", out, in, pitch, rows, n, s);
+}
+
+static void f16(float *out, const void *in, size_t pitch, size_t rows, size_t n, struct tensor_stats *s)
+{
+	rows_of("F16", out, in, pitch, rows, n, s);
+}
+
+static void transpose(float *to, size_t ld_to, const float *from, size_t ld_from, size_t rows, size_t cols)
+{
+	for (size_t r = 0; r < rows; r++)
+		for (size_t c = 0; c < cols; c++)
+			to[c * ld_to + r] = from[r * ld_from + c];
 }
 
 static bool usable(void)
@@ -32,7 +47,7 @@ static bool usable(void)
 	return true;
 }
 
-const struct kernel kernel_scalar = { "scalar", usable, LANES, 1, dot, bf16, f16, tensor_stats_add };
+const struct kernel kernel_scalar = { "scalar", usable, LANES, 1, dot, bf16, f16, tensor_stats_add, transpose };
 
 static const struct kernel *const kernels[] = {
 #if defined(__x86_64__)
@@ -78,25 +93,43 @@ static bool dot_agrees(const struct kernel *k, uint32_t nv)
 	return true;
 }
 
-/* Every half and bfloat pattern, in a length that leaves a tail. */
+static bool same_stats(const struct tensor_stats *a, const struct tensor_stats *b)
+{
+	return a->n == b->n && a->n_nonfinite == b->n_nonfinite && a->n_zero == b->n_zero && a->min == b->min && a->max == b->max && a->absmax == b->absmax &&
+		(fabs(a->sum_squares - b->sum_squares) <= 1e-4 * b->sum_squares || a->sum_squares == b->sum_squares);
+}
+
+static bool same_floats(const float *a, const float *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (a[i] != b[i] && !(isnan(a[i]) && isnan(b[i])))
+			return false;
+	return true;
+}
+
+/* Every half and bfloat pattern, in rows that are whole vectors and rows that leave a rest, and what is seen of them. */
 static bool decode_agrees(const struct kernel *k)
 {
-	uint16_t bits[1021];
-	float a[1021], b[1021];
+	enum { ROWS = 3, PITCH = 72 };
+	static const size_t widths[] = { 64, 71 };
+	uint16_t bits[ROWS * PITCH];
+	float a[ROWS * PITCH], b[ROWS * PITCH];
 
-	for (uint32_t first = 0; first < 65536; first += 1021) {
-		for (uint32_t i = 0; i < 1021; i++)
-			bits[i] = (uint16_t)(first + i);
-		k->f16(a, bits, 1021);
-		for (uint32_t i = 0; i < 1021; i++)
-			b[i] = quant_f16(bits[i]);
-		for (uint32_t i = 0; i < 1021; i++)
-			if (a[i] != b[i] && !(isnan(a[i]) && isnan(b[i])))
-				return false;
-		k->bf16(a, bits, 1021);
-		for (uint32_t i = 0; i < 1021; i++)
-			if (a[i] != quant_bf16(bits[i]) && !(isnan(a[i]) && isnan(quant_bf16(bits[i]))))
-				return false;
+	for (uint32_t first = 0; first < 65536; first += ROWS * 64) {
+		size_t n = widths[first / (ROWS * 64) % 2];
+		struct tensor_stats seen[2] = { { 0 }, { 0 } };
+
+		for (uint32_t r = 0; r < ROWS; r++)
+			for (uint32_t i = 0; i < PITCH; i++)
+				bits[r * PITCH + i] = (uint16_t)(first + r * 64 + i);
+		k->f16(a, bits, PITCH * sizeof(*bits), ROWS, n, &seen[0]);
+		f16(b, bits, PITCH * sizeof(*bits), ROWS, n, &seen[1]);
+		if (!same_floats(a, b, ROWS * n) || !same_stats(&seen[0], &seen[1]))
+			return false;
+		k->bf16(a, bits, PITCH * sizeof(*bits), ROWS, n, &seen[0]);
+		bf16(b, bits, PITCH * sizeof(*bits), ROWS, n, &seen[1]);
+		if (!same_floats(a, b, ROWS * n) || !same_stats(&seen[0], &seen[1]))
+			return false;
 	}
 	return true;
 }
@@ -113,11 +146,24 @@ static bool stats_agree(const struct kernel *k)
 	x[70] = INFINITY;
 	x[700] = 0;
 	k->stats(&a, x, ARRAY_LEN(x));
-	k->stats(&a, x, 100);
+	k->stats(&a, x + 100, 100);
 	tensor_stats_add(&b, x, ARRAY_LEN(x));
-	tensor_stats_add(&b, x, 100);
-	return a.n == b.n && a.n_nonfinite == b.n_nonfinite && a.n_zero == b.n_zero && a.min == b.min && a.max == b.max && a.absmax == b.absmax &&
-		fabs(a.sum_squares - b.sum_squares) <= 1e-4 * b.sum_squares;
+	tensor_stats_add(&b, x + 100, 100);
+	return same_stats(&a, &b);
+}
+
+/* In a shape that leaves rests on both sides; what lies beside the target stays. */
+static bool transpose_agrees(const struct kernel *k)
+{
+	enum { ROWS = 21, COLS = 27, LD = 30 };
+	float from[ROWS * LD], a[COLS * LD] = { 0 }, b[COLS * LD] = { 0 };
+	uint32_t seed = 3;
+
+	for (size_t i = 0; i < ARRAY_LEN(from); i++)
+		from[i] = noise(&seed);
+	k->transpose(a, LD, from, LD, ROWS, COLS);
+	transpose(b, LD, from, LD, ROWS, COLS);
+	return memcmp(a, b, sizeof(a)) == 0;
 }
 
 bool kernel_self_test(const struct kernel *k)
@@ -125,7 +171,7 @@ bool kernel_self_test(const struct kernel *k)
 	for (uint32_t nv = 1; nv <= k->max_nv; nv *= 2)
 		if (!dot_agrees(k, nv))
 			return false;
-	return decode_agrees(k) && stats_agree(k);
+	return decode_agrees(k) && stats_agree(k) && transpose_agrees(k);
 }
 
 /* Edges in each direction, and neighbours of w that must not reach a result: what lies behind it is no number. */

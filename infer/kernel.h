@@ -20,9 +20,11 @@ struct kernel {
 	uint32_t lanes;
 	uint32_t max_nv;		/* vectors of tokens at once: 1, 2, … max_nv, powers of two */
 	void (*dot)(float *acc, const float *x, const float *w, size_t ldw, uint32_t n, uint32_t nv);	/* acc[KERNEL_ROWS][nv * lanes], n: of k */
-	void (*bf16)(float *out, const void *in, size_t n);
-	void (*f16)(float *out, const void *in, size_t n);
+	/* n floats of each row, one after the other, from halves; rows of `in` are pitch bytes apart. What is seen is added to *s; NULL: not */
+	void (*bf16)(float *out, const void *in, size_t pitch, size_t rows, size_t n, struct tensor_stats *s);
+	void (*f16)(float *out, const void *in, size_t pitch, size_t rows, size_t n, struct tensor_stats *s);
 	void (*stats)(struct tensor_stats *s, const float *x, size_t n);
+	void (*transpose)(float *to, size_t ld_to, const float *from, size_t ld_from, size_t rows, size_t cols);	/* to[c][r] = from[r][c] */
 };
 
 extern const struct kernel kernel_scalar, kernel_avx2, kernel_avx512;
@@ -42,7 +44,7 @@ struct kernel_matrix {
 
 extern const struct kernel_matrix kernel_amx;
 
-/* The best that is usable and agrees with kernel_scalar on a small product; `name` asks for one. NULL when it fails its test. */
+/* The best that is usable and agrees with kernel_scalar in all of this; `name` asks for one. NULL when it fails its test. */
 const struct kernel *kernel_pick(const char *name);
 bool kernel_self_test(const struct kernel *k);
 /* What goes with that name, or NULL name with the processor, when it passes its test; else NULL: the kernel does everything. */

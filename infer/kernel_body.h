@@ -1,14 +1,16 @@
 /*
- * kernel_body.h - the text of one kernel (see kernel.h). The includer defines NAME, BYTES (of a vector) and MAX_NV, and is compiled
- * with the flags of its instruction set. Every accumulator is a register: KERNEL_ROWS * MAX_NV of them, and no more than there are.
+ * kernel_body.h - the text of one kernel (see kernel.h). The includer defines NAME, BYTES (of a vector), MIN and MAX of two vectors, BF16
+ * and F16, which make a vector of as many halves, and WIDEST, the product with four vectors of tokens (dot_4 where there are registers for it).
+ * It is compiled with the flags of its instruction set, AVX2 among them.
  */
+#include <math.h>
 #include <string.h>
 
 #include "infer/kernel.h"
+#include "infer/quant.h"
 
 typedef float vec __attribute__((vector_size(BYTES), aligned(4), may_alias));
 typedef int32_t ivec __attribute__((vector_size(BYTES), aligned(4), may_alias));
-typedef uint16_t hvec __attribute__((vector_size(BYTES / 2), aligned(2), may_alias));
 
 #define LANES (BYTES / 4)
 
@@ -35,9 +37,7 @@ typedef uint16_t hvec __attribute__((vector_size(BYTES / 2), aligned(2), may_ali
 
 DOT(1)
 DOT(2)
-#if MAX_NV == 4
 DOT(4)
-#endif
 
 static void dot(float *acc, const float *x, const float *w, size_t ldw, uint32_t n, uint32_t nv)
 {
@@ -45,71 +45,137 @@ static void dot(float *acc, const float *x, const float *w, size_t ldw, uint32_t
 		dot_1(acc, x, w, ldw, n);
 	else if (nv == 2)
 		dot_2(acc, x, w, ldw, n);
-#if MAX_NV == 4
 	else
-		dot_4(acc, x, w, ldw, n);
-#endif
+		WIDEST(acc, x, w, ldw, n);
 }
 
-static void bf16(float *out, const void *in, size_t n)
+/* What is seen of numbers, in the lanes of vectors. */
+struct lanes {
+	vec sum[2], low, high;
+	ivec zero;		/* less how many were */
+};
+
+static inline void look(struct lanes *l, vec a, vec b)
 {
-	const uint16_t *from = in;
-	size_t i = 0;
+	l->sum[0] += a * a;
+	l->sum[1] += b * b;
+	l->low = MIN(l->low, MIN(a, b));
+	l->high = MAX(l->high, MAX(a, b));
+	l->zero += (a == 0) + (b == 0);
+}
 
-	for (; i + LANES <= n; i += LANES) {
-		ivec wide = __builtin_convertvector(*(const hvec *)(const void *)(from + i), ivec) << 16;
+/* n numbers that were looked at; false, and nothing added, where one is not finite or the sum of their squares is not. */
+static bool looked(struct tensor_stats *s, const struct lanes *l, size_t n)
+{
+	double total = 0;
 
-		memcpy(out + i, &wide, sizeof(wide));
+	for (int i = 0; i < LANES; i++)
+		total += (double)l->sum[0][i] + (double)l->sum[1][i];
+	if (!isfinite(total))
+		return false;
+	if (s->n == 0)
+		s->min = l->low[0], s->max = l->high[0];
+	for (int i = 0; i < LANES; i++) {
+		s->n_zero += (uint64_t)-l->zero[i];
+		s->min = l->low[i] < s->min ? l->low[i] : s->min;
+		s->max = l->high[i] > s->max ? l->high[i] : s->max;
 	}
-	for (; i < n; i++)
-		out[i] = quant_bf16(from[i]);
+	s->absmax = -s->min > s->max ? -s->min : s->max;
+	s->sum_squares += total;
+	s->n += n;
+	return true;
 }
 
-#ifndef F16_VEC
-static void f16(float *out, const void *in, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		out[i] = quant_f16(((const uint16_t *)in)[i]);
-}
-#endif
+#define NOTHING { .low = (vec){ 0 } + INFINITY, .high = (vec){ 0 } - INFINITY }
+#define LOOK_MOST 4096u	/* whose squares are added in single precision */
 
-/* As tensor_stats_add, a vector at a time. */
+/* As tensor_stats_add, two vectors at a time. */
 static void stats(struct tensor_stats *s, const float *x, size_t n)
 {
-	size_t whole = n - n % LANES;
+	size_t whole = n - n % (2 * LANES);
 
-	for (size_t i = 0; i < whole; i += 4096) {
-		size_t end = i + 4096 < whole ? i + 4096 : whole;
-		vec sum = { 0 }, low = (vec){ 0 } + s->min, high = (vec){ 0 } + s->max;
-		ivec bad = { 0 }, zero = { 0 };
+	for (size_t from = 0; from < whole; from += LOOK_MOST) {
+		size_t size = whole - from < LOOK_MOST ? whole - from : LOOK_MOST;
+		struct lanes l = NOTHING;
 
-		if (s->n == 0 && i == 0)
-			low = (vec){ 0 } + __builtin_inff(), high = (vec){ 0 } - __builtin_inff();
-		for (size_t j = i; j < end; j += LANES) {
-			vec v = *(const vec *)(const void *)(x + j);
-			ivec finite = ((ivec)v & 0x7f800000) != 0x7f800000;
-
-			bad += finite + 1;	/* -1 where true */
-			zero -= v == 0;
-			v = (vec)((ivec)v & finite);
-			sum += v * v;
-			low = (vec)(((ivec)v & (v < low)) | ((ivec)low & ~(v < low)));
-			high = (vec)(((ivec)v & (v > high)) | ((ivec)high & ~(v > high)));
-		}
-		s->min = low[0];
-		s->max = high[0];
-		for (int l = 0; l < LANES; l++) {
-			s->sum_squares += (double)sum[l];
-			s->n_nonfinite += (uint64_t)bad[l];
-			s->n_zero += (uint64_t)zero[l];
-			s->min = low[l] < s->min ? low[l] : s->min;
-			s->max = high[l] > s->max ? high[l] : s->max;
-		}
-		s->n += end - i;
+		for (size_t i = from; i < from + size; i += 2 * LANES)
+			look(&l, *(const vec *)(const void *)(x + i), *(const vec *)(const void *)(x + i + LANES));
+		if (!looked(s, &l, size))
+			tensor_stats_add(s, x + from, size);
 	}
-	s->absmax = s->n ? (-s->min > s->max ? -s->min : s->max) : 0;
 	if (n > whole)
 		tensor_stats_add(s, x + whole, n - whole);
+}
+
+/* Rows of halves: what LOAD makes of as many as a vector has lanes, ONE of one. */
+#define ROWS_OF(name, LOAD, ONE)                                                                                               \
+	static void name(float *out, const void *in, size_t pitch, size_t rows, size_t n, struct tensor_stats *s)             \
+	{                                                                                                                      \
+		size_t whole = n - n % (2 * LANES);                                                                            \
+		struct lanes l = NOTHING;                                                                                      \
+                                                                                                                               \
+		for (size_t r = 0; r < rows; r++) {                                                                            \
+			const uint16_t *from = (const uint16_t *)(const void *)((const char *)in + r * pitch);                 \
+			float *to = out + r * n;                                                                               \
+                                                                                                                               \
+			for (size_t i = 0; i < n; i += 64 / sizeof(*from))                                                     \
+				__builtin_prefetch((const char *)(from + i) + AHEAD_ROWS * pitch, 0, 3);                       \
+			for (size_t i = 0; i < whole; i += 2 * LANES) {                                                        \
+				vec a = (vec)LOAD(from + i), b = (vec)LOAD(from + i + LANES);                                  \
+                                                                                                                               \
+				*(vec *)(void *)(to + i) = a;                                                                  \
+				*(vec *)(void *)(to + i + LANES) = b;                                                          \
+				look(&l, a, b);                                                                                \
+			}                                                                                                      \
+			for (size_t i = whole; i < n; i++)                                                                     \
+				to[i] = ONE(from[i]);                                                                          \
+		}                                                                                                              \
+		if (!s)                                                                                                        \
+			return;                                                                                                \
+		if (whole < n || rows * n > LOOK_MOST)                                                                         \
+			stats(s, out, rows * n);                                                                               \
+		else if (!looked(s, &l, rows * n))                                                                             \
+			tensor_stats_add(s, out, rows * n);                                                                    \
+	}
+
+#define AHEAD_ROWS 4	/* that are fetched while one is decoded */
+
+ROWS_OF(bf16, BF16, quant_bf16)
+ROWS_OF(f16, F16, quant_f16)
+
+/* Eight rows of eight become columns: pairs, fours, then halves change places. */
+static void transpose_8x8(float *to, size_t ld_to, const float *from, size_t ld_from)
+{
+	__m256 r[8], p[8], q[8];
+
+	for (size_t i = 0; i < 8; i++)
+		r[i] = _mm256_loadu_ps(from + i * ld_from);
+	for (int i = 0; i < 8; i += 2) {
+		p[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+		p[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+	}
+	for (int i = 0; i < 8; i += 4) {
+		q[i] = _mm256_shuffle_ps(p[i], p[i + 2], 0x44);
+		q[i + 1] = _mm256_shuffle_ps(p[i], p[i + 2], 0xee);
+		q[i + 2] = _mm256_shuffle_ps(p[i + 1], p[i + 3], 0x44);
+		q[i + 3] = _mm256_shuffle_ps(p[i + 1], p[i + 3], 0xee);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		_mm256_storeu_ps(to + i * ld_to, _mm256_permute2f128_ps(q[i], q[i + 4], 0x20));
+		_mm256_storeu_ps(to + (i + 4) * ld_to, _mm256_permute2f128_ps(q[i], q[i + 4], 0x31));
+	}
+}
+
+static void transpose(float *to, size_t ld_to, const float *from, size_t ld_from, size_t rows, size_t cols)
+{
+	size_t r8 = rows - rows % 8, c8 = cols - cols % 8;
+
+	for (size_t c = 0; c < c8; c += 8)
+		for (size_t r = 0; r < r8; r += 8)
+			transpose_8x8(to + c * ld_to + r, ld_to, from + r * ld_from + c, ld_from);
+	for (size_t r = 0; r < rows; r++)
+		for (size_t c = r < r8 ? c8 : 0; c < cols; c++)
+			to[c * ld_to + r] = from[r * ld_from + c];
 }
 
 static bool usable(void)
@@ -122,4 +188,4 @@ static bool usable(void)
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
-const struct kernel JOIN(kernel_, NAME) = { QUOTE(NAME), usable, LANES, MAX_NV, dot, bf16, f16, stats };
+const struct kernel JOIN(kernel_, NAME) = { QUOTE(NAME), usable, LANES, 4, dot, bf16, f16, stats, transpose };

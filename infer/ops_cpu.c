@@ -339,6 +339,7 @@ static void cpu_close(struct backend *b)
 	for (int i = 0; i < POOL_THREADS_MAX; i++) {
 		free(b->raw[i].p);
 		free(b->tile[i].p);
+		free(b->panel[i].p);
 		free(b->acc[i].p);
 	}
 	free(b->packed.p);

@@ -44,8 +44,7 @@ static void look_at(const struct job *j, struct tensor_stats *s, const uint16_t 
 	for (size_t i = 0; i < n; i += LOOK_AT) {
 		size_t k = n - i < LOOK_AT ? n - i : LOOK_AT;
 
-		j->b->kernel->bf16(some, raw + i, k);
-		j->b->kernel->stats(s, some, k);
+		j->b->kernel->bf16(some, raw + i, k * sizeof(*raw), 1, k, s);
 	}
 }
 
@@ -66,9 +65,7 @@ static void tile_task(void *arg, uint32_t task, unsigned thread)
 	b->matrix->dot(acc, raw, n, b->packed.p, j->blocks, j->w->cols);
 	if (j->want_stats)
 		look_at(j, &j->results[task].stats, raw, (size_t)n * j->w->cols);
-	for (uint32_t t = 0; t < j->n; t++)
-		for (uint32_t r = 0; r < n; r++)
-			j->y[t * j->ldy + first + r] = acc[(size_t)r * ld + t];
+	b->kernel->transpose(j->y + first, j->ldy, acc, ld, n, j->n);
 }
 
 static uint32_t choose_tile_rows(const struct backend *b, const struct weight *w)

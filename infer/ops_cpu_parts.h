@@ -10,7 +10,7 @@ struct backend {
 	struct pool *pool;
 	const struct kernel *kernel;
 	const struct kernel_matrix *matrix;	/* for bf16 weights, or NULL */
-	struct scratch raw[POOL_THREADS_MAX], tile[POOL_THREADS_MAX], acc[POOL_THREADS_MAX];	/* a thread's own */
+	struct scratch raw[POOL_THREADS_MAX], tile[POOL_THREADS_MAX], panel[POOL_THREADS_MAX], acc[POOL_THREADS_MAX];	/* a thread's own */
 	struct scratch packed;			/* x as the kernel or the matrix unit wants it */
 	uint64_t bytes, peak;			/* of activations */
 	struct err error;			/* the first; guarded by taking tasks' errors after a product */

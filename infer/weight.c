@@ -35,7 +35,7 @@ void *scratch_room(struct scratch *s, size_t n)
 {
 	if (n > s->cap) {
 		free(s->p);
-		s->p = malloc(n);
+		s->p = aligned_alloc(64, (n + 63) / 64 * 64);	/* no vector lies across two lines of the cache */
 		if (!s->p)
 			abort();
 		s->cap = n;

@@ -33,10 +33,10 @@ static void dot_off_by_one(float *acc, const float *x, const float *w, size_t ld
 	kernel_scalar.dot(acc, x, w, ldw, n - 1, nv);	/* forgets the last column */
 }
 
-static void f16_without_subnormals(float *out, const void *in, size_t n)
+static void f16_without_subnormals(float *out, const void *in, size_t pitch, size_t rows, size_t n, struct tensor_stats *s)
 {
-	kernel_scalar.f16(out, in, n);
-	for (size_t i = 0; i < n; i++)
+	kernel_scalar.f16(out, in, pitch, rows, n, s);
+	for (size_t i = 0; i < rows * n; i++)
 		out[i] = fabsf(out[i]) < 0x1p-14f ? 0 : out[i];
 }
 
@@ -44,6 +44,11 @@ static void stats_blind_to_nan(struct tensor_stats *s, const float *x, size_t n)
 {
 	kernel_scalar.stats(s, x, n);
 	s->n_nonfinite = 0;
+}
+
+static void transpose_short(float *to, size_t ld_to, const float *from, size_t ld_from, size_t rows, size_t cols)
+{
+	kernel_scalar.transpose(to, ld_to, from, ld_from, rows, cols - 1);
 }
 
 static void bad_ones_fail(void **state)
@@ -59,6 +64,9 @@ static void bad_ones_fail(void **state)
 	assert_false(kernel_self_test(&k));
 	k = kernel_scalar;
 	k.stats = stats_blind_to_nan;
+	assert_false(kernel_self_test(&k));
+	k = kernel_scalar;
+	k.transpose = transpose_short;
 	assert_false(kernel_self_test(&k));
 }
 
@@ -120,7 +128,7 @@ static void check_product(const char *isa, uint32_t rows, uint32_t cols, uint32_
 
 static void products_in_odd_shapes(void **state)
 {
-	static const uint32_t shapes[][3] = { { 1, 1, 1 }, { 7, 5, 3 }, { 97, 33, 65 }, { 200, 600, 17 }, { 13, 2100, 96 }, { 6, 64, 130 } };
+	static const uint32_t shapes[][3] = { { 1, 1, 1 }, { 7, 5, 3 }, { 97, 33, 65 }, { 200, 600, 17 }, { 13, 2100, 96 }, { 6, 64, 130 }, { 700, 40, 33 } };
 
 	(void)state;
 	for (size_t s = 0; s < ARRAY_LEN(sets); s++)
