@@ -42,12 +42,33 @@ static void transpose(float *to, size_t ld_to, const float *from, size_t ld_from
 			to[c * ld_to + r] = from[r * ld_from + c];
 }
 
+static float inner(const float *a, const float *b, size_t n)
+{
+	float sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] * b[i];
+	return sum;
+}
+
+static void add_scaled(float *y, const float *x, float by, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] += x[i] * by;
+}
+
+static void exps(float *y, const float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = expf(x[i]);
+}
+
 static bool usable(void)
 {
 	return true;
 }
 
-const struct kernel kernel_scalar = { "scalar", usable, LANES, 1, dot, bf16, f16, tensor_stats_add, transpose };
+const struct kernel kernel_scalar = { "scalar", usable, LANES, 1, dot, bf16, f16, tensor_stats_add, transpose, inner, add_scaled, exps };
 
 static const struct kernel *const kernels[] = {
 #if defined(__x86_64__)
@@ -166,12 +187,49 @@ static bool transpose_agrees(const struct kernel *k)
 	return memcmp(a, b, sizeof(a)) == 0;
 }
 
+static bool sums_agree(const struct kernel *k)
+{
+	float x[TEST_K], y[TEST_K], z[TEST_K];
+	uint32_t seed = 5;
+	double want = 0, size = 0;
+
+	for (size_t i = 0; i < TEST_K; i++) {
+		x[i] = noise(&seed);
+		y[i] = z[i] = noise(&seed);
+		want += (double)x[i] * (double)y[i];
+		size += fabs((double)x[i] * (double)y[i]);
+	}
+	if (!(fabs((double)k->inner(x, y, TEST_K) - want) <= size * 1e-6))
+		return false;
+	k->add_scaled(z, x, 0.3f, TEST_K);
+	for (size_t i = 0; i < TEST_K; i++)
+		if (!(fabsf(z[i] - (y[i] + 0.3f * x[i])) <= 1e-6f))
+			return false;
+	return true;
+}
+
+/* Over all that is not 0 or infinite, and those. */
+static bool exps_agree(const struct kernel *k)
+{
+	static const float special[] = { 0, -0.0f, INFINITY, -INFINITY, NAN, 88.72f, 88.73f, 1e30f, -1e30f, -87.4f, -103.9f, -104.1f, 1e-40f };
+	float x[TEST_K], y[TEST_K], want[TEST_K];
+
+	for (size_t i = 0; i < TEST_K; i++)
+		x[i] = i < ARRAY_LEN(special) ? special[i] : ((float)i - ARRAY_LEN(special)) * 1.2f - 104;
+	exps(want, x, TEST_K);
+	k->exps(y, x, TEST_K);
+	for (size_t i = 0; i < TEST_K; i++)
+		if (!(y[i] == want[i] || fabsf(y[i] - want[i]) <= 3e-7f * want[i] + 0x1p-148f || (isnan(y[i]) && isnan(want[i]))))
+			return false;
+	return true;
+}
+
 bool kernel_self_test(const struct kernel *k)
 {
 	for (uint32_t nv = 1; nv <= k->max_nv; nv *= 2)
 		if (!dot_agrees(k, nv))
 			return false;
-	return decode_agrees(k) && stats_agree(k) && transpose_agrees(k);
+	return decode_agrees(k) && stats_agree(k) && transpose_agrees(k) && sums_agree(k) && exps_agree(k);
 }
 
 /* Edges in each direction, and neighbours of w that must not reach a result: what lies behind it is no number. */

@@ -1,5 +1,6 @@
 /*
- * kernel.h - the inner loops of a matrix product for one instruction set. Tokens lie in vector lanes, weights are broadcast:
+ * kernel.h - the inner loops of a matrix product, and of what else takes time, for one instruction set. Tokens lie in vector lanes,
+ * weights are broadcast:
  *	acc[r][t] += sum over k of w[r][k] * x[k][t]		r < KERNEL_ROWS, t < nv * lanes
  * Each set is kernel_body.h compiled once with its own flags; scalar is plain C and the measure for the others.
  */
@@ -25,6 +26,9 @@ struct kernel {
 	void (*f16)(float *out, const void *in, size_t pitch, size_t rows, size_t n, struct tensor_stats *s);
 	void (*stats)(struct tensor_stats *s, const float *x, size_t n);
 	void (*transpose)(float *to, size_t ld_to, const float *from, size_t ld_from, size_t rows, size_t cols);	/* to[c][r] = from[r][c] */
+	float (*inner)(const float *a, const float *b, size_t n);		/* sum of a[i] * b[i] */
+	void (*add_scaled)(float *y, const float *x, float by, size_t n);	/* y += x * by */
+	void (*exps)(float *y, const float *x, size_t n);			/* y = e^x; may be x */
 };
 
 extern const struct kernel kernel_scalar, kernel_avx2, kernel_avx512;

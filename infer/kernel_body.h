@@ -178,6 +178,68 @@ static void transpose(float *to, size_t ld_to, const float *from, size_t ld_from
 			to[c * ld_to + r] = from[r * ld_from + c];
 }
 
+static float inner(const float *a, const float *b, size_t n)
+{
+	vec sum[2] = { { 0 } };
+	float all = 0;
+	size_t i = 0;
+
+	for (; i + 2 * LANES <= n; i += 2 * LANES) {
+		sum[0] += *(const vec *)(const void *)(a + i) * *(const vec *)(const void *)(b + i);
+		sum[1] += *(const vec *)(const void *)(a + i + LANES) * *(const vec *)(const void *)(b + i + LANES);
+	}
+	for (; i < n; i++)
+		all += a[i] * b[i];
+	sum[0] += sum[1];
+	for (int l = 0; l < LANES; l++)
+		all += sum[0][l];
+	return all;
+}
+
+static void add_scaled(float *y, const float *x, float by, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		*(vec *)(void *)(y + i) += *(const vec *)(const void *)(x + i) * by;
+	for (; i < n; i++)
+		y[i] += x[i] * by;
+}
+
+/*
+ * e^x = 2^k e^r with |r| <= ln 2 / 2: a polynomial of r whose error is a tenth of a rounding, and 2^k as two factors, so that what is
+ * too large becomes infinite and what is too small 0 on the way. NaN stays.
+ */
+static vec exp_of(vec x)
+{
+	const float round = 0x1.8p23f, ln2_high = 0x1.62ep-1f, ln2_low = 0x1.0bfbe8p-15f;
+	vec k, r, p;
+	ivec i, half;
+
+	x = (vec)(((ivec)(x < -120) & (ivec)((vec){ 0 } - 120)) | ((ivec)x & ~(ivec)(x < -120)));
+	x = (vec)(((ivec)(x > 120) & (ivec)((vec){ 0 } + 120)) | ((ivec)x & ~(ivec)(x > 120)));
+	k = x * 1.44269504088896341f + round;
+	i = (ivec)k - (ivec)((vec){ 0 } + round);
+	k -= round;
+	r = x - k * ln2_high - k * ln2_low;
+	p = ((0.0013926213f * r + 0.008363203f) * r + 0.041666554f) * r + 0.16666577f;
+	p = (p * r + 0.5f) * (r * r) + r + 1;
+	half = i >> 1;
+	return p * (vec)((half + 127) << 23) * (vec)((i - half + 127) << 23);
+}
+
+static void exps(float *y, const float *x, size_t n)
+{
+	vec rest = { 0 };
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		*(vec *)(void *)(y + i) = exp_of(*(const vec *)(const void *)(x + i));
+	memcpy(&rest, x + i, (n - i) * sizeof(*x));
+	rest = exp_of(rest);
+	memcpy(y + i, &rest, (n - i) * sizeof(*y));
+}
+
 static bool usable(void)
 {
 	return USABLE;
@@ -188,4 +250,4 @@ static bool usable(void)
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
-const struct kernel JOIN(kernel_, NAME) = { QUOTE(NAME), usable, LANES, 4, dot, bf16, f16, stats, transpose };
+const struct kernel JOIN(kernel_, NAME) = { QUOTE(NAME), usable, LANES, 4, dot, bf16, f16, stats, transpose, inner, add_scaled, exps };

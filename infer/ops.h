@@ -102,6 +102,7 @@ struct ops {
 
 /* The processor with n_threads (0: as many as there are). `isa` NULL picks the best that passes its self-test, else names one. */
 int ops_cpu_open(const struct ops **ops, struct backend **b, unsigned n_threads, const char *isa, struct err *e);
+#define OPS_CPU_EDITION 2	/* one more wherever the same product, sum or function may come out in other last bits */
 const char *ops_cpu_isa(const struct backend *b);	/* "scalar", "avx2", "avx512", "amx" (with the best of the others) */
 
 /* A GPU, for the record kept with a verdict. */

@@ -181,37 +181,63 @@ static void cpu_join_heads(struct backend *b, float *y, const float *a, const fl
 }
 
 struct act_job {
+	const struct kernel *kernel;
 	float *y;
 	const float *up;
 	enum act_kind kind;
 };
 
-static float act(float x, enum act_kind kind)
+#define ACT_PIECE 256	/* that a buffer on the stack is for */
+
+/* y / (1 + e^z), z in e */
+static void divide(const struct kernel *k, float *y, float *e, size_t n)
 {
+	k->exps(e, e, n);
+	for (size_t i = 0; i < n; i++)
+		y[i] /= 1 + e[i];
+}
+
+static void act(const struct kernel *k, float *y, enum act_kind kind, size_t n)
+{
+	float e[ACT_PIECE];
+
 	switch (kind) {
 	case ACT_SILU:
-		return x / (1 + expf(-x));
-	case ACT_GELU_TANH:
-		return 0.5f * x * (1 + tanhf(0.79788456080286535588f * (x + 0.044715f * x * x * x)));
+		for (size_t i = 0; i < n; i++)
+			e[i] = -y[i];
+		divide(k, y, e, n);
+		return;
+	case ACT_GELU_TANH:	/* x (1 + tanh z) / 2 = x / (1 + e^-2z) */
+		for (size_t i = 0; i < n; i++)
+			e[i] = -1.5957691216057307f * (y[i] + 0.044715f * y[i] * y[i] * y[i]);
+		divide(k, y, e, n);
+		return;
 	case ACT_GELU_ERF:
-		return 0.5f * x * (1 + erff(x * 0.70710678118654752440f));
+		for (size_t i = 0; i < n; i++)
+			y[i] = 0.5f * y[i] * (1 + erff(y[i] * 0.70710678118654752440f));
+		return;
 	case ACT_RELU:
-		return x > 0 ? x : 0;
+		for (size_t i = 0; i < n; i++)
+			y[i] = y[i] > 0 ? y[i] : 0;
+		return;
 	}
-	return x;
 }
 
 static void act_range(void *arg, size_t from, size_t to)
 {
 	const struct act_job *j = arg;
 
-	for (size_t i = from; i < to; i++)
-		j->y[i] = act(j->y[i], j->kind) * (j->up ? j->up[i] : 1);
+	for (size_t at = from, n; at < to; at += n) {
+		n = to - at < ACT_PIECE ? to - at : ACT_PIECE;
+		act(j->kernel, j->y + at, j->kind, n);
+		for (size_t i = at; j->up && i < at + n; i++)
+			j->y[i] *= j->up[i];
+	}
 }
 
 static void cpu_act(struct backend *b, float *y, const float *up, enum act_kind kind, size_t n)
 {
-	struct act_job j = { y, up, kind };
+	struct act_job j = { b->kernel, y, up, kind };
 
 	ops_cpu_ranges(b, n, GRAIN, act_range, &j);
 }
@@ -239,11 +265,49 @@ static void cpu_gate_rows(struct backend *b, float *y, const float *gate, uint32
 }
 
 struct tally_job {
+	const struct kernel *kernel;
 	struct ops_tally *t;
 	const float *logits;
 	uint32_t cols, first_id;
 	const int32_t *targets;
 };
+
+#define TALLY_PIECE 256
+
+/* Adds e^(x - max) to *sum, and that times x to *dot, in lanes so that the compiler can use vectors; the order is fixed. */
+static void add_exps(const struct kernel *k, const float *x, uint32_t n, float max, double *sum, double *dot)
+{
+	enum { LANES = 16 };
+	float e[TALLY_PIECE], sums[LANES] = { 0 }, dots[LANES] = { 0 };
+
+	for (uint32_t i = 0; i < n; i++)
+		e[i] = x[i] - max;
+	k->exps(e, e, n);
+	for (uint32_t i = 0; i + LANES <= n; i += LANES) {
+		for (uint32_t l = 0; l < LANES; l++) {
+			sums[l] += e[i + l];
+			dots[l] += e[i + l] * x[i + l];
+		}
+	}
+	for (uint32_t i = n - n % LANES; i < n; i++) {
+		*sum += (double)e[i];
+		*dot += (double)e[i] * (double)x[i];
+	}
+	for (int l = 0; l < LANES; l++) {
+		*sum += (double)sums[l];
+		*dot += (double)dots[l];
+	}
+}
+
+/* The id of the first logit that is this one. */
+static float id_of(const struct tally_job *j, const float *x, float logit)
+{
+	uint32_t k = 0;
+
+	while (k + 1 < j->cols && x[k] != logit)
+		k++;
+	return (float)(j->first_id + k);
+}
 
 static void tally_rows(void *arg, size_t from, size_t to)
 {
@@ -252,31 +316,24 @@ static void tally_rows(void *arg, size_t from, size_t to)
 	for (size_t i = from; i < to; i++) {
 		const float *x = j->logits + i * j->cols;
 		struct ops_tally *t = &j->t[i];
-		float max = j->first_id ? t->max : -INFINITY, old;
-		double sum, dot, bad = 0;
+		struct tensor_stats s = { 0 };
+		double sum, dot, fade;
 
 		if (j->first_id == 0)
-			*t = (struct ops_tally){ .target = NAN };
-		old = max;
-		for (uint32_t k = 0; k < j->cols; k++) {
-			bad += !isfinite(x[k]);
-			if (x[k] > max) {
-				max = x[k];
-				t->top = (float)(j->first_id + k);
-			}
+			*t = (struct ops_tally){ .target = NAN, .max = -INFINITY };
+		j->kernel->stats(&s, x, j->cols);
+		fade = s.max > t->max ? exp((double)t->max - (double)s.max) : 1;
+		if (s.max > t->max) {
+			t->max = s.max;
+			t->top = id_of(j, x, s.max);
 		}
-		sum = j->first_id ? (double)t->sum * exp((double)(old - max)) : 0;
-		dot = j->first_id ? (double)t->dot * exp((double)(old - max)) : 0;
-		for (uint32_t k = 0; k < j->cols; k++) {
-			float p = expf(x[k] - max);
-
-			sum += (double)p;
-			dot += (double)p * (double)x[k];
-		}
-		t->max = max;
+		sum = (double)t->sum * fade;
+		dot = (double)t->dot * fade;
+		for (uint32_t k = 0; k < j->cols; k += TALLY_PIECE)
+			add_exps(j->kernel, x + k, j->cols - k < TALLY_PIECE ? j->cols - k : TALLY_PIECE, t->max, &sum, &dot);
 		t->sum = (float)sum;
 		t->dot = (float)dot;
-		t->bad += (float)bad;
+		t->bad += (float)s.n_nonfinite;
 		if (j->targets && j->targets[i] >= (int32_t)j->first_id && j->targets[i] < (int32_t)(j->first_id + j->cols))
 			t->target = x[(uint32_t)j->targets[i] - j->first_id];
 	}
@@ -284,7 +341,7 @@ static void tally_rows(void *arg, size_t from, size_t to)
 
 static void cpu_tally(struct backend *b, float *t, const float *logits, uint32_t n, uint32_t cols, uint32_t first_id, const int32_t *targets)
 {
-	struct tally_job j = { (struct ops_tally *)(void *)t, logits, cols, first_id, targets };
+	struct tally_job j = { b->kernel, (struct ops_tally *)(void *)t, logits, cols, first_id, targets };
 
 	ops_cpu_ranges(b, n, 1, tally_rows, &j);
 }

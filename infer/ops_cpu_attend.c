@@ -36,20 +36,10 @@ static float dot_half(const float *x, const float *y, uint32_t n)
 	return sum;
 }
 
-/* In eight lanes, so that the compiler may use vectors; the order is fixed. */
-static float dot(const float *x, const float *y, uint32_t n)
+static void add_half(float *y, const float *x, float by, uint32_t n)
 {
-	float lane[8] = { 0 }, sum = 0;
-	uint32_t i = 0;
-
-	for (; i + 8 <= n; i += 8)
-		for (int l = 0; l < 8; l++)
-			lane[l] += x[i + (uint32_t)l] * y[i + (uint32_t)l];
-	for (; i < n; i++)
-		sum += x[i] * y[i];
-	for (int l = 0; l < 8; l++)
-		sum += lane[l];
-	return sum;
+	for (uint32_t i = 0; i < n; i++)
+		y[i] += half(by) * half(x[i]);
 }
 
 /* The first key that a query at position p sees. */
@@ -67,6 +57,7 @@ static uint32_t first_visible(const struct ops_attend *a, uint32_t p)
 static void query(const struct job *j, const struct ops_seq *s, uint32_t i, uint32_t head, float *score)
 {
 	const struct ops_attend *a = j->a;
+	const struct kernel *kernel = j->b->kernel;
 	uint32_t kv = head / (a->n_head / a->n_kv), position = s->position + i, key0 = s->position + s->n - s->n_keys;
 	uint32_t from = first_visible(a, position), n = position - key0 + 1, j0 = from > key0 ? from - key0 : 0;
 	const float *q = j->q + ((size_t)(s->first + i) * a->n_head + head) * a->d_k;
@@ -75,7 +66,7 @@ static void query(const struct job *j, const struct ops_seq *s, uint32_t i, uint
 
 	for (uint32_t t = j0; t < n; t++) {
 		const float *k = j->k + ((size_t)(s->key_first + t) * a->n_kv + kv) * a->d_k;
-		float x = (a->half ? dot_half(q, k, a->d_k) : dot(q, k, a->d_k)) * (float)a->scale;
+		float x = (a->half ? dot_half(q, k, a->d_k) : kernel->inner(q, k, a->d_k)) * (float)a->scale;
 
 		if (a->softcap > 0)
 			x = (float)a->softcap * tanhf(x / (float)a->softcap);
@@ -84,17 +75,20 @@ static void query(const struct job *j, const struct ops_seq *s, uint32_t i, uint
 		score[t] = x;
 		max = x > max ? x : max;
 	}
-	memset(out, 0, a->d_v * sizeof(*out));
-	for (uint32_t t = j0; t < n; t++) {
-		score[t] = expf(score[t] - max);
+	for (uint32_t t = j0; t < n; t++)
+		score[t] -= max;
+	kernel->exps(score + j0, score + j0, n - j0);
+	for (uint32_t t = j0; t < n; t++)
 		sum += (double)score[t];
-	}
+	memset(out, 0, a->d_v * sizeof(*out));
 	for (uint32_t t = j0; t < n; t++) {
 		const float *v = j->v + ((size_t)(s->key_first + t) * a->n_kv + kv) * a->d_v;
 		float p = score[t] / (float)sum;
 
-		for (uint32_t d = 0; d < a->d_v; d++)
-			out[d] += a->half ? half(p) * half(v[d]) : p * v[d];
+		if (a->half)
+			add_half(out, v, p, a->d_v);
+		else
+			kernel->add_scaled(out, v, p, a->d_v);
 	}
 }
 

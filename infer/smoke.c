@@ -88,7 +88,8 @@ static int open_cpu(struct test *t)
 		return rc;
 	t->s->device = mem_strdup("cpu");
 	t->s->isa = mem_strdup(ops_cpu_isa(t->be));
-	t->s->path = mem_strdup(t->s->isa);
+	if (asprintf(&t->s->path, "%s, edition %d", t->s->isa, OPS_CPU_EDITION) < 0)
+		abort();
 	return 0;
 }
 

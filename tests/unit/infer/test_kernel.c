@@ -51,6 +51,31 @@ static void transpose_short(float *to, size_t ld_to, const float *from, size_t l
 	kernel_scalar.transpose(to, ld_to, from, ld_from, rows, cols - 1);
 }
 
+static float inner_short(const float *a, const float *b, size_t n)
+{
+	return kernel_scalar.inner(a, b, n - 1);
+}
+
+static void add_twice(float *y, const float *x, float by, size_t n)
+{
+	kernel_scalar.add_scaled(y, x, by, n);
+	kernel_scalar.add_scaled(y + n - 1, x + n - 1, by, 1);
+}
+
+static void exps_rough(float *y, const float *x, size_t n)
+{
+	kernel_scalar.exps(y, x, n);
+	for (size_t i = 0; i < n; i++)
+		y[i] *= 1 + 1e-6f;
+}
+
+static void exps_finite(float *y, const float *x, size_t n)
+{
+	kernel_scalar.exps(y, x, n);
+	for (size_t i = 0; i < n; i++)
+		y[i] = isnan(y[i]) ? 0 : y[i];
+}
+
 static void bad_ones_fail(void **state)
 {
 	struct kernel k = kernel_scalar;
@@ -67,6 +92,17 @@ static void bad_ones_fail(void **state)
 	assert_false(kernel_self_test(&k));
 	k = kernel_scalar;
 	k.transpose = transpose_short;
+	assert_false(kernel_self_test(&k));
+	k = kernel_scalar;
+	k.inner = inner_short;
+	assert_false(kernel_self_test(&k));
+	k = kernel_scalar;
+	k.add_scaled = add_twice;
+	assert_false(kernel_self_test(&k));
+	k = kernel_scalar;
+	k.exps = exps_rough;
+	assert_false(kernel_self_test(&k));
+	k.exps = exps_finite;
 	assert_false(kernel_self_test(&k));
 }
 
