@@ -114,21 +114,21 @@ struct index_sums {
 	size_t n;				/* of all three */
 };
 
-/* Sums that are at hand, of rows of the base: all of them, and of those the visible ones. */
-struct index_total {
-	const uint64_t *bits;			/* whose; NULL: every row's */
-	struct index_sums sums[2];
-	uint32_t rows[2];
-};
-
 /*
  * The base's positions by size, or by parameters. below[k] is about the first k + 1 of INDEX_STEPS equal parts of them, so that any range is a bitmap at hand and few
- * bits, and its sums are the difference of two that are at hand and few rows.
+ * bits.
  */
 struct index_range {
 	uint32_t *order;
 	uint64_t *below[INDEX_STEPS];
-	struct index_total totals[INDEX_STEPS];
+};
+
+/* Sums that are at hand, of the base's usual rows in both sets (NULL: all) and in the first `steps` parts of a range (NULL: at any place). */
+struct index_total {
+	const uint64_t *bits, *second;
+	const struct index_range *range;
+	uint32_t steps, rows;
+	struct index_sums sums;
 };
 
 /* The tail's live rows, in the order of downloads. */
@@ -142,7 +142,8 @@ struct index {
 	struct index_values values;
 	struct index_authors authors;
 	struct index_range size, params;
-	struct index_total *totals;		/* of every row, and of sets that many rows are in */
+	const uint64_t *usual;			/* rows that totals are of: the visible ones when they are most; NULL: all */
+	struct index_total *totals;		/* those of a range one behind the other */
 	size_t n_totals, cap_totals;
 	struct index_end *ends;			/* of the base, by date */
 	size_t n_ends;

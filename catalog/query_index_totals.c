@@ -1,16 +1,15 @@
 /*
- * query_index_totals.c - sums that facets begin with, made at the load: of every row, of sets and terms that many models carry, of all below a size. What is
- * asked for is often nearly one of them (what most models carry, half of all sizes), and then the rows that make the difference are fewer than those asked for.
+ * query_index_totals.c - sums that facets begin with, made at the load: of every row, of sets and terms that many models carry, of all below a size, and of what
+ * two of these have in common. What is asked for is often nearly one of them, and then the rows that make the difference are fewer than those asked for.
  */
 #include "base/vec.h"
 #include "catalog/query_index_impl.h"
 
-#define TOTAL_SHARE 32	/* sets with fewer than this part of all rows are counted row by row */
-
-static struct index_sums sums_new(const struct index *x)
-{
-	return index_sums(&x->values, index_array(index_sums_n(&x->values), sizeof(struct index_sum)));
-}
+#define BYTES_A_MODEL 24	/* for sums, at most; one of a large catalog has some hundred kilobytes */
+#define TOTAL_SHARE   32	/* sets with fewer than this part of all rows are counted row by row */
+#define WIDE_SHARE    8		/* sets with more than this part, and lacking more than this part, are taken by pairs */
+#define WIDE_MAX      12
+#define WIDE_STRIDE   4u	/* of the steps of a range that there are sums of, for the rows of a wide set; for all rows there is one of each */
 
 static void add_all(struct index_sum *to, const struct index_sum *from, size_t n, uint64_t sign)
 {
@@ -30,146 +29,241 @@ static void add_sums(const struct index_sums *to, const struct index_sums *from,
 	add_all(to->kinds, from->kinds, from->n - rights - architectures, sign);
 }
 
-/* Once a row, among the visible ones or the others; see sum_up(). */
-static void count(const struct index *x, struct index_total *t, uint32_t position)
-{
-	int visible = index_bit(x->base.sets[INDEX_VISIBLE], position);
+/* --- making them -------------------------------------------------------------------------------------------------------------------------- */
 
-	index_count(&t->sums[visible], &x->base, position, 1);
-	t->rows[visible]++;
+static bool has_room(const struct index *x)
+{
+	return x->n_totals < 2 + (uint64_t)x->base.n * BYTES_A_MODEL / (index_sums_n(&x->values) * sizeof(struct index_sum) + 1);
 }
 
-/* The sums of others become those of all. */
-static void sum_up(struct index_total *t)
+static struct index_total *add_total(struct index *x, struct index_total t)
 {
-	add_sums(&t->sums[0], &t->sums[1], 1);
-	t->rows[0] += t->rows[1];
+	struct index_total *out = vec_push(&x->totals, &x->n_totals, &x->cap_totals);
+
+	*out = t;
+	out->sums = index_sums(&x->values, index_array(index_sums_n(&x->values), sizeof(struct index_sum)));
+	return out;
 }
 
-static void add_total(struct index *x, const uint64_t *bits)
+/* The usual rows among 64 that are in the set; NULL: all. */
+static uint64_t usual_word(const struct index *x, const uint64_t *bits, size_t at)
 {
-	size_t words = index_words(x->base.n);
+	return (bits ? bits[at] : ~0ull) & (x->usual ? x->usual[at] : ~0ull);
+}
+
+/* Of the rows that are in both sets. */
+static void add_sets(struct index *x, const uint64_t *bits, const uint64_t *second)
+{
 	struct index_total *t;
 
-	if (index_count_ones(bits, words) < x->base.n / TOTAL_SHARE)
+	if (!has_room(x))
 		return;
-	t = vec_push(&x->totals, &x->n_totals, &x->cap_totals);
-	*t = (struct index_total){ .bits = bits, .sums = { sums_new(x), sums_new(x) } };
-	for (size_t i = 0; i < words; i++)
-		for (uint64_t word = bits[i]; word; word &= word - 1)
-			count(x, t, (uint32_t)(i * 64) + (uint32_t)__builtin_ctzll(word));
-	sum_up(t);
+	t = add_total(x, (struct index_total){ .bits = bits, .second = second });
+	for (size_t i = 0; i < index_words(x->base.n); i++)
+		for (uint64_t word = usual_word(x, bits, i) & (second ? second[i] : ~0ull); word; word &= word - 1) {
+			index_count(&t->sums, &x->base, (uint32_t)(i * 64) + (uint32_t)__builtin_ctzll(word), 1);
+			t->rows++;
+		}
 }
 
-/* Each step is the one before and its own rows. */
-static void add_steps(struct index *x, struct index_range *r)
+/* Of the set's rows below each stride of a range: each sum is the one before and its own rows. */
+static void add_range(struct index *x, const uint64_t *bits, const struct index_range *r, uint32_t stride)
 {
 	uint32_t n = x->base.n, at = 0;
 
-	for (uint32_t k = 0; k < INDEX_STEPS; k++) {
-		struct index_total *t = &r->totals[k], *before = k ? &r->totals[k - 1] : NULL;
+	for (uint32_t steps = stride; steps <= INDEX_STEPS && has_room(x); steps += stride) {
+		struct index_total *t = add_total(x, (struct index_total){ .bits = bits, .range = r, .steps = steps });
 
-		*t = (struct index_total){ .bits = r->below[k], .sums = { sums_new(x), sums_new(x) } };
-		for (; at < n && at < index_step(n) * (k + 1); at++)
-			count(x, t, r->order[at]);
-		sum_up(t);
-		for (int i = 0; before && i < 2; i++) {
-			add_sums(&t->sums[i], &before->sums[i], 1);
-			t->rows[i] += before->rows[i];
+		if (steps > stride) {
+			add_sums(&t->sums, &t[-1].sums, 1);
+			t->rows = t[-1].rows;
+		}
+		for (; at < n && at < index_step(n) * steps; at++) {
+			uint32_t p = r->order[at];
+
+			if (!(usual_word(x, bits, p / 64) >> (p % 64) & 1))
+				continue;
+			index_count(&t->sums, &x->base, p, 1);
+			t->rows++;
 		}
 	}
 }
 
-void index_totals_make(struct index *x)
+struct candidates {
+	struct candidate {
+		const uint64_t *bits;
+		uint64_t rows;
+	} *v;
+	size_t n, cap;
+};
+
+static void add_candidate(struct candidates *c, const struct index *x, const uint64_t *bits)
 {
-	add_total(x, x->base.sets[INDEX_LIVE]);
-	x->totals[0].bits = NULL;	/* that set shrinks, this sum does not */
-	for (int i = INDEX_GATED; i < INDEX_SETS; i++)
-		add_total(x, x->base.sets[i]);
-	for (uint32_t i = 0; i < x->base.n_terms; i++)
-		if (x->base.terms[i].dense)
-			add_total(x, x->base.terms[i].bits);
-	add_steps(x, &x->size);
-	add_steps(x, &x->params);
+	uint64_t rows = index_count_ones(bits, index_words(x->base.n));
+
+	if (rows > x->base.n / TOTAL_SHARE)
+		*vec_push(&c->v, &c->n, &c->cap) = (struct candidate){ bits, rows };
 }
 
-static void total_free(struct index_total *t)
+static int compare_candidates(const void *a, const void *b)
 {
-	free(t->sums[0].rights);
-	free(t->sums[1].rights);
+	const struct candidate *x = a, *y = b;
+
+	return x->rows < y->rows ? 1 : -(x->rows > y->rows);
+}
+
+static void add_pairs(struct index *x, const struct candidate *wide, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		add_range(x, wide[i].bits, &x->size, WIDE_STRIDE);
+		add_range(x, wide[i].bits, &x->params, WIDE_STRIDE);
+	}
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < i; k++)
+			add_sets(x, wide[i].bits, wide[k].bits);
+}
+
+/* Clients see nothing but what is visible, so where that is most of all, sums are of that. */
+static void choose_usual(struct index *x)
+{
+	uint64_t visible = index_count_ones(x->base.sets[INDEX_VISIBLE], index_words(x->base.n));
+
+	if (visible > x->base.n / 2)
+		x->usual = x->base.sets[INDEX_VISIBLE];
+}
+
+/* Those that help most come first. */
+void index_totals_make(struct index *x)
+{
+	struct candidates c = { 0 };
+	size_t first = 0, n = 0;
+
+	choose_usual(x);
+	add_sets(x, x->base.sets[INDEX_LIVE], NULL);
+	x->totals[0].bits = NULL;	/* that set shrinks, its sum does not */
+	for (int i = x->usual ? INDEX_GATED : INDEX_VISIBLE; i < INDEX_SETS; i++)
+		add_candidate(&c, x, x->base.sets[i]);
+	for (uint32_t i = 0; i < x->base.n_terms; i++)
+		if (x->base.terms[i].dense)
+			add_candidate(&c, x, x->base.terms[i].bits);
+	if (c.n)
+		qsort(c.v, c.n, sizeof(*c.v), compare_candidates);
+	for (size_t i = 0; i < c.n; i++)
+		add_sets(x, c.v[i].bits, NULL);
+	add_range(x, NULL, &x->size, 1);
+	add_range(x, NULL, &x->params, 1);
+	while (first < c.n && c.v[first].rows > x->base.n - x->base.n / WIDE_SHARE)
+		first++;
+	while (first + n < c.n && n < WIDE_MAX && c.v[first + n].rows > x->base.n / WIDE_SHARE)
+		n++;
+	if (n)
+		add_pairs(x, c.v + first, n);
+	free(c.v);
 }
 
 void index_totals_free(struct index *x)
 {
 	for (size_t i = 0; i < x->n_totals; i++)
-		total_free(&x->totals[i]);
-	for (uint32_t k = 0; k < INDEX_STEPS; k++) {
-		total_free(&x->size.totals[k]);
-		total_free(&x->params.totals[k]);
-	}
+		free(x->totals[i].sums.rights);
 	free(x->totals);
 }
 
 /* --- which comes closest -------------------------------------------------------------------------------------------------------------------- */
 
-/*
- * The totals of `plus`, which have no row in common, without those of `minus`, which has no others (NULL: nothing). `cost` bounds the rows by which they differ from
- * what is asked for.
- */
+/* The totals of `plus`, which have no row in common, without those of `minus` (NULL: nothing). `cost`: about how many rows they differ by from what is asked for. */
 struct cover {
 	const struct index_total *plus[QUERY_LIST_MAX], *minus;
 	size_t n_plus;
 	uint64_t cost;
 };
 
-static const struct index_total *total_of(const struct index *x, const uint64_t *bits)
-{
-	for (size_t i = 0; i < x->n_totals; i++)
-		if (x->totals[i].bits == bits)
-			return &x->totals[i];
-	return NULL;
-}
+/* Rows that are asked for: all, and those of them that are not usual, which no total has. */
+struct asked {
+	uint64_t rows, unusual;
+};
 
-static void consider(struct cover *best, const struct cover *c)
+/* covered: its rows. missing: usual rows that are asked for and not in it, about; then as many of its own are too many. */
+static void consider(struct cover *best, struct cover *c, uint64_t covered, uint64_t missing, const struct asked *ask)
 {
+	missing += ask->unusual;
+	c->cost = covered + 2 * missing > ask->rows ? covered + 2 * missing - ask->rows : 0;
 	if (c->cost < best->cost)
 		*best = *c;
 }
 
-static void consider_total(struct cover *best, const struct index_total *t, bool visible, uint64_t rows)
+static bool asks_for(const struct index_walk *w, const uint64_t *bits)
 {
-	if (t)
-		consider(best, &(struct cover){ .plus = { t }, .n_plus = 1, .cost = t->rows[visible] - rows });
+	for (size_t i = 0; bits && i < w->n_sets; i++)
+		if (w->sets[i].bits == bits && !w->sets[i].flip)
+			return true;
+	return !bits;
 }
 
-/* Every row asked for is in each set that is asked for, and in that of all. */
-static void consider_sets(struct cover *best, const struct index_walk *w, bool visible, uint64_t rows)
+static uint32_t end_of(const struct index_walk *w, const struct index_total *t)
 {
-	consider_total(best, &w->x->totals[0], visible, rows);
-	for (size_t i = 0; i < w->n_sets; i++)
-		if (!w->sets[i].flip)
-			consider_total(best, total_of(w->x, w->sets[i].bits), visible, rows);
+	return t->steps * index_step(w->part->n);
 }
 
-static void consider_ranges(struct cover *best, const struct index_walk *w, bool visible, uint64_t rows)
+/* The total of the same rows that ends nearest to where the range begins, NULL when its beginning is nearer. Those of a range stand one behind the other. */
+static const struct index_total *nearest_below(const struct index_walk *w, const struct index_total *t, uint32_t from)
 {
-	for (size_t i = 0; i < w->n_ranges; i++) {
-		const struct index_total *totals = w->ranges[i].range->totals;
-		uint32_t step = index_step(w->part->n), from = w->ranges[i].from / step, to = (w->ranges[i].to + step - 1) / step;
-		struct cover c = { .plus = { to ? &totals[to - 1] : NULL }, .minus = from ? &totals[from - 1] : NULL, .n_plus = 1 };
+	const struct index_total *m = t, *first = w->x->totals;
 
-		if (to <= from)
+	while (m > first && m[-1].range == t->range && m[-1].bits == t->bits && m[-1].steps < t->steps) {
+		m--;
+		if (end_of(w, m) <= from + (m->steps < 2 ? 0 : index_step(w->part->n)))
+			return m;
+	}
+	return NULL;
+}
+
+static void consider_range(struct cover *best, const struct index_walk *w, const struct index_total *t, const struct asked *ask)
+{
+	struct cover c = { .plus = { t }, .n_plus = 1 };
+	uint32_t from, to, end = end_of(w, t);
+	uint64_t lost;		/* places of the range that the steps leave out; what is asked for is taken to be spread evenly over it */
+	size_t k = 0;
+
+	while (k < w->n_ranges && w->ranges[k].range != t->range)
+		k++;
+	if (k == w->n_ranges)
+		return;
+	from = w->ranges[k].from;
+	to = w->ranges[k].to;
+	c.minus = nearest_below(w, t, from);
+	lost = (end < to ? to - end : 0) + (c.minus && end_of(w, c.minus) > from ? end_of(w, c.minus) - from : 0);
+	consider(best, &c, t->rows - (c.minus ? c.minus->rows : 0), lost * ask->rows / (to - from + 1), ask);
+}
+
+/* Every usual row that is asked for is in each set that is asked for, and in that of all. */
+static void consider_totals(struct cover *best, const struct index_walk *w, const struct asked *ask)
+{
+	for (size_t i = 0; i < w->x->n_totals; i++) {
+		const struct index_total *t = &w->x->totals[i];
+		struct cover c = { .plus = { t }, .n_plus = 1 };
+
+		if (!asks_for(w, t->bits) || !asks_for(w, t->second))
 			continue;
-		c.cost = c.plus[0]->rows[visible] - (c.minus ? c.minus->rows[visible] : 0) - rows;
-		consider(best, &c);
+		if (t->range)
+			consider_range(best, w, t, ask);
+		else
+			consider(best, &c, t->rows, 0, ask);
 	}
 }
 
-/* A model has one licence, so those of several have no row in common. The rows of one without a total are missing; as many may be too many of the others. */
-static void consider_licences(struct cover *best, const struct index_walk *w, bool visible, uint64_t rows)
+static const struct index_total *total_of(const struct index *x, const uint64_t *bits)
 {
-	struct cover c = { 0 };
+	for (size_t i = 0; i < x->n_totals; i++)
+		if (x->totals[i].bits == bits && !x->totals[i].second && !x->totals[i].range)
+			return &x->totals[i];
+	return NULL;
+}
+
+/* A model has one licence, so those of several have no row in common. The rows of one without a total are missing. */
+static void consider_licences(struct cover *best, const struct index_walk *w, const struct asked *ask)
+{
 	uint64_t missing = 0, covered = 0;
+	struct cover c = { 0 };
 
 	for (size_t i = 0; i < w->q->n_licenses; i++) {
 		uint32_t term = w->q->licenses[i], n = index_term_n(w->part, term);
@@ -179,34 +273,36 @@ static void consider_licences(struct cover *best, const struct index_walk *w, bo
 			c.plus[c.n_plus++] = t;
 		else
 			missing += n;
-		covered += t ? t->rows[visible] : 0;
+		covered += t ? t->rows : 0;
 	}
-	c.cost = covered + 2 * missing > rows ? covered + 2 * missing - rows : 0;
 	if (c.n_plus)
-		consider(best, &c);
+		consider(best, &c, covered, missing, ask);
 }
 
-static uint64_t cover_word(const struct index_walk *w, const struct cover *c, bool visible, size_t at)
+/* The total's rows among 64. */
+static uint64_t total_word(const struct index *x, const struct index_total *t, size_t at)
 {
-	uint64_t word = 0;
+	uint64_t word = usual_word(x, t->bits, at);
 
-	for (size_t k = 0; k < c->n_plus; k++)
-		word |= c->plus[k]->bits ? c->plus[k]->bits[at] : ~0ull;
-	if (c->minus)
-		word &= ~c->minus->bits[at];
-	return visible ? word & w->part->sets[INDEX_VISIBLE][at] : word;
+	if (t->second)
+		word &= t->second[at];
+	return t->range ? word & t->range->below[t->steps - 1][at] : word;
 }
 
 /* What the cover has too much is to be taken away, what it has not is still to be added. */
-static void compare(struct index_walk *w, const struct cover *c, bool visible, struct index_rest *rest)
+static void compare(struct index_walk *w, const struct cover *c, struct index_rest *rest)
 {
 	size_t words = index_words(w->part->n);
 
 	rest->n_add = 0;
 	rest->take = index_walk_new_bits(w);
 	for (size_t i = 0; i < words; i++) {
-		uint64_t word = cover_word(w, c, visible, i);
+		uint64_t word = 0;
 
+		for (size_t k = 0; k < c->n_plus; k++)
+			word |= total_word(w->x, c->plus[k], i);
+		if (c->minus)
+			word &= ~total_word(w->x, c->minus, i);
 		if (i == words - 1)	/* no row is behind the last */
 			word &= (1ull << (w->part->n % 64)) - 1;
 		rest->take[i] = word & ~rest->add[i];
@@ -216,22 +312,31 @@ static void compare(struct index_walk *w, const struct cover *c, bool visible, s
 	}
 }
 
+static uint64_t count_unusual(const struct index *x, const uint64_t *bits)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; x->usual && i < index_words(x->base.n); i++)
+		n += index_ones(bits[i] & ~x->usual[i]);
+	return n;
+}
+
 void index_totals_near(struct index_walk *w, uint64_t *bits, uint64_t rows, const struct index_sums *sums, struct index_rest *rest)
 {
-	bool visible = w->q->f->visible_only;
 	struct cover c = { .cost = rows };
+	struct asked ask = { .rows = rows };
 
 	*rest = (struct index_rest){ .add = bits, .n_add = rows };
 	if (w->part != &w->x->base)	/* there are none of the tail */
 		return;
-	consider_sets(&c, w, visible, rows);
-	consider_ranges(&c, w, visible, rows);
-	consider_licences(&c, w, visible, rows);
+	ask.unusual = w->q->f->visible_only ? 0 : count_unusual(w->x, bits);
+	consider_totals(&c, w, &ask);
+	consider_licences(&c, w, &ask);
 	if (!c.n_plus)
 		return;
 	for (size_t i = 0; i < c.n_plus; i++)
-		add_sums(sums, &c.plus[i]->sums[visible], 1);
+		add_sums(sums, &c.plus[i]->sums, 1);
 	if (c.minus)
-		add_sums(sums, &c.minus->sums[visible], -1ull);
-	compare(w, &c, visible, rest);
+		add_sums(sums, &c.minus->sums, -1ull);
+	compare(w, &c, rest);
 }
