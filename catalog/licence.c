@@ -302,25 +302,60 @@ static void from_card(const struct licence_claims *c, struct arena *a, struct li
 	}
 }
 
-/* Texts of the repository: they fill a gap, refine a family, and contradict. */
+static bool has_copyleft(const char *id)
+{
+	static const char *const kinds[] = { "strong", "weak", "share-alike" };
+	const struct licence *l = licence_find(id);
+
+	for (size_t i = 0; l && i < ARRAY_LEN(kinds); i++)
+		if (str_starts(l->copyleft, kinds[i]))
+			return true;
+	return false;
+}
+
+/* Does `id` allow commercially what `other` does not? */
+static bool allows_more(const char *id, const char *other)
+{
+	return strictness(use_of_id(id)) < strictness(use_of_id(other));
+}
+
+/* Does it ask nothing of derivatives where `other` asks for its own terms? */
+static bool drops_copyleft(const char *id, const char *other)
+{
+	return has_copyleft(other) && !has_copyleft(id) && use_of_id(id) == LICENCE_YES;
+}
+
+static void take_text(const struct licence_text *t, struct licence_answer *out)
+{
+	out->id = t->recognised;
+	out->name = NULL;
+	out->source = "text";
+}
+
+/* What one text says: it fills a gap, refines a family, or contradicts; then what is stricter counts, but for a person's word. */
+static void from_text(const struct licence_text *t, struct arena *a, struct licence_answer *out)
+{
+	const struct licence *claimed = licence_find(out->id);
+	bool vague = !strcmp(out->id, "unknown") || !strcmp(out->id, "other") || (claimed && claimed->family), is_none = !strcmp(out->source, "none");
+
+	if (t->unread)
+		conflict(out, arena_printf(a, "%s %s", t->path, t->unread));
+	if (!t->recognised || !strcmp(t->recognised, out->id))
+		return;
+	if (vague) {
+		take_text(t, out);
+		return;
+	}
+	conflict(out, arena_printf(a, "%s says %s but %s is the text of %s", is_none ? "the model" : out->source, out->id, t->path, t->recognised));
+	if (strcmp(out->source, "person") != 0 && (allows_more(out->id, t->recognised) || drops_copyleft(out->id, t->recognised)))
+		take_text(t, out);
+}
+
 static void from_texts(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
-	for (size_t i = 0; i < c->n_texts; i++) {
-		const char *found = c->texts[i].recognised;
-		const struct licence *claimed = licence_find(out->id);
-		bool vague = !strcmp(out->id, "unknown") || !strcmp(out->id, "other") || (claimed && claimed->family);
-
-		if (!found || !strcmp(found, out->id))
-			continue;
-		if (vague) {
-			out->id = found;
-			out->name = NULL;
-			out->source = "text";
-		} else {
-			conflict(out, arena_printf(a, "%s says %s but %s is the text of %s", strcmp(out->source, "none") ? out->source : "the model", out->id,
-						   c->texts[i].path, found));
-		}
-	}
+	for (size_t i = 0; i < c->n_texts; i++)
+		if (!licence_is_of_parts(c->texts[i].path))
+			from_text(&c->texts[i], a, out);
 }
 
 static void against_tag(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
@@ -346,8 +381,10 @@ static void against_bases(const struct licence_claims *c, struct arena *a, struc
 
 		if (!b->license || !strcmp(b->license, out->id) || !strcmp(b->license, "unknown"))
 			continue;
-		if (strictness(use_of_id(b->license)) > strictness(use_of_id(out->id)))
+		if (allows_more(out->id, b->license))
 			conflict(out, arena_printf(a, "%s is looser than %s, the licence of its base model %s", out->id, b->license, b->repo));
+		else if (drops_copyleft(out->id, b->license))
+			conflict(out, arena_printf(a, "%s drops the copyleft of %s, the licence of its base model %s", out->id, b->license, b->repo));
 	}
 }
 
@@ -372,14 +409,49 @@ void licence_resolve(const struct licence_claims *c, struct arena *a, struct lic
 	out->spdx = arena_strdup(a, spdx);
 }
 
+/* --- which files ------------------------------------------------------------------------------------------------------------------ */
+
+static bool one_of(const char *s, size_t n, const char *const *list)
+{
+	for (; *list; list++)
+		if (strlen(*list) == n && !strncasecmp(s, *list, n))
+			return true;
+	return false;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 bool licence_is_text_path(const char *path)
 {
 	static const char *const starts[] = { "license", "licence", "copying", "notice", "use_policy", "unlicense" };
+	static const char *const not_texts[] = { "py", "ipynb", "js", "ts", "c", "h", "cc", "cpp", "cu", "sh", "json", "jsonl", "yaml", "yml", "toml", "csv", "tsv", "xml", "parquet",
+						 "arrow", "png", "jpg", "jpeg", "gif", "svg", "webp", "bmp", "mp3", "mp4", "wav", "zip", "gz", "tar", "safetensors", "gguf", "ggml",
+						 "bin", "pt", "pth", "ckpt", "pkl", "pickle", "onnx", "h5", "keras", "pb", "tflite", "npy", "npz", "msgpack", "mlmodel", "engine", NULL };
+	const char *name = base_name(path), *dot = strrchr(name, '.');
+	size_t stem = dot ? (size_t)(dot - name) : strlen(name);
 
-	if (strchr(path, '/'))
+	if (dot && one_of(dot + 1, strlen(dot + 1), not_texts))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
-		if (!strncasecmp(path, starts[i], strlen(starts[i])))
+		if (!strncasecmp(name, starts[i], strlen(starts[i])))
+			return true;
+	return stem > 7 && (!strncasecmp(name + stem - 7, "license", 7) || !strncasecmp(name + stem - 7, "licence", 7));
+}
+
+bool licence_is_of_parts(const char *path)
+{
+	static const char *const places[] = { "third_party", "third-party", "thirdparty", "3rdparty", "vendor", "node_modules", "external", NULL };
+	const char *name = base_name(path);
+
+	if (strcasestr(name, "code") || strcasestr(name, "third"))
+		return true;
+	for (const char *end; (end = strchr(path, '/')); path = end + 1)
+		if (one_of(path, (size_t)(end - path), places))
 			return true;
 	return false;
 }

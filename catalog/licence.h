@@ -53,6 +53,7 @@ struct licence_claims {
 	struct licence_text {
 		const char *path;
 		const char *recognised;	/* id found by licence_recognise(), or NULL */
+		const char *unread;	/* why nobody has read it ("is longer than …"), else NULL: a conflict, for nobody knows what it says */
 	} const *texts;
 	size_t n_texts;
 	const struct licence_base {
@@ -72,13 +73,21 @@ struct licence_answer {
 	size_t n_conflicts;
 };
 
-/* One answer. Of several licences the strictest in commercial use counts, and the others are a conflict. Strings live in a. */
+/*
+ * One answer. Of several licences, the card's or the card's and the texts', the strictest in commercial use counts, and the others are a conflict; a person's
+ * word stands. A base model's licence that is stricter, or whose copyleft is dropped, is a conflict. Strings live in a.
+ */
 void licence_resolve(const struct licence_claims *c, struct arena *a, struct licence_answer *out);
 /* Maps one written form ("MIT", "Apache 2.0", "apache-2", "Academic Free License v3.0") to an id, or NULL. */
 const char *licence_normalise(const char *written);
 /* The id of a licence text: by normalised text, so that copyright lines and line breaks do not matter. NULL when not recognised. */
 const char *licence_recognise(const char *text, size_t n);
-/* Is this file a licence, notice or use policy? LICENSE*, LICENCE*, COPYING*, NOTICE*, USE_POLICY*, in the root directory. */
+/*
+ * Is this file a licence, notice or use policy? LICENSE*, LICENCE*, COPYING*, NOTICE*, USE_POLICY*, *LICENSE, *LICENCE with any extension but those of programs,
+ * data and weights, in any directory.
+ */
 bool licence_is_text_path(const char *path);
+/* Is what it says about something else than the model: code that comes with it (LICENSE-CODE), or what lies in third_party/ and the like? */
+bool licence_is_of_parts(const char *path);
 
 #endif

@@ -28,6 +28,14 @@ static struct fingerprint *prints;
 static size_t n_prints, cap_prints;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* Reduced conditions that are put on top of a known text, wherever they stand: with one it is another licence. */
+static const struct {
+	const char *words, *id;
+} riders[] = {
+	{ "commonsclauselicensecondition", "other:commons-clause" },
+	{ "subjecttothecommonsclause", "other:commons-clause" },
+};
+
 /* Reduced titles; more specific ones first. */
 static const struct {
 	const char *title, *id;
@@ -65,6 +73,12 @@ static const struct {
 	{ "fairnoncommercialresearchlicense", "fair-noncommercial-research-license" },
 	{ "deepfloydiflicenseagreement", "deepfloyd-if-license" },
 	{ "intelresearchuselicenseagreement", "intel-research" },
+	{ "llama4acceptableusepolicy", "llama4" },
+	{ "llama33acceptableusepolicy", "llama3.3" },
+	{ "llama32acceptableusepolicy", "llama3.2" },
+	{ "llama31acceptableusepolicy", "llama3.1" },
+	{ "metallama3acceptableusepolicy", "llama3" },
+	{ "llama2acceptableusepolicy", "llama2" },
 };
 
 static void load(void)
@@ -128,6 +142,9 @@ const char *licence_recognise(const char *text, size_t n)
 	own(mem) char *reduced = reduce(text, n, &reduced_n);
 
 	pthread_once(&once, load);
+	for (size_t i = 0; i < ARRAY_LEN(riders); i++)
+		if (strstr(reduced, riders[i].words))
+			return riders[i].id;
 	for (size_t i = 0; i < n_prints; i++)
 		if (matches(&prints[i], reduced, reduced_n))
 			return prints[i].id;

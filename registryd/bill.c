@@ -105,6 +105,8 @@ static const char *source_of(struct bill *b, const struct config *c, const struc
 static void read_license(struct bill *b, const json_t *l)
 {
 	const char *spdx = json_get_str(l, "spdx");
+	const json_t *conflict;
+	size_t i;
 
 	if (spdx && strcmp(spdx, "NOASSERTION") != 0)
 		b->facts.license_spdx = spdx;
@@ -112,6 +114,8 @@ static void read_license(struct bill *b, const json_t *l)
 	add_member(b, "registryd:license:id", l, "id");
 	add_member(b, "registryd:license:source", l, "source");
 	add_member(b, "registryd:license:commercial-use", l, "commercial_use");
+	json_array_foreach(json_object_get(l, "conflicts"), i, conflict)
+		add(b, "registryd:license:conflict", json_string_value(conflict));
 }
 
 /* The decision in force: the newest decision's rows stand first in `why`. */

@@ -7,13 +7,12 @@
 #include "base/vec.h"
 #include "catalog/finding.h"
 #include "catalog/retention.h"
+#include "registryd/bases.h"
 #include "registryd/bill.h"
 #include "verify/card.h"
 
-#define DOCUMENT_BYTES (4u << 20)	/* larger cards, configurations and licence texts are not read */
-#define TEXTS_MAX      40
+#define TEXTS_MAX      200	/* licence texts of one model */
 #define TAGS_MAX       500
-#define BASES_MAX      64
 
 struct documents {
 	struct work *w;
@@ -21,10 +20,9 @@ struct documents {
 	struct card card;
 	json_t *config;			/* config.json */
 	const json_t *info, *inspection;
-	struct licence_text texts[TEXTS_MAX];
+	struct licence_text texts[TEXTS_MAX + 1];
 	size_t n_texts;
-	struct licence_base bases[BASES_MAX];
-	size_t n_bases;
+	struct bases bases;
 	const char *tags[TAGS_MAX];
 	size_t n_tags;
 };
@@ -63,12 +61,29 @@ static enum document_kind kind_of(const char *path)
 	return licence_is_text_path(path) ? DOCUMENT_LICENSE : 0;
 }
 
+/* What can't be read may say anything. */
+static void add_text(struct documents *d, const char *path, const char *recognised, const char *unread)
+{
+	if (d->n_texts == TEXTS_MAX) {
+		recognised = NULL;
+		unread = arena_printf(d->w->arena, "and what follows were not read: more than %d licence texts", TEXTS_MAX);
+	}
+	if (d->n_texts <= TEXTS_MAX)
+		d->texts[d->n_texts++] = (struct licence_text){ arena_strdup(d->w->arena, path), recognised, unread };
+}
+
+/* Formats of word processors, which nobody here reads. */
+static const char *why_unreadable(const struct buf *b)
+{
+	return (b->len > 4 && (!memcmp(b->data, "%PDF", 4) || !memcmp(b->data, "PK\3\4", 4))) ? "is not a text, so nobody has read it" : NULL;
+}
+
 static int read_document(struct documents *d, const struct model_file *f, enum document_kind kind, struct err *e)
 {
 	own(buf) struct buf b;
 	int rc;
 
-	buf_init(&b, DOCUMENT_BYTES);
+	buf_init(&b, GATE_DOCUMENT_MAX);
 	rc = read_blob(d->w, f, &b, e);
 	if (!rc)
 		rc = model_keep_document(d->w->db, d->revision_id, kind, kind == DOCUMENT_CARD ? "" : f->path, b.data, b.len, work_now(), e);
@@ -76,8 +91,8 @@ static int read_document(struct documents *d, const struct model_file *f, enum d
 		return rc;
 	if (kind == DOCUMENT_CARD)
 		card_parse(b.data, b.len, d->w->arena, &d->card);
-	if (kind == DOCUMENT_LICENSE && d->n_texts < TEXTS_MAX)
-		d->texts[d->n_texts++] = (struct licence_text){ arena_strdup(d->w->arena, f->path), licence_recognise(b.data, b.len) };
+	if (kind == DOCUMENT_LICENSE)
+		add_text(d, f->path, licence_recognise(b.data, b.len), why_unreadable(&b));
 	if (!strcmp(f->path, "config.json"))
 		d->config = json_parse_lax(b.data, b.len, f->path, NULL);
 	return 0;
@@ -92,7 +107,11 @@ static int read_all(struct documents *d, struct err *e)
 	while ((rc = model_walk_next(&w, &f, e)) > 0) {
 		enum document_kind kind = kind_of(f->path);
 
-		if (!kind || !f->stored || f->size_bytes > DOCUMENT_BYTES)
+		if (kind == DOCUMENT_LICENSE && f->size_bytes > GATE_DOCUMENT_MAX)
+			add_text(d, f->path, NULL, "is too long for a licence, so nobody has read it");
+		else if (kind == DOCUMENT_LICENSE && !f->stored)
+			add_text(d, f->path, NULL, "is not here, so nobody has read it");
+		if (!kind || !f->stored || f->size_bytes > GATE_DOCUMENT_MAX)
 			continue;
 		rc = read_document(d, f, kind, e);
 		if (rc)
@@ -136,17 +155,15 @@ static void gather_tags(struct documents *d)
 	add_tags(d, &d->card.license, "license:");
 }
 
-/* What the catalog knows of the base models' licences. */
 static void gather_bases(struct documents *d)
 {
-	for (size_t i = 0; i < d->card.base_model.n && d->n_bases < BASES_MAX; i++) {
-		struct licence_base *b = &d->bases[d->n_bases++];
-		struct revision r = { 0 };
-		struct model m;
+	own(json) json_t *asked = NULL;
+	const char *text;
+	size_t n;
 
-		b->repo = d->card.base_model.item[i];
-		b->license = model_find(d->w->db, b->repo, NULL, MODEL_ANY, d->w->arena, &m, &r, NULL, NULL) ? NULL : r.license;
-	}
+	if (model_document(d->w->db, d->revision_id, DOCUMENT_PROOF, BASES_DOCUMENT, d->w->arena, &text, &n, NULL) == 0)
+		asked = json_parse_lax(text, n, "what was said of base models", NULL);
+	bases_gather(d->w, (const char *const *)d->card.base_model.item, d->card.base_model.n, asked, &d->bases);
 }
 
 static const char *tag_licence(const struct documents *d)
@@ -171,8 +188,8 @@ static void resolve_licence(struct documents *d, const char *chosen, struct lice
 		.chosen = chosen,
 		.texts = d->texts,
 		.n_texts = d->n_texts,
-		.bases = d->bases,
-		.n_bases = d->n_bases,
+		.bases = d->bases.v,
+		.n_bases = d->bases.n,
 	};
 
 	licence_resolve(&c, d->w->arena, out);
@@ -235,8 +252,8 @@ static int set_facts(struct documents *d, const char *license, struct err *e)
 	gather_tags(d);
 	gather_bases(d);
 	resolve_licence(d, license, &answer);
-	for (size_t i = 0; i < d->n_bases; i++)
-		bases[i] = d->bases[i].repo;
+	for (size_t i = 0; i < d->bases.n_own; i++)
+		bases[i] = d->bases.v[i].repo;
 	f = (struct model_facts){
 		.license = answer.id,
 		.license_name = answer.name,
@@ -254,7 +271,7 @@ static int set_facts(struct documents *d, const char *license, struct err *e)
 		.tags = d->tags,
 		.n_tags = d->n_tags,
 		.base_models = bases,
-		.n_base_models = d->n_bases,
+		.n_base_models = d->bases.n_own,
 		.base_relation = d->card.base_model_relation,
 		.new_version = d->card.new_version,
 	};

@@ -6,6 +6,8 @@
 #include "catalog/model.h"
 #include "registryd/work.h"
 
+#define GATE_DOCUMENT_MAX (4u << 20)	/* larger cards and configurations are not read; a licence text so long is a conflict */
+
 /*
  * Reads the card, the configurations and licence texts among the stored files, keeps them as documents and derives the revision's facts.
  * info: the Hub's model info (NULL for imports); inspection: the inspector's report (NULL: not yet); license: chosen by a person, or NULL.

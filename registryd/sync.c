@@ -12,10 +12,12 @@
 #include "registryd/fetch.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
+#include "registryd/bases.h"
 #include "registryd/judge.h"
 #include "registryd/plan.h"
 
 #define FOUND_GROUP  500
+#define EVIDENCE_FILES_MAX 200	/* licence texts that are read and not served */
 #define SPACE_WAIT_S 300	/* how soon a sync looks again whether there is room */
 
 /* What one sync knows, from the first question to the end. */
@@ -37,6 +39,7 @@ struct sync {
 	size_t n_wanted, cap_wanted;
 	uint64_t have_bytes, have_files;	/* of the wanted ones, stored before anything was fetched */
 	uint64_t fetched_bytes;
+	uint64_t evidence_bytes, evidence_files;	/* licence texts that were left out, and are fetched all the same */
 };
 
 /* The plan is in the catalog: a listing of 100,000 files is not held beside what comes next. */
@@ -213,6 +216,20 @@ static int keep_facts(struct sync *s, struct err *e)
 	return rc;
 }
 
+/* What upstream says of the models that this one was made from, for its licence. */
+static int keep_bases(struct sync *s, struct err *e)
+{
+	own(json) json_t *asked = NULL;
+	own(mem) char *text = NULL;
+	struct bases all;
+	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, &all, e);
+
+	if (rc || !json_object_size(asked))
+		return rc;
+	text = json_text(asked);
+	return model_keep_document(s->w->db, s->revision_id, DOCUMENT_PROOF, BASES_DOCUMENT, text, strlen(text), work_now(), e);
+}
+
 static int record_plan(struct sync *s, bool *changed, struct err *e)
 {
 	struct model_plan p = {
@@ -229,6 +246,8 @@ static int record_plan(struct sync *s, bool *changed, struct err *e)
 
 	if (!rc)
 		rc = keep_facts(s, e);
+	if (!rc)
+		rc = keep_bases(s, e);
 	forget_plan(s);
 	return rc;
 }
@@ -296,10 +315,20 @@ static int record_found(struct sync *s, struct found *found, struct err *e)
 	return rc;
 }
 
-/* Splits what is missing into what the store holds already, which is recorded, and what must be fetched. */
-static int look_around(struct sync *s, struct err *e)
+/* The text of a licence is fetched, to be read and not to be served, where globs leave it out too: without it the licence is not known. */
+static bool is_evidence(struct sync *s, const struct model_file *f)
 {
-	own(walk) struct model_walk w = { .db = s->w->db, .revision_id = s->revision_id, .which = FILES_MISSING };
+	if (f->wanted || f->stored || f->size_bytes > GATE_DOCUMENT_MAX || s->evidence_files == EVIDENCE_FILES_MAX || !licence_is_text_path(f->path))
+		return false;
+	s->evidence_files++;
+	s->evidence_bytes += f->size_bytes;
+	return true;
+}
+
+/* Of what is missing (which: FILES_MISSING) or left out (FILES_SKIPPED): what the store holds already is recorded, the rest must be fetched. */
+static int look_at(struct sync *s, enum model_files_of which, struct err *e)
+{
+	own(walk) struct model_walk w = { .db = s->w->db, .revision_id = s->revision_id, .which = which };
 	own(mem) struct found *found = mem_zalloc(sizeof(*found));
 	own(arena) struct arena paths = { 0 };
 	const struct model_file *f;
@@ -308,6 +337,8 @@ static int look_around(struct sync *s, struct err *e)
 	while ((rc = model_walk_next(&w, &f, e)) > 0) {
 		struct digest sha256;
 
+		if (which == FILES_SKIPPED && !is_evidence(s, f))
+			continue;
 		rc = held(s, f, &sha256, e);
 		if (rc < 0)
 			return rc;
@@ -322,8 +353,17 @@ static int look_around(struct sync *s, struct err *e)
 			arena_done(&paths);
 		}
 	}
-	order_wanted(s);
 	return rc < 0 ? rc : record_found(s, found, e);
+}
+
+static int look_around(struct sync *s, struct err *e)
+{
+	int rc = look_at(s, FILES_MISSING, e);
+
+	if (!rc)
+		rc = look_at(s, FILES_SKIPPED, e);
+	order_wanted(s);
+	return rc;
 }
 
 static int count_totals(struct sync *s, struct err *e)
@@ -335,7 +375,7 @@ static int count_totals(struct sync *s, struct err *e)
 		return rc;
 	s->have_bytes = sum.stored_bytes;
 	s->have_files = sum.stored_files;
-	work_totals(s->w, sum.bytes, sum.files);
+	work_totals(s->w, sum.bytes + s->evidence_bytes, sum.files + s->evidence_files);
 	work_done(s->w, s->have_bytes, s->have_files);
 	return 0;
 }
@@ -601,20 +641,24 @@ static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsi
 	forget_plan(s);
 }
 
-/* The licence as upstream's own reading of the card says; the texts are looked at when they are here. */
-static const char *plan_licence(struct sync *s, struct licence_answer *answer)
+/* The licence as upstream's own reading of the card says, and the base models'; the texts are looked at when they are here. */
+static int plan_licence(struct sync *s, struct licence_answer *answer, struct err *e)
 {
+	own(json) json_t *asked = NULL;
+	struct bases *bases = arena_alloc(s->w->arena, sizeof(*bases));
+	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, bases, e);
 	const json_t *card = json_object_get(s->info.doc, "cardData"), *tags = json_object_get(s->info.doc, "tags"), *item;
 	const json_t *license = json_object_get(card, "license");
 	const char *one[1] = { json_string_value(json_is_array(license) ? json_array_get(license, 0) : license) };
-	struct licence_claims c = { .card = one, .n_card = one[0] != NULL, .card_name = json_get_str(card, "license_name"), .card_link = json_get_str(card, "license_link") };
+	struct licence_claims c = { .card = one, .n_card = one[0] != NULL, .card_name = json_get_str(card, "license_name"), .card_link = json_get_str(card, "license_link"),
+				    .bases = bases->v, .n_bases = bases->n };
 	size_t i;
 
 	json_array_foreach (tags, i, item)
 		if (json_is_string(item) && str_starts(json_string_value(item), "license:"))
 			c.tag = json_string_value(item) + 8;
 	licence_resolve(&c, s->w->arena, answer);
-	return answer->id;
+	return rc;
 }
 
 int sync_plan_job(struct work *w, struct err *e)
@@ -634,7 +678,10 @@ int sync_plan_job(struct work *w, struct err *e)
 	plan(&s);
 	plan_files(&s, &total, &to_fetch, &facts.formats);
 	facts.repo = s.name;
-	facts.license = plan_licence(&s, &answer);
+	rc = plan_licence(&s, &answer, e);
+	if (rc)
+		return rc;
+	facts.license = answer.id;
 	facts.license_conflicts = answer.conflicts;
 	facts.n_license_conflicts = answer.n_conflicts;
 	facts.size_bytes = total;

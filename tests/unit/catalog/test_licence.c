@@ -77,6 +77,8 @@ static void texts(void **state)
 	memcpy(strstr(changed, "without restriction"), "with no restriction", 19);	/* one word changed is another licence */
 	assert_null(licence_recognise(changed, strlen(changed)));
 	assert_null(licence_recognise("", 0));
+	buf_puts(&apache, "\n\"Commons Clause\" License Condition v1.0\n");
+	assert_string_equal(licence_recognise(apache.data, apache.len), "other:commons-clause");
 }
 
 static struct licence_answer resolve(const struct licence_claims *c, struct arena *a)
@@ -124,16 +126,58 @@ static void conflicts_are_said(void **state)
 	(void)state;
 	arena_init(&a);
 	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "apache-2.0" }, .n_card = 1, .texts = &text, .n_texts = 1, .bases = &base, .n_bases = 1 }, &a);
-	assert_string_equal(r.id, "apache-2.0");
+	assert_string_equal(r.id, "llama3.1");	/* the stricter of two counts */
+	assert_string_equal(r.source, "text");
 	assert_int_equal(r.n_conflicts, 2);
 	assert_string_equal(r.conflicts[0], "card says apache-2.0 but LICENSE is the text of llama3.1");
-	assert_string_equal(r.conflicts[1], "apache-2.0 is looser than cc-by-nc-4.0, the licence of its base model org/base");
+	assert_string_equal(r.conflicts[1], "llama3.1 is looser than cc-by-nc-4.0, the licence of its base model org/base");
 	r = resolve(&(struct licence_claims){ .texts = &text, .n_texts = 1 }, &a);
 	assert_string_equal(r.id, "llama3.1");
 	assert_string_equal(r.source, "text");
 	r = resolve(&(struct licence_claims){ .chosen = "mit", .card = (const char *const[]){ "gpl-3.0" }, .n_card = 1 }, &a);
 	assert_string_equal(r.id, "mit");
 	assert_string_equal(r.source, "person");
+	r = resolve(&(struct licence_claims){ .chosen = "mit", .texts = &text, .n_texts = 1 }, &a);
+	assert_string_equal(r.id, "mit");	/* a person's word stands, and the conflict is said */
+	assert_int_equal(r.n_conflicts, 1);
+	arena_done(&a);
+}
+
+static void copyleft_is_not_dropped(void **state)
+{
+	const struct licence_text gpl = { .path = "LICENSE", .recognised = "gpl-3.0" }, code = { .path = "LICENSE-CODE", .recognised = "gpl-3.0" };
+	const struct licence_base base = { .repo = "org/base", .license = "gpl-3.0" };
+	struct licence_answer r;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "mit" }, .n_card = 1, .bases = &base, .n_bases = 1 }, &a);
+	assert_int_equal(r.n_conflicts, 1);
+	assert_string_equal(r.conflicts[0], "mit drops the copyleft of gpl-3.0, the licence of its base model org/base");
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "agpl-3.0" }, .n_card = 1, .bases = &base, .n_bases = 1 }, &a);
+	assert_int_equal(r.n_conflicts, 0);
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "mit" }, .n_card = 1, .texts = &gpl, .n_texts = 1 }, &a);
+	assert_string_equal(r.id, "gpl-3.0");
+	assert_int_equal(r.n_conflicts, 1);
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "mit" }, .n_card = 1, .texts = &code, .n_texts = 1 }, &a);
+	assert_string_equal(r.id, "mit");	/* of the code beside the model */
+	assert_int_equal(r.n_conflicts, 0);
+	arena_done(&a);
+}
+
+static void what_nobody_has_read_is_a_conflict(void **state)
+{
+	const struct licence_text text = { .path = "LICENSE", .unread = "is too long for a licence, so nobody has read it" };
+	struct licence_answer r;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "mit" }, .n_card = 1, .texts = &text, .n_texts = 1 }, &a);
+	assert_string_equal(r.id, "mit");
+	assert_int_equal(r.n_conflicts, 1);
+	assert_string_equal(r.conflicts[0], "LICENSE is too long for a licence, so nobody has read it");
 	arena_done(&a);
 }
 
@@ -143,7 +187,16 @@ static void text_paths(void **state)
 	assert_true(licence_is_text_path("LICENSE"));
 	assert_true(licence_is_text_path("LICENSE.md"));
 	assert_true(licence_is_text_path("USE_POLICY.md"));
-	assert_false(licence_is_text_path("docs/LICENSE"));
+	assert_true(licence_is_text_path("docs/LICENSE"));
+	assert_true(licence_is_text_path("license/COPYING"));
+	assert_true(licence_is_text_path("MODEL_LICENSE.txt"));
+	assert_true(licence_is_text_path("LICENSE-2.0"));
+	assert_false(licence_is_text_path("license.py"));
+	assert_false(licence_is_text_path("license_plates.safetensors"));
+	assert_false(licence_is_text_path("licenses/README.md"));
+	assert_false(licence_is_of_parts("docs/LICENSE"));
+	assert_true(licence_is_of_parts("third_party/zlib/LICENSE"));
+	assert_true(licence_is_of_parts("LICENSE-CODE"));
 	assert_false(licence_is_text_path("model.safetensors"));
 }
 
@@ -152,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_is_whole), cmocka_unit_test(written_forms),	    cmocka_unit_test(texts),
 		cmocka_unit_test(one_answer),	      cmocka_unit_test(conflicts_are_said), cmocka_unit_test(text_paths),
+		cmocka_unit_test(copyleft_is_not_dropped), cmocka_unit_test(what_nobody_has_read_is_a_conflict),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,31 @@
+/*
+ * bases.h - the licences along base_model: of the models that one was made from, and of those that these were made from. What the catalog has of them counts; for the
+ * others upstream is asked, and its answers are kept with the revision.
+ */
+#ifndef REGISTRYD_BASES_H
+#define REGISTRYD_BASES_H
+
+#include <jansson.h>
+
+#include "catalog/licence.h"
+#include "registryd/hub.h"
+#include "registryd/work.h"
+
+#define BASES_MAX	64
+#define BASES_ASKED_MAX 8	/* requests for one revision */
+#define BASES_DOCUMENT	"base_models"	/* the name under which answers are kept, as DOCUMENT_PROOF */
+
+struct bases {
+	struct licence_base v[BASES_MAX];	/* those of the model itself first; license NULL: nobody knows it */
+	size_t n, n_own;
+};
+
+/*
+ * Asks upstream about those that the catalog does not have: `doc` is what it said about the model. *asked: {repo: {"license": …, "base_model": […]}}, the caller's; out has
+ * them all.
+ */
+int bases_ask(struct work *w, struct hub *hub, const json_t *doc, json_t **asked, struct bases *out, struct err *e);
+/* All of them, from the names in the card; asked may be NULL. Strings live in w->arena or are the caller's. */
+void bases_gather(struct work *w, const char *const *repos, size_t n, const json_t *asked, struct bases *out);
+
+#endif

@@ -1,0 +1,91 @@
+"""What a model's licence is: what the card claims, what its texts say, and what it was made from; where these disagree a person decides."""
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.system.registry import Registry
+
+GPL = Path("/usr/share/common-licenses/GPL-3").read_bytes()
+APACHE = Path("/usr/share/common-licenses/Apache-2.0").read_bytes()
+POLICY = "licenses: {allow: [apache-2.0, mit]}\nrequire: {smoke: none}\n"
+
+
+@pytest.fixture
+def reg(tmp_path, hub):
+    with Registry(tmp_path / "registry", policy=POLICY, upstream=hub.url) as it:
+        yield it
+
+
+def add(hub, name, card, **files):
+    hub.add_model(name, {"README.md": f"---\n{card}\n---\n# A model\n", "config.json": "{}", **{k.replace("__", "/"): v for k, v in files.items()}})
+
+
+def outcome(reg, name, *more):
+    """State, licence and conflicts after a sync."""
+    reg.ctl("sync", name, *more, code=None)
+    shown = reg.json("show", name)
+    return shown["state"], shown["license"]["id"], shown["license"]["conflicts"]
+
+
+def test_licences_along_base_models(reg, hub):
+    add(hub, "org/base", "license: cc-by-nc-4.0")
+    add(hub, "org/middle", "license: apache-2.0\nbase_model: org/base")
+    add(hub, "org/last", "license: mit\nbase_model: [org/middle]")
+    add(hub, "org/copyleft", "license: gpl-3.0")
+    add(hub, "org/free", "license: mit\nbase_model: org/copyleft")
+    add(hub, "org/orphan", "license: mit\nbase_model: org/nowhere")
+    said = "is looser than cc-by-nc-4.0, the licence of its base model org/base"
+    # Nothing of the bases is here: upstream is asked, and asked along the chain.
+    reg.ctl("policy", "check", "org/last", code=5)
+    assert outcome(reg, "org/last") == ("held", "mit", [f"mit {said}"])
+    asked = len(hub.requests(repo="org/base"))
+    assert asked <= 2
+    reg.ctl("rebuild")
+    assert reg.json("show", "org/last")["license"]["conflicts"] == [f"mit {said}"] and len(hub.requests(repo="org/base")) == asked
+    # The middle one is here now, and its own base is not.
+    assert outcome(reg, "org/middle") == ("held", "apache-2.0", [f"apache-2.0 {said}"])
+    assert outcome(reg, "org/free") == ("held", "mit", ["mit drops the copyleft of gpl-3.0, the licence of its base model org/copyleft"])
+    assert outcome(reg, "org/orphan") == ("published", "mit", [])
+
+
+def test_texts_say_what_a_card_does_not(reg, hub):
+    add(hub, "org/fine", "license: apache-2.0", LICENSE=APACHE)
+    add(hub, "org/below", "license: mit", docs__LICENSE=GPL)
+    add(hub, "org/long", "license: mit", LICENSE=GPL + b"\n" * (5 << 20))
+    add(hub, "org/many", "license: mit", **{f"LICENSE-{i:03}": "a dummy" for i in range(230)}, **{"LICENSE-zz": GPL})
+    add(hub, "org/rider", "license: apache-2.0", LICENSE=APACHE + b'\n"Commons Clause" License Condition v1.0\n')
+    add(hub, "org/paper", "license: mit", **{"LICENSE.pdf": b"%PDF-1.7\n..."})
+    add(hub, "org/code", "license: mit", **{"LICENSE-CODE": GPL, "third_party__x__LICENSE": GPL})
+    assert outcome(reg, "org/fine") == ("published", "apache-2.0", [])
+    assert outcome(reg, "org/below") == ("held", "gpl-3.0", ["card says mit but docs/LICENSE is the text of gpl-3.0"])
+    assert outcome(reg, "org/long") == ("held", "mit", ["LICENSE is too long for a licence, so nobody has read it"])
+    assert outcome(reg, "org/many") == ("held", "mit", ["LICENSE-200 and what follows were not read: more than 200 licence texts"])
+    assert outcome(reg, "org/rider")[:2] == ("held", "other:commons-clause")
+    assert outcome(reg, "org/paper") == ("held", "mit", ["LICENSE.pdf is not a text, so nobody has read it"])
+    assert outcome(reg, "org/code") == ("published", "mit", [])
+
+
+def test_a_text_is_read_that_was_left_out(reg, hub):
+    add(hub, "org/m", "license: mit", LICENSE=GPL, other__txt="x")
+    add(hub, "org/ok", "license: apache-2.0", LICENSE=APACHE, other__txt="x")
+    assert outcome(reg, "org/m", "--exclude", "LICENSE") == ("held", "gpl-3.0", ["card says mit but LICENSE is the text of gpl-3.0"])
+    assert outcome(reg, "org/ok", "--include", "*.json", "--include", "*.md") == ("published", "apache-2.0", [])
+    shown = reg.json("show", "org/ok")
+    assert {f["path"] for f in shown["files"]} == {"README.md", "config.json"} and {f["path"] for f in shown["skipped"]} >= {"LICENSE", "other/txt"}
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{reg.url}/org/ok/resolve/main/LICENSE")
+    before = len(hub.requests())
+    reg.ctl("sync", "org/ok", "--include", "*.json", "--include", "*.md")
+    assert len(hub.requests()) - before <= 2
+
+
+def test_a_conflict_that_a_person_accepts_stays_visible(reg, hub):
+    add(hub, "org/m", "license: mit", LICENSE=GPL)
+    assert outcome(reg, "org/m")[0] == "held"
+    reg.ctl("publish", "org/m", "--reason", "counsel agreed")
+    assert [m["repo"] for m in reg.json("ls", "--license", "gpl-3.0")] == ["org/m"]
+    properties = {p["name"]: p["value"] for p in reg.json("sbom", "org/m")["metadata"]["component"]["properties"]}
+    assert properties["registryd:license:conflict"] == "card says mit but LICENSE is the text of gpl-3.0"
+    assert properties["registryd:license:source"] == "text"
