@@ -75,7 +75,7 @@ int api_v1_audit(struct request *rq, struct err *e)
 	struct event_head h;
 	int rc;
 
-	if (head && digest_parse(&expected, DIGEST_SHA256, head, NULL) < 0)
+	if (head && digest_parse_any_case(&expected, DIGEST_SHA256, head, NULL) < 0)
 		return err_set(e, ERR_USAGE, "head must be a SHA-256 of 64 hexadecimal digits");
 	rc = event_verify(db, &expected, &checked, &bad, &why);
 	if (rc < 0 && rc != ERR_MISMATCH) {

@@ -85,7 +85,7 @@ static int read_filter(struct request *rq, struct query_filter *f, struct err *e
 		return e->code;
 	if (query_sort_parse(&f->sort, &f->descending, sort ? sort : "name", e) < 0)
 		return e->code;
-	if (contains && digest_parse(&f->contains, DIGEST_SHA256, contains, NULL) < 0)
+	if (contains && digest_parse_any_case(&f->contains, DIGEST_SHA256, contains, NULL) < 0)
 		return err_set(e, ERR_USAGE, "contains must be a SHA-256 of 64 hexadecimal digits");
 	if (http_query_u64(rq, "limit", 1, QUERY_LIMIT_MAX, &limit, e) < 0)
 		return e->code;

@@ -1,6 +1,7 @@
 /* digest.c - see digest.h. OpenSSL's EVP uses the CPU's SHA instructions; the algorithms are fetched once. */
 #include "verify/digest.h"
 
+#include <ctype.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 
@@ -59,6 +60,15 @@ int digest_parse(struct digest *out, enum digest_algo algo, const char *hex, str
 	str_unhex(d.bytes, algos[algo].size, hex);
 	*out = d;
 	return 0;
+}
+
+int digest_parse_any_case(struct digest *out, enum digest_algo algo, const char *hex, struct err *e)
+{
+	char lower[DIGEST_HEX_MAX + 1] = "";	/* one more: what is too long stays so */
+
+	for (size_t i = 0; hex[i] && i < DIGEST_HEX_MAX; i++)
+		lower[i] = (char)tolower((unsigned char)hex[i]);
+	return digest_parse(out, algo, lower, e);
 }
 
 void digest_begin(struct digest_ctx *c, enum digest_algo algo)

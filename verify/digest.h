@@ -31,6 +31,8 @@ bool digest_equal(const struct digest *a, const struct digest *b);	/* two unknow
 void digest_hex(char out[DIGEST_HEX_MAX], const struct digest *d);	/* lower case; "" for DIGEST_NONE */
 /* Exactly the algorithm's number of lower-case hex digits; anything else (64 asterisks of a gated repository, say) is ERR_INPUT. */
 int digest_parse(struct digest *out, enum digest_algo algo, const char *hex, struct err *e);
+/* The same of what a person wrote, in any case. */
+int digest_parse_any_case(struct digest *out, enum digest_algo algo, const char *hex, struct err *e);
 
 /* Hashing in pieces. digest_begin() may be called again on a used context; digest_done() accepts a zeroed one. */
 struct digest_ctx {
