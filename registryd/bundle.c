@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "catalog/event.h"
 #include "catalog/lifecycle.h"
+#include "registryd/bases.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
 #include "registryd/judge.h"
@@ -231,8 +232,9 @@ static int record_plan(struct bundle *b, bool *changed, struct err *e)
 		.modified_at = b->info.last_modified };
 	struct model_plan p = { .commit = b->commit, .title = *b->proof.title ? b->proof.title : NULL, .commit_at = b->proof.commit_at ? b->proof.commit_at : b->info.last_modified,
 		.files = b->files, .n_files = b->n_files };
-	const json_t *refs = json_object_get(b->entry, "refs");
+	const json_t *refs = json_object_get(b->entry, "refs"), *said = json_object_get(b->entry, "base_models");
 	own(mem) char *info = json_text(b->info.doc);
+	own(mem) char *bases = json_is_object(said) ? json_text(said) : NULL;
 	size_t n = json_array_size(refs);
 	int rc = model_upsert(b->w->db, &u, work_now(), &b->model_id, e);
 
@@ -248,6 +250,8 @@ static int record_plan(struct bundle *b, bool *changed, struct err *e)
 		rc = model_keep_document(b->w->db, b->revision_id, DOCUMENT_INFO, "", info, strlen(info), work_now(), e);
 	if (!rc && !buf_failed(&b->tree.raw) && b->tree.raw.len)
 		rc = model_keep_document(b->w->db, b->revision_id, DOCUMENT_TREE, "", b->tree.raw.data, b->tree.raw.len, work_now(), e);
+	if (!rc && bases)
+		rc = model_keep_document(b->w->db, b->revision_id, DOCUMENT_PROOF, BASES_DOCUMENT, bases, strlen(bases), work_now(), e);
 	return rc;
 }
 

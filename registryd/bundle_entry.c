@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/vec.h"
 #include "catalog/lifecycle.h"
+#include "registryd/bases.h"
 #include "registryd/bundle.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
@@ -58,7 +59,7 @@ static json_t *held_files(const struct model_file *files, size_t n)
 	char hex[DIGEST_HEX_MAX];
 
 	for (size_t i = 0; i < n; i++) {
-		if (!files[i].wanted || !files[i].stored || files[i].pending)
+		if (!files[i].stored || files[i].pending || (!files[i].wanted && !licence_is_text_path(files[i].path)))	/* the other site reads licences too */
 			continue;
 		digest_hex(hex, &files[i].sha256);
 		json_array_append_new(held, json_pack("{s:s, s:s, s:I}", "path", files[i].path, "sha256", hex, "size_bytes", (json_int_t)files[i].size_bytes));
@@ -98,6 +99,15 @@ static json_t *pack_of(struct daemon *d, const struct revision *r, struct arena 
 	return model_document(d->db, r->id, DOCUMENT_PROOF, GITPROOF_PACK, a, &pack, &n, NULL) ? json_null() : base64_json(pack, n);
 }
 
+/* What upstream said of the licences of base models, which the other site can't ask about. */
+static json_t *bases_of(struct daemon *d, const struct revision *r, struct arena *a)
+{
+	const char *text;
+	size_t n;
+
+	return model_document(d->db, r->id, DOCUMENT_PROOF, BASES_DOCUMENT, a, &text, &n, NULL) ? NULL : json_parse_lax(text, n, "what was said of base models", NULL);
+}
+
 json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revision *r, struct arena *a, struct err *e)
 {
 	const struct config_upstream *up = config_find_upstream(daemon_config(d), m->upstream);
@@ -111,8 +121,8 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 		err_set(e, life.state == LIFECYCLE_RETIRED ? ERR_GONE : ERR_REFUSED, "%s is %s: it is given to nobody", m->name, lifecycle_state_name(life.state));
 		return NULL;
 	}
-	return json_pack("{s:s, s:s, s:s, s:o, s:{s:s, s:s*}, s:o, s:o, s:o, s:o, s:o, s:{s:s*, s:I}}", "format", BUNDLE_ENTRY_FORMAT, "repo", m->name, "revision", r->commit,
+	return json_pack("{s:s, s:s, s:s, s:o, s:{s:s, s:s*}, s:o, s:o, s:o, s:o, s:o, s:o*, s:{s:s*, s:I}}", "format", BUNDLE_ENTRY_FORMAT, "repo", m->name, "revision", r->commit,
 		"refs", refs_of(d, m, r, a), "upstream", "name", m->upstream, "endpoint", up ? up->endpoint : NULL, "info", info_of(d, m, r, a),
 		"tree", tree_pages(d, r, files, n, a), "pack", pack_of(d, r, a), "held", held_files(files, n), "lifecycle", lifecycle_json(&life),
-		"about", "license", r->license, "size_bytes", (json_int_t)r->size_bytes);
+		"base_models", bases_of(d, r, a), "about", "license", r->license, "size_bytes", (json_int_t)r->size_bytes);
 }

@@ -26,6 +26,7 @@ def make_site(where, hub):
     reg.start()
     reg.ctl("sync", "org/story")
     reg.ctl("sync", "org/odd")
+    reg.hub = hub
     return reg
 
 
@@ -46,7 +47,7 @@ def fresh(tmp_path, hub):
     reg.stop()
 
 
-UNTESTED = 'smoke: {for: [{repo: "org/odd", require: none}]}\n'     # it is noise
+UNTESTED = 'smoke: {for: [{repo: "org/odd*", require: none}]}\n'     # it is noise
 RELAXED = "licenses: {allow: [mit, apache-2.0]}\nrequire: {proof: commit}\n" + UNTESTED
 
 
@@ -108,6 +109,24 @@ def test_models_cross_the_gap_and_are_proved_again(site, tmp_path):
             third.ctl("bundle", "import", onward)
             assert third.json("show", "org/odd")["proof"] == "commit"
     assert len(site.hub.requests()) == before
+
+
+def test_the_evidence_of_a_licence_crosses_too(fresh, tmp_path):
+    """Texts that are read and not served, and what upstream said of a base model: without them the other site would hold more, or less."""
+    apache = (ROOT / "LICENSE").read_bytes()
+    some = ("--include", "*.json", "--include", "*.md")
+    fresh.hub.add_model("org/base", {"README.md": "---\nlicense: cc-by-nc-4.0\n---\n"})
+    fresh.hub.add_model("org/odd-part", {"README.md": "---\nlicense: apache-2.0\n---\n", "config.json": "{}", "LICENSE": apache, "x.txt": "x"})
+    fresh.hub.add_model("org/odd-made", {"README.md": "---\nlicense: apache-2.0\nbase_model: org/base\n---\n", "config.json": "{}", "LICENSE": apache})
+    fresh.ctl("sync", "org/odd-part", *some)
+    fresh.ctl("sync", "org/odd-made", code=5)
+    fresh.ctl("publish", "org/odd-made", "--reason", "counsel agreed")
+    fresh.ctl("bundle", "create", "-o", tmp_path / "medium", "org/odd-part", "org/odd-made")
+    with inside(tmp_path) as reg:
+        reg.ctl("bundle", "import", tmp_path / "medium", code=None)
+        assert reg.json("show", "org/odd-part")["state"] == "published" and reg.json("show", "org/odd-part")["license"]["conflicts"] == []
+        assert reg.json("show", "org/odd-made")["state"] == "held"
+        assert "looser than cc-by-nc-4.0" in reg.json("show", "org/odd-made")["license"]["conflicts"][0]
 
 
 def test_a_signed_bundle(site, tmp_path):
