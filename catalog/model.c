@@ -300,6 +300,20 @@ int model_saw_gone(struct db *db, int64_t model_id, bool gone, int64_t now, stru
 	return tx_commit(&t, e);
 }
 
+int model_saw_disabled(struct db *db, int64_t model_id, int64_t now, struct err *e)
+{
+	const struct model_upstream u = { .gated = -1, .is_private = -1, .disabled = 1, .downloads = -1, .likes = -1 };
+	own(tx) struct tx t = { 0 };
+	struct known k;
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = read_known(t.c, model_id, &k, e)) < 0)
+		return rc;
+	if ((rc = tell_drift(t.c, &k, &u, now, e)) < 0 || (rc = update_model(t.c, model_id, &u, now, e)) < 0)
+		return rc;
+	return tx_commit(&t, e);
+}
+
 /* --- upstream's refs --- */
 
 static int upstream_ref(struct db_conn *c, int64_t model_id, const char *ref, bool *seen, struct digest *commit, struct err *e)

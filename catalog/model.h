@@ -134,6 +134,8 @@ int model_upsert_many(struct db *db, const struct model_upstream *u, size_t n, i
 int model_saw_ref(struct db *db, int64_t model_id, const char *ref, const char *commit, int64_t now, bool *moved, struct err *e);
 /* Upstream no longer knows the model (gone), or does again. What we serve does not change; an event is written on a change. */
 int model_saw_gone(struct db *db, int64_t model_id, bool gone, int64_t now, struct err *e);
+/* Upstream refuses the model to everybody. The next model info that comes (model_upsert) says when that is over. */
+int model_saw_disabled(struct db *db, int64_t model_id, int64_t now, struct err *e);
 
 /* A raw document, kept as it came. name tells several of a kind apart (a config's path), "" else. The newest of a (kind, name) is kept. */
 enum document_kind {

@@ -441,6 +441,14 @@ static int explain_401(struct hub *h, const char *repo, const char *what, const 
 	return err_set(e, ERR_AUTH, "%s: %s answers 401 for '%s' although it knows the token of upstream '%s': the token lacks the right to read it", what, ep, repo, name);
 }
 
+/* The Hub has no code for it: only this sentence tells a disabled repository from another refusal. */
+bool hub_says_disabled(const struct net_answer *a)
+{
+	const char *said = a->header[NET_ERROR_MESSAGE];
+
+	return a->status == 403 && said && !strcmp(said, "Access to this resource is disabled.");
+}
+
 int hub_explain(struct hub *h, const char *repo, const char *what, const struct net_answer *a, const atomic_bool *stop, struct err *e)
 {
 	const char *code = a->header[NET_ERROR_CODE] ? a->header[NET_ERROR_CODE] : "", *ep = h->config.endpoint;
@@ -456,6 +464,8 @@ int hub_explain(struct hub *h, const char *repo, const char *what, const struct 
 		return err_set(e, ERR_NOT_FOUND, "%s: %s has no such revision of %s%s", what, ep, repo, said);
 	if (!strcmp(code, "EntryNotFound"))
 		return err_set(e, ERR_NOT_FOUND, "%s: %s does not have it%s", what, ep, said);
+	if (hub_says_disabled(a))
+		return err_set(e, ERR_REFUSED, "%s: %s has disabled %s: nobody gets it there", what, ep, repo);
 	switch (a->status) {
 	case 401:
 		return explain_401(h, repo, what, stop, e);

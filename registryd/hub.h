@@ -120,6 +120,8 @@ int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, s
 int hub_explain(struct hub *h, const char *repo, const char *what, const struct net_answer *a, const atomic_bool *stop, struct err *e);
 /* The same where a gate shows without a status: the listing hides hashes. */
 int hub_explain_gated(struct hub *h, const char *repo, const char *what, const atomic_bool *stop, struct err *e);
+/* Is this answer the refusal of a repository that upstream has disabled? */
+bool hub_says_disabled(const struct net_answer *a);
 
 enum hub_gated {
 	HUB_OPEN,
@@ -146,7 +148,7 @@ static inline void own_revision(struct hub_revision *r)
 
 /* What r->doc, which somebody (`from`) gave for repo, says: fills in the rest but for raw. ERR_INPUT when it makes no sense. */
 int hub_revision_read(struct hub_revision *r, const char *from, const char *repo, const char *what, struct err *e);
-/* rev NULL is the default branch. */
+/* rev NULL is the default branch. With ERR_REFUSED, out->disabled tells whether that is because upstream has disabled the repository. */
 int hub_get_revision(struct hub *h, const char *repo, const char *rev, const atomic_bool *stop, struct hub_revision *out, struct err *e);
 
 struct hub_file {

@@ -112,8 +112,10 @@ int hub_get_revision(struct hub *h, const char *repo, const char *rev, const ato
 	if (asprintf(&what, "%s@%s", repo, rev ? rev : "main") < 0)
 		abort();
 	rc = hub_call(h, &(struct hub_call){ .url = url, .what = what, .repo = repo, .bucket = HUB_API, .stop = stop }, &a, &body, e);
-	if (rc)
+	if (rc) {
+		out->disabled = hub_says_disabled(&a);
 		return rc;
+	}
 	json_empty_member(&body, "siblings");
 	r.doc = parse_answer(body.data, body.len, what, h->config.endpoint, e);
 	if (!r.doc)

@@ -143,13 +143,18 @@ static int note_model(struct sync *s, struct err *e)
 	return !rc && served_ref(s) ? note_ref(s, e) : rc;
 }
 
-/* Upstream has no such model any more: what we serve stays, but it is seen. */
+/* Upstream has no such model any more, or has disabled it: what we serve stays, but it is seen. */
 static void note_gone(struct sync *s, const struct err *why)
 {
+	bool gone = why->code == ERR_NOT_FOUND && !s->ref;
 	struct model m;
 
-	if (why->code == ERR_NOT_FOUND && !s->ref && !model_find_repo(s->w->db, s->repo, s->w->arena, &m, NULL) && !strcmp(m.upstream, s->hub->config.name))
+	if ((!gone && !s->info.disabled) || model_find_repo(s->w->db, s->repo, s->w->arena, &m, NULL) || strcmp(m.upstream, s->hub->config.name))
+		return;
+	if (gone)
 		model_saw_gone(s->w->db, m.id, true, work_now(), NULL);
+	else
+		model_saw_disabled(s->w->db, m.id, work_now(), NULL);
 }
 
 static int begin(struct sync *s, struct work *w, struct err *e)

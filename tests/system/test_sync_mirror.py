@@ -112,6 +112,17 @@ def test_gated_and_disabled_later(reg, hub):
     hub.update(NAME, gated="manual")
     reg.ctl("sync", NAME, code=None)
     assert any("gated" in k for k in kinds(reg))
+    hub.update(NAME, gated=False)
+    reg.ctl("sync", NAME)
+    hub.update(NAME, disabled=True)
+    for _ in range(2):
+        assert "has disabled" in reg.ctl("sync", NAME, code=5).stderr
+    assert kinds(reg).count("upstream.disabled") == 1 and "upstream.vanished" not in kinds(reg)
+    assert reg.json("show", NAME)["hints"]["disabled"] is True
+    assert get(f"{reg.url}/{NAME}/resolve/main/config.json") == (200, b"{}")
+    hub.update(NAME, disabled=False)
+    reg.ctl("sync", NAME)
+    assert kinds(reg).count("upstream.disabled") == 2 and reg.json("show", NAME)["hints"]["disabled"] is False
 
 
 def test_rewritten_history(reg, hub):

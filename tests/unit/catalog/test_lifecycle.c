@@ -274,6 +274,9 @@ static void test_hints(void **state)
 	ok(model_saw_gone(f->db, m3, false, NOW + 5, e));
 	assert_int_equal(sweep(f->db, "lifecycle: {hints: deprecate}", NOW + 5), 1);
 	assert_int_equal(at(f->db, m3, r3, NOW + 6, &a).state, LIFECYCLE_ACTIVE);
+	ok(model_saw_disabled(f->db, m3, NOW + 7, e));
+	assert_int_equal(sweep(f->db, "lifecycle: {hints: deprecate}", NOW + 7), 1);
+	assert_string_equal(at(f->db, m3, r3, NOW + 8, &a).reason, "upstream has disabled it");
 }
 
 static void tested(struct db *db, int64_t rev, const char *device, const char *platform)
