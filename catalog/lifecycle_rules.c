@@ -3,6 +3,7 @@
  * "policy" on a revision; marks of people are never touched, and a mark whose rule is gone is taken back.
  */
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "catalog/event_tx.h"
 #include "catalog/lifecycle.h"
@@ -11,6 +12,7 @@
 
 #define PAGE_ROWS 500	/* revisions read at a time, so that no snapshot is held for long */
 #define WHO	  "policy"
+#define SUCCESSORS_MAX 100	/* no further from card to card */
 
 /* A published revision, what rules look at, and the mark it has. */
 struct subject {
@@ -129,9 +131,84 @@ static void wish_age(const struct subject *s, const struct policy_lifecycle *rul
 	*w = (struct wish){ .deprecated_at = sunset - rules->notice_s, .sunset_at = sunset, .reason = "published longer ago than the policy's max_age" };
 }
 
-static const char *hint_of(const struct subject *s)
+/* A model on the way from card to card. */
+struct step {
+	int64_t id;		/* 0: nothing that we have */
+	bool visible;
+	char name[MODEL_NAME_MAX + 1];
+};
+
+static int read_step(struct sql *q, struct step *to)
 {
-	if (s->new_version)
+	to->id = 0;
+	if (sql_row(q)) {
+		to->id = sql_get_int(q, 0);
+		to->visible = sql_get_int(q, 1) != 0;
+		snprintf(to->name, sizeof(to->name), "%s", sql_get_text(q, 2));
+	}
+	return sql_done(q);
+}
+
+static int first_of(struct db_conn *c, const char *repo, struct step *to, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "SELECT id, visible, name FROM model WHERE name = $1", e);
+
+	sql_text(&q, repo);
+	return read_step(&q, to);
+}
+
+/* What takes a model's place: a person's word, else what the card of the revision that it shows names. */
+static int next_of(struct db_conn *c, int64_t model_id, struct step *to, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT n.id, n.visible, n.name FROM model AS m LEFT JOIN revision AS r ON r.id = m.revision_id "
+					    "LEFT JOIN lifecycle AS l ON l.model_id = m.id AND l.revision_id = 0 "
+					    "JOIN model AS n ON n.name = coalesce(l.successor, r.new_version) WHERE m.id = $1 AND n.id <> m.id",
+					    e);
+
+	sql_int(&q, model_id);
+	return read_step(&q, to);
+}
+
+static bool seen_before(const int64_t *seen, size_t n, int64_t id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (seen[i] == id)
+			return true;
+	return false;
+}
+
+/*
+ * Follows the cards' new versions from s to the last that is served here: *successor (NULL: none is). *loops: they lead back to s, and of models
+ * that each name the next none is the newer one.
+ */
+static int follow(struct db *db, const struct subject *s, struct arena *a, const char **successor, bool *loops, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int64_t seen[SUCCESSORS_MAX];
+	struct step at;
+	size_t n = 0;
+	int rc;
+
+	*successor = NULL;
+	*loops = false;
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	seen[n++] = s->model_id;
+	rc = first_of(r.c, s->new_version, &at, e);
+	while (rc == 0 && at.id && n < SUCCESSORS_MAX && !seen_before(seen, n, at.id)) {
+		if (at.visible)
+			*successor = arena_strdup(a, at.name);
+		seen[n++] = at.id;
+		rc = next_of(r.c, at.id, &at, e);
+	}
+	*loops = rc == 0 && at.id == s->model_id;
+	return rc;
+}
+
+static const char *hint_of(const struct subject *s, bool newer)
+{
+	if (newer)
 		return "its card names a newer version";
 	if (s->disabled)
 		return "upstream has disabled it";
@@ -139,16 +216,27 @@ static const char *hint_of(const struct subject *s)
 }
 
 /* A hint has no date: what is here goes on, and says so. */
-static void wish_hint(const struct subject *s, const struct policy_lifecycle *rules, int64_t now, struct wish *w)
+static int wish_hint(struct db *db, const struct subject *s, const struct policy_lifecycle *rules, int64_t now, struct arena *a, struct wish *w, struct err *e)
 {
-	const char *hint = rules->follow_hints ? hint_of(s) : NULL;
+	const char *hint, *successor = NULL;
+	char quoted[LOG_QUOTE_MAX];
+	bool loops = false;
+	int rc;
 
+	if (!rules->follow_hints)
+		return 0;
+	if (s->new_version && (rc = follow(db, s, a, &successor, &loops, e)) < 0)
+		return rc;
+	if (loops)
+		log_event(LOG_INFO, "lifecycle.loop", "repo=%s new_version=%s", s->repo, log_quote(quoted, s->new_version));
+	hint = hint_of(s, s->new_version && !loops);
 	if (!hint)
-		return;
+		return 0;
 	if (!w->deprecated_at)
 		*w = (struct wish){ .deprecated_at = now, .reason = hint };
-	if (!w->successor && s->new_version && strcasecmp(s->new_version, s->repo) != 0)
-		w->successor = s->new_version;
+	if (!w->successor && !loops)
+		w->successor = successor;
+	return 0;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -230,11 +318,13 @@ static int apply(struct db *db, const struct policy *p, const struct subject *s,
 {
 	struct policy_lifecycle rules;
 	struct wish w = { 0 };
+	int rc;
 
 	policy_lifecycle(p, &rules);
 	wish_end(p, s, &rules, now, a, &w);
 	wish_age(s, &rules, now, &w);
-	wish_hint(s, &rules, now, &w);
+	if ((rc = wish_hint(db, s, &rules, now, a, &w, e)) < 0)
+		return rc;
 	if (s->by_person || is_as_wished(s, &w))
 		return 0;
 	return mark(db, s, w, now, changed, e);

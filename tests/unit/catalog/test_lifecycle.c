@@ -279,6 +279,41 @@ static void test_hints(void **state)
 	assert_string_equal(at(f->db, m3, r3, NOW + 8, &a).reason, "upstream has disabled it");
 }
 
+/* From card to card: the last that is here is named, and models that name each other in a circle end nothing. */
+static void test_chains_of_hints(void **state)
+{
+	static const char policy[] = "lifecycle: {hints: deprecate}";
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r[6], ma = make(f->db, "org/a", 'a', &r[0]), mb = make(f->db, "org/b", 'b', &r[1]), mc = make(f->db, "org/c", 'c', &r[2]);
+
+	arena_init(&a);
+	facts(f->db, r[0], "mit", NULL, "org/b");
+	facts(f->db, r[1], "mit", NULL, "org/c");
+	facts(f->db, r[2], "mit", NULL, "org/not-here");
+	assert_int_equal(sweep(f->db, policy, NOW), 3);
+	assert_string_equal(at(f->db, ma, r[0], NOW, &a).successor, "org/c");
+	assert_string_equal(at(f->db, mb, r[1], NOW, &a).successor, "org/c");
+	assert_null(at(f->db, mc, r[2], NOW, &a).successor);
+	assert_int_equal(sweep(f->db, policy, NOW + 1), 0);
+
+	/* What is off the doors is passed over. */
+	struct lifecycle_order o = { .model_id = mc, .who = "ada", .reason = "claim" };
+	ok(lifecycle_withdraw(f->db, &o, NOW + 2, e));
+	sweep(f->db, policy, NOW + 2);
+	assert_string_equal(at(f->db, ma, r[0], NOW + 3, &a).successor, "org/b");
+	assert_null(at(f->db, mb, r[1], NOW + 3, &a).successor);
+
+	int64_t mx = make(f->db, "org/x", 'd', &r[3]), my = make(f->db, "org/y", 'e', &r[4]), mz = make(f->db, "org/z", 'f', &r[5]);
+	facts(f->db, r[3], "mit", NULL, "org/y");
+	facts(f->db, r[4], "mit", NULL, "org/z");
+	facts(f->db, r[5], "mit", NULL, "org/y");
+	assert_int_equal(sweep(f->db, policy, NOW + 4), 1);
+	assert_int_equal(at(f->db, my, r[4], NOW + 5, &a).state, LIFECYCLE_ACTIVE);
+	assert_int_equal(at(f->db, mz, r[5], NOW + 5, &a).state, LIFECYCLE_ACTIVE);
+	assert_non_null(at(f->db, mx, r[3], NOW + 5, &a).successor);	/* leads into the circle, and is not of it */
+}
+
 static void tested(struct db *db, int64_t rev, const char *device, const char *platform)
 {
 	ok(finding_record_smoke(db, rev, &(struct finding_smoke){ .verdict = "pass", .device = device, .platform = platform, .bits_per_byte = 1, .tokens_per_s = 1, .reasons = "[]", .at = NOW }, e));
@@ -408,7 +443,7 @@ static void test_mirror(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_recertification), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_chains_of_hints), with_fixture(test_recertification), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
