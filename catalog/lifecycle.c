@@ -149,6 +149,25 @@ static int check_chain(struct db_conn *c, int64_t from, int64_t start, const cha
 	return at ? err_set(e, ERR_CONFLICT, "the chain of successors from %s does not end", successor) : 0;
 }
 
+/* A model that was never published, or whose shown revision is off the doors, is nothing to send people to. */
+static int check_served(struct db_conn *c, int64_t id, const char *successor, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "SELECT state, visible FROM model WHERE id = $1", e);
+	int64_t state = 0, visible = 0;
+	int rc;
+
+	sql_int(&q, id);
+	if (sql_row(&q)) {
+		state = sql_get_int(&q, 0);
+		visible = sql_get_int(&q, 1);
+	}
+	if ((rc = sql_done(&q)) < 0 || visible)
+		return rc;
+	if (state >= REVISION_PUBLISHED)
+		return err_set(e, ERR_CONFLICT, "successor %.200s is not served: what it shows is withdrawn or retired itself", successor);
+	return err_set(e, ERR_CONFLICT, "successor %.200s is %s, so nobody can get it: publish it first", successor, state ? revision_state_name((enum revision_state)state) : "not mirrored yet");
+}
+
 static int check_successor(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e)
 {
 	own(arena) struct arena a;
@@ -165,6 +184,8 @@ static int check_successor(struct db_conn *c, const struct lifecycle_order *o, i
 		return rc;
 	if (l.state >= LIFECYCLE_RETIRED)
 		return err_set(e, ERR_CONFLICT, "successor %.200s is %s itself", o->successor, lifecycle_state_name(l.state));
+	if ((rc = check_served(c, id, o->successor, e)) < 0)
+		return rc;
 	/* A revision may well be succeeded by its own model's newer ones. */
 	return o->revision_id && id == o->model_id ? 0 : check_chain(c, o->model_id, id, o->successor, e);
 }

@@ -50,7 +50,7 @@ struct lifecycle_order {
 };
 /*
  * Each writes an event. ERR_CONFLICT: nothing to take back. ERR_USAGE: a reason that is needed and missing, a sunset in the past or closer than the notice (the earliest date is
- * named), a successor that is not in the catalog or is the model itself; ERR_CONFLICT: a successor that is retired or withdrawn, or leads back here.
+ * named), a successor that is not in the catalog or is the model itself; ERR_CONFLICT: a successor that is retired, withdrawn or not published, or leads back here.
  */
 int lifecycle_deprecate(struct db *db, const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e);
 int lifecycle_undeprecate(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);

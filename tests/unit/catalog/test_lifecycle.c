@@ -109,6 +109,19 @@ static void test_chain(void **state)
 	ok(lifecycle_retire(f->db, &gone, NOW, e));
 	o = (struct lifecycle_order){ .model_id = m[0], .who = "x", .successor = "o/c" };
 	fails(ERR_CONFLICT, "retired itself", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+
+	/* One that nobody can get is none, forced or not. */
+	int64_t held = make(f->db, "o/held", 'd', &r);
+	ok(model_rule(f->db, r, POLICY_REJECT, "x", "bad", NOW, e));
+	o.successor = "o/held";
+	o.force = true;
+	fails(ERR_CONFLICT, "o/held is rejected, so nobody can get it", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	ok(model_rule(f->db, r, POLICY_PUBLISH, "x", "good", NOW, e));
+	struct lifecycle_order off = { .model_id = held, .revision_id = r, .who = "x", .reason = "claim" };
+	ok(lifecycle_withdraw(f->db, &off, NOW, e));
+	fails(ERR_CONFLICT, "o/held is not served", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	ok(lifecycle_restore(f->db, &off, NOW, e));
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 }
 
 static void test_retire_withdraw(void **state)
