@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "catalog/evidence.h"
 #include "catalog/finding.h"
+#include "catalog/lifecycle.h"
 #include "catalog/usage.h"
 #include "registryd/bill.h"
 
@@ -226,6 +227,18 @@ int api_v1_licenses(struct request *rq, struct err *e)
 	return list ? http_answer_json(rq, 200, json_pack("{s:o}", "licenses", list)) : (int)e->code;
 }
 
+/* Published, a withdrawn one would still be given to nobody. */
+static int check_not_withdrawn(struct request *rq, const struct model *m, const struct revision *r, struct err *e)
+{
+	struct lifecycle life;
+
+	if (lifecycle_at(api_v1_daemon(rq)->db, m->id, r->id, rq->now, &rq->arena, &life, e) < 0)
+		return e->code;
+	if (life.state < LIFECYCLE_WITHDRAWN)
+		return 0;
+	return err_set(e, ERR_REFUSED, "%s@%.12s is %s, so no door would serve it: `registryctl restore` takes that back first", m->name, r->commit, lifecycle_state_name(life.state));
+}
+
 static int rule(struct request *rq, enum policy_outcome outcome, struct err *e)
 {
 	static const char *const names[] = { "revision", "reason", NULL };
@@ -237,6 +250,8 @@ static int rule(struct request *rq, enum policy_outcome outcome, struct err *e)
 	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "revision", &rev, e) < 0 || api_v1_text(body, "reason", &reason, e) < 0)
 		return e->code;
 	if (api_v1_find(rq, rev, &m, &r, e) < 0)
+		return e->code;
+	if (outcome == POLICY_PUBLISH && check_not_withdrawn(rq, &m, &r, e) < 0)
 		return e->code;
 	if (model_rule(api_v1_daemon(rq)->db, r.id, outcome, rq->who, reason, rq->now, e) < 0)
 		return err_wrap(e, "%s %s@%.12s", policy_outcome_name(outcome), m.name, r.commit);

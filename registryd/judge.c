@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "catalog/event.h"
 #include "catalog/finding.h"
+#include "catalog/lifecycle.h"
 #include "registryd/smoke.h"
 
 static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, struct err *e)
@@ -29,6 +30,8 @@ static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, 
 
 int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome *g, struct err *e)
 {
+	const char *state = revision_state_name(g->state), *reason = g->reason;
+	struct lifecycle life = { 0 };
 	struct revision r;
 	struct model m;
 	uint64_t held;
@@ -36,12 +39,19 @@ int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome 
 
 	if (!rc)
 		rc = model_count(w->db, revision_id, FILES_HELD, &held, e);
+	if (!rc)
+		rc = lifecycle_at(w->db, m.id, revision_id, work_now(), w->arena, &life, e);
 	if (rc)
 		return rc;
+	/* Published says what the gate thinks; it is here in full, and all the same nobody gets it. */
+	if (g->state == REVISION_PUBLISHED && life.state >= LIFECYCLE_WITHDRAWN) {
+		state = lifecycle_state_name(life.state);
+		reason = arena_printf(w->arena, "it is not served until `registryctl restore` takes that back%s%s", life.reason ? "; withdrawn for: " : "", life.reason ? life.reason : "");
+	}
 	json_decref(w->result);
-	w->result = json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:s, s:s}", "repo", m.name, "revision", r.commit, "state", revision_state_name(g->state), "reason", g->reason,
+	w->result = json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:s, s:s}", "repo", m.name, "revision", r.commit, "state", state, "reason", reason,
 			      "size_bytes", (json_int_t)r.size_bytes, "files", (json_int_t)held, "proof", proof_level_name(r.proof), "code",
-			      g->state == REVISION_PUBLISHED ? "ok" : "refused");
+			      !strcmp(state, "published") ? "ok" : "refused");
 	return 0;
 }
 

@@ -44,6 +44,12 @@ def test_withdrawal_shows_where_people_look(two):
     assert "withdrawn-legal" in row
     shown = two.ctl("show", "org/old").stdout
     assert "withdrawn-legal" in shown and "claim 7" in shown
+    assert "restore" in two.ctl("publish", "org/old", "--reason", "mine", code=5).stderr
+    said = two.ctl("sync", "org/old", code=5).stderr
+    assert "is withdrawn-legal: it is not served" in said and "claim 7" in said
+    two.ctl("restore", "org/old")
+    assert "published org/old" in two.ctl("sync", "org/old").stdout
+    two.ctl("publish", "org/old", "--reason", "mine")
 
 
 def test_hints_of_upstream_are_shown(registry, hub, models):
