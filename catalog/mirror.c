@@ -203,7 +203,7 @@ int mirror_ran(struct db *db, int64_t id, int64_t now, int64_t next_at, const ch
 	return tx_commit(&t, e);
 }
 
-int mirror_run_now(struct db *db, const char *name, int64_t now, struct err *e)
+int mirror_run_now(struct db *db, const char *name, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
 	bool any;
@@ -212,8 +212,7 @@ int mirror_run_now(struct db *db, const char *name, int64_t now, struct err *e)
 	if ((rc = tx_begin(&t, db, e)) < 0)
 		return rc;
 	{
-		own(sql) struct sql q = sql_prepare(t.c, "UPDATE mirror SET next_at = $1 WHERE ($2 IS NULL OR name = $2) RETURNING id", e);
-		sql_int(&q, now);
+		own(sql) struct sql q = sql_prepare(t.c, "UPDATE mirror SET next_at = 0 WHERE ($1 IS NULL OR name = $1) RETURNING id", e);
 		sql_text(&q, name);
 		any = sql_row(&q);
 		while (sql_row(&q))

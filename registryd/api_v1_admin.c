@@ -235,7 +235,7 @@ int api_v1_mirror_run(struct request *rq, struct err *e)
 	const char *name;
 
 	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "name", &name, e) < 0 ||
-	    mirror_run_now(api_v1_daemon(rq)->db, name, rq->now, e) < 0)
+	    mirror_run_now(api_v1_daemon(rq)->db, name, e) < 0)
 		return e->code;
 	return http_answer_json(rq, 202, json_pack("{s:s?}", "name", name));
 }

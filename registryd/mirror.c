@@ -10,15 +10,25 @@
 #include "catalog/model.h"
 #include "registryd/hub.h"
 
-#define LIMIT_DEFAULT 1000
+#define LIMIT_DEFAULT	1000
+#define FULL_EVERY_S	86400	/* how often a listing is read to its end */
+#define BACKOFF_MAX_S	(7 * 86400)
+#define SYNCS_LOOKED_AT 20	/* of one model: so many failures make no further difference */
 
 struct round {
 	struct work *w;
 	const struct mirror *m;
 	json_t *options;
-	const char *upstream;
 	char *args;		/* of each sync */
-	int64_t limit, seen, queued, newest;
+	bool asked, full, cut;	/* a person wants it now; the listing is read to its end; the limit ended it */
+	int64_t limit, seen, queued;
+	int64_t newest, open_from;	/* lastModified of the newest model, and of the oldest that is not brought in yet (0 none) */
+	struct retry {
+		char *repo;
+	} *retry;		/* failed before and are to be tried again, once the others have had their turn */
+	size_t n_retry, cap_retry;
+	int64_t failed;		/* models whose last sync failed */
+	char *failed_repo, *failed_why;	/* the first of them */
 	struct err err;
 };
 
@@ -34,13 +44,16 @@ static char *sync_args(const struct mirror *m, const json_t *options)
 	return json_text(args);
 }
 
+/* One that waits already is woken; it does not count, so that models which wait for long leave the others their turn. */
 static int queue_sync(struct round *r, const char *repo, struct err *e)
 {
 	struct job_new j = { .kind = "sync", .repo = repo, .revision = r->m->revision, .args = r->args, .who = "schedule", .priority = -1 };
+	bool existed = false;
 	int64_t id;
+	int rc = job_enqueue(r->w->db, &j, work_now(), &id, &existed, e);
 
-	r->queued++;
-	return job_enqueue(r->w->db, &j, work_now(), &id, NULL, e);
+	r->queued += !existed;
+	return rc;
 }
 
 /* ---- which models --------------------------------------------------------------------------------------------- */
@@ -92,6 +105,101 @@ static bool known_already(const struct round *r, const struct hub_listed *l)
 	return !model_find(r->w->db, l->id, l->sha, MODEL_ANY, r->w->arena, &m, &rev, NULL, NULL) && rev.state >= REVISION_HELD;
 }
 
+/* What became of the syncs that this entry made of a model before. */
+struct past {
+	enum job_state state;	/* of the last one; 0: there was none */
+	int64_t failures;	/* in a row, up to the last one */
+	int64_t at;		/* the last one's end */
+	bool same_commit;	/* it ended, and was about the commit that is listed now */
+	const char *why;	/* it failed */
+};
+
+static bool is_commit_of(const struct job *j, const char *sha)
+{
+	own(json) json_t *result = j->result ? json_parse(j->result, strlen(j->result), "a job's result", NULL) : NULL;
+
+	return sha && !strcmp(json_get_str_or(result, "revision", ""), sha);
+}
+
+static bool has_failed(const struct job *j)
+{
+	return j->state == JOB_FAILED || j->state == JOB_CANCELED;
+}
+
+static int look_back(struct round *r, const struct hub_listed *l, struct arena *a, struct past *p, struct err *e)
+{
+	struct job_filter f = { .kind = "sync", .repo = l->id, .limit = SYNCS_LOOKED_AT };
+	struct job *jobs;
+	size_t n;
+	int rc = job_list(r->w->db, &f, a, &jobs, &n, e);
+
+	*p = (struct past){ 0 };
+	for (size_t i = 0; !rc && i < n; i++) {
+		const struct job *j = &jobs[i];
+
+		if (strcmp(j->revision, r->m->revision) || strcmp(j->args, r->args))
+			continue;
+		if (!p->state)
+			*p = (struct past){ .state = j->state, .at = j->finished_at, .same_commit = is_commit_of(j, l->sha), .why = j->error_message };
+		if (!has_failed(j))
+			break;
+		p->failures++;
+	}
+	return rc;
+}
+
+/* At the next round after the first failure, then half as often each time. */
+static bool is_due(const struct round *r, const struct past *p)
+{
+	int64_t wait = p->failures < 2 ? 0 : r->m->every_s;
+
+	for (int64_t i = 2; i < p->failures && wait < BACKOFF_MAX_S; i++)
+		wait *= 2;
+	return r->asked || work_now() >= p->at + (wait < BACKOFF_MAX_S ? wait : BACKOFF_MAX_S);
+}
+
+static void note_failed(struct round *r, const char *repo, const struct past *p)
+{
+	if (!r->failed++) {
+		r->failed_repo = mem_strdup(repo);
+		r->failed_why = mem_strdup(p->why ? p->why : "its sync was canceled");
+	}
+	if (is_due(r, p))
+		vec_push(&r->retry, &r->n_retry, &r->cap_retry)->repo = mem_strdup(repo);
+}
+
+/* The next listing goes down to this model. */
+static void keep_open(struct round *r, const struct hub_listed *l)
+{
+	if (l->last_modified && (!r->open_from || l->last_modified < r->open_from))
+		r->open_from = l->last_modified;
+}
+
+/* A model that is not here as it is listed. 1 when the round's limit is reached. */
+static int bring_in(struct round *r, const struct hub_listed *l, struct err *e)
+{
+	own(arena) struct arena a = { 0 };
+	struct past p;
+
+	if (look_back(r, l, &a, &p, e))
+		return e->code;
+	if (p.state == JOB_DONE && p.same_commit)
+		return 0;	/* looked at and left out, as one that is too large */
+	keep_open(r, l);
+	if (p.state == JOB_FAILED || p.state == JOB_CANCELED) {
+		note_failed(r, l->id, &p);
+		return 0;
+	}
+	r->cut = r->queued >= r->limit;
+	if (r->cut)
+		return 1;
+	if (p.state == JOB_QUEUED || p.state == JOB_RUNNING) {
+		r->queued++;
+		return 0;
+	}
+	return queue_sync(r, l->id, e);
+}
+
 static int each_listed(const struct hub_listed *l, void *arg)
 {
 	struct round *r = arg;
@@ -101,9 +209,16 @@ static int each_listed(const struct hub_listed *l, void *arg)
 		r->newest = l->last_modified;
 	if (!name_wanted(r, l->id) || !licence_wanted(r, l->doc) || known_already(r, l))
 		return 0;
-	if (r->queued >= r->limit)
-		return 1;
-	return queue_sync(r, l->id, &r->err) ? 1 : 0;
+	return bring_in(r, l, &r->err);
+}
+
+static int try_again(struct round *r, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < r->n_retry && r->queued < r->limit; i++)
+		rc = queue_sync(r, r->retry[i].repo, e);
+	return rc;
 }
 
 /* The author or the words of a query entry; its target is either words or a JSON object of parameters. */
@@ -126,7 +241,7 @@ static int follow_list(struct round *r, struct err *e)
 	own(json) json_t *cursor = r->m->cursor ? json_parse(r->m->cursor, strlen(r->m->cursor), "the entry's memory", NULL) : NULL;
 	int64_t since = json_get_int(cursor, "since", 0);
 	struct hub *h = work_hub(r->w, r->m->upstream, e);
-	struct hub_query q = { .since = since > MIRROR_OVERLAP_S ? since - MIRROR_OVERLAP_S : 0 };
+	struct hub_query q = { 0 };
 	int rc;
 
 	if (!h)
@@ -134,12 +249,53 @@ static int follow_list(struct round *r, struct err *e)
 	read_query(r->m, target, &q);
 	work_phase(r->w, "listing %s", r->m->name);
 	r->newest = since;
+	r->full = r->asked || work_now() - json_get_int(cursor, "full_at", 0) >= FULL_EVERY_S;
+	if (!r->full && since > MIRROR_OVERLAP_S)
+		q.since = since - MIRROR_OVERLAP_S;
 	rc = hub_list(h, &q, &r->w->stop, each_listed, r, e);
 	if (!rc && r->err.code) {
 		*e = r->err;
 		rc = r->err.code;
 	}
-	return rc;
+	return rc ? rc : try_again(r, e);
+}
+
+/*
+ * What the next round needs to know, NULL when it is as before: a round that its limit ended has not seen everything, and the next one starts
+ * where this one did. `since` waits for the oldest model that is not brought in, however often that fails.
+ */
+static char *next_cursor(const struct round *r)
+{
+	own(json) json_t *cursor = r->m->cursor ? json_parse(r->m->cursor, strlen(r->m->cursor), "the entry's memory", NULL) : NULL;
+	int64_t since = r->open_from && r->open_from < r->newest ? r->open_from : r->newest;
+	own(json) json_t *next = NULL;
+
+	if (r->m->kind == MIRROR_REPO || r->cut)
+		return NULL;
+	next = json_pack("{s:I, s:I}", "since", (json_int_t)since, "full_at", (json_int_t)(r->full ? work_now() : json_get_int(cursor, "full_at", 0)));
+	return json_text(next);
+}
+
+/* What `mirror list` says of a round that went well but for some models; NULL when there are none. */
+static char *say_failed(const struct round *r)
+{
+	char *text = NULL;
+
+	if (r->failed && asprintf(&text, "%lld model%s could not be brought in and will be tried again; %s: %s", (long long)r->failed, r->failed == 1 ? "" : "s",
+				  r->failed_repo, r->failed_why) < 0)
+		abort();
+	return text;
+}
+
+static void own_round(struct round *r)
+{
+	for (size_t i = 0; i < r->n_retry; i++)
+		free(r->retry[i].repo);
+	free(r->retry);
+	free(r->failed_repo);
+	free(r->failed_why);
+	free(r->args);
+	json_decref(r->options);
 }
 
 /* ---- the job -------------------------------------------------------------------------------------------------- */
@@ -178,25 +334,24 @@ static int64_t next_run(const struct mirror *m, int rc, int64_t now)
 
 int mirror_job(struct work *w, struct err *e)
 {
-	struct round r = { .w = w };
-	own(mem) char *cursor = NULL;
+	own(round) struct round r = { .w = w, .asked = json_get_bool(w->args, "asked", false) };
+	own(mem) char *cursor = NULL, *failed = NULL;
 	struct err late = ERR_NONE;
 	int rc = find_entry(w, json_get_str_or(w->args, "name", ""), &r.m, e);
 
 	if (rc)
 		return rc;
 	rc = follow(&r, e);
-	/* A round that its limit ended has not seen everything: the next one starts where this one did. */
-	if (!rc && r.m->kind != MIRROR_REPO && r.queued < r.limit && asprintf(&cursor, "{\"since\":%lld}", (long long)r.newest) < 0)
-		abort();
-	json_decref(r.options);
-	free(r.args);
-	if (rc != ERR_CANCELED && mirror_ran(w->db, r.m->id, work_now(), next_run(r.m, rc, work_now()), rc ? e->msg : NULL, cursor, &late) && !rc) {
+	if (!rc) {
+		cursor = next_cursor(&r);
+		failed = say_failed(&r);
+	}
+	if (rc != ERR_CANCELED && mirror_ran(w->db, r.m->id, work_now(), next_run(r.m, rc, work_now()), rc ? e->msg : failed, cursor, &late) && !rc) {
 		*e = late;
 		rc = late.code;
 	}
 	if (!rc)
-		w->result = json_pack("{s:I, s:I}", "seen", (json_int_t)r.seen, "queued", (json_int_t)r.queued);
+		w->result = json_pack("{s:I, s:I, s:I}", "seen", (json_int_t)r.seen, "queued", (json_int_t)r.queued, "failed", (json_int_t)r.failed);
 	return rc;
 }
 
@@ -210,7 +365,8 @@ int mirror_queue_due(struct daemon *d, int64_t now, struct err *e)
 	arena_init(&a);
 	rc = mirror_due(d->db, now, &a, &due, &n, NULL, e);
 	for (size_t i = 0; !rc && i < n; i++) {
-		own(json) json_t *args = json_pack("{s:s}", "name", due[i].name);
+		bool asked = !due[i].next_at;
+		own(json) json_t *args = asked ? json_pack("{s:s, s:b}", "name", due[i].name, "asked", 1) : json_pack("{s:s}", "name", due[i].name);
 		own(mem) char *text = json_text(args);
 		struct job_new j = { .kind = "mirror", .args = text, .who = "schedule", .priority = -1 };
 		int64_t id;

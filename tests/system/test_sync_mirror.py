@@ -4,7 +4,7 @@ import time
 import pytest
 
 from tests.system.registry import Registry
-from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, files, get, settings, wait_for
+from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, files, get, settings, settled, wait_for
 
 
 @pytest.fixture
@@ -169,6 +169,58 @@ def test_mirror_of_an_author(reg, hub):
     reg.ctl("mirror", "run")
     wait_for(lambda: get(f"{reg.url}/team/m1/resolve/main/config.json")[1] == b'{"new": 1}')
     assert {r.repo for r in hub.requests(route="resolve")} == {"team/m1"}
+
+
+def small(n):
+    return {"README.md": CARD, "config.json": f'{{"n": {n}}}', "small.safetensors": Noise(4000, 1)}
+
+
+def days_ago(n):
+    return int(time.time()) - n * 86400
+
+
+def mirror_round(reg):
+    """`mirror run` and all that follows from it."""
+    before = max((j["id"] for j in reg.json("jobs") if j["kind"] == "mirror"), default=0)
+    reg.ctl("mirror", "run")
+    wait_for(lambda: any(j["kind"] == "mirror" and j["id"] > before and j["state"] == "done" for j in reg.json("jobs")))
+    wait_for(lambda: not any(j["state"] in ("queued", "running") for j in reg.json("jobs")))
+
+
+def last_error(reg):
+    return reg.json("mirror", "list")[0]["last_error"]
+
+
+def test_a_model_that_failed_is_tried_again(reg, hub):
+    """However old it is: what changed since the last round does not show it any more."""
+    hub.add_model("team/bad", small(0), date=days_ago(90))
+    hub.add_model("team/gated", small(1), date=days_ago(60), gated="manual")
+    hub.add_model("team/new", small(2))
+    bad = hub.faults.add(repo="team/bad", route="tree", malformed=True)
+    reg.ctl("mirror", "add", "--author", "team", "--every", "6h")
+    wait_for(lambda: published(reg) == {"team/new"})
+    settled(reg, "team/bad"), settled(reg, "team/gated")
+    mirror_round(reg)
+    assert last_error(reg).startswith("2 models could not be brought in") and "team/gated" in last_error(reg)
+    hub.faults.remove(bad)
+    hub.repos["team/gated"].gated = False
+    mirror_round(reg)
+    assert published(reg) == {"team/bad", "team/gated", "team/new"}
+    hub.clear_log()
+    mirror_round(reg)
+    assert last_error(reg) is None and len(hub.requests()) == 1
+
+
+def test_a_model_that_fails_does_not_use_up_the_limit(tmp_path, hub):
+    for n in range(3):
+        hub.add_model(f"team/m{n}", small(n), date=days_ago(n))
+    hub.faults.add(repo="team/m0", route="tree", malformed=True)
+    entry = "mirror:\n  - {author: team, limit: 1, every: 6h}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry)) as reg:
+        settled(reg, "team/m0")
+        mirror_round(reg)
+        mirror_round(reg)
+        assert published(reg) == {"team/m1", "team/m2"}
 
 
 def test_mirror_entries_of_the_settings(tmp_path, hub):
