@@ -458,6 +458,8 @@ int hub_explain(struct hub *h, const char *repo, const char *what, const struct 
 		snprintf(said, sizeof(said), " (%s)", str_printable(a->header[NET_ERROR_MESSAGE]));
 	if (!repo)
 		repo = "this";
+	if (a->status == 410 || a->status == 451)	/* another registryd gives these a code too, for clients that print no message else */
+		return err_set(e, ERR_GONE, "%s: %s no longer serves %s (%ld)%s", what, ep, repo, a->status, said);
 	if (!strcmp(code, "GatedRepo"))
 		return hub_explain_gated(h, repo, what, stop, e);
 	if (!strcmp(code, "RevisionNotFound"))
@@ -473,9 +475,6 @@ int hub_explain(struct hub *h, const char *repo, const char *what, const struct 
 		return err_set(e, ERR_REFUSED, "%s: %s refuses %s (403)%s", what, ep, repo, said);
 	case 404:
 		return err_set(e, ERR_NOT_FOUND, "%s: %s has no repository '%s'%s%s", what, ep, repo, h->config.token ? "" : "; a private one needs a token", said);
-	case 410:
-	case 451:
-		return err_set(e, ERR_GONE, "%s: %s no longer serves %s (%ld)%s", what, ep, repo, a->status, said);
 	case 429:
 		return err_set(e, ERR_THROTTLED, "%s: %s says there were too many requests (429); trying again later", what, ep);
 	}
