@@ -27,7 +27,8 @@ static int put(struct db_conn *c, const struct mirror *m, int64_t now, int64_t *
 					    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (name) DO UPDATE SET "
 					    "next_at = CASE WHEN mirror.kind = $2 AND mirror.target = $3 AND mirror.upstream = $4 AND mirror.revision = $5 AND mirror.options = $6 "
 					    "AND mirror.every_s = $7 THEN mirror.next_at ELSE $9 END, "
-					    "cursor = CASE WHEN mirror.kind = $2 AND mirror.target = $3 AND mirror.upstream = $4 THEN mirror.cursor ELSE NULL END, "
+					    "cursor = CASE WHEN mirror.kind = $2 AND mirror.target = $3 AND mirror.upstream = $4 AND mirror.revision = $5 AND mirror.options = $6 THEN mirror.cursor "
+					    "ELSE NULL END, "
 					    "kind = $2, target = $3, upstream = $4, revision = $5, options = $6, every_s = $7, from_config = $8 RETURNING id",
 					    e);
 

@@ -1,6 +1,8 @@
 /* mirror.c - see mirror.h. */
 #include "registryd/mirror.h"
 
+#include <ctype.h>
+
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -8,10 +10,12 @@
 #include "catalog/licence.h"
 #include "catalog/mirror.h"
 #include "catalog/model.h"
+#include "catalog/query.h"
 #include "registryd/hub.h"
 
 #define LIMIT_DEFAULT	1000
 #define FULL_EVERY_S	86400	/* how often a listing is read to its end */
+#define MISSING_MAX	20	/* models that it no longer has and that are asked for, a round */
 #define BACKOFF_MAX_S	(7 * 86400)
 #define SYNCS_LOOKED_AT 20	/* of one model: so many failures make no further difference */
 
@@ -19,7 +23,9 @@ struct round {
 	struct work *w;
 	const struct mirror *m;
 	json_t *options;
+	struct hub *hub;	/* of an author or a query */
 	char *args;		/* of each sync */
+	json_t *listed;		/* names, in lower case, when the listing is read to its end; else NULL */
 	bool asked, full, cut;	/* a person wants it now; the listing is read to its end; the limit ended it */
 	int64_t limit, seen, queued;
 	int64_t newest, open_from;	/* lastModified of the newest model, and of the oldest that is not brought in yet (0 none) */
@@ -200,10 +206,100 @@ static int bring_in(struct round *r, const struct hub_listed *l, struct err *e)
 	return queue_sync(r, l->id, e);
 }
 
+/* -1: it says nothing. */
+static int gate_listed(const json_t *gated)
+{
+	const char *way = json_string_value(gated);
+
+	if (!gated)
+		return -1;
+	if (json_is_false(gated) || (way && !strcmp(way, "false")))
+		return MODEL_OPEN;
+	return way && !strcmp(way, "manual") ? MODEL_GATED_MANUAL : MODEL_GATED_AUTO;
+}
+
+static int flag_listed(const json_t *doc, const char *key)
+{
+	return json_object_get(doc, key) ? json_get_bool(doc, key, false) : -1;
+}
+
+static bool differs(int listed, int known)
+{
+	return listed >= 0 && listed != known;
+}
+
+/* A gate, a lock or a ban of a model that is here is seen as its sync would see it, and one that was gone is back. */
+static int note_drift(struct round *r, const struct hub_listed *l, struct err *e)
+{
+	struct model_upstream u = { .upstream = r->hub->config.name, .gated = gate_listed(json_object_get(l->doc, "gated")), .is_private = flag_listed(l->doc, "private"),
+				    .disabled = flag_listed(l->doc, "disabled"), .downloads = json_get_int(l->doc, "downloads", -1), .likes = json_get_int(l->doc, "likes", -1) };
+	own(arena) struct arena a = { 0 };
+	struct model m;
+	int64_t id;
+
+	if (model_find_repo(r->w->db, l->id, &a, &m, NULL) || strcmp(m.upstream, u.upstream) != 0)
+		return 0;
+	if (!differs(u.gated, m.gated) && !differs(u.is_private, m.is_private) && !differs(u.disabled, m.disabled) && !m.vanished_at)
+		return 0;
+	u.name = m.name;
+	return model_upsert(r->w->db, &u, work_now(), &id, e);
+}
+
+static char *lower(const char *name)
+{
+	char *copy = mem_strdup(name);
+
+	for (char *p = copy; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return copy;
+}
+
+static void note_listed(struct round *r, const char *name)
+{
+	own(mem) char *key = lower(name);
+
+	if (r->listed)
+		json_object_set_new(r->listed, key, json_true());
+}
+
+static bool is_missing(const struct round *r, const struct model *m)
+{
+	own(mem) char *key = lower(m->name);
+
+	return !strcmp(m->upstream, r->hub->config.name) && !m->vanished_at && !m->disabled && !json_object_get(r->listed, key);
+}
+
+/* What is served of the author and was not listed: its sync learns whether it is gone, private or renamed. */
+static int ask_for_missing(struct round *r, struct err *e)
+{
+	struct query_filter f = { .gated = -1, .author = r->m->target, .visible_only = true };
+	own(arena) struct arena a = { 0 };
+	size_t asked = 0;
+
+	do {
+		struct query_row *rows;
+		size_t n;
+
+		if (query_models(r->w->db, &f, work_now(), &a, &rows, &n, &f.cursor, e) < 0)
+			return e->code;
+		for (size_t i = 0; i < n && asked < MISSING_MAX; i++) {
+			if (!is_missing(r, &rows[i].m))
+				continue;
+			asked++;
+			if (queue_sync(r, rows[i].m.name, e))
+				return e->code;
+		}
+	} while (f.cursor && asked < MISSING_MAX);
+	return 0;
+}
+
 static int each_listed(const struct hub_listed *l, void *arg)
 {
 	struct round *r = arg;
 
+	note_listed(r, l->id);
+	if (note_drift(r, l, &r->err))
+		return 1;
 	r->seen++;
 	if (l->last_modified > r->newest)
 		r->newest = l->last_modified;
@@ -240,24 +336,29 @@ static int follow_list(struct round *r, struct err *e)
 	own(json) json_t *target = *r->m->target == '{' ? json_parse(r->m->target, strlen(r->m->target), "the entry's query", NULL) : NULL;
 	own(json) json_t *cursor = r->m->cursor ? json_parse(r->m->cursor, strlen(r->m->cursor), "the entry's memory", NULL) : NULL;
 	int64_t since = json_get_int(cursor, "since", 0);
-	struct hub *h = work_hub(r->w, r->m->upstream, e);
 	struct hub_query q = { 0 };
 	int rc;
 
-	if (!h)
+	r->hub = work_hub(r->w, r->m->upstream, e);
+	if (!r->hub)
 		return e->code;
 	read_query(r->m, target, &q);
 	work_phase(r->w, "listing %s", r->m->name);
 	r->newest = since;
 	r->full = r->asked || work_now() - json_get_int(cursor, "full_at", 0) >= FULL_EVERY_S;
+	r->listed = r->full ? json_object() : NULL;
 	if (!r->full && since > MIRROR_OVERLAP_S)
 		q.since = since - MIRROR_OVERLAP_S;
-	rc = hub_list(h, &q, &r->w->stop, each_listed, r, e);
+	rc = hub_list(r->hub, &q, &r->w->stop, each_listed, r, e);
 	if (!rc && r->err.code) {
 		*e = r->err;
 		rc = r->err.code;
 	}
-	return rc ? rc : try_again(r, e);
+	if (!rc)
+		rc = try_again(r, e);
+	if (!rc && r->full && !r->cut && r->m->kind == MIRROR_AUTHOR)
+		rc = ask_for_missing(r, e);
+	return rc;
 }
 
 /*
@@ -296,6 +397,7 @@ static void own_round(struct round *r)
 	free(r->failed_why);
 	free(r->args);
 	json_decref(r->options);
+	json_decref(r->listed);
 }
 
 /* ---- the job -------------------------------------------------------------------------------------------------- */
