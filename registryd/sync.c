@@ -143,10 +143,21 @@ static int note_model(struct sync *s, struct err *e)
 	return !rc && served_ref(s) ? note_ref(s, e) : rc;
 }
 
+/* Is it the model that upstream does not have, or only the revision that was asked for? */
+static bool is_gone(struct sync *s, const struct err *why)
+{
+	own(revision) struct hub_revision r = { 0 };
+	struct err e = ERR_NONE;
+
+	if (why->code != ERR_NOT_FOUND || !s->ref)
+		return why->code == ERR_NOT_FOUND;
+	return hub_get_revision(s->hub, s->repo, NULL, &s->w->stop, &r, &e) == ERR_NOT_FOUND;
+}
+
 /* Upstream has no such model any more, or has disabled it: what we serve stays, but it is seen. */
 static void note_gone(struct sync *s, const struct err *why)
 {
-	bool gone = why->code == ERR_NOT_FOUND && !s->ref;
+	bool gone = is_gone(s, why);
 	struct model m;
 
 	if ((!gone && !s->info.disabled) || model_find_repo(s->w->db, s->repo, s->w->arena, &m, NULL) || strcmp(m.upstream, s->hub->config.name))
@@ -672,6 +683,7 @@ int sync_plan_job(struct work *w, struct err *e)
 	struct policy_verdict verdict;
 	struct licence_answer answer;
 	struct policy_facts facts = { .bits_per_byte = NAN };
+	struct model known;
 	uint64_t total = 0, to_fetch = 0;
 	own(json) json_t *reasons = json_array();
 	int rc = begin(&s, w, e);
@@ -681,6 +693,8 @@ int sync_plan_job(struct work *w, struct err *e)
 	if (rc)
 		return rc;
 	plan(&s);
+	if (!model_find_repo(w->db, s.name, w->arena, &known, NULL))
+		s.model_id = known.id;	/* what of it is here is not fetched again */
 	plan_files(&s, &total, &to_fetch, &facts.formats);
 	facts.repo = s.name;
 	rc = plan_licence(&s, &answer, e);

@@ -125,6 +125,21 @@ def test_gated_and_disabled_later(reg, hub):
     assert kinds(reg).count("upstream.disabled") == 2 and reg.json("show", NAME)["hints"]["disabled"] is False
 
 
+def test_a_plan_counts_what_is_here(reg, hub):
+    hub.add_model(NAME, files())
+    assert reg.json("sync", NAME, "--dry-run")["fetch_bytes"] > 0
+    reg.ctl("sync", NAME)
+    assert reg.json("sync", NAME, "--dry-run")["fetch_bytes"] == 0
+    hub.commit(NAME, {"config.json": '{"a": 12345}'})
+    assert reg.json("sync", NAME, "--dry-run")["fetch_bytes"] == len('{"a": 12345}')
+
+
+def test_an_upstream_that_took_it_off_for_legal_reasons(reg, hub):
+    hub.add_model(NAME, files())
+    hub.faults.add(route="info", status=451, code="GatedRepo", message="court order")
+    assert "no longer serves" in (said := reg.ctl("sync", NAME, code=None).stderr) and "court order" in said and "accept its terms" not in said
+
+
 def test_rewritten_history(reg, hub):
     hub.add_model(NAME, files())
     reg.ctl("sync", NAME)
@@ -221,6 +236,23 @@ def test_a_model_that_fails_does_not_use_up_the_limit(tmp_path, hub):
         mirror_round(reg)
         mirror_round(reg)
         assert published(reg) == {"team/m1", "team/m2"}
+
+
+def test_an_author_entry_sees_drift(reg, hub):
+    for n in range(5):
+        hub.add_model(f"team/m{n}", small(n), date=days_ago(n + 2))
+    reg.ctl("mirror", "add", "--author", "team", "--every", "6h")
+    wait_for(lambda: published(reg) == {f"team/m{n}" for n in range(5)})
+    hub.update("team/m0", gated="auto")
+    hub.update("team/m1", disabled=True)
+    hub.delete("team/m2")
+    hub.rename("team/m3", "team/other")
+    for _ in range(2):      # each is said once
+        mirror_round(reg)
+        seen = [(e["kind"], e["repo"]) for e in reg.json("events") if e["kind"].startswith("upstream.")]
+        assert sorted(seen) == [("upstream.disabled", "team/m1"), ("upstream.gated", "team/m0"), ("upstream.renamed", "team/other"), ("upstream.vanished", "team/m2")]
+    assert published(reg) >= {f"team/m{n}" for n in range(5)}     # what is served did not change by itself
+    assert get(f"{reg.url}/team/m2/resolve/main/config.json") == (200, b'{"n": 2}')
 
 
 def test_mirror_entries_of_the_settings(tmp_path, hub):
