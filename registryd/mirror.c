@@ -12,6 +12,7 @@
 #include "catalog/model.h"
 #include "catalog/query.h"
 #include "registryd/hub.h"
+#include "registryd/plan.h"
 
 #define LIMIT_DEFAULT	1000
 #define FULL_EVERY_S	86400	/* how often a listing is read to its end */
@@ -26,6 +27,7 @@ struct round {
 	struct hub *hub;	/* of an author or a query */
 	char *args;		/* of each sync */
 	json_t *listed;		/* names, in lower case, when the listing is read to its end; else NULL */
+	bool fresh;		/* the first round of an entry whose meaning is new: what is here may be too little */
 	bool asked, full, cut;	/* a person wants it now; the listing is read to its end; the limit ended it */
 	int64_t limit, seen, queued;
 	int64_t newest, open_from;	/* lastModified of the newest model, and of the oldest that is not brought in yet (0 none) */
@@ -97,6 +99,19 @@ static bool licence_wanted(const struct round *r, const json_t *doc)
 	return false;
 }
 
+/* Does what is served have the files that this entry wants? */
+static bool is_as_wanted(const struct round *r, int64_t revision_id)
+{
+	own(json) json_t *args = json_parse(r->args, strlen(r->args), "a sync's arguments", NULL);
+	own(arena) struct arena a = { 0 };
+	struct plan_selection s;
+	struct model_file *files;
+	size_t n;
+
+	return plan_read_selection(&s, args, &a, NULL) || model_files(r->w->db, revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, NULL) ||
+	       plan_is_done(&s, r->w->policy, files, n);
+}
+
 /* Is this commit what the catalog saw last, and served or judged already? */
 static bool known_already(const struct round *r, const struct hub_listed *l)
 {
@@ -108,7 +123,9 @@ static bool known_already(const struct round *r, const struct hub_listed *l)
 		return false;
 	if (model_upstream_ref(r->w->db, m.id, r->m->revision, seen, NULL) || strcmp(seen, l->sha))
 		return false;
-	return !model_find(r->w->db, l->id, l->sha, MODEL_ANY, r->w->arena, &m, &rev, NULL, NULL) && rev.state >= REVISION_HELD;
+	if (model_find(r->w->db, l->id, l->sha, MODEL_ANY, r->w->arena, &m, &rev, NULL, NULL) || rev.state < REVISION_HELD)
+		return false;
+	return !r->fresh || rev.state != REVISION_PUBLISHED || is_as_wanted(r, rev.id);
 }
 
 /* What became of the syncs that this entry made of a model before. */
@@ -269,10 +286,11 @@ static bool is_missing(const struct round *r, const struct model *m)
 	return !strcmp(m->upstream, r->hub->config.name) && !m->vanished_at && !m->disabled && !json_object_get(r->listed, key);
 }
 
-/* What is served of the author and was not listed: its sync learns whether it is gone, private or renamed. */
-static int ask_for_missing(struct round *r, struct err *e)
+/* What is served of the author or the query and was not listed: its sync learns whether it is gone, private or renamed. */
+static int ask_for_missing(struct round *r, const struct hub_query *q, struct err *e)
 {
-	struct query_filter f = { .gated = -1, .author = r->m->target, .visible_only = true };
+	struct query_filter f = { .gated = -1, .author = q->author, .search = { q->search }, .n_search = q->search != NULL, .tag = { q->filter }, .n_tag = q->filter != NULL,
+				  .visible_only = true };
 	own(arena) struct arena a = { 0 };
 	size_t asked = 0;
 
@@ -283,7 +301,7 @@ static int ask_for_missing(struct round *r, struct err *e)
 		if (query_models(r->w->db, &f, work_now(), &a, &rows, &n, &f.cursor, e) < 0)
 			return e->code;
 		for (size_t i = 0; i < n && asked < MISSING_MAX; i++) {
-			if (!is_missing(r, &rows[i].m))
+			if (!is_missing(r, &rows[i].m) || !name_wanted(r, rows[i].m.name))
 				continue;
 			asked++;
 			if (queue_sync(r, rows[i].m.name, e))
@@ -345,6 +363,7 @@ static int follow_list(struct round *r, struct err *e)
 	read_query(r->m, target, &q);
 	work_phase(r->w, "listing %s", r->m->name);
 	r->newest = since;
+	r->fresh = !cursor;
 	r->full = r->asked || work_now() - json_get_int(cursor, "full_at", 0) >= FULL_EVERY_S;
 	r->listed = r->full ? json_object() : NULL;
 	if (!r->full && since > MIRROR_OVERLAP_S)
@@ -356,8 +375,8 @@ static int follow_list(struct round *r, struct err *e)
 	}
 	if (!rc)
 		rc = try_again(r, e);
-	if (!rc && r->full && !r->cut && r->m->kind == MIRROR_AUTHOR)
-		rc = ask_for_missing(r, e);
+	if (!rc && r->full && !r->cut)
+		rc = ask_for_missing(r, &q, e);
 	return rc;
 }
 

@@ -255,6 +255,20 @@ def test_an_author_entry_sees_drift(reg, hub):
     assert get(f"{reg.url}/team/m2/resolve/main/config.json") == (200, b'{"n": 2}')
 
 
+def test_an_edited_author_entry_is_followed_for_what_is_here(tmp_path, hub):
+    """Older models that the names now take, and files that the globs now take of models that are here."""
+    for n in range(3):
+        hub.add_model(f"team/m{n}", small(n), date=days_ago(10 * n + 2))
+    entry = "mirror:\n  - {{author: team, names: [{0}], include: [{1}], every: 6h}}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry.format("team/m0", "'*.md'"))) as reg:
+        wait_for(lambda: published(reg) == {"team/m0"})
+        reg.stop()
+        reg.config.write_text(reg.config.read_text().replace("names: [team/m0], include: ['*.md']", "names: ['team/m*'], include: ['*.md', '*.json']"))
+        reg.start()
+        wait_for(lambda: published(reg) == {"team/m0", "team/m1", "team/m2"})
+        wait_for(lambda: {f["path"] for f in reg.json("show", "team/m0")["files"]} >= {"README.md", "config.json"})
+
+
 def test_mirror_entries_of_the_settings(tmp_path, hub):
     hub.add_model(NAME, files())
     entry = f"mirror:\n  - {{repo: {NAME}, include: ['*.md', '*.json'], every: 6h}}\n"
