@@ -256,7 +256,7 @@ static int note_drift(struct round *r, const struct hub_listed *l, struct err *e
 
 	if (model_find_repo(r->w->db, l->id, &a, &m, NULL) || strcmp(m.upstream, u.upstream) != 0)
 		return 0;
-	if (!differs(u.gated, m.gated) && !differs(u.is_private, m.is_private) && !differs(u.disabled, m.disabled) && !m.vanished_at)
+	if (!differs(u.gated, (int)m.gated) && !differs(u.is_private, m.is_private) && !differs(u.disabled, m.disabled) && !m.vanished_at)
 		return 0;
 	u.name = m.name;
 	return model_upsert(r->w->db, &u, work_now(), &id, e);
