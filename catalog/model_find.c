@@ -532,3 +532,19 @@ int model_base_models(struct db *db, int64_t revision_id, struct arena *a, const
 	sql_int(&q, revision_id);
 	return texts_of(&q, a, repos, n);
 }
+
+int model_derivatives(struct db *db, const char *repo, struct arena *a, const char ***repos, size_t *n, struct err *e)
+{
+	own(read) struct read rd = { 0 };
+	int rc;
+
+	if ((rc = read_begin(&rd, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(rd.c,
+					    "WITH names (name) AS (SELECT $1 UNION SELECT a.name FROM alias AS a JOIN model AS m ON m.id = a.model_id WHERE m.name = $1) "
+					    "SELECT DISTINCT m.name FROM names AS n JOIN base_model AS b ON b.repo = n.name JOIN revision AS r ON r.id = b.revision_id "
+					    "JOIN model AS m ON m.id = r.model_id ORDER BY m.name",
+					    e);
+	sql_text(&q, repo);
+	return texts_of(&q, a, repos, n);
+}

@@ -7,7 +7,6 @@
 #include "catalog/model_tx.h"
 #include "catalog/sql.h"
 
-#define WHO	  "smoke"
 #define KINDS_MAX 8	/* kinds of devices */
 
 /* "cuda:0 NVIDIA H100" is of the kind "cuda". */
@@ -90,7 +89,7 @@ int recertify_due(struct db *db, const struct recertify_platform *now, size_t li
 	return sql_done(&q);
 }
 
-static int mark(struct db_conn *c, const struct model_rev *rev, const char *reason, int64_t now, bool *changed, struct err *e)
+static int mark(struct db_conn *c, const struct model_rev *rev, const char *who, const char *reason, int64_t now, bool *changed, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "INSERT INTO lifecycle (model_id, revision_id, deprecated_at, reason, who, at) VALUES ($1, $2, $3, $4, $5, $3) "
@@ -101,23 +100,23 @@ static int mark(struct db_conn *c, const struct model_rev *rev, const char *reas
 	sql_int(&q, rev->id);
 	sql_int(&q, now);
 	sql_text(&q, reason);
-	sql_text(&q, WHO);
+	sql_text(&q, who);
 	*changed = sql_row(&q);
 	return sql_done(&q);
 }
 
-static int unmark(struct db_conn *c, const struct model_rev *rev, bool *changed, struct err *e)
+static int unmark(struct db_conn *c, const struct model_rev *rev, const char *who, bool *changed, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c, "DELETE FROM lifecycle WHERE model_id = $1 AND revision_id = $2 AND who = $3 RETURNING model_id", e);
 
 	sql_int(&q, rev->model_id);
 	sql_int(&q, rev->id);
-	sql_text(&q, WHO);
+	sql_text(&q, who);
 	*changed = sql_row(&q);
 	return sql_done(&q);
 }
 
-int recertify_record(struct db *db, int64_t revision_id, const char *reason, int64_t now, bool *changed, struct err *e)
+int recertify_record(struct db *db, int64_t revision_id, const char *who, const char *reason, int64_t now, bool *changed, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
 	struct model_rev rev;
@@ -128,11 +127,11 @@ int recertify_record(struct db *db, int64_t revision_id, const char *reason, int
 		*changed = false;
 	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = model_rev_tx(t.c, revision_id, &rev, e)) < 0 || rev.state != REVISION_PUBLISHED)
 		return rc;
-	rc = reason ? mark(t.c, &rev, reason, now, &did, e) : unmark(t.c, &rev, &did, e);
+	rc = reason ? mark(t.c, &rev, who, reason, now, &did, e) : unmark(t.c, &rev, who, &did, e);
 	if (rc < 0 || !did)
 		return rc;
 	if ((rc = model_refresh_tx(t.c, rev.model_id, e)) < 0 ||
-	    (rc = event_add_tx(t.c, reason ? "lifecycle.deprecated" : "lifecycle.undeprecated", rev.repo, rev.commit, json_pack("{s:s, s:s?}", "by", WHO, "reason", reason), now,
+	    (rc = event_add_tx(t.c, reason ? "lifecycle.deprecated" : "lifecycle.undeprecated", rev.repo, rev.commit, json_pack("{s:s, s:s?}", "by", who, "reason", reason), now,
 			       e)) < 0 ||
 	    (rc = tx_commit(&t, e)) < 0)
 		return rc;

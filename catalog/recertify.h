@@ -1,7 +1,8 @@
 /*
  * recertify.h - a verdict holds for the device, driver and runtime under which it was made (smoke_run.platform). When those change, what is published
- * is tested again; one that no longer works is deprecated with that reason, until it works again. Marks made here have `who` "smoke": the
- * policy's rules leave them alone, as they do a person's, and these leave theirs.
+ * is tested again; one that no longer works is deprecated with that reason, until it works again. The same goes for what is known of a licence: it
+ * may change after publication, with that of a base model. Marks made here have `who` "smoke" or "licence": the policy's rules leave them
+ * alone, as they do a person's, and these leave theirs.
  */
 #ifndef CATALOG_RECERTIFY_H
 #define CATALOG_RECERTIFY_H
@@ -30,10 +31,12 @@ struct recertify_due {
  */
 int recertify_due(struct db *db, const struct recertify_platform *now, size_t limit, struct arena *a, struct recertify_due **out, size_t *n, struct err *e);
 
+#define RECERTIFY_SMOKE	  "smoke"
+#define RECERTIFY_LICENCE "licence"
 /*
- * A published revision was tested again. reason: why it no longer passes, NULL when it does. Deprecates it, or takes such a mark back, with the event; a
- * revision that is marked otherwise stays as it is. *changed (may be NULL) says so.
+ * A published revision was looked at again by `who`. reason: why it no longer passes, NULL when it does. Deprecates it, or takes such a mark of the
+ * same `who` back, with the event; a revision that is marked otherwise stays as it is. *changed (may be NULL) says so.
  */
-int recertify_record(struct db *db, int64_t revision_id, const char *reason, int64_t now, bool *changed, struct err *e);
+int recertify_record(struct db *db, int64_t revision_id, const char *who, const char *reason, int64_t now, bool *changed, struct err *e);
 
 #endif

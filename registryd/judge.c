@@ -5,6 +5,7 @@
 #include "catalog/event.h"
 #include "catalog/finding.h"
 #include "catalog/lifecycle.h"
+#include "registryd/derive.h"
 #include "registryd/smoke.h"
 
 static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, struct err *e)
@@ -55,8 +56,7 @@ int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome 
 	return 0;
 }
 
-/* As known before it was judged this time; NULL: it never was. */
-static int known_licence(struct work *w, int64_t revision_id, const char **license, struct err *e)
+int judge_known_licence(struct work *w, int64_t revision_id, const char **license, struct err *e)
 {
 	struct revision r;
 	struct model m;
@@ -100,7 +100,7 @@ int judge_revision(struct work *w, int64_t revision_id, const json_t *info, cons
 	own(mem) char *dir = NULL;
 	int rc;
 
-	rc = known_licence(w, revision_id, &known, e);
+	rc = judge_known_licence(w, revision_id, &known, e);
 	if (!rc)
 		rc = model_set_state(w->db, revision_id, REVISION_VERIFYING, NULL, work_now(), e);
 	if (!rc)
@@ -109,6 +109,8 @@ int judge_revision(struct work *w, int64_t revision_id, const json_t *info, cons
 		rc = inspect(w, revision_id, dir, info, license, e);
 	if (!rc)
 		rc = note_licence(w, revision_id, known, e);
+	if (!rc)
+		rc = derive_queue(w, revision_id, known, e);
 	if (!rc)
 		rc = smoke_if_asked(w, revision_id, dir, e);
 	smoke_view_close(dir);

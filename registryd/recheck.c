@@ -166,7 +166,7 @@ static int certify_again(struct work *w, const struct model *m, const struct rev
 	reason = no_longer_passes(daemon_policy(w->d), &facts, w->arena);
 	if (reason)
 		reason = arena_printf(w->arena, "tested again on %s: %s", s->device ? s->device : "an unknown device", reason);
-	rc = recertify_record(w->db, r->id, reason, work_now(), &changed, e);
+	rc = recertify_record(w->db, r->id, RECERTIFY_SMOKE, reason, work_now(), &changed, e);
 	if (!rc && changed)
 		log_event(LOG_WARNING, reason ? "smoke.regressed" : "smoke.recovered", "repo=%s revision=%s reason=%s", m->name, r->commit, log_quote(quoted, reason ? reason : ""));
 	return rc;

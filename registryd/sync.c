@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "catalog/event.h"
+#include "registryd/derive.h"
 #include "registryd/fetch.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
@@ -554,8 +555,13 @@ static int store_all(struct sync *s, struct err *e)
 static int keep_metadata(struct sync *s, struct err *e)
 {
 	struct gate_outcome g = { REVISION_HELD, "only metadata is kept of this model (metadata: only); sync it without to mirror it" };
-	int rc = gate_read_documents(s->w, s->revision_id, s->info.doc, NULL, NULL, e);
+	const char *known = NULL;
+	int rc = judge_known_licence(s->w, s->revision_id, &known, e);
 
+	if (!rc)
+		rc = gate_read_documents(s->w, s->revision_id, s->info.doc, NULL, NULL, e);
+	if (!rc)
+		rc = derive_queue(s->w, s->revision_id, known, e);
 	if (!rc)
 		rc = model_set_state(s->w->db, s->revision_id, g.state, g.reason, work_now(), e);
 	if (!rc)

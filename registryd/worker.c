@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "registryd/bundle.h"
 #include "registryd/clock.h"
+#include "registryd/derive.h"
 #include "registryd/housekeep.h"
 #include "registryd/hub.h"
 #include "registryd/import.h"
@@ -48,7 +49,8 @@ static const struct {
 	{ "import", import_job, STORE_USED },
 	{ "bundle", bundle_job, STORE_USED },
 	{ "gc", housekeep_gc_job, STORE_SWEPT },
-	{ "rebuild", housekeep_rebuild_job, STORE_USED },
+	{ "rebuild", derive_rebuild_job, STORE_USED },
+	{ "derive", derive_job, STORE_USED },
 	{ "policy", rules_job, STORE_USED },
 };
 

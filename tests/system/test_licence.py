@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.registry import Registry
+from tests.system.sync_case import wait_for
 
 GPL = Path("/usr/share/common-licenses/GPL-3").read_bytes()
 APACHE = Path("/usr/share/common-licenses/Apache-2.0").read_bytes()
@@ -89,3 +90,41 @@ def test_a_conflict_that_a_person_accepts_stays_visible(reg, hub):
     properties = {p["name"]: p["value"] for p in reg.json("sbom", "org/m")["metadata"]["component"]["properties"]}
     assert properties["registryd:license:conflict"] == "card says mit but LICENSE is the text of gpl-3.0"
     assert properties["registryd:license:source"] == "text"
+
+
+def jobs_done(reg, kind):
+    """Waits until there was work of this kind and none is left."""
+    return wait_for(lambda: (jobs := [j for j in reg.json("jobs") if j["kind"] == kind]) and all(j["state"] == "done" for j in jobs) and jobs)
+
+
+def lifecycle(reg, name):
+    it = reg.json("show", name)["lifecycle"]
+    return it["state"], it["reason"]
+
+
+def test_a_base_that_comes_or_changes_later(reg, hub):
+    add(hub, "org/first", "license: mit\nbase_model: org/Base")
+    add(hub, "org/second", "license: mit\nbase_model: org/first")
+    add(hub, "org/accepted", "license: mit\nbase_model: org/base")
+    assert outcome(reg, "org/first") == outcome(reg, "org/second") == outcome(reg, "org/accepted") == ("published", "mit", [])
+    reg.ctl("publish", "org/accepted", "--reason", "counsel has looked at all of it")
+    # The base is here now, and stricter: what is published goes on, with a warning for everybody who pulls it.
+    add(hub, "org/base", "license: cc-by-nc-4.0")
+    reg.ctl("sync", "org/base", code=None)
+    jobs_done(reg, "derive")
+    said = "mit is looser than cc-by-nc-4.0, the licence of its base model org/base"
+    for name in "org/first", "org/second":
+        shown = reg.json("show", name)
+        assert shown["state"] == "published" and [c.lower() for c in shown["license"]["conflicts"]] == [said]
+        assert lifecycle(reg, name)[0] == "deprecated" and lifecycle(reg, name)[1].lower() == f"licence conflict: {said}"
+        answer = urllib.request.urlopen(f"{reg.url}/{name}/resolve/main/README.md")
+        assert answer.headers["X-HF-Warning"] == f"deprecated; {name} is deprecated"
+    shown = reg.json("show", "org/accepted")
+    assert shown["license"]["conflicts"] == [said] and shown["lifecycle"]["state"] == "active"
+    assert [e["repo"] for e in reg.json("events") if e["kind"] == "lifecycle.deprecated"] == ["org/first", "org/second"]
+    # And is not, later.
+    hub.commit("org/base", {"README.md": "---\nlicense: apache-2.0\n---\n# A model\n"})
+    assert outcome(reg, "org/base")[0] == "published"
+    wait_for(lambda: lifecycle(reg, "org/second")[0] == "active")
+    assert lifecycle(reg, "org/first") == ("active", None) and reg.json("show", "org/first")["license"]["conflicts"] == []
+    assert len(jobs_done(reg, "derive")) == 2

@@ -367,22 +367,22 @@ static void test_recertification(void **state)
 	assert_int_equal(n, 1);
 	assert_string_equal(due[0].repo, "org/cpu");
 
-	ok(recertify_record(f->db, r1, NULL, NOW, &changed, e));
+	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, NULL, NOW, &changed, e));
 	assert_false(changed);
-	ok(recertify_record(f->db, r1, "tested again: fails", NOW, &changed, e));
+	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, "tested again: fails", NOW, &changed, e));
 	assert_true(changed);
 	assert_string_equal(at(f->db, m1, r1, NOW + 1, &a).reason, "tested again: fails");
 	assert_int_equal(at(f->db, m1, r1, NOW + 1000 * DAY, &a).state, LIFECYCLE_DEPRECATED);
 	assert_int_equal(sweep(f->db, "lifecycle: {max_age: 1d}", NOW + 300 * DAY), 2);	/* the other two: this mark is left alone */
-	ok(recertify_record(f->db, r1, NULL, NOW + 2, &changed, e));
+	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, NULL, NOW + 2, &changed, e));
 	assert_true(changed);
 	assert_int_equal(at(f->db, m1, r1, NOW + 3, &a).state, LIFECYCLE_ACTIVE);
 
 	struct lifecycle_order o = { .model_id = m1, .revision_id = r1, .who = "ada", .reason = "mine" };
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW + 3, e));
-	ok(recertify_record(f->db, r1, "fails", NOW + 4, &changed, e));
+	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, "fails", NOW + 4, &changed, e));
 	assert_false(changed);
-	ok(recertify_record(f->db, r1, NULL, NOW + 4, &changed, e));
+	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, NULL, NOW + 4, &changed, e));
 	assert_string_equal(at(f->db, m1, r1, NOW + 5, &a).reason, "mine");	/* a person's mark is not this one's to take back */
 }
 

@@ -1,0 +1,200 @@
+/* derive.c - see derive.h. */
+#include "registryd/derive.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/vec.h"
+#include "catalog/model.h"
+#include "catalog/query.h"
+#include "catalog/recertify.h"
+#include "registryd/bill.h"
+#include "registryd/gate.h"
+
+/* A document of the revision as JSON, NULL when there is none. */
+static json_t *document(struct work *w, struct arena *a, int64_t revision_id, enum document_kind kind)
+{
+	const char *text;
+	size_t n;
+
+	if (model_document(w->db, revision_id, kind, "", a, &text, &n, NULL) < 0)
+		return NULL;
+	return json_parse_lax(text, n, "a kept document", NULL);
+}
+
+/* The first word of the policy against the licence as it is known now; NULL: none, or a person has decided. */
+static const char *no_longer_licensed(const struct policy *p, const struct policy_facts *f, struct arena *a)
+{
+	struct policy_verdict *v = arena_alloc(a, sizeof(*v));
+
+	policy_decide(p, f, work_now(), a, v);
+	for (size_t i = 0; v->outcome != POLICY_PUBLISH && i < v->n_reasons; i++)
+		if (!strcmp(v->reasons[i].rule, "license") && v->reasons[i].outcome != POLICY_PUBLISH)
+			return v->reasons[i].text;
+	return NULL;
+}
+
+/* What is published goes on: it does not change by what others say. Everybody who pulls it is told, and a person decides. */
+static int judge_licence(struct work *w, const struct model *m, const struct revision *r, struct err *e)
+{
+	struct policy_facts facts;
+	char quoted[LOG_QUOTE_MAX];
+	const char *reason;
+	bool changed = false;
+	int rc = model_evidence(w->db, r->id, w->arena, &facts, e);
+
+	if (rc)
+		return rc;
+	reason = no_longer_licensed(daemon_policy(w->d), &facts, w->arena);
+	rc = recertify_record(w->db, r->id, RECERTIFY_LICENCE, reason, work_now(), &changed, e);
+	if (!rc && changed)
+		log_event(LOG_WARNING, reason ? "licence.conflict" : "licence.settled", "repo=%s revision=%s reason=%s", m->name, r->commit, log_quote(quoted, reason ? reason : ""));
+	return rc;
+}
+
+/* Facts again for one revision; one whose files are not all here has none yet. */
+static int derive_revision(struct work *w, const struct model *m, const struct revision *r, int64_t *done, struct err *e)
+{
+	own(json) json_t *info = NULL, *inspection = NULL;
+	struct model_sum sum;
+	const char *chosen;
+	int rc;
+
+	rc = model_sum(w->db, r->id, &sum, e);
+	if (rc < 0 || !sum.files || sum.stored_files < sum.files)
+		return rc;
+	info = document(w, w->arena, r->id, DOCUMENT_INFO);
+	inspection = document(w, w->arena, r->id, DOCUMENT_INSPECTION);
+	chosen = r->license_source && !strcmp(r->license_source, "person") ? r->license : NULL;
+	rc = gate_read_documents(w, r->id, info, inspection, chosen, e);
+	if (!rc && r->state == REVISION_PUBLISHED)
+		rc = judge_licence(w, m, r, e);
+	if (!rc)
+		bill_note(w->d, r->id);
+	*done += !rc;
+	return rc;
+}
+
+static int derive_model(struct work *w, const struct model *m, int64_t *done, struct err *e)
+{
+	struct arena *outer = w->arena;
+	struct revision *revisions;
+	own(arena) struct arena list;
+	size_t n;
+	int rc;
+
+	arena_init(&list);
+	work_phase(w, "deriving %s", m->name);
+	rc = model_revisions(w->db, m->id, MODEL_ANY, &list, &revisions, &n, e);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		own(arena) struct arena a;	/* what is read for one revision is let go with it */
+
+		arena_init(&a);
+		w->arena = &a;
+		rc = work_check(w, e);
+		if (rc == 0)
+			rc = derive_revision(w, m, &revisions[i], done, e);
+		w->arena = outer;
+	}
+	return rc ? err_wrap(e, "derive %s", m->name) : 0;
+}
+
+int derive_rebuild_job(struct work *w, struct err *e)
+{
+	struct query_filter f = QUERY_FILTER_ANY;
+	own(mem) char *cursor = NULL;
+	int64_t models = 0, revisions = 0;
+
+	do {
+		own(arena) struct arena page;
+		struct query_row *rows;
+		const char *next;
+		size_t n;
+
+		arena_init(&page);
+		f.cursor = cursor;
+		f.limit = QUERY_LIMIT_MAX;
+		if (query_models(w->db, &f, work_now(), &page, &rows, &n, &next, e) < 0)
+			return e->code;
+		for (size_t i = 0; i < n; i++, models++)
+			if (derive_model(w, &rows[i].m, &revisions, e) < 0)
+				return e->code;
+		free(cursor);
+		cursor = next ? mem_strdup(next) : NULL;
+	} while (cursor);
+	w->result = json_pack("{s:I, s:I}", "models", (json_int_t)models, "revisions", (json_int_t)revisions);
+	return 0;
+}
+
+/* ---- what was made from a model ---------------------------------------------------------------------------------- */
+
+/* Models still to be looked at, from `at` on, each once. */
+struct family {
+	const char **names;
+	size_t n, cap, at;
+	json_t *seen;
+};
+
+static int add_derivatives(struct work *w, struct family *f, const char *repo, struct err *e)
+{
+	const char **repos;
+	size_t n;
+	int rc = model_derivatives(w->db, repo, w->arena, &repos, &n, e);
+
+	for (size_t i = 0; !rc && i < n; i++) {
+		if (json_object_get(f->seen, repos[i]))
+			continue;
+		json_object_set_new(f->seen, repos[i], json_true());
+		*vec_push(&f->names, &f->n, &f->cap) = repos[i];
+	}
+	return rc;
+}
+
+/* What was made from these counts too: a licence is compared with those of the whole chain. */
+static int derive_family(struct work *w, struct family *f, int64_t *revisions, struct err *e)
+{
+	int rc = add_derivatives(w, f, w->job.repo, e);
+
+	while (!rc && f->at < f->n) {
+		const char *name = f->names[f->at++];
+		struct model m;
+
+		rc = model_find_repo(w->db, name, w->arena, &m, e);
+		if (!rc)
+			rc = derive_model(w, &m, revisions, e);
+		if (!rc)
+			rc = add_derivatives(w, f, name, e);
+	}
+	return rc;
+}
+
+int derive_job(struct work *w, struct err *e)
+{
+	struct family f = { .seen = json_object() };
+	int64_t revisions = 0;
+	int rc = derive_family(w, &f, &revisions, e);
+
+	if (!rc)
+		w->result = json_pack("{s:I, s:I}", "models", (json_int_t)f.n, "revisions", (json_int_t)revisions);
+	json_decref(f.seen);
+	free(f.names);
+	return rc;
+}
+
+int derive_queue(struct work *w, int64_t revision_id, const char *before, struct err *e)
+{
+	struct job_new j = { .kind = "derive", .args = "{}", .who = "schedule", .priority = -1 };
+	const char **repos;
+	struct revision r;
+	struct model m;
+	int64_t id;
+	size_t n;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
+
+	if (rc || (before && r.license && !strcmp(before, r.license)))
+		return rc;
+	rc = model_derivatives(w->db, m.name, w->arena, &repos, &n, e);
+	if (rc || !n)
+		return rc;
+	j.repo = m.name;
+	return job_enqueue(w->db, &j, work_now(), &id, NULL, e);
+}
