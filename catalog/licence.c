@@ -12,6 +12,7 @@
 #define COLUMNS	    13
 #define KEY_MAX	    128
 #define WRITTEN_MAX 200
+#define NOTICE_MIN  24	/* letters; a shorter text says nothing */
 
 static struct licence *rows;
 static size_t n_rows;
@@ -351,11 +352,47 @@ static void from_text(const struct licence_text *t, struct arena *a, struct lice
 		take_text(t, out);
 }
 
+/* Is a short text a word about this licence ("Licensed under Apache 2.0"), or nothing at all? A name of a few letters stands in other words too. */
+static bool speaks_of(const char *notice, const char *id)
+{
+	size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyz");
+	char name[LICENCE_ID_MAX], before[LICENCE_ID_MAX + 8], behind[LICENCE_ID_MAX + 8];
+
+	if (*notice && strlen(notice) < NOTICE_MIN)
+		return true;
+	snprintf(name, sizeof(name), "%.*s", (int)n, id);
+	if (!strcmp(name, "cc") && strstr(notice, "creativecommons"))
+		return true;
+	snprintf(before, sizeof(before), "%slicen", name);
+	snprintf(behind, sizeof(behind), "license%s", name);
+	return n > 3 ? strstr(notice, name) != NULL : str_starts(notice, name) || strstr(notice, before) || strstr(notice, behind);
+}
+
+/* A claimed licence has a known text, and what stands where that is expected is another one, which nobody here knows. */
+static void unknown_texts(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+{
+	const char *unknown = NULL;
+
+	if (!strcmp(out->source, "person") || !licence_has_text(out->id))
+		return;
+	for (size_t i = 0; i < c->n_texts; i++) {
+		const struct licence_text *t = &c->texts[i];
+
+		if (t->recognised && !strcmp(t->recognised, out->id))
+			return;
+		if (!unknown && !t->recognised && !t->unread && t->notice && licence_is_main_text(t->path) && !speaks_of(t->notice, out->id))
+			unknown = t->path;
+	}
+	if (unknown)
+		conflict(out, arena_printf(a, "%s is not the text of %s, nor any other that is known here", unknown, out->id));
+}
+
 static void from_texts(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
 	for (size_t i = 0; i < c->n_texts; i++)
 		if (!licence_is_of_parts(c->texts[i].path))
 			from_text(&c->texts[i], a, out);
+	unknown_texts(c, a, out);
 }
 
 static void against_tag(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
@@ -441,6 +478,15 @@ bool licence_is_text_path(const char *path)
 		if (!strncasecmp(name, starts[i], strlen(starts[i])))
 			return true;
 	return stem > 7 && (!strncasecmp(name + stem - 7, "license", 7) || !strncasecmp(name + stem - 7, "licence", 7));
+}
+
+bool licence_is_main_text(const char *path)
+{
+	static const char *const names[] = { "license", "licence", "copying", NULL };
+	static const char *const kinds[] = { "txt", "md", "rst", NULL };
+	const char *dot = strrchr(path, '.');
+
+	return one_of(path, dot ? (size_t)(dot - path) : strlen(path), names) && (!dot || one_of(dot + 1, strlen(dot + 1), kinds));
 }
 
 bool licence_is_of_parts(const char *path)

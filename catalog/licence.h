@@ -16,6 +16,7 @@
 
 #define LICENCE_ID_MAX	      96
 #define LICENCE_CONFLICTS_MAX 16
+#define LICENCE_NOTICE_MAX    700	/* reduced characters; a longer text is more than a word about a licence */
 
 enum licence_use {	/* may it be used commercially? */
 	LICENCE_UNKNOWN,
@@ -54,6 +55,7 @@ struct licence_claims {
 		const char *path;
 		const char *recognised;	/* id found by licence_recognise(), or NULL */
 		const char *unread;	/* why nobody has read it ("is longer than …"), else NULL: a conflict, for nobody knows what it says */
+		const char *notice;	/* licence_notice() of one that is not recognised */
 	} const *texts;
 	size_t n_texts;
 	const struct licence_base {
@@ -82,11 +84,17 @@ void licence_resolve(const struct licence_claims *c, struct arena *a, struct lic
 const char *licence_normalise(const char *written);
 /* The id of a licence text: by normalised text, so that copyright lines and line breaks do not matter. NULL when not recognised. */
 const char *licence_recognise(const char *text, size_t n);
+/* Is there a text by which this licence would be recognised? */
+bool licence_has_text(const char *id);
+/* What a short text says, as letters and digits in lower case; "-" when that is nothing, "" for a long one. */
+const char *licence_notice(const char *text, size_t n, struct arena *a);
 /*
  * Is this file a licence, notice or use policy? LICENSE*, LICENCE*, COPYING*, NOTICE*, USE_POLICY*, *LICENSE, *LICENCE with any extension but those of programs,
  * data and weights, in any directory.
  */
 bool licence_is_text_path(const char *path);
+/* Is it the model's own licence, LICENSE, LICENCE or COPYING beside the card, where its text is expected? */
+bool licence_is_main_text(const char *path);
 /* Is what it says about something else than the model: code that comes with it (LICENSE-CODE), or what lies in third_party/ and the like? */
 bool licence_is_of_parts(const char *path);
 

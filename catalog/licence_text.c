@@ -1,5 +1,5 @@
 /*
- * licence_text.c - which licence a text is. Two ways: the fixed part of a known text, found by its first words and proven by its SHA-256
+ * licence_text.c - which licence a text is. Two ways: the fixed parts of a known text, found by their first words and proven by their SHA-256
  * (schema/licence_texts.csv, made by script/licence-texts); else, for agreements whose text is known by title only, that title near the
  * beginning. Before both, a text is reduced to its letters and digits in lower case, so that line breaks, marks and copyright lines before
  * the body do not matter.
@@ -18,9 +18,10 @@
 #define TITLE_WITHIN	((size_t)400)		/* reduced characters in which a title must begin */
 #define ANCHOR_TRIES	16			/* places in one text where a body may begin */
 
+/* One part of a known text. Parts of one text follow each other, number 0 first. */
 struct fingerprint {
 	const char *id, *anchor;
-	uint64_t length;
+	uint64_t part, gap, length;	/* gap: reduced characters at most between it and the part before: a name, the mark of a list */
 	struct digest sha256;
 };
 
@@ -34,6 +35,7 @@ static const struct {
 } riders[] = {
 	{ "commonsclauselicensecondition", "other:commons-clause" },
 	{ "subjecttothecommonsclause", "other:commons-clause" },
+	{ "modifiedmitlicense", "other:modified-mit" },
 };
 
 /* Reduced titles; more specific ones first. */
@@ -88,14 +90,14 @@ static void load(void)
 
 	strtok_r(text, "\n", &save);	/* the column names */
 	for (char *line; (line = strtok_r(NULL, "\n", &save));) {
-		char *fields[4];
+		char *fields[6];
 		struct fingerprint *p = vec_push(&prints, &n_prints, &cap_prints);
 
-		if (licence_csv_row(line, fields, 4) != 4 || str_parse_u64(fields[2], &p->length, NULL) < 0 ||
-		    digest_parse(&p->sha256, DIGEST_SHA256, fields[3], NULL) < 0)
+		if (licence_csv_row(line, fields, 6) != 6 || str_parse_u64(fields[1], &p->part, NULL) < 0 || str_parse_u64(fields[2], &p->gap, NULL) < 0 ||
+		    str_parse_u64(fields[4], &p->length, NULL) < 0 || digest_parse(&p->sha256, DIGEST_SHA256, fields[5], NULL) < 0)
 			abort();	/* built in, and a test reads it */
 		p->id = fields[0];
-		p->anchor = fields[1];
+		p->anchor = fields[3];
 	}
 }
 
@@ -120,20 +122,49 @@ static char *reduce(const char *text, size_t n, size_t *out_n)
 	return out;
 }
 
-/* Does the fixed part stand in the text, anywhere? */
-static bool matches(const struct fingerprint *p, const char *text, size_t n)
+/* Does this part begin at `at`? */
+static bool is_part(const struct fingerprint *p, const char *at, const char *end)
 {
-	const char *at = text;
 	struct digest d;
 
-	for (int tries = 0; tries < ANCHOR_TRIES && (at = strstr(at, p->anchor)); tries++, at++) {
-		if (p->length > n - (size_t)(at - text))
+	if (p->length > (size_t)(end - at))
+		return false;
+	digest_of(&d, DIGEST_SHA256, at, p->length);
+	return digest_equal(&d, &p->sha256);
+}
+
+/* The parts behind the first one, from `at` on. */
+static bool parts_follow(const struct fingerprint *p, size_t n, const char *at, const char *end)
+{
+	for (size_t i = 1; i < n; i++) {
+		const char *found = strstr(at, p[i].anchor);
+
+		if (!found || (uint64_t)(found - at) > p[i].gap || !is_part(&p[i], found, end))
 			return false;
-		digest_of(&d, DIGEST_SHA256, at, p->length);
-		if (digest_equal(&d, &p->sha256))
-			return true;
+		at = found + p[i].length;
 	}
+	return true;
+}
+
+/* Does the text whose n parts these are stand in this one, anywhere? */
+static bool matches(const struct fingerprint *p, size_t n, const char *text, const char *end)
+{
+	const char *at = text;
+
+	for (int tries = 0; tries < ANCHOR_TRIES && (at = strstr(at, p->anchor)); tries++, at++)
+		if (is_part(p, at, end) && parts_follow(p, n, at + p->length, end))
+			return true;
 	return false;
+}
+
+/* How many parts the text has whose first one is i. */
+static size_t n_parts(size_t i)
+{
+	size_t n = 1;
+
+	while (i + n < n_prints && prints[i + n].part)
+		n++;
+	return n;
 }
 
 const char *licence_recognise(const char *text, size_t n)
@@ -145,8 +176,8 @@ const char *licence_recognise(const char *text, size_t n)
 	for (size_t i = 0; i < ARRAY_LEN(riders); i++)
 		if (strstr(reduced, riders[i].words))
 			return riders[i].id;
-	for (size_t i = 0; i < n_prints; i++)
-		if (matches(&prints[i], reduced, reduced_n))
+	for (size_t i = 0; i < n_prints; i += n_parts(i))
+		if (matches(&prints[i], n_parts(i), reduced, reduced + reduced_n))
 			return prints[i].id;
 	for (size_t i = 0; i < ARRAY_LEN(titles); i++) {
 		const char *at = strstr(reduced, titles[i].title);
@@ -155,4 +186,23 @@ const char *licence_recognise(const char *text, size_t n)
 			return titles[i].id;
 	}
 	return NULL;
+}
+
+bool licence_has_text(const char *id)
+{
+	pthread_once(&once, load);
+	for (size_t i = 0; i < n_prints; i++)
+		if (!strcmp(prints[i].id, id))
+			return true;
+	return false;
+}
+
+const char *licence_notice(const char *text, size_t n, struct arena *a)
+{
+	size_t reduced_n;
+	own(mem) char *reduced = reduce(text, n, &reduced_n);
+
+	if (reduced_n > LICENCE_NOTICE_MAX)
+		return "";
+	return reduced_n ? arena_strdup(a, reduced) : "-";
 }

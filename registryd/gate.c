@@ -62,14 +62,14 @@ static enum document_kind kind_of(const char *path)
 }
 
 /* What can't be read may say anything. */
-static void add_text(struct documents *d, const char *path, const char *recognised, const char *unread)
+static void add_text(struct documents *d, struct licence_text t)
 {
-	if (d->n_texts == TEXTS_MAX) {
-		recognised = NULL;
-		unread = arena_printf(d->w->arena, "and what follows were not read: more than %d licence texts", TEXTS_MAX);
-	}
-	if (d->n_texts <= TEXTS_MAX)
-		d->texts[d->n_texts++] = (struct licence_text){ arena_strdup(d->w->arena, path), recognised, unread };
+	if (d->n_texts > TEXTS_MAX)
+		return;
+	t.path = arena_strdup(d->w->arena, t.path);
+	if (d->n_texts == TEXTS_MAX)
+		t = (struct licence_text){ .path = t.path, .unread = arena_printf(d->w->arena, "and what follows were not read: more than %d licence texts", TEXTS_MAX) };
+	d->texts[d->n_texts++] = t;
 }
 
 /* Formats of word processors, which nobody here reads. */
@@ -92,7 +92,7 @@ static int read_document(struct documents *d, const struct model_file *f, enum d
 	if (kind == DOCUMENT_CARD)
 		card_parse(b.data, b.len, d->w->arena, &d->card);
 	if (kind == DOCUMENT_LICENSE)
-		add_text(d, f->path, licence_recognise(b.data, b.len), why_unreadable(&b));
+		add_text(d, (struct licence_text){ f->path, licence_recognise(b.data, b.len), why_unreadable(&b), licence_notice(b.data, b.len, d->w->arena) });
 	if (!strcmp(f->path, "config.json"))
 		d->config = json_parse_lax(b.data, b.len, f->path, NULL);
 	return 0;
@@ -108,9 +108,9 @@ static int read_all(struct documents *d, struct err *e)
 		enum document_kind kind = kind_of(f->path);
 
 		if (kind == DOCUMENT_LICENSE && f->size_bytes > GATE_DOCUMENT_MAX)
-			add_text(d, f->path, NULL, "is too long for a licence, so nobody has read it");
+			add_text(d, (struct licence_text){ .path = f->path, .unread = "is too long for a licence, so nobody has read it" });
 		else if (kind == DOCUMENT_LICENSE && !f->stored)
-			add_text(d, f->path, NULL, "is not here, so nobody has read it");
+			add_text(d, (struct licence_text){ .path = f->path, .unread = "is not here, so nobody has read it" });
 		if (!kind || !f->stored || f->size_bytes > GATE_DOCUMENT_MAX)
 			continue;
 		rc = read_document(d, f, kind, e);

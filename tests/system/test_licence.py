@@ -58,6 +58,7 @@ def test_texts_say_what_a_card_does_not(reg, hub):
     add(hub, "org/many", "license: mit", **{f"LICENSE-{i:03}": "a dummy" for i in range(230)}, **{"LICENSE-zz": GPL})
     add(hub, "org/rider", "license: apache-2.0", LICENSE=APACHE + b'\n"Commons Clause" License Condition v1.0\n')
     add(hub, "org/paper", "license: mit", **{"LICENSE.pdf": b"%PDF-1.7\n..."})
+    add(hub, "org/unknown", "license: mit", LICENSE=b"You may look at this on Mondays, and nobody else may. " * 20)
     add(hub, "org/code", "license: mit", **{"LICENSE-CODE": GPL, "third_party__x__LICENSE": GPL})
     assert outcome(reg, "org/fine") == ("published", "apache-2.0", [])
     assert outcome(reg, "org/below") == ("held", "gpl-3.0", ["card says mit but docs/LICENSE is the text of gpl-3.0"])
@@ -65,6 +66,7 @@ def test_texts_say_what_a_card_does_not(reg, hub):
     assert outcome(reg, "org/many") == ("held", "mit", ["LICENSE-200 and what follows were not read: more than 200 licence texts"])
     assert outcome(reg, "org/rider")[:2] == ("held", "other:commons-clause")
     assert outcome(reg, "org/paper") == ("held", "mit", ["LICENSE.pdf is not a text, so nobody has read it"])
+    assert outcome(reg, "org/unknown") == ("held", "mit", ["LICENSE is not the text of mit, nor any other that is known here"])
     assert outcome(reg, "org/code") == ("published", "mit", [])
 
 

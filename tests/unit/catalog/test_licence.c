@@ -81,6 +81,41 @@ static void texts(void **state)
 	assert_string_equal(licence_recognise(apache.data, apache.len), "other:commons-clause");
 }
 
+static const char own_terms[] = "Permission is granted to look at this on Mondays, in the reading room of the second floor and without taking notes of any kind, "
+				"and to nobody else who does not work for us. All rights reserved.";
+
+/* The 3-clause BSD licence, with a name where one is filled in, other marks of the list, and perhaps one clause more. */
+static const char *bsd_of(const char *name, const char *holders, const char *more)
+{
+	own(buf) struct buf text;
+
+	buf_init(&text, 1 << 20);
+	buf_printf(&text,
+		"Copyright 2026 %s\nRedistribution and use in source and binary forms, with or without modification, are permitted provided that the following conditions are met:\n"
+		"* Redistributions of source code must retain the above copyright notice, this list of conditions and the following disclaimer.\n"
+		"* Redistributions in binary form must reproduce the above copyright notice, this list of conditions and the following disclaimer in the documentation "
+		"and/or other materials provided with the distribution.\n%s"
+		"* Neither the name of %s nor the names of its contributors may be used to endorse or promote products derived from this software without specific prior "
+		"written permission.\nTHIS SOFTWARE IS PROVIDED BY %s ``AS IS'' AND ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED "
+		"WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED. IN NO EVENT SHALL %s BE LIABLE FOR ANY DIRECT, INDIRECT, INCIDENTAL, "
+		"SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE, DATA, OR PROFITS; "
+		"OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR "
+		"OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.\n",
+		name, more, name, holders, holders);
+	return licence_recognise(text.data, text.len);
+}
+
+static void names_are_filled_in(void **state)
+{
+	static const char advertising[] = "* All advertising materials mentioning features or use of this software must display an acknowledgement of the University.\n";
+
+	(void)state;
+	assert_string_equal(bsd_of("the University", "THE REGENTS AND CONTRIBUTORS", ""), "bsd-3-clause");
+	assert_string_equal(bsd_of("Salesforce.com, inc.", "THE COPYRIGHT HOLDERS AND CONTRIBUTORS", ""), "bsd-3-clause");
+	assert_null(bsd_of("the University", "THE REGENTS", advertising));	/* four clauses are another licence */
+	assert_null(bsd_of(own_terms, "THE REGENTS", ""));			/* more than a name */
+}
+
 static struct licence_answer resolve(const struct licence_claims *c, struct arena *a)
 {
 	struct licence_answer out;
@@ -181,6 +216,44 @@ static void what_nobody_has_read_is_a_conflict(void **state)
 	arena_done(&a);
 }
 
+/* Conflicts of a card that says `id` with a text of these words at `path`. */
+static size_t conflicts_with(const char *id, const char *path, const char *words)
+{
+	struct licence_text text = { .path = path };
+	struct licence_answer r;
+	struct arena a;
+
+	arena_init(&a);
+	text.recognised = licence_recognise(words, strlen(words));
+	text.notice = licence_notice(words, strlen(words), &a);
+	r = resolve(&(struct licence_claims){ .card = &id, .n_card = 1, .texts = &text, .n_texts = 1 }, &a);
+	assert_string_equal(r.id, id);
+	arena_done(&a);
+	return r.n_conflicts;
+}
+
+static void a_text_that_nobody_knows(void **state)
+{
+	own(buf) struct buf long_one;
+
+	(void)state;
+	buf_init(&long_one, 1 << 20);
+	for (int i = 0; i < 30; i++)
+		buf_puts(&long_one, "MIT License. You may use it, unless you compete with us. ");
+	assert_int_equal(conflicts_with("mit", "LICENSE", own_terms), 1);
+	assert_int_equal(conflicts_with("mit", "LICENSE.md", long_one.data), 1);	/* that it says MIT does not make it MIT */
+	assert_int_equal(conflicts_with("apache-2.0", "COPYING", own_terms), 1);
+	/* A word about the licence, or nothing. */
+	assert_int_equal(conflicts_with("mit", "LICENSE", "MIT License, Copyright 2024 Some Body"), 0);
+	assert_int_equal(conflicts_with("apache-2.0", "LICENSE", "Licensed under the Apache License, Version 2.0; see http://www.apache.org/licenses/"), 0);
+	assert_int_equal(conflicts_with("cc-by-4.0", "LICENSE", "https://creativecommons.org/licenses/by/4.0/legalcode"), 0);
+	assert_int_equal(conflicts_with("mit", "LICENSE", ""), 0);
+	/* Not where the model's own licence is expected, or one whose text nobody knows. */
+	assert_int_equal(conflicts_with("mit", "NOTICE", own_terms), 0);
+	assert_int_equal(conflicts_with("mit", "docs/LICENSE", own_terms), 0);
+	assert_int_equal(conflicts_with("gemma", "LICENSE", own_terms), 0);
+}
+
 static void text_paths(void **state)
 {
 	(void)state;
@@ -205,6 +278,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_is_whole), cmocka_unit_test(written_forms),	    cmocka_unit_test(texts),
 		cmocka_unit_test(one_answer),	      cmocka_unit_test(conflicts_are_said), cmocka_unit_test(text_paths),
+		cmocka_unit_test(names_are_filled_in),
+		cmocka_unit_test(a_text_that_nobody_knows),
 		cmocka_unit_test(copyleft_is_not_dropped), cmocka_unit_test(what_nobody_has_read_is_a_conflict),
 	};
 
