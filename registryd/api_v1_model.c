@@ -69,6 +69,26 @@ static int read_ranges(struct request *rq, struct query_filter *f, struct err *e
 	return 0;
 }
 
+/* A filter that nobody knows would give everything, as if it had been met. */
+static int check_filters(const struct request *rq, struct err *e)
+{
+	static const char *const known[] = { "license", "commercial", "min_size", "max_size", "min_params", "max_params", "format", "quant", "arch", "task", "author", "tag", "state",
+					     "deprecated", "sunset_before", "contains", "search", "sort", "limit", "cursor" };
+
+	for (size_t i = 0; i < rq->n_queries; i++) {
+		const char *key = rq->queries[i].key, *near;
+		size_t k = 0;
+
+		while (k < ARRAY_LEN(known) && strcmp(key, known[k]))
+			k++;
+		if (k < ARRAY_LEN(known))
+			continue;
+		near = str_nearest(key, known, ARRAY_LEN(known));
+		return err_set(e, ERR_USAGE, "unknown filter '%.40s'%s%s%s", key, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	}
+	return 0;
+}
+
 static int read_filter(struct request *rq, struct query_filter *f, struct err *e)
 {
 	const char *sort = http_query(rq, "sort"), *state = http_query(rq, "state"), *format = http_query(rq, "format");
@@ -77,7 +97,7 @@ static int read_filter(struct request *rq, struct query_filter *f, struct err *e
 	uint64_t limit = QUERY_LIMIT_MAX;
 
 	*f = QUERY_FILTER_ANY;
-	if (read_licenses(rq, f, e) < 0 || read_list(rq, "tag", f->tag, &f->n_tag, e) < 0 || read_list(rq, "search", f->search, &f->n_search, e) < 0 ||
+	if (check_filters(rq, e) < 0 || read_licenses(rq, f, e) < 0 || read_list(rq, "tag", f->tag, &f->n_tag, e) < 0 || read_list(rq, "search", f->search, &f->n_search, e) < 0 ||
 	    read_ranges(rq, f, e) < 0)
 		return e->code;
 	if (format && read_format(format, f, e) < 0)

@@ -449,6 +449,19 @@ bool hub_says_disabled(const struct net_answer *a)
 	return a->status == 403 && said && !strcmp(said, "Access to this resource is disabled.");
 }
 
+/* Another registryd gives this code to all that it refuses, so that clients print why; what it says tells terms to be accepted from its own rules. */
+static bool is_gated(const struct net_answer *a)
+{
+	const char *code = a->header[NET_ERROR_CODE], *said = a->header[NET_ERROR_MESSAGE];
+
+	return code && !strcmp(code, "GatedRepo") && (a->status != 403 || !said || str_starts(said, "Access to "));
+}
+
+static bool is_withdrawn(const struct net_answer *a)
+{
+	return a->status == 403 && a->header[NET_ERROR_MESSAGE] && strstr(a->header[NET_ERROR_MESSAGE], " has been withdrawn");
+}
+
 int hub_explain(struct hub *h, const char *repo, const char *what, const struct net_answer *a, const atomic_bool *stop, struct err *e)
 {
 	const char *code = a->header[NET_ERROR_CODE] ? a->header[NET_ERROR_CODE] : "", *ep = h->config.endpoint;
@@ -458,9 +471,9 @@ int hub_explain(struct hub *h, const char *repo, const char *what, const struct 
 		snprintf(said, sizeof(said), " (%s)", str_printable(a->header[NET_ERROR_MESSAGE]));
 	if (!repo)
 		repo = "this";
-	if (a->status == 410 || a->status == 451)	/* another registryd gives these a code too, for clients that print no message else */
+	if (a->status == 410 || a->status == 451 || is_withdrawn(a))
 		return err_set(e, ERR_GONE, "%s: %s no longer serves %s (%ld)%s", what, ep, repo, a->status, said);
-	if (!strcmp(code, "GatedRepo"))
+	if (is_gated(a))
 		return hub_explain_gated(h, repo, what, stop, e);
 	if (!strcmp(code, "RevisionNotFound"))
 		return err_set(e, ERR_NOT_FOUND, "%s: %s has no such revision of %s%s", what, ep, repo, said);

@@ -144,15 +144,16 @@ static int note_model(struct sync *s, struct err *e)
 	return !rc && served_ref(s) ? note_ref(s, e) : rc;
 }
 
-/* Is it the model that upstream does not have, or only the revision that was asked for? */
+/* Is it the model that upstream does not have or give any more, or only the revision that was asked for? */
 static bool is_gone(struct sync *s, const struct err *why)
 {
 	own(revision) struct hub_revision r = { 0 };
 	struct err e = ERR_NONE;
+	int rc = why->code;
 
-	if (why->code != ERR_NOT_FOUND || !s->ref)
-		return why->code == ERR_NOT_FOUND;
-	return hub_get_revision(s->hub, s->repo, NULL, &s->w->stop, &r, &e) == ERR_NOT_FOUND;
+	if (s->ref && (rc == ERR_NOT_FOUND || rc == ERR_GONE))
+		rc = hub_get_revision(s->hub, s->repo, NULL, &s->w->stop, &r, &e);
+	return rc == ERR_NOT_FOUND || rc == ERR_GONE;
 }
 
 /* Upstream has no such model any more, or has disabled it: what we serve stays, but it is seen. */

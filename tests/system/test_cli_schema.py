@@ -39,7 +39,7 @@ def test_answers_are_as_described(registry, hub, models):
 
 
 @pytest.mark.parametrize("path, status, code", [
-    ("/-/v1/models/org/absent", 404, "not_found"), ("/-/v1/nothing", 404, "not_found"), ("/-/v1/models?limit=x", 400, "usage"),
+    ("/-/v1/models/org/absent", 404, "not_found"), ("/-/v1/nothing", 404, "not_found"), ("/-/v1/models?limit=x", 400, "usage"), ("/-/v1/models?licence=mit", 400, "usage"), ("/-/v1/facets?bogus=1", 400, "usage"),
     ("/-/v1/jobs/x", 400, "usage"), ("/-/v1/jobs/99", 404, "not_found"),
 ])
 def test_errors_are_as_described(registry, path, status, code):

@@ -125,6 +125,28 @@ def test_gated_and_disabled_later(reg, hub):
     assert kinds(reg).count("upstream.disabled") == 2 and reg.json("show", NAME)["hints"]["disabled"] is False
 
 
+def test_another_registry_says_no(tmp_path, reg, hub):
+    """Upstream may be one of us, with rules of its own: they are told from a gate, and what is gone from there is seen."""
+    for name in "org/kept", "org/withdrawn", "org/retired", "org/refused", "org/old":
+        hub.add_model(name, files())
+    hub.commit("org/refused", {"README.md": CARD.replace("mit", "gpl-3.0")})
+    (reg.where / "policy.yaml").write_text(POLICY.replace("licenses: {", "licenses: {deny: [gpl-3.0], ") + "lifecycle: {deprecated: pinned_only}\n")
+    reg.ctl("policy", "reload")
+    for name in "org/kept", "org/withdrawn", "org/retired", "org/refused", "org/old":
+        reg.ctl("sync", name, code=None)
+    with Registry(tmp_path / "second", policy=POLICY, settings=settings(reg)) as second:
+        for name in "org/kept", "org/withdrawn", "org/retired", "org/old":
+            second.ctl("sync", name)
+        assert "refused by this registry's policy" in second.ctl("sync", "org/refused", code=5).stderr
+        reg.ctl("withdraw", "org/withdrawn", "--reason", "it leaks"), reg.ctl("retire", "org/retired"), reg.ctl("deprecate", "org/old")
+        assert "has been withdrawn: it leaks" in second.ctl("sync", "org/withdrawn", code=None).stderr
+        assert "no longer given to new users" in second.ctl("sync", "org/old", code=5).stderr
+        second.ctl("sync", "org/retired", code=None)
+        second.ctl("sync", "org/kept@" + "0" * 40, code=4)
+        assert [(e["kind"], e["repo"]) for e in second.json("events") if e["kind"].startswith("upstream.")] == [("upstream.vanished", "org/withdrawn"), ("upstream.vanished", "org/retired")]
+        assert get(f"{second.url}/org/withdrawn/resolve/main/config.json") == (200, b"{}")
+
+
 def test_a_plan_counts_what_is_here(reg, hub):
     hub.add_model(NAME, files())
     assert reg.json("sync", NAME, "--dry-run")["fetch_bytes"] > 0
@@ -255,6 +277,20 @@ def test_an_author_entry_sees_drift(reg, hub):
     assert get(f"{reg.url}/team/m2/resolve/main/config.json") == (200, b'{"n": 2}')
 
 
+def test_a_query_entry_sees_what_vanishes(tmp_path, hub):
+    for n in range(3):
+        hub.add_model(f"team/m{n}", small(n), date=days_ago(n + 2), likes=1)
+    hub.add_model("team/other", small(9), date=days_ago(2))
+    entry = "mirror:\n  - {query: m, every: 6h}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry)) as reg:
+        wait_for(lambda: published(reg) >= {f"team/m{n}" for n in range(3)})
+        hub.delete("team/m1")
+        mirror_round(reg)
+        mirror_round(reg)
+        assert [(e["kind"], e["repo"]) for e in reg.json("events") if e["kind"].startswith("upstream.")] == [("upstream.vanished", "team/m1")]
+        assert get(f"{reg.url}/team/m1/resolve/main/config.json")[0] == 200
+
+
 def test_an_edited_author_entry_is_followed_for_what_is_here(tmp_path, hub):
     """Older models that the names now take, and files that the globs now take of models that are here."""
     for n in range(3):
@@ -275,7 +311,7 @@ def test_mirror_entries_of_the_settings(tmp_path, hub):
     with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry)) as reg:
         wait_for(lambda: published(reg) == {NAME})
         assert {f["path"] for f in reg.json("show", NAME)["files"]} == {"README.md", "config.json"}
-        assert "config" in reg.ctl("mirror", "remove", NAME, code=None).stderr or True
+        assert "is in the configuration file: remove it there" in reg.ctl("mirror", "remove", NAME, code=1).stderr
 
 
 def test_metadata_only(reg, hub):
