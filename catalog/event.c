@@ -76,6 +76,29 @@ int event_add_tx(struct db_conn *c, const char *kind, const char *repo, const ch
 	return insert(c, &ev, e);
 }
 
+static int said_before(struct db_conn *c, const char *kind, const char *repo, const char *revision, const char *reason, bool *said, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT kind = $3 AND coalesce(json_extract(data, '$.reason'), '') = $4 FROM event WHERE repo = $1 AND revision = $2 "
+					    "AND kind IN ('revision.held', 'revision.rejected', 'revision.published') ORDER BY id DESC LIMIT 1",
+					    e);
+
+	sql_text(&q, repo);
+	sql_text(&q, revision);
+	sql_text(&q, kind);
+	sql_text(&q, reason);
+	*said = sql_row(&q) && sql_get_int(&q, 0);
+	return sql_done(&q);
+}
+
+int event_turned_down_tx(struct db_conn *c, const char *kind, const char *repo, const char *revision, const char *reason, const char *by, int64_t now, struct err *e)
+{
+	bool said = false;
+	int rc = said_before(c, kind, repo, revision, reason ? reason : "", &said, e);
+
+	return rc < 0 || said ? rc : event_add_tx(c, kind, repo, revision, json_pack("{s:s,s:s*}", "reason", reason ? reason : "", "by", by), now, e);
+}
+
 int event_add(struct db *db, const char *kind, const char *repo, const char *revision, json_t *data, int64_t now, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
@@ -88,6 +111,31 @@ int event_add(struct db *db, const char *kind, const char *repo, const char *rev
 	if ((rc = event_add_tx(t.c, kind, repo, revision, data, now, e)) < 0)
 		return rc;
 	return tx_commit(&t, e);
+}
+
+static int is_there(struct db_conn *c, const char *kind, const char *repo, const char *revision, bool *there, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "SELECT 1 FROM event WHERE repo = $1 AND revision = $2 AND kind = $3 LIMIT 1", e);
+
+	sql_text(&q, repo);
+	sql_text(&q, revision);
+	sql_text(&q, kind);
+	*there = sql_row(&q);
+	return sql_done(&q);
+}
+
+int event_add_once(struct db *db, const char *kind, const char *repo, const char *revision, json_t *data, int64_t now, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	bool there = false;
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = is_there(t.c, kind, repo, revision, &there, e)) < 0 || there) {
+		json_decref(data);
+		return rc;
+	}
+	rc = event_add_tx(t.c, kind, repo, revision, data, now, e);
+	return rc < 0 ? rc : tx_commit(&t, e);
 }
 
 static void row(struct sql *q, struct arena *a, struct event *ev)

@@ -26,6 +26,8 @@ struct event {
 
 /* data is taken (its reference is released); NULL for {}. */
 int event_add(struct db *db, const char *kind, const char *repo, const char *revision, json_t *data, int64_t now, struct err *e);
+/* The same, unless an event of this kind about this revision is there already. */
+int event_add_once(struct db *db, const char *kind, const char *repo, const char *revision, json_t *data, int64_t now, struct err *e);
 /* Up to limit events with id > since, oldest first. repo NULL for all. */
 int event_list(struct db *db, int64_t since, const char *repo, size_t limit, struct arena *a, struct event **out, size_t *n, struct err *e);
 /* Waits until there is an event after `since`, or timeout. Number of the newest event, or a negative code. */

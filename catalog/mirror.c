@@ -9,13 +9,16 @@
 
 static const char *const kinds[] = { "none", "repo", "author", "query" };
 
-static int owner_of(struct db_conn *c, const char *name, bool *exists, bool *config, struct err *e)
+/* The entry of this name; kind 0: there is none. */
+static int owner_of(struct db_conn *c, const char *name, int *kind, bool *config, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT from_config FROM mirror WHERE name = $1", e);
+	own(sql) struct sql q = sql_prepare(c, "SELECT from_config, kind FROM mirror WHERE name = $1", e);
+	bool exists;
 
 	sql_text(&q, name);
-	*exists = sql_row(&q);
-	*config = *exists && sql_get_int(&q, 0) != 0;
+	exists = sql_row(&q);
+	*config = exists && sql_get_int(&q, 0) != 0;
+	*kind = exists ? (int)sql_get_int(&q, 1) : 0;
 	return sql_done(&q);
 }
 
@@ -49,16 +52,18 @@ static int put(struct db_conn *c, const struct mirror *m, int64_t now, int64_t *
 int mirror_put(struct db *db, const struct mirror *m, int64_t now, int64_t *id, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
-	bool exists, config;
 	int64_t made = 0;
-	int rc;
+	bool config;
+	int kind, rc;
 
 	if (m->every_s <= 0)
 		return err_set(e, ERR_USAGE, "mirror %s: the interval must be positive", m->name);
-	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = owner_of(t.c, m->name, &exists, &config, e)) < 0)
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = owner_of(t.c, m->name, &kind, &config, e)) < 0)
 		return rc;
 	if (config && !m->from_config)
 		return err_set(e, ERR_CONFLICT, "mirror %s is in the configuration file: change it there", m->name);
+	if (kind && kind != (int)m->kind && !m->from_config)
+		return err_set(e, ERR_CONFLICT, "mirror %s is there already, of the kind %s: remove it first", m->name, kinds[kind]);
 	if ((rc = put(t.c, m, now, &made, e)) < 0 || (rc = tx_commit(&t, e)) < 0)
 		return rc;
 	if (id)
@@ -77,12 +82,12 @@ static int remove_name(struct db_conn *c, const char *name, struct err *e)
 int mirror_remove(struct db *db, const char *name, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
-	bool exists, config;
-	int rc;
+	bool config;
+	int kind, rc;
 
-	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = owner_of(t.c, name, &exists, &config, e)) < 0)
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = owner_of(t.c, name, &kind, &config, e)) < 0)
 		return rc;
-	if (!exists)
+	if (!kind)
 		return err_set(e, ERR_NOT_FOUND, "no mirror entry %.200s", name);
 	if (config)
 		return err_set(e, ERR_CONFLICT, "mirror %s is in the configuration file: remove it there", name);

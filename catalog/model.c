@@ -450,8 +450,7 @@ int model_set_state(struct db *db, int64_t revision_id, enum revision_state stat
 	if ((rc = model_set_state_tx(t.c, revision_id, state, reason, now, e)) < 0)
 		return rc;
 	if ((state == REVISION_HELD || state == REVISION_REJECTED) &&
-	    (rc = event_add_tx(t.c, state == REVISION_HELD ? "revision.held" : "revision.rejected", rev.repo, rev.commit,
-			       json_pack("{s:s}", "reason", reason ? reason : ""), now, e)) < 0)
+	    (rc = event_turned_down_tx(t.c, state == REVISION_HELD ? "revision.held" : "revision.rejected", rev.repo, rev.commit, reason, NULL, now, e)) < 0)
 		return rc;
 	if ((rc = model_refresh_tx(t.c, rev.model_id, e)) < 0)
 		return rc;
@@ -547,4 +546,19 @@ int model_document(struct db *db, int64_t revision_id, enum document_kind kind, 
 	if ((rc = sql_done(&q)) < 0)
 		return rc;
 	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no such document is kept: %s", name);
+}
+
+int model_selection(struct db *db, int64_t revision_id, struct arena *a, const char **selection, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc;
+
+	*selection = NULL;
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT selection FROM revision WHERE id = $1", e);
+	sql_int(&q, revision_id);
+	if (sql_row(&q))
+		*selection = sql_get_dup(&q, 0, a);
+	return sql_done(&q);
 }

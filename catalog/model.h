@@ -177,6 +177,9 @@ struct model_plan {
  */
 int model_plan(struct db *db, const struct model_plan *p, int64_t now, int64_t *revision_id, bool *changed, struct err *e);
 
+/* The selection that it was planned with last, NULL for everything. */
+int model_selection(struct db *db, int64_t revision_id, struct arena *a, const char **selection, struct err *e);
+
 /*
  * Moves between the working states, or to held/rejected with a reason. Not to published (model_conclude) or retired (lifecycle): ERR_CONFLICT.
  * On a published revision with pending files it does nothing: the state stays `published`.

@@ -390,13 +390,13 @@ static int turn_down(struct db_conn *c, const struct model_rev *rev, enum policy
 	int rc;
 
 	if (rev->state == REVISION_PUBLISHED) {
-		kind = "revision.files_refused";
 		if ((rc = settle_pending(c, rev->id, false, summary, e)) < 0)
 			return rc;
-	} else if ((rc = model_set_state_tx(c, rev->id, state, summary, now, e)) < 0) {
-		return rc;
+		return event_add_tx(c, "revision.files_refused", rev->repo, rev->commit, json_pack("{s:s,s:s}", "reason", summary, "by", by), now, e);
 	}
-	return event_add_tx(c, kind, rev->repo, rev->commit, json_pack("{s:s,s:s}", "reason", summary, "by", by), now, e);
+	if ((rc = model_set_state_tx(c, rev->id, state, summary, now, e)) < 0)
+		return rc;
+	return event_turned_down_tx(c, kind, rev->repo, rev->commit, summary, by, now, e);
 }
 
 static int conclude_tx(struct db_conn *c, const struct model_rev *rev, const struct policy_verdict *v, const char *who, int64_t now, struct err *e)

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 
 #include "base/fdio.h"
+#include "base/str.h"
 #include "base/vec.h"
 
 #define DIR_MODE	   0750
@@ -287,7 +288,40 @@ int store_flush(struct store *st, struct err *e)
 	return 0;
 }
 
+static inline void own_dir(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
 /* --- quarantine --- */
+
+/* Is content of this digest and size there already? An upstream that is wrong is wrong each time it is asked. */
+static int find_quarantined(struct store *st, const struct digest *sha256, uint64_t size_bytes, char *name, size_t n, struct err *e)
+{
+	char hex[DIGEST_HEX_MAX], part[24];
+	struct dirent *entry;
+	struct stat s;
+	int fd;
+
+	*name = 0;
+	if (!sha256 || sha256->algo == DIGEST_NONE)
+		return 0;
+	if ((fd = fdio_open_dir(st->quarantine_fd, ".", e)) < 0)
+		return e->code;
+	own(dir) DIR *d = fdopendir(fd);	/* has fd now */
+	if (!d) {
+		close(fd);
+		return err_errno(e, "list quarantine/");
+	}
+	digest_hex(hex, sha256);
+	snprintf(part, sizeof(part), "-%.16s-", hex);
+	while (!*name && (entry = readdir(d)))
+		if (strstr(entry->d_name, part) && !str_ends(entry->d_name, ".reason") && fstatat(st->quarantine_fd, entry->d_name, &s, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    (uint64_t)s.st_size == size_bytes)
+			snprintf(name, n, "%s", entry->d_name);
+	return 0;
+}
 
 static void quarantine_base(char *out, size_t n, const struct digest *sha256, int64_t now, int i)
 {
@@ -313,10 +347,20 @@ static int write_reason(struct store *st, const char *base, const char *reason, 
 
 int store_quarantine(struct store *st, int fd, const struct digest *sha256, const char *reason, int64_t now, char *out_name, struct err *e)
 {
-	char base[96];
-	int i;
+	char base[256];
+	struct stat s;
+	int i = 0, rc;
 
-	for (i = 0; i < QUARANTINE_TRIES; i++) {
+	if (fstat(fd, &s) < 0)
+		return err_errno(e, "keep the content in quarantine/");
+	if ((rc = find_quarantined(st, sha256, (uint64_t)s.st_size, base, sizeof(base), e)) < 0)
+		return rc;
+	if (*base) {
+		if (out_name)
+			snprintf(out_name, STORE_PATH_MAX, "quarantine/%s", base);
+		return 0;
+	}
+	for (; i < QUARANTINE_TRIES; i++) {
 		quarantine_base(base, sizeof(base), sha256, now, i);
 		if (link_fd(fd, st->quarantine_fd, base) == 0)
 			break;
@@ -365,12 +409,6 @@ int store_free_bytes(struct store *st, uint64_t *bytes, struct err *e)
 		return err_errno(e, "ask how much is free in %s", st->data_dir);
 	*bytes = (uint64_t)s.f_bavail * (uint64_t)s.f_frsize;
 	return 0;
-}
-
-static inline void own_dir(DIR **d)
-{
-	if (*d)
-		closedir(*d);
 }
 
 static int each_entry(struct store *st, const char *name, int (*each)(void *, const struct digest *, uint64_t), void (*foreign)(void *, const char *),

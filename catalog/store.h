@@ -57,7 +57,7 @@ int store_publish_batch(struct store *st, const struct store_item *items, size_t
 
 /*
  * Puts content that failed a check aside as quarantine/<unix time>-<sha256 prefix or "unknown">-<n>, with a .reason file beside it. fd as
- * above. The name (relative to DATA) goes to out_name (STORE_PATH_MAX bytes, may be NULL).
+ * above. The name (relative to DATA) goes to out_name (STORE_PATH_MAX bytes, may be NULL). Content of a digest and size that lie there already is not kept twice.
  */
 int store_quarantine(struct store *st, int fd, const struct digest *sha256, const char *reason, int64_t now, char *out_name, struct err *e);
 /* Moves a published blob to quarantine/: it was found damaged. Afterwards store_has() says no, so a sync fetches it again. */

@@ -197,6 +197,7 @@ static void print_model(const struct ctl *c, const json_t *m)
 	line("task", ctl_text(m, "task"));
 	print_list("base models", json_object_get(m, "base_models"));
 	line("proof", ctl_text(m, "proof"));
+	line("", ctl_text(m, "proof_reason"));
 	print_smoke(json_object_get(m, "smoke"));
 	line("published", ctl_when(m, "published_at"));
 	print_lifecycle(json_object_get(m, "lifecycle"));

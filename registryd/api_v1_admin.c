@@ -206,6 +206,8 @@ int api_v1_mirror_add(struct request *rq, struct err *e)
 		return err_set(e, ERR_USAGE, "no upstream named '%.80s' is configured", m.upstream ? m.upstream : "");
 	m.upstream = up->name;
 	m.revision = m.revision ? m.revision : "main";
+	if (m.kind == MIRROR_REPO && strcmp(m.revision, "main"))	/* another branch is another entry */
+		m.name = arena_printf(&rq->arena, "%s@%s", m.target, m.revision);
 	m.every_s = json_get_int(body, "every_s", EVERY_DEFAULT_S);
 	if (m.every_s < EVERY_MIN_S)
 		return err_set(e, ERR_USAGE, "\"every_s\" must be at least %d", EVERY_MIN_S);

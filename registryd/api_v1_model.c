@@ -7,6 +7,7 @@
 #include "catalog/lifecycle.h"
 #include "catalog/usage.h"
 #include "registryd/bill.h"
+#include "registryd/gitproof.h"
 
 #define USAGE_DAYS_MAX 3650
 #define DAYS_DEFAULT 30
@@ -152,8 +153,10 @@ int api_v1_show(struct request *rq, struct err *e)
 {
 	struct db *db = api_v1_daemon(rq)->db;
 	own(spool) struct spool s = { 0 };
+	const char *why_not;
 	struct revision r;
 	struct model m;
+	bool again;
 	json_t *j;
 
 	if (api_v1_find(rq, http_query(rq, "revision"), &m, &r, e) < 0)
@@ -162,6 +165,8 @@ int api_v1_show(struct request *rq, struct err *e)
 	if (!j)
 		return e->code;
 	json_object_set_new(j, "reason", r.reason ? json_string(r.reason) : json_null());
+	why_not = gitproof_why_not(db, r.id, &rq->arena, &again);
+	json_object_set_new(j, "proof_reason", why_not ? json_string(why_not) : json_null());
 	store_spool(api_v1_daemon(rq)->store, &s, API_V1_ANSWER_MAX);
 	spool_open(&s, j);
 	if (query_put_files(db, r.id, &s, e) < 0)

@@ -65,7 +65,7 @@ const struct setting config_settings[] = {
 	{ "mirror", "names", SETTING_LIST, MIRROR(names), 0, CONFIG_LIST_MAX, NULL, NULL, "Globs on ORG/NAME that an author's or query's models must match." },
 	{ "mirror", "license", SETTING_LIST, MIRROR(license), 0, CONFIG_LIST_MAX, NULL, NULL, "Licences that an author's or query's models must have." },
 	{ "mirror", "max_size", SETTING_SIZE, MIRROR(max_size), 0, 1000 * TB, "0", NULL, "Leave out larger models; 0 is no limit." },
-	{ "mirror", "limit", SETTING_COUNT, MIRROR(limit), 1, 100000, "1000", NULL, "Models that an author or query may bring in." },
+	{ "mirror", "limit", SETTING_COUNT, MIRROR(limit), 1, 100000, "1000", NULL, "Models that an author or query may bring in at one round; the next one goes on." },
 	{ "mirror", "every", SETTING_DURATION, MIRROR(every_s), 60, 365 * DAY, "6h", NULL, "How often upstream is asked." },
 	{ "mirror", "metadata", SETTING_CHOICE, MIRROR(metadata), 0, 0, "files", "files only", "only: keep cards and listings for searching, fetch no weights." },
 

@@ -146,6 +146,12 @@ void gitproof_without(struct gitproof *p, const struct hub_tree *t, const char *
 	gitproof_check_listing(t, &p->level, &p->disagrees);
 }
 
+/* Faults of the network and of a busy server, and answers that were cut off; not what a server can't do at all. */
+static bool may_pass(int rc)
+{
+	return rc == ERR_UNREACHABLE || rc == ERR_THROTTLED || rc == ERR_INPUT || rc == ERR_FAILED;
+}
+
 int gitproof_make(struct gitproof *p, struct work *w, struct hub *h, const char *repo, const char *commit, const struct hub_tree *t, struct err *e)
 {
 	struct err why = ERR_NONE;
@@ -163,8 +169,12 @@ int gitproof_make(struct gitproof *p, struct work *w, struct hub *h, const char 
 		*e = why;
 		return rc;
 	}
-	if (rc)
-		gitproof_without(p, t, why.msg);
+	if (!rc)
+		return 0;
+	gitproof_without(p, t, why.msg);
+	p->again = may_pass(rc);
+	if (rc == ERR_MISMATCH)
+		err_set(&p->disagrees, ERR_MISMATCH, "git answers with something else than this commit: %s", why.msg);
 	return 0;
 }
 
@@ -302,10 +312,24 @@ int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *
 	if (rc)
 		return rc;
 	digest_hex(tree, &p->tree);
-	about = json_pack("{s:s, s:b, s:s, s:I, s:s}", "level", proof_level_name(p->level), "git", p->have, "tree", tree, "files", (json_int_t)p->n_files, "why_not", p->why_not);
+	about = json_pack("{s:s, s:b, s:s, s:I, s:s, s:b}", "level", proof_level_name(p->level), "git", p->have, "tree", tree, "files", (json_int_t)p->n_files, "why_not", p->why_not, "again", p->again);
 	text = json_text(about);
 	rc = model_keep_document(w->db, revision_id, DOCUMENT_PROOF, "", text, strlen(text), work_now(), e);
 	if (!rc && p->pack.n && p->pack.n <= GITPROOF_PACK_MAX)
 		rc = model_keep_spool(w->db, revision_id, DOCUMENT_PROOF, GITPROOF_PACK, &p->pack, work_now(), e);
 	return rc;
+}
+
+const char *gitproof_why_not(struct db *db, int64_t revision_id, struct arena *a, bool *again)
+{
+	own(json) json_t *about = NULL;
+	const char *text, *why;
+	size_t n;
+
+	*again = false;
+	if (model_document(db, revision_id, DOCUMENT_PROOF, "", a, &text, &n, NULL) < 0 || !(about = json_parse_lax(text, n, "what was proven", NULL)))
+		return NULL;
+	*again = json_get_bool(about, "again", false);
+	why = json_get_str_or(about, "why_not", "");
+	return *why ? arena_strdup(a, why) : NULL;
 }

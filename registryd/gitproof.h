@@ -30,12 +30,13 @@ struct gitproof {
 	char title[GITPROOF_TITLE_MAX];	/* first line of the commit's message, "" unknown */
 	int64_t commit_at;		/* committer's date, 0 unknown */
 	char why_not[ERR_MSG_MAX];	/* why git could not be asked, when !have */
+	bool again;			/* that may pass: it is worth asking another time */
 	struct spool pack;		/* as it came, for whoever wants to check it again; nothing when !have */
 };
 
 /*
  * Two small requests, and the listing is held against what they bring. An upstream without git, or one that answers nonsense, leaves have false,
- * and the listing is held against itself; only ERR_CANCELED and ERR_NOSPACE are errors.
+ * and the listing is held against itself. A whole pack that is not the commit's is no nonsense: then `disagrees` says so. Only ERR_CANCELED and ERR_NOSPACE are errors.
  */
 int gitproof_make(struct gitproof *p, struct work *w, struct hub *h, const char *repo, const char *commit, const struct hub_tree *t, struct err *e);
 /* The same from a pack that somebody brought. ERR_MISMATCH or ERR_INPUT: it does not hold the commit. */
@@ -45,6 +46,9 @@ void gitproof_without(struct gitproof *p, const struct hub_tree *t, const char *
 void gitproof_done(struct gitproof *p);
 /* The level, the evidence, a document about it and the pack in the catalog; or, when listing and commit disagree, ERR_MISMATCH and why. */
 int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *p, struct err *e);
+
+/* What gitproof_record() kept: why the commit was not proven (NULL: it was, or nothing is known), and whether to ask again. */
+const char *gitproof_why_not(struct db *db, int64_t revision_id, struct arena *a, bool *again);
 
 /* The comparing by itself: every file of the commit in any order, then the end. */
 struct gitproof_compare {

@@ -134,6 +134,7 @@ struct hub_revision {
 	enum hub_gated gated;
 	bool is_private, disabled;
 	int64_t last_modified;	/* unix seconds, 0 unknown */
+	size_t n_siblings;	/* files that it lists; 0 none, or unknown */
 	char *raw;		/* the document as it came, but for its list of files: the listing says more */
 	size_t raw_bytes;
 	json_t *doc;
@@ -150,6 +151,9 @@ static inline void own_revision(struct hub_revision *r)
 int hub_revision_read(struct hub_revision *r, const char *from, const char *repo, const char *what, struct err *e);
 /* rev NULL is the default branch. With ERR_REFUSED, out->disabled tells whether that is because upstream has disabled the repository. */
 int hub_get_revision(struct hub *h, const char *repo, const char *rev, const atomic_bool *stop, struct hub_revision *out, struct err *e);
+
+/* Does head's history hold this commit? 1 yes, 0 no, -1 it can't be known: no such list there, or a longer one than is read. */
+int hub_descends(struct hub *h, const char *repo, const char *head, const char *commit, const atomic_bool *stop);
 
 struct hub_file {
 	const char *path;

@@ -5,6 +5,7 @@
 #include "base/vec.h"
 #include "registryd/hub.h"
 
+#define COMMIT_PAGES_MAX 20	/* of 100 commits */
 #define REPO_PART_MAX 96
 #define LIST_PAGE     100	/* models a page of a listing */
 
@@ -95,6 +96,20 @@ int hub_revision_read(struct hub_revision *r, const char *from, const char *repo
 	return 0;
 }
 
+/* Without parsing what may be a list of 100,000: within another string the quotes would be escaped. */
+static size_t count_siblings(const struct buf *body)
+{
+	static const char key[] = "\"rfilename\"";
+	const char *at = body->data, *end = body->data + body->len;
+	size_t n = 0;
+
+	while (at && (at = memmem(at, (size_t)(end - at), key, sizeof(key) - 1))) {
+		at += sizeof(key) - 1;
+		n++;
+	}
+	return n;
+}
+
 int hub_get_revision(struct hub *h, const char *repo, const char *rev, const atomic_bool *stop, struct hub_revision *out, struct err *e)
 {
 	own(answer) struct net_answer a = { 0 };
@@ -116,6 +131,7 @@ int hub_get_revision(struct hub *h, const char *repo, const char *rev, const ato
 		out->disabled = hub_says_disabled(&a);
 		return rc;
 	}
+	r.n_siblings = count_siblings(&body);
 	json_empty_member(&body, "siblings");
 	r.doc = parse_answer(body.data, body.len, what, h->config.endpoint, e);
 	if (!r.doc)
@@ -129,6 +145,43 @@ int hub_get_revision(struct hub *h, const char *repo, const char *rev, const ato
 	r.raw = mem_strndup(body.data, body.len);	/* its room was for the list of files */
 	*out = r;
 	return 0;
+}
+
+static bool lists_commit(const json_t *rows, const char *commit)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row)
+		if (!strcmp(json_get_str_or(row, "id", ""), commit))
+			return true;
+	return false;
+}
+
+int hub_descends(struct hub *h, const char *repo, const char *head, const char *commit, const atomic_bool *stop)
+{
+	for (int page = 0; page < COMMIT_PAGES_MAX; page++) {
+		own(answer) struct net_answer a = { 0 };
+		own(json) json_t *rows = NULL;
+		own(mem) char *url = NULL, *next = NULL;
+		struct err e = ERR_NONE;
+		own(buf) struct buf body;
+
+		buf_init(&body, HUB_INFO_MAX_BYTES);
+		if (asprintf(&url, "%s/api/models/%s/commits/%s?limit=100&p=%d", h->config.endpoint, repo, head, page) < 0)
+			abort();
+		if (hub_call(h, &(struct hub_call){ .url = url, .what = "commits", .repo = repo, .bucket = HUB_API, .stop = stop }, &a, &body, &e))
+			return -1;
+		rows = json_parse_lax(body.data, body.len, "commits", &e);
+		if (!json_array_size(rows))
+			return -1;
+		if (lists_commit(rows, commit))
+			return 1;
+		next = a.header[NET_LINK] ? net_link_next(a.header[NET_LINK]) : NULL;
+		if (!next)
+			return 0;
+	}
+	return -1;
 }
 
 /* ---- the listing of a revision -------------------------------------------------------------------------------- */

@@ -56,7 +56,8 @@ int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome 
 	return 0;
 }
 
-int judge_known_licence(struct work *w, int64_t revision_id, const char **license, struct err *e)
+/* As known before it was judged this time; NULL: it never was. */
+static int known_licence(struct work *w, int64_t revision_id, const char **license, struct err *e)
 {
 	struct revision r;
 	struct model m;
@@ -67,19 +68,48 @@ int judge_known_licence(struct work *w, int64_t revision_id, const char **licens
 	return rc;
 }
 
-/*
- * The licence differs from that of the revision served until now: worth an event, whatever the gate says. Once: a held revision is judged
- * again whenever its entry is due.
- */
+/* The revision that is served until now, or else the one that was known before this one. ERR_NOT_FOUND: there is none. */
+static int one_before(struct work *w, const struct model *m, int64_t revision_id, struct revision *before)
+{
+	struct revision *all;
+	struct model same;
+	size_t n;
+
+	if (!model_find(w->db, m->name, NULL, MODEL_VISIBLE, w->arena, &same, before, NULL, NULL))
+		return before->id == revision_id ? ERR_NOT_FOUND : 0;
+	if (model_revisions(w->db, m->id, MODEL_ANY, w->arena, &all, &n, NULL))
+		return ERR_NOT_FOUND;
+	for (size_t i = 0; i < n; i++) {
+		if (all[i].id == revision_id || !all[i].license_source)
+			continue;
+		*before = all[i];
+		return 0;
+	}
+	return ERR_NOT_FOUND;
+}
+
+/* The licence differs from that of the revision before: worth an event, whatever the gate says. Once: a held revision may be judged again. */
 static int note_licence(struct work *w, int64_t revision_id, const char *known, struct err *e)
 {
 	struct revision now, before;
 	struct model m;
 	int rc = model_revision(w->db, revision_id, w->arena, &m, &now, e);
 
-	if (rc || (known && !strcmp(known, now.license)) || model_find(w->db, m.name, NULL, MODEL_VISIBLE, w->arena, &m, &before, NULL, NULL) || before.id == now.id || !strcmp(before.license, now.license))
+	if (rc || (known && !strcmp(known, now.license)) || one_before(w, &m, revision_id, &before) || !strcmp(before.license, now.license))
 		return rc;
 	return event_add(w->db, "upstream.license_changed", m.name, now.commit, json_pack("{s:s, s:s}", "from", before.license, "to", now.license), work_now(), e);
+}
+
+int judge_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e)
+{
+	const char *known = NULL;
+	int rc = known_licence(w, revision_id, &known, e);
+
+	if (!rc)
+		rc = gate_read_documents(w, revision_id, info, inspection, license, e);
+	if (!rc)
+		rc = note_licence(w, revision_id, known, e);
+	return rc ? rc : derive_queue(w, revision_id, known, e);
 }
 
 /* What the files are and say, into the catalog. */
@@ -90,27 +120,20 @@ static int inspect(struct work *w, int64_t revision_id, const char *dir, const j
 
 	work_phase(w, "inspecting");
 	rc = smoke_inspect(w, revision_id, dir, &report, e);
-	return rc ? rc : gate_read_documents(w, revision_id, info, report, license, e);
+	return rc ? rc : judge_documents(w, revision_id, info, report, license, e);
 }
 
 int judge_revision(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e)
 {
 	struct gate_outcome g = { 0 };
-	const char *known = NULL;
 	own(mem) char *dir = NULL;
 	int rc;
 
-	rc = judge_known_licence(w, revision_id, &known, e);
-	if (!rc)
-		rc = model_set_state(w->db, revision_id, REVISION_VERIFYING, NULL, work_now(), e);
+	rc = model_set_state(w->db, revision_id, REVISION_VERIFYING, NULL, work_now(), e);
 	if (!rc)
 		rc = smoke_view_open(w, revision_id, &dir, e);
 	if (!rc)
 		rc = inspect(w, revision_id, dir, info, license, e);
-	if (!rc)
-		rc = note_licence(w, revision_id, known, e);
-	if (!rc)
-		rc = derive_queue(w, revision_id, known, e);
 	if (!rc)
 		rc = smoke_if_asked(w, revision_id, dir, e);
 	smoke_view_close(dir);

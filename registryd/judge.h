@@ -12,7 +12,7 @@ int judge_revision(struct work *w, int64_t revision_id, const json_t *info, cons
 /* Sets w->result: what became of the revision. */
 int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome *g, struct err *e);
 
-/* As known before it is judged; NULL: it never was. */
-int judge_known_licence(struct work *w, int64_t revision_id, const char **license, struct err *e);
+/* gate_read_documents(), and what follows when the licence is another one than before: an event, and a look at what was made from the model. */
+int judge_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e);
 
 #endif

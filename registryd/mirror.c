@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "catalog/event.h"
 #include "catalog/licence.h"
 #include "catalog/mirror.h"
 #include "catalog/model.h"
@@ -187,8 +188,6 @@ static void note_failed(struct round *r, const char *repo, const struct past *p)
 		r->failed_repo = mem_strdup(repo);
 		r->failed_why = mem_strdup(p->why ? p->why : "its sync was canceled");
 	}
-	if (is_due(r, p))
-		vec_push(&r->retry, &r->n_retry, &r->cap_retry)->repo = mem_strdup(repo);
 }
 
 /* The next listing goes down to this model. */
@@ -211,6 +210,8 @@ static int bring_in(struct round *r, const struct hub_listed *l, struct err *e)
 	keep_open(r, l);
 	if (p.state == JOB_FAILED || p.state == JOB_CANCELED) {
 		note_failed(r, l->id, &p);
+		if (is_due(r, &p))
+			vec_push(&r->retry, &r->n_retry, &r->cap_retry)->repo = mem_strdup(l->id);
 		return 0;
 	}
 	r->cut = r->queued >= r->limit;
@@ -283,7 +284,7 @@ static bool is_missing(const struct round *r, const struct model *m)
 {
 	own(mem) char *key = lower(m->name);
 
-	return !strcmp(m->upstream, r->hub->config.name) && !m->vanished_at && !m->disabled && !json_object_get(r->listed, key);
+	return !strcmp(m->upstream, r->hub->config.name) && !m->vanished_at && !json_object_get(r->listed, key);
 }
 
 /* What is served of the author or the query and was not listed: its sync learns whether it is gone, private or renamed. */
@@ -311,6 +312,33 @@ static int ask_for_missing(struct round *r, const struct hub_query *q, struct er
 	return 0;
 }
 
+static const char *licence_listed(const json_t *doc)
+{
+	const json_t *tags = json_object_get(doc, "tags"), *tag;
+	size_t i;
+
+	json_array_foreach (tags, i, tag)
+		if (json_is_string(tag) && str_starts(json_string_value(tag), "license:"))
+			return json_string_value(tag) + 8;
+	return "unknown";
+}
+
+/* What is served of the entry has got a licence that the entry doesn't want: it is not followed there, and it is said. */
+static int note_licence_lost(struct round *r, const struct hub_listed *l, struct err *e)
+{
+	bool moved = false;
+	struct revision rev;
+	struct model m;
+
+	if (!l->sha || model_find(r->w->db, l->id, NULL, MODEL_VISIBLE, r->w->arena, &m, &rev, NULL, NULL) || strcmp(m.upstream, r->hub->config.name))
+		return 0;
+	if (model_saw_ref(r->w->db, m.id, r->m->revision, l->sha, work_now(), &moved, e))
+		return e->code;
+	if (!moved || !strcmp(licence_listed(l->doc), rev.license))
+		return 0;
+	return event_add(r->w->db, "upstream.license_changed", m.name, l->sha, json_pack("{s:s, s:s}", "from", rev.license, "to", licence_listed(l->doc)), work_now(), e);
+}
+
 static int each_listed(const struct hub_listed *l, void *arg)
 {
 	struct round *r = arg;
@@ -321,7 +349,11 @@ static int each_listed(const struct hub_listed *l, void *arg)
 	r->seen++;
 	if (l->last_modified > r->newest)
 		r->newest = l->last_modified;
-	if (!name_wanted(r, l->id) || !licence_wanted(r, l->doc) || known_already(r, l))
+	if (!name_wanted(r, l->id))
+		return 0;
+	if (!licence_wanted(r, l->doc))
+		return note_licence_lost(r, l, &r->err) != 0;
+	if (known_already(r, l))
 		return 0;
 	return bring_in(r, l, &r->err);
 }
@@ -421,6 +453,19 @@ static void own_round(struct round *r)
 
 /* ---- the job -------------------------------------------------------------------------------------------------- */
 
+/* Its sync finds out what is new; what became of the last one is said. */
+static int follow_repo(struct round *r, struct err *e)
+{
+	struct hub_listed l = { .id = (char *)r->m->target };
+	struct past p;
+
+	if (look_back(r, &l, r->w->arena, &p, e))
+		return e->code;
+	if (p.failures)
+		note_failed(r, r->m->target, &p);
+	return queue_sync(r, r->m->target, e);
+}
+
 static int follow(struct round *r, struct err *e)
 {
 	r->options = json_parse(r->m->options, strlen(r->m->options), "the entry's options", e);
@@ -428,7 +473,7 @@ static int follow(struct round *r, struct err *e)
 		return ERR_INPUT;
 	r->limit = json_get_int(r->options, "limit", LIMIT_DEFAULT);
 	r->args = sync_args(r->m, r->options);
-	return r->m->kind == MIRROR_REPO ? queue_sync(r, r->m->target, e) : follow_list(r, e);
+	return r->m->kind == MIRROR_REPO ? follow_repo(r, e) : follow_list(r, e);
 }
 
 static int find_entry(struct work *w, const char *name, const struct mirror **out, struct err *e)

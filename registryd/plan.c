@@ -77,6 +77,8 @@ const char *plan_why_not(const struct plan_selection *s, const char *path)
 		return s->excluded[out];
 	if (s->metadata_only && !str_ends(path, ".json") && !str_ends(path, ".md") && !licence_is_text_path(path))
 		return "only metadata is kept of this model";
+	if (s->public_only && !str_ends(path, ".md") && !licence_is_text_path(path))
+		return "the model is gated, and only its card and licence are for everybody";
 	return NULL;
 }
 

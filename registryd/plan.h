@@ -15,6 +15,7 @@ struct plan_selection {
 	const char *excluded[PLAN_GLOBS_MAX];	/* the sentence for files that exclude[i] leaves out */
 	size_t n_include, n_exclude;
 	bool metadata_only;	/* cards, configurations and licences; no weights */
+	bool public_only;	/* of these, what a gated model shows to everybody: no configurations */
 	const char *text;	/* the canonical JSON of it, NULL for everything */
 };
 

@@ -1,6 +1,7 @@
 /* sync.c - see sync.h. */
 #include "registryd/sync.h"
 
+#include <ctype.h>
 #include <malloc.h>
 #include <math.h>
 
@@ -9,7 +10,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "catalog/event.h"
-#include "registryd/derive.h"
+#include "catalog/finding.h"
 #include "registryd/fetch.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
@@ -20,6 +21,8 @@
 #define FOUND_GROUP  500
 #define EVIDENCE_FILES_MAX 200	/* licence texts that are read and not served */
 #define SPACE_WAIT_S 300	/* how soon a sync looks again whether there is room */
+#define SHORT_COMMIT_MIN 7
+#define SETTLED_S    (7 * 86400)	/* how long the clock leaves alone what was held or rejected */
 
 /* What one sync knows, from the first question to the end. */
 struct sync {
@@ -34,6 +37,7 @@ struct sync {
 	struct model_file *files;	/* the plan, until the catalog has it */
 	size_t n_files;
 	int64_t model_id, revision_id;
+	bool planned;			/* the revision is in the catalog as this sync wants it */
 	const char *name;		/* canonical */
 	struct arena missing;
 	struct fetch_file *wanted;	/* what has to be fetched, until it is here */
@@ -71,6 +75,19 @@ static void own_sync(struct sync *s)
 	forget_missing(s);
 }
 
+/* A ref as asked for: NULL for what stands for the default branch, and a commit's id in lower case. */
+static const char *read_ref(const char *text, struct arena *a)
+{
+	char *ref = arena_strdup(a, text);
+
+	if (!*ref || !strcmp(ref, "HEAD"))
+		return NULL;
+	if (strlen(ref) == 40 && strspn(ref, "0123456789abcdefABCDEF") == 40)
+		for (char *p = ref; *p; p++)
+			*p = (char)tolower((unsigned char)*p);
+	return ref;
+}
+
 static bool is_commit(const char *rev)
 {
 	return rev && str_is_hex(rev, 40);
@@ -99,14 +116,14 @@ static int64_t time_of(const json_t *doc, const char *key)
 	return s && !str_parse_time(s, &at, NULL) ? at : 0;
 }
 
-/* A branch that moved and whose former commit upstream no longer has: its history was rewritten. What we serve stays as it is. */
+/* A branch that moved and whose former commit is no longer in its history, or nowhere: it was rewritten. What we serve stays as it is. */
 static int note_rewrite(struct sync *s, const char *before, struct err *e)
 {
 	own(revision) struct hub_revision old = { 0 };
 	struct err why = ERR_NONE;
 	int rc = hub_get_revision(s->hub, s->info.id, before, &s->w->stop, &old, &why);
 
-	if (rc != ERR_NOT_FOUND)
+	if (rc != ERR_NOT_FOUND && (rc || hub_descends(s->hub, s->info.id, s->info.sha, before, &s->w->stop) != 0))
 		return 0;	/* it is there, or that can't be known now */
 	return event_add(s->w->db, "upstream.rewritten", s->info.id, before, json_pack("{s:s, s:s}", "ref", served_ref(s), "now", s->info.sha), work_now(), e);
 }
@@ -156,18 +173,32 @@ static bool is_gone(struct sync *s, const struct err *why)
 	return rc == ERR_NOT_FOUND || rc == ERR_GONE;
 }
 
-/* Upstream has no such model any more, or has disabled it: what we serve stays, but it is seen. */
+/* Upstream has the model, but not this branch, tag or commit of it that we have. */
+static void note_ref_gone(struct sync *s, const struct model *m)
+{
+	struct revision r;
+	struct model same;
+
+	if (!is_commit(s->ref))
+		model_saw_ref(s->w->db, m->id, s->ref, NULL, work_now(), NULL, NULL);
+	else if (!model_find(s->w->db, s->repo, s->ref, MODEL_ANY, s->w->arena, &same, &r, NULL, NULL))
+		event_add_once(s->w->db, "upstream.commit_gone", m->name, r.commit, NULL, work_now(), NULL);
+}
+
+/* Upstream has no such model or revision any more, or has disabled it: what we serve stays, but it is seen. */
 static void note_gone(struct sync *s, const struct err *why)
 {
 	bool gone = is_gone(s, why);
 	struct model m;
 
-	if ((!gone && !s->info.disabled) || model_find_repo(s->w->db, s->repo, s->w->arena, &m, NULL) || strcmp(m.upstream, s->hub->config.name))
+	if (model_find_repo(s->w->db, s->repo, s->w->arena, &m, NULL) || strcmp(m.upstream, s->hub->config.name))
 		return;
 	if (gone)
 		model_saw_gone(s->w->db, m.id, true, work_now(), NULL);
-	else
+	else if (s->info.disabled)
 		model_saw_disabled(s->w->db, m.id, work_now(), NULL);
+	else if (s->ref && (why->code == ERR_NOT_FOUND || why->code == ERR_GONE))
+		note_ref_gone(s, &m);
 }
 
 static int begin(struct sync *s, struct work *w, struct err *e)
@@ -177,7 +208,7 @@ static int begin(struct sync *s, struct work *w, struct err *e)
 	s->w = w;
 	hub_tree_init(&s->tree);
 	s->repo = w->job.repo;
-	s->ref = *w->job.revision ? w->job.revision : NULL;
+	s->ref = read_ref(w->job.revision, w->arena);
 	s->hub = work_hub(w, json_get_str(w->args, "upstream"), e);
 	if (!s->hub)
 		return e->code;
@@ -186,11 +217,14 @@ static int begin(struct sync *s, struct work *w, struct err *e)
 		return rc;
 	work_phase(w, "asking %s", s->hub->config.endpoint);
 	rc = hub_get_revision(s->hub, s->repo, s->ref, &w->stop, &s->info, e);
-	if (rc)
+	if (rc) {
 		note_gone(s, e);
-	else
-		s->name = arena_strdup(w->arena, s->info.id);
-	return rc;
+		return rc;
+	}
+	s->name = arena_strdup(w->arena, s->info.id);
+	if (s->ref && strlen(s->ref) >= SHORT_COMMIT_MIN && str_is_hex(s->ref, strlen(s->ref)) && str_starts(s->info.sha, s->ref))
+		s->ref = s->info.sha;	/* the beginning of a commit's id is no branch */
+	return 0;
 }
 
 /* ---- plan ------------------------------------------------------------------------------------------------------ */
@@ -485,31 +519,112 @@ static int fetch(struct sync *s, struct err *e)
 
 /* ---- the whole ------------------------------------------------------------------------------------------------- */
 
-/* Published already, with every file that this selection wants, and the ref where it belongs: nothing to fetch, not even the listing. */
-static int nothing_changed(struct sync *s, bool *done, struct err *e)
+/* What became of it, for whoever asked. */
+static int tell_result(struct sync *s, const struct gate_outcome *g, struct err *e)
+{
+	int rc = judge_result(s->w, s->revision_id, g, e);
+
+	if (!rc && s->selection.metadata_only && g->state != REVISION_PUBLISHED)
+		json_object_set_new(s->w->result, "state", json_string("metadata"));
+	return rc;
+}
+
+/*
+ * Published with every file that this selection wants, and the ref where it belongs: nothing to fetch, not even the listing. Upstream may list more
+ * files of the same commit than it did: another registry, which has got the rest of it.
+ */
+static int is_served(struct sync *s, const struct model *m, const struct revision *r, bool *done, struct err *e)
 {
 	own(arena) struct arena a = { 0 };
 	struct model_file *files;
 	struct model_ref *refs;
-	struct revision r;
-	struct model m;
 	size_t n, n_refs;
 	bool at_ref = !served_ref(s);
-	int rc = model_find(s->w->db, s->name, s->info.sha, MODEL_ANY, s->w->arena, &m, &r, NULL, NULL);
+	int rc;
 
-	*done = false;
-	if (rc || r.state != REVISION_PUBLISHED)
-		return 0;
-	rc = model_refs(s->w->db, m.id, r.id, s->w->arena, &refs, &n_refs, e);
+	rc = model_refs(s->w->db, m->id, r->id, s->w->arena, &refs, &n_refs, e);
 	if (!rc)
-		rc = model_files(s->w->db, r.id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
+		rc = model_files(s->w->db, r->id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < n_refs && !at_ref; i++)
 		at_ref = !strcmp(refs[i].name, served_ref(s));
-	*done = at_ref && plan_is_done(&s->selection, s->w->policy, files, n);
-	s->revision_id = r.id;
+	*done = at_ref && s->info.n_siblings <= n && plan_is_done(&s->selection, s->w->policy, files, n);
 	return 0;
+}
+
+/*
+ * Held or rejected, and asked for by the clock only: fetching a damaged file of 100 GB, or testing a model, every six hours brings nothing but
+ * the same. It is done again when somebody asks for it, when something else is selected, and after SETTLED_S.
+ */
+static int is_settled(struct sync *s, const struct revision *r, bool *done, struct err *e)
+{
+	own(arena) struct arena a = { 0 };
+	const char *selection, *wanted = s->selection.text;
+	struct model_file *files;
+	size_t n;
+	int rc = model_selection(s->w->db, r->id, &a, &selection, e);
+
+	*done = !rc && !strcmp(s->w->job.who, "schedule") && r->state_at + SETTLED_S > work_now() && !strcmp(selection ? selection : "", wanted ? wanted : "");
+	if (rc || !*done || r->state == REVISION_REJECTED || s->selection.metadata_only)
+		return rc;
+	rc = model_files(s->w->db, r->id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
+	*done = !rc && plan_is_done(&s->selection, s->w->policy, files, n);
+	return rc;
+}
+
+/* Is there nothing to do for this commit? Then w->result says how it stands. */
+static int nothing_changed(struct sync *s, bool *done, struct err *e)
+{
+	struct gate_outcome g = { 0 };
+	struct revision r;
+	struct model m;
+	int rc;
+
+	*done = false;
+	if (model_find(s->w->db, s->name, s->info.sha, MODEL_ANY, s->w->arena, &m, &r, NULL, NULL))
+		return 0;
+	s->revision_id = r.id;
+	if (r.state == REVISION_PUBLISHED)
+		rc = is_served(s, &m, &r, done, e);
+	else if (r.state == REVISION_HELD || r.state == REVISION_REJECTED)
+		rc = is_settled(s, &r, done, e);
+	else
+		return 0;
+	if (rc || !*done)
+		return rc;
+	g.state = r.state;
+	g.reason = r.state == REVISION_PUBLISHED ? NULL : r.reason;
+	return tell_result(s, &g, e);
+}
+
+/* Git's word against that of the listing by which this was published: a person must look, and finds it in `show`. */
+static int contradicted(struct sync *s, struct err *e)
+{
+	struct finding f = { "", "proof", FINDING_FLAG, arena_strdup(s->w->arena, e->msg) };
+	struct err why = ERR_NONE;
+
+	if (finding_record(s->w->db, s->revision_id, "proof", NULL, 0, &f, 1, true, work_now(), &why) ||
+	    event_add(s->w->db, "upstream.contradicts", s->name, s->info.sha, json_pack("{s:s}", "reason", f.message), work_now(), &why))
+		*e = why;
+	return e->code;
+}
+
+/* The commit could not be proven when this was published, for a reason that may have passed. What is served stays as it is, whatever comes of it. */
+static int prove_again(struct sync *s, struct err *e)
+{
+	struct revision r;
+	bool again;
+	int rc = model_revision(s->w->db, s->revision_id, s->w->arena, NULL, &r, e);
+
+	if (rc || r.state != REVISION_PUBLISHED || r.proof == PROOF_COMMIT || !gitproof_why_not(s->w->db, r.id, s->w->arena, &again) || !again)
+		return rc;
+	rc = list(s, e);
+	if (!rc)
+		rc = gitproof_make(&s->proof, s->w, s->hub, s->name, s->info.sha, &s->tree, e);
+	if (!rc)
+		rc = gitproof_record(s->w, s->revision_id, &s->proof, e);
+	return rc == ERR_MISMATCH ? contradicted(s, e) : rc;
 }
 
 /* What upstream claims or sends does not hold: the revision is rejected and says so. */
@@ -556,20 +671,11 @@ static int store_all(struct sync *s, struct err *e)
 static int keep_metadata(struct sync *s, struct err *e)
 {
 	struct gate_outcome g = { REVISION_HELD, "only metadata is kept of this model (metadata: only); sync it without to mirror it" };
-	const char *known = NULL;
-	int rc = judge_known_licence(s->w, s->revision_id, &known, e);
+	int rc = judge_documents(s->w, s->revision_id, s->info.doc, NULL, NULL, e);
 
 	if (!rc)
-		rc = gate_read_documents(s->w, s->revision_id, s->info.doc, NULL, NULL, e);
-	if (!rc)
-		rc = derive_queue(s->w, s->revision_id, known, e);
-	if (!rc)
 		rc = model_set_state(s->w->db, s->revision_id, g.state, g.reason, work_now(), e);
-	if (!rc)
-		rc = judge_result(s->w, s->revision_id, &g, e);
-	if (!rc)
-		json_object_set_new(s->w->result, "state", json_string("metadata"));
-	return rc;
+	return rc ? rc : tell_result(s, &g, e);
 }
 
 /* A mirror entry may say how large its models may be; the plan shows it before anything is fetched. */
@@ -592,9 +698,28 @@ static bool too_large(struct sync *s)
 	return true;
 }
 
+/* From the listing to the files in the store. *skipped: it is not wanted after all, and w->result says why. */
+static int obtain(struct sync *s, bool *skipped, struct err *e)
+{
+	bool changed;
+	int rc = list(s, e);
+
+	*skipped = !rc && too_large(s);
+	if (*skipped)
+		return 0;
+	if (!rc)
+		rc = gitproof_make(&s->proof, s->w, s->hub, s->name, s->info.sha, &s->tree, e);
+	if (rc)
+		return rc;
+	plan(s);
+	rc = record_plan(s, &changed, e);
+	s->planned = !rc;
+	return rc ? rc : store_all(s, e);
+}
+
 static int sync_revision(struct sync *s, struct err *e)
 {
-	bool done, changed;
+	bool done, skipped = false;
 	int rc;
 
 	rc = note_model(s, e);
@@ -603,24 +728,22 @@ static int sync_revision(struct sync *s, struct err *e)
 	if (rc)
 		return rc;
 	if (done)
-		return judge_result(s->w, s->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
-	rc = list(s, e);
-	if (!rc && too_large(s))
+		return prove_again(s, e);
+	rc = obtain(s, &skipped, e);
+	if (rc == ERR_AUTH && s->selection.metadata_only) {
+		forget_missing(s);
+		s->have_bytes = s->have_files = s->evidence_bytes = s->evidence_files = 0;
+		s->selection.public_only = true;	/* a gate's card and licence are for everybody */
+		*e = (struct err)ERR_NONE;
+		rc = obtain(s, &skipped, e);
+	}
+	if (skipped)
 		return 0;
-	if (!rc)
-		rc = gitproof_make(&s->proof, s->w, s->hub, s->name, s->info.sha, &s->tree, e);
-	if (rc)
-		return rc;
-	plan(s);
-	rc = record_plan(s, &changed, e);
-	if (rc)
-		return rc;
-	rc = store_all(s, e);
-	if (rc == ERR_MISMATCH)
+	if (rc == ERR_MISMATCH && s->planned)
 		return reject(s, "content", e);
 	if (rc) {
 		/* Where it stands, for `show` and `why`; what was fetched is kept for the next try. */
-		if (rc != ERR_CANCELED)
+		if (rc != ERR_CANCELED && s->planned)
 			model_set_state(s->w->db, s->revision_id, rc == ERR_NOSPACE || rc == ERR_THROTTLED ? REVISION_FETCHING : REVISION_PLANNED, e->msg, work_now(), NULL);
 		return rc;
 	}
@@ -644,8 +767,25 @@ int sync_job(struct work *w, struct err *e)
 
 /* ---- what a sync would do -------------------------------------------------------------------------------------- */
 
+/* Equal contents are fetched once. */
+static bool counted_before(json_t *seen, const struct model_file *f)
+{
+	const struct digest *id = f->sha256.algo == DIGEST_NONE ? &f->git_oid : &f->sha256;
+	char hex[DIGEST_HEX_MAX];
+
+	digest_hex(hex, id);
+	if (id->algo == DIGEST_NONE || !f->wanted)
+		return false;
+	if (json_object_get(seen, hex))
+		return true;
+	json_object_set_new(seen, hex, json_true());
+	return false;
+}
+
 static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsigned *formats)
 {
+	own(json) json_t *seen = json_object();
+
 	for (size_t i = 0; i < s->n_files; i++) {
 		struct model_file *f = &s->files[i];
 		struct digest sha256;
@@ -656,7 +796,7 @@ static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsi
 		if (!f->wanted)
 			continue;
 		*total += f->size_bytes;
-		*to_fetch += here ? 0 : f->size_bytes;
+		*to_fetch += here || counted_before(seen, f) ? 0 : f->size_bytes;
 		if (format_of_path(f->path))
 			*formats |= FORMAT_BIT(format_of_path(f->path));
 	}

@@ -82,3 +82,11 @@ def settled(reg, name=NAME, seconds=60):
         jobs = [j for j in reg.json("jobs") if j["repo"] == name and j["kind"] == "sync"]
         return jobs and all(j["state"] in ("done", "failed", "canceled") for j in jobs) and jobs
     return wait_for(look, seconds)
+
+
+def mirror_round(reg):
+    """`mirror run` and all that follows from it."""
+    before = max((j["id"] for j in reg.json("jobs") if j["kind"] == "mirror"), default=0)
+    reg.ctl("mirror", "run")
+    wait_for(lambda: any(j["kind"] == "mirror" and j["id"] > before and j["state"] == "done" for j in reg.json("jobs")))
+    wait_for(lambda: not any(j["state"] in ("queued", "running") for j in reg.json("jobs")))

@@ -1,11 +1,13 @@
 """Sync against a Hub that misbehaves: what passes is tried again, what stays is one sentence, and nothing unproven is ever published."""
+import dataclasses
 import json
 import re
 
 import pytest
 
+from tests.hub import git_http
 from tests.system.registry import Registry
-from tests.system.sync_case import NAME, POLICY, assert_not_served, assert_served, files, settings
+from tests.system.sync_case import NAME, POLICY, assert_not_served, assert_served, files, mirror_round, settings, settled, wait_for
 
 
 @pytest.fixture
@@ -45,6 +47,86 @@ def test_passing_fault(reg, hub, fault):
     assert_served(reg, hub)
     assert reg.json("show", NAME)["proof"] == ("listing" if fault == "git refuses" else "commit")
     assert not list((reg.data / "partial").iterdir())
+
+
+def test_git_is_asked_again_when_its_fault_has_passed(reg, hub):
+    hub.add_model(NAME, files())
+    hub.faults.add(route="git", status=503)
+    reg.ctl("sync", NAME)
+    shown = reg.json("show", NAME)
+    assert shown["proof"] == "listing" and "answers 503" in shown["proof_reason"] and "answers 503" in reg.ctl("show", NAME).stdout
+    hub.faults.clear()
+    reg.ctl("sync", NAME)
+    shown = reg.json("show", NAME)
+    assert shown["proof"] == "commit" and shown["proof_reason"] is None
+    assert [e["kind"] for e in reg.json("events") if e["repo"] == NAME].count("revision.published") == 1
+    hub.clear_log()
+    reg.ctl("sync", NAME)
+    assert len(hub.requests()) == 1
+
+
+def test_a_hub_without_git_is_not_asked_again(reg, hub):
+    hub.add_model(NAME, files())
+    hub.faults.add(route="git", status=404)
+    reg.ctl("sync", NAME)
+    hub.clear_log()
+    reg.ctl("sync", NAME)
+    assert len(hub.requests()) == 1 and reg.json("show", NAME)["proof"] == "listing"
+
+
+def git_of(monkeypatch, hub, name, other):
+    """Git answers for `name` with the objects of `other`."""
+    real = git_http.serve
+
+    def serve(repo, where, request, options):
+        if repo.name == name and where.verb == "git-upload-pack":
+            repo, request = hub.repos[other], dataclasses.replace(request, body=request.body.replace(repo.head.sha.encode(), hub.repos[other].head.sha.encode()))
+        return real(repo, where, request, options)
+    monkeypatch.setattr(git_http, "serve", serve)
+
+
+def test_another_commit_from_git_is_no_proof_and_no_accident(reg, hub, monkeypatch):
+    hub.add_model(NAME, files())
+    hub.add_model("org/other", files(**{"config.json": '{"b": 1}'}))
+    git_of(monkeypatch, hub, NAME, "org/other")
+    said = reg.ctl("sync", NAME, code=6).stderr
+    assert "git answers with something else than this commit" in said and reg.json("show", NAME)["state"] == "rejected"
+    assert_not_served(reg)
+
+
+def test_git_contradicts_what_is_served(reg, hub, monkeypatch):
+    """Published while git could not be asked; what is served stays, and it is said."""
+    hub.add_model(NAME, files())
+    hub.add_model("org/other", files(**{"config.json": '{"b": 1}'}))
+    hub.faults.add(route="git", status=503)
+    reg.ctl("sync", NAME)
+    hub.faults.clear()
+    git_of(monkeypatch, hub, NAME, "org/other")
+    reg.ctl("sync", NAME, code=6)
+    assert_served(reg, hub)
+    assert "something else than this commit" in reg.json("show", NAME)["findings"][0]["message"]
+    assert "upstream.contradicts" in [e["kind"] for e in reg.json("events")]
+
+
+def test_the_clock_leaves_what_is_rejected_alone(tmp_path, hub):
+    """A damaged file is not fetched again at each round, and not kept again; a person may ask for it."""
+    hub.add_model(NAME, files())
+    hub.faults.add(listener="cdn", corrupt=5_000_000, file="data.safetensors")
+    entry = f"mirror:\n  - {{repo: {NAME}, every: 6h}}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry)) as reg:
+        settled(reg)
+        assert reg.json("show", NAME)["state"] == "rejected"
+        hub.clear_log()
+        for _ in range(2):
+            mirror_round(reg)
+        assert len(hub.requests()) == 2 and reg.json("show", NAME)["state"] == "rejected"
+        reg.ctl("sync", NAME, code=6)
+        kept = [f for f in (reg.data / "quarantine").iterdir() if f.suffix != ".reason"]
+        assert len(kept) == 1 and len(hub.requests(listener="cdn")) > 0
+        assert [e["kind"] for e in reg.json("events") if e["repo"] == NAME].count("revision.rejected") == 1
+        hub.faults.clear()
+        reg.ctl("sync", NAME)
+        assert_served(reg, hub)
 
 
 FINAL = {

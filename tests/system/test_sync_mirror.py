@@ -4,7 +4,7 @@ import time
 import pytest
 
 from tests.system.registry import Registry
-from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, files, get, settings, settled, wait_for
+from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, files, get, mirror_round, settings, settled, wait_for
 
 
 @pytest.fixture
@@ -147,6 +147,24 @@ def test_another_registry_says_no(tmp_path, reg, hub):
         assert get(f"{second.url}/org/withdrawn/resolve/main/config.json") == (200, b"{}")
 
 
+def test_another_registry_that_gets_the_rest_later(tmp_path, reg, hub):
+    """The same commit, more files."""
+    hub.add_model(NAME, files())
+    reg.ctl("sync", NAME, "--include", "*.md")
+    with Registry(tmp_path / "second", policy=POLICY, settings=settings(reg)) as second:
+        second.ctl("sync", NAME)
+        assert {f["path"] for f in second.json("show", NAME)["files"]} == {"README.md"}
+        reg.ctl("sync", NAME), second.ctl("sync", NAME)
+        assert_served(second, hub)
+
+
+def test_a_plan_counts_equal_files_once(reg, hub):
+    hub.add_model(NAME, files(**{"copy.safetensors": Noise(BIG), "copy.json": "{}"}))
+    plan = reg.json("sync", NAME, "--dry-run")
+    assert plan["size_bytes"] - plan["fetch_bytes"] == BIG + 2
+    reg.ctl("sync", NAME)
+
+
 def test_a_plan_counts_what_is_here(reg, hub):
     hub.add_model(NAME, files())
     assert reg.json("sync", NAME, "--dry-run")["fetch_bytes"] > 0
@@ -169,6 +187,65 @@ def test_rewritten_history(reg, hub):
     rule = hub.faults.add(path=f"/api/models/{NAME}/revision/*", status=404, code="RevisionNotFound")
     reg.ctl("sync", NAME)
     assert hub.faults.acted(rule) and "upstream.rewritten" in kinds(reg)
+
+
+def test_history_that_no_longer_holds_what_was_mirrored(reg, hub):
+    """Upstream still has the old commit, but the branch begins anew; a commit more is no such thing."""
+    hub.add_model(NAME, files())
+    reg.ctl("sync", NAME)
+    hub.commit(NAME, {"config.json": '{"a": 3}'})
+    reg.ctl("sync", NAME)
+    assert kinds(reg).count("upstream.moved") == 1 and "upstream.rewritten" not in kinds(reg)
+    hub.commit(NAME, files(), orphan=True)
+    reg.ctl("sync", NAME)
+    assert kinds(reg).count("upstream.rewritten") == 1
+
+
+def test_a_branch_and_a_commit_that_vanish(reg, hub):
+    first = hub.add_model(NAME, files(), branches=["dev"])
+    second = hub.commit(NAME, {"config.json": '{"a": 2}'}, branch="dev")
+    reg.ctl("sync", NAME), reg.ctl("sync", f"{NAME}@dev"), reg.ctl("sync", f"{NAME}@{second}")
+    repo = hub.repos[NAME]
+    repo.unpoint("refs/heads/dev")
+    del repo.commits[second]
+    for _ in range(2):
+        reg.ctl("sync", f"{NAME}@dev", code=4), reg.ctl("sync", f"{NAME}@{second}", code=4)
+    assert [k for k in kinds(reg) if k.startswith("upstream.")] == ["upstream.ref_gone", "upstream.commit_gone"]
+    assert get(f"{reg.url}/{NAME}/resolve/dev/config.json") == (200, b'{"a": 2}')
+    assert reg.json("show", f"{NAME}@{first}")["state"] == "published"
+
+
+def test_other_ways_to_name_a_commit(reg, hub):
+    first = hub.add_model(NAME, files())
+    for ref in "HEAD", first[:10], first.upper():
+        reg.ctl("sync", f"{NAME}@{ref}")
+    reg.ctl("sync", NAME)
+    assert reg.json("show", NAME)["refs"] == ["main"]
+    assert get(f"{reg.url}/{NAME}/resolve/main/config.json")[0] == 200
+
+
+def test_entries_for_several_revisions_of_one_model(reg, hub):
+    first = hub.add_model(NAME, files(), branches=["dev"], tags=["v1"])
+    hub.commit(NAME, {"config.json": '{"a": 2}'}, branch="dev")
+    reg.ctl("mirror", "add", f"{NAME}@v1", f"{NAME}@dev", NAME)
+    assert sorted(m["name"] for m in reg.json("mirror", "list")) == [NAME, f"{NAME}@dev", f"{NAME}@v1"]
+    wait_for(lambda: get(f"{reg.url}/{NAME}/resolve/dev/config.json") == (200, b'{"a": 2}') and get(f"{reg.url}/{NAME}/resolve/v1/config.json")[0] == 200)
+    reg.ctl("mirror", "remove", f"{NAME}@v1")
+    reg.ctl("mirror", "add", "gpt2")
+    assert "of the kind repo" in reg.ctl("mirror", "add", "--author", "gpt2", code=1).stderr
+    assert reg.json("show", f"{NAME}@v1")["revision"] == first
+
+
+def test_an_entry_for_one_model_says_what_went_wrong(reg, hub):
+    hub.add_model(NAME, files())
+    hub.faults.add(route="tree", malformed=True)
+    reg.ctl("mirror", "add", NAME)
+    wait_for(lambda: any(j["state"] == "failed" for j in reg.json("jobs")))
+    mirror_round(reg)
+    assert NAME in last_error(reg) and "tried again" in last_error(reg)
+    hub.faults.clear()
+    mirror_round(reg), mirror_round(reg)
+    assert last_error(reg) is None
 
 
 def test_licence_changed(reg, hub):
@@ -214,14 +291,6 @@ def small(n):
 
 def days_ago(n):
     return int(time.time()) - n * 86400
-
-
-def mirror_round(reg):
-    """`mirror run` and all that follows from it."""
-    before = max((j["id"] for j in reg.json("jobs") if j["kind"] == "mirror"), default=0)
-    reg.ctl("mirror", "run")
-    wait_for(lambda: any(j["kind"] == "mirror" and j["id"] > before and j["state"] == "done" for j in reg.json("jobs")))
-    wait_for(lambda: not any(j["state"] in ("queued", "running") for j in reg.json("jobs")))
 
 
 def last_error(reg):
@@ -291,6 +360,18 @@ def test_a_query_entry_sees_what_vanishes(tmp_path, hub):
         assert get(f"{reg.url}/team/m1/resolve/main/config.json")[0] == 200
 
 
+def test_an_entry_for_licences_sees_another_licence(tmp_path, hub):
+    hub.add_model("team/m", small(0), date=days_ago(2))
+    entry = "mirror:\n  - {author: team, license: [mit], every: 6h}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry)) as reg:
+        wait_for(lambda: published(reg) == {"team/m"})
+        before = reg.json("show", "team/m")["revision"]
+        hub.commit("team/m", {"README.md": CARD.replace("mit", "cc-by-nc-4.0")})
+        mirror_round(reg), mirror_round(reg)
+        assert kinds(reg, "team/m").count("upstream.license_changed") == 1 and kinds(reg, "team/m").count("upstream.moved") == 1
+        assert reg.json("show", "team/m")["revision"] == before
+
+
 def test_an_edited_author_entry_is_followed_for_what_is_here(tmp_path, hub):
     """Older models that the names now take, and files that the globs now take of models that are here."""
     for n in range(3):
@@ -320,6 +401,21 @@ def test_metadata_only(reg, hub):
     row = wait_for(lambda: next((m for m in reg.json("ls") if m["repo"] == NAME and m["license"]["id"] == "mit"), None))
     assert row["state"] != "published" and get(f"{reg.url}/api/models/{NAME}")[0] == 404
     assert not hub.requests(listener="cdn")
+
+
+def test_metadata_of_a_gated_model(tmp_path, hub):
+    """Its card and licence are for everybody, and enough to be found by."""
+    hub.add_model("org/gated", files(**{"tokenizer.json": Noise(4000, 7)}), gated="manual")
+    entry = "mirror:\n  - {author: org, metadata: only, every: 6h}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry)) as reg:
+        wait_for(lambda: any(m["license"]["id"] == "mit" for m in reg.json("ls")))
+        assert reg.json("show", "org/gated")["state"] == "held" and last_error(reg) is None
+        hub.commit("org/gated", {"README.md": CARD.replace("mit", "cc-by-nc-4.0")})
+        mirror_round(reg)
+        wait_for(lambda: "upstream.license_changed" in kinds(reg, "org/gated"))
+        hub.clear_log()
+        mirror_round(reg)
+        assert len(hub.requests()) <= 2
 
 
 def test_bandwidth_cap(tmp_path, hub):
