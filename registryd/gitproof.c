@@ -24,7 +24,7 @@ static int ask(struct hub *h, const char *repo, const char *tail, const struct b
 			&(struct hub_call){ .url = url,
 					    .what = "git",
 					    .repo = repo,
-					    .bucket = HUB_API,
+					    .bucket = HUB_PAGES,
 					    .post = post ? post->data : NULL,
 					    .post_bytes = post ? post->len : 0,
 					    .content_type = post ? "application/x-git-upload-pack-request" : NULL,

@@ -122,7 +122,7 @@ int64_t hub_pace(struct hub *h, enum hub_bucket b)
 
 void hub_learn(struct hub *h, enum hub_bucket b, const struct net_answer *a)
 {
-	static const char *const names[HUB_BUCKETS] = { "api", "resolvers" };
+	static const char *const names[HUB_BUCKETS] = { [HUB_API] = "api", [HUB_RESOLVE] = "resolvers", [HUB_PAGES] = "pages" };
 	struct hub_limit *l = &h->limit[b];
 	int64_t now = net_now_ms(), r, t, retry = -1;
 

@@ -43,6 +43,7 @@ struct hub_config {
 enum hub_bucket {
 	HUB_API,	/* "api": /api/… */
 	HUB_RESOLVE,	/* "resolvers": files */
+	HUB_PAGES,	/* "pages": git, as for what browsers read */
 	HUB_BUCKETS,
 };
 

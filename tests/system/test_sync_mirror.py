@@ -447,6 +447,17 @@ def test_announced_limits_are_obeyed_before_a_429(tmp_path, hub):
         assert_served(reg, hub)
 
 
+def test_announced_limits_of_git_are_obeyed_before_a_429(tmp_path, hub):
+    """git has an allowance of its own: a proof is not lost because the one for the API is ample."""
+    hub.options.rate_limits = {"api": (1000, 300), "resolvers": (1000, 300), "pages": (3, 4)}
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+        for n in range(4):
+            hub.add_model(f"org/m{n}", small(n))
+            reg.ctl("sync", f"org/m{n}")
+            assert reg.json("show", f"org/m{n}")["proof"] == "commit"
+        assert not [r for r in hub.requests() if r.status == 429]
+
+
 def test_import(reg, tmp_path, models):
     folder = tmp_path / "own"
     (folder / "sub").mkdir(parents=True)
