@@ -139,7 +139,7 @@ int api_v1_check_space(struct request *rq, struct err *e)
 {
 	struct daemon *d = api_v1_daemon(rq);
 	uint64_t want = http_content_length(rq), keep = daemon_config(d)->sync.keep_free, have;
-	char need[STR_SIZE_MAX], left[STR_SIZE_MAX];
+	char need[STR_SIZE_MAX], left[STR_SIZE_MAX], kept[STR_SIZE_MAX];
 
 	if (want == UINT64_MAX)
 		return err_set(e, ERR_USAGE, "the upload must announce its length");
@@ -149,7 +149,8 @@ int api_v1_check_space(struct request *rq, struct err *e)
 		return 0;
 	str_format_size(need, want);
 	str_format_size(left, have);
-	return err_set(e, ERR_NOSPACE, "%s are needed and %s are free", need, left);
+	str_format_size(kept, keep);
+	return err_set(e, ERR_NOSPACE, "%s are needed beside the %s that sync.keep_free leaves alone, and %s are free: make room in %s, or lower that setting", need, kept, left, store_data_dir(d->store));
 }
 
 int api_v1_import_file_begin(struct request *rq, struct err *e)

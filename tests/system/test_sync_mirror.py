@@ -473,6 +473,14 @@ def test_import(reg, tmp_path, models):
     reg.ctl("import", folder, "--as", "own/nc", "--license", "cc-by-nc-4.0", code=5)
 
 
+def test_import_without_room_names_the_setting(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "README.md").write_text(CARD)
+    with Registry(tmp_path / "registry", policy=POLICY, settings="sync: {keep_free: 900TB}\n") as reg:
+        said = reg.ctl("import", tmp_path / "own", "--as", "own/model", code=1).stderr
+        assert "the 900 TB that sync.keep_free leaves alone" in said and str(reg.data) in said
+
+
 def test_a_scheduled_sync_waits_for_an_upstream_that_is_away(reg, hub):
     hub.add_model(NAME, files())
     away = hub.faults.add(route="resolve", status=503)
