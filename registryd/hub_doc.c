@@ -516,6 +516,14 @@ static int list_one(const json_t *item, const struct hub_query *q, int (*each)(c
 	return each(&m, arg);
 }
 
+/* An object, say, in which a server says what it lacks, though with status 200. */
+static int no_list(const json_t *got, const char *endpoint, struct err *e)
+{
+	own(mem) char *said = mem_strdup(json_get_str_or(got, "error", ""));
+
+	return err_set(e, ERR_INPUT, "list of models: %s answers JSON that is not an array%s%.200s", endpoint, *said ? ": " : "", str_printable(said));
+}
+
 int hub_list(struct hub *h, const struct hub_query *q, const atomic_bool *stop, int (*each)(const struct hub_listed *m, void *arg), void *arg, struct err *e)
 {
 	own(buf) struct buf first;
@@ -546,6 +554,8 @@ int hub_list(struct hub *h, const struct hub_query *q, const atomic_bool *stop, 
 		list = parse_answer(body.data, body.len, "list of models", h->config.endpoint, e);
 		if (!list)
 			return ERR_INPUT;
+		if (!json_is_array(list))
+			return no_list(list, h->config.endpoint, e);
 		json_array_foreach (list, i, item) {
 			seen++;
 			if (list_one(item, q, each, arg))

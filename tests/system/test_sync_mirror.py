@@ -317,6 +317,19 @@ def test_a_model_that_failed_is_tried_again(reg, hub):
     assert last_error(reg) is None and len(hub.requests()) == 1
 
 
+def test_a_listing_that_is_none_is_an_error(reg, hub):
+    """A round that saw nothing must not look like one in which nothing was new."""
+    hub.add_model("team/new", small(0))
+    sick = hub.faults.add(route="listing", malformed='{"error": "maintenance until noon"}')
+    reg.ctl("mirror", "add", "--author", "team", "--every", "6h")
+    said = wait_for(lambda: last_error(reg))
+    assert "not an array: maintenance until noon" in said and hub.url in said
+    hub.faults.remove(sick)
+    reg.ctl("mirror", "run")
+    wait_for(lambda: published(reg) == {"team/new"})
+    wait_for(lambda: last_error(reg) is None)
+
+
 def test_a_model_that_fails_does_not_use_up_the_limit(tmp_path, hub):
     for n in range(3):
         hub.add_model(f"team/m{n}", small(n), date=days_ago(n))
