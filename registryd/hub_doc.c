@@ -412,22 +412,22 @@ int hub_tree_finish(struct hub_tree *t, struct err *e)
 	return 0;
 }
 
-/* The next page's address from the Link header: only on the same host, so that a listing can't lead us elsewhere. NULL at the end. */
+/*
+ * The next page's address from the Link header, at our own endpoint whatever host it names: another registry or a mirror of the Hub may call
+ * itself something that means nothing here, and no listing leads us to another host. NULL at the end.
+ */
 static int next_page(struct hub *h, const char *url, const struct net_answer *a, char **next, struct err *e)
 {
 	own(mem) char *link = a->header[NET_LINK] ? net_link_next(a->header[NET_LINK]) : NULL;
-	own(mem) char *to = NULL;
-	char origin[200];
+	own(mem) char *named = link ? net_join(url, link) : NULL;
 
-	*next = NULL;
-	if (!link)
-		return 0;
-	to = net_join(url, link);
-	if (!to || !net_same_origin(to, h->config.endpoint)) {
-		net_origin(origin, sizeof(origin), to ? to : link);
-		return err_set(e, ERR_INPUT, "the listing's next page lies on another host (%s), which is not followed", origin);
+	*next = named ? net_at(h->config.endpoint, named) : NULL;
+	if (link && !*next)
+		return err_set(e, ERR_INPUT, "%s names '%.200s' as the listing's next page, which is no http address", h->config.endpoint, link);
+	if (*next && !strcmp(*next, url)) {
+		free(take(*next));
+		return err_set(e, ERR_INPUT, "the listing has a page that leads to itself");
 	}
-	*next = take(to);
 	return 0;
 }
 

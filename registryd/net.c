@@ -196,12 +196,38 @@ char *net_join(const char *base, const char *location)
 	return mem_strdup(out);
 }
 
-void net_origin(char *out, size_t n, const char *url)
+static size_t origin_bytes(const char *url)
 {
 	const char *p = strstr(url, "://");
-	size_t len = p ? (size_t)(p + 3 - url) + strcspn(p + 3, "/?#") : strcspn(url, "/?#");
 
-	snprintf(out, n, "%.*s", (int)len, url);
+	return p ? (size_t)(p + 3 - url) + strcspn(p + 3, "/?#") : strcspn(url, "/?#");
+}
+
+/* Put together as text: libcurl would write the escapes anew. */
+char *net_at(const char *base, const char *url)
+{
+	own(url) CURLU *u = parse(base);
+	own(url) CURLU *from = parse(url);
+	own(part) char *prefix = NULL;
+	own(part) char *path = NULL;
+	own(part) char *query = NULL;
+	size_t n;
+	char *out;
+
+	if (!u || !from || curl_url_get(u, CURLUPART_PATH, &prefix, 0) != CURLUE_OK || curl_url_get(from, CURLUPART_PATH, &path, 0) != CURLUE_OK)
+		return NULL;
+	n = strlen(prefix) - str_ends(prefix, "/");
+	if (!strncmp(path, prefix, n) && path[n] == '/')
+		n = 0;
+	curl_url_get(from, CURLUPART_QUERY, &query, 0);
+	if (asprintf(&out, "%.*s%.*s%s%s%s", (int)origin_bytes(base), base, (int)n, prefix, path, query ? "?" : "", query ? query : "") < 0)
+		abort();
+	return out;
+}
+
+void net_origin(char *out, size_t n, const char *url)
+{
+	snprintf(out, n, "%.*s", (int)origin_bytes(url), url);
 }
 
 char *net_link_next(const char *link)

@@ -66,6 +66,11 @@ void net_blame_proxy(CURL *h, char why[CURL_ERROR_SIZE]);
 bool net_same_origin(const char *a, const char *b);
 /* The absolute URL that `location` means on a page at `base`; http and https only. Caller frees; NULL when it is none. */
 char *net_join(const char *base, const char *location);
+/*
+ * What `url` names, asked for at `base`: its path and query behind base's host and, where they lack it, base's own path. For links by which a
+ * server calls itself something else than we do. Caller frees; NULL when one of them is no address.
+ */
+char *net_at(const char *base, const char *url);
 /* scheme://host:port of a URL, for messages (signed query strings stay out of logs). */
 void net_origin(char *out, size_t n, const char *url);
 /* The target of rel="next" in a Link header, or NULL; caller frees. */

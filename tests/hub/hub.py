@@ -37,6 +37,7 @@ class Options:
     xet: bool = True                    # Xet markers, as upstream has them; there is no Xet service behind them
     url_lifetime_s: float = 3600        # of a signed URL
     gzip: bool = True                   # API JSON compressed and chunked for clients that accept it
+    public_url: str = None              # what links to further pages begin with; None: as the Hub was asked
     git_v2: bool = True
     git_filter: bool = True
     git_gzip: bool = False              # understand compressed request bodies; upstream does not
@@ -327,7 +328,7 @@ class Hub:
         with self.lock:
             repos = [r for r in self.repos.values() if not r.private or (account and r.name in account.sees)]
         if where.route == "listing":
-            return api.listing(repos, request, self._base(request), effects.get("listing"))
+            return api.listing(repos, request, self._link_base(request), effects.get("listing"))
         if where.route == "tags-by-type":
             return api.tags_by_type(repos)
         if where.route == "whoami":
@@ -393,15 +394,15 @@ class Hub:
         return self._revision(request, where, repo, commit, account, masked, effects)
 
     def _revision(self, request, where, repo, commit, account, masked, effects):
-        base = self._base(request)
+        base, links = self._base(request), self._link_base(request)
         if where.route == "info":
             return api.info(repo, commit, request, masked, effects.get("listing"))
         if where.route == "tree":
-            return api.tree(repo, commit, where, request, base, masked, self.options.xet, effects)
+            return api.tree(repo, commit, where, request, links, masked, self.options.xet, effects)
         if where.route == "paths-info":
             return api.paths_info(repo, commit, request, masked, self.options.xet, effects.get("listing"))
         if where.route == "commits":
-            return api.commits(commit, request, base)
+            return api.commits(commit, request, links)
         if where.route == "xet-read-token":
             return api.error(404, "there is no Xet service here")
         if masked and not files.PUBLIC_WHEN_GATED.match(where.path):
@@ -424,6 +425,9 @@ class Hub:
 
     def _base(self, request):
         return f"{self.scheme}://" + request.headers.get("host", self.listeners["hub"].authority)
+
+    def _link_base(self, request):
+        return self.options.public_url or self._base(request)
 
 
 def outside_api(where):

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from tests.hub import git_http
+from tests.hub import api, git_http
 from tests.system.registry import Registry
-from tests.system.sync_case import NAME, POLICY, assert_not_served, assert_served, files, mirror_round, settings, settled, wait_for
+from tests.system.sync_case import NAME, POLICY, Noise, assert_not_served, assert_served, files, mirror_round, settings, settled, wait_for
 
 
 @pytest.fixture
@@ -185,11 +185,38 @@ def test_names_that_differ_by_case_are_kept_apart(reg, hub):
     assert_served(reg, hub)
 
 
-def test_next_page_on_another_host_is_not_followed(reg, hub):
+def test_next_pages_are_asked_for_where_upstream_is_reached(tmp_path, hub, monkeypatch):
+    """Another registry with a public_url, or a mirror that passes the Hub's links through, names a host that need not even exist."""
+    monkeypatch.setattr(api, "TREE_PAGE", 3)
+    monkeypatch.setattr(api, "LIST_PAGE_MAX", 2)
+    hub.options.public_url = hub.other_url
+    for n in range(5):
+        hub.add_model(f"org/m{n}", files(**{"data.safetensors": Noise(4000, 10 + n)}))
+    entry = "mirror:\n  - {author: org, every: 6h}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry)) as reg:
+        wait_for(lambda: {m["repo"] for m in reg.json("ls") if m["state"] == "published"} == {f"org/m{n}" for n in range(5)})
+        assert reg.json("mirror", "list")[0]["last_error"] is None
+        assert len(hub.requests(route="listing")) == 3 and len(hub.requests(route="tree", repo="org/m0")) == 3
+        assert not hub.requests(listener="other")
+        monkeypatch.undo()
+        for n in range(5):
+            assert_served(reg, hub, f"org/m{n}")
+
+
+@pytest.mark.parametrize("link", ["ftp://127.0.0.2/api/models", "file:///etc/passwd", "http://"])
+def test_a_next_page_that_is_no_address(reg, hub, link):
     hub.add_model(NAME, files())
-    hub.faults.add(route="tree", set_headers={"Link": f'<{hub.other_url}/api/models/x/tree/main?cursor=1>; rel="next"'})
-    assert "another host" in reg.ctl("sync", NAME, code=1).stderr
+    hub.faults.add(route="tree", set_headers={"Link": f'<{link}>; rel="next"'})
+    assert "next page, which is no http address" in reg.ctl("sync", NAME, code=1).stderr
     assert_not_served(reg)
+
+
+def test_a_next_page_that_is_the_same_one(reg, hub):
+    hub.add_model(NAME, files())
+    hub.faults.add(route="tree", set_headers={"Link": f'<{hub.other_url}/api/models/{NAME}/tree/main?recursive=true>; rel="next"'})
+    assert "leads to itself" in reg.ctl("sync", NAME, code=1).stderr
+    assert_not_served(reg)
+    assert not hub.requests(listener="other")
 
 
 # --- tokens ---------------------------------------------------------------------------------------------------------------------

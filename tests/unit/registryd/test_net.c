@@ -46,6 +46,34 @@ static void test_join(void **state)
 	}
 }
 
+/* A listing's next page, by whatever name a server calls itself: asked for where we reach it. */
+static void test_at(void **state)
+{
+	static const struct {
+		const char *base, *url, *want;
+	} cases[] = {
+		{ "https://h", "https://huggingface.co/api/models?limit=2&cursor=a%2Fb%3D", "https://h/api/models?limit=2&cursor=a%2Fb%3D" },
+		{ "http://10.0.0.1:8080", "https://models.example:8443/api/models/o/n/tree/main", "http://10.0.0.1:8080/api/models/o/n/tree/main" },
+		{ "https://h/hf", "https://huggingface.co/api/models?cursor=x", "https://h/hf/api/models?cursor=x" },
+		{ "https://h/hf", "https://other/hf/api/models?cursor=x", "https://h/hf/api/models?cursor=x" },
+		{ "https://h/hf", "https://other/hfx/api/models", "https://h/hf/hfx/api/models" },
+		{ "https://h/hf/", "https://other/api", "https://h/hf/api" },
+		{ "https://h", "https://user:word@other/x#y", "https://h/x" },
+		{ "https://h", "https://other", "https://h/" },
+		{ "https://h", "no address\n", NULL },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(mem) char *got = net_at(cases[i].base, cases[i].url);
+
+		if (!cases[i].want)
+			assert_null(got);
+		else
+			assert_string_equal(got, cases[i].want);
+	}
+}
+
 static void test_link(void **state)
 {
 	own(mem) char *next = net_link_next("<https://h/x?cursor=a%2Cb>; rel=\"next\"");
@@ -174,7 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_webhook_signature),
-		cmocka_unit_test(test_origin),	   cmocka_unit_test(test_join),	  cmocka_unit_test(test_link),	    cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_origin),	   cmocka_unit_test(test_join),	  cmocka_unit_test(test_at),	  cmocka_unit_test(test_link),	    cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_backoff_grows_and_is_bounded), cmocka_unit_test(test_pace), cmocka_unit_test(test_window), cmocka_unit_test(test_bandwidth),
 		cmocka_unit_test(test_token_stays_home),
 	};
