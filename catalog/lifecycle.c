@@ -18,52 +18,89 @@ const char *lifecycle_state_name(enum lifecycle_state s)
 
 /* --- what holds --- */
 
-/* One row into the answer. Withdrawal and retirement add up; dates of a revision come before those of its model (read first). */
-static void take_row(struct sql *q, struct arena *a, struct lifecycle *l, bool *legal)
+/* What stops being served outright; the worst of all marks counts, with its own reason. */
+enum off {
+	OFF_NOT,
+	OFF_RETIRED,
+	OFF_WITHDRAWN,
+	OFF_LEGAL,
+};
+
+struct merged {
+	struct lifecycle l;
+	enum off off;
+	const char *off_reason;
+};
+
+static int64_t earlier(int64_t a, int64_t b)
 {
-	if (l->deprecated_at == 0 && sql_get_int(q, 0) > 0) {
-		l->deprecated_at = sql_get_int(q, 0);
-		l->sunset_at = sql_get_int(q, 1);
-		l->successor = sql_get_dup(q, 2, a);
-	}
-	if (!l->reason)
-		l->reason = sql_get_dup(q, 3, a);
-	if (!l->who)
-		l->who = sql_get_dup(q, 7, a);
-	if (l->retired_at == 0)
-		l->retired_at = sql_get_int(q, 4);
-	if (l->withdrawn_at == 0)
-		l->withdrawn_at = sql_get_int(q, 5);
-	*legal = *legal || sql_get_int(q, 6) != 0;
+	return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-static enum lifecycle_state state_at(const struct lifecycle *l, bool legal, int64_t now)
+/* Rows come in the order of their say: the first names successor and reason, and others add what it leaves open. */
+static void take_deprecation(struct sql *q, struct arena *a, struct lifecycle *l)
 {
-	if (l->withdrawn_at)
-		return legal ? LIFECYCLE_WITHDRAWN_LEGAL : LIFECYCLE_WITHDRAWN;
-	if (l->retired_at || (l->sunset_at && l->sunset_at <= now))
+	const char *reason = sql_get_text(q, 3);
+
+	if (sql_get_int(q, 0) == 0)
+		return;
+	l->deprecated_at = earlier(l->deprecated_at, sql_get_int(q, 0));
+	l->sunset_at = earlier(l->sunset_at, sql_get_int(q, 1));
+	if (!l->successor)
+		l->successor = sql_get_dup(q, 2, a);
+	if (!l->reason)
+		l->reason = arena_strdup(a, reason);
+	else if (reason && !strstr(l->reason, reason))
+		l->reason = arena_printf(a, "%s; %s", l->reason, reason);
+}
+
+static void take_off(struct sql *q, struct arena *a, struct merged *m)
+{
+	int64_t retired_at = sql_get_int(q, 4), withdrawn_at = sql_get_int(q, 5);
+	enum off off = withdrawn_at ? (sql_get_int(q, 6) ? OFF_LEGAL : OFF_WITHDRAWN) : retired_at ? OFF_RETIRED : OFF_NOT;
+
+	m->l.retired_at = earlier(m->l.retired_at, retired_at);
+	if (off <= m->off)
+		return;
+	m->off = off;
+	m->off_reason = sql_get_dup(q, 7, a);
+	m->l.withdrawn_at = withdrawn_at;
+}
+
+static enum lifecycle_state state_at(const struct merged *m, int64_t now)
+{
+	const struct lifecycle *l = &m->l;
+
+	if (m->off >= OFF_WITHDRAWN)
+		return m->off == OFF_LEGAL ? LIFECYCLE_WITHDRAWN_LEGAL : LIFECYCLE_WITHDRAWN;
+	if (m->off == OFF_RETIRED || (l->sunset_at && l->sunset_at <= now))
 		return LIFECYCLE_RETIRED;
 	return l->deprecated_at && l->deprecated_at <= now ? LIFECYCLE_DEPRECATED : LIFECYCLE_ACTIVE;
 }
 
 int lifecycle_at_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
 {
+	/* What ends first comes first; of what ends at no date, a person's word. */
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT deprecated_at, sunset_at, successor, reason, retired_at, withdrawn_at, legal, who FROM lifecycle "
-					    "WHERE model_id = $1 AND revision_id IN (0, $2) ORDER BY revision_id DESC",
+					    "SELECT deprecated_at, sunset_at, successor, reason, retired_at, withdrawn_at, legal, off_reason FROM lifecycle "
+					    "WHERE model_id = $1 AND revision_id IN (0, $2) ORDER BY CASE WHEN sunset_at > 0 THEN 0 ELSE 1 END, sunset_at, "
+					    "CASE WHEN source = 'person' THEN 0 ELSE 1 END, deprecated_at, revision_id DESC",
 					    e);
-	struct lifecycle l = { 0 };
-	bool legal = false;
+	struct merged m = { .off = OFF_NOT };
 	int rc;
 
 	sql_int(&q, model_id);
 	sql_int(&q, revision_id);
-	while (sql_row(&q))
-		take_row(&q, a, &l, &legal);
+	while (sql_row(&q)) {
+		take_deprecation(&q, a, &m.l);
+		take_off(&q, a, &m);
+	}
 	if ((rc = sql_done(&q)) < 0)
 		return rc;
-	l.state = state_at(&l, legal, now);
-	*out = l;
+	m.l.state = state_at(&m, now);
+	if (m.off >= OFF_WITHDRAWN || m.off_reason)
+		m.l.reason = m.off_reason;
+	*out = m.l;
 	return 0;
 }
 
@@ -128,7 +165,7 @@ static int tell(struct db_conn *c, const char *kind, const struct subject *s, co
 
 static int successor_of(struct db_conn *c, int64_t model_id, int64_t *next, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT m.id FROM lifecycle AS l JOIN model AS m ON m.name = l.successor WHERE l.model_id = $1 AND l.revision_id = 0", e);
+	own(sql) struct sql q = sql_prepare(c, "SELECT m.id FROM lifecycle AS l JOIN model AS m ON m.name = l.successor WHERE l.model_id = $1 AND l.revision_id = 0 AND l.source = 'person'", e);
 
 	sql_int(&q, model_id);
 	*next = sql_row(&q) ? sql_get_int(&q, 0) : 0;
@@ -211,12 +248,17 @@ static int check_sunset(const struct lifecycle_order *o, const struct policy_lif
 	return 0;
 }
 
-static int put_deprecation(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e)
+/* A person's mark. What is not given stays as it was: whoever corrects a reason does not take the date back. */
+static int put_deprecation(struct db_conn *c, const struct lifecycle_order *o, int64_t now, json_t *told, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "INSERT INTO lifecycle (model_id, revision_id, deprecated_at, sunset_at, successor, reason, who, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $3) "
-					    "ON CONFLICT (model_id, revision_id) DO UPDATE SET deprecated_at = CASE WHEN lifecycle.deprecated_at > 0 THEN lifecycle.deprecated_at ELSE $3 END, "
-					    "sunset_at = $4, successor = $5, reason = $6, who = $7, at = $3",
+					    "INSERT INTO lifecycle (model_id, revision_id, source, deprecated_at, sunset_at, successor, reason, who, at) "
+					    "VALUES ($1, $2, 'person', $3, $4, $5, $6, $7, $3) ON CONFLICT (model_id, revision_id, source) DO UPDATE SET "
+					    "deprecated_at = CASE WHEN lifecycle.deprecated_at > 0 THEN lifecycle.deprecated_at ELSE $3 END, "
+					    "sunset_at = CASE WHEN $4 > 0 THEN $4 ELSE lifecycle.sunset_at END, "
+					    "ended = CASE WHEN $4 > 0 AND $4 <> lifecycle.sunset_at THEN 0 ELSE lifecycle.ended END, "
+					    "successor = coalesce($5, lifecycle.successor), reason = coalesce($6, lifecycle.reason), exempt = 0, who = $7, at = $3 "
+					    "RETURNING sunset_at, successor",
 					    e);
 
 	sql_int(&q, o->model_id);
@@ -226,26 +268,32 @@ static int put_deprecation(struct db_conn *c, const struct lifecycle_order *o, i
 	sql_text(&q, o->successor);
 	sql_text(&q, o->reason);
 	sql_text(&q, o->who);
-	return sql_run(&q);
+	if (sql_row(&q)) {
+		json_object_set_new(told, "sunset_at", json_time(sql_get_int(&q, 0)));
+		if (sql_get_text(&q, 1))
+			json_object_set_new(told, "successor", json_string(sql_get_text(&q, 1)));
+	}
+	return sql_done(&q);
 }
 
 int lifecycle_deprecate(struct db *db, const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e)
 {
+	own(json) json_t *told = json_object();
 	own(tx) struct tx t = { 0 };
 	struct subject s;
-	json_t *data;
 	int rc;
 
 	if ((rc = check_sunset(o, rules, now, e)) < 0)
 		return rc;
+	if (o->force && o->sunset_at && o->sunset_at < now + rules->notice_s)
+		json_object_set_new(told, "forced", json_true());
 	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = subject_of(t.c, o, &s, e)) < 0)
 		return rc;
 	if (o->successor && (rc = check_successor(t.c, o, now, e)) < 0)
 		return rc;
-	if ((rc = put_deprecation(t.c, o, now, e)) < 0 || (rc = model_refresh_tx(t.c, o->model_id, e)) < 0)
+	if ((rc = put_deprecation(t.c, o, now, told, e)) < 0 || (rc = model_refresh_tx(t.c, o->model_id, e)) < 0)
 		return rc;
-	data = json_pack("{s:o,s:s?}", "sunset_at", json_time(o->sunset_at), "successor", o->successor);
-	if ((rc = tell(t.c, "lifecycle.deprecated", &s, o, data, now, e)) < 0)
+	if ((rc = tell(t.c, "lifecycle.deprecated", &s, o, json_incref(told), now, e)) < 0)
 		return rc;
 	return tx_commit(&t, e);
 }
@@ -280,12 +328,83 @@ static int change(struct db *db, const struct lifecycle_order *o, const char *te
 	return tx_commit(&t, e);
 }
 
+/* A row that says nothing more goes: the policy's rules look at what it was about again. */
+static int drop_empty(struct db_conn *c, const struct lifecycle_order *o, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "DELETE FROM lifecycle WHERE model_id = $1 AND revision_id = $2 AND source = 'person' AND deprecated_at = 0 AND retired_at = 0 "
+					    "AND withdrawn_at = 0 AND exempt = 0",
+					    e);
+
+	sql_int(&q, o->model_id);
+	sql_int(&q, o->revision_id);
+	return sql_run(&q);
+}
+
+static int end_own_deprecation(struct db_conn *c, const struct lifecycle_order *o, int64_t now, bool *did, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "UPDATE lifecycle SET deprecated_at = 0, sunset_at = 0, ended = 0, successor = NULL, reason = NULL, at = $3, who = $4 "
+					    "WHERE model_id = $1 AND revision_id = $2 AND source = 'person' AND deprecated_at > 0 RETURNING model_id",
+					    e);
+
+	sql_int(&q, o->model_id);
+	sql_int(&q, o->revision_id);
+	sql_int(&q, now);
+	sql_text(&q, o->who);
+	*did = sql_row(&q);
+	return sql_done(&q);
+}
+
+/* Marks of rules and tests: those of the revision, or of all the model's. */
+static int drop_marks(struct db_conn *c, const struct lifecycle_order *o, bool of_rules, bool *did, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    of_rules ? "DELETE FROM lifecycle WHERE model_id = $1 AND ($2 = 0 OR revision_id = $2) AND source = 'policy' RETURNING model_id"
+						     : "DELETE FROM lifecycle WHERE model_id = $1 AND ($2 = 0 OR revision_id = $2) AND source IN ('smoke', 'licence') RETURNING model_id",
+					    e);
+
+	sql_int(&q, o->model_id);
+	sql_int(&q, o->revision_id);
+	while (sql_row(&q))
+		*did = true;
+	return sql_done(&q);
+}
+
+/* Or else the rule would make its mark again within the hour. */
+static int exempt(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "INSERT INTO lifecycle (model_id, revision_id, source, exempt, who, at) VALUES ($1, $2, 'person', 1, $4, $3) "
+					    "ON CONFLICT (model_id, revision_id, source) DO UPDATE SET exempt = 1, who = $4, at = $3",
+					    e);
+
+	sql_int(&q, o->model_id);
+	sql_int(&q, o->revision_id);
+	sql_int(&q, now);
+	sql_text(&q, o->who);
+	return sql_run(&q);
+}
+
 int lifecycle_undeprecate(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e)
 {
-	return change(db, o,
-		      "UPDATE lifecycle SET deprecated_at = 0, sunset_at = 0, successor = NULL, reason = NULL, at = $3, who = $4 "
-		      "WHERE model_id = $1 AND revision_id = $2 AND deprecated_at > 0 RETURNING model_id",
-		      "deprecated", "lifecycle.undeprecated", NULL, now, e);
+	bool own_word = false, of_tests = false, of_rules = false;
+	own(tx) struct tx t = { 0 };
+	struct subject s;
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = subject_of(t.c, o, &s, e)) < 0)
+		return rc;
+	if ((rc = end_own_deprecation(t.c, o, now, &own_word, e)) < 0 || (rc = drop_marks(t.c, o, false, &of_tests, e)) < 0 ||
+	    (rc = drop_marks(t.c, o, true, &of_rules, e)) < 0)
+		return rc;
+	if (!own_word && !of_tests && !of_rules)
+		return err_set(e, ERR_CONFLICT, "%s%s%.12s is not deprecated (a person's mark on the whole model is taken back without @REV, one on a revision with it)", s.repo,
+			       *s.commit ? "@" : "", s.commit);
+	if ((of_rules && (rc = exempt(t.c, o, now, e)) < 0) || (rc = drop_empty(t.c, o, e)) < 0 || (rc = model_refresh_tx(t.c, o->model_id, e)) < 0 ||
+	    (rc = tell(t.c, "lifecycle.undeprecated", &s, o, of_rules ? json_pack("{s:b}", "exempt", 1) : NULL, now, e)) < 0)
+		return rc;
+	return tx_commit(&t, e);
 }
 
 /* States follow: what is retired by hand shows as `retired` wherever states are listed. */
@@ -319,34 +438,40 @@ static int restore_states(struct db_conn *c, const struct lifecycle_order *o, in
 	return sql_run(&q);
 }
 
-static int put_reason(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e)
+/* The reason of a withdrawal stays the one that is shown, whatever else is done to the model. */
+static int retired(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "UPDATE lifecycle SET reason = coalesce($3, reason), legal = CASE WHEN withdrawn_at = $4 THEN $5 ELSE legal END "
-					    "WHERE model_id = $1 AND revision_id = $2",
+					    "UPDATE lifecycle SET off_reason = CASE WHEN withdrawn_at > 0 THEN off_reason ELSE $3 END "
+					    "WHERE model_id = $1 AND revision_id = $2 AND source = 'person'",
 					    e);
+	int rc;
 
 	sql_int(&q, o->model_id);
 	sql_int(&q, o->revision_id);
 	sql_text(&q, o->reason);
-	sql_int(&q, now);
-	sql_int(&q, o->legal);
-	return sql_run(&q);
-}
-
-static int retired(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e)
-{
-	int rc = retire_states(c, o, now, e);
-
-	return rc < 0 ? rc : put_reason(c, o, now, e);
+	rc = sql_run(&q);
+	return rc < 0 ? rc : retire_states(c, o, now, e);
 }
 
 int lifecycle_retire(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e)
 {
 	return change(db, o,
-		      "INSERT INTO lifecycle (model_id, revision_id, retired_at, who, at) VALUES ($1, $2, $3, $4, $3) ON CONFLICT (model_id, revision_id) "
-		      "DO UPDATE SET retired_at = $3, who = $4, at = $3 WHERE lifecycle.retired_at = 0 RETURNING model_id",
+		      "INSERT INTO lifecycle (model_id, revision_id, source, retired_at, who, at) VALUES ($1, $2, 'person', $3, $4, $3) "
+		      "ON CONFLICT (model_id, revision_id, source) DO UPDATE SET retired_at = $3, who = $4, at = $3 WHERE lifecycle.retired_at = 0 RETURNING model_id",
 		      "still there: it is retired already", "lifecycle.retired", retired, now, e);
+}
+
+static int withdrawn(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "UPDATE lifecycle SET off_reason = $3, legal = $4 WHERE model_id = $1 AND revision_id = $2 AND source = 'person'", e);
+
+	(void)now;
+	sql_int(&q, o->model_id);
+	sql_int(&q, o->revision_id);
+	sql_text(&q, o->reason);
+	sql_int(&q, o->legal);
+	return sql_run(&q);
 }
 
 int lifecycle_withdraw(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e)
@@ -354,16 +479,23 @@ int lifecycle_withdraw(struct db *db, const struct lifecycle_order *o, int64_t n
 	if (!o->reason || !*o->reason)
 		return err_set(e, ERR_USAGE, "withdrawing needs a reason");
 	return change(db, o,
-		      "INSERT INTO lifecycle (model_id, revision_id, withdrawn_at, who, at) VALUES ($1, $2, $3, $4, $3) ON CONFLICT (model_id, revision_id) "
-		      "DO UPDATE SET withdrawn_at = $3, who = $4, at = $3 RETURNING model_id",
-		      "there", o->legal ? "lifecycle.withdrawn_legal" : "lifecycle.withdrawn", put_reason, now, e);
+		      "INSERT INTO lifecycle (model_id, revision_id, source, withdrawn_at, who, at) VALUES ($1, $2, 'person', $3, $4, $3) "
+		      "ON CONFLICT (model_id, revision_id, source) DO UPDATE SET withdrawn_at = $3, who = $4, at = $3 RETURNING model_id",
+		      "there", o->legal ? "lifecycle.withdrawn_legal" : "lifecycle.withdrawn", withdrawn, now, e);
+}
+
+static int restored(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e)
+{
+	int rc = drop_empty(c, o, e);
+
+	return rc < 0 ? rc : restore_states(c, o, now, e);
 }
 
 int lifecycle_restore(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e)
 {
 	return change(db, o,
-		      "UPDATE lifecycle SET retired_at = 0, withdrawn_at = 0, legal = 0, at = $3, who = $4 "
-		      "WHERE model_id = $1 AND revision_id = $2 AND (retired_at > 0 OR withdrawn_at > 0) RETURNING model_id",
+		      "UPDATE lifecycle SET retired_at = 0, withdrawn_at = 0, legal = 0, off_reason = NULL, at = $3, who = $4 "
+		      "WHERE model_id = $1 AND revision_id = $2 AND source = 'person' AND (retired_at > 0 OR withdrawn_at > 0) RETURNING model_id",
 		      "retired or withdrawn (a mark on the whole model is taken back without @REV, one on a revision with it)", "lifecycle.restored",
-		      restore_states, now, e);
+		      restored, now, e);
 }

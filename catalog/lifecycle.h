@@ -1,6 +1,7 @@
 /*
- * lifecycle.h - from published to gone: deprecation with dates and a successor, retirement, withdrawal; per model or per revision (a mark on a
- * revision comes before its model's). Time is an argument: nothing happens "at midnight", a door asks what holds now.
+ * lifecycle.h - from published to gone: deprecation with dates and a successor, retirement, withdrawal; per model or per revision, by a person, a
+ * rule of the policy, a test that failed or a licence in conflict: a mark each, side by side. What holds is made of all marks of a revision and of
+ * its model, and lifecycle_at() alone knows how. Time is an argument: nothing happens "at midnight", a door asks what holds now.
  */
 #ifndef CATALOG_LIFECYCLE_H
 #define CATALOG_LIFECYCLE_H
@@ -29,11 +30,13 @@ struct lifecycle {
 	int64_t retired_at, withdrawn_at;
 	const char *successor;			/* repo, or NULL */
 	const char *reason;			/* or NULL */
-	const char *who;
 };
 
 /*
- * What a door must enforce for this revision now. revision_id 0: the model as a whole. A sunset that has passed gives LIFECYCLE_RETIRED with
+ * What a door must enforce for this revision now; revision_id 0: what holds for the model as a whole. A withdrawal comes first, the legal one
+ * before others, then what was retired by hand, each with its own reason. Of deprecations the earliest dates hold, and that with the earliest
+ * sunset names successor and reason (of those without one a person's, then the earliest); others add their reasons, and a successor where that
+ * one names none. A sunset that has passed gives LIFECYCLE_RETIRED with
  * retired_at 0: a site whose policy says `after_sunset: warn` serves that still, with the headers of a deprecated one.
  */
 int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
@@ -43,13 +46,14 @@ struct lifecycle_order {
 	int64_t model_id, revision_id;
 	const char *who;
 	const char *reason;	/* NULL when none; needed for withdraw and with force */
-	int64_t sunset_at;	/* deprecate: 0 none */
+	int64_t sunset_at;	/* deprecate: 0 none. What is not given of these and the reason stays as an earlier order said */
 	const char *successor;	/* deprecate: NULL none */
 	bool force;		/* a sunset closer than the policy's notice */
 	bool legal;		/* withdraw: 451 instead of 403 */
 };
 /*
- * Each writes an event. ERR_CONFLICT: nothing to take back. ERR_USAGE: a reason that is needed and missing, a sunset in the past or closer than the notice (the earliest date is
+ * Each writes an event. Undeprecate takes back the person's mark and what rules and tests have marked (without a revision: on any of the model's);
+ * of a rule's mark it leaves an exemption: rules leave that revision or model alone until a person deprecates it again. ERR_CONFLICT: nothing to take back. ERR_USAGE: a reason that is needed and missing, a sunset in the past or closer than the notice (the earliest date is
  * named), a successor that is not in the catalog or is the model itself; ERR_CONFLICT: a successor that is retired, withdrawn or not published, or leads back here.
  */
 int lifecycle_deprecate(struct db *db, const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e);
@@ -60,7 +64,7 @@ int lifecycle_restore(struct db *db, const struct lifecycle_order *o, int64_t no
 
 /*
  * Applies the policy's own rules (max_age, ends, hints) to every published revision: deprecates what they end, with the notice, and takes back
- * marks whose rule is gone. A model or revision that a person has marked is left alone. *n_changed (may be NULL) counts. For the clock, hourly.
+ * marks whose rule is gone. A model or revision that a person has marked is not marked besides. *n_changed (may be NULL) counts. For the clock, hourly.
  */
 int lifecycle_apply_rules(struct db *db, const struct policy *p, int64_t now, int64_t *n_changed, struct err *e);
 

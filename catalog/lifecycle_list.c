@@ -16,16 +16,18 @@ struct row {
 	int64_t model_id, revision_id;
 	const char *repo, *commit;	/* commit: NULL for the whole model */
 	int64_t at;
+	struct lifecycle life;
 };
 
-/* Marks in force, soonest sunset first; until 0: no end. */
-static int marks(struct db_conn *c, int64_t until, bool only_dated, struct arena *a, struct row **rows, size_t *n, struct err *e)
+/* Revisions and models with marks, in no useful order; with only_dated those that have a date of their own, sooner than their model's. */
+static int subjects(struct db_conn *c, int64_t until, bool only_dated, struct arena *a, struct row **rows, size_t *n, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT l.model_id, l.revision_id, m.name, r.commit_id, l.at FROM lifecycle AS l JOIN model AS m ON m.id = l.model_id "
-					    "LEFT JOIN revision AS r ON r.id = l.revision_id WHERE l.deprecated_at > 0 AND l.withdrawn_at = 0 AND l.retired_at = 0 "
-					    "AND ($1 = 0 OR l.sunset_at = 0 OR l.sunset_at <= $1) AND ($2 = 0 OR l.sunset_at > 0) "
-					    "ORDER BY CASE WHEN l.sunset_at = 0 THEN 1 ELSE 0 END, l.sunset_at, m.name, l.revision_id",
+					    "SELECT l.model_id, l.revision_id, m.name, r.commit_id, max(l.at) FROM lifecycle AS l JOIN model AS m ON m.id = l.model_id "
+					    "LEFT JOIN revision AS r ON r.id = l.revision_id WHERE l.deprecated_at > 0 "
+					    "AND ($1 = 0 OR l.sunset_at = 0 OR l.sunset_at <= $1) AND ($2 = 0 OR (l.sunset_at > 0 AND (l.revision_id = 0 OR NOT EXISTS "
+					    "(SELECT 1 FROM lifecycle AS w WHERE w.model_id = l.model_id AND w.revision_id = 0 AND w.sunset_at BETWEEN 1 AND l.sunset_at)))) "
+					    "GROUP BY l.model_id, l.revision_id, m.name, r.commit_id",
 					    e);
 	struct row *list = NULL;
 	size_t count = 0, cap = 0;
@@ -49,6 +51,37 @@ static int marks(struct db_conn *c, int64_t until, bool only_dated, struct arena
 	*rows = list;
 	*n = count;
 	return 0;
+}
+
+/* Soonest first, what has no date last. */
+static int by_end(const void *x, const void *y)
+{
+	const struct row *a = x, *b = y;
+	int64_t ends_a = a->life.sunset_at ? a->life.sunset_at : INT64_MAX, ends_b = b->life.sunset_at ? b->life.sunset_at : INT64_MAX;
+	int by_name = strcasecmp(a->repo, b->repo);
+
+	if (ends_a != ends_b)
+		return ends_a < ends_b ? -1 : 1;
+	return by_name ? by_name : (a->revision_id > b->revision_id) - (a->revision_id < b->revision_id);
+}
+
+/* What is deprecated or will be, neither retired by hand nor withdrawn, and ends before `until` (0: whenever) or at no date. */
+static int marks(struct db_conn *c, int64_t until, bool only_dated, int64_t now, struct arena *a, struct row **rows, size_t *n, struct err *e)
+{
+	size_t kept = 0;
+	int rc = subjects(c, until, only_dated, a, rows, n, e);
+
+	for (size_t i = 0; rc == 0 && i < *n; i++) {
+		struct row *r = &(*rows)[i];
+
+		rc = lifecycle_at_tx(c, r->model_id, r->revision_id, now, a, &r->life, e);
+		if (rc == 0 && !r->life.withdrawn_at && !r->life.retired_at && (!until || r->life.sunset_at <= until))
+			(*rows)[kept++] = *r;
+	}
+	*n = kept;
+	if (kept)
+		qsort(*rows, kept, sizeof(**rows), by_end);
+	return rc;
 }
 
 /* Who pulled it lately: consumers by pulls. */
@@ -78,15 +111,11 @@ static int list_rows(struct db_conn *c, int64_t until, int64_t now, struct arena
 {
 	struct row *rows;
 	size_t n;
-	int rc = marks(c, until, false, a, &rows, &n, e);
+	int rc = marks(c, until, false, now, a, &rows, &n, e);
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		struct lifecycle l;
-		json_t *j;
+		json_t *j = lifecycle_json(&rows[i].life);
 
-		if ((rc = lifecycle_at_tx(c, rows[i].model_id, rows[i].revision_id, now, a, &l, e)) < 0)
-			break;
-		j = lifecycle_json(&l);
 		json_object_set_new(j, "repo", json_string(rows[i].repo));
 		json_object_set_new(j, "revision", rows[i].commit ? json_string(rows[i].commit) : json_null());
 		json_array_append_new(out, j);
@@ -186,14 +215,9 @@ static int write_events(struct db_conn *c, int64_t now, struct buf *out, struct 
 	int rc;
 
 	arena_init(&a);
-	rc = marks(c, 0, true, &a, &rows, &n, e);
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		struct lifecycle l;
-
-		rc = lifecycle_at_tx(c, rows[i].model_id, rows[i].revision_id, now, &a, &l, e);
-		if (rc == 0)
-			event(out, &rows[i], &l);
-	}
+	rc = marks(c, 0, true, now, &a, &rows, &n, e);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		event(out, &rows[i], &rows[i].life);
 	return rc;
 }
 

@@ -1,6 +1,6 @@
 /*
- * lifecycle_rules.c - what the policy lets time do by itself: ages, ends of formats and licences, hints from upstream. A rule's mark is `who`
- * "policy" on a revision; marks of people are never touched, and a mark whose rule is gone is taken back.
+ * lifecycle_rules.c - what the policy lets time do by itself: ages, ends of formats and licences, hints from upstream. A rule's mark has the source
+ * "policy", on a revision. What a person has marked gets none besides, and a mark whose rule is gone is taken back.
  */
 #include "base/json.h"
 #include "base/log.h"
@@ -20,8 +20,9 @@ struct subject {
 	const char *repo, *commit, *new_version;
 	bool disabled, vanished;	/* upstream's word on the model */
 	struct policy_traits traits;
-	/* the mark on the revision, if any */
-	bool marked, by_person;
+	bool by_person, exempt;	/* a person has said something of it or of its model; that rules leave it alone */
+	/* the policy's mark on it, if any */
+	bool marked;
 	int64_t deprecated_at, sunset_at;
 	const char *reason, *successor;
 };
@@ -59,9 +60,9 @@ static void read_subject(struct sql *q, struct arena *a, struct subject *s)
 					    .formats = (unsigned)sql_get_int(q, 9),
 					    .compute_capability = compute_capability(sql_get_text(q, 11)) };
 	s->new_version = sql_get_dup(q, 10, a);
-	/* A person's mark on the whole model counts for its revisions. */
 	s->marked = !sql_is_null(q, 12);
-	s->by_person = (s->marked && strcmp(sql_get_text(q, 12), WHO) != 0) || sql_get_int(q, 17) != 0;
+	s->by_person = !sql_is_null(q, 17);
+	s->exempt = sql_get_int(q, 17) != 0;
 	s->deprecated_at = sql_get_int(q, 13);
 	s->sunset_at = sql_get_int(q, 14);
 	s->disabled = sql_get_int(q, 18) != 0;
@@ -82,9 +83,10 @@ static int read_page(struct db *db, int64_t after, struct arena *a, struct subje
 	own(sql) struct sql q = sql_prepare(r.c,
 					    "SELECT r.id, r.model_id, r.commit_id, r.published_at, m.name, li.name, ar.name, qu.name, r.dtypes, r.formats, r.new_version, "
 					    "(SELECT platform FROM smoke_run WHERE revision_id = r.id ORDER BY id DESC LIMIT 1), "
-					    "l.who, l.deprecated_at, l.sunset_at, l.reason, l.successor, "
-					    "EXISTS (SELECT 1 FROM lifecycle AS w WHERE w.model_id = r.model_id AND w.revision_id = 0), m.disabled, m.vanished_at IS NOT NULL "
-					    "FROM revision AS r JOIN model AS m ON m.id = r.model_id LEFT JOIN lifecycle AS l ON l.model_id = r.model_id AND l.revision_id = r.id "
+					    "l.source, l.deprecated_at, l.sunset_at, l.reason, l.successor, "
+					    "(SELECT max(w.exempt) FROM lifecycle AS w WHERE w.model_id = r.model_id AND w.revision_id IN (0, r.id) AND w.source = 'person'), "
+					    "m.disabled, m.vanished_at IS NOT NULL FROM revision AS r JOIN model AS m ON m.id = r.model_id "
+					    "LEFT JOIN lifecycle AS l ON l.model_id = r.model_id AND l.revision_id = r.id AND l.source = 'policy' "
 					    "LEFT JOIN term AS li ON li.id = r.license_id LEFT JOIN term AS ar ON ar.id = r.architecture_id "
 					    "LEFT JOIN term AS qu ON qu.id = r.quantization_id WHERE r.id > $1 AND r.state = 7 ORDER BY r.id LIMIT $2",
 					    e);
@@ -99,11 +101,13 @@ static int read_page(struct db *db, int64_t after, struct arena *a, struct subje
 
 /* --- rules --- */
 
-/* A date that a rule gives never comes sooner than the notice, counted from when the mark was first made. */
+/* A date that a rule gives never comes sooner than the notice from now, unless it was announced already: what has a mark without a date was told of none. */
 static int64_t with_notice(int64_t at, const struct subject *s, const struct policy_lifecycle *rules, int64_t now)
 {
-	int64_t since = s->marked && s->deprecated_at && s->deprecated_at < now ? s->deprecated_at : now, soonest = since + rules->notice_s;
+	int64_t soonest = now + rules->notice_s;
 
+	if (s->sunset_at && s->sunset_at < soonest)
+		soonest = s->sunset_at;
 	return at > soonest ? at : soonest;
 }
 
@@ -162,7 +166,7 @@ static int next_of(struct db_conn *c, int64_t model_id, struct step *to, struct 
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT n.id, n.visible, n.name FROM model AS m LEFT JOIN revision AS r ON r.id = m.revision_id "
-					    "LEFT JOIN lifecycle AS l ON l.model_id = m.id AND l.revision_id = 0 "
+					    "LEFT JOIN lifecycle AS l ON l.model_id = m.id AND l.revision_id = 0 AND l.source = 'person' "
 					    "JOIN model AS n ON n.name = coalesce(l.successor, r.new_version) WHERE m.id = $1 AND n.id <> m.id",
 					    e);
 
@@ -247,9 +251,9 @@ static bool same_text(const char *a, const char *b)
 static bool is_as_wished(const struct subject *s, const struct wish *w)
 {
 	if (!w->deprecated_at)
-		return !s->marked || s->deprecated_at == 0;
+		return !s->marked;
 	/* The day it was first marked stays, so only what is said about the end counts. */
-	return s->marked && s->deprecated_at && s->sunset_at == w->sunset_at && same_text(s->reason, w->reason) && same_text(s->successor, w->successor);
+	return s->marked && s->sunset_at == w->sunset_at && same_text(s->reason, w->reason) && same_text(s->successor, w->successor);
 }
 
 /* --- marking --- */
@@ -275,10 +279,10 @@ static int usable_successor(struct db_conn *c, const struct subject *s, const ch
 static int put_mark(struct db_conn *c, const struct subject *s, const struct wish *w, int64_t now, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "INSERT INTO lifecycle (model_id, revision_id, deprecated_at, sunset_at, successor, reason, who, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
-					    "ON CONFLICT (model_id, revision_id) DO UPDATE SET sunset_at = $4, successor = $5, reason = $6, at = $8, deprecated_at = CASE "
-					    "WHEN $3 = 0 THEN 0 WHEN lifecycle.deprecated_at > 0 AND lifecycle.deprecated_at < $3 THEN lifecycle.deprecated_at ELSE $3 END "
-					    "WHERE lifecycle.who = $7",
+					    "INSERT INTO lifecycle (model_id, revision_id, source, deprecated_at, sunset_at, successor, reason, who, at) "
+					    "VALUES ($1, $2, 'policy', $3, $4, $5, $6, $7, $8) ON CONFLICT (model_id, revision_id, source) DO UPDATE SET "
+					    "ended = CASE WHEN lifecycle.sunset_at = $4 THEN lifecycle.ended ELSE 0 END, sunset_at = $4, successor = $5, reason = $6, at = $8, "
+					    "deprecated_at = CASE WHEN lifecycle.deprecated_at < $3 THEN lifecycle.deprecated_at ELSE $3 END",
 					    e);
 
 	sql_int(&q, s->model_id);
@@ -292,6 +296,15 @@ static int put_mark(struct db_conn *c, const struct subject *s, const struct wis
 	return sql_run(&q);
 }
 
+static int drop_mark(struct db_conn *c, const struct subject *s, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "DELETE FROM lifecycle WHERE model_id = $1 AND revision_id = $2 AND source = 'policy'", e);
+
+	sql_int(&q, s->model_id);
+	sql_int(&q, s->id);
+	return sql_run(&q);
+}
+
 static int mark(struct db *db, const struct subject *s, struct wish w, int64_t now, bool *changed, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
@@ -302,7 +315,8 @@ static int mark(struct db *db, const struct subject *s, struct wish w, int64_t n
 		return rc;
 	if (is_as_wished(s, &w))
 		return 0;	/* but for a successor that can't be named */
-	if ((rc = put_mark(t.c, s, &w, now, e)) < 0 || (rc = model_refresh_tx(t.c, s->model_id, e)) < 0)
+	rc = w.deprecated_at ? put_mark(t.c, s, &w, now, e) : drop_mark(t.c, s, e);
+	if (rc < 0 || (rc = model_refresh_tx(t.c, s->model_id, e)) < 0)
 		return rc;
 	data = json_pack("{s:s,s:s?,s:s?}", "by", WHO, "reason", w.reason, "successor", w.successor);
 	if (w.deprecated_at)
@@ -325,7 +339,9 @@ static int apply(struct db *db, const struct policy *p, const struct subject *s,
 	wish_age(s, &rules, now, &w);
 	if ((rc = wish_hint(db, s, &rules, now, a, &w, e)) < 0)
 		return rc;
-	if (s->by_person || is_as_wished(s, &w))
+	if (s->exempt)
+		w = (struct wish){ 0 };
+	if ((s->by_person && w.deprecated_at) || is_as_wished(s, &w))
 		return 0;
 	return mark(db, s, w, now, changed, e);
 }
@@ -338,8 +354,7 @@ static int has_marks(struct db *db, bool *has, struct err *e)
 
 	if ((rc = read_begin(&r, db, e)) < 0)
 		return rc;
-	own(sql) struct sql q = sql_prepare(r.c, "SELECT 1 FROM lifecycle WHERE who = $1 AND deprecated_at > 0 LIMIT 1", e);
-	sql_text(&q, WHO);
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT 1 FROM lifecycle WHERE source = 'policy' LIMIT 1", e);
 	*has = sql_row(&q);
 	return sql_done(&q);
 }

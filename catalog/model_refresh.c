@@ -1,4 +1,5 @@
 /* model_refresh.c - the derived row of a model: which revision is shown, and what is copied from it, so that listings read one table. */
+#include "catalog/lifecycle_tx.h"
 #include "catalog/model_tx.h"
 
 struct shown {
@@ -51,21 +52,21 @@ static int copy(struct db_conn *c, int64_t model_id, int64_t shown, int64_t newe
 	return sql_run(&q);
 }
 
-/* Marks on the revision come before those on the model; withdrawn or retired either way is not visible. */
+/* What holds for the shown revision: its dates, and whether it is withdrawn or retired, and so not visible. Whether a date has come is asked by whoever reads it. */
 static int mark(struct db_conn *c, int64_t model_id, int64_t shown, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c,
-					    "UPDATE model SET "
-					    "deprecated_at = coalesce((SELECT deprecated_at FROM lifecycle WHERE model_id = $1 AND revision_id IN (0, $2) AND deprecated_at > 0 "
-					    "ORDER BY revision_id DESC LIMIT 1), 0), "
-					    "sunset_at = coalesce((SELECT sunset_at FROM lifecycle WHERE model_id = $1 AND revision_id IN (0, $2) AND deprecated_at > 0 "
-					    "ORDER BY revision_id DESC LIMIT 1), 0), "
-					    "visible = CASE WHEN state = 7 AND NOT EXISTS (SELECT 1 FROM lifecycle WHERE model_id = $1 AND revision_id IN (0, $2) "
-					    "AND (withdrawn_at > 0 OR retired_at > 0)) THEN 1 ELSE 0 END WHERE id = $1",
-					    e);
+	own(arena) struct arena a;
+	struct lifecycle l;
+	int rc;
 
+	arena_init(&a);
+	if ((rc = lifecycle_at_tx(c, model_id, shown, 0, &a, &l, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(c, "UPDATE model SET deprecated_at = $2, sunset_at = $3, visible = CASE WHEN state = 7 AND $4 = 0 THEN 1 ELSE 0 END WHERE id = $1", e);
 	sql_int(&q, model_id);
-	sql_int(&q, shown);
+	sql_int(&q, l.deprecated_at);
+	sql_int(&q, l.sunset_at);
+	sql_int(&q, l.withdrawn_at || l.retired_at);
 	return sql_run(&q);
 }
 

@@ -92,8 +92,8 @@ int recertify_due(struct db *db, const struct recertify_platform *now, size_t li
 static int mark(struct db_conn *c, const struct model_rev *rev, const char *who, const char *reason, int64_t now, bool *changed, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "INSERT INTO lifecycle (model_id, revision_id, deprecated_at, reason, who, at) VALUES ($1, $2, $3, $4, $5, $3) "
-					    "ON CONFLICT (model_id, revision_id) DO NOTHING RETURNING model_id",
+					    "INSERT INTO lifecycle (model_id, revision_id, source, deprecated_at, reason, who, at) VALUES ($1, $2, $5, $3, $4, $5, $3) "
+					    "ON CONFLICT (model_id, revision_id, source) DO UPDATE SET reason = $4, at = $3 WHERE lifecycle.reason <> $4 RETURNING model_id",
 					    e);
 
 	sql_int(&q, rev->model_id);
@@ -107,7 +107,7 @@ static int mark(struct db_conn *c, const struct model_rev *rev, const char *who,
 
 static int unmark(struct db_conn *c, const struct model_rev *rev, const char *who, bool *changed, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "DELETE FROM lifecycle WHERE model_id = $1 AND revision_id = $2 AND who = $3 RETURNING model_id", e);
+	own(sql) struct sql q = sql_prepare(c, "DELETE FROM lifecycle WHERE model_id = $1 AND revision_id = $2 AND source = $3 RETURNING model_id", e);
 
 	sql_int(&q, rev->model_id);
 	sql_int(&q, rev->id);

@@ -1,8 +1,8 @@
 /*
  * recertify.h - a verdict holds for the device, driver and runtime under which it was made (smoke_run.platform). When those change, what is published
  * is tested again; one that no longer works is deprecated with that reason, until it works again. The same goes for what is known of a licence: it
- * may change after publication, with that of a base model. Marks made here have `who` "smoke" or "licence": the policy's rules leave them
- * alone, as they do a person's, and these leave theirs.
+ * may change after publication, with that of a base model. Marks made here have the source "smoke" or "licence" and stand beside those of people and
+ * rules.
  */
 #ifndef CATALOG_RECERTIFY_H
 #define CATALOG_RECERTIFY_H
@@ -35,7 +35,7 @@ int recertify_due(struct db *db, const struct recertify_platform *now, size_t li
 #define RECERTIFY_LICENCE "licence"
 /*
  * A published revision was looked at again by `who`. reason: why it no longer passes, NULL when it does. Deprecates it, or takes such a mark of the
- * same `who` back, with the event; a revision that is marked otherwise stays as it is. *changed (may be NULL) says so.
+ * same `who` back, with the event. *changed (may be NULL) says so: it was not marked with this reason before, or was.
  */
 int recertify_record(struct db *db, int64_t revision_id, const char *who, const char *reason, int64_t now, bool *changed, struct err *e);
 

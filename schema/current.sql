@@ -124,18 +124,23 @@ CREATE TABLE job_files (
 ) STRICT;
 CREATE TABLE lifecycle (
 	model_id	INTEGER NOT NULL REFERENCES model (id),
-	revision_id	INTEGER NOT NULL,
+	revision_id	INTEGER NOT NULL,		-- 0: the whole model
+	source		TEXT NOT NULL CHECK (source IN ('person', 'policy', 'smoke', 'licence')),
 	deprecated_at	INTEGER NOT NULL DEFAULT 0,
 	sunset_at	INTEGER NOT NULL DEFAULT 0,
+	ended		INTEGER NOT NULL DEFAULT 0 CHECK (ended IN (0, 1)),	-- the sunset has passed, and that was told
 	successor	TEXT COLLATE NOCASE,
-	reason		TEXT,
+	reason		TEXT,				-- of the deprecation
 	retired_at	INTEGER NOT NULL DEFAULT 0,
 	withdrawn_at	INTEGER NOT NULL DEFAULT 0,
 	legal		INTEGER NOT NULL DEFAULT 0 CHECK (legal IN (0, 1)),
+	off_reason	TEXT,				-- why it was retired or withdrawn
+	exempt		INTEGER NOT NULL DEFAULT 0 CHECK (exempt IN (0, 1)),	-- a person took a rule's mark back: rules leave it alone
 	who		TEXT NOT NULL,
 	at		INTEGER NOT NULL,
-	PRIMARY KEY (model_id, revision_id),
-	CHECK (sunset_at = 0 OR deprecated_at > 0)
+	PRIMARY KEY (model_id, revision_id, source),
+	CHECK (sunset_at = 0 OR deprecated_at > 0),
+	CHECK (source = 'person' OR (deprecated_at > 0 AND retired_at = 0 AND withdrawn_at = 0 AND exempt = 0))
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE meta (
 	key		TEXT PRIMARY KEY,
@@ -320,8 +325,7 @@ CREATE INDEX finding_revision ON finding (revision_id);
 CREATE INDEX hook_delivery_url ON hook_delivery (url, id);
 CREATE INDEX job_active ON job (priority DESC, id) WHERE state <= 3;
 CREATE UNIQUE INDEX job_same ON job (kind, repo, revision, args) WHERE state IN (1, 3);
-CREATE INDEX lifecycle_successor ON lifecycle (successor) WHERE successor IS NOT NULL;
-CREATE INDEX lifecycle_sunset ON lifecycle (sunset_at) WHERE sunset_at > 0;
+CREATE INDEX lifecycle_untold ON lifecycle (sunset_at) WHERE sunset_at > 0 AND ended = 0;
 CREATE INDEX model_downloads ON model (downloads DESC, id, size_bytes, license_id, task_id);
 CREATE INDEX model_license ON model (license_id, downloads DESC, id, size_bytes);
 CREATE INDEX model_modified ON model (modified_at DESC);

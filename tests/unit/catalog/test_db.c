@@ -222,11 +222,48 @@ static void test_golden_schema(void **state)
 		fail_msg("the schema is not the one in schema/current.sql: if that is meant, run this test with UPDATE_GOLDEN=1");
 }
 
+/* Marks of before 0005, when a revision had one row: each goes to whoever has made it, and what says nothing more is kept only as far as it still counts. */
+static void test_lifecycle_sources(void **state)
+{
+	static const char before[] =
+		"DROP TABLE lifecycle; CREATE TABLE lifecycle (model_id INTEGER NOT NULL REFERENCES model (id), revision_id INTEGER NOT NULL, deprecated_at INTEGER NOT NULL DEFAULT 0, "
+		"sunset_at INTEGER NOT NULL DEFAULT 0, successor TEXT COLLATE NOCASE, reason TEXT, retired_at INTEGER NOT NULL DEFAULT 0, withdrawn_at INTEGER NOT NULL DEFAULT 0, "
+		"legal INTEGER NOT NULL DEFAULT 0, who TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (model_id, revision_id)) STRICT, WITHOUT ROWID; "
+		"CREATE INDEX lifecycle_sunset ON lifecycle (sunset_at) WHERE sunset_at > 0; CREATE INDEX lifecycle_successor ON lifecycle (successor) WHERE successor IS NOT NULL; "
+		"INSERT INTO term (id, kind, name) VALUES (901, 1, 'org'), (902, 8, 'hub'); INSERT INTO model (id, name, author_id, upstream_id) VALUES (1, 'org/m', 901, 902); "
+		"INSERT INTO lifecycle VALUES (1, 0, 10, 20, 'org/n', 'old', 0, 0, 0, 'ada', 5), (1, 1, 10, 0, NULL, 'hint', 0, 0, 0, 'policy', 5), "
+		"(1, 2, 10, 0, NULL, 'fails', 0, 0, 0, 'smoke', 5), (1, 3, 10, 0, NULL, 'court', 0, 30, 1, 'policy', 5), (1, 4, 0, 0, NULL, NULL, 0, 0, 0, 'ada', 5), "
+		"(1, 5, 0, 0, NULL, 'mistake', 0, 0, 0, 'ada', 5), (1, 6, 0, 0, NULL, NULL, 0, 0, 0, 'policy', 5); PRAGMA user_version = 4";
+	static const char after[] = "0 person 10 20 old - 0\n1 policy 10 0 hint - 0\n2 smoke 10 0 fails - 0\n3 person 10 0 court court 0\n4 person 0 0 - - 1\n";
+	struct fixture *f = *state;
+	own(read) struct read r = { 0 };
+	own(buf) struct buf is;
+
+	{
+		own(tx) struct tx t = { 0 };
+		ok(tx_begin(&t, f->db, e));
+		ok(sql_exec(t.c, before, e));
+		ok(tx_commit(&t, e));
+	}
+	db_close(f->db);
+	f->db = NULL;
+	ok(db_open(&f->db, f->path, 0, e));
+	buf_init(&is, 1 << 16);
+	ok(read_begin(&r, f->db, e));
+	own(sql) struct sql q = sql_prepare(r.c,
+					    "SELECT revision_id || ' ' || source || ' ' || deprecated_at || ' ' || sunset_at || ' ' || coalesce(reason, '-') || ' ' || "
+					    "coalesce(off_reason, '-') || ' ' || exempt FROM lifecycle ORDER BY revision_id",
+					    NULL);
+	while (sql_row(&q))
+		buf_printf(&is, "%s\n", sql_get_text(&q, 0));
+	assert_string_equal(is.data, after);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_fixture(test_rollback),	 with_fixture(test_statement_errors), with_fixture(test_newer_catalog), with_fixture(test_not_a_catalog),
-		with_fixture(test_unclean_end),	 with_fixture(test_damaged_catalog),  with_fixture(test_threads),	with_fixture(test_golden_schema),
+		with_fixture(test_unclean_end),	 with_fixture(test_damaged_catalog),  with_fixture(test_threads),	with_fixture(test_golden_schema), with_fixture(test_lifecycle_sources),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -292,6 +292,29 @@ static void test_hints(void **state)
 	assert_string_equal(at(f->db, m3, r3, NOW + 8, &a).reason, "upstream has disabled it");
 }
 
+/* The notice of an end runs from when it was announced: an older mark without a date announced none, and a later date no sooner one. */
+static void test_notice_of_an_end(void **state)
+{
+	static const char later[] = "lifecycle: {notice: 90d, hints: deprecate, ends: [{license: mit, at: 2027-06-01}]}";
+	static const char sooner[] = "lifecycle: {notice: 90d, hints: deprecate, ends: [{license: mit, at: 2024-11-01}]}";
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r1, m1 = make(f->db, "org/old", 'a', &r1);
+
+	arena_init(&a);
+	facts(f->db, r1, "mit", NULL, "org/new");
+	assert_int_equal(sweep(f->db, "lifecycle: {notice: 90d, hints: deprecate}", NOW), 1);
+	assert_int_equal(sweep(f->db, "lifecycle: {notice: 90d, hints: deprecate, max_age: 1d}", NOW + 200 * DAY), 1);
+	assert_int_equal(at(f->db, m1, r1, NOW + 200 * DAY, &a).sunset_at, NOW + 290 * DAY);
+	assert_int_equal(sweep(f->db, "lifecycle: {notice: 90d, hints: deprecate}", NOW + 201 * DAY), 1);
+	assert_int_equal(sweep(f->db, later, NOW + 202 * DAY), 1);
+	assert_int_equal(sweep(f->db, sooner, NOW + 400 * DAY), 1);
+	assert_int_equal(at(f->db, m1, r1, NOW + 400 * DAY, &a).sunset_at, NOW + 490 * DAY);
+	assert_int_equal(sweep(f->db, sooner, NOW + 480 * DAY), 0);
+	assert_int_equal(at(f->db, m1, r1, NOW + 490 * DAY, &a).state, LIFECYCLE_RETIRED);
+	assert_int_equal(sweep(f->db, sooner, NOW + 500 * DAY), 0);	/* nor does it begin anew when it has ended */
+}
+
 /* From card to card: the last that is here is named, and models that name each other in a circle end nothing. */
 static void test_chains_of_hints(void **state)
 {
@@ -373,7 +396,12 @@ static void test_recertification(void **state)
 	assert_true(changed);
 	assert_string_equal(at(f->db, m1, r1, NOW + 1, &a).reason, "tested again: fails");
 	assert_int_equal(at(f->db, m1, r1, NOW + 1000 * DAY, &a).state, LIFECYCLE_DEPRECATED);
-	assert_int_equal(sweep(f->db, "lifecycle: {max_age: 1d}", NOW + 300 * DAY), 2);	/* the other two: this mark is left alone */
+	/* A rule's mark stands beside it, and each is taken back by whoever made it. */
+	assert_int_equal(sweep(f->db, "lifecycle: {max_age: 1d}", NOW + 300 * DAY), 3);
+	assert_int_equal(at(f->db, m1, r1, NOW + 300 * DAY, &a).sunset_at, NOW + 390 * DAY);
+	assert_string_equal(at(f->db, m1, r1, NOW + 300 * DAY, &a).reason, "published longer ago than the policy's max_age; tested again: fails");
+	assert_int_equal(sweep(f->db, "lifecycle: {notice: 90d}", NOW + 301 * DAY), 3);
+	assert_string_equal(at(f->db, m1, r1, NOW + 302 * DAY, &a).reason, "tested again: fails");
 	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, NULL, NOW + 2, &changed, e));
 	assert_true(changed);
 	assert_int_equal(at(f->db, m1, r1, NOW + 3, &a).state, LIFECYCLE_ACTIVE);
@@ -381,9 +409,140 @@ static void test_recertification(void **state)
 	struct lifecycle_order o = { .model_id = m1, .revision_id = r1, .who = "ada", .reason = "mine" };
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW + 3, e));
 	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, "fails", NOW + 4, &changed, e));
-	assert_false(changed);
+	assert_true(changed);
+	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, "fails", NOW + 4, &changed, e));
+	assert_false(changed);	/* known, and told */
+	assert_string_equal(at(f->db, m1, r1, NOW + 5, &a).reason, "mine; fails");
 	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, NULL, NOW + 4, &changed, e));
 	assert_string_equal(at(f->db, m1, r1, NOW + 5, &a).reason, "mine");	/* a person's mark is not this one's to take back */
+
+	/* But this one's is a person's, who may know better. */
+	ok(lifecycle_undeprecate(f->db, &o, NOW + 5, e));
+	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, "fails", NOW + 6, &changed, e));
+	assert_true(changed);	/* whatever was said and taken back before */
+	ok(recertify_record(f->db, r1, RECERTIFY_LICENCE, "licence conflict", NOW + 6, &changed, e));
+	assert_true(changed);
+	ok(lifecycle_undeprecate(f->db, &o, NOW + 7, e));
+	assert_int_equal(at(f->db, m1, r1, NOW + 8, &a).state, LIFECYCLE_ACTIVE);
+	assert_int_equal(sweep(f->db, "lifecycle: {max_age: 1d}", NOW + 300 * DAY), 3);
+}
+
+/* A mark of the one never hides what the other has said. */
+static void test_marks_side_by_side(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r1, r2, m = make(f->db, "org/a", 'a', &r1);
+	struct query_filter q = { .gated = -1, .sunset_before = NOW + 101 * DAY };
+	struct lifecycle l;
+	uint64_t n, bytes;
+	bool changed;
+
+	arena_init(&a);
+	make(f->db, "org/c", 'c', &r2);
+	facts(f->db, r1, "mit", NULL, "org/b");
+	assert_int_equal(sweep(f->db, "lifecycle: {hints: deprecate}", NOW), 1);
+	struct lifecycle_order o = { .model_id = m, .who = "ada", .reason = "replaced", .sunset_at = NOW + 100 * DAY, .successor = "org/c" };
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW + DAY, e));
+	l = at(f->db, m, r1, NOW + 2 * DAY, &a);
+	assert_int_equal(l.deprecated_at, NOW);
+	assert_int_equal(l.sunset_at, NOW + 100 * DAY);
+	assert_string_equal(l.successor, "org/c");
+	assert_string_equal(l.reason, "replaced; its card names a newer version");
+	assert_int_equal(at(f->db, m, r1, NOW + 100 * DAY, &a).state, LIFECYCLE_RETIRED);
+	ok(query_count(f->db, &q, NOW, &n, &bytes, e));
+	assert_int_equal(n, 1);
+
+	/* Of two dates the earlier one holds, whoever has said it, and on which of the two. */
+	struct lifecycle_order later = { .model_id = m, .revision_id = r1, .who = "bob", .sunset_at = NOW + 200 * DAY, .reason = "later" };
+	ok(lifecycle_deprecate(f->db, &later, &rules, NOW + DAY, e));
+	assert_int_equal(at(f->db, m, r1, NOW + 2 * DAY, &a).sunset_at, NOW + 100 * DAY);
+	own(json) json_t *list = lifecycle_list(f->db, NOW + 101 * DAY, NOW, NULL);
+	assert_int_equal(json_array_size(list), 2);	/* the model, and the revision for the hint that it has besides */
+	own(mem) char *ics = lifecycle_ics(f->db, NOW, NULL);
+	char *first = strstr(ics, "BEGIN:VEVENT");
+	assert_non_null(first);
+	assert_null(strstr(first + 1, "BEGIN:VEVENT"));
+	ok(lifecycle_undeprecate(f->db, &o, NOW + 2 * DAY, e));	/* the hint with it, for the rules' marks are nobody else's to take back */
+	l = at(f->db, m, r1, NOW + 2 * DAY, &a);
+	assert_int_equal(l.sunset_at, NOW + 200 * DAY);
+	assert_string_equal(l.reason, "later");
+	ok(query_count(f->db, &q, NOW, &n, &bytes, e));
+	assert_int_equal(n, 0);
+
+	/* A withdrawal comes first, with its own reason, and takes nothing else with it when it goes. */
+	struct lifecycle_order off = { .model_id = m, .who = "ada", .reason = "court order 7", .legal = true };
+	ok(lifecycle_withdraw(f->db, &off, NOW + 3 * DAY, e));
+	assert_int_equal(at(f->db, m, r1, NOW + 4 * DAY, &a).state, LIFECYCLE_WITHDRAWN_LEGAL);
+	assert_string_equal(at(f->db, m, r1, NOW + 4 * DAY, &a).reason, "court order 7");
+	later.reason = "plain";
+	ok(lifecycle_withdraw(f->db, &later, NOW + 3 * DAY, e));
+	assert_string_equal(at(f->db, m, r1, NOW + 4 * DAY, &a).reason, "court order 7");
+	later.reason = "retired as well";
+	ok(lifecycle_retire(f->db, &later, NOW + 3 * DAY, e));
+	ok(lifecycle_restore(f->db, &off, NOW + 4 * DAY, e));
+	assert_int_equal(at(f->db, m, r1, NOW + 4 * DAY, &a).state, LIFECYCLE_WITHDRAWN);
+	assert_string_equal(at(f->db, m, r1, NOW + 4 * DAY, &a).reason, "plain");
+	ok(lifecycle_restore(f->db, &later, NOW + 4 * DAY, e));
+	assert_string_equal(at(f->db, m, r1, NOW + 4 * DAY, &a).reason, "later");
+	ok(recertify_record(f->db, r1, RECERTIFY_LICENCE, "licence conflict", NOW + 5 * DAY, &changed, e));
+	assert_true(changed);
+	assert_string_equal(at(f->db, m, r1, NOW + 5 * DAY, &a).reason, "later; licence conflict");
+}
+
+/* What a person took back is for the rules again, but for a mark of theirs that he took back. */
+static void test_taken_back(void **state)
+{
+	static const char ends[] = "lifecycle: {notice: 30d, ends: [{license: mit, at: 2027-06-01, reason: mit ends}]}";
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r[3], m[3];
+
+	arena_init(&a);
+	for (int i = 0; i < 3; i++) {
+		const char *const names[] = { "org/withdrawn", "org/deprecated", "org/exempt" };
+
+		m[i] = make(f->db, names[i], (char)('a' + i), &r[i]);
+		facts(f->db, r[i], "mit", NULL, NULL);
+	}
+	struct lifecycle_order o = { .model_id = m[0], .who = "ada", .reason = "mistake" };
+	ok(lifecycle_withdraw(f->db, &o, NOW, e));
+	assert_int_equal(sweep(f->db, ends, NOW), 2);
+	ok(lifecycle_restore(f->db, &o, NOW, e));
+	o.model_id = m[1];
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	assert_int_equal(sweep(f->db, "lifecycle: {notice: 30d}", NOW), 2);	/* rules gone, marks gone */
+	ok(lifecycle_undeprecate(f->db, &o, NOW, e));
+	assert_int_equal(sweep(f->db, ends, NOW + 1), 3);
+	for (int i = 0; i < 3; i++)
+		assert_string_equal(at(f->db, m[i], r[i], NOW + 1, &a).reason, "mit ends");
+
+	/* Without a revision, whatever rules have marked of the model; and they leave it alone from then on. */
+	o = (struct lifecycle_order){ .model_id = m[2], .who = "ada" };
+	ok(lifecycle_undeprecate(f->db, &o, NOW + 2, e));
+	assert_int_equal(at(f->db, m[2], r[2], NOW + 3, &a).sunset_at, 0);
+	assert_int_equal(sweep(f->db, ends, NOW + 4), 0);
+	fails(ERR_CONFLICT, "not deprecated", lifecycle_undeprecate(f->db, &o, NOW + 4, e));
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW + 5, e));
+	ok(lifecycle_undeprecate(f->db, &o, NOW + 6, e));
+	assert_int_equal(sweep(f->db, ends, NOW + 7), 1);
+}
+
+/* Whoever corrects a reason takes no date back. */
+static void test_deprecated_again(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r, m = make(f->db, "org/a", 'a', &r);
+	struct lifecycle_order o = { .model_id = m, .who = "ada", .sunset_at = NOW + 100 * DAY, .reason = "tpyo" };
+
+	arena_init(&a);
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	o.sunset_at = 0;
+	o.reason = "typo";
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	assert_int_equal(at(f->db, m, r, NOW, &a).sunset_at, NOW + 100 * DAY);
+	assert_string_equal(at(f->db, m, r, NOW, &a).reason, "typo");
 }
 
 static void test_rules_are_read_strictly(void **state)
@@ -456,7 +615,7 @@ static void test_mirror(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_chains_of_hints), with_fixture(test_recertification), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
