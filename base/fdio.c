@@ -113,14 +113,24 @@ int fdio_slurp_fd(int fd, const char *what, struct buf *b, struct err *e)
 	return (int)n;
 }
 
+/* Opened without waiting, as a pipe would for a writer. */
+static bool is_file_or_directory(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
 int fdio_slurp(int dirfd, const char *path, struct buf *b, struct err *e)
 {
-	own(fd) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+	own(fd) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | (dirfd == AT_FDCWD ? 0 : O_NONBLOCK));
 
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, ERR_NOT_FOUND, "%s does not exist", path);
 	if (fd < 0)
 		return err_errno(e, "open %s", path);
+	if (dirfd != AT_FDCWD && !is_file_or_directory(fd))	/* nobody named it: it is what somebody's directory holds */
+		return err_set(e, ERR_INPUT, "%s is no regular file", path);
 	return fdio_slurp_fd(fd, path, b, e);
 }
 
@@ -161,7 +171,8 @@ int fdio_replace(int dirfd, const char *path, const void *p, size_t n, mode_t mo
 
 int fdio_open_beneath(int dirfd, const char *path, int flags, struct err *e)
 {
-	struct open_how how = { .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC), .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+	bool reads = (flags & O_ACCMODE) == O_RDONLY && !(flags & O_PATH);
+	struct open_how how = { .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | (reads ? O_NONBLOCK : 0)), .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
 	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
 
 	if (fd < 0 && errno == ENOENT)
@@ -170,6 +181,10 @@ int fdio_open_beneath(int dirfd, const char *path, int flags, struct err *e)
 		return err_set(e, ERR_INPUT, "%s leads out of its directory or through a symbolic link", path);
 	if (fd < 0)
 		return err_errno(e, "open %s", path);
+	if (reads && !is_file_or_directory((int)fd)) {
+		close((int)fd);
+		return err_set(e, ERR_INPUT, "%s is no regular file", path);
+	}
 	return (int)fd;
 }
 

@@ -20,13 +20,15 @@ int fdio_write(int fd, const void *p, size_t n, const char *what, struct err *e)
 int fdio_pwrite(int fd, const void *p, size_t n, uint64_t offset, const char *what, struct err *e);
 int fdio_size(int fd, uint64_t *bytes, const char *what, struct err *e);
 
-/* The whole file into b (initialised, with its ceiling). ERR_NOT_FOUND when it does not exist, ERR_LIMIT when it is larger than the ceiling. */
+/*
+ * The whole file into b (initialised, with its ceiling). ERR_NOT_FOUND when it does not exist, ERR_LIMIT when it is larger than the ceiling,
+ * ERR_INPUT when it is a pipe or device in somebody's directory (dirfd is one). */
 int fdio_slurp(int dirfd, const char *path, struct buf *b, struct err *e);
 int fdio_slurp_fd(int fd, const char *what, struct buf *b, struct err *e);
 /* Write path so that it is there whole or not at all, also after a power cut: temporary file, fsync, rename, directory fsync. */
 int fdio_replace(int dirfd, const char *path, const void *p, size_t n, mode_t mode, struct err *e);
 
-/* Opens path below dirfd, read-only, refusing "..", absolute paths and symbolic links anywhere on the way. */
+/* Opens path below dirfd, refusing "..", absolute paths, symbolic links anywhere on the way and, to read, pipes and devices. */
 int fdio_open_beneath(int dirfd, const char *path, int flags, struct err *e);
 int fdio_open_dir(int dirfd, const char *path, struct err *e);	/* the directory's fd, or a negative code */
 int fdio_mkdirs(const char *path, mode_t mode, struct err *e);	/* as mkdir -p */

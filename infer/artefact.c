@@ -13,6 +13,7 @@
 
 #define ENTRIES_MAX 200000	/* of one folder */
 #define SHARDS_MAX  10000
+#define STRAYS_MAX  8		/* of one folder that are looked at: the first settles it */
 
 struct names {
 	char **v;
@@ -40,7 +41,7 @@ static inline void own_names(struct names *x)
 /* How well a name stands for a model: the one that programs load when not told otherwise comes first, and the others are held against it. */
 static int rank_of(const char *name)
 {
-	static const char *const best_last[] = { "*.gguf", "consolidated*", "*.safetensors", "*.safetensors.index*.json", "diffusion_pytorch_model.safetensors",
+	static const char *const best_last[] = { "*.gguf", "consolidated*.safetensors", "*.safetensors", "*.safetensors.index*.json", "diffusion_pytorch_model.safetensors",
 		"diffusion_pytorch_model.safetensors.index.json", "model.safetensors", "model.safetensors.index.json" };
 
 	for (int i = (int)ARRAY_LEN(best_last); i > 0; i--)
@@ -49,9 +50,22 @@ static int rank_of(const char *name)
 	return 0;
 }
 
+/* PREFIX-00002-of-00005.END: where the number stands, 0 when the name is none of a series. */
+static size_t part_of(const char *name, unsigned *no, unsigned *total)
+{
+	const char *at = strrchr(name, '-'), *dot = at ? strchr(at, '.') : NULL;
+
+	if (!dot || !str_glob("*-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].*", name) || dot - at != 6 || at - name < 9 ||
+		sscanf(at - 9, "-%5u-of-%5u", no, total) != 2)
+		return 0;
+	return (size_t)(at - name) - 8;
+}
+
 static bool is_later_part(const char *name)
 {
-	return str_glob("*-[0-9][0-9][0-9][0-9][0-9]-of-?????.*", name) && !str_glob("*-00001-of-?????.*", name);
+	unsigned no, total;
+
+	return part_of(name, &no, &total) && no != 1;
 }
 
 /* Files that hold tensors and are no model: what programs keep beside one. */
@@ -122,7 +136,8 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int list(struct walk *w, const char *dir, struct names *files, struct names *folders)
+/* What one folder holds: checkpoints, and parts that belong to the first of their series or to an index. */
+static int list(struct walk *w, const char *dir, struct names *files, struct names *later, struct names *folders)
 {
 	int fd = openat(w->dirfd, *dir ? dir : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -133,46 +148,73 @@ static int list(struct walk *w, const char *dir, struct names *files, struct nam
 	if (!d)
 		return err_errno(w->e, "list %s", *dir ? dir : "the directory");
 	while ((x = readdir(d)) && n++ < ENTRIES_MAX) {
-		if (x->d_name[0] == '.' || fstatat(fd, x->d_name, &st, 0) < 0)
+		if (strcmp(x->d_name, ".") == 0 || strcmp(x->d_name, "..") == 0 || fstatat(fd, x->d_name, &st, 0) < 0)
 			continue;
 		if (S_ISDIR(st.st_mode) && fstatat(fd, x->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
 			add_name(folders, x->d_name);
-		else if (rank_of(x->d_name) && !is_later_part(x->d_name))
-			add_name(files, x->d_name);
+		else if (rank_of(x->d_name))
+			add_name(is_later_part(x->d_name) ? later : files, x->d_name);
 	}
 	closedir(d);
 	return 0;
 }
 
-static int add_files(struct walk *w, const char *dir, struct names *files)
+static int add(struct walk *w, const char *dir, const char *file, bool stray)
+{
+	if (w->a->n == ARTEFACTS_MAX)
+		return err_set(w->e, ERR_LIMIT, "there are more than %d checkpoints here: test a part of them at a time (--include)", ARTEFACTS_MAX);
+	*vec_push(&w->a->v, &w->a->n, &w->a->cap) =
+		(struct artefact){ .dir = mem_strdup(dir), .file = mem_strdup(file), .side = is_side(file), .stray = stray };
+	return 0;
+}
+
+/* Is it one of those that opening the first part of a split GGUF opens too (weights.h)? */
+static bool follows_first(const struct names *files, const char *name)
+{
+	own(mem) char *first = mem_strdup(name);
+	unsigned no, total;
+	size_t at = part_of(name, &no, &total);
+
+	memcpy(first + at, "00001", 5);
+	return str_ends(name, ".gguf") && no >= 1 && no <= total && listed(files, first);
+}
+
+static int add_files(struct walk *w, const char *dir, struct names *files, struct names *later)
 {
 	struct names covered own(names) = { 0 };
+	size_t strays = 0;
+	int rc = 0;
 
 	for (size_t i = 0; i < files->n; i++)
 		if (str_ends(files->v[i], ".json"))
 			read_index(w, dir, files->v[i], &covered);
 	if (files->n)
 		qsort(files->v, files->n, sizeof(*files->v), by_rank);
-	for (size_t i = 0; i < files->n; i++) {
-		if (listed(&covered, files->v[i]))
+	if (later->n)
+		qsort(later->v, later->n, sizeof(*later->v), by_name);
+	for (size_t i = 0; rc == 0 && i < files->n; i++)
+		rc = listed(&covered, files->v[i]) ? 0 : add(w, dir, files->v[i], false);
+	for (size_t i = 0; rc == 0 && i < later->n && strays < STRAYS_MAX; i++) {
+		if (listed(&covered, later->v[i]) || follows_first(files, later->v[i]))
 			continue;
-		if (w->a->n == ARTEFACTS_MAX)
-			return err_set(w->e, ERR_LIMIT, "there are more than %d checkpoints here: test a part of them at a time (--include)", ARTEFACTS_MAX);
-		*vec_push(&w->a->v, &w->a->n, &w->a->cap) = (struct artefact){ mem_strdup(dir), mem_strdup(files->v[i]), is_side(files->v[i]) };
+		rc = add(w, dir, later->v[i], true);
+		strays++;
 	}
-	return 0;
+	return rc;
 }
 
 static int walk(struct walk *w, const char *dir, int depth)
 {
-	struct names files own(names) = { 0 }, folders own(names) = { 0 };
-	int rc = list(w, dir, &files, &folders);
+	struct names files own(names) = { 0 }, later own(names) = { 0 }, folders own(names) = { 0 };
+	int rc = list(w, dir, &files, &later, &folders);
 
 	if (rc == 0)
-		rc = add_files(w, dir, &files);
+		rc = add_files(w, dir, &files, &later);
 	if (folders.n)
 		qsort(folders.v, folders.n, sizeof(*folders.v), by_name);
-	for (size_t i = 0; rc == 0 && i < folders.n && depth < ARTEFACTS_DEPTH_MAX; i++) {
+	if (rc == 0 && folders.n && depth == ARTEFACTS_DEPTH_MAX)
+		rc = err_set(w->e, ERR_LIMIT, "%s: more than %d folders below one another are not looked into", dir, ARTEFACTS_DEPTH_MAX);
+	for (size_t i = 0; rc == 0 && i < folders.n; i++) {
 		own(mem) char *below = joined(dir, folders.v[i], "/");
 
 		rc = walk(w, below, depth + 1);

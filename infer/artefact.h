@@ -10,12 +10,13 @@
 #include "base/err.h"
 
 #define ARTEFACTS_MAX	    300
-#define ARTEFACTS_DEPTH_MAX 4	/* folders below one another */
+#define ARTEFACTS_DEPTH_MAX 32	/* folders below one another */
 
 struct artefact {
 	char *dir;	/* "" the root, "unet/" */
 	char *file;	/* in it, as model_open takes it */
 	bool side;	/* a projector, calibration data, extra weights: looked at, but no model that could be run */
+	bool stray;	/* numbered as a part of a set that it is no part of: looked at, and a defect whatever it holds */
 };
 
 struct artefacts {

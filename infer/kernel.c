@@ -277,6 +277,30 @@ const struct kernel_matrix *kernel_pick_matrix(const char *name)
 	return NULL;
 }
 
+bool kernel_known(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kernels); i++)
+		if (strcmp(name, kernels[i]->name) == 0)
+			return true;
+#if defined(__x86_64__)
+	return strcmp(name, kernel_amx.name) == 0;
+#else
+	return false;
+#endif
+}
+
+bool kernel_usable(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kernels); i++)
+		if (strcmp(name, kernels[i]->name) == 0)
+			return kernels[i]->usable();
+#if defined(__x86_64__)
+	return strcmp(name, kernel_amx.name) == 0 && kernel_amx.usable();
+#else
+	return false;
+#endif
+}
+
 const struct kernel *kernel_pick(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(kernels); i++) {

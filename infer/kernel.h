@@ -50,6 +50,8 @@ extern const struct kernel_matrix kernel_amx;
 
 /* The best that is usable and agrees with kernel_scalar in all of this; `name` asks for one. NULL when it fails its test. */
 const struct kernel *kernel_pick(const char *name);
+bool kernel_known(const char *name);	/* is there code of this name, also a struct kernel_matrix */
+bool kernel_usable(const char *name);	/* and can this processor run it */
 bool kernel_self_test(const struct kernel *k);
 /* What goes with that name, or NULL name with the processor, when it passes its test; else NULL: the kernel does everything. */
 const struct kernel_matrix *kernel_pick_matrix(const char *name);

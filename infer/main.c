@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "infer/inspect.h"
+#include "infer/kernel.h"
 #include "infer/reference.h"
 #include "infer/sandbox.h"
 #include "infer/whole.h"
@@ -130,7 +131,7 @@ static int parse_option(struct command *c, int opt, const char *value, struct er
 		return parse_number("threads", value, 1, 256, &c->smoke.threads, e);
 	case OPT_ISA:
 		c->smoke.isa = value;
-		return 0;
+		return kernel_known(value) ? 0 : err_set(e, ERR_USAGE, "--isa takes scalar, avx2, avx512 or amx, not \"%s\"", value);
 	case OPT_MEMORY:
 		return str_parse_size(value, &c->sandbox.memory_bytes, e);
 	case OPT_TIMEOUT:

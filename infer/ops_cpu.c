@@ -425,6 +425,8 @@ int ops_cpu_open(const struct ops **ops, struct backend **out, unsigned n_thread
 	b->kernel = kernel_pick(b->matrix ? NULL : isa);
 	if (!b->kernel) {
 		free(b);
+		if (isa && !kernel_usable(isa))
+			return err_set(e, ERR_FAILED, kernel_known(isa) ? "this processor has no %s" : "%s is no instruction set we have code for", isa);
 		return err_set(e, ERR_FAILED, "the arithmetic of this processor (%s) fails its own test", isa ? isa : "every path");
 	}
 	rc = pool_open(&b->pool, n_threads, e);

@@ -298,15 +298,20 @@ static int run_all(struct test *t, int dirfd, const char *file, struct report *r
 	return run_greedy(t);
 }
 
+void smoke_begin(struct smoke *s, const char *file)
+{
+	*s = (struct smoke){ .file = mem_strdup(file), .loss = NAN, .perplexity = NAN, .bits_per_byte = NAN, .loss_shuffled = NAN, .loss_near = NAN,
+		.loss_far = NAN, .loss_long = NAN, .loss_short = NAN, .entropy = NAN, .unigram = NAN, .load_s = NAN, .forward_s = NAN, .tokens_per_s = NAN,
+		.decode_tokens_per_s = NAN };
+}
+
 void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_options *o, struct report *r)
 {
 	struct err e = ERR_NONE;
 	struct test t = { .s = s, .o = o, .e = &e };
 	int rc;
 
-	*s = (struct smoke){ .file = mem_strdup(file), .loss = NAN, .perplexity = NAN, .bits_per_byte = NAN, .loss_shuffled = NAN, .loss_near = NAN,
-		.loss_far = NAN, .loss_long = NAN, .loss_short = NAN, .entropy = NAN, .unigram = NAN, .load_s = NAN, .forward_s = NAN, .tokens_per_s = NAN,
-		.decode_tokens_per_s = NAN };
+	smoke_begin(s, file);
 	rc = run_all(&t, dirfd, file, r);
 	if (rc < 0)
 		reason_of(s, rc, &e);

@@ -82,6 +82,8 @@ struct smoke {
 	size_t n_compared;
 };
 
+/* One of which nothing is known yet. */
+void smoke_begin(struct smoke *s, const char *file);
 /* `file` below dirfd, as model_open takes it. Fills s whatever happens; r gets what is wrong with the files. */
 void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_options *o, struct report *r);
 /* Opens the device as a test would, and closes it: fills device, isa and gpu, for smoke_platform_json(). */

@@ -94,7 +94,7 @@ int token_vocab_add(struct token_vocab *v, const char *s, size_t n, int64_t id, 
 	struct token_slot *slot;
 
 	if (id < 0 || id >= TOKEN_VOCAB_MAX)
-		return err_set(e, ERR_LIMIT, "token '%.*s' has id %lld: ids from 0 to %d are read", (int)(n < 40 ? n : 40), s, (long long)id, TOKEN_VOCAB_MAX - 1);
+		return err_set(e, ERR_INPUT, "token '%.*s' has id %lld: ids from 0 to %d are read", (int)(n < 40 ? n : 40), s, (long long)id, TOKEN_VOCAB_MAX - 1);
 	if (n > TOKEN_BYTES_MAX)
 		return err_set(e, ERR_LIMIT, "token %lld has %zu bytes, more than the %d that are read", (long long)id, n, TOKEN_BYTES_MAX);
 	if (v->n_used >= TOKEN_VOCAB_MAX)

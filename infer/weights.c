@@ -89,29 +89,67 @@ static int open_part(struct weights *w, int dirfd, const char *file, struct repo
 	return add_gguf(w, part);
 }
 
+/* Of how many parts NAME-00001-of-0000N.gguf is the first, by its name; 1 for any other. */
+static unsigned parts_by_name(const char *file)
+{
+	const size_t tail = strlen("-00001-of-00001.gguf");
+	unsigned no, count;
+
+	if (strlen(file) <= tail || sscanf(file + strlen(file) - tail, "-%5u-of-%5u.gguf", &no, &count) != 2 || no != 1)
+		return 1;
+	return count;
+}
+
+/* The part says of itself that it stands in this place. */
+static int check_part(const struct weights *w, uint64_t i, uint64_t count, struct report *r, struct err *e)
+{
+	const struct weights_part *part = &w->parts[i];
+	uint64_t no = 0, its_count = 0;
+
+	if (!gguf_split(part->gguf, &no, &its_count))
+		return report_reject(r, "gguf.split", part->file, e, "it is called part %llu of %llu, and says nothing of parts", (unsigned long long)i + 1,
+			(unsigned long long)count);
+	if (no == i && its_count == count)
+		return 0;
+	return report_reject(r, "gguf.split", part->file, e, "it is called part %llu of %llu, and says that it is part %llu of %llu", (unsigned long long)i + 1,
+		(unsigned long long)count, (unsigned long long)no + 1, (unsigned long long)its_count);
+}
+
+static int check_total(const struct weights *w, struct report *r, struct err *e)
+{
+	const char *file = w->parts[0].file;
+	int64_t total;
+
+	report_path(r, "%s", file);
+	if (!gguf_i64(w->parts[0].gguf, "split.tensors.count", &total) || (uint64_t)total == w->n)
+		return 0;
+	return report_reject(r, "gguf.split", file, e, "it says that all parts hold %lld tensors, and they hold %zu", (long long)total, w->n);
+}
+
 /* NAME-00001-of-0000N.gguf: the rest of the series. */
 static int open_split(struct weights *w, int dirfd, const char *file, struct report *r, struct err *e)
 {
 	const size_t tail = strlen("-00001-of-00001.gguf");
-	uint64_t no = 0, count = 1;
+	uint64_t no = 0, count = 1, named = parts_by_name(file);
 	own(mem) char *name = mem_zalloc(strlen(file) + 64);
+	bool says = gguf_split(w->parts[0].gguf, &no, &count);
+	int rc;
 
-	if (!gguf_split(w->parts[0].gguf, &no, &count) || count <= 1)
+	if (named > 1)
+		rc = check_part(w, 0, count = named, r, e);
+	else if (says && count > 1)
+		rc = report_reject(r, "gguf.split", file, e, "it is part %llu of %llu of a split model; the first part is wanted", (unsigned long long)no + 1,
+			(unsigned long long)count);
+	else
 		return 0;
-	if (no != 0 || count > WEIGHTS_SHARDS_MAX || strlen(file) <= tail)
-		return report_reject(r, "gguf.split", file, e, "it is part %llu of %llu of a split model; the first part is wanted",
-			(unsigned long long)no + 1, (unsigned long long)count);
-	for (uint64_t i = 1; i < count; i++) {
-		int rc;
-
+	for (uint64_t i = 1; rc == 0 && i < count; i++) {
 		snprintf(name, strlen(file) + 64, "%.*s-%05u-of-%05u.gguf", (int)(strlen(file) - tail), file, (unsigned)i + 1, (unsigned)count);
 		rc = open_part(w, dirfd, name, r, e);
 		if (rc == ERR_NOT_FOUND)
 			return report_reject(r, "gguf.split", file, e, "part %s of the split model is not there", name);
-		if (rc < 0)
-			return rc;
+		rc = rc < 0 ? rc : check_part(w, i, count, r, e);
 	}
-	return 0;
+	return rc < 0 ? rc : check_total(w, r, e);
 }
 
 int weights_open_gguf(struct weights *w, int dirfd, const char *file, struct report *r, struct err *e)

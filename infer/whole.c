@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "base/json.h"
+#include "base/str.h"
 #include "base/vec.h"
 #include "infer/artefact.h"
 
@@ -62,6 +63,15 @@ static json_t *choose_references(struct smoke_options *o, const struct artefacts
 	return sibling;
 }
 
+static void judge_stray(struct smoke *s, const struct artefact *a, struct report *r)
+{
+	const char *why = str_ends(a->file, ".gguf") ? "the first part of which is not here" : "which no index names";
+
+	report_path(r, "%s", a->file);
+	report_reject(r, "idx.stray", a->file, NULL, "it is numbered as a part of a set, %s", why);
+	smoke_reason(s, SMOKE_FAIL, "%s is numbered as a part of a set, %s", a->file, why);
+}
+
 static void run_one(struct whole *w, size_t i, const struct artefacts *found, int dirfd, const struct smoke_options *options, struct report *r)
 {
 	const struct artefact *a = &found->v[i];
@@ -76,6 +86,8 @@ static void run_one(struct whole *w, size_t i, const struct artefacts *found, in
 	o.side = a->side;
 	tell_file(o.tell, (uint32_t)i + 1, (uint32_t)found->n, path);
 	smoke_run(&w->all[i], *a->dir ? fd : dirfd, a->file, &o, r);
+	if (a->stray)
+		judge_stray(&w->all[i], a, r);
 	if (!*a->dir)
 		return;
 	prefix(&w->all[i].file, a->dir);
@@ -102,7 +114,7 @@ int whole_run(struct whole *w, int dirfd, const char *only, const struct smoke_o
 
 	*w = (struct whole){ 0 };
 	if (only)
-		*vec_push(&found.v, &found.n, &found.cap) = (struct artefact){ mem_strdup(""), mem_strdup(only), false };
+		*vec_push(&found.v, &found.n, &found.cap) = (struct artefact){ .dir = mem_strdup(""), .file = mem_strdup(only) };
 	else
 		rc = artefacts_find(&found, dirfd, e);
 	if (rc < 0)
@@ -113,7 +125,7 @@ int whole_run(struct whole *w, int dirfd, const char *only, const struct smoke_o
 		run_one(w, i, &found, dirfd, o, r);
 	find_worst(w, &found);
 	if (found.n == 0) {
-		w->all[0].file = mem_strdup("");
+		smoke_begin(&w->all[0], "");
 		smoke_reason(&w->all[0], SMOKE_NOT_RUN, "not run: no weights in safetensors or GGUF here");
 		w->worst = &w->all[0];
 	}

@@ -1,12 +1,15 @@
 """The first layer of checks: what is written twice in a checkpoint must agree, and nothing in it may be passed over in silence."""
 import array
 import json
+import os
 import shutil
+import struct
+import subprocess
 
 import pytest
 
 from tests.system.conftest import ROOT
-from tests.system.test_smoke_runner import smoke, write_tensors, read_tensors
+from tests.system.test_smoke_runner import SMOKE, smoke, write_tensors, read_tensors
 
 TIED = ROOT / "tests/models/tiny-story"             # 768 tokens, the head is the embedding
 UNTIED = ROOT / "tests/models/tiny-story-bpe"       # 512 tokens, two shards, its own head
@@ -179,3 +182,113 @@ def test_eight_bit_floats_need_scales_whatever_the_configuration_says(tmp_path):
     write_tensors(where / "model.safetensors", tensors)
     done, report = smoke(where)
     assert done.returncode == 6 and "scale" in " ".join(report["reasons"]), report["reasons"]
+
+
+# ---- every weight file belongs to a checkpoint --------------------------------------------------------------------------
+
+def strays(report):
+    return {f["path"] for f in report["findings"] if f["rule"] == "idx.stray" and f["severity"] == "reject"}
+
+
+def test_part_that_no_index_names(tmp_path):
+    """Beside a good model lie numbers that are none, in a file that nothing loads: they would be published with it."""
+    where = copy(TIED, tmp_path)
+    tensors = read_tensors(where / "model.safetensors")
+    nan = {n: (dtype, shape, b"\xff\x7f" * (len(raw) // 2)) for n, (dtype, shape, raw) in tensors.items()}
+    write_tensors(where / "model-00002-of-00003.safetensors", nan)
+    done, report = smoke(where)
+    assert done.returncode == 6 and strays(report) == {"model-00002-of-00003.safetensors"}
+    assert any(f["rule"] == "stats.nonfinite" for f in report["findings"]), "and its numbers were looked at"
+    assert [a["verdict"] for a in report["artefacts"]] == ["pass", "fail"]
+
+
+def test_shard_more_than_the_index_has(tmp_path):
+    where = copy(UNTIED, tmp_path)
+    assert smoke(where)[0].returncode == 0
+    shutil.copy(where / "model-00002-of-00002.safetensors", where / "model-00003-of-00003.safetensors")
+    done, report = smoke(where)
+    assert done.returncode == 6 and strays(report) == {"model-00003-of-00003.safetensors"}
+
+
+@pytest.mark.parametrize("name", ["y-Q4_K_M-00002-of-00003.gguf", "gguf/y-00003-of-00002.gguf"])
+def test_part_of_a_gguf_that_has_no_first(tmp_path, name):
+    where = copy(TIED, tmp_path)
+    (where / name).parent.mkdir(exist_ok=True)
+    (where / name).write_bytes(b"garbage")
+    done, report = smoke(where)
+    assert done.returncode == 6 and strays(report) == {name}
+
+
+@pytest.mark.parametrize("name", [".hidden.safetensors", ".cache/model.safetensors", "a/b/c/d/e/f/model.safetensors"])
+def test_weights_in_odd_places_are_looked_at(tmp_path, name):
+    where = copy(TIED, tmp_path)
+    (where / name).parent.mkdir(parents=True, exist_ok=True)
+    (where / name).write_bytes(b"garbage")
+    done, report = smoke(where)
+    assert done.returncode == 6 and {a["file"]: a["verdict"] for a in report["artefacts"]} == {"model.safetensors": "pass", name: "fail"}
+
+
+def gguf(tensors, **keys):
+    """A GGUF with numbers for keys (U16, or I32 where they are called so) and F32 vectors of four."""
+    def text(s):
+        return struct.pack("<Q", len(s)) + s.encode()
+    out = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys) + 1) + text("general.architecture") + struct.pack("<I", 8) + text("llama")
+    for key, value in keys.items():
+        out += text(key.replace("_", ".")) + (struct.pack("<Ii", 5, value) if "tensors" in key else struct.pack("<IH", 2, value))
+    for i, name in enumerate(tensors):
+        out += text(name) + struct.pack("<IQIQ", 1, 4, 0, 32 * i)
+    return out + b"\0" * (-len(out) % 32) + b"".join(struct.pack("<4f", 1, 2, 3, 4) + bytes(16) for _ in tensors)[:32 * len(tensors)]
+
+
+@pytest.mark.parametrize("first, second, words", [
+    ({"split_no": 0, "split_count": 2, "split_tensors_count": 3}, {"split_no": 1, "split_count": 2}, None),
+    ({"split_no": 0, "split_count": 2}, {"split_no": 0, "split_count": 2}, "is called part 2 of 2, and says that it is part 1 of 2"),
+    ({"split_no": 0, "split_count": 2}, {"split_no": 1, "split_count": 3}, "says that it is part 2 of 3"),
+    ({"split_no": 0, "split_count": 3}, {"split_no": 1, "split_count": 2}, "is called part 1 of 2, and says that it is part 1 of 3"),
+    ({}, {"split_no": 1, "split_count": 2}, "says nothing of parts"),
+    ({"split_no": 0, "split_count": 2}, {}, "says nothing of parts"),
+    ({"split_no": 0, "split_count": 2, "split_tensors_count": 99}, {"split_no": 1, "split_count": 2}, "all parts hold 99 tensors, and they hold 3"),
+])
+def test_parts_of_a_gguf_say_the_same(tmp_path, first, second, words):
+    (tmp_path / "m-00001-of-00002.gguf").write_bytes(gguf(["a", "b"], **first))
+    (tmp_path / "m-00002-of-00002.gguf").write_bytes(gguf(["c"], **second))
+    report = smoke(tmp_path)[1]
+    said = [f["message"] for f in report["findings"] if f["rule"] == "gguf.split"]
+    assert report["verdict"] == "fail" and (words in said[0] if words else not said), (said, report["reasons"])
+
+
+# ---- clear answers ------------------------------------------------------------------------------------------------------
+
+def test_no_weights_have_no_figures(tmp_path):
+    report = smoke(tmp_path)[1]
+    assert report["verdict"] == "not_run" and all(report[k] is None for k in ("bits_per_byte", "loss_nats_per_token", "perplexity", "load_s", "tokens_per_s"))
+
+
+@pytest.mark.parametrize("id", [-1, 1 << 40])
+def test_token_with_an_id_out_of_range(tmp_path, id):
+    where = copy(TIED, tmp_path)
+    tokenizer = json.loads((where / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"][next(iter(tokenizer["model"]["vocab"]))] = id
+    (where / "tokenizer.json").write_text(json.dumps(tokenizer))
+    done, report = smoke(where)
+    assert done.returncode == 6 and report["verdict"] == "fail" and f"has id {id}" in " ".join(report["reasons"])
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "x.gguf", "tokenizer.json", "model.safetensors.index.json"])
+@pytest.mark.parametrize("inspect", [False, True])
+def test_pipes_are_not_waited_for(tmp_path, name, inspect):
+    where = copy(TIED, tmp_path)
+    (where / name).unlink(missing_ok=True)
+    os.mkfifo(where / name)
+    done = subprocess.run([SMOKE, "--json", *["--inspect"] * inspect, where], capture_output=True, text=True, timeout=30)
+    assert done.returncode in (1, 5, 6), done.stdout[-500:]
+
+
+def test_instruction_sets(tmp_path):
+    done = subprocess.run([SMOKE, "--isa", "foo", TIED], capture_output=True, text=True)
+    assert done.returncode == 2 and '"foo"' in done.stderr and done.stderr.count("\n") == 1
+    flags = next(line for line in open("/proc/cpuinfo") if line.startswith("flags")).split()
+    for isa, flag in (("avx2", "avx2"), ("avx512", "avx512f"), ("amx", "amx_bf16")):
+        if flag not in flags:
+            done, report = smoke("--isa", isa, TIED)
+            assert done.returncode == 1 and f"this processor has no {isa}" in " ".join(report["reasons"])
