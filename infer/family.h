@@ -51,6 +51,7 @@ enum {
 
 /* The embedding as Meta's and Mistral's own programs call it; files with their names pair neighbours in a head for the rotation. */
 #define FAMILY_NATIVE_EMBED "tok_embeddings.weight"
+#define FAMILY_NATIVE_VISION "vision_encoder."
 
 struct family {
 	const char *name;

@@ -22,6 +22,35 @@ static int read_json(json_t **out, int dirfd, const char *file, struct report *r
 	return *out ? 0 : report_reject(r, "config.json", file, e, "%s", je.msg);
 }
 
+static bool has_object(const json_t *o, const char *key)
+{
+	return json_is_object(json_object_get(o, key));
+}
+
+/* Files of the authors' own programs have params.json for their configuration, where they come with it. */
+static bool native_sees(const struct model *m, int dirfd)
+{
+	struct buf text own(buf);
+	json_t *params own(json) = NULL;
+
+	buf_init(&text, CONFIG_MAX_BYTES);
+	if (fdio_slurp(dirfd, "params.json", &text, NULL) == 0)
+		params = json_parse(text.data, text.len, "params.json", NULL);
+	for (size_t i = 0; !params && i < m->weights.n; i++)
+		if (str_starts(m->weights.tensors[i].name, FAMILY_NATIVE_VISION))
+			return true;
+	return has_object(params, "vision_encoder");
+}
+
+/* Does the configuration declare a part that sees images? */
+static bool declares_sight(const struct model *m, int dirfd)
+{
+	const char *name = json_string_value(json_array_get(json_object_get(m->config, "architectures"), 0));
+	bool declared = (name && str_ends(name, "ForConditionalGeneration")) || has_object(m->config, "vision_config") || has_object(m->config, "visual");
+
+	return declared && (!weights_find(&m->weights, FAMILY_NATIVE_EMBED) || native_sees(m, dirfd));
+}
+
 static int open_gguf(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e)
 {
 	int rc = weights_open_gguf(&m->weights, dirfd, file, r, e);
@@ -57,7 +86,7 @@ int model_open(struct model *m, int dirfd, const char *file, uint32_t n_tokens, 
 	*m = (struct model){ .spec = mem_zalloc(sizeof(*m->spec)), .gguf = str_ends(file, ".gguf") };
 	rc = m->gguf ? open_gguf(m, dirfd, file, n_tokens, r, e) : open_hf(m, dirfd, file, n_tokens, r, e);
 	if (rc == 0)
-		rc = plan_open(&m->plan, m->spec, m->family, &m->weights, &m->quant, m->gguf, r, e);
+		rc = plan_open(&m->plan, m->spec, m->family, &m->weights, &m->quant, m->gguf, declares_sight(m, dirfd), r, e);
 	for (size_t i = 0; rc == 0 && i < m->weights.n; i++)
 		m->n_params += tensor_elements(&m->weights.tensors[i]);
 	if (rc < 0)

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "base/vec.h"
+#include "infer/extra.h"
 
 /* One look-up in progress: where it is, and what it has to say. */
 struct finder {
@@ -14,6 +15,7 @@ struct finder {
 	struct report *r;
 	struct err *e;
 	bool failed;
+	int unsupported;	/* ERR_UNSUPPORTED once a weight is stored in a form that can't be decoded */
 };
 
 /* The tensor name of a row: ^ %L %E replaced, `suffix` added unless the name is complete. */
@@ -156,12 +158,18 @@ static struct weight matrix_named(struct finder *f, const char *name, uint64_t b
 		struct err e = ERR_NONE;
 		int rc = packed_open(&packed, f->p->weights, &f->p->quant, name, !f->p->checking, &e);
 
-		if (rc < 0)
+		if (rc == ERR_UNSUPPORTED && !f->failed)
+			f->unsupported = err_set(f->e, rc, "%s", e.msg);
+		else if (rc < 0 && rc != ERR_UNSUPPORTED)
 			fail(f, "plan.scale", t ? t->file : "", "%s", e.msg);
 		else if (packed)
 			return packed_matrix(f, packed, blocks, rows, cols, block);
 		if (rc < 0)
 			return (struct weight){ 0 };
+	}
+	if (!t) {	/* its name stands for several tensors, and here one is wanted */
+		fail(f, "plan.dtype", "", "tensor %s is stored packed, which can't be where it is used", name);
+		return (struct weight){ 0 };
 	}
 	t->claimed = true;
 	if (!t->type || (cols == 1 && t->type->block != 1) || (transposed && t->type->block != 1)) {
@@ -203,13 +211,60 @@ static bool take_weight(struct finder *f, enum role role, enum need need, uint32
 	return f->out->w[role].rows != 0;
 }
 
+/* What is added in the forward pass (run_linear); the narrow product of compressed keys and values has no bias there. */
+static bool bias_can_be_added(enum role role)
+{
+	return role != ROLE_KV_A && role != ROLE_KV_B;
+}
+
+static bool is_zero(struct finder *f, const struct weight *w)
+{
+	own(mem) float *v = mem_zalloc((w->rows + 1) * sizeof(*v));
+	struct scratch scratch own(scratch) = { 0 };
+	struct err e = ERR_NONE;
+
+	if (weight_rows(w, 0, w->rows, v, &scratch, NULL, &e) < 0)
+		fail(f, "plan.dtype", w->tensor->file, "%s", e.msg);
+	for (uint32_t i = 0; i < w->rows; i++)
+		if (v[i] != 0)
+			return false;
+	return true;
+}
+
+/*
+ * GPTQ's programs store a bias beside every weight that they pack, zeros where the model has none. One that is not zero is added, as
+ * they do; others pass it over, and so it is named.
+ */
+static void take_spare_bias(struct finder *f, enum role role, uint32_t rows)
+{
+	const struct packed *p = f->out->w[role].packed;
+	char name[PLAN_NAME_MAX];
+	struct weight bias;
+
+	if (!p || (p->q.scheme != QUANT_GPTQ && p->q.scheme != QUANT_AWQ) || !find_name(f, role, ".bias", name))
+		return;
+	bias = matrix_named(f, name, 1, rows, 1, 0, false);
+	if (bias.rows && f->p->checking && !is_zero(f, &bias)) {
+		if (!bias_can_be_added(role)) {
+			fail(f, "plan.unexpected", bias.tensor->file, "tensor %s is not zero, and a model of this kind has no bias there", name);
+			return;
+		}
+		report_path(f->r, "%s", bias.tensor->file);
+		report_flag(f->r, "plan.unexpected", "tensor %s is not zero: it is added, though a model of this kind has no bias there", name);
+	}
+	f->out->bias[role] = bias;
+	label(f, role, &bias, true);
+}
+
 /* A GGUF does not say which biases there are: there the ones that are found count. */
 static void take_bias(struct finder *f, enum role role, bool wanted, uint32_t rows)
 {
 	char name[PLAN_NAME_MAX];
 
-	if (!wanted && !f->p->gguf)
+	if (!wanted && !f->p->gguf) {
+		take_spare_bias(f, role, rows);
 		return;
+	}
 	if (find_name(f, role, ".bias", name)) {
 		f->out->bias[role] = matrix_named(f, name, 1, rows, 1, 0, false);
 		label(f, role, &f->out->bias[role], true);
@@ -307,6 +362,10 @@ static void take_mlp(struct finder *f, enum role gate, enum role up, enum role d
 			w[gate] = weight_slice(w[ROLE_GATE_UP], 0, d_ff);
 			w[up] = weight_slice(w[ROLE_GATE_UP], d_ff, d_ff);
 		}
+		if (f->out->bias[ROLE_GATE_UP].rows) {
+			f->out->bias[gate] = weight_slice(f->out->bias[ROLE_GATE_UP], 0, d_ff);
+			f->out->bias[up] = weight_slice(f->out->bias[ROLE_GATE_UP], d_ff, d_ff);
+		}
 	} else {
 		if (s->ffn_gated)
 			take_linear(f, gate, s->bias_ffn, d_ff, s->d_model);
@@ -345,6 +404,8 @@ static void take_expert_part(struct finder *f, enum role role, uint32_t rows, ui
 	stacked = t && t->rank == 3;
 	f->out->w[role] = matrix_named(f, name, stacked ? n : 1, rows, cols, stacked ? f->expert : 0, stacked && transposed);
 	label(f, role, &f->out->w[role], false);
+	if (!stacked)
+		take_spare_bias(f, role, rows);
 }
 
 static void take_expert(struct finder *f)
@@ -368,10 +429,10 @@ static void take_expert(struct finder *f)
 
 static int finish(struct finder *f)
 {
-	if (!f->failed)
+	if (!f->failed && !f->unsupported)
 		return 0;
 	plan_layer_close(f->out);
-	return ERR_INPUT;
+	return f->failed ? ERR_INPUT : f->unsupported;
 }
 
 int plan_layer_open(const struct plan *p, uint32_t l, struct plan_layer *out, struct report *r, struct err *e)
@@ -464,25 +525,7 @@ static int take_ends(struct plan *p, struct report *r, struct err *e)
 	}
 	p->stored_head = weights_find(p->weights, name);
 	take_bias(&f, ROLE_HEAD, s->bias_head, s->n_vocab);
-	return f.failed ? ERR_INPUT : 0;
-}
-
-/* Tensors that have no place in the forward pass of a text and are known for it. */
-static bool is_extra(const struct plan *p, const char *name)
-{
-	static const char *const patterns[] = {
-		"*.rotary_emb.inv_freq", "*.attn.bias", "*.attn.masked_bias", "*.attn.attention.bias", "vision_tower.*", "vision_model.*",
-		"multi_modal_projector.*", "model.vision_tower.*", "model.multi_modal_projector.*", "model.vision_*", "visual.*", "rope_freqs.weight",
-		"rope_factors_*.weight", "blk.*.attn_rot_embd", "blk.*.nextn.*",
-	};
-	unsigned layer;
-	char prefix[64];
-
-	for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
-		if (str_glob(patterns[i], name))
-			return true;
-	snprintf(prefix, sizeof(prefix), p->gguf ? "blk.%%u." : "%slayers.%%u.", p->root);
-	return sscanf(name, prefix, &layer) == 1 && layer >= p->spec->n_layer && layer - p->spec->n_layer < p->spec->n_extra_layers;
+	return f.failed ? ERR_INPUT : f.unsupported;
 }
 
 static int check_leftovers(const struct plan *p, struct report *r, struct err *e)
@@ -492,7 +535,7 @@ static int check_leftovers(const struct plan *p, struct report *r, struct err *e
 	for (size_t i = 0; i < p->weights->n; i++) {
 		const struct tensor *t = &p->weights->tensors[i];
 
-		if (t->claimed || is_extra(p, t->name) || (p->quant.method[0] && quant_is_companion(t->name)))
+		if (t->claimed || extra_known(p, t->name) || (p->quant.method[0] && quant_is_companion(t->name)))
 			continue;
 		report_path(r, "%s", t->file);
 		rc = report_reject(r, "plan.unexpected", t->file, e, "tensor %s has no place in a model of this kind", t->name);
@@ -501,11 +544,11 @@ static int check_leftovers(const struct plan *p, struct report *r, struct err *e
 }
 
 int plan_open(struct plan *p, const struct spec *s, const struct family *f, struct weights *w, const struct quant_config *quant, bool gguf,
-	struct report *r, struct err *e)
+	bool sees, struct report *r, struct err *e)
 {
 	int rc;
 
-	*p = (struct plan){ .spec = s, .family = f, .weights = w, .quant = *quant, .gguf = gguf, .checking = true, .root = "" };
+	*p = (struct plan){ .spec = s, .family = f, .weights = w, .quant = *quant, .gguf = gguf, .sees = sees, .checking = true, .root = "" };
 	rc = find_root(p, r, e);
 	if (rc == 0)
 		rc = take_ends(p, r, e);
@@ -520,6 +563,8 @@ int plan_open(struct plan *p, const struct spec *s, const struct family *f, stru
 		}
 	}
 	p->checking = false;
+	if (rc == 0)
+		rc = extra_check(p, r, e);
 	return rc < 0 ? rc : check_leftovers(p, r, e);
 }
 

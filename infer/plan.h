@@ -26,6 +26,7 @@ struct plan {
 	struct weights *weights;
 	struct quant_config quant;
 	bool gguf;
+	bool sees;			/* the configuration declares a part for images (extra.h) */
 	bool checking;			/* plan_open is at work: nothing will be multiplied */
 	const char *root;		/* "model.", "transformer.", "" … */
 	struct plan_layer ends;		/* roles before ROLE_LAYER_FIRST */
@@ -33,7 +34,7 @@ struct plan {
 };
 
 /* Finds the root, checks every layer and marks the tensors that have a place; then looks at what is left over. */
-int plan_open(struct plan *p, const struct spec *s, const struct family *f, struct weights *w, const struct quant_config *quant, bool gguf,
+int plan_open(struct plan *p, const struct spec *s, const struct family *f, struct weights *w, const struct quant_config *quant, bool gguf, bool sees,
 	struct report *r, struct err *e);
 void plan_close(struct plan *p);
 

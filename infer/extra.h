@@ -1,0 +1,12 @@
+/* extra.h - tensors of a checkpoint that are no part of the model of text: the parts that see, and what programs leave behind. */
+#ifndef INFER_EXTRA_H
+#define INFER_EXTRA_H
+
+#include "infer/plan.h"
+
+/* Has a tensor without a place in the forward pass of a text a reason to be there? */
+bool extra_known(const struct plan *p, const char *name);
+/* A configuration that declares a part that sees images needs tensors of it. */
+int extra_check(const struct plan *p, struct report *r, struct err *e);
+
+#endif

@@ -1,0 +1,188 @@
+"""Forms in which programs store a checkpoint, and what they leave beside it: whole ones pass, and what is lacking or too much is named."""
+import json
+import shutil
+import struct
+import zipfile
+
+import pytest
+
+from tests.system.conftest import ROOT
+from tests.system.mutate import Model
+from tests.system.test_smoke_daemon import consolidated
+from tests.system.test_smoke_runner import copy, read_tensors, smoke, stories, write_gptq, write_quantised, write_tensors
+
+TINY = ROOT / "tests/models/tiny-story"
+__all__ = ["stories"]       # a fixture
+
+
+def findings(report, severity):
+    return [(f["rule"], f["message"]) for f in report["findings"] if f["severity"] == severity]
+
+
+def add(where, file="model.safetensors", **tensors):
+    write_tensors(where / file, {**read_tensors(where / file), **tensors})
+
+
+def f32(*values):
+    return "F32", [len(values)], struct.pack(f"<{len(values)}f", *values)
+
+
+def matrix(rows, cols):
+    values = [((i * 7919 + 13) % 1000 - 500) / 1e4 for i in range(rows * cols)]
+    return "F32", [rows, cols], struct.pack(f"<{rows * cols}f", *values)
+
+
+@pytest.mark.parametrize("path", ["original/consolidated.00.pth", "consolidated.00.pth", "consolidated.00.pt"])
+def test_pickles_are_no_artefact(tmp_path, path):
+    where = shutil.copytree(TINY, tmp_path / "m")
+    (where / path).parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(where / path, "w") as z:
+        z.writestr("archive/data.pkl", b"\x80\x02}.")
+    done, report = smoke(where)
+    assert done.returncode == 0 and "artefacts" not in report, report["reasons"]
+
+
+# ---- GPTQ's biases ------------------------------------------------------------------------------------------------------
+
+def gptq_with_bias(stories, where, value, part=""):
+    write_gptq(Model(stories / "hf-f32"), where)
+    tensors = read_tensors(where / "model.safetensors")
+    for name in [n for n in tensors if n.endswith(".qweight")]:
+        n = tensors[name][1][1]
+        tensors[name[:-len("qweight")] + "bias"] = "F16", [n], struct.pack(f"<{n}e", *[value if part in name else 0] * n)
+    write_tensors(where / "model.safetensors", tensors)
+    return where
+
+
+def test_gptq_with_biases_of_zeros(stories, tmp_path):
+    plain = smoke(write_gptq(Model(stories / "hf-f32"), tmp_path / "plain"))[1]
+    done, report = smoke(gptq_with_bias(stories, tmp_path / "m", 0))
+    assert done.returncode == 0 and not report["findings"], report["reasons"]
+    assert report["fingerprint"] == plain["fingerprint"]
+
+
+def test_gptq_with_a_bias_that_is_not_zero(stories, tmp_path):
+    """It is added: a shift of one output that the values take up again leaves a loss that is another, and a finding says so."""
+    plain = smoke(write_gptq(Model(stories / "hf-f32"), tmp_path / "plain"))[1]
+    report = smoke(gptq_with_bias(stories, tmp_path / "m", 0.01, "layers.2.mlp.down_proj"))[1]
+    assert [rule for rule, message in findings(report, "flag") if "layers.2.mlp.down_proj.bias is not zero" in message] == ["plan.unexpected"]
+    assert report["verdict"] == "pass" and 1e-5 < abs(report["loss_nats_per_token"] - plain["loss_nats_per_token"]) < 0.5
+
+
+def test_a_bias_beside_a_plain_weight_has_no_place(tmp_path):
+    where = shutil.copytree(TINY, tmp_path / "m")
+    rows = read_tensors(where / "model.safetensors")["model.layers.0.self_attn.o_proj.weight"][1][0]
+    add(where, **{"model.layers.0.self_attn.o_proj.bias": f32(*[0.0] * rows)})
+    done, report = smoke(where)
+    assert done.returncode == 6 and "o_proj.bias has no place" in " ".join(report["reasons"])
+
+
+# ---- compressed-tensors with zero points --------------------------------------------------------------------------------
+
+def write_int4(model, where, zeros):
+    def linear(name, shape, data):
+        base, (n_out, n_in) = name[:-len("weight")], shape
+        scale = [max(abs(v) for v in data[o * n_in:(o + 1) * n_in]) / 7 for o in range(n_out)]
+        words = []
+        for o in range(n_out):
+            codes = [max(0, min(15, round(v / scale[o]) + 8)) for v in data[o * n_in:(o + 1) * n_in]] + [0] * (-n_in % 8)
+            words += [sum(c << 4 * k for k, c in enumerate(codes[i:i + 8])) for i in range(0, len(codes), 8)]
+        yield base + "weight_packed", "I32", [n_out, len(words) // n_out], struct.pack(f"<{len(words)}I", *words)
+        yield base + "weight_scale", "F32", [n_out, 1], struct.pack(f"<{n_out}f", *scale)
+        yield base + "weight_shape", "I64", [2], struct.pack("<2q", n_out, n_in)
+        if zeros:
+            yield base + "weight_zero_point", "I32", [n_out // 8, 1], struct.pack(f"<{n_out // 8}I", *[0x88888888] * (n_out // 8))
+
+    weights = {"num_bits": 4, "type": "int", "strategy": "channel", "symmetric": not zeros}
+    return write_quantised(model, where, {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {
+        "group_0": {"targets": ["Linear"], "weights": weights}}}, linear)
+
+
+def test_int4_with_zero_points_is_not_run(stories, tmp_path):
+    done, report = smoke(write_int4(Model(stories / "hf-f32"), tmp_path / "m", zeros=True))
+    assert done.returncode == 5 and report["verdict"] == "not_run", report["reasons"]
+    assert report["reasons"][0].startswith("not run: ") and "zero points" in report["reasons"][0]
+    assert not findings(report, "reject")
+
+
+def test_int8_with_zero_points_is_not_run(stories, tmp_path):
+    def linear(name, shape, data):
+        n_out, n_in = shape
+        scale = [max(abs(v) for v in data[o * n_in:(o + 1) * n_in]) / 127 for o in range(n_out)]
+        yield name, "I8", shape, struct.pack(f"<{n_out * n_in}b", *[round(v / scale[i // n_in]) for i, v in enumerate(data)])
+        yield name + "_scale", "F32", [n_out, 1], struct.pack(f"<{n_out}f", *scale)
+        yield name + "_zero_point", "I8", [n_out, 1], bytes(n_out)
+    weights = {"num_bits": 8, "type": "int", "strategy": "channel", "symmetric": False}
+    where = write_quantised(Model(stories / "hf-f32"), tmp_path / "m", {"quant_method": "compressed-tensors", "format": "int-quantized", "config_groups": {
+        "group_0": {"targets": ["Linear"], "weights": weights}}}, linear)
+    done, report = smoke(where)
+    assert done.returncode == 5 and "zero points" in report["reasons"][0] and not findings(report, "reject")
+
+
+# ---- packed where a vector must be --------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("part", ["qweight", "weight_packed"])
+@pytest.mark.parametrize("name", ["model.norm", "model.layers.3.input_layernorm"])
+def test_a_vector_can_not_be_packed(stories, tmp_path, name, part):
+    where = write_gptq(Model(stories / "hf-f32"), tmp_path / "m")
+    tensors = read_tensors(where / "model.safetensors")
+    tensors.pop(name + ".weight")
+    tensors[f"{name}.{part}"] = "I32", [8, 8], bytes(256)
+    write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    assert done.returncode == 6 and f"{name}.weight is stored packed" in " ".join(report["reasons"]), report["reasons"]
+
+
+# ---- text and images ----------------------------------------------------------------------------------------------------
+
+TOWER = {"vision_tower.patch_conv.weight": matrix(8, 48), "vision_tower.transformer.layers.0.attention.q_proj.weight": matrix(8, 8)}
+PROJECTOR = {"multi_modal_projector.linear_1.weight": matrix(64, 8), "multi_modal_projector.linear_2.weight": matrix(64, 64)}
+NATIVE = {"vision_encoder.patch_conv.weight": matrix(8, 48), "vision_encoder.transformer.layers.0.attention.wq.weight": matrix(8, 8),
+          "vision_language_adapter.w_in.weight": matrix(64, 8), "patch_merger.merging_layer.weight": matrix(8, 32), "pre_mm_projector_norm.weight": f32(*[1.0] * 8)}
+
+
+def sees(stories, tmp_path, **parts):
+    """The trained model of text as the inner one of a Mistral-3 that also sees."""
+    where = copy(stories, tmp_path)
+    config = json.loads((where / "config.json").read_text())
+    keep = {k: v for k, v in config.items() if k not in ("architectures", "model_type", "transformers_version")}
+    (where / "config.json").write_text(json.dumps({
+        "architectures": ["Mistral3ForConditionalGeneration"], "model_type": "mistral3", "tie_word_embeddings": True,
+        "text_config": {**keep, "model_type": "mistral", "sliding_window": None}, "vision_config": {"model_type": "pixtral", "hidden_size": 8}}))
+    text = {"language_model." + name: t for name, t in read_tensors(where / "model.safetensors").items()}
+    write_tensors(where / "model.safetensors", {**text, **parts})
+    return where
+
+
+def test_a_model_that_sees(stories, tmp_path):
+    done, report = smoke(sees(stories, tmp_path, **TOWER, **PROJECTOR))
+    assert done.returncode == 0 and not findings(report, "reject"), report["reasons"]
+
+
+@pytest.mark.parametrize("parts, words", [({}, "no tensor of it"), (PROJECTOR, "no tensor of it"), (TOWER, "no tensor that joins it to the text")])
+def test_a_part_that_is_declared_must_be_there(stories, tmp_path, parts, words):
+    done, report = smoke(sees(stories, tmp_path, **parts))
+    assert done.returncode == 6 and words in " ".join(report["reasons"])
+    assert "plan.missing" in dict(findings(report, "reject"))
+
+
+@pytest.mark.parametrize("name", ["vision_tower.x", "multi_modal_projector.linear_1.weight", "model.layers.2.attn.bias", "rope_freqs.weight", "visual.x"])
+def test_a_part_that_is_not_declared_has_no_place(tmp_path, name):
+    where = shutil.copytree(TINY, tmp_path / "m")
+    add(where, **{name: matrix(4, 4)})
+    done, report = smoke(where)
+    assert done.returncode == 6 and f"{name} has no place" in " ".join(report["reasons"])
+
+
+def test_the_authors_own_file_of_a_model_that_sees(stories, tmp_path):
+    where = sees(stories, tmp_path, **TOWER, **PROJECTOR)
+    own = consolidated(read_tensors(stories / "hf-f32/model.safetensors"), 8, 4)
+    write_tensors(where / "consolidated.safetensors", {**own, **NATIVE})
+    (where / "params.json").write_text(json.dumps({"dim": 64, "vision_encoder": {"hidden_size": 8}}))
+    done, report = smoke(where)
+    assert done.returncode == 0, report["reasons"]
+    assert report["artefacts"][1]["compared"] == ["agrees with model.safetensors"]
+    write_tensors(where / "consolidated.safetensors", own)
+    done, report = smoke(where)
+    assert done.returncode == 6 and "no tensor of it" in " ".join(report["reasons"])
+    assert [a["verdict"] for a in report["artefacts"]] == ["pass", "fail"]
