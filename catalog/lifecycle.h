@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "catalog/db.h"
+#include "catalog/model.h"
 #include "catalog/policy.h"
 
 enum lifecycle_state {
@@ -60,7 +61,18 @@ int lifecycle_deprecate(struct db *db, const struct lifecycle_order *o, const st
 int lifecycle_undeprecate(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);
 int lifecycle_retire(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);
 int lifecycle_withdraw(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);
-int lifecycle_restore(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);	/* takes back retire and withdraw; dates are kept, so one past its sunset stays gone until undeprecated */
+/*
+ * Takes back retire and withdraw; dates are kept, so one past its sunset stays gone until undeprecated. What was retired is for the gate to decide
+ * again, by the policy as it is now: *out, in a, says what became of each such revision.
+ */
+struct lifecycle_restored {
+	int64_t revision_id;
+	const char *commit;
+	enum revision_state state;
+	const char *reason;
+};
+int lifecycle_restore(struct db *db, const struct lifecycle_order *o, const struct policy *p, int64_t now, struct arena *a, struct lifecycle_restored **out, size_t *n,
+		      struct err *e);
 
 /*
  * Applies the policy's own rules (max_age, ends, hints) to every published revision: deprecates what they end, with the notice, and takes back

@@ -153,24 +153,29 @@ static int read_step(struct sql *q, struct step *to)
 	return sql_done(q);
 }
 
-static int first_of(struct db_conn *c, const char *repo, struct step *to, struct err *e)
+/* Shown, and not past its sunset. */
+#define SERVED(model, now) model ".visible = 1 AND (" model ".sunset_at = 0 OR " model ".sunset_at > " now ")"
+
+static int first_of(struct db_conn *c, const char *repo, int64_t now, struct step *to, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT id, visible, name FROM model WHERE name = $1", e);
+	own(sql) struct sql q = sql_prepare(c, "SELECT n.id, " SERVED("n", "$2") ", n.name FROM model AS n WHERE n.name = $1", e);
 
 	sql_text(&q, repo);
+	sql_int(&q, now);
 	return read_step(&q, to);
 }
 
 /* What takes a model's place: a person's word, else what the card of the revision that it shows names. */
-static int next_of(struct db_conn *c, int64_t model_id, struct step *to, struct err *e)
+static int next_of(struct db_conn *c, int64_t model_id, int64_t now, struct step *to, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT n.id, n.visible, n.name FROM model AS m LEFT JOIN revision AS r ON r.id = m.revision_id "
-					    "LEFT JOIN lifecycle AS l ON l.model_id = m.id AND l.revision_id = 0 AND l.source = 'person' "
-					    "JOIN model AS n ON n.name = coalesce(l.successor, r.new_version) WHERE m.id = $1 AND n.id <> m.id",
+					    "SELECT n.id, " SERVED("n", "$2") ", n.name FROM model AS m LEFT JOIN revision AS r ON r.id = m.revision_id "
+					    "JOIN model AS n ON n.name = coalesce((SELECT l.successor FROM lifecycle AS l WHERE l.model_id = m.id AND l.revision_id IN (0, m.revision_id) "
+					    "AND l.source = 'person' AND l.successor IS NOT NULL ORDER BY l.revision_id DESC LIMIT 1), r.new_version) WHERE m.id = $1 AND n.id <> m.id",
 					    e);
 
 	sql_int(&q, model_id);
+	sql_int(&q, now);
 	return read_step(&q, to);
 }
 
@@ -186,7 +191,7 @@ static bool seen_before(const int64_t *seen, size_t n, int64_t id)
  * Follows the cards' new versions from s to the last that is served here: *successor (NULL: none is). *loops: they lead back to s, and of models
  * that each name the next none is the newer one.
  */
-static int follow(struct db *db, const struct subject *s, struct arena *a, const char **successor, bool *loops, struct err *e)
+static int follow(struct db *db, const struct subject *s, int64_t now, struct arena *a, const char **successor, bool *loops, struct err *e)
 {
 	own(read) struct read r = { 0 };
 	int64_t seen[SUCCESSORS_MAX];
@@ -199,12 +204,12 @@ static int follow(struct db *db, const struct subject *s, struct arena *a, const
 	if ((rc = read_begin(&r, db, e)) < 0)
 		return rc;
 	seen[n++] = s->model_id;
-	rc = first_of(r.c, s->new_version, &at, e);
+	rc = first_of(r.c, s->new_version, now, &at, e);
 	while (rc == 0 && at.id && n < SUCCESSORS_MAX && !seen_before(seen, n, at.id)) {
 		if (at.visible)
 			*successor = arena_strdup(a, at.name);
 		seen[n++] = at.id;
-		rc = next_of(r.c, at.id, &at, e);
+		rc = next_of(r.c, at.id, now, &at, e);
 	}
 	*loops = rc == 0 && at.id == s->model_id;
 	return rc;
@@ -229,10 +234,10 @@ static int wish_hint(struct db *db, const struct subject *s, const struct policy
 
 	if (!rules->follow_hints)
 		return 0;
-	if (s->new_version && (rc = follow(db, s, a, &successor, &loops, e)) < 0)
+	if (s->new_version && (rc = follow(db, s, now, a, &successor, &loops, e)) < 0)
 		return rc;
 	if (loops)
-		log_event(LOG_INFO, "lifecycle.loop", "repo=%s new_version=%s", s->repo, log_quote(quoted, s->new_version));
+		log_event(LOG_DEBUG, "lifecycle.loop", "repo=%s new_version=%s", s->repo, log_quote(quoted, s->new_version));
 	hint = hint_of(s, s->new_version && !loops);
 	if (!hint)
 		return 0;
@@ -258,18 +263,19 @@ static bool is_as_wished(const struct subject *s, const struct wish *w)
 
 /* --- marking --- */
 
-/* A successor that the catalog does not have, or that has ended itself, is worse than none. */
-static int usable_successor(struct db_conn *c, const struct subject *s, const char **successor, struct err *e)
+/* A successor that the catalog does not have, that has ended itself or that sends people here is worse than none. */
+static int usable_successor(struct db_conn *c, const struct subject *s, int64_t now, const char **successor, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT 1 FROM model AS m WHERE m.name = $1 AND m.visible = 1 AND m.id <> $2 AND NOT EXISTS (SELECT 1 FROM lifecycle AS l "
-					    "WHERE l.model_id = m.id AND l.revision_id = 0 AND l.successor = $3)",
+					    "SELECT 1 FROM model AS m WHERE m.name = $1 AND " SERVED("m", "$4") " AND m.id <> $2 AND NOT EXISTS (SELECT 1 FROM lifecycle AS l "
+					    "WHERE l.model_id = m.id AND l.revision_id IN (0, m.revision_id) AND l.successor = $3)",
 					    e);
 	bool good;
 
 	sql_text(&q, *successor);
 	sql_int(&q, s->model_id);
 	sql_text(&q, s->repo);
+	sql_int(&q, now);
 	good = sql_row(&q);
 	if (!good)
 		*successor = NULL;
@@ -311,7 +317,7 @@ static int mark(struct db *db, const struct subject *s, struct wish w, int64_t n
 	json_t *data;
 	int rc;
 
-	if ((rc = tx_begin(&t, db, e)) < 0 || (w.successor && (rc = usable_successor(t.c, s, &w.successor, e)) < 0))
+	if ((rc = tx_begin(&t, db, e)) < 0 || (w.successor && (rc = usable_successor(t.c, s, now, &w.successor, e)) < 0))
 		return rc;
 	if (is_as_wished(s, &w))
 		return 0;	/* but for a successor that can't be named */

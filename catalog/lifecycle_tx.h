@@ -1,4 +1,4 @@
-/* lifecycle_tx.h - lifecycle_at() within a transaction. For catalog/ only. */
+/* lifecycle_tx.h - what the files of lifecycle* share within a transaction. For catalog/ only. */
 #ifndef CATALOG_LIFECYCLE_TX_H
 #define CATALOG_LIFECYCLE_TX_H
 
@@ -7,5 +7,19 @@
 struct db_conn;
 
 int lifecycle_at_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
+
+/* What an order is about. */
+struct lifecycle_subject {
+	char repo[MODEL_NAME_MAX + 1];
+	char commit[MODEL_COMMIT_HEX + 1];	/* "" for the whole model */
+};
+
+int lifecycle_subject_tx(struct db_conn *c, const struct lifecycle_order *o, struct lifecycle_subject *s, struct err *e);
+/* The event of an order; more is taken, NULL for nothing besides who and why. */
+int lifecycle_tell_tx(struct db_conn *c, const char *kind, const struct lifecycle_subject *s, const struct lifecycle_order *o, json_t *more, int64_t now, struct err *e);
+/* A person's row that says nothing more goes: the policy's rules look at what it was about again. */
+int lifecycle_drop_empty_tx(struct db_conn *c, const struct lifecycle_order *o, struct err *e);
+/* o's successor: ERR_USAGE when there is no such model, ERR_CONFLICT when it is not served or leads back. */
+int lifecycle_check_successor_tx(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e);
 
 #endif

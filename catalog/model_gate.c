@@ -265,21 +265,28 @@ static int about_person(struct db_conn *c, int64_t id, struct arena *a, struct p
 	return sql_done(&q);
 }
 
-int model_evidence(struct db *db, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e)
+static int evidence_tx(struct db_conn *c, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e)
 {
-	own(read) struct read r = { 0 };
 	struct policy_facts f = { 0 };
 	const char *conflicts = NULL;
 	int rc;
 
-	if ((rc = read_begin(&r, db, e)) < 0 || (rc = about_revision(r.c, revision_id, a, &f, &conflicts, e)) < 0)
+	if ((rc = about_revision(c, revision_id, a, &f, &conflicts, e)) < 0)
 		return rc;
 	list_conflicts(conflicts, a, &f);
-	if ((rc = about_files(r.c, revision_id, a, &f, e)) < 0 || (rc = about_findings(r.c, revision_id, a, &f, e)) < 0 ||
-	    (rc = about_smoke(r.c, revision_id, a, &f, e)) < 0 || (rc = about_person(r.c, revision_id, a, &f, e)) < 0)
+	if ((rc = about_files(c, revision_id, a, &f, e)) < 0 || (rc = about_findings(c, revision_id, a, &f, e)) < 0 ||
+	    (rc = about_smoke(c, revision_id, a, &f, e)) < 0 || (rc = about_person(c, revision_id, a, &f, e)) < 0)
 		return rc;
 	*out = f;
 	return 0;
+}
+
+int model_evidence(struct db *db, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	return rc < 0 ? rc : evidence_tx(r.c, revision_id, a, out, e);
 }
 
 /* --- decisions --- */
@@ -455,6 +462,31 @@ int model_reconsider(struct db *db, int64_t revision_id, enum revision_state fro
 	if ((rc = conclude_tx(t.c, &rev, v, "policy", now, e)) < 0)
 		return rc;
 	return tx_commit(&t, e);
+}
+
+int model_judge_again_tx(struct db_conn *c, int64_t revision_id, const struct policy *p, int64_t now, struct arena *a, enum revision_state *state, const char **reason,
+			 struct err *e)
+{
+	struct policy_verdict v;
+	struct policy_facts f;
+	struct model_rev rev;
+	int rc;
+
+	if ((rc = model_rev_tx(c, revision_id, &rev, e)) < 0 || (rc = evidence_tx(c, revision_id, a, &f, e)) < 0)
+		return rc;
+	f.is_published = true;	/* it was: its end is for its dates to say, and its room is taken already */
+	policy_decide(p, &f, now, a, &v);
+	*reason = v.outcome == POLICY_PUBLISH ? "restored" : v.summary;
+	if (v.outcome == POLICY_PUBLISH) {
+		*state = REVISION_PUBLISHED;
+		rc = put_decisions(c, rev.id, "policy", v.reasons, v.n_reasons, now, e);
+		return rc < 0 ? rc : model_set_state_tx(c, rev.id, *state, *reason, now, e);
+	}
+	*state = v.outcome == POLICY_REJECT ? REVISION_REJECTED : REVISION_HELD;
+	rev.state = REVISION_PUBLISHED;
+	if ((rc = unpublish(c, &rev, e)) < 0)
+		return rc;
+	return conclude_tx(c, &rev, &v, "policy", now, e);
 }
 
 /* --- a person's decision --- */

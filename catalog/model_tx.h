@@ -17,6 +17,12 @@ int model_rev_tx(struct db_conn *c, int64_t revision_id, struct model_rev *out, 
 int model_set_state_tx(struct db_conn *c, int64_t revision_id, enum revision_state state, const char *reason, int64_t now, struct err *e);
 
 /*
+ * A retired revision before the gate again, with the rules of now: published as before, held or rejected. The caller refreshes the model. *reason in a.
+ */
+int model_judge_again_tx(struct db_conn *c, int64_t revision_id, const struct policy *p, int64_t now, struct arena *a, enum revision_state *state, const char **reason,
+			 struct err *e);
+
+/*
  * Makes the model's derived row again: which revision is shown and which is newest, whether it is visible, and the columns copied from it.
  * To be called after any change of a revision, a ref or a lifecycle mark.
  */

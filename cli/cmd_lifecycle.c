@@ -2,6 +2,21 @@
 #include "cli/text.h"
 #include "cli/verb.h"
 
+/* What holds now, with its date where it has one. */
+static void say_state(const struct ctl *c, const json_t *l)
+{
+	const char *what = c->args.words[0], *state = json_get_str_or(l, "state", "");
+
+	if (!strcmp(state, "retired") && !json_get_str(l, "retired_at"))
+		ctl_say(c, "%s is retired: its sunset was on %s", what, ctl_date(l, "sunset_at"));
+	else if (!strcmp(state, "deprecated") && json_get_str(l, "sunset_at"))
+		ctl_say(c, "%s is deprecated until %s", what, ctl_date(l, "sunset_at"));
+	else if (!strcmp(state, "active") && json_get_str(l, "sunset_at"))
+		ctl_say(c, "%s is active, deprecated from %s and ends on %s", what, ctl_date(l, "deprecated_at"), ctl_date(l, "sunset_at"));
+	else
+		ctl_say(c, "%s is %s", what, state);
+}
+
 /* Which options each order sends; all take REPO[@REV] and --reason. Without @REV the whole model is meant. */
 static int order(struct ctl *c, const char *tail, struct err *e)
 {
@@ -10,7 +25,9 @@ static int order(struct ctl *c, const char *tail, struct err *e)
 					   args_text(a, "successor"));
 	own(json) json_t *answer = NULL;
 	own(buf) struct buf path;
+	const json_t *not_served;
 	struct ctl_model m;
+	size_t i;
 	int rc;
 
 	buf_init(&path, CLIENT_PATH_MAX);
@@ -31,10 +48,9 @@ static int order(struct ctl *c, const char *tail, struct err *e)
 		return rc;
 	if (c->json)
 		return ctl_print_json(answer, e);
-	if (json_get_str(answer, "sunset_at"))
-		ctl_say(c, "%s is %s until %s", c->args.words[0], ctl_text(answer, "state"), ctl_date(answer, "sunset_at"));
-	else
-		ctl_say(c, "%s is %s", c->args.words[0], ctl_text(answer, "state"));
+	say_state(c, answer);
+	json_array_foreach(json_object_get(answer, "not_served"), i, not_served)
+		ctl_say(c, "but %s@%.12s is %s: %s", m.repo, ctl_text(not_served, "revision"), ctl_text(not_served, "state"), ctl_text(not_served, "reason"));
 	return 0;
 }
 

@@ -3,7 +3,7 @@
 
 #include "base/str.h"
 #include "catalog/lifecycle.h"
-
+#include "registryd/bill.h"
 
 enum order {
 	ORDER_DEPRECATE,
@@ -35,6 +35,8 @@ static int read_order(struct request *rq, const json_t *body, struct lifecycle_o
 	    api_v1_text(body, "successor", &o->successor, e) < 0 || api_v1_text(body, "sunset", &sunset, e) < 0 ||
 	    read_flag(body, "force", &o->force, e) < 0 || read_flag(body, "legal", &o->legal, e) < 0)
 		return e->code;
+	if (json_is_string(json_object_get(body, "successor")) && !o->successor)
+		return err_set(e, ERR_USAGE, "a successor needs a name: ORG/NAME");
 	if (sunset && str_parse_time(sunset, &o->sunset_at, e) < 0)
 		return err_wrap(e, "sunset");
 	if (rev) {
@@ -48,7 +50,29 @@ static int read_order(struct request *rq, const json_t *body, struct lifecycle_o
 	return 0;
 }
 
-static int carry_out(struct request *rq, enum order what, const struct lifecycle_order *o, struct err *e)
+static json_t *not_served_json(const char *commit, enum revision_state state, const char *reason)
+{
+	return json_pack("{s:s, s:s, s:s?}", "revision", commit, "state", revision_state_name(state), "reason", reason);
+}
+
+/* What did not come back with the mark that is gone, for the answer. */
+static int restore(struct request *rq, const struct lifecycle_order *o, json_t *not_served, struct err *e)
+{
+	struct daemon *d = api_v1_daemon(rq);
+	struct lifecycle_restored *list;
+	size_t n;
+	int rc = lifecycle_restore(d->db, o, daemon_policy(d), rq->now, &rq->arena, &list, &n, e);
+
+	for (size_t i = 0; !rc && i < n; i++) {
+		if (list[i].state == REVISION_PUBLISHED)
+			bill_note(d, list[i].revision_id);
+		else
+			json_array_append_new(not_served, not_served_json(list[i].commit, list[i].state, list[i].reason));
+	}
+	return rc;
+}
+
+static int carry_out(struct request *rq, enum order what, const struct lifecycle_order *o, json_t *not_served, struct err *e)
 {
 	struct db *db = api_v1_daemon(rq)->db;
 	struct policy_lifecycle rules;
@@ -62,28 +86,57 @@ static int carry_out(struct request *rq, enum order what, const struct lifecycle
 	case ORDER_RETIRE:
 		return lifecycle_retire(db, o, rq->now, e);
 	case ORDER_RESTORE:
-		return lifecycle_restore(db, o, rq->now, e);
+		return restore(rq, o, not_served, e);
 	case ORDER_WITHDRAW:
 		return lifecycle_withdraw(db, o, rq->now, e);
 	}
 	return err_set(e, ERR_FAILED, "an order that is none");
 }
 
+/* The revision that an order is about, or what the model shows, or else its newest. ERR_NOT_FOUND: it has none. */
+static int find_meant(struct request *rq, const struct lifecycle_order *o, struct revision *r, struct err *e)
+{
+	struct db *db = api_v1_daemon(rq)->db;
+	const char *repo = http_param(rq, "repo");
+	struct model m;
+	int rc;
+
+	if (o->revision_id)
+		return model_revision(db, o->revision_id, &rq->arena, &m, r, e);
+	rc = model_find(db, repo, NULL, MODEL_VISIBLE, &rq->arena, &m, r, NULL, e);
+	return rc == ERR_NOT_FOUND ? model_find(db, repo, NULL, MODEL_ANY, &rq->arena, &m, r, NULL, e) : rc;
+}
+
+/* What holds now, of all marks together: an order about the model may leave one on what it shows. */
+static int answer_order(struct request *rq, enum order what, const struct lifecycle_order *o, const struct model *m, json_t *not_served, struct err *e)
+{
+	struct revision r = { 0 };
+	struct lifecycle l;
+	json_t *j;
+	int rc = find_meant(rq, o, &r, e);
+
+	if (rc && rc != ERR_NOT_FOUND)
+		return rc;
+	if (lifecycle_at(api_v1_daemon(rq)->db, o->model_id, r.id, rq->now, &rq->arena, &l, e) < 0)
+		return e->code;
+	if (what == ORDER_RESTORE && r.id && r.state != REVISION_PUBLISHED && !json_array_size(not_served))
+		json_array_append_new(not_served, not_served_json(r.commit, r.state, r.reason));
+	j = lifecycle_json(&l);
+	json_object_set_new(j, "repo", json_string(m->name));
+	if (json_array_size(not_served))
+		json_object_set(j, "not_served", not_served);
+	return http_answer_json(rq, 200, j);
+}
+
 static int order(struct request *rq, enum order what, const char *const *names, struct err *e)
 {
-	own(json) json_t *body = http_json_object(rq, e);
+	own(json) json_t *body = http_json_object(rq, e), *not_served = json_array();
 	struct lifecycle_order o;
-	struct lifecycle l;
 	struct model m;
-	json_t *j;
 
-	if (!body || api_v1_known(body, names, e) < 0 || read_order(rq, body, &o, &m, e) < 0 || carry_out(rq, what, &o, e) < 0)
+	if (!body || api_v1_known(body, names, e) < 0 || read_order(rq, body, &o, &m, e) < 0 || carry_out(rq, what, &o, not_served, e) < 0)
 		return e->code;
-	if (lifecycle_at(api_v1_daemon(rq)->db, o.model_id, o.revision_id, rq->now, &rq->arena, &l, e) < 0)
-		return e->code;
-	j = lifecycle_json(&l);
-	json_object_set_new(j, "repo", json_string(m.name));
-	return http_answer_json(rq, 200, j);
+	return answer_order(rq, what, &o, &m, not_served, e);
 }
 
 int api_v1_deprecate(struct request *rq, struct err *e)
@@ -120,7 +173,8 @@ int api_v1_withdraw(struct request *rq, struct err *e)
 int api_v1_lifecycle(struct request *rq, struct err *e)
 {
 	const char *format = http_query(rq, "format");
-	uint64_t within = 0;	/* without it: everything that is deprecated, whenever it ends */
+	bool all = !http_query(rq, "within");	/* everything that is deprecated, whenever it ends */
+	uint64_t within = 0;
 	json_t *list;
 
 	if (format && !strcmp(format, "ics")) {
@@ -130,6 +184,6 @@ int api_v1_lifecycle(struct request *rq, struct err *e)
 	}
 	if (http_query_u64(rq, "within", 0, (uint64_t)INT32_MAX * 10, &within, e) < 0)
 		return e->code;
-	list = lifecycle_list(api_v1_daemon(rq)->db, within ? rq->now + (int64_t)within : 0, rq->now, e);
+	list = lifecycle_list(api_v1_daemon(rq)->db, all ? 0 : rq->now + (int64_t)within, rq->now, e);
 	return list ? http_answer_json(rq, 200, json_pack("{s:o}", "lifecycle", list)) : (int)e->code;
 }

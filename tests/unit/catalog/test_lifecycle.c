@@ -17,17 +17,42 @@
 static int64_t make(struct db *db, const char *name, char salt, int64_t *rev)
 {
 	struct model_upstream u = { .name = name, .upstream = "hub" };
+	struct model_file file = { .path = "config.json", .size_bytes = 3, .wanted = true };
+	struct model_stored stored = { .path = "config.json", .size_bytes = 3 };
 	char commit[41];
 	int64_t id;
 
 	memset(commit, salt, 40);
 	commit[40] = 0;
+	digest_of(&stored.sha256, DIGEST_SHA256, &salt, 1);
+	file.sha256 = stored.sha256;
 	ok(model_upsert(db, &u, NOW, &id, e));
-	struct model_plan p = { .model_id = id, .commit = commit, .ref = "main" };
+	struct model_plan p = { .model_id = id, .commit = commit, .ref = "main", .files = &file, .n_files = 1 };
 	ok(model_plan(db, &p, NOW, rev, NULL, e));
+	ok(model_files_stored(db, *rev, &stored, 1, e));
 	struct policy_verdict v = { .outcome = POLICY_PUBLISH, .summary = "x" };
 	ok(model_conclude(db, *rev, &v, NOW, e));
 	return id;
+}
+
+static struct policy *policy(const char *text)
+{
+	struct policy *p = NULL;
+
+	ok(policy_parse(&p, text, strlen(text), "policy.yaml", e));
+	return p;
+}
+
+/* Before a gate that lets everything pass. */
+static int restore(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e)
+{
+	own(policy) struct policy *p = policy("licenses: {unknown: allow}\nrequire: {proof: none, smoke: none}");
+	struct lifecycle_restored *list;
+	own(arena) struct arena a;
+	size_t n;
+
+	arena_init(&a);
+	return lifecycle_restore(db, o, p, now, &a, &list, &n, e);
 }
 
 static const struct policy_lifecycle rules = { .notice_s = 90 * DAY, .gone_after_sunset = true };
@@ -119,9 +144,42 @@ static void test_chain(void **state)
 	ok(model_rule(f->db, r, POLICY_PUBLISH, "x", "good", NOW, e));
 	struct lifecycle_order off = { .model_id = held, .revision_id = r, .who = "x", .reason = "claim" };
 	ok(lifecycle_withdraw(f->db, &off, NOW, e));
-	fails(ERR_CONFLICT, "o/held is not served", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
-	ok(lifecycle_restore(f->db, &off, NOW, e));
+	fails(ERR_CONFLICT, "o/held is withdrawn itself", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	ok(restore(f->db, &off, NOW, e));
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+}
+
+/* What people would meet counts, and that is what holds for the revision that is shown. */
+static void test_successors_of_revisions(void **state)
+{
+	struct fixture *f = *state;
+	int64_t rd, re, rf, md = make(f->db, "o/d", 'd', &rd), me = make(f->db, "o/e", 'e', &re), mf = make(f->db, "o/f", 'f', &rf);
+	struct lifecycle_order d = { .model_id = md, .revision_id = rd, .who = "x", .successor = "o/e" }, other = { .model_id = me, .who = "x", .successor = "o/d" };
+
+	ok(lifecycle_deprecate(f->db, &d, &rules, NOW, e));
+	fails(ERR_CONFLICT, "leads back", lifecycle_deprecate(f->db, &other, &rules, NOW, e));
+	other.revision_id = re;
+	fails(ERR_CONFLICT, "leads back", lifecycle_deprecate(f->db, &other, &rules, NOW, e));
+
+	struct lifecycle_order own = { .model_id = mf, .revision_id = rf, .who = "x", .successor = "o/f" };
+	fails(ERR_CONFLICT, "that very revision", lifecycle_deprecate(f->db, &own, &rules, NOW, e));
+	struct model_plan p = { .model_id = mf, .commit = "abababababababababababababababababababab", .ref = "main" };
+	struct policy_verdict v = { .outcome = POLICY_PUBLISH, .summary = "x" };
+	int64_t newer;
+	ok(model_plan(f->db, &p, NOW + 1, &newer, NULL, e));
+	ok(model_conclude(f->db, newer, &v, NOW + 1, e));
+	ok(lifecycle_deprecate(f->db, &own, &rules, NOW + 2, e));
+	/* An older revision may be succeeded by a model that names this one's newer revisions. */
+	other = (struct lifecycle_order){ .model_id = me, .who = "x", .successor = "o/f" };
+	ok(lifecycle_deprecate(f->db, &other, &rules, NOW + 2, e));
+	own.successor = "o/e";
+	ok(lifecycle_deprecate(f->db, &own, &rules, NOW + 2, e));
+
+	d.successor = NULL;
+	d.sunset_at = NOW + 100 * DAY;
+	ok(lifecycle_deprecate(f->db, &d, &rules, NOW, e));
+	struct lifecycle_order late = { .model_id = make(f->db, "o/g", '9', &newer), .who = "x", .successor = "o/d" };
+	fails(ERR_CONFLICT, "o/d is retired itself", lifecycle_deprecate(f->db, &late, &rules, NOW + 100 * DAY, e));
 }
 
 static void test_retire_withdraw(void **state)
@@ -133,13 +191,13 @@ static void test_retire_withdraw(void **state)
 	struct lifecycle_order o = { .model_id = m, .who = "ada" }, one = { .model_id = m, .revision_id = r, .who = "ada", .reason = "bad weights" };
 
 	arena_init(&a);
-	fails(ERR_CONFLICT, "not retired", lifecycle_restore(f->db, &o, NOW, e));
+	fails(ERR_CONFLICT, "not retired", restore(f->db, &o, NOW, e));
 	ok(lifecycle_retire(f->db, &o, NOW, e));
 	assert_int_equal(at(f->db, m, r, NOW, &a).state, LIFECYCLE_RETIRED);
 	ok(model_revision(f->db, r, &a, NULL, &rev, e));
 	assert_int_equal(rev.state, REVISION_RETIRED);
 	fails(ERR_CONFLICT, "already", lifecycle_retire(f->db, &o, NOW, e));
-	ok(lifecycle_restore(f->db, &o, NOW, e));
+	ok(restore(f->db, &o, NOW, e));
 	ok(model_revision(f->db, r, &a, NULL, &rev, e));
 	assert_int_equal(rev.state, REVISION_PUBLISHED);
 	fails(ERR_USAGE, "reason", lifecycle_withdraw(f->db, &o, NOW, e));
@@ -155,7 +213,7 @@ static void test_retire_withdraw(void **state)
 	ok(lifecycle_withdraw(f->db, &one, NOW + 1, e));
 	assert_int_equal(at(f->db, m, r, NOW + 1, &a).state, LIFECYCLE_WITHDRAWN_LEGAL);
 	assert_string_equal(at(f->db, m, r, NOW + 1, &a).reason, "court order");
-	ok(lifecycle_restore(f->db, &one, NOW + 2, e));
+	ok(restore(f->db, &one, NOW + 2, e));
 	ok(query_count(f->db, &q, NOW, &n, &bytes, e));
 	assert_int_equal(n, 1);
 }
@@ -197,14 +255,6 @@ static void test_list_and_calendar(void **state)
 }
 
 /* --- what the policy does by itself --- */
-
-static struct policy *policy(const char *text)
-{
-	struct policy *p = NULL;
-
-	ok(policy_parse(&p, text, strlen(text), "policy.yaml", e));
-	return p;
-}
 
 static int64_t sweep(struct db *db, const char *text, int64_t now)
 {
@@ -480,10 +530,10 @@ static void test_marks_side_by_side(void **state)
 	assert_string_equal(at(f->db, m, r1, NOW + 4 * DAY, &a).reason, "court order 7");
 	later.reason = "retired as well";
 	ok(lifecycle_retire(f->db, &later, NOW + 3 * DAY, e));
-	ok(lifecycle_restore(f->db, &off, NOW + 4 * DAY, e));
+	ok(restore(f->db, &off, NOW + 4 * DAY, e));
 	assert_int_equal(at(f->db, m, r1, NOW + 4 * DAY, &a).state, LIFECYCLE_WITHDRAWN);
 	assert_string_equal(at(f->db, m, r1, NOW + 4 * DAY, &a).reason, "plain");
-	ok(lifecycle_restore(f->db, &later, NOW + 4 * DAY, e));
+	ok(restore(f->db, &later, NOW + 4 * DAY, e));
 	assert_string_equal(at(f->db, m, r1, NOW + 4 * DAY, &a).reason, "later");
 	ok(recertify_record(f->db, r1, RECERTIFY_LICENCE, "licence conflict", NOW + 5 * DAY, &changed, e));
 	assert_true(changed);
@@ -508,7 +558,7 @@ static void test_taken_back(void **state)
 	struct lifecycle_order o = { .model_id = m[0], .who = "ada", .reason = "mistake" };
 	ok(lifecycle_withdraw(f->db, &o, NOW, e));
 	assert_int_equal(sweep(f->db, ends, NOW), 2);
-	ok(lifecycle_restore(f->db, &o, NOW, e));
+	ok(restore(f->db, &o, NOW, e));
 	o.model_id = m[1];
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	assert_int_equal(sweep(f->db, "lifecycle: {notice: 30d}", NOW), 2);	/* rules gone, marks gone */
@@ -615,7 +665,7 @@ static void test_mirror(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

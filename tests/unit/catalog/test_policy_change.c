@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "catalog/event.h"
 #include "catalog/finding.h"
+#include "catalog/lifecycle.h"
 #include "catalog/policy_change.h"
 
 #define NOW 1750000000
@@ -141,10 +142,41 @@ static void test_history(void **state)
 	assert_non_null(strstr(ev[1].data, "\"unpublishes\":7"));
 }
 
+/* What was retired was not asked about when the policy changed: the gate decides when it is to come back. */
+static void test_restore_asks_the_gate(void **state)
+{
+	struct fixture *f = *state;
+	own(policy) struct policy *old = policy("licenses: {allow: [mit, apache-2.0]}"), *new = policy("licenses: {allow: [apache-2.0], deny: [mit]}");
+	int64_t mit = make(f, "o/m", 'a', "mit"), apache = make(f, "o/m", 'b', "apache-2.0");
+	struct lifecycle_restored *list;
+	struct policy_effect x;
+	struct revision r;
+	struct model m;
+	own(arena) struct arena a;
+	size_t n;
+
+	arena_init(&a);
+	ok(model_revision(f->db, mit, &a, &m, &r, e));
+	struct lifecycle_order o = { .model_id = m.id, .who = "ada", .reason = "old" };
+	ok(lifecycle_retire(f->db, &o, NOW, e));
+	ok(policy_compare(f->db, old, new, NOW, NULL, NULL, &x, e));
+	assert_int_equal(x.tested, 0);
+	ok(lifecycle_restore(f->db, &o, new, NOW + 1, &a, &list, &n, e));
+	assert_int_equal(n, 2);
+	assert_int_equal(list[0].state, REVISION_REJECTED);
+	assert_string_equal(list[0].reason, "licence mit is denied (licenses.deny)");
+	ok(model_revision(f->db, mit, &a, &m, &r, e));
+	assert_int_equal(r.state, REVISION_REJECTED);
+	ok(model_revision(f->db, apache, &a, &m, &r, e));
+	assert_int_equal(r.state, REVISION_PUBLISHED);
+	own(json) json_t *why = finding_why(f->db, mit, NULL);
+	assert_string_equal(json_get_str(json_array_get(why, 0), "by"), "policy");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_fixture(test_compare), with_fixture(test_ends_keep_their_notice), cmocka_unit_test(test_drastic), with_fixture(test_history),
+		with_fixture(test_compare), with_fixture(test_restore_asks_the_gate), with_fixture(test_ends_keep_their_notice), cmocka_unit_test(test_drastic), with_fixture(test_history),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
