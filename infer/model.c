@@ -79,6 +79,42 @@ static int open_hf(struct model *m, int dirfd, const char *file, uint32_t n_toke
 	return rc < 0 ? rc : config_layers_hf(m->spec, m->config, e);
 }
 
+/* Numbers that a tensor holds or stands for; scales and the like are none of the model's. */
+static uint64_t params_of(const struct model *m, const struct tensor *t)
+{
+	if (t->stands_for)
+		return t->stands_for;
+	return m->quant.method[0] && quant_is_companion(t->name) ? 0 : tensor_elements(t);
+}
+
+static bool is_layer_matrix(const struct tensor *t)
+{
+	return t->claimed && t->role >= ROLE_LAYER_FIRST && !t->is_bias && (t->stands_for || (t->rank >= 2 && t->shape[t->rank - 1] > 1 && t->shape[t->rank - 2] > 1));
+}
+
+static void take_size(struct model *m)
+{
+	const struct plan *p = &m->plan;
+	bool tied = p->ends.w[ROLE_HEAD].tensor == p->ends.w[ROLE_EMBED].tensor;
+	uint64_t bytes = 0, params = 0;
+
+	for (size_t i = 0; i < m->weights.n; i++) {
+		const struct tensor *t = &m->weights.tensors[i];
+		uint64_t n = params_of(m, t);
+		const char *type = t->stands_for ? "packed" : t->type_name;
+
+		m->n_params += n;
+		if (t->claimed && !(tied && t == p->stored_head))
+			m->size.n_params += n;
+		if (!is_layer_matrix(t))
+			continue;
+		bytes += t->bytes;
+		params += n;
+		m->size.precision = !m->size.precision || strcmp(m->size.precision, type) == 0 ? type : "mixed";
+	}
+	m->size.bits = params ? (double)bytes * 8 / (double)params : 32;
+}
+
 int model_open(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e)
 {
 	int rc;
@@ -87,9 +123,9 @@ int model_open(struct model *m, int dirfd, const char *file, uint32_t n_tokens, 
 	rc = m->gguf ? open_gguf(m, dirfd, file, n_tokens, r, e) : open_hf(m, dirfd, file, n_tokens, r, e);
 	if (rc == 0)
 		rc = plan_open(&m->plan, m->spec, m->family, &m->weights, &m->quant, m->gguf, declares_sight(m, dirfd), r, e);
-	for (size_t i = 0; rc == 0 && i < m->weights.n; i++)
-		m->n_params += tensor_elements(&m->weights.tensors[i]);
-	if (rc < 0)
+	if (rc == 0)
+		take_size(m);
+	else
 		model_close(m);
 	return rc;
 }

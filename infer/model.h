@@ -13,6 +13,13 @@
 
 #define MODEL_TOKENS_MAX 8192	/* of a batch */
 
+/* What the model of text needs, by which its forms are told to be of one model and of which precision (reference.h). */
+struct model_size {
+	uint64_t n_params;		/* numbers, however they are packed; without what is not run */
+	double bits;			/* a number of a layer's matrices, without scales that lie beside them */
+	const char *precision;		/* "BF16" where all of those are stored so, "packed", else "mixed" */
+};
+
 struct model {
 	struct spec *spec;
 	const struct family *family;
@@ -21,7 +28,8 @@ struct model {
 	struct quant_config quant;
 	json_t *config;		/* config.json; NULL for a GGUF */
 	bool gguf;
-	uint64_t n_params;
+	uint64_t n_params;	/* of all tensors, however they are packed */
+	struct model_size size;
 };
 
 /* `file` below dirfd: a .gguf, a .safetensors or an index of shards. A GGUF that is part of a directory needs nothing else. */

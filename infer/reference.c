@@ -11,7 +11,7 @@
 #define WORSE_MAX_BITS	 0.1	/* bits a byte by which other weights may do worse */
 #define TOP1_MAX_CHANGED 2	/* of 64 predictions, where neither of two is sure */
 
-/* What a precision may cost, by bits a weight: nats, and share of the residual's size. */
+/* What a precision may cost, by bits a number of the layers' matrices: nats, and share of the residual's size. */
 static const struct {
 	double bits, loss, rms;
 } costs[] = { { 7, 0.03, 0.05 }, { 4.9, 0.05, 0.10 }, { 3.9, 0.15, 0.25 }, { 2.3, 0.5, 0.6 },
@@ -103,12 +103,42 @@ static void compare_figures(struct comparison *c, const json_t *print, double lo
 		differ(c, "%u of %u predictions differ from the reference", n, s->n_top1);
 }
 
+/* Reports of old count packed words, and all tensors. */
+static double params_of(const json_t *reference)
+{
+	const json_t *print = json_object_get(reference, "fingerprint");
+
+	return json_get_real(print, "params", json_get_real(reference, "params", 0));
+}
+
+static double bits_of(const json_t *reference)
+{
+	double average = bits_a_weight(json_get_real(reference, "weight_bytes", 0), json_get_real(reference, "params", 0));
+
+	return json_get_real(json_object_get(reference, "fingerprint"), "bits", average);
+}
+
 static bool another_model(const struct smoke *s, const json_t *reference)
 {
-	double params = json_get_real(reference, "params", 0);
+	double params = params_of(reference);
 
 	return json_array_size(json_object_get(json_object_get(reference, "fingerprint"), "layer_rms")) != s->n_layers ||
-		fabs((double)s->n_params - params) > 0.1 * params;
+		fabs((double)s->size.n_params - params) > 0.1 * params;
+}
+
+/* Are the very same figures to be expected? Of the same weights always; of another form of them where both hold the same floats. */
+static bool is_same_form(const struct comparison *c, const json_t *reference)
+{
+	double bits = bits_a_weight((double)c->s->weight_bytes, (double)c->s->n_params);
+	double other = bits_a_weight(json_get_real(reference, "weight_bytes", 0), json_get_real(reference, "params", 0));
+	const char *precision = json_get_str_or(json_object_get(reference, "fingerprint"), "precision", "");
+
+	if (fabs(bits - other) >= 0.01 * other)
+		return false;
+	if (c->ref->relation == SMOKE_SAME || c->ref->relation == SMOKE_SAME_WEIGHTS)
+		return true;
+	return c->s->size.precision && strcmp(precision, c->s->size.precision) == 0 &&
+		(strcmp(precision, "BF16") == 0 || strcmp(precision, "F16") == 0 || strcmp(precision, "F32") == 0);
 }
 
 /* Of other weights nothing is known but that nobody releases a model anew to make it worse. */
@@ -124,8 +154,7 @@ static void compare_same(struct comparison *c, const json_t *reference)
 {
 	const struct smoke *s = c->s;
 	const json_t *print = json_object_get(reference, "fingerprint");
-	double bits = bits_a_weight((double)s->weight_bytes, (double)s->n_params);
-	double other = bits_a_weight(json_get_real(reference, "weight_bytes", 0), json_get_real(reference, "params", 0));
+	double bits = fmin(s->size.bits, bits_of(reference));
 	const char *path = json_get_str(print, "path");
 	bool same_path = path && s->path && strcmp(path, s->path) == 0;
 
@@ -137,14 +166,14 @@ static void compare_same(struct comparison *c, const json_t *reference)
 		differ(c, "the reference is of another kind of model");
 		return;
 	}
-	if (fabs(bits - other) < 0.01 * other) {
+	if (is_same_form(c, reference)) {
 		double rel = same_path ? SAME_PATH_REL : OTHER_PATH_REL;
 
 		compare_figures(c, print, rel * s->loss, rel, same_path ? 0 : TOP1_MAX_CHANGED);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(costs); i++) {
-		if (fmin(bits, other) >= costs[i].bits) {
+		if (bits >= costs[i].bits) {
 			compare_figures(c, print, costs[i].loss, costs[i].rms, s->n_top1);
 			return;
 		}

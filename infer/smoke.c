@@ -155,6 +155,7 @@ static int open_all(struct test *t, int dirfd, const char *file, struct report *
 		return rc;
 	t->s->architecture = t->model.family->name;
 	t->s->n_params = t->model.n_params;
+	t->s->size = t->model.size;
 	for (size_t i = 0; i < t->model.weights.n; i++)
 		t->s->weight_bytes += t->model.weights.tensors[i].bytes;
 	rc = open_tokenizer(t, dirfd);

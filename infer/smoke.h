@@ -78,6 +78,7 @@ struct smoke {
 	int32_t top1[SMOKE_TOP1_MAX];
 	uint32_t n_top1;
 	uint64_t weight_bytes, n_params, peak_bytes, gpu_peak_bytes;
+	struct model_size size;
 	char *compared[SMOKE_REFERENCES_MAX + 1];	/* "agrees with org/base@1f0c…" */
 	size_t n_compared;
 };

@@ -30,6 +30,9 @@ static json_t *fingerprint(const struct smoke *s)
 	json_object_set_new(o, "layer_rms", rms);
 	json_object_set_new(o, "top1", top1);
 	set_text(o, "path", s->path);
+	json_object_set_new(o, "params", json_integer((json_int_t)s->size.n_params));
+	set_real(o, "bits", s->size.bits);
+	set_text(o, "precision", s->size.precision);
 	return o;
 }
 

@@ -38,6 +38,7 @@ struct tensor {
 	uint8_t role;				/* which (family.h), once it is claimed */
 	bool is_bias;
 	uint32_t layer;
+	uint64_t stands_for;			/* numbers of the matrix that it packs; 0: it holds its own */
 	struct tensor_stats stats;
 };
 

@@ -1,4 +1,6 @@
 """Forms in which programs store a checkpoint, and what they leave beside it: whole ones pass, and what is lacking or too much is named."""
+import array
+import bisect
 import json
 import shutil
 import struct
@@ -8,8 +10,9 @@ import pytest
 
 from tests.system.conftest import ROOT
 from tests.system.mutate import Model
-from tests.system.test_smoke_daemon import consolidated
-from tests.system.test_smoke_runner import copy, read_tensors, smoke, stories, write_gptq, write_quantised, write_tensors
+from tests.system.registry import Registry
+from tests.system.test_smoke_daemon import bring, consolidated
+from tests.system.test_smoke_runner import copy, read_tensors, smoke, stories, write_fp8, write_gptq, write_quantised, write_tensors
 
 TINY = ROOT / "tests/models/tiny-story"
 __all__ = ["stories"]       # a fixture
@@ -58,7 +61,7 @@ def test_gptq_with_biases_of_zeros(stories, tmp_path):
     plain = smoke(write_gptq(Model(stories / "hf-f32"), tmp_path / "plain"))[1]
     done, report = smoke(gptq_with_bias(stories, tmp_path / "m", 0))
     assert done.returncode == 0 and not report["findings"], report["reasons"]
-    assert report["fingerprint"] == plain["fingerprint"]
+    assert all(report["fingerprint"][k] == plain["fingerprint"][k] for k in ("loss", "layer_rms", "top1"))
 
 
 def test_gptq_with_a_bias_that_is_not_zero(stories, tmp_path):
@@ -186,3 +189,87 @@ def test_the_authors_own_file_of_a_model_that_sees(stories, tmp_path):
     done, report = smoke(where)
     assert done.returncode == 6 and "no tensor of it" in " ".join(report["reasons"])
     assert [a["verdict"] for a in report["artefacts"]] == ["pass", "fail"]
+
+
+# ---- packed weights against what they were made of ----------------------------------------------------------------------
+
+def write_nf4(model, where):
+    code = [-1.0, -0.6961928, -0.52507305, -0.39491749, -0.28444138, -0.18477343, -0.09105004, 0.0, 0.0795803, 0.1609302, 0.2461123, 0.33791524, 0.44070983,
+            0.562617, 0.72295684, 1.0]
+    middle = [(a + b) / 2 for a, b in zip(code, code[1:])]
+
+    def linear(name, shape, data):
+        absmax = [max(abs(v) for v in data[i:i + 64]) for i in range(0, len(data), 64)]
+        q = [bisect.bisect(middle, v / absmax[i // 64]) for i, v in enumerate(data)]
+        state = json.dumps({"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": shape}).encode()
+        yield name, "U8", [len(q) // 2, 1], bytes(a << 4 | b for a, b in zip(q[::2], q[1::2]))
+        yield name + ".absmax", "F32", [len(absmax)], struct.pack(f"<{len(absmax)}f", *absmax)
+        yield name + ".quant_map", "F32", [16], struct.pack("<16f", *code)
+        yield name + ".quant_state.bitsandbytes__nf4", "U8", [len(state)], state
+
+    return write_quantised(model, where, {"quant_method": "bitsandbytes", "load_in_4bit": True}, linear)
+
+
+PACKED = {"gptq": write_gptq, "nf4": write_nf4, "int4": lambda model, where: write_int4(model, where, zeros=False),
+          "fp8": lambda model, where: write_fp8(model, where, scales=True)}
+
+
+def transposed(model, layer=2):
+    """One matrix of queries the wrong way round: quiet, for the loss alone."""
+    name = f"model.layers.{layer}.self_attn.q_proj.weight"
+    (rows, cols), v = model.tensors[name]
+    model.tensors[name] = [rows, cols], array.array("f", (v[j * cols + i] for i in range(rows) for j in range(cols)))
+    return model
+
+
+def reference(tmp_path, model, relation):
+    path = tmp_path / "reference.json"
+    path.write_text(json.dumps({"relation": relation, "name": "org/base", "report": smoke(model)[1]}))
+    return path
+
+
+@pytest.mark.parametrize("form", PACKED)
+def test_packed_says_what_its_base_says(stories, tmp_path, form):
+    base = reference(tmp_path, stories / "hf-f32", "quantized")
+    done, report = smoke("--reference", base, PACKED[form](Model(stories / "hf-f32"), tmp_path / "good"))
+    assert done.returncode == 0 and report["compared"] == ["agrees with org/base"] and report["params"] == 260032, report["reasons"]
+    done, report = smoke("--reference", base, PACKED[form](transposed(Model(stories / "hf-f32")), tmp_path / "bad"))
+    assert done.returncode == 6 and report["compared"] == ["differs from org/base"] and "(org/base)" in report["reasons"][0]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_daemon_holds_packed_weights_against_their_base(stories, tmp_path, good):
+    where = write_gptq(Model(stories / "hf-f32") if good else transposed(Model(stories / "hf-f32")), tmp_path / "m")
+    base = tmp_path / "base"
+    base.mkdir()
+    for path in (stories / "hf-f32").iterdir():
+        (base / path.name).write_bytes(path.read_bytes())
+    with Registry(tmp_path / "reg") as reg:
+        bring(reg, base, "org/base")
+        shown = bring(reg, where, "org/packed", base="org/base", relation="quantized", code=0 if good else 5)
+        assert shown["state"] == ("published" if good else "rejected") and shown["smoke"]["compared"][0].startswith("agrees" if good else "differs")
+
+
+def test_two_roundings_of_one_model_are_not_held_for_another(stories, tmp_path):
+    """BF16 and F16 have as many bits, and are not the same numbers."""
+    where = copy(stories, tmp_path)
+    tensors = read_tensors(where / "model.safetensors")
+    floats = {n: (shape, array.array("f", raw)) for n, (_, shape, raw) in tensors.items()}
+    write_tensors(where / "model.safetensors", {n: ("BF16", s, b"".join(struct.pack("<f", v)[2:] for v in x)) for n, (s, x) in floats.items()})
+    write_tensors(where / "model.fp16.safetensors", {n: ("F16", s, struct.pack(f"<{len(x)}e", *x)) for n, (s, x) in floats.items()})
+    done, report = smoke(where)
+    assert done.returncode == 0 and report["artefacts"][1]["compared"] == ["agrees with model.safetensors"], report["reasons"]
+
+
+def test_parts_under_each_others_names_come_to_a_verdict(stories, tmp_path):
+    """Whatever is called what: never a crash, and never a pass where something is gone."""
+    where = write_gptq(Model(stories / "hf-f32"), tmp_path / "m")
+    tensors = read_tensors(where / "model.safetensors")
+    for name in [n for n in tensors if ".layers." not in n or ".layers.1." in n]:
+        stem, part = name.rsplit(".", 1)
+        for other in ("weight", "qweight", "weight_packed", "scales", "qzeros", "bias", "SCB"):
+            if f"{stem}.{other}" in tensors:
+                continue
+            write_tensors(where / "model.safetensors", {(f"{stem}.{other}" if n == name else n): t for n, t in tensors.items()})
+            done, report = smoke("--tokens", 8, where)
+            assert report["verdict"] in ("fail", "not_run") or part == "g_idx", (name, other, report["reasons"])
