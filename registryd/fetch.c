@@ -100,10 +100,13 @@ static int take_messages(struct loop *l, struct err *e)
 	return 0;
 }
 
-int fetch_too_long(struct loop *l, int64_t ms, struct err *e)
+int fetch_too_long(struct loop *l, const char *url, int64_t ms, struct err *e)
 {
+	char origin[300];
+
+	net_origin(origin, sizeof(origin), url);
 	l->f->wait_s = ms / 1000;
-	return err_set(e, ERR_THROTTLED, "%s asks to wait %lld s before the next file", l->f->hub->config.endpoint, (long long)ms / 1000);
+	return err_set(e, ERR_THROTTLED, "%s asks to wait %lld s before the next file", origin, (long long)ms / 1000);
 }
 
 /* Small files count as they come; one that is tried again does not count twice. */
@@ -225,7 +228,7 @@ static int start_transfers(struct loop *l, int *wait_ms, struct err *e)
 				*wait_ms = (int)pace;
 			if (pace <= NET_WAIT_MAX_S * 1000)
 				return 0;
-			return fetch_too_long(l, pace, e);
+			return fetch_too_long(l, l->f->hub->config.endpoint, pace, e);
 		}
 		f = next_file(l);
 		if (!f) {

@@ -69,7 +69,8 @@ struct transfer {
 	int64_t resume_ms, retry_ms;
 	int hops, attempt, wrong;
 	bool kept_url;		/* t->url is where bytes were found before: a refusal means that it has expired */
-	bool booked;		/* this exchange counts against the upstream's limits: hub_pace() said yes */
+	bool booked;		/* hub_pace() said yes to this exchange */
+	enum hub_bucket bucket;	/* in which that was */
 	bool keep_url;		/* waiting for a turn at t->url, not for another try */
 	bool elsewhere;		/* another job is fetching this content */
 	struct err why;
@@ -117,7 +118,8 @@ static inline bool is_small(const struct fetch_file *f)
 int fetch_take_small(struct loop *l, struct fetch_file *f, const void *p, size_t n, bool last_try, struct err *e);
 /* Could another file be started, were there a place for it? */
 bool fetch_can_start(const struct loop *l);
-int fetch_too_long(struct loop *l, int64_t ms, struct err *e);
+/* The host of this address asks to wait longer than a fetch does. */
+int fetch_too_long(struct loop *l, const char *url, int64_t ms, struct err *e);
 
 /* transfer.c: each in a place that holds one of the upstream's connections (hub_enter) */
 

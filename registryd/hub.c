@@ -12,6 +12,7 @@
 #define STALL_DEFAULT_S	    30
 #define PACE_BELOW	    32	/* remaining requests under which they are spread over the rest of the window */
 #define FIRST_WAIT_MS	    10	/* how soon to look again while the first request of an allowance is under way */
+#define RETRY_AFTER_MAX_S   86400	/* a server that says more is asked again after this */
 #define CROWDED_MS	    250	/* who waits for a place asks again within this time */
 #define AUTH_HEADER_MAX	    (HUB_TOKEN_MAX + 32)
 
@@ -47,6 +48,7 @@ struct hub *hub_new(const struct hub_config *c)
 	h->allowance_at_ms = net_now_ms();
 	for (size_t i = 0; i < HUB_BUCKETS; i++)
 		h->limit[i].left = -1;
+	h->limit[HUB_ELSEWHERE].met = true;	/* there is no allowance to be learned of */
 	pthread_mutex_init(&h->lock, NULL);
 	return h;
 }
@@ -89,9 +91,9 @@ void hub_put(struct hub *h, CURL *c)
 		curl_easy_cleanup(c);
 }
 
-bool hub_is_home(const struct hub *h, const char *url)
+enum hub_bucket hub_bucket_of(const struct hub *h, const char *url, enum hub_bucket home)
 {
-	return net_same_origin(url, h->config.endpoint);
+	return net_same_origin(url, h->config.endpoint) ? home : HUB_ELSEWHERE;
 }
 
 int64_t hub_pace(struct hub *h, enum hub_bucket b)
@@ -130,12 +132,14 @@ void hub_learn(struct hub *h, enum hub_bucket b, const struct net_answer *a)
 	l->under_way -= l->under_way > 0;
 	if (a && a->status) {
 		l->met = true;
-		if (!net_ratelimit(a, names[b], &r, &t)) {
+		if (names[b] && !net_ratelimit(a, names[b], &r, &t)) {
 			l->left = r > l->under_way ? r - l->under_way : 0;
 			l->reset_ms = now + (t + 1) * 1000;
 		}
 		if (a->status == 429 || a->status == 503)
 			retry = net_retry_after(a, time(NULL));
+		if (retry > RETRY_AFTER_MAX_S)
+			retry = RETRY_AFTER_MAX_S;
 		if (retry >= 0 && now + retry * 1000 > l->not_before_ms)
 			l->not_before_ms = now + retry * 1000;
 	}
@@ -273,13 +277,15 @@ static int on_progress(void *arg, curl_off_t dt, curl_off_t dn, curl_off_t ut, c
 }
 
 /* Waits for the bucket's turn. */
-static int wait_turn(struct hub *h, const struct hub_call *call, struct err *e)
+static int wait_turn(struct hub *h, const struct hub_call *call, enum hub_bucket bucket, const char *url, struct err *e)
 {
+	char origin[300];
 	int64_t ms;
 
-	while ((ms = hub_pace(h, call->bucket)) > 0) {
+	while ((ms = hub_pace(h, bucket)) > 0) {
+		net_origin(origin, sizeof(origin), url);
 		if (ms > NET_WAIT_MAX_S * 1000)
-			return err_set(e, ERR_THROTTLED, "%s: %s asks to wait %lld s before the next request", call->what, h->config.endpoint, (long long)ms / 1000);
+			return err_set(e, ERR_THROTTLED, "%s: %s asks to wait %lld s before the next request", call->what, origin, (long long)ms / 1000);
 		if (!net_sleep(ms, call->stop))
 			return err_set(e, ERR_CANCELED, "%s: stopped while waiting for %s", call->what, h->config.endpoint);
 	}
@@ -352,14 +358,13 @@ static int follow(struct hub *h, const struct hub_call *call, struct net_answer 
 	own(mem) char *url = mem_strdup(call->url);
 
 	for (int hop = 0; hop <= NET_REDIRECTS_MAX; hop++) {
-		bool home = hub_is_home(h, url);
+		enum hub_bucket bucket = hub_bucket_of(h, url, call->bucket);
 		char *next;
 
-		if (home && wait_turn(h, call, e))
+		if (wait_turn(h, call, bucket, url, e))
 			return e->code;
 		exchange(h, call, url, a, body, rc, why);
-		if (home)
-			hub_learn(h, call->bucket, *rc == CURLE_OK ? a : NULL);
+		hub_learn(h, bucket, *rc == CURLE_OK ? a : NULL);
 		if (*rc != CURLE_OK || a->status < 301 || a->status > 308 || a->status == 304 || !a->header[NET_LOCATION])
 			return 0;
 		next = net_join(url, a->header[NET_LOCATION]);

@@ -44,6 +44,7 @@ enum hub_bucket {
 	HUB_API,	/* "api": /api/… */
 	HUB_RESOLVE,	/* "resolvers": files */
 	HUB_PAGES,	/* "pages": git, as for what browsers read */
+	HUB_ELSEWHERE,	/* other hosts that upstream redirects to, all together: they announce nothing, but may say Retry-After */
 	HUB_BUCKETS,
 };
 
@@ -79,8 +80,8 @@ void hub_put(struct hub *h, CURL *c);
 int64_t hub_pace(struct hub *h, enum hub_bucket b);
 /* Ends a booking and learns from the answer's RateLimit and Retry-After; a: NULL when no request was made or no answer came. */
 void hub_learn(struct hub *h, enum hub_bucket b, const struct net_answer *a);
-/* Do requests to this address count against the upstream's limits? */
-bool hub_is_home(const struct hub *h, const char *url);
+/* Where a request to this address counts: `home` on the upstream's own host, else HUB_ELSEWHERE. */
+enum hub_bucket hub_bucket_of(const struct hub *h, const char *url, enum hub_bucket home);
 /* One of `connections` places; false when all are taken. */
 bool hub_enter(struct hub *h);
 void hub_leave(struct hub *h);

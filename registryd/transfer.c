@@ -28,7 +28,7 @@ static uint64_t upto(const struct transfer *t)
 static void learn(struct transfer *t, const struct net_answer *a)
 {
 	if (t->booked)
-		hub_learn(t->loop->f->hub, HUB_RESOLVE, a);
+		hub_learn(t->loop->f->hub, t->bucket, a);
 	t->booked = false;
 }
 
@@ -188,14 +188,15 @@ static void request(struct transfer *t)
 	t->state = RECEIVING;
 }
 
-/* Asks t->url, when its turn has come: on the upstream's own host its limits count. */
+/* Asks t->url, when its turn has come. */
 static int ask(struct transfer *t, struct err *e)
 {
 	struct hub *h = t->loop->f->hub;
 	int64_t pace = 0;
 
-	if (!t->booked && hub_is_home(h, t->url)) {
-		pace = hub_pace(h, HUB_RESOLVE);
+	if (!t->booked) {
+		t->bucket = hub_bucket_of(h, t->url, HUB_RESOLVE);
+		pace = hub_pace(h, t->bucket);
 		t->booked = !pace;
 	}
 	t->keep_url = pace > 0;
@@ -205,7 +206,7 @@ static int ask(struct transfer *t, struct err *e)
 	}
 	t->state = WAITING;
 	t->retry_ms = net_now_ms() + pace;
-	return pace > NET_WAIT_MAX_S * 1000 ? fetch_too_long(t->loop, pace, e) : 0;
+	return pace > NET_WAIT_MAX_S * 1000 ? fetch_too_long(t->loop, t->url, pace, e) : 0;
 }
 
 /* From the beginning of the way: the Hub's own address. Small files start over, large ones go on where they are. */
@@ -365,7 +366,7 @@ static int open_and_ask(struct transfer *t, struct err *e)
 
 int transfer_begin(struct loop *l, struct transfer *t, struct fetch_file *f, struct err *e)
 {
-	*t = (struct transfer){ .loop = l, .file = f, .h = hub_take(l->f->hub), .state = RECEIVING, .booked = true };
+	*t = (struct transfer){ .loop = l, .file = f, .h = hub_take(l->f->hub), .state = RECEIVING, .booked = true, .bucket = HUB_RESOLVE };
 	if (is_small(f)) {
 		buf_init(&t->small, (size_t)f->size_bytes + 1);
 		l->small_bytes += (size_t)f->size_bytes;

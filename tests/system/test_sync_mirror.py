@@ -471,6 +471,30 @@ def test_announced_limits_of_git_are_obeyed_before_a_429(tmp_path, hub):
         assert not [r for r in hub.requests() if r.status == 429]
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_file_host_that_asks_to_wait_is_obeyed(reg, hub, status):
+    """It is not the upstream's own host: neither the file that it refused nor another is asked for there earlier."""
+    hub.add_model(NAME, files())
+    refused = hub.faults.add(listener="cdn", status=status, headers={"Retry-After": "3"}, times=1)
+    reg.ctl("sync", NAME)
+    assert hub.faults.acted(refused) == 1
+    asked = sorted((r for r in hub.requests(listener="cdn")), key=lambda r: r.at)
+    first = next(r for r in asked if r.status == status)
+    # those that were asked for at the same moment are under way already
+    later = [r.at - first.at for r in asked if r.at > first.at + 0.5]
+    assert later and min(later) >= 2.9
+    assert_served(reg, hub)
+
+
+def test_a_file_host_that_asks_to_wait_for_long(reg, hub):
+    hub.add_model(NAME, files())
+    hub.faults.add(listener="cdn", status=503, headers={"Retry-After": "4000"})
+    reg.ctl("mirror", "add", NAME)
+    job = wait_for(lambda: next((j for j in reg.json("jobs") if j["kind"] == "sync" and j["state"] == "waiting"), None))
+    assert f"{hub.cdn_url} asks to wait" in job["progress"]["phase"]
+    assert len(hub.requests(listener="cdn")) <= 2
+
+
 def test_import(reg, tmp_path, models):
     folder = tmp_path / "own"
     (folder / "sub").mkdir(parents=True)
