@@ -13,6 +13,8 @@
 #define PACE_BELOW	    32	/* remaining requests under which they are spread over the rest of the window */
 #define FIRST_WAIT_MS	    10	/* how soon to look again while the first request of an allowance is under way */
 #define RETRY_AFTER_MAX_S   86400	/* a server that says more is asked again after this */
+#define PLACE_WAIT_MS	    10	/* how soon a call looks again for a place; others are held by calls, which end soon */
+#define CALL_BYTES_S	    4096	/* what a call reads at least, whatever the bandwidth cap, lest libcurl take it for one that stands still */
 #define CROWDED_MS	    250	/* who waits for a place asks again within this time */
 #define AUTH_HEADER_MAX	    (HUB_TOKEN_MAX + 32)
 
@@ -263,9 +265,24 @@ static void own_slist(struct curl_slist **l)
 	curl_slist_free_all(*l);
 }
 
+/* Where a call's body goes. */
+struct sink {
+	struct hub *h;
+	struct buf *body;
+	const atomic_bool *stop;
+};
+
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
-	return buf_add(arg, p, size * n) ? 0 : size * n;
+	const struct sink *s = arg;
+	int64_t len = (int64_t)(size * n), wait;
+
+	if (buf_add(s->body, p, size * n))
+		return 0;
+	wait = hub_spend(s->h, size * n);
+	if (wait > len * 1000 / CALL_BYTES_S)
+		wait = len * 1000 / CALL_BYTES_S;
+	return net_sleep(wait, s->stop) ? size * n : 0;
 }
 
 static int on_progress(void *arg, curl_off_t dt, curl_off_t dn, curl_off_t ut, curl_off_t un)
@@ -320,18 +337,46 @@ static struct curl_slist *headers_for(struct hub *h, const struct hub_call *call
 	return headers;
 }
 
-/* One exchange with one URL, no redirects. libcurl's result goes to *rc. */
+static bool enter_call(struct hub *h)
+{
+	bool in;
+
+	pthread_mutex_lock(&h->lock);
+	in = h->active < h->config.connections || !h->calls;
+	h->active += in;
+	h->calls += in;
+	pthread_mutex_unlock(&h->lock);
+	return in;
+}
+
+static void leave_call(struct hub *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->active--;
+	h->calls--;
+	pthread_mutex_unlock(&h->lock);
+}
+
+/* One exchange with one URL, no redirects, in a place of its own. libcurl's result goes to *rc. */
 static void exchange(struct hub *h, const struct hub_call *call, const char *url, struct net_answer *a, struct buf *body, CURLcode *rc, char why[CURL_ERROR_SIZE])
 {
-	CURL *c = hub_take(h);
-	own(slist) struct curl_slist *headers = headers_for(h, call, url, c);
+	struct sink sink = { h, body, call->stop };
+	own(slist) struct curl_slist *headers = NULL;
+	CURL *c;
 
 	buf_reset(body);
+	net_answer_reset(a);
 	*why = 0;
+	*rc = CURLE_ABORTED_BY_CALLBACK;
+	while (!enter_call(h))
+		if (!net_sleep(PLACE_WAIT_MS, call->stop))
+			return;
+	c = hub_take(h);
+	headers = headers_for(h, call, url, c);
 	hub_prepare(h, c, url, a);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, body);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, &sink);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -350,6 +395,7 @@ static void exchange(struct hub *h, const struct hub_call *call, const char *url
 	curl_easy_setopt(c, CURLOPT_USERNAME, NULL);
 	curl_easy_setopt(c, CURLOPT_PASSWORD, NULL);
 	hub_put(h, c);
+	leave_call(h);
 }
 
 /* Redirects by hand. The token is sent only to the endpoint's own host and port (hub_headers sees to it). */

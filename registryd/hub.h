@@ -1,7 +1,7 @@
 /*
  * hub.h - what a Hub's API says, as structs: revision info, the listing of a revision, refs, and lists of models. Knows nothing
  * of disk or policy. One `struct hub` stands for one upstream and is shared by all threads: it keeps idle connections, the
- * limits that the upstream announced (RateLimit, Retry-After), the number of transfers under way and the bandwidth cap.
+ * limits that the upstream announced (RateLimit, Retry-After), the number of exchanges under way and the bandwidth cap.
  *
  * Calls are retried here (network faults, 408, 429, 5xx) with growing, partly random delays; what comes back as an error is final for now:
  * ERR_NOT_FOUND no such repository or revision · ERR_AUTH gated or private, with what to do · ERR_REFUSED disabled upstream ·
@@ -32,8 +32,8 @@ struct hub_config {
 	const char *endpoint;		/* "https://huggingface.co", no '/' at the end */
 	const char *token;		/* NULL: anonymous */
 	const char *proxy, *ca_file;	/* NULL: the environment's, the system's */
-	int connections;		/* transfers at once; 0 means 8 */
-	uint64_t rate_limit;		/* bytes a second over all transfers; 0 means none */
+	int connections;		/* exchanges at once, see hub_enter(); 0 means 8 */
+	uint64_t rate_limit;		/* bytes a second over all bodies that come: files, API, git; 0 means none */
 	int retries;			/* further tries after a passing fault; 0 means 6, below 0 none */
 	int64_t backoff_ms;		/* the first delay; 0 means 500 */
 	int stall_s;			/* give up a body that stands still; 0 means 30 */
@@ -61,7 +61,8 @@ struct hub {
 		int under_way;		/* begun with hub_pace() and not learned from yet */
 		bool met;		/* an answer has told how things stand; until then one request goes alone */
 	} limit[HUB_BUCKETS];
-	int active;			/* transfers under way */
+	int active;			/* places taken: by transfers of files, and by calls */
+	int calls;			/* of the API and git, those that hold a place */
 	int64_t crowded_ms;		/* when somebody last waited for a place */
 	int64_t allowance_bytes, allowance_at_ms;	/* bandwidth cap: a bucket of tokens, and when it was last filled */
 };
@@ -82,7 +83,11 @@ int64_t hub_pace(struct hub *h, enum hub_bucket b);
 void hub_learn(struct hub *h, enum hub_bucket b, const struct net_answer *a);
 /* Where a request to this address counts: `home` on the upstream's own host, else HUB_ELSEWHERE. */
 enum hub_bucket hub_bucket_of(const struct hub *h, const char *url, enum hub_bucket home);
-/* One of `connections` places; false when all are taken. */
+/*
+ * One of `connections` places for a transfer of a file; false when all are taken. Each exchange of hub_call() takes one too, and waits for it. A
+ * file may hold its place for hours, and its own job may have something to ask meanwhile, so where no other call is under way, one goes besides
+ * the files that have taken all: a call waits for other calls at most, and there are never more exchanges than `connections` and one.
+ */
 bool hub_enter(struct hub *h);
 void hub_leave(struct hub *h);
 /* Says that a file waits for a place; who holds one that can be spared asks. */

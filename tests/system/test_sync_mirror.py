@@ -1,4 +1,6 @@
 """Staying in step with upstream: few requests, only what changed, and every change of upstream seen and none followed blindly."""
+import itertools
+import random
 import time
 
 import pytest
@@ -437,6 +439,48 @@ def test_bandwidth_cap(tmp_path, hub):
         start = time.monotonic()
         reg.ctl("sync", NAME)
         assert 1.2 < time.monotonic() - start < 10
+
+
+def test_the_bandwidth_cap_counts_git(tmp_path, hub):
+    """The pack is all that is large here: a server without filters puts the files into it."""
+    hub.options.git_filter = False
+    hub.add_model(NAME, {"README.md": CARD, "t.txt": random.Random(1).randbytes(2_000_000).hex()})
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, rate_limit="1MB/s")) as reg:
+        start = time.monotonic()
+        reg.ctl("sync", NAME, "--include", "*.md")
+        assert 1.6 < time.monotonic() - start < 20
+        assert reg.json("show", NAME)["proof"] == "commit"
+
+
+def at_once(requests, seconds):
+    """How many of these were under way together, each for so long as the fault surely held it."""
+    ends = sorted([(r.at, 1) for r in requests] + [(r.at + seconds, -1) for r in requests])
+    return max(itertools.accumulate(step for _, step in ends))
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_connections_count_all_requests(tmp_path, hub, connections):
+    for n in range(6):
+        hub.add_model(f"org/m{n}", small(n))
+    hub.faults.add(delay=0.2)
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, "sync: {jobs: 6}\n", connections=connections)) as reg:
+        for n in range(6):
+            reg.ctl("sync", f"org/m{n}", "--no-wait")
+        wait_for(lambda: published(reg) == {f"org/m{n}" for n in range(6)}, 90)
+    every = hub.requests()
+    assert at_once(every, 0.15) <= connections + 1
+    assert at_once([r for r in every if r.route in ("info", "tree", "git")], 0.15) <= connections
+
+
+def test_a_long_file_keeps_no_call_waiting(tmp_path, hub):
+    hub.add_model(NAME, files())
+    hub.add_model("org/other", small(1))
+    hub.faults.add(listener="cdn", file="data.safetensors", throttle=300_000)
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, connections=1)) as reg:
+        reg.ctl("sync", NAME, "--no-wait")
+        wait_for(lambda: any(j["progress"]["bytes_done"] > 100_000 for j in reg.json("jobs")))
+        assert reg.json("sync", "org/other", "--dry-run", timeout=10)["gate"]
+        assert published(reg) == set()
 
 
 def test_outside_the_window_nothing_is_fetched(tmp_path, hub):
