@@ -29,7 +29,57 @@ static size_t too_deep_at(const char *text, size_t n)
 	return SIZE_MAX;
 }
 
-static json_t *parse(const char *text, size_t n, size_t flags, const char *what, struct err *e)
+/* ---- what Python writes ---- */
+
+#define DIGITS_MAX 18	/* of an integer that surely fits */
+
+/* A word of Python's at i, and what stands for it: there is no infinity in JSON, and nothing that is no number. */
+static size_t python_word(const char *s, size_t i, size_t n, const char **instead)
+{
+	static const char *const words[][2] = { { "NaN", "null" }, { "Infinity", "1e308" }, { "-Infinity", "-1e308" } };
+
+	for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++) {
+		size_t len = strlen(words[k][0]);
+
+		if (n - i >= len && !memcmp(s + i, words[k][0], len)) {
+			*instead = words[k][1];
+			return len;
+		}
+	}
+	return 0;
+}
+
+/* The same text with integers of any size as reals, and Python's words replaced. Strings stay. */
+static void translate_python(struct buf *out, const char *s, size_t n)
+{
+	const char *instead;
+
+	for (size_t i = 0, len; i < n; i += len) {
+		size_t start = i;
+
+		len = 1;
+		if (s[i] == '"') {
+			for (i++; i < n && s[i] != '"'; i++)
+				i += s[i] == '\\';
+			len = i < n ? i + 1 - start : n - start;
+			i = start;
+			buf_add(out, s + i, len);
+		} else if ((s[i] == 'N' || s[i] == 'I' || s[i] == '-') && (len = python_word(s, i, n, &instead))) {
+			buf_puts(out, instead);
+		} else if (s[i] >= '0' && s[i] <= '9') {
+			for (len = 0; i + len < n && s[i + len] >= '0' && s[i + len] <= '9'; len++)
+				;
+			buf_add(out, s + i, len);
+			if (len > DIGITS_MAX && (i + len == n || !strchr(".eE", s[i + len])))
+				buf_puts(out, ".0");
+		} else {
+			len = 1;
+			buf_putc(out, s[i]);
+		}
+	}
+}
+
+static json_t *parse(const char *text, size_t n, size_t flags, bool python, const char *what, struct err *e)
 {
 	size_t deep = too_deep_at(text, n);
 	json_error_t je;
@@ -40,6 +90,14 @@ static json_t *parse(const char *text, size_t n, size_t flags, const char *what,
 		return NULL;
 	}
 	j = json_loadb(text, n, flags | JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
+	if (!j && python) {
+		own(buf) struct buf other;
+
+		buf_init(&other, 3 * n + 64);
+		translate_python(&other, text, n);
+		if (!buf_failed(&other))
+			j = json_loadb(other.data, other.len, flags | JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	}
 	if (!j)
 		err_set(e, ERR_INPUT, "%s is not valid JSON: %s at line %d (byte %d)", what, je.text, je.line, je.position);
 	return j;
@@ -47,12 +105,17 @@ static json_t *parse(const char *text, size_t n, size_t flags, const char *what,
 
 json_t *json_parse(const char *text, size_t n, const char *what, struct err *e)
 {
-	return parse(text, n, JSON_REJECT_DUPLICATES, what, e);
+	return parse(text, n, JSON_REJECT_DUPLICATES, false, what, e);
+}
+
+json_t *json_parse_python(const char *text, size_t n, const char *what, struct err *e)
+{
+	return parse(text, n, JSON_REJECT_DUPLICATES, true, what, e);
 }
 
 json_t *json_parse_lax(const char *text, size_t n, const char *what, struct err *e)
 {
-	return parse(text, n, 0, what, e);
+	return parse(text, n, 0, true, what, e);
 }
 
 /* ---- text that is not parsed yet ---- */

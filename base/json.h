@@ -21,7 +21,9 @@ static inline void own_json(json_t **j)
 
 /* Parses n bytes. NULL with ERR_INPUT in e: what is wrong and at which byte. `what` names the document. */
 json_t *json_parse(const char *text, size_t n, const char *what, struct err *e);
-/* As json_parse with duplicates allowed (the last wins): for documents of others that are only read, never trusted. */
+/* As json_parse for what Python's json module writes: NaN is null, Infinity a very large number, and an integer of more than 64 bits is a real. */
+json_t *json_parse_python(const char *text, size_t n, const char *what, struct err *e);
+/* As json_parse_python with duplicates allowed (the last wins): for documents of others that are only read, never trusted. */
 json_t *json_parse_lax(const char *text, size_t n, const char *what, struct err *e);
 
 /*

@@ -94,7 +94,7 @@ static json_t *read_generation(struct ids *x, int dirfd)
 	buf_init(&text, CONFIG_MAX_BYTES);
 	if (fdio_slurp(dirfd, "generation_config.json", &text, &e) < 0)
 		return NULL;	/* most have none */
-	o = json_parse(text.data, text.len, "generation_config.json", &e);
+	o = json_parse_python(text.data, text.len, "generation_config.json", &e);
 	if (!o) {
 		report_path(x->r, "generation_config.json");
 		report_reject(x->r, "config.json", "generation_config.json", &e, "%s", e.msg);

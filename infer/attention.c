@@ -123,6 +123,7 @@ static void mla(struct run *r)
 	struct model_cache *c = r->batch->cache;
 	float *k = room(r, c ? c->k : NULL, r->k, s->n_head * s->d_k), *v = room(r, c ? c->v : NULL, r->v, s->n_head * s->d_v);
 	float *k_nope = r->heads, *k_rope = r->c2;
+	const float *bias = run_vector(r, &r->w, ROLE_KV_A, 1);
 	struct weight narrow = weight_slice(r->w.w[ROLE_KV_A], 0, m->kv_lora), turned = weight_slice(r->w.w[ROLE_KV_A], m->kv_lora, m->d_rope);
 
 	if (m->q_lora) {
@@ -135,6 +136,10 @@ static void mla(struct run *r)
 	rotate(r, r->q, s->n_head, s->d_k, m->d_nope);
 	r->op->matmul(r->be, r->c, m->kv_lora, r->xn, r->n, &narrow);
 	r->op->matmul(r->be, k_rope, m->d_rope, r->xn, r->n, &turned);
+	if (bias) {
+		r->op->add_row(r->be, r->c, bias, r->n, m->kv_lora);
+		r->op->add_row(r->be, k_rope, bias + m->kv_lora, r->n, m->d_rope);
+	}
 	run_norm(r, r->c, r->c, &r->w, ROLE_KV_A_NORM, r->n, m->kv_lora);
 	rotate(r, k_rope, 1, m->d_rope, 0);
 	mla_expand(r, k_nope, v);

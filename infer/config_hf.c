@@ -15,7 +15,12 @@ static bool number_of(const json_t *v, double *out)
 	return true;
 }
 
-static int read_table(struct spec *s, const json_t *text, struct err *e)
+/* Keys that FAMILY_PLAIN passes over. */
+static const char *const not_plain =
+	" sliding_window max_window_layers sliding_window_pattern attn_logit_softcapping final_logit_softcapping attention_chunk_size num_local_experts num_experts"
+	" n_routed_experts num_experts_per_tok num_selected_experts moe_intermediate_size n_group topk_group query_pre_attn_scalar no_rope_layer_interval ";
+
+static int read_table(struct spec *s, const struct family *f, const json_t *text, struct err *e)
 {
 	char name[CONFIG_NAME_MAX];
 	double v;
@@ -25,9 +30,11 @@ static int read_table(struct spec *s, const json_t *text, struct err *e)
 			const json_t *j = json_object_get(text, name);
 			int rc;
 
-			if (!j || json_is_null(j))
+			if (!j || (json_is_null(j) && !strstr(name, "softcap")) || ((f->flags & FAMILY_PLAIN) && config_in_list(not_plain, name)))
 				continue;
-			if (!number_of(j, &v))
+			if (json_is_null(j))
+				v = 0;		/* said to be none, where the class would have one */
+			else if (!number_of(j, &v))
 				return err_set(e, ERR_INPUT, "config.json: %s is not a number", name);
 			rc = config_store(s, k, v, name, e);
 			if (rc < 0)
@@ -187,6 +194,10 @@ static int read_switches(struct spec *s, const struct family *f, const json_t *t
 	}
 	if (f->flags & FAMILY_HALF_FF)
 		s->d_ff /= 2;
+	if (f->flags & FAMILY_OWN_BIAS) {
+		s->bias_qkv = f->base->bias_qkv;
+		s->bias_o = f->base->bias_o;
+	}
 	if (json_object_get(text, "use_bias"))
 		s->bias_qkv = s->bias_o = s->bias_ffn = json_get_bool(text, "use_bias", true);
 	if (json_object_get(text, "use_qk_norm") && !json_get_bool(text, "use_qk_norm", true))
@@ -226,8 +237,8 @@ static const struct family *find_family(const json_t *config, const json_t *text
 int config_read_hf(struct spec *s, const struct family **family, const json_t *config, struct report *r, struct err *e)
 {
 	const json_t *text = json_object_get(config, "text_config");
+	const char *architecture, *task;
 	const struct family *f;
-	const char *architecture;
 	int rc;
 
 	report_path(r, "config.json");
@@ -236,17 +247,21 @@ int config_read_hf(struct spec *s, const struct family **family, const json_t *c
 	if (!json_is_object(text))
 		text = config;
 	f = find_family(config, text, &architecture);
+	task = !f && architecture ? family_other_task(architecture) : NULL;
+	if (task)
+		f = family_under_hf(architecture);
 	if (!architecture)
 		return report_reject(r, "config.architecture", "config.json", e, "it names neither architectures nor model_type");
-	if (!f && family_other_task(architecture))
-		return err_set(e, ERR_UNSUPPORTED, "not run: task %s", family_other_task(architecture));
+	if (!f && task)
+		return err_set(e, ERR_UNSUPPORTED, "not run: task %s", task);
 	if (!f)
 		return err_set(e, ERR_UNSUPPORTED, "not run: architecture %.80s", architecture);
 	*s = *f->base;
+	s->task = task;
 	s->rope_interleaved = f->hf_rope_interleaved;
-	rc = config_check_keys(text, r, e);
+	rc = config_check_keys(text, task != NULL, r, e);
 	if (rc == 0)
-		rc = read_table(s, text, e);
+		rc = read_table(s, f, text, e);
 	if (rc == 0 && text != config)	/* writers put the flag in either place; it means the text model's head in both */
 		s->tied |= json_get_bool(config, "tie_word_embeddings", false);
 	if (rc == 0)

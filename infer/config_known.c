@@ -20,7 +20,7 @@ static const char *const known_keys =
 	" use_flash_attn use_dynamic_ntk use_logn_attn bf16 fp16 fp32 onnx_safe softmax_in_fp32 use_cache_quantization use_cache_kernel"
 	" tokenizer_class rotary_emb_base attn_implementation _attn_implementation input_jitter_noise router_z_loss_coef attn_pdrop_prob"
 	" projector_hidden_act vision_feature_layer spatial_merge_size multimodal_projector_bias moe_layers sliding_window_size offset_alibi"
-	" _attn_implementation_autoset attention_probs_dropout_prob attn_dropout use_bidirectional_attention ";
+	" _attn_implementation_autoset attention_probs_dropout_prob attn_dropout ";
 
 /* How to sample and what to call things: leftovers of the class that wrote the file, and of tools. */
 static const char *const harmless_keys =
@@ -31,6 +31,8 @@ static const char *const harmless_keys =
 	" torchscript tf_legacy_loss use_bfloat16 is_decoder tie_encoder_decoder gradient_checkpointing keys_to_ignore_at_inference qk_head_dim"
 	" is_llama_config transformers.js_config unsloth_fixed unsloth_version tokenizer_type tokenizer_name for_llm_compressor inference_runner"
 	" max_batch_size max_sequence_length pad_key_length pre_allocate_kv_cache validate_runner_input _commit_hash"
+	" _flash_attn_2_enabled use_flash_attention_2 use_flash_attention use_flash_attn_2 residual_in_fp32 sequence_parallel tensor_parallel_degree"
+	" tensor_parallel_output embed_dropout embd_dropout use_fused_rms_norm use_fused_rope fuse_attention_qkv fuse_attention_ffn"
 	" _attn_implementation_internal bos_token eos_token pad_token unk_token model_max_length ";
 
 /* The same of a GGUF, behind "ARCH." */
@@ -50,7 +52,8 @@ static const struct {
 	{ "scale_attn_by_inverse_layer_idx", BOOLEAN, false, NULL }, { "scale_attn_weights", BOOLEAN, true, NULL },
 	{ "apply_residual_connection_post_layernorm", BOOLEAN, false, NULL }, { "qk_layernorm", BOOLEAN, false, NULL },
 	{ "add_cross_attention", BOOLEAN, false, NULL }, { "attn_output_gate", BOOLEAN, false, NULL }, { "alibi", BOOLEAN, false, NULL },
-	{ "is_encoder_decoder", BOOLEAN, false, NULL }, { "use_parallel_residual", BOOLEAN, false, NULL }, { "no_bias", BOOLEAN, true, NULL },
+	{ "is_encoder_decoder", BOOLEAN, false, NULL }, { "is_causal", BOOLEAN, true, NULL }, { "use_bidirectional_attention", BOOLEAN, false, NULL },
+	{ "use_rope", BOOLEAN, true, NULL }, { "gated_mlp", BOOLEAN, true, NULL }, { "use_rms_norm", BOOLEAN, true, NULL }, { "use_parallel_residual", BOOLEAN, false, NULL }, { "no_bias", BOOLEAN, true, NULL },
 	{ "rope_interleaved", BOOLEAN, false, NULL }, { "interpolate_factor", NUMBER, 1, NULL }, { "full_attn_mod", NUMBER, 1, NULL },
 	{ "norm_type", WORD, 0, "layer_norm" }, { "mlp_type", WORD, 0, "default" },
 };
@@ -130,13 +133,14 @@ static bool fixed_fits(size_t i, const json_t *v)
 	return false;
 }
 
-static int check_fixed(const json_t *text, struct err *e)
+/* What is not run may well look at both sides. */
+static int check_fixed(const json_t *text, bool not_run, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fixed_keys); i++) {
 		const json_t *v = json_object_get(text, fixed_keys[i].key);
 		own(mem) char *said = NULL;
 
-		if (!v || json_is_null(v) || fixed_fits(i, v))
+		if (!v || json_is_null(v) || fixed_fits(i, v) || (not_run && config_in_list(" is_causal use_bidirectional_attention ", fixed_keys[i].key)))
 			continue;
 		said = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
 		return err_set(e, ERR_UNSUPPORTED, "not run: %s is %.60s", fixed_keys[i].key, said ? said : "unreadable");
@@ -144,11 +148,11 @@ static int check_fixed(const json_t *text, struct err *e)
 	return 0;
 }
 
-int config_check_keys(const json_t *text, struct report *r, struct err *e)
+int config_check_keys(const json_t *text, bool not_run, struct report *r, struct err *e)
 {
 	const char *name;
 	json_t *v;
-	int rc = check_fixed(text, e);
+	int rc = check_fixed(text, not_run, e);
 
 	if (rc < 0)
 		return rc;

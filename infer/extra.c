@@ -54,12 +54,15 @@ static bool is_further_layer(const struct plan *p, const char *name)
 bool extra_known(const struct plan *p, const char *name)
 {
 	static const char *const of_gguf[] = { "rope_freqs.weight", "rope_factors_*.weight", "blk.*.attn_rot_embd", "blk.*.nextn.*" };
+	static const char *const other_heads[] = { "score.*", "classifier.*", "v_head.*" };
 
 	if (is_further_layer(p, name))
 		return true;
 	if (p->gguf)
 		return is_one_of(of_gguf, ARRAY_LEN(of_gguf), name);
 	if (p->sees && (is_one_of(tower, ARRAY_LEN(tower), name) || is_one_of(joint, ARRAY_LEN(joint), name)))
+		return true;
+	if (p->spec->task && is_one_of(other_heads, ARRAY_LEN(other_heads), name))
 		return true;
 	return (p->spec->pos == POS_ROPE && str_glob("*rotary_emb.inv_freq", name)) || is_mask(p, name);
 }

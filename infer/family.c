@@ -153,12 +153,12 @@ static const struct spec base_grok = { .eps = 1e-5, .ffn_gated = true, .act = AC
 	.moe = { .n_expert = 8, .n_used = 2 } };
 
 static const struct family families[] = {
-	{ "llama", { "LlamaForCausalLM", "LLaMAForCausalLM" }, { "llama" }, ALL(names_llama), false, true, 0, &base_llama },
-	{ "mistral", { "MistralForCausalLM", "Mistral3ForConditionalGeneration" }, { "mistral3" }, ALL(names_llama), false, true, 0, &base_llama },
-	{ "mixtral", { "MixtralForCausalLM" }, { NULL }, WITH(names_llama, names_mixtral), false, true, 0, &base_mixtral },
+	{ "llama", { "LlamaForCausalLM", "LLaMAForCausalLM" }, { "llama" }, ALL(names_llama), false, true, FAMILY_PLAIN, &base_llama },
+	{ "mistral", { "MistralForCausalLM", "Mistral3ForConditionalGeneration" }, { "mistral3" }, ALL(names_llama), false, true, FAMILY_OWN_BIAS, &base_llama },
+	{ "mixtral", { "MixtralForCausalLM" }, { NULL }, WITH(names_llama, names_mixtral), false, true, FAMILY_OWN_BIAS, &base_mixtral },
 	{ "qwen", { "QWenLMHeadModel" }, { "qwen" }, WITH(names_gpt2, names_qwen1), false, false, FAMILY_HALF_FF,
 		&(const struct spec){ .eps = 1e-6, GATED, ROPE(10000), .bias_qkv = true } },
-	{ "qwen2", { "Qwen2ForCausalLM" }, { "qwen2" }, ALL(names_llama), false, false, FAMILY_WINDOW_OPT_IN, &base_qwen2 },
+	{ "qwen2", { "Qwen2ForCausalLM" }, { "qwen2" }, ALL(names_llama), false, false, FAMILY_WINDOW_OPT_IN | FAMILY_OWN_BIAS, &base_qwen2 },
 	{ "qwen2_moe", { "Qwen2MoeForCausalLM" }, { "qwen2moe" }, WITH(names_llama, names_moe), false, false, FAMILY_WINDOW_OPT_IN, &base_qwen2moe },
 	{ "qwen3", { "Qwen3ForCausalLM" }, { "qwen3" }, ALL(names_llama), false, false, FAMILY_WINDOW_OPT_IN, &base_qwen3 },
 	{ "qwen3_moe", { "Qwen3MoeForCausalLM" }, { "qwen3moe" }, WITH(names_llama, names_moe), false, false, FAMILY_WINDOW_OPT_IN | FAMILY_GGUF_RENORM,
@@ -166,11 +166,11 @@ static const struct family families[] = {
 	{ "deepseek", { "DeepseekForCausalLM" }, { "deepseek" }, WITH(names_llama, names_moe), false, true, 0, &base_deepseek },
 	{ "deepseek_v2", { "DeepseekV2ForCausalLM" }, { "deepseek2" }, WITH(names_llama, names_moe), true, true, 0, &base_deepseek },
 	{ "deepseek_v3", { "DeepseekV3ForCausalLM" }, { NULL }, WITH(names_llama, names_moe), true, true, 0, &base_deepseek3 },
-	{ "gemma", { "GemmaForCausalLM" }, { "gemma" }, ALL(names_llama), false, false, FAMILY_GELU_IS_TANH, &base_gemma },
+	{ "gemma", { "GemmaForCausalLM" }, { "gemma" }, ALL(names_llama), false, false, FAMILY_GELU_IS_TANH | FAMILY_PLAIN, &base_gemma },
 	{ "gemma2", { "Gemma2ForCausalLM" }, { "gemma2" }, WITH(names_llama, names_gemma2), false, false, FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN, &base_gemma2 },
 	{ "gemma3", { "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration" }, { "gemma3" }, WITH(names_llama, names_gemma2), false, false,
 		FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN, &base_gemma3 },
-	{ "phi3", { "Phi3ForCausalLM" }, { "phi3" }, WITH(names_llama, names_phi3), false, false, 0, &base_phi3 },
+	{ "phi3", { "Phi3ForCausalLM" }, { "phi3" }, WITH(names_llama, names_phi3), false, false, FAMILY_OWN_BIAS, &base_phi3 },
 	{ "phimoe", { "PhimoeForCausalLM", "PhiMoEForCausalLM" }, { "phimoe" }, WITH(names_llama, names_mixtral), false, false, FAMILY_GGUF_SOFTMAX | FAMILY_GGUF_RENORM | FAMILY_GGUF_RMS, &base_phimoe },
 	{ "phi", { "PhiForCausalLM" }, { "phi2" }, WITH(names_llama, names_phi), false, false, 0, &base_phi },
 	{ "llama4", { "Llama4ForCausalLM", "Llama4ForConditionalGeneration" }, { "llama4" },
@@ -194,6 +194,24 @@ const struct family *family_by_hf(const char *architecture)
 		for (size_t j = 0; j < ARRAY_LEN(families[i].hf) && families[i].hf[j]; j++)
 			if (strcmp(families[i].hf[j], architecture) == 0)
 				return &families[i];
+	return NULL;
+}
+
+const struct family *family_under_hf(const char *architecture)
+{
+	static const char *const ends[] = { "ForSequenceClassification", "ForTokenClassification", "ForRewardModel", "RewardModel", "TextModel", "Model" };
+	static const char *const heads[] = { "ForCausalLM", "LMHeadModel" };
+	char name[100];
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		if (!str_ends(architecture, ends[i]))
+			continue;
+		for (size_t k = 0; k < ARRAY_LEN(heads); k++) {
+			snprintf(name, sizeof(name), "%.*s%s", (int)(strlen(architecture) - strlen(ends[i])), architecture, heads[k]);
+			if (family_by_hf(name))
+				return family_by_hf(name);
+		}
+	}
 	return NULL;
 }
 

@@ -46,6 +46,8 @@ enum {
 	FAMILY_WIDE_PRE_ATTN = 16,	/* a GGUF of 46 or 62 layers scales queries by the width over the heads: it can't say so itself */
 	FAMILY_GGUF_RENORM = 32,	/* a GGUF means renormalised expert weights where it does not say */
 	FAMILY_GGUF_SOFTMAX = 64,	/* a GGUF means a plain softmax router, whatever the original had */
+	FAMILY_OWN_BIAS = 256,		/* which linears have biases is the class's, whatever attention_bias says */
+	FAMILY_PLAIN = 512,		/* its class does not look at windows, soft caps and experts, which a converted configuration may still have */
 	FAMILY_GGUF_RMS = 128,		/* a GGUF means RMS norms (with biases), whatever the original had: what its users run */
 };
 
@@ -64,6 +66,8 @@ struct family {
 };
 
 const struct family *family_by_hf(const char *architecture);	/* NULL: not one we know */
+/* The family of the language model that such a thing is built on ("Qwen2ForSequenceClassification", "MistralModel"), or NULL. */
+const struct family *family_under_hf(const char *architecture);
 const struct family *family_by_gguf(const char *architecture);
 const struct family *family_at(size_t i);			/* NULL past the last */
 extern const struct family_name family_gguf_names[];		/* GGUF has one set of names for all */

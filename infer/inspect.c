@@ -71,7 +71,7 @@ static void config_facts(struct inspect *x, int dirfd, const char *path)
 	buf_init(&text, CONFIG_MAX);
 	if (strcmp(path, "config.json") || fdio_slurp(dirfd, path, &text, NULL) < 0)
 		return;
-	config = json_parse(text.data, text.len, path, NULL);
+	config = json_parse_python(text.data, text.len, path, NULL);
 	word = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
 	if (word && !x->architecture)
 		x->architecture = mem_strndup(word, strnlen(word, 128));

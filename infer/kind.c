@@ -15,7 +15,7 @@ static json_t *read_object(int dirfd, const char *path)
 	struct buf text own(buf);
 
 	buf_init(&text, CONFIG_MAX_BYTES);
-	return fdio_slurp(dirfd, path, &text, NULL) < 0 ? NULL : json_parse(text.data, text.len, path, NULL);
+	return fdio_slurp(dirfd, path, &text, NULL) < 0 ? NULL : json_parse_python(text.data, text.len, path, NULL);
 }
 
 static bool is_adapter(const char *file)
@@ -125,6 +125,25 @@ int kind_not_run(int dirfd, const char *file, struct err *e)
 	return dense ? ERR_UNSUPPORTED : 0;
 }
 
+static bool has_file(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+const char *kind_embeds(int dirfd, const struct model *m)
+{
+	const struct gguf *g = m->gguf ? m->weights.parts[0].gguf : NULL;
+	char key[128];
+	uint64_t pooling = 0;
+
+	if (!g)
+		return has_file(dirfd, "modules.json") || has_file(dirfd, "config_sentence_transformers.json") ? "sentence-similarity" : NULL;
+	snprintf(key, sizeof(key), "%.100s.pooling_type", gguf_str(g, "general.architecture"));
+	return gguf_u64(g, key, &pooling) && pooling ? "feature-extraction" : NULL;
+}
+
 const char *kind_task(int dirfd)
 {
 	static const struct {
@@ -135,10 +154,9 @@ const char *kind_task(int dirfd)
 	};
 	json_t *config own(json) = NULL;
 	const char *name;
-	struct stat st;
 
 	for (size_t i = 0; i < ARRAY_LEN(signs); i++)
-		if (fstatat(dirfd, signs[i].file, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		if (has_file(dirfd, signs[i].file))
 			return signs[i].task;
 	config = read_object(dirfd, "config.json");
 	name = architecture(config);

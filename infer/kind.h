@@ -11,6 +11,8 @@
 int kind_check(struct smoke *s, struct weights *w, int dirfd, const char *file, struct report *r, struct err *e);
 /* "not run: task X" where the file is none that a language model is in; 0 else. */
 int kind_not_run(int dirfd, const char *file, struct err *e);
+/* The task of a language model that is used as an embedder: by the files of a sentence encoder beside it, or by a GGUF's pooling. NULL: it is none. Static. */
+const char *kind_embeds(int dirfd, const struct model *m);
 /* What the directory is for, as the Hub calls it; NULL when that can't be told. Static. */
 const char *kind_task(int dirfd);
 

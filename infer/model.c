@@ -18,7 +18,7 @@ static int read_json(json_t **out, int dirfd, const char *file, struct report *r
 	if (rc < 0)
 		return rc;
 	report_path(r, "%s", file);
-	*out = json_parse(text.data, text.len, file, &je);
+	*out = json_parse_python(text.data, text.len, file, &je);
 	return *out ? 0 : report_reject(r, "config.json", file, e, "%s", je.msg);
 }
 

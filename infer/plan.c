@@ -515,6 +515,11 @@ static int take_ends(struct plan *p, struct report *r, struct err *e)
 	if (s->embed_norm)
 		take_norm(&f, ROLE_EMBED_NORM, s->d_model);
 	take_norm(&f, ROLE_FINAL_NORM, s->d_model);
+	if (s->task) {
+		if (find_name(&f, ROLE_HEAD, ".weight", name))
+			weights_find(p->weights, name)->claimed = true;	/* left over from what it was trained from */
+		return f.failed ? ERR_INPUT : f.unsupported;
+	}
 	if (find_name(&f, ROLE_HEAD, ".weight", name) && !(s->tied && !p->gguf)) {
 		take_weight(&f, ROLE_HEAD, NEEDED, s->n_vocab, s->d_model);
 	} else if (s->tied || p->gguf) {

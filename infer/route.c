@@ -19,14 +19,18 @@ static void softmax(float *x, uint32_t n)
 		x[i] = (float)((double)x[i] / sum);
 }
 
-/* The highest of x, the first among equals. Something is always chosen, also among NaNs. */
-static uint32_t argmax(const float *x, uint32_t n)
+/*
+ * The highest of x that was not picked before, the first among equals, and picks it. Something is always picked, also among NaNs and where nothing
+ * is left but -inf, and nothing twice: a token goes through an expert once.
+ */
+static uint32_t pick_highest(const float *x, bool *picked, uint32_t n)
 {
-	uint32_t best = 0;
+	uint32_t best = UINT32_MAX;
 
-	for (uint32_t i = 1; i < n; i++)
-		if (x[i] > x[best] || (isnan(x[best]) && !isnan(x[i])))
+	for (uint32_t i = 0; i < n; i++)
+		if (!picked[i] && (best == UINT32_MAX || x[i] > x[best] || (isnan(x[best]) && !isnan(x[i]))))
 			best = i;
+	picked[best] = true;
 	return best;
 }
 
@@ -54,12 +58,8 @@ static void limit_groups(const struct moe_spec *m, float *choice)
 
 	for (uint32_t g = 0; g < m->n_group; g++)
 		score[g] = group_score(m, choice + g * size, size);
-	for (uint32_t i = 0; i < m->n_group_used; i++) {
-		uint32_t g = argmax(score, m->n_group);
-
-		keep[g] = true;
-		score[g] = -INFINITY;
-	}
+	for (uint32_t i = 0; i < m->n_group_used; i++)
+		pick_highest(score, keep, m->n_group);
 	for (uint32_t i = 0; i < m->n_expert; i++)
 		if (!keep[i / size])
 			choice[i] = -INFINITY;
@@ -72,10 +72,11 @@ static void limit_groups(const struct moe_spec *m, float *choice)
 static void sparsemixer(const struct moe_spec *m, const float *logits, uint32_t *ids, float *weights)
 {
 	float left[SPEC_EXPERTS_MAX], masked[SPEC_EXPERTS_MAX];
+	bool picked[SPEC_EXPERTS_MAX] = { false };
 
 	memcpy(left, logits, m->n_expert * sizeof(*left));
 	for (int pick = 0; pick < 2; pick++) {
-		uint32_t best = argmax(left, m->n_expert);
+		uint32_t best = pick_highest(left, picked, m->n_expert);
 
 		for (uint32_t i = 0; i < m->n_expert; i++) {
 			float size = fmaxf(fabsf(logits[i]), left[best]);
@@ -92,6 +93,7 @@ static void sparsemixer(const struct moe_spec *m, const float *logits, uint32_t 
 void route(const struct moe_spec *m, const float *logits, const float *bias, uint32_t *ids, float *weights)
 {
 	float score[SPEC_EXPERTS_MAX], choice[SPEC_EXPERTS_MAX];
+	bool picked[SPEC_EXPERTS_MAX] = { false };
 	double sum = 0;
 
 	if (m->score == ROUTER_SPARSEMIXER) {
@@ -109,13 +111,12 @@ void route(const struct moe_spec *m, const float *logits, const float *bias, uin
 	if (m->n_group > 1)
 		limit_groups(m, choice);
 	for (uint32_t i = 0; i < m->n_used; i++) {
-		ids[i] = argmax(choice, m->n_expert);
-		choice[ids[i]] = -INFINITY;
+		ids[i] = pick_highest(choice, picked, m->n_expert);
 		weights[i] = score[ids[i]];
 		sum += (double)weights[i];
 	}
 	for (uint32_t i = 0; i < m->n_used; i++) {
-		if (m->renorm && m->n_used > 1)
+		if (m->renorm)
 			weights[i] = (float)((double)weights[i] / (sum + 1e-20));
 		if (m->scale > 0)
 			weights[i] *= (float)m->scale;

@@ -149,6 +149,7 @@ static int open_tokenizer(struct test *t, int dirfd)
 static int open_all(struct test *t, int dirfd, const char *file, struct report *r)
 {
 	uint32_t n_tokens = t->o->chunk ? t->o->chunk : 512;	/* how far positions go, for families with two rotation tables */
+	const char *task;
 	int rc = model_open(&t->model, dirfd, file, n_tokens, r, t->e);
 
 	if (rc < 0)
@@ -158,6 +159,9 @@ static int open_all(struct test *t, int dirfd, const char *file, struct report *
 	t->s->size = t->model.size;
 	for (size_t i = 0; i < t->model.weights.n; i++)
 		t->s->weight_bytes += t->model.weights.tensors[i].bytes;
+	task = t->model.spec->task ? t->model.spec->task : kind_embeds(dirfd, &t->model);
+	if (task)	/* its structure is seen to; what it would say next means nothing */
+		return err_set(t->e, ERR_UNSUPPORTED, "not run: task %s", task);
 	rc = open_tokenizer(t, dirfd);
 	if (rc < 0)
 		return rc;

@@ -35,6 +35,8 @@ static int check_bounds(const struct spec *s, struct err *e)
 		return err_set(e, ERR_INPUT, "%u experts, but no number of used ones or no size", s->moe.n_expert);
 	if (s->moe.n_group > 1 && (s->moe.n_expert % s->moe.n_group || s->moe.n_group_used == 0 || s->moe.n_group_used > s->moe.n_group))
 		return err_set(e, ERR_INPUT, "%u experts in %u groups of which %u are used", s->moe.n_expert, s->moe.n_group, s->moe.n_group_used);
+	if (s->moe.n_group > 1 && s->moe.n_group_used * (s->moe.n_expert / s->moe.n_group) < s->moe.n_used)
+		return err_set(e, ERR_INPUT, "%u experts are used of %u groups of %u", s->moe.n_used, s->moe.n_group_used, s->moe.n_expert / s->moe.n_group);
 	if (s->moe.score == ROUTER_SPARSEMIXER && s->moe.n_used != 2)
 		return err_set(e, ERR_UNSUPPORTED, "a sparsemixer router that uses %u experts", s->moe.n_used);
 	return 0;

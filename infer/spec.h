@@ -115,6 +115,7 @@ struct spec {
 	uint32_t d_ff, d_ff_dense;	/* d_ff_dense: of dense layers among routed ones; 0: d_ff */
 	struct moe_spec moe;
 	bool tied;			/* the head is the embedding */
+	const char *task;		/* not NULL: no language model but an embedder or a classifier built on one, for this; it has no head that says words */
 	uint32_t n_extra_layers;	/* behind the last: they predict further tokens in training, and are not run */
 
 	struct spec_layer layer[SPEC_LAYERS_MAX];

@@ -211,7 +211,7 @@ void scan_json(const struct scan *in, struct bytes *b)
 		if (p)
 			buf_add(&text, p, n);
 	}
-	j = json_parse(text.data, text.len, in->name, &e);
+	j = json_parse_python(text.data, text.len, in->name, &e);
 	if (!j) {
 		report_problem(in->name, e.msg, in->r);
 		return;

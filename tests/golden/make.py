@@ -55,6 +55,14 @@ CASES = {
     "deepseek_v3-fp8": ("deepseek_v3", dict(MLA, hidden_size=192, intermediate_size=160, num_hidden_layers=2, n_routed_experts=4, num_experts_per_tok=2,
                                             moe_intermediate_size=136, n_group=2, topk_group=1, kv_lora_rank=144, q_lora_rank=130,
                                             routed_scaling_factor=2.5, rope_parameters=YARN)),
+    # Where a class does otherwise than its configuration's neighbours would.
+    "deepseek_v3-bias": ("deepseek_v3", dict(MLA, attention_bias=True, routed_scaling_factor=2.5, rope_parameters=YARN)),
+    "deepseek_v2-bias": ("deepseek_v2", dict(MLA, attention_bias=True, q_lora_rank=None, topk_method="greedy", n_group=1, topk_group=1, routed_scaling_factor=1.0)),
+    "mixtral-one": ("mixtral", dict(num_local_experts=6, num_experts_per_tok=1, sliding_window=None)),
+    "deepseek_v3-one": ("deepseek_v3", dict(MLA, num_experts_per_tok=1, topk_group=1, routed_scaling_factor=2.5, rope_parameters=YARN)),
+    "gemma2-uncapped": ("gemma2", dict(head_dim=16, sliding_window=16, query_pre_attn_scalar=24, attn_logit_softcapping=None, final_logit_softcapping=None)),
+    "llama-foreign": ("llama", dict(sliding_window=8, attn_logit_softcapping=2.0, final_logit_softcapping=2.0, attention_chunk_size=8, num_experts_per_tok=2)),
+    "qwen2-said": ("qwen2", dict(attention_bias=False)),
     "gemma": ("gemma", dict(head_dim=16)),
     "gemma2": ("gemma2", dict(head_dim=16, sliding_window=16, query_pre_attn_scalar=24, attn_logit_softcapping=5.0, final_logit_softcapping=3.0)),
     "gemma3": ("gemma3_text", dict(head_dim=16, num_hidden_layers=7, sliding_window=16, query_pre_attn_scalar=24, rope_parameters=dict(

@@ -282,3 +282,38 @@ def test_too_many_artefacts_are_an_error_and_not_passed_over(tmp_path):
         (tmp_path / f"{i}.gguf").write_bytes(b"GGUF")
     done = subprocess.run([SMOKE, "--json", tmp_path], capture_output=True, text=True)
     assert done.returncode == 1 and "more than 300 checkpoints" in done.stderr
+
+
+def embedder(where, architecture, root="", **config):
+    """The project's own language model as the base of another thing: no head, and its tensors where such files have them."""
+    shutil.copytree(ROOT / "tests/models/tiny-story", where)
+    tensors = {root + name.removeprefix("model."): t for name, t in read_tensors(where / "model.safetensors").items() if name != "lm_head.weight"}
+    write_tensors(where / "model.safetensors", tensors)
+    said = json.loads((where / "config.json").read_text())
+    (where / "config.json").write_text(json.dumps({**said, "architectures": [architecture], **config}))
+    return where, tensors
+
+
+DECODERS = {
+    "an embedder": ("LlamaModel", "", "feature-extraction"),
+    "a reranker": ("LlamaForSequenceClassification", "model.", "text-classification"),
+    "a sentence encoder that calls itself a language model": ("LlamaForCausalLM", "", "sentence-similarity"),
+}
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_language_models_as_something_else(tmp_path, kind):
+    """They are not run, and built as their family demands."""
+    architecture, root, task = DECODERS[kind]
+    where, tensors = embedder(tmp_path / "m", architecture, root, is_causal=architecture == "LlamaForCausalLM")
+    if architecture == "LlamaForCausalLM":
+        (where / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]))
+    if architecture.endswith("Classification"):
+        tensors["score.weight"] = "F32", [1, 96], array.array("f", [0.5] * 48 + [-0.25] * 48).tobytes()
+        write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    assert done.returncode == 5 and report["reasons"][0] == f"not run: task {task}" and not report["findings"], report
+    removed = next(n for n in tensors if n.endswith("layers.1.mlp.up_proj.weight"))
+    write_tensors(where / "model.safetensors", {n: t for n, t in tensors.items() if n != removed})
+    done, report = smoke(where)
+    assert done.returncode == 6 and any(removed in f["message"] and f["rule"] == "plan.missing" for f in report["findings"]), report

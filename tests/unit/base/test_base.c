@@ -197,6 +197,25 @@ static void a_spool_goes_to_a_file_when_it_is_long(void **state)
 	assert_int_equal(spool_end(&bad, &e), ERR_INPUT);
 }
 
+/* As Python's json module writes it, and JSON does not have it. */
+static void json_of_python(void **state)
+{
+	static const char text[] = "{\"a\": 1000000000000000019884624838656, \"b\": [NaN, -Infinity, Infinity, -1, 12], \"NaN 99999999999999999999\": \"Infinity \\\" NaN\", \"c\": 1e5}";
+	own(json) json_t *j = json_parse_python(text, sizeof(text) - 1, "x", NULL);
+	const json_t *b = json_object_get(j, "b");
+
+	(void)state;
+	assert_true(json_is_real(json_object_get(j, "a")) && json_real_value(json_object_get(j, "a")) > 9e29);
+	assert_true(json_is_null(json_array_get(b, 0)) && json_real_value(json_array_get(b, 1)) < -1e300 && json_real_value(json_array_get(b, 2)) > 1e300);
+	assert_int_equal(json_integer_value(json_array_get(b, 3)), -1);
+	assert_string_equal(json_get_str(j, "NaN 99999999999999999999"), "Infinity \" NaN");
+	assert_null(json_parse(text, sizeof(text) - 1, "x", NULL));
+	assert_null(json_parse_python("{\"a\": nan}", 10, "x", NULL));
+	assert_null(json_parse_python("{\"a\": \"NaN", 10, "x", NULL));
+	assert_null(json_parse_python("-", 1, "x", NULL));
+	assert_null(json_parse_python("{\"a\":NaN,\"a\":2}", 15, "x", NULL));
+}
+
 static void json_is_strict(void **state)
 {
 	struct err e;
@@ -347,7 +366,7 @@ int main(void)
 		cmocka_unit_test(text_questions),	   cmocka_unit_test(paths_are_checked),	       cmocka_unit_test(files_are_replaced_whole),
 		cmocka_unit_test(a_member_is_emptied_in_the_text), cmocka_unit_test(a_list_is_taken_out_of_a_stream),
 		cmocka_unit_test(a_spool_goes_to_a_file_when_it_is_long),
-		cmocka_unit_test(json_is_strict),	   cmocka_unit_test(yaml_is_bounded),	       cmocka_unit_test(vec_and_arena),
+		cmocka_unit_test(json_of_python), cmocka_unit_test(json_is_strict),	   cmocka_unit_test(yaml_is_bounded),	       cmocka_unit_test(vec_and_arena),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,7 +142,7 @@ static void refused_values(void **state)
 	static const struct {
 		const char *model, *key;
 		int value;
-	} cases[] = { { "Qwen-7B", "no_bias", 0 }, { "deepseek-moe-16b-base", "moe_layer_freq", 2 }, { "phi-2", "qk_layernorm", 1 } };
+	} cases[] = { { "Qwen-7B", "no_bias", 0 }, { "Llama-3.2-1B", "is_causal", 0 }, { "Llama-3.2-1B", "use_bidirectional_attention", 1 }, { "Llama-3.2-1B", "use_rope", 0 }, { "deepseek-moe-16b-base", "moe_layer_freq", 2 }, { "phi-2", "qk_layernorm", 1 } };
 	json_t *all own(json) = NULL;
 	struct buf text own(buf);
 
@@ -157,15 +157,46 @@ static void refused_values(void **state)
 		const struct family *f;
 		struct err e = ERR_NONE;
 
-		json_object_set_new(config, cases[i].key, json_is_boolean(json_object_get(config, cases[i].key)) ? json_boolean(cases[i].value) : json_integer(cases[i].value));
+		json_t *was = json_object_get(config, cases[i].key);
+
+		json_object_set_new(config, cases[i].key, json_is_boolean(was) || !was ? json_boolean(cases[i].value) : json_integer(cases[i].value));
 		assert_int_equal(config_read_hf(s, &f, config, &r, &e), ERR_UNSUPPORTED);
 		assert_non_null(strstr(e.msg, cases[i].key));
+		json_object_del(config, cases[i].key);
 	}
+}
+
+/* Of how it was run and trained, and what is built on it. */
+static void no_mathematics(void **state)
+{
+	static const char *const keys[] = { "_flash_attn_2_enabled", "use_flash_attention_2", "residual_in_fp32", "sequence_parallel", "tensor_parallel_degree" };
+	json_t *all own(json) = NULL, *config;
+	own(mem) struct spec *s = mem_zalloc(sizeof(*s));
+	struct report r own(report) = { 0 };
+	struct buf text own(buf);
+	const struct family *f;
+	struct err e = ERR_NONE;
+
+	(void)state;
+	buf_init(&text, 4 << 20);
+	assert_int_equal(fdio_slurp(AT_FDCWD, PUBLISHED, &text, NULL), 0);
+	all = json_parse(text.data, text.len, PUBLISHED, NULL);
+	config = json_object_get(json_object_get(all, "Llama-3.2-1B"), "config");
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		json_object_set_new(config, keys[i], json_integer(1));
+	assert_int_equal(config_read_hf(s, &f, config, &r, &e), 0);
+	assert_int_equal(r.n, 0);
+	assert_null(s->task);
+	json_object_set_new(config, "architectures", json_pack("[s]", "LlamaForSequenceClassification"));
+	json_object_set_new(config, "is_causal", json_false());
+	assert_int_equal(config_read_hf(s, &f, config, &r, &e), 0);
+	assert_string_equal(s->task, "text-classification");
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(published_configurations), cmocka_unit_test(one_key_too_many), cmocka_unit_test(refused_values) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(published_configurations), cmocka_unit_test(one_key_too_many), cmocka_unit_test(refused_values),
+		cmocka_unit_test(no_mathematics) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
