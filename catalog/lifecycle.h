@@ -80,6 +80,12 @@ int lifecycle_restore(struct db *db, const struct lifecycle_order *o, const stru
  */
 int lifecycle_apply_rules(struct db *db, const struct policy *p, int64_t now, int64_t *n_changed, struct err *e);
 
+/*
+ * An event "lifecycle.ended" for each revision or model whose sunset has passed since the last time, as what holds has it; *n_told counts. For the
+ * clock, every minute.
+ */
+int lifecycle_tell_ended(struct db *db, const struct policy_lifecycle *rules, int64_t now, int64_t *n_told, struct err *e);
+
 /* Contract section 2: {"deprecated_at":…,"sunset_at":…,"successor":…,"reason":…} with RFC 3339 times or null; plus "state". */
 json_t *lifecycle_json(const struct lifecycle *l);
 /* What is deprecated and ends before `until` or at no date (until 0: whenever), soonest first: [{"repo","revision","state","deprecated_at","sunset_at","successor","reason","pulls_30d","consumers"}…]. */

@@ -187,9 +187,9 @@ static void compact(char out[20], int64_t at, bool date_only)
 	out[n] = 0;
 }
 
-static void event(struct buf *out, const struct row *r, const struct lifecycle *l)
+static void event(struct buf *out, const struct row *r, const struct lifecycle *l, struct arena *a)
 {
-	char at[20], text[900];
+	char at[20], text[MODEL_NAME_MAX + 64];
 
 	buf_puts(out, "BEGIN:VEVENT\r\n");
 	snprintf(text, sizeof(text), "sunset-%lld-%lld@registryd", (long long)r->model_id, (long long)r->revision_id);
@@ -200,9 +200,8 @@ static void event(struct buf *out, const struct row *r, const struct lifecycle *
 	line(out, "DTSTART;VALUE=DATE", at);
 	snprintf(text, sizeof(text), "%s%s%.12s ends", r->repo, r->commit ? "@" : "", r->commit ? r->commit : "");
 	line(out, "SUMMARY", text);
-	snprintf(text, sizeof(text), "%s%s%s%s", l->reason ? l->reason : "", l->reason ? "\n" : "", l->successor ? "Use " : "No successor is named.",
-		 l->successor ? l->successor : "");
-	line(out, "DESCRIPTION", text);
+	/* Whole, however long: a reader cuts it where it likes. */
+	line(out, "DESCRIPTION", arena_printf(a, "%s%s%s%s", l->reason ? l->reason : "", l->reason ? "\n" : "", l->successor ? "Use " : "No successor is named.", l->successor ? l->successor : ""));
 	line(out, "TRANSP", "TRANSPARENT");
 	buf_puts(out, "END:VEVENT\r\n");
 }
@@ -217,7 +216,7 @@ static int write_events(struct db_conn *c, int64_t now, struct buf *out, struct 
 	arena_init(&a);
 	rc = marks(c, 0, true, now, &a, &rows, &n, e);
 	for (size_t i = 0; rc == 0 && i < n; i++)
-		event(out, &rows[i], &rows[i].life);
+		event(out, &rows[i], &rows[i].life, &a);
 	return rc;
 }
 

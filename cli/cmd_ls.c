@@ -76,31 +76,42 @@ static void joined(const json_t *list, char *out, size_t n)
 			len += (size_t)snprintf(out + len, n - len, "%s%s", len ? "," : "", json_string_value(v) ? json_string_value(v) : "");
 }
 
+/* What is marked on it, beside the state by which --state filters. Past its sunset it is gone, though its state is what it was. */
+static void add_mark(struct table *t, const json_t *l)
+{
+	const char *mark = json_get_str_or(l, "state", "active");
+	char ended[40];
+
+	snprintf(ended, sizeof(ended), "ended %s", ctl_date(l, "sunset_at"));
+	if (!strcmp(mark, "retired") && !json_get_str(l, "retired_at"))
+		table_add(t, ended);
+	else
+		table_add(t, strcmp(mark, "active") != 0 ? mark : NULL);
+}
+
 static void add_row(struct table *t, const json_t *m)
 {
 	char params[TEXT_SHORT_MAX], formats[120];
-	const json_t *smoke = json_object_get(m, "smoke"), *lifecycle = json_object_get(m, "lifecycle");
-	const char *state = json_get_str(m, "state"), *mark = json_get_str_or(lifecycle, "state", "active");
-	bool marked = state && !strcmp(state, "published") && strcmp(mark, "active") != 0;
 
 	text_params(params, json_get_int(m, "params", -1));
 	joined(json_object_get(m, "formats"), formats, sizeof(formats));
 	table_add(t, json_get_str(m, "repo"));
-	table_add(t, marked ? mark : state);
+	table_add(t, json_get_str(m, "state"));
+	add_mark(t, json_object_get(m, "lifecycle"));
 	table_add(t, json_get_str(json_object_get(m, "license"), "id"));
 	table_add_size(t, json_get_int(m, "size_bytes", 0) > 0 ? json_get_int(m, "size_bytes", 0) : -1);
 	table_add(t, params);
 	table_add(t, formats);
 	table_add(t, json_get_str(m, "architecture"));
 	table_add(t, json_get_str(m, "task"));
-	table_add(t, json_get_str(smoke, "verdict"));
+	table_add(t, json_get_str(json_object_get(m, "smoke"), "verdict"));
 }
 
 int cmd_ls(struct ctl *c, struct err *e)
 {
 	static const struct table_column columns[] = {
-		{ "REPO", TABLE_FLEX },	   { "STATE", TABLE_LEFT },  { "LICENSE", TABLE_FLEX }, { "SIZE", TABLE_RIGHT }, { "PARAMS", TABLE_RIGHT },
-		{ "FORMATS", TABLE_FLEX }, { "ARCH", TABLE_FLEX }, { "TASK", TABLE_FLEX },	{ "SMOKE", TABLE_LEFT },
+		{ "REPO", TABLE_FLEX },	   { "STATE", TABLE_LEFT },  { "LIFECYCLE", TABLE_LEFT }, { "LICENSE", TABLE_FLEX }, { "SIZE", TABLE_RIGHT },
+		{ "PARAMS", TABLE_RIGHT }, { "FORMATS", TABLE_FLEX }, { "ARCH", TABLE_FLEX }, { "TASK", TABLE_FLEX },	{ "SMOKE", TABLE_LEFT },
 	};
 	own(json) json_t *rows = json_array();
 	own(table) struct table t;

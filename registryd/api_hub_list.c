@@ -142,7 +142,7 @@ int api_hub_list(struct request *rq, struct err *e)
 	int rc = read_filter(rq, &q, e);
 
 	if (!rc && !asks_for_inference(rq))
-		rc = query_models(app->db, &q, rq->now, &rq->arena, &rows, &n, &next, e);
+		rc = query_models(app->db, &q, door_listed_at(rq), &rq->arena, &rows, &n, &next, e);
 	if (rc)
 		return rc;
 	api_hub_fields_read(rq, &f);
@@ -171,7 +171,7 @@ int api_hub_tags_by_type(struct request *rq, struct err *e)
 	const char *const kinds[][2] = { { "license", "license" }, { "task", "pipeline_tag" } };
 
 	q.visible_only = true;
-	facets = query_facets(app->db, &q, rq->now, e);
+	facets = query_facets(app->db, &q, door_listed_at(rq), e);
 	if (!facets) {
 		json_decref(out);
 		return e->code;

@@ -72,12 +72,26 @@ static void lifecycle(struct clock *c, struct daemon *d, int64_t now)
 		log_event(LOG_NOTICE, "lifecycle.rules", "revisions=%lld", (long long)changed);
 }
 
+static void sunsets(struct clock *c, struct daemon *d, int64_t now)
+{
+	struct policy_lifecycle rules;
+	struct err e = ERR_NONE;
+	int64_t told = 0;
+
+	(void)c;
+	policy_lifecycle(daemon_policy(d), &rules);
+	if (lifecycle_tell_ended(d->db, &rules, now, &told, &e))
+		failed("sunsets that have passed", &e);
+	if (told)
+		log_event(LOG_NOTICE, "lifecycle.ended", "count=%lld", (long long)told);
+}
+
 void clock_tick(struct clock *c, struct daemon *d, int64_t now)
 {
 	static const struct {
 		int every_s;
 		void (*run)(struct clock *c, struct daemon *d, int64_t now);
-	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { 60, usage }, { 3600, tidy }, { 3600, lifecycle } };
+	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { 60, usage }, { 3600, tidy }, { 3600, lifecycle }, { 60, sunsets } };
 
 	for (size_t i = 0; i < CLOCK_DUTIES; i++) {
 		if (now < c->due_at[i])

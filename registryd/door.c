@@ -82,11 +82,23 @@ static bool was_freed(const struct revision *r, const char *rev)
 	return r->published_at && r->state >= REVISION_PLANNED && r->state <= REVISION_TESTING && rev && str_is_hex(rev, MODEL_COMMIT_HEX);
 }
 
-/* Nothing is published under this name. Was it refused, so that the caller should know, or is it just not there? */
+static bool withdrawn(struct request *rq, const struct model *m, const struct lifecycle *l)
+{
+	const char *why = l->reason ? arena_printf(&rq->arena, ": %s", l->reason) : "";
+
+	if (l->state == LIFECYCLE_WITHDRAWN_LEGAL)
+		door_refuse(rq, 451, "GatedRepo", "%s is not available for legal reasons%s", m->name, why);
+	else
+		door_refuse(rq, 403, "GatedRepo", "%s has been withdrawn%s", m->name, why);
+	return false;
+}
+
+/* Nothing is published under this name. Was it refused or withdrawn, so that the caller should know, or is it just not there? */
 static bool absent(struct request *rq, const char *repo, const char *rev, bool no_such_revision)
 {
 	struct daemon *d = rq->app;
 	char when[STR_TIME_MAX];
+	struct lifecycle life;
 	struct model m;
 	struct revision r;
 	bool known = !model_find(d->db, repo, rev, MODEL_ANY, &rq->arena, &m, &r, NULL, NULL);
@@ -95,6 +107,8 @@ static bool absent(struct request *rq, const char *repo, const char *rev, bool n
 		door_refuse(rq, 403, "GatedRepo", "%s was refused by this registry's policy: %s", m.name, r.reason ? r.reason : "see registryctl why");
 		return false;
 	}
+	if (known && r.published_at && lifecycle_at(d->db, m.id, r.id, rq->now, &rq->arena, &life, NULL) == 0 && life.state > LIFECYCLE_RETIRED)
+		return withdrawn(rq, &m, &life);
 	if (known && was_freed(&r, rev)) {
 		str_format_iso(when, r.published_at);
 		door_refuse(rq, 410, NULL, "%s@%.12s was published here on %.10s and its files have been freed since: ask for a sync of this commit, or use a newer revision",
@@ -111,17 +125,6 @@ static bool absent(struct request *rq, const char *repo, const char *rev, bool n
 static const char *and_successor(struct request *rq, const struct lifecycle *l)
 {
 	return l->successor ? arena_printf(&rq->arena, "; use %s", l->successor) : "";
-}
-
-static bool withdrawn(struct request *rq, const struct door *d)
-{
-	const char *why = d->life.reason ? arena_printf(&rq->arena, ": %s", d->life.reason) : "";
-
-	if (d->life.state == LIFECYCLE_WITHDRAWN_LEGAL)
-		door_refuse(rq, 451, "GatedRepo", "%s is not available for legal reasons%s", d->m.name, why);
-	else
-		door_refuse(rq, 403, "GatedRepo", "%s has been withdrawn%s", d->m.name, why);
-	return false;
 }
 
 static bool gone(struct request *rq, const struct door *d)
@@ -160,6 +163,14 @@ static void announce(struct request *rq, const struct door *d)
 		http_set(rq, "X-HF-Warning", "deprecated; %s is deprecated until %s%s%s", d->m.name, day, l->successor ? ", use " : "", l->successor ? l->successor : "");
 }
 
+int64_t door_listed_at(const struct request *rq)
+{
+	struct policy_lifecycle rules;
+
+	policy_lifecycle(daemon_policy(rq->app), &rules);
+	return rules.gone_after_sunset ? rq->now : 0;
+}
+
 /* What holds now for this revision: false when that was the answer. */
 static bool alive(struct request *rq, struct door *d, const char *rev)
 {
@@ -174,7 +185,7 @@ static bool alive(struct request *rq, struct door *d, const char *rev)
 		return true;
 	case LIFECYCLE_WITHDRAWN:
 	case LIFECYCLE_WITHDRAWN_LEGAL:
-		return withdrawn(rq, d);
+		return withdrawn(rq, &d->m, &d->life);
 	case LIFECYCLE_RETIRED:
 		if (by_hand || rules.gone_after_sunset)
 			return gone(rq, d);

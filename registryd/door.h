@@ -32,6 +32,9 @@ struct door {
 /* The model and revision that rq's {repo} and {rev} name (rev NULL: main). False: the request has been answered. */
 bool door_enter(struct request *rq, enum door_for what, struct door *out);
 
+/* The time by which a listing leaves out what has ended: now, or never where the policy goes on serving that (`after_sunset: warn`). */
+int64_t door_listed_at(const struct request *rq);
+
 /*
  * Answers with a status, the Hub's X-Error-Code (may be NULL) and a sentence: as JSON below /api, as text elsewhere. Always 0.
  */

@@ -174,10 +174,10 @@ int page_models(struct request *rq, struct err *e)
 	size_t n;
 	int rc;
 
-	if ((rc = read_filter(rq, &q, e)) || (rc = query_models(d->db, &q, rq->now, &rq->arena, &rows, &n, &next, e)))
+	if ((rc = read_filter(rq, &q, e)) || (rc = query_models(d->db, &q, door_listed_at(rq), &rq->arena, &rows, &n, &next, e)))
 		return rc;
 	q.cursor = NULL;
-	if (!(facets = query_facets(d->db, &q, rq->now, e)))
+	if (!(facets = query_facets(d->db, &q, door_listed_at(rq), e)))
 		return e->code;
 	page_begin(&b, "Models");
 	put_form(&b, rq);

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "catalog/event.h"
 #include "catalog/finding.h"
 #include "catalog/lifecycle.h"
 #include "catalog/mirror.h"
@@ -246,6 +247,17 @@ static void test_list_and_calendar(void **state)
 	own(mem) char *ics = lifecycle_ics(f->db, NOW, NULL);
 	assert_non_null(ics);
 	assert_non_null(strstr(ics, "DTSTART;VALUE=DATE:20250112\r\n"));
+	o.sunset_at = 0;
+	char reason[2001] = "x";
+	for (size_t i = 1; i + 1 < sizeof(reason); i += 2)
+		memcpy(reason + i, "\xc3\xa9", 3);
+	make(f->db, "org/next", 'b', &r);
+	o.reason = reason;
+	o.successor = "org/next";
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	free(ics);
+	ics = lifecycle_ics(f->db, NOW, NULL);
+	assert_non_null(strstr(ics, "\\nUse org/next\r\n"));
 	for (char *p = ics, *end; *p; p = end + 2) {
 		end = strstr(p, "\r\n");
 		assert_non_null(end);
@@ -578,6 +590,60 @@ static void test_taken_back(void **state)
 	assert_int_equal(sweep(f->db, ends, NOW + 7), 1);
 }
 
+static size_t count_events(struct db *db, const char *kind, const char *repo, const char *revision)
+{
+	own(arena) struct arena a;
+	struct event *list;
+	size_t n, found = 0;
+
+	arena_init(&a);
+	ok(event_list(db, 0, repo, 1000, &a, &list, &n, e));
+	for (size_t i = 0; i < n; i++)
+		found += !strcmp(list[i].kind, kind) && !strcmp(list[i].revision, revision);
+	return found;
+}
+
+static int64_t tell(struct db *db, int64_t now)
+{
+	int64_t n;
+
+	ok(lifecycle_tell_ended(db, &rules, now, &n, e));
+	return n;
+}
+
+/* Each date that comes is told once, of what ends by it. */
+static void test_ended(void **state)
+{
+	struct fixture *f = *state;
+	int64_t r1, r2, r3, m1 = make(f->db, "org/a", 'a', &r1), m3 = make(f->db, "org/c", 'c', &r3);
+	struct lifecycle_order o = { .model_id = m1, .who = "ada", .sunset_at = NOW + 100 * DAY }, one = { .model_id = m1, .revision_id = r1, .who = "ada", .sunset_at = NOW + 200 * DAY };
+	static const char commit[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+	make(f->db, "org/b", 'b', &r2);
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	ok(lifecycle_deprecate(f->db, &one, &rules, NOW, e));
+	struct lifecycle_order off = { .model_id = m3, .who = "ada", .sunset_at = NOW + 100 * DAY, .reason = "claim" };
+	ok(lifecycle_deprecate(f->db, &off, &rules, NOW, e));
+	ok(lifecycle_withdraw(f->db, &off, NOW, e));
+	facts(f->db, r2, "mit", NULL, NULL);
+	assert_int_equal(sweep(f->db, "lifecycle: {notice: 90d, ends: [{license: mit, at: 2020-01-01}]}", NOW + 20 * DAY), 1);
+
+	assert_int_equal(tell(f->db, NOW + 100 * DAY - 1), 0);
+	assert_int_equal(tell(f->db, NOW + 100 * DAY), 1);
+	assert_int_equal(count_events(f->db, "lifecycle.ended", "org/a", ""), 1);
+	assert_int_equal(tell(f->db, NOW + 100 * DAY), 0);
+	assert_int_equal(tell(f->db, NOW + 110 * DAY), 1);	/* notice after the rule was made */
+	assert_int_equal(count_events(f->db, "lifecycle.ended", "org/b", commit), 1);
+	assert_int_equal(tell(f->db, NOW + 300 * DAY), 0);	/* the revision ended with its model */
+
+	/* Another date is another end. */
+	o.sunset_at = NOW + 400 * DAY;
+	ok(lifecycle_undeprecate(f->db, &one, NOW + 300 * DAY, e));
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW + 300 * DAY, e));
+	assert_int_equal(tell(f->db, NOW + 400 * DAY), 1);
+	assert_int_equal(count_events(f->db, "lifecycle.ended", "org/a", ""), 2);
+}
+
 /* Whoever corrects a reason takes no date back. */
 static void test_deprecated_again(void **state)
 {
@@ -665,7 +731,7 @@ static void test_mirror(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_ended), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

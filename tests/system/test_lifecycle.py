@@ -1,0 +1,132 @@
+"""What a model's end looks like from outside: at its doors, in listings and in the events, whoever has announced it."""
+import os
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.system.registry import Registry
+from tests.system.seeded import Seeded
+from tests.system.test_policy_change import settle
+
+LICENCES = "licenses: {allow: [apache-2.0, mit], unknown: hold}\nrequire: {smoke: none}\n"
+FILES = {"config.json": b"{}\n", "README.md": b"---\nlicense: mit\n---\n"}
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+
+
+def door(reg, path):
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(reg.url + path))
+    except urllib.error.HTTPError as e:
+        answer = e
+    with answer:
+        return answer.status, answer.headers
+
+
+@pytest.fixture
+def site(tmp_path, hub):
+    with Registry(tmp_path / "r", upstream=hub.url, policy=LICENCES + "lifecycle: {notice: 30d, hints: deprecate}\n") as reg:
+        reg.policy = reg.where / "policy.yaml"
+        yield reg
+
+
+def add(reg, hub, name, card="license: mit"):
+    hub.add_model(name, {"config.json": b"{}\n", "README.md": f"---\n{card}\n---\n".encode()})
+    reg.ctl("sync", name)
+
+
+def run_rules(reg):
+    """They run at the start, and then by the hour."""
+    reg.stop()
+    reg.start()
+    end = time.monotonic() + 20
+    while "lifecycle.rules" not in reg.said():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_hint_does_not_hide_what_a_person_says(site, hub):
+    add(site, hub, "org/c")
+    add(site, hub, "org/a", "license: mit\nnew_version: org/b")
+    run_rules(site)
+    assert site.json("show", "org/a")["lifecycle"]["reason"] == "its card names a newer version"
+    assert site.ctl("deprecate", "org/a", "--sunset", "2099-06-30", "--successor", "org/c", "--reason", "mine").stdout == "org/a is deprecated until 2099-06-30\n"
+    status, headers = door(site, "/org/a/resolve/main/config.json")
+    assert status == 200 and headers["Sunset"] == "Tue, 30 Jun 2099 00:00:00 GMT" and "/org/c>" in headers["Link"]
+    assert headers["X-HF-Warning"] == "deprecated; org/a is deprecated until 2099-06-30, use org/c"
+    assert [m["repo"] for m in site.json("ls", "--sunset-before", "2099-07-01")] == ["org/a"]
+    site.ctl("withdraw", "org/a", "--legal", "--reason", "court order 7")
+    status, headers = door(site, "/org/a/resolve/main/config.json")
+    assert status == 451 and headers["X-Error-Message"] == "org/a is not available for legal reasons: court order 7"
+    assert site.ctl("restore", "org/a").stdout == "org/a is deprecated until 2099-06-30\n"
+    assert site.ctl("undeprecate", "org/a").stdout == "org/a is active\n"         # the rule's mark with it
+    site.ctl("deprecate", "org/a", "--successor", "", code=2)
+
+
+def test_what_the_policy_denies_does_not_come_back_by_restoring(site, hub):
+    add(site, hub, "org/a")
+    add(site, hub, "org/b", "license: apache-2.0")
+    site.ctl("retire", "org/a")
+    site.policy.write_text("licenses: {allow: [apache-2.0], deny: [mit]}\nrequire: {smoke: none}\n")
+    site.ctl("policy", "reload")
+    settle(site)
+    revision = site.json("show", "org/a")["revision"]
+    restored = site.json("restore", "org/a")
+    assert restored["not_served"] == [{"revision": revision, "state": "rejected", "reason": "licence mit is denied (licenses.deny)"}]
+    assert door(site, "/org/a/resolve/main/config.json")[0] == 403
+
+    site.ctl("withdraw", "org/b", "--reason", "claim")
+    site.policy.write_text("licenses: {allow: [mit], deny: [apache-2.0]}\nrequire: {smoke: none}\n")
+    site.ctl("policy", "reload", "--yes")
+    settle(site)
+    assert f"but org/b@{site.json('show', 'org/b')['revision'][:12]} is rejected" in site.ctl("restore", "org/b").stdout
+
+
+def test_a_withdrawn_revision_says_so_when_its_files_are_freed(site, hub):
+    add(site, hub, "org/m")
+    commits = []
+    for _ in range(3):
+        commits.append(hub.commit("org/m", {"notes.png": PNG + os.urandom(100_000)}))
+        site.ctl("sync", "org/m")
+    site.ctl("withdraw", f"org/m@{commits[0]}", "--reason", "leaked")
+    site.ctl("gc", "--keep-last", "1")
+    assert [site.json("show", f"org/m@{c}")["state"] for c in commits] == ["planned", "planned", "published"]
+    status, headers = door(site, f"/org/m/resolve/{commits[0]}/config.json")
+    assert status == 403 and headers["X-Error-Message"] == "org/m has been withdrawn: leaked"
+    assert door(site, f"/org/m/resolve/{commits[1]}/config.json")[0] == 410
+    site.ctl("withdraw", f"org/m@{commits[0]}", "--reason", "leaked", "--legal")
+    assert door(site, f"/org/m/resolve/{commits[0]}/config.json")[0] == 451
+
+
+def events(r, kind):
+    token = (r.data / "admin.token").read_text().strip()
+    answer = r.get("/-/v1/events", Authorization=f"Bearer {token}")
+    assert answer.status == 200, answer.body
+    return [e for e in answer.json()["events"] if e["kind"] == kind]
+
+
+@pytest.mark.parametrize("after", ["gone", "warn"])
+def test_a_sunset_that_passes_is_told_once(tmp_path, after):
+    policy, config = tmp_path / "policy.yaml", tmp_path / "registryd.yaml"
+    policy.write_text(f"lifecycle: {{after_sunset: {after}}}\n")
+    config.write_text(f"policy: {policy}\n")
+    with Seeded(tmp_path, "--config", config) as r:
+        r.seed("org/next", FILES)
+        r.seed("org/ended", FILES, deprecated_at="2020-01-01", sunset_at="2021-06-30", successor="org/next")
+        r.seed("org/ending", FILES, deprecated_at="2020-01-01", sunset_at="2099-06-30")
+        for _ in range(2):
+            r.start()
+            end = time.monotonic() + 20
+            while not events(r, "lifecycle.ended"):
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            told, = events(r, "lifecycle.ended")
+            assert told["repo"] == "org/ended" and told["data"]["sunset_at"] == "2021-06-30T00:00:00Z" and told["data"]["successor"] == "org/next"
+            assert told["data"]["gone"] == (after == "gone")
+            # What is served is listed, and nothing else is.
+            served = after == "warn"
+            assert r.get("/org/ended/resolve/main/config.json").status == (200 if served else 410)
+            assert ("org/ended" in [m["id"] for m in r.get("/api/models").json()]) == served
+            assert (b"org/ended" in r.get("/").body) == served
+            r.stop()
