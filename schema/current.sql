@@ -326,6 +326,7 @@ CREATE INDEX hook_delivery_url ON hook_delivery (url, id);
 CREATE INDEX job_active ON job (priority DESC, id) WHERE state <= 3;
 CREATE UNIQUE INDEX job_same ON job (kind, repo, revision, args) WHERE state IN (1, 3);
 CREATE INDEX lifecycle_untold ON lifecycle (sunset_at) WHERE sunset_at > 0 AND ended = 0;
+CREATE INDEX lifecycle_withdrawn ON lifecycle (model_id) WHERE withdrawn_at > 0;
 CREATE INDEX model_downloads ON model (downloads DESC, id, size_bytes, license_id, task_id);
 CREATE INDEX model_license ON model (license_id, downloads DESC, id, size_bytes);
 CREATE INDEX model_modified ON model (modified_at DESC);

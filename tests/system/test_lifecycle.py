@@ -99,6 +99,19 @@ def test_a_withdrawn_revision_says_so_when_its_files_are_freed(site, hub):
     assert door(site, f"/org/m/resolve/{commits[0]}/config.json")[0] == 451
 
 
+def test_a_new_name_does_not_publish_what_is_withdrawn(site, hub):
+    add(site, hub, "org/bad")
+    site.ctl("withdraw", "org/bad", "--reason", "leaked")
+    hub.rename("org/bad", "org/good")
+    assert "the revision: it is withdrawn as org/bad: leaked (withdrawn)" in site.ctl("sync", "org/good", code=5).stderr
+    assert site.json("show", "org/good")["state"] == "held"
+    site.ctl("sync", "org/bad", code=None)                  # upstream answers with the new name: now they are known to be one
+    hub.commit("org/good", {"notes.txt": b"another commit\n"})
+    assert "it is withdrawn as org/bad" in site.ctl("sync", "org/good", code=5).stderr
+    site.ctl("publish", "org/good", "--reason", "looked at")
+    assert [door(site, f"/org/{n}/resolve/main/config.json")[0] for n in ("good", "bad")] == [200, 403]
+
+
 def events(r, kind):
     token = (r.data / "admin.token").read_text().strip()
     answer = r.get("/-/v1/events", Authorization=f"Bearer {token}")
