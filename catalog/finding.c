@@ -217,3 +217,11 @@ json_t *finding_why(struct db *db, int64_t revision_id, struct err *e)
 	}
 	return list;
 }
+
+double finding_compute_capability(const char *platform)
+{
+	own(json) json_t *j = platform ? json_parse_lax(platform, strlen(platform), "platform", NULL) : NULL;
+	const json_t *v = json_object_get(j, "compute_capability");
+
+	return json_is_string(v) ? strtod(json_string_value(v), NULL) : json_is_number(v) ? json_number_value(v) : 0;
+}

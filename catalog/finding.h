@@ -67,4 +67,7 @@ int finding_last_smoke(struct db *db, int64_t revision_id, struct arena *a, stru
 /* For `why`: [{"at","by","rule","verdict","reason"}…], newest decision first; those of one decision keep their order. NULL on error. */
 json_t *finding_why(struct db *db, int64_t revision_id, struct err *e);
 
+/* Of a smoke_run's platform, 0 where it names none: a processor, or NULL. */
+double finding_compute_capability(const char *platform);
+
 #endif

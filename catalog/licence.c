@@ -416,6 +416,8 @@ static void against_bases(const struct licence_claims *c, struct arena *a, struc
 	for (size_t i = 0; i < c->n_bases; i++) {
 		const struct licence_base *b = &c->bases[i];
 
+		if (b->unanswered)
+			conflict(out, arena_printf(a, "the licence of its base model %s is not known: %s", b->repo, b->unanswered));
 		if (!b->license || !strcmp(b->license, out->id) || !strcmp(b->license, "unknown"))
 			continue;
 		if (allows_more(out->id, b->license))

@@ -61,6 +61,7 @@ struct licence_claims {
 	const struct licence_base {
 		const char *repo;
 		const char *license;	/* resolved id, or NULL when the catalog does not know the base model */
+		const char *unanswered;	/* why nobody could be asked about it, else NULL: a conflict, for its licence may be any */
 	} *bases;
 	size_t n_bases;
 };

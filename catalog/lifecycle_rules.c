@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "catalog/event_tx.h"
+#include "catalog/finding.h"
 #include "catalog/lifecycle.h"
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
@@ -35,14 +36,6 @@ struct wish {
 
 /* --- reading --- */
 
-static double compute_capability(const char *platform)
-{
-	own(json) json_t *j = platform ? json_parse_lax(platform, strlen(platform), "platform", NULL) : NULL;
-	const json_t *v = json_object_get(j, "compute_capability");
-
-	return json_is_string(v) ? strtod(json_string_value(v), NULL) : json_is_number(v) ? json_number_value(v) : 0;
-}
-
 static void read_subject(struct sql *q, struct arena *a, struct subject *s)
 {
 	struct digest commit;
@@ -58,7 +51,7 @@ static void read_subject(struct sql *q, struct arena *a, struct subject *s)
 					    .quantization = sql_get_dup(q, 7, a),
 					    .dtypes = sql_get_dup(q, 8, a),
 					    .formats = (unsigned)sql_get_int(q, 9),
-					    .compute_capability = compute_capability(sql_get_text(q, 11)) };
+					    .compute_capability = finding_compute_capability(sql_get_text(q, 11)) };
 	s->new_version = sql_get_dup(q, 10, a);
 	s->marked = !sql_is_null(q, 12);
 	s->by_person = !sql_is_null(q, 17);

@@ -147,9 +147,10 @@ int model_set_facts(struct db *db, int64_t revision_id, const struct model_facts
 static int about_revision(struct db_conn *c, int64_t id, struct arena *a, struct policy_facts *f, const char **conflicts, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT m.name, au.name, ta.name, li.name, r.license_conflicts, r.proof, r.commit_at FROM revision AS r "
+					    "SELECT m.name, au.name, ta.name, li.name, r.license_conflicts, r.proof, r.commit_at, ar.name, qu.name, r.dtypes FROM revision AS r "
 					    "JOIN model AS m ON m.id = r.model_id JOIN term AS au ON au.id = m.author_id LEFT JOIN term AS ta ON ta.id = r.task_id "
-					    "LEFT JOIN term AS li ON li.id = r.license_id WHERE r.id = $1",
+					    "LEFT JOIN term AS li ON li.id = r.license_id LEFT JOIN term AS ar ON ar.id = r.architecture_id "
+					    "LEFT JOIN term AS qu ON qu.id = r.quantization_id WHERE r.id = $1",
 					    e);
 	bool found;
 	int rc;
@@ -163,6 +164,9 @@ static int about_revision(struct db_conn *c, int64_t id, struct arena *a, struct
 		*conflicts = sql_get_dup(&q, 4, a);
 		f->proof = (int)sql_get_int(&q, 5);
 		f->modified_at = sql_get_int(&q, 6);
+		f->architecture = sql_get_dup(&q, 7, a);
+		f->quantization = sql_get_dup(&q, 8, a);
+		f->dtypes = sql_get_dup(&q, 9, a);
 	}
 	if ((rc = sql_done(&q)) < 0)
 		return rc;
@@ -235,7 +239,7 @@ static int about_findings(struct db_conn *c, int64_t id, struct arena *a, struct
 
 static int about_smoke(struct db_conn *c, int64_t id, struct arena *a, struct policy_facts *f, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT verdict, bits_per_byte, reasons FROM smoke_run WHERE revision_id = $1 ORDER BY id DESC LIMIT 1", e);
+	own(sql) struct sql q = sql_prepare(c, "SELECT verdict, bits_per_byte, reasons, platform FROM smoke_run WHERE revision_id = $1 ORDER BY id DESC LIMIT 1", e);
 	own(json) json_t *reasons = NULL;
 	const char *text;
 
@@ -248,6 +252,7 @@ static int about_smoke(struct db_conn *c, int64_t id, struct arena *a, struct po
 		text = sql_get_text(&q, 2);
 		reasons = json_parse_lax(text, strlen(text), "reasons", NULL);
 		f->smoke_reason = arena_strdup(a, json_string_value(json_array_get(reasons, 0)));
+		f->compute_capability = finding_compute_capability(sql_get_text(&q, 3));
 	}
 	return sql_done(&q);
 }

@@ -48,6 +48,8 @@ struct policy_facts {
 	const char *license;			/* resolved id, NULL or "unknown" when undetermined */
 	const char *const *license_conflicts;
 	size_t n_license_conflicts;
+	const char *architecture, *quantization, *dtypes;	/* as in struct revision; NULL unknown */
+	double compute_capability;		/* of the device of the newest test; 0 unknown */
 	uint64_t size_bytes;
 	uint64_t namespace_bytes;		/* what the author's models take, this one with them; 0 not asked for */
 	int proof;				/* enum proof_level */

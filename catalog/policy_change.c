@@ -121,6 +121,27 @@ static int read_page(struct db *db, int64_t after, struct arena *a, struct settl
 	return sql_done(&q);
 }
 
+static enum policy_outcome worst_of(const struct policy_verdict *v, const char *rule)
+{
+	enum policy_outcome worst = POLICY_PUBLISH;
+
+	for (size_t i = 0; i < v->n_reasons; i++)
+		if (!strcmp(v->reasons[i].rule, rule) && v->reasons[i].outcome > worst)
+			worst = v->reasons[i].outcome;
+	return worst;
+}
+
+/* Is there a rule that is against it, and was not before, or less so? */
+static bool is_newly_refused(const struct policy_verdict *before, const struct policy_verdict *after)
+{
+	if (after->outcome == POLICY_PUBLISH)
+		return false;
+	for (size_t i = 0; i < after->n_reasons; i++)
+		if (after->reasons[i].outcome > worst_of(before, after->reasons[i].rule))
+			return true;
+	return false;
+}
+
 /* NULL when nothing changes. */
 static const struct policy_verdict *changed(const struct settled *s, const struct policy_facts *f, const struct policy *old, const struct policy *new, int64_t now,
 					    struct arena *a)
@@ -129,10 +150,12 @@ static const struct policy_verdict *changed(const struct settled *s, const struc
 
 	policy_decide(old, f, now, a, before);
 	policy_decide(new, f, now, a, after);
+	/* Published all the same under the old rules (a test that failed since, a licence that conflicts since): that is not for the new ones to settle. What they add is. */
+	if (s->state == REVISION_PUBLISHED && before->outcome != POLICY_PUBLISH)
+		return is_newly_refused(before, after) ? after : NULL;
 	if (before->outcome == after->outcome || after->outcome == (s->state == REVISION_PUBLISHED ? POLICY_PUBLISH : s->state == REVISION_HELD ? POLICY_HOLD : POLICY_REJECT))
 		return NULL;
-	/* What it is now is not what the old rules made of it: not for the new ones to settle either. */
-	return s->state == REVISION_PUBLISHED && before->outcome != POLICY_PUBLISH ? NULL : after;
+	return after;
 }
 
 static void count(struct policy_effect *x, enum revision_state from, enum policy_outcome to)

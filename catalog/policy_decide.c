@@ -254,7 +254,9 @@ static void person_says(struct deciding *d)
 /* Nothing new of a kind whose end has come; what ends later may still come in, and is deprecated towards its date. */
 static void rule_ends(struct deciding *d)
 {
-	const struct policy_traits t = { .repo = d->f->repo, .license = d->f->license, .formats = d->f->formats };
+	const struct policy_facts *f = d->f;
+	const struct policy_traits t = { .repo = f->repo, .license = f->license, .architecture = f->architecture, .quantization = f->quantization, .dtypes = f->dtypes,
+					 .formats = f->formats, .compute_capability = f->compute_capability };
 	const struct policy_end *end = policy_end_of(d->p, &t);
 	char at[STR_TIME_MAX];
 

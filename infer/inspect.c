@@ -14,10 +14,115 @@
 
 #define CONFIG_MAX (4u << 20)
 
-static void count(struct inspect *x, const char *dtype, uint64_t n)
+/*
+ * The files of one set of weights: shards of a safetensors model or of a GGUF. A repository may hold several: the same model in other precisions and
+ * formats, which is no more parameters, or the parts of a pipeline, which is.
+ */
+struct variant {
+	char *dir, *stem;
+	bool gguf;
+	uint64_t n;
+	json_t *dtypes;
+};
+
+struct variants {
+	struct variant *v;
+	size_t n, cap;
+};
+
+/* "dir/", and the name without "-00001-of-00002.safetensors". */
+static struct variant *variant_of(struct variants *all, const char *path)
 {
-	json_object_set_new(x->dtypes, dtype, json_integer(json_integer_value(json_object_get(x->dtypes, dtype)) + (json_int_t)n));
-	x->n_params += n;
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+	size_t n_dir = (size_t)(name - path), n = dot ? (size_t)(dot - name) : strlen(name);
+	struct variant *v;
+
+	if (n > 15 && name[n - 15] == '-' && !strncmp(name + n - 9, "-of-", 4) && strspn(name + n - 5, "0123456789") >= 5)
+		n -= 15;
+	for (size_t i = 0; i < all->n; i++) {
+		v = &all->v[i];
+		if (strlen(v->dir) == n_dir && !strncmp(v->dir, path, n_dir) && strlen(v->stem) == n && !strncmp(v->stem, name, n))
+			return v;
+	}
+	v = vec_push(&all->v, &all->n, &all->cap);
+	*v = (struct variant){ .dir = mem_strndup(path, n_dir), .stem = mem_strndup(name, n), .gguf = str_ends(path, ".gguf"), .dtypes = json_object() };
+	return v;
+}
+
+static void add_to(json_t *dtypes, const char *dtype, uint64_t n)
+{
+	json_object_set_new(dtypes, dtype, json_integer(json_integer_value(json_object_get(dtypes, dtype)) + (json_int_t)n));
+}
+
+static void count(struct inspect *x, struct variant *v, const char *dtype, uint64_t n)
+{
+	add_to(x->dtypes, dtype, n);
+	add_to(v->dtypes, dtype, n);
+	v->n += n;
+}
+
+static uint64_t largest_of(const struct variants *all, const char *dir)
+{
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < all->n; i++)
+		if ((!dir || !strcmp(all->v[i].dir, dir)) && all->v[i].n > most)
+			most = all->v[i].n;
+	return most;
+}
+
+static bool is_first_of_dir(const struct variants *all, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (!strcmp(all->v[k].dir, all->v[i].dir))
+			return false;
+	return true;
+}
+
+/* The type of most of a GGUF's numbers, where that is a quantised one; NULL else. */
+static const char *main_quantization(const struct variant *v)
+{
+	const char *name, *best = NULL;
+	json_int_t most = 0;
+	json_t *n;
+
+	json_object_foreach (v->dtypes, name, n) {
+		if (json_integer_value(n) <= most)
+			continue;
+		most = json_integer_value(n);
+		best = name;
+	}
+	return best && !str_starts(best, "F") && !str_starts(best, "BF") && !str_starts(best, "I") ? best : best && str_starts(best, "IQ") ? best : NULL;
+}
+
+/* What the variants are together. GGUFs that are quantised in several ways have no one quantisation. */
+static void sum_up(struct inspect *x, const struct variants *all, bool pipeline)
+{
+	const char *quantization = NULL;
+	bool differ = false;
+
+	for (size_t i = 0; pipeline && i < all->n; i++)
+		x->n_params += is_first_of_dir(all, i) ? largest_of(all, all->v[i].dir) : 0;
+	if (!pipeline)
+		x->n_params = largest_of(all, NULL);
+	for (size_t i = 0; i < all->n; i++) {
+		const char *one = all->v[i].gguf ? main_quantization(&all->v[i]) : NULL;
+
+		differ |= one && quantization && strcmp(one, quantization);
+		quantization = one ? one : quantization;
+	}
+	if (quantization && !differ && !x->quantization)
+		x->quantization = mem_strdup(quantization);
+}
+
+static void variants_done(struct variants *all)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		free(all->v[i].dir);
+		free(all->v[i].stem);
+		json_decref(all->v[i].dtypes);
+	}
+	free(all->v);
 }
 
 static int open_file(int dirfd, const char *path, struct err *e)
@@ -25,15 +130,17 @@ static int open_file(int dirfd, const char *path, struct err *e)
 	return fdio_open_beneath(dirfd, path, O_RDONLY | O_CLOEXEC, e);
 }
 
-static void safetensors_facts(struct inspect *x, int dirfd, const char *path)
+static void safetensors_facts(struct inspect *x, struct variants *all, int dirfd, const char *path)
 {
 	struct safetensors st own(safetensors) = { 0 };
 	own(fd) int fd = open_file(dirfd, path, NULL);
+	struct variant *v;
 
 	if (fd < 0 || safetensors_open(&st, fd, path, NULL, NULL) < 0)
 		return;
+	v = variant_of(all, path);
 	for (size_t i = 0; i < st.n_tensors; i++)
-		count(x, safetensors_dtype_name(st.tensors[i].dtype), (st.tensors[i].end - st.tensors[i].begin) * 8 / safetensors_dtype_bits(st.tensors[i].dtype));
+		count(x, v, safetensors_dtype_name(st.tensors[i].dtype), (st.tensors[i].end - st.tensors[i].begin) * 8 / safetensors_dtype_bits(st.tensors[i].dtype));
 }
 
 static void gguf_words(struct inspect *x, const struct gguf *g)
@@ -50,24 +157,27 @@ static void gguf_words(struct inspect *x, const struct gguf *g)
 		x->context_length = (int64_t)n;
 }
 
-static void gguf_facts(struct inspect *x, int dirfd, const char *path)
+static void gguf_facts(struct inspect *x, struct variants *all, int dirfd, const char *path)
 {
 	struct gguf *g own(gguf) = NULL;
 	own(fd) int fd = open_file(dirfd, path, NULL);
+	struct variant *v;
 
 	if (fd < 0 || gguf_open(&g, fd, path, NULL) < 0)
 		return;
+	v = variant_of(all, path);
 	for (size_t i = 0; i < gguf_n_tensors(g); i++)
-		count(x, gguf_dtype_info(gguf_tensor_at(g, i)->type)->name, gguf_tensor_at(g, i)->n_elements);
+		count(x, v, gguf_dtype_info(gguf_tensor_at(g, i)->type)->name, gguf_tensor_at(g, i)->n_elements);
 	gguf_words(x, g);
 }
 
-static void config_facts(struct inspect *x, int dirfd, const char *path)
+static void config_facts(struct inspect *x, struct variants *all, int dirfd, const char *path)
 {
 	json_t *config own(json) = NULL;
 	struct buf text own(buf);
 	const char *word;
 
+	(void)all;
 	buf_init(&text, CONFIG_MAX);
 	if (strcmp(path, "config.json") || fdio_slurp(dirfd, path, &text, NULL) < 0)
 		return;
@@ -83,7 +193,7 @@ static void config_facts(struct inspect *x, int dirfd, const char *path)
 /* What is read out of a file of some format, beside its verdict. */
 static const struct {
 	const char *format;
-	void (*read)(struct inspect *x, int dirfd, const char *path);
+	void (*read)(struct inspect *x, struct variants *all, int dirfd, const char *path);
 } facts[] = {
 	{ "safetensors", safetensors_facts },
 	{ "gguf", gguf_facts },
@@ -92,13 +202,20 @@ static const struct {
 
 static void read_facts(struct inspect *x, int dirfd)
 {
+	struct variants all = { 0 };
+	bool pipeline = false;
+
 	for (size_t f = 0; f < x->n_files; f++)
 		for (size_t i = 0; i < ARRAY_LEN(facts); i++)
 			if (x->files[f].verdict != REPORT_REJECT && strcmp(facts[i].format, x->files[f].format) == 0) {
 				tell_file(x->listener, (uint32_t)f + 1, (uint32_t)x->n_files, x->files[f].path);
 				tell(x->listener, "inspect", 0, 0);
-				facts[i].read(x, dirfd, x->files[f].path);
+				facts[i].read(x, &all, dirfd, x->files[f].path);
 			}
+	for (size_t f = 0; f < x->n_files; f++)
+		pipeline |= !strcmp(x->files[f].path, "model_index.json");
+	sum_up(x, &all, pipeline);
+	variants_done(&all);
 }
 
 static void begin(void *ctx, const char *path)

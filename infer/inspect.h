@@ -20,7 +20,7 @@ struct inspect_file {
 struct inspect {
 	struct inspect_file *files;
 	size_t n_files, cap_files;
-	uint64_t n_params;		/* elements of the tensors found */
+	uint64_t n_params;		/* elements of the largest set of weights; of a pipeline, of its parts together */
 	json_t *dtypes;			/* {"BF16": elements} */
 	char *architecture, *quantization;
 	const char *task;		/* static; NULL when that can't be told */

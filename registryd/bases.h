@@ -12,20 +12,29 @@
 #include "registryd/work.h"
 
 #define BASES_MAX	64
-#define BASES_ASKED_MAX 8	/* requests for one revision */
+#define BASES_ASKED_MAX 40	/* requests for one revision */
 #define BASES_DOCUMENT	"base_models"	/* the name under which answers are kept, as DOCUMENT_PROOF */
 
 struct bases {
 	struct licence_base v[BASES_MAX];	/* those of the model itself first; license NULL: nobody knows it */
 	size_t n, n_own;
+	bool cut;				/* there are more */
 };
 
 /*
+ * A base as cards name it: "org/name", perhaps with blanks around it, as an address on the Hub, or with "@revision" or a further path behind it. NULL for what is no
+ * repository (a path on somebody's disk).
+ */
+const char *bases_name(const char *written, struct arena *a);
+
+/*
  * Asks upstream about those that the catalog does not have: `doc` is what it said about the model. *asked: {repo: {"license": …, "base_model": […]}}, the caller's; out has
- * them all.
+ * them all. What could not be asked now is {"unanswered": why} there, and not known for that reason: it holds the model (see licence_base).
  */
 int bases_ask(struct work *w, struct hub *hub, const json_t *doc, json_t **asked, struct bases *out, struct err *e);
-/* All of them, from the names in the card; asked may be NULL. Strings live in w->arena or are the caller's. */
+/* All of them, from the names in the card, tags and configuration; asked may be NULL. Strings live in w->arena or are the caller's. */
 void bases_gather(struct work *w, const char *const *repos, size_t n, const json_t *asked, struct bases *out);
+/* Does what is kept with this revision have questions that were not answered? */
+bool bases_unanswered(struct work *w, int64_t revision_id);
 
 #endif

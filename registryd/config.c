@@ -337,6 +337,16 @@ static int check_mirror(const struct config *c, struct err *e)
 	return 0;
 }
 
+/* How far an address was told is kept by address. */
+static int check_webhooks(const struct config *c, struct err *e)
+{
+	for (size_t i = 0; i < c->n_webhooks; i++)
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(c->webhooks[k].url, c->webhooks[i].url))
+				return err_set(e, ERR_USAGE, "webhooks: \"%s\" is there twice; one entry may name all the events it wants", c->webhooks[i].url);
+	return 0;
+}
+
 static int check_device(const struct config *c, struct err *e)
 {
 	const char *d = c->smoke.device;
@@ -373,7 +383,7 @@ static int settle(struct config *c, const struct config_override *o, struct err 
 		c->listen.n = 1;
 	}
 	default_data(c);
-	if ((rc = check_upstreams(c, e)) || (rc = check_mirror(c, e)))
+	if ((rc = check_upstreams(c, e)) || (rc = check_mirror(c, e)) || (rc = check_webhooks(c, e)))
 		return rc;
 	return check_device(c, e);
 }

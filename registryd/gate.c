@@ -23,6 +23,7 @@ struct documents {
 	struct licence_text texts[TEXTS_MAX + 1];
 	size_t n_texts;
 	struct bases bases;
+	const char *adapter_of;		/* what adapter_config.json names as its base; NULL none */
 	const char *tags[TAGS_MAX];
 	size_t n_tags;
 };
@@ -72,10 +73,18 @@ static void add_text(struct documents *d, struct licence_text t)
 	d->texts[d->n_texts++] = t;
 }
 
-/* Formats of word processors, which nobody here reads. */
-static const char *why_unreadable(const struct buf *b)
+const char *gate_unreadable(const struct buf *b)
 {
 	return (b->len > 4 && (!memcmp(b->data, "%PDF", 4) || !memcmp(b->data, "PK\3\4", 4))) ? "is not a text, so nobody has read it" : NULL;
+}
+
+static void note_adapter(struct documents *d, const struct buf *b)
+{
+	own(json) json_t *config = json_parse_lax(b->data, b->len, "adapter_config.json", NULL);
+	const char *base = json_get_str(config, "base_model_name_or_path");
+
+	if (base && strchr(base, '/'))
+		d->adapter_of = arena_strdup(d->w->arena, base);
 }
 
 static int read_document(struct documents *d, const struct model_file *f, enum document_kind kind, struct err *e)
@@ -92,7 +101,9 @@ static int read_document(struct documents *d, const struct model_file *f, enum d
 	if (kind == DOCUMENT_CARD)
 		card_parse(b.data, b.len, d->w->arena, &d->card);
 	if (kind == DOCUMENT_LICENSE)
-		add_text(d, (struct licence_text){ f->path, licence_recognise(b.data, b.len), why_unreadable(&b), licence_notice(b.data, b.len, d->w->arena) });
+		add_text(d, (struct licence_text){ f->path, licence_recognise(b.data, b.len), gate_unreadable(&b), licence_notice(b.data, b.len, d->w->arena) });
+	if (!strcmp(f->path, "adapter_config.json"))
+		note_adapter(d, &b);
 	if (!strcmp(f->path, "config.json"))
 		d->config = json_parse_lax(b.data, b.len, f->path, NULL);
 	return 0;
@@ -155,15 +166,31 @@ static void gather_tags(struct documents *d)
 	add_tags(d, &d->card.license, "license:");
 }
 
+/* What it was made from, by its card, by upstream's tags, and an adapter's by its configuration. */
+static size_t base_names(struct documents *d, const char *names[BASES_MAX])
+{
+	const json_t *list = json_object_get(d->info, "tags"), *item;
+	size_t i, n = 0;
+
+	for (i = 0; i < d->card.base_model.n && n < BASES_MAX; i++)
+		names[n++] = d->card.base_model.item[i];
+	if (d->adapter_of && n < BASES_MAX)
+		names[n++] = d->adapter_of;
+	json_array_foreach (list, i, item)
+		if (n < BASES_MAX && json_is_string(item) && str_starts(json_string_value(item), "base_model:"))
+			names[n++] = strrchr(json_string_value(item), ':') + 1;
+	return n;
+}
+
 static void gather_bases(struct documents *d)
 {
+	const char *text, *names[BASES_MAX];
 	own(json) json_t *asked = NULL;
-	const char *text;
 	size_t n;
 
 	if (model_document(d->w->db, d->revision_id, DOCUMENT_PROOF, BASES_DOCUMENT, d->w->arena, &text, &n, NULL) == 0)
 		asked = json_parse_lax(text, n, "what was said of base models", NULL);
-	bases_gather(d->w, (const char *const *)d->card.base_model.item, d->card.base_model.n, asked, &d->bases);
+	bases_gather(d->w, names, base_names(d, names), asked, &d->bases);
 }
 
 static const char *tag_licence(const struct documents *d)

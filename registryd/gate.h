@@ -14,6 +14,9 @@
  */
 int gate_read_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e);
 
+/* Why nobody here can read this licence text: formats of word processors. NULL: it is a text. */
+const char *gate_unreadable(const struct buf *b);
+
 /* Before anything is fetched: ERR_REFUSED when the revision's namespace would pass its quota. */
 int gate_admit(struct work *w, int64_t revision_id, struct err *e);
 /* The same for a preview: fills in what the rule is asked about. new_bytes: what would be fetched. */

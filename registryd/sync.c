@@ -276,7 +276,7 @@ static int keep_bases(struct sync *s, struct err *e)
 	struct bases all;
 	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, &all, e);
 
-	if (rc || !json_object_size(asked))
+	if (rc || (!json_object_size(asked) && !bases_unanswered(s->w, s->revision_id)))
 		return rc;
 	text = json_text(asked);
 	return model_keep_document(s->w->db, s->revision_id, DOCUMENT_PROOF, BASES_DOCUMENT, text, strlen(text), work_now(), e);
@@ -565,7 +565,7 @@ static int is_settled(struct sync *s, const struct revision *r, bool *done, stru
 	size_t n;
 	int rc = model_selection(s->w->db, r->id, &a, &selection, e);
 
-	*done = !rc && !strcmp(s->w->job.who, "schedule") && r->state_at + SETTLED_S > work_now() && !strcmp(selection ? selection : "", wanted ? wanted : "");
+	*done = !rc && !strcmp(s->w->job.who, "schedule") && r->state_at + SETTLED_S > work_now() && !bases_unanswered(s->w, r->id) && !strcmp(selection ? selection : "", wanted ? wanted : "");
 	if (rc || !*done || r->state == REVISION_REJECTED || s->selection.metadata_only)
 		return rc;
 	rc = model_files(s->w->db, r->id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
@@ -782,6 +782,12 @@ static bool counted_before(json_t *seen, const struct model_file *f)
 	return false;
 }
 
+#define PLAN_TEXTS_MAX 20
+struct plan_texts {
+	struct licence_text v[PLAN_TEXTS_MAX];
+	size_t n;
+};
+
 static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsigned *formats)
 {
 	own(json) json_t *seen = json_object();
@@ -804,8 +810,28 @@ static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsi
 	forget_plan(s);
 }
 
-/* The licence as upstream's own reading of the card says, and the base models'; the texts are looked at when they are here. */
-static int plan_licence(struct sync *s, struct licence_answer *answer, struct err *e)
+/* The licence texts are small, and say what a card may not. Those that can't be had are looked at when the model is fetched. */
+static void plan_texts(struct sync *s, struct plan_texts *t)
+{
+	for (size_t i = 0; i < s->n_files && t->n < PLAN_TEXTS_MAX; i++) {
+		const struct model_file *f = &s->files[i];
+		own(mem) char *url = hub_resolve_url(s->hub, s->name, s->info.sha, f->path);
+		own(answer) struct net_answer a = { 0 };
+		struct err e = ERR_NONE;
+		own(buf) struct buf body;
+
+		if (!licence_is_text_path(f->path) || f->size_bytes > GATE_DOCUMENT_MAX)
+			continue;
+		buf_init(&body, GATE_DOCUMENT_MAX);
+		if (hub_call(s->hub, &(struct hub_call){ .url = url, .what = f->path, .repo = s->name, .bucket = HUB_RESOLVE, .tries = 1, .stop = &s->w->stop }, &a, &body, &e))
+			continue;
+		t->v[t->n++] = (struct licence_text){ arena_strdup(s->w->arena, f->path), licence_recognise(body.data, body.len), gate_unreadable(&body),
+						      licence_notice(body.data, body.len, s->w->arena) };
+	}
+}
+
+/* The licence as upstream's own reading of the card says, the texts, and the base models. */
+static int plan_licence(struct sync *s, const struct plan_texts *texts, struct licence_answer *answer, struct err *e)
 {
 	own(json) json_t *asked = NULL;
 	struct bases *bases = arena_alloc(s->w->arena, sizeof(*bases));
@@ -814,7 +840,7 @@ static int plan_licence(struct sync *s, struct licence_answer *answer, struct er
 	const json_t *license = json_object_get(card, "license");
 	const char *one[1] = { json_string_value(json_is_array(license) ? json_array_get(license, 0) : license) };
 	struct licence_claims c = { .card = one, .n_card = one[0] != NULL, .card_name = json_get_str(card, "license_name"), .card_link = json_get_str(card, "license_link"),
-				    .bases = bases->v, .n_bases = bases->n };
+				    .texts = texts->v, .n_texts = texts->n, .bases = bases->v, .n_bases = bases->n };
 	size_t i;
 
 	json_array_foreach (tags, i, item)
@@ -830,6 +856,7 @@ int sync_plan_job(struct work *w, struct err *e)
 	struct policy_verdict verdict;
 	struct licence_answer answer;
 	struct policy_facts facts = { .bits_per_byte = NAN };
+	struct plan_texts texts = { .n = 0 };
 	struct model known;
 	uint64_t total = 0, to_fetch = 0;
 	own(json) json_t *reasons = json_array();
@@ -842,9 +869,10 @@ int sync_plan_job(struct work *w, struct err *e)
 	plan(&s);
 	if (!model_find_repo(w->db, s.name, w->arena, &known, NULL))
 		s.model_id = known.id;	/* what of it is here is not fetched again */
+	plan_texts(&s, &texts);
 	plan_files(&s, &total, &to_fetch, &facts.formats);
 	facts.repo = s.name;
-	rc = plan_licence(&s, &answer, e);
+	rc = plan_licence(&s, &texts, &answer, e);
 	if (rc)
 		return rc;
 	facts.license = answer.id;

@@ -1,4 +1,5 @@
 """What a model's licence is: what the card claims, what its texts say, and what it was made from; where these disagree a person decides."""
+import json
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -49,6 +50,63 @@ def test_licences_along_base_models(reg, hub):
     assert outcome(reg, "org/middle") == ("held", "apache-2.0", [f"apache-2.0 {said}"])
     assert outcome(reg, "org/free") == ("held", "mit", ["mit drops the copyleft of gpl-3.0, the licence of its base model org/copyleft"])
     assert outcome(reg, "org/orphan") == ("published", "mit", [])
+
+
+@pytest.mark.parametrize("fault", [dict(status=500), dict(close=True), dict(malformed=True), dict(html=True)])
+def test_a_base_that_can_not_be_asked_about_now(reg, hub, fault):
+    """Its licence may be any: held, until upstream has said what it is."""
+    add(hub, "org/base", "license: cc-by-nc-4.0")
+    add(hub, "org/m", "license: mit\nbase_model: org/base")
+    hub.faults.add(repo="org/base", route="info", **fault)
+    state, _, conflicts = outcome(reg, "org/m")
+    assert state == "held" and len(conflicts) == 1 and conflicts[0].startswith("the licence of its base model org/base is not known: ")
+    hub.faults.clear()
+    assert outcome(reg, "org/m") == ("held", "mit", ["mit is looser than cc-by-nc-4.0, the licence of its base model org/base"])
+
+
+def test_many_bases(reg, hub):
+    for i in range(12):
+        add(hub, f"org/b{i}", "license: " + ("cc-by-nc-4.0" if i == 11 else "mit"))
+    add(hub, "org/merge", "license: mit\nbase_model: [" + ", ".join(f"org/b{i}" for i in range(12)) + "]")
+    assert outcome(reg, "org/merge") == ("held", "mit", ["mit is looser than cc-by-nc-4.0, the licence of its base model org/b11"])
+    for i in range(45):
+        add(hub, f"org/c{i}", "license: mit")
+    add(hub, "org/huge", "license: mit\nbase_model: [" + ", ".join(f"org/c{i}" for i in range(45)) + "]")
+    state, _, conflicts = outcome(reg, "org/huge")
+    assert state == "held" and conflicts == ["the licence of its base model org/c40 is not known: upstream was asked about many others before it"]
+
+
+@pytest.mark.parametrize("card", ["base_model: 'org/base '", "base_model: https://huggingface.co/org/base", "base_model: org/base@main",
+                                  "base_model: https://huggingface.co/org/base/tree/main", "tags: [x]"])
+def test_other_ways_to_name_a_base(reg, hub, card):
+    add(hub, "org/base", "license: cc-by-nc-4.0")
+    reg.ctl("sync", "org/base", code=None)
+    more = {"adapter_config.json": json.dumps({"base_model_name_or_path": "org/base"})} if card.startswith("tags") else {}
+    add(hub, "org/m", f"license: mit\n{card}", **more)
+    assert outcome(reg, "org/m") == ("held", "mit", ["mit is looser than cc-by-nc-4.0, the licence of its base model org/base"])
+
+
+def test_a_stricter_policy_takes_what_conflicts_off_too(reg, hub):
+    """What is published although its licence conflicts by now is no less denied than what does not."""
+    add(hub, "org/m", "license: mit\nbase_model: org/base")
+    add(hub, "org/clean", "license: mit")
+    add(hub, "org/other", "license: apache-2.0")
+    assert outcome(reg, "org/m")[0] == outcome(reg, "org/clean")[0] == outcome(reg, "org/other")[0] == "published"
+    add(hub, "org/base", "license: cc-by-nc-4.0")
+    reg.ctl("sync", "org/base", code=None)
+    jobs_done(reg, "derive")
+    assert reg.json("show", "org/m")["state"] == "published" and lifecycle(reg, "org/m")[0] == "deprecated"
+    (reg.where / "policy.yaml").write_text(POLICY.replace("licenses: {allow: [apache-2.0, mit]}", "licenses: {allow: [apache-2.0], deny: [mit]}"))
+    reg.ctl("policy", "reload")
+    jobs_done(reg, "policy")
+    assert [reg.json("show", f"org/{n}")["state"] for n in ("m", "clean", "other")] == ["rejected", "rejected", "published"]
+
+
+def test_a_plan_reads_the_texts(reg, hub):
+    add(hub, "org/m", "license: mit", LICENSE=GPL)
+    reg.ctl("policy", "check", "org/m", code=5)
+    plan = reg.json("sync", "org/m", "--dry-run", code=None)
+    assert plan["license"] == "gpl-3.0" and plan["gate"]["outcome"] == "hold"
 
 
 def test_texts_say_what_a_card_does_not(reg, hub):

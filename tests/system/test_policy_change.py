@@ -159,3 +159,15 @@ def test_people_and_other_evidence_stand(site):
 def test_reload_needs_an_administrator(site):
     token = site.json("token", "create", "pat", "--role", "publisher")["token"]
     site.ctl("policy", "reload", code=5, env={"REGISTRYD_TOKEN": token})
+
+
+@pytest.mark.parametrize("what", ["dtype: BF16", "architecture: llama", "{format: safetensors, dtype: BF16}", "license: mit"])
+def test_nothing_new_comes_in_of_what_has_ended(tmp_path, models, hub, what):
+    what = what.strip("{}")
+    policy = LENIENT + f"require: {{smoke: none}}\nlifecycle: {{ends: [{{{what}, at: 2026-01-01, reason: no more of these}}]}}\n"
+    add(hub, models, "org/new", "mit")
+    hub.add_model("org/other", {"README.md": CARD.format(license="apache-2.0"), "config.json": "{}"})
+    with Registry(tmp_path / "r", upstream=hub.url, policy=policy) as reg:
+        assert "ended on 2026-01-01: no more of these" in reg.ctl("sync", "org/new", code=5).stderr
+        assert reg.json("show", "org/new")["state"] == "held"
+        reg.ctl("sync", "org/other")

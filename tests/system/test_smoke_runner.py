@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from tests.system.conftest import ROOT
 from tests.system.mutate import Model
 from tests.system.registry import BIN
 
@@ -164,6 +165,41 @@ def test_inspect(stories):
     assert done.returncode == 0 and report["verdict"] == "accept" and report["findings"] == []
     assert len([f for f in report["files"] if f["format"] == "safetensors"]) == 3
     assert report["dtypes"] == {"F16": report["params"]} and report["architecture"] == "LlamaForCausalLM"
+
+
+def test_parameters_of_several_sets_of_weights(tmp_path):
+    """The same model in other places and precisions is no more parameters; the parts of a pipeline are."""
+    def inspect(where):
+        return json.loads(subprocess.run([SMOKE, "--inspect", "--json", where], capture_output=True, text=True, timeout=60).stdout)
+    one = tmp_path / "one"
+    shutil.copytree(ROOT / "tests/models/tiny-story", one)
+    n = inspect(one)["params"]
+    assert n > 100_000
+    for copy in "original/model.safetensors", "model.fp16.safetensors", "x/y/model.safetensors":
+        (one / copy).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(one / "model.safetensors", one / copy)
+    assert inspect(one)["params"] == n
+    tensors = read_tensors(one / "model.safetensors")
+    half = len(tensors) // 2
+    write_tensors(one / "model-00001-of-00002.safetensors", dict(list(tensors.items())[:half]))
+    write_tensors(one / "model-00002-of-00002.safetensors", dict(list(tensors.items())[half:]))
+    for extra in "original", "x":
+        shutil.rmtree(one / extra)
+    (one / "model.safetensors").unlink(), (one / "model.fp16.safetensors").unlink()
+    assert inspect(one)["params"] == n
+    pipe = tmp_path / "pipe"
+    for part in "unet", "vae":
+        (pipe / part).mkdir(parents=True)
+        shutil.copy(ROOT / "tests/models/tiny-story/model.safetensors", pipe / part / "diffusion_pytorch_model.safetensors")
+        shutil.copy(ROOT / "tests/models/tiny-story/model.safetensors", pipe / part / "diffusion_pytorch_model.fp16.safetensors")
+    (pipe / "model_index.json").write_text("{}")
+    assert inspect(pipe)["params"] == 2 * n
+
+
+def test_quantisation_of_a_gguf(stories):
+    """By its tensors, where all of a repository's agree."""
+    assert json.loads(subprocess.run([SMOKE, "--inspect", "--json", stories / "gguf/wide-IQ4_XS.gguf"], capture_output=True, text=True).stdout)["quantization"] == "IQ4_XS"
+    assert "quantization" not in json.loads(subprocess.run([SMOKE, "--inspect", "--json", stories / "gguf"], capture_output=True, text=True).stdout)
 
 
 def test_no_weights(tmp_path):

@@ -93,6 +93,7 @@ static const struct {
 	{ "mirror: [{repo: a/b, author: c}]", "test.yaml: mirror[1]: give exactly one of repo, author and query" },
 	{ "mirror: [{repo: a/b, upstream: z}]", "test.yaml: mirror[1].upstream: there is no upstream \"z\"" },
 	{ "mirror: [{repo: a/b}, {repo: a/b}]", "test.yaml: mirror: \"a/b\" is there twice; give one of them a name" },
+	{ "webhooks: [{url: http://a/h}, {url: http://a/h, events: [x]}]", "test.yaml: webhooks: \"http://a/h\" is there twice; one entry may name all the events it wants" },
 	{ "mirror: {repo: a/b}", "test.yaml: mirror must be a list of at most 1000 entries" },
 	{ "- a", "test.yaml: settings are written as key: value" },
 };
