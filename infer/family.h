@@ -46,9 +46,10 @@ enum {
 	FAMILY_WIDE_PRE_ATTN = 16,	/* a GGUF of 46 or 62 layers scales queries by the width over the heads: it can't say so itself */
 	FAMILY_GGUF_RENORM = 32,	/* a GGUF means renormalised expert weights where it does not say */
 	FAMILY_GGUF_SOFTMAX = 64,	/* a GGUF means a plain softmax router, whatever the original had */
+	FAMILY_GGUF_RMS = 128,		/* a GGUF means RMS norms (with biases), whatever the original had: what its users run */
 	FAMILY_OWN_BIAS = 256,		/* which linears have biases is the class's, whatever attention_bias says */
 	FAMILY_PLAIN = 512,		/* its class does not look at windows, soft caps and experts, which a converted configuration may still have */
-	FAMILY_GGUF_RMS = 128,		/* a GGUF means RMS norms (with biases), whatever the original had: what its users run */
+	FAMILY_GGUF_SELECT_BIAS = 1024,	/* a sigmoid router of a GGUF has a bias for the choice */
 };
 
 /* The embedding as Meta's and Mistral's own programs call it; files with their names pair neighbours in a head for the rotation. */

@@ -257,7 +257,19 @@ static void take_spare_bias(struct finder *f, enum role role, uint32_t rows)
 	label(f, role, &bias, true);
 }
 
-/* A GGUF does not say which biases there are: there the ones that are found count. */
+/* Has any layer what this one has not? */
+static bool in_some_layer(const struct finder *f, enum role role, const char *suffix)
+{
+	struct finder other = *f;
+	char name[PLAN_NAME_MAX];
+
+	for (other.layer = 0; role >= ROLE_LAYER_FIRST && other.layer < f->p->spec->n_layer; other.layer++)
+		if (find_name(&other, role, suffix, name))
+			return true;
+	return false;
+}
+
+/* A GGUF does not say which biases there are beyond its family's: there the ones that are found count, in all layers or in none. */
 static void take_bias(struct finder *f, enum role role, bool wanted, uint32_t rows)
 {
 	char name[PLAN_NAME_MAX];
@@ -269,7 +281,7 @@ static void take_bias(struct finder *f, enum role role, bool wanted, uint32_t ro
 	if (find_name(f, role, ".bias", name)) {
 		f->out->bias[role] = matrix_named(f, name, 1, rows, 1, 0, false);
 		label(f, role, &f->out->bias[role], true);
-	} else if (!f->p->gguf) {
+	} else if (wanted || (f->p->checking && in_some_layer(f, role, ".bias"))) {
 		fail(f, "plan.missing", "", "tensor %s is missing", name);
 	}
 }
@@ -283,7 +295,7 @@ static void take_linear(struct finder *f, enum role role, bool bias, uint32_t ro
 static void take_norm(struct finder *f, enum role role, uint32_t n)
 {
 	if (take_weight(f, role, NEEDED, n, 1))
-		take_bias(f, role, f->p->spec->norm == NORM_LAYER, n);
+		take_bias(f, role, f->p->spec->norm == NORM_LAYER || (f->p->gguf && f->p->family->base->norm == NORM_LAYER), n);
 }
 
 /* q, k and v as views of one matrix. */
@@ -378,10 +390,10 @@ static void take_mlp(struct finder *f, enum role gate, enum role up, enum role d
 static void take_router(struct finder *f)
 {
 	const struct spec *s = f->p->spec;
-	char name[PLAN_NAME_MAX];
+	bool always = s->moe.select_bias || (f->p->gguf && (f->p->family->flags & FAMILY_GGUF_SELECT_BIAS) && s->moe.score == ROUTER_SIGMOID);
 
 	take_linear(f, ROLE_ROUTER, false, s->moe.n_expert, s->d_model);
-	if (s->moe.select_bias || (f->p->gguf && find_name(f, ROLE_ROUTER_BIAS, ".weight", name)))
+	if (always || (f->p->gguf && in_some_layer(f, ROLE_ROUTER_BIAS, ".weight")))
 		take_weight(f, ROLE_ROUTER_BIAS, NEEDED, s->moe.n_expert, 1);
 	if (s->moe.shared != SHARED_NONE)
 		take_mlp(f, ROLE_SHARED_GATE, ROLE_SHARED_UP, ROLE_SHARED_DOWN, s->moe.d_shared);

@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 
+from tests.system import gguf_file
 from tests.system.conftest import ROOT
 from tests.system.mutate import Model
 from tests.system.registry import Registry
@@ -273,3 +274,40 @@ def test_parts_under_each_others_names_come_to_a_verdict(stories, tmp_path):
             write_tensors(where / "model.safetensors", {(f"{stem}.{other}" if n == name else n): t for n, t in tensors.items()})
             done, report = smoke("--tokens", 8, where)
             assert report["verdict"] in ("fail", "not_run") or part == "g_idx", (name, other, report["reasons"])
+
+
+# ---- what a family's GGUF always has ------------------------------------------------------------------------------------
+
+ALWAYS = {
+    "qwen2": ["attn_q.bias", "attn_k.bias", "attn_v.bias"], "qwen2moe": ["attn_q.bias", "attn_k.bias", "attn_v.bias"], "qwen1": ["attn_qkv.bias"],
+    "gpt2": ["attn_qkv.bias", "attn_output.bias", "attn_norm.bias", "ffn_norm.bias", "ffn_up.bias", "ffn_down.bias"],
+    "starcoder": ["attn_qkv.bias", "attn_output.bias", "ffn_norm.bias", "ffn_down.bias"],
+    "starcoder2": ["attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias", "attn_norm.bias", "ffn_norm.bias", "ffn_up.bias", "ffn_down.bias"],
+    "phi2-parallel": ["attn_qkv.bias", "attn_output.bias", "attn_norm.bias", "ffn_up.bias", "ffn_down.bias", "output.bias", "output_norm.bias"],
+    "bloom": ["attn_qkv.bias", "attn_norm.bias", "ffn_norm.bias", "ffn_up.bias", "ffn_down.bias", "token_embd_norm.bias"],
+    "phimoe": ["attn_q.bias", "attn_output.bias", "attn_norm.bias", "output.bias"], "deepseek2-v3": ["exp_probs_b.bias"],
+}
+
+
+@pytest.mark.parametrize("arch, part", [(arch, part) for arch, parts in ALWAYS.items() for part in parts])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_gguf_without_what_its_family_has(shared, tmp_path, arch, part, everywhere):
+    keys, tensors = gguf_file.read(shared / f"data/models/archs/{arch}.gguf")
+    names = [n for n in tensors if n == part or n.endswith("." + part)]
+    gone = set(names if everywhere else names[-1:])
+    gguf_file.write(tmp_path / "whole.gguf", keys, tensors)
+    gguf_file.write(tmp_path / "m.gguf", keys, {n: t for n, t in tensors.items() if n not in gone})
+    assert not any("is missing" in r for r in smoke("--tokens", 16, tmp_path / "whole.gguf")[1]["reasons"])
+    done, report = smoke("--tokens", 16, tmp_path / "m.gguf")
+    assert done.returncode == 6 and any(rule == "plan.missing" and names[0 if everywhere else -1] in m for rule, m in findings(report, "reject")), report["reasons"]
+
+
+def test_optional_biases_of_a_gguf_are_in_all_layers_or_in_none(stories, tmp_path):
+    keys, tensors = gguf_file.read(stories / "gguf/stories260K-F32.gguf")
+    zeros = {f"blk.{i}.attn_q.bias": ((64,), 0, bytes(256)) for i in range(5)}
+    gguf_file.write(tmp_path / "m.gguf", keys, {**tensors, **zeros})
+    assert smoke(tmp_path / "m.gguf")[0].returncode == 0
+    zeros.pop("blk.3.attn_q.bias")
+    gguf_file.write(tmp_path / "m.gguf", keys, {**tensors, **zeros})
+    done, report = smoke(tmp_path / "m.gguf")
+    assert done.returncode == 6 and "blk.3.attn_q.bias is missing" in " ".join(report["reasons"])
