@@ -103,22 +103,26 @@ static void fail(struct finder *f, const char *rule, const char *file, const cha
 	f->failed = true;
 }
 
-/* rows x cols, or [blocks][rows][cols]; a vector is rows x 1 and may have lost or gained a dimension of 1. */
-static bool shape_fits(const struct tensor *t, uint64_t blocks, uint64_t rows, uint64_t cols)
+/*
+ * [blocks][rows][cols], without blocks where they are 0, or a vector of rows where cols is 1: exactly so. Only a GGUF drops and adds
+ * outermost dimensions of 1 as it likes.
+ */
+static bool shape_fits(const struct tensor *t, bool gguf, uint64_t blocks, uint64_t rows, uint64_t cols)
 {
-	uint64_t want[3], have[WEIGHTS_RANK_MAX];
-	int nw = 0, nh = 0;
+	uint64_t want[3];
+	const uint64_t *have = t->shape, *needed = want;
+	int nw = 0, nh = t->rank;
 
-	for (int i = 0; i < t->rank; i++)
-		if (t->shape[i] != 1)
-			have[nh++] = t->shape[i];
-	for (int i = 0; i < 3; i++) {
-		uint64_t v = i == 0 ? blocks : i == 1 ? rows : cols;
-
-		if (v != 1)
-			want[nw++] = v;
-	}
-	return nw == nh && memcmp(want, have, (size_t)nw * sizeof(*want)) == 0;
+	if (blocks)
+		want[nw++] = blocks;
+	want[nw++] = rows;
+	if (cols != 1)
+		want[nw++] = cols;
+	for (; gguf && nh > 1 && *have == 1; nh--)
+		have++;
+	for (; gguf && nw > 1 && *needed == 1; nw--)
+		needed++;
+	return nw == nh && memcmp(needed, have, (size_t)nw * sizeof(*have)) == 0;
 }
 
 static void shape_text(const struct tensor *t, uint64_t blocks, uint64_t rows, uint64_t cols, char out[160])
@@ -128,7 +132,7 @@ static void shape_text(const struct tensor *t, uint64_t blocks, uint64_t rows, u
 	for (int i = 0; i < t->rank && n < 100; i++)
 		n += snprintf(out + n, 160 - (size_t)n, "%s%llu", i ? ", " : "", (unsigned long long)t->shape[i]);
 	n += snprintf(out + n, 160 - (size_t)n, "], expected [");
-	if (blocks > 1)
+	if (blocks)
 		n += snprintf(out + n, 160 - (size_t)n, "%llu, ", (unsigned long long)blocks);
 	snprintf(out + n, 160 - (size_t)n, cols > 1 ? "%llu, %llu]" : "%llu]", (unsigned long long)rows, (unsigned long long)cols);
 }
@@ -138,9 +142,9 @@ static struct weight packed_matrix(struct finder *f, struct packed *p, uint64_t 
 {
 	char more[80];
 
-	if (p->q.out != blocks * rows || p->q.in != cols) {
+	if (p->q.out != (blocks ? blocks : 1) * rows || p->q.in != cols) {
 		snprintf(more, sizeof(more), "[%llu, %llu], expected [%llu, %u]", (unsigned long long)p->q.out, (unsigned long long)p->q.in,
-			(unsigned long long)(blocks * rows), cols);
+			(unsigned long long)(blocks ? blocks : 1) * rows, cols);
 		fail(f, "plan.shape", p->main->file, "tensor %s stands for a matrix of %s", p->main->name, more);
 		packed_close(p);
 		return (struct weight){ 0 };
@@ -175,7 +179,7 @@ static struct weight matrix_named(struct finder *f, const char *name, uint64_t b
 	t->claimed = true;
 	if (!t->type || (cols == 1 && t->type->block != 1) || (transposed && t->type->block != 1)) {
 		fail(f, "plan.dtype", t->file, "tensor %s has elements of type %s, which can't be used there", name, t->type_name);
-	} else if (!shape_fits(t, blocks, transposed ? cols : rows, transposed ? rows : cols)) {
+	} else if (!shape_fits(t, f->p->gguf, blocks, transposed ? cols : rows, transposed ? rows : cols)) {
 		shape_text(t, blocks, transposed ? cols : rows, transposed ? rows : cols, shape);
 		fail(f, "plan.shape", t->file, "tensor %s has the shape %s", name, shape);
 	} else {
@@ -207,7 +211,7 @@ static bool take_weight(struct finder *f, enum role role, enum need need, uint32
 			fail(f, "plan.missing", "", "tensor %s is missing", name);
 		return false;
 	}
-	f->out->w[role] = matrix_named(f, name, 1, rows, cols, 0, linear && f->p->family->hf_names.conv1d && !f->p->gguf);
+	f->out->w[role] = matrix_named(f, name, 0, rows, cols, 0, linear && f->p->family->hf_names.conv1d && !f->p->gguf);
 	label(f, role, &f->out->w[role], false);
 	return f->out->w[role].rows != 0;
 }
@@ -244,7 +248,7 @@ static void take_spare_bias(struct finder *f, enum role role, uint32_t rows)
 
 	if (!p || (p->q.scheme != QUANT_GPTQ && p->q.scheme != QUANT_AWQ) || !find_name(f, role, ".bias", name))
 		return;
-	bias = matrix_named(f, name, 1, rows, 1, 0, false);
+	bias = matrix_named(f, name, 0, rows, 1, 0, false);
 	if (bias.rows && f->p->checking && !is_zero(f, &bias)) {
 		if (!bias_can_be_added(role)) {
 			fail(f, "plan.unexpected", bias.tensor->file, "tensor %s is not zero, and a model of this kind has no bias there", name);
@@ -279,7 +283,7 @@ static void take_bias(struct finder *f, enum role role, bool wanted, uint32_t ro
 		return;
 	}
 	if (find_name(f, role, ".bias", name)) {
-		f->out->bias[role] = matrix_named(f, name, 1, rows, 1, 0, false);
+		f->out->bias[role] = matrix_named(f, name, 0, rows, 1, 0, false);
 		label(f, role, &f->out->bias[role], true);
 	} else if (wanted || (f->p->checking && in_some_layer(f, role, ".bias"))) {
 		fail(f, "plan.missing", "", "tensor %s is missing", name);
@@ -415,7 +419,7 @@ static void take_expert_part(struct finder *f, enum role role, uint32_t rows, ui
 	}
 	t = weights_find(f->p->weights, name);
 	stacked = t && t->rank == 3;
-	f->out->w[role] = matrix_named(f, name, stacked ? n : 1, rows, cols, stacked ? f->expert : 0, stacked && transposed);
+	f->out->w[role] = matrix_named(f, name, stacked ? n : 0, rows, cols, stacked ? f->expert : 0, stacked && transposed);
 	label(f, role, &f->out->w[role], false);
 	if (!stacked)
 		take_spare_bias(f, role, rows);

@@ -311,3 +311,14 @@ def test_optional_biases_of_a_gguf_are_in_all_layers_or_in_none(stories, tmp_pat
     gguf_file.write(tmp_path / "m.gguf", keys, {**tensors, **zeros})
     done, report = smoke(tmp_path / "m.gguf")
     assert done.returncode == 6 and "blk.3.attn_q.bias is missing" in " ".join(report["reasons"])
+
+
+def test_outermost_dimensions_of_one_in_a_gguf_are_fine(stories, tmp_path):
+    keys, tensors = gguf_file.read(stories / "gguf/stories260K-F32.gguf")
+    want = smoke(stories / "gguf/stories260K-F32.gguf")[1]
+    gguf_file.write(tmp_path / "m.gguf", keys, {n: ((*dims, 1), kind, raw) for n, (dims, kind, raw) in tensors.items()})
+    done, report = smoke(tmp_path / "m.gguf")
+    assert done.returncode == 0 and report["fingerprint"] == want["fingerprint"], report["reasons"]
+    gguf_file.write(tmp_path / "m.gguf", keys, {n: ((1, *dims) if "norm" in n else dims, kind, raw) for n, (dims, kind, raw) in tensors.items()})
+    done, report = smoke(tmp_path / "m.gguf")
+    assert done.returncode == 6 and "has the shape [64, 1], expected [64]" in " ".join(report["reasons"])

@@ -292,3 +292,18 @@ def test_instruction_sets(tmp_path):
         if flag not in flags:
             done, report = smoke("--isa", isa, TIED)
             assert done.returncode == 1 and f"this processor has no {isa}" in " ".join(report["reasons"])
+
+
+@pytest.mark.parametrize("name, shape", [
+    ("model.layers.0.self_attn.q_proj.weight", lambda s: [1, *s]), ("model.layers.0.self_attn.q_proj.weight", lambda s: [*s, 1]),
+    ("model.layers.0.mlp.up_proj.weight", lambda s: s[::-1]), ("model.layers.0.input_layernorm.weight", lambda s: [1, *s]),
+    ("model.norm.weight", lambda s: [*s, 1]), ("model.embed_tokens.weight", lambda s: [1, *s]),
+])
+def test_shapes_are_exact(tmp_path, name, shape):
+    where = copy(TIED, tmp_path)
+    tensors = read_tensors(where / "model.safetensors")
+    dtype, dims, raw = tensors[name]
+    tensors[name] = dtype, shape(dims), raw
+    write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    assert done.returncode == 6 and f"tensor {name} has the shape {shape(dims)}, expected {dims}" in " ".join(report["reasons"])
