@@ -31,13 +31,33 @@ static const json_t *earlier(const json_t *reference, const char *path)
 	return list || strcmp(json_get_str_or(reference, "file", ""), path) != 0 ? NULL : reference;
 }
 
-/* The first model of the same folder that has been run: what else is there should be the same weights in another form. */
-static json_t *folder_sibling(const struct artefacts *found, const struct smoke *all, size_t i)
+/* The first model of a folder, told by the first n bytes of dir, that has been run before artefact i. */
+static const struct smoke *first_in(const struct artefacts *found, const struct smoke *all, size_t i, const char *dir, size_t n)
 {
 	for (size_t j = 0; j < i; j++)
-		if (strcmp(found->v[j].dir, found->v[i].dir) == 0 && all[j].n_layers)
-			return smoke_json(&all[j]);
+		if (strlen(found->v[j].dir) == n && memcmp(found->v[j].dir, dir, n) == 0 && all[j].n_layers)
+			return &all[j];
 	return NULL;
+}
+
+/*
+ * The first model of the same folder: what else is there should be the same weights in another form. GGUFs are often kept in folders
+ * below what they were made of; other models there have a configuration of their own, and may be others.
+ */
+static json_t *folder_sibling(const struct artefacts *found, const struct smoke *all, size_t i)
+{
+	const char *dir = found->v[i].dir;
+	const struct smoke *above = NULL, *beside = first_in(found, all, i, dir, strlen(dir));
+	size_t n = str_ends(found->v[i].file, ".gguf") ? strlen(dir) : 0;
+
+	while (n > 0 && !above) {
+		for (n--; n > 0 && dir[n - 1] != '/'; n--)
+			;
+		above = first_in(found, all, i, dir, n);
+	}
+	if (above)
+		beside = above;
+	return beside ? smoke_json(beside) : NULL;
 }
 
 /* What an artefact is held against: itself in earlier reports, what it was made from, and the first one of its folder, which is returned. */

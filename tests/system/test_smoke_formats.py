@@ -322,3 +322,32 @@ def test_outermost_dimensions_of_one_in_a_gguf_are_fine(stories, tmp_path):
     gguf_file.write(tmp_path / "m.gguf", keys, {n: ((1, *dims) if "norm" in n else dims, kind, raw) for n, (dims, kind, raw) in tensors.items()})
     done, report = smoke(tmp_path / "m.gguf")
     assert done.returncode == 6 and "has the shape [64, 1], expected [64]" in " ".join(report["reasons"])
+
+
+@pytest.mark.parametrize("folder", ["", "gguf/", "gguf/f16/"])
+@pytest.mark.parametrize("good", [True, False])
+def test_ggufs_in_folders_are_held_against_the_model_above(stories, tmp_path, folder, good):
+    where = copy(stories, tmp_path)
+    keys, tensors = gguf_file.read(stories / "gguf/stories260K-F16.gguf")
+    dims, kind, raw = tensors["blk.1.attn_q.weight"]
+    if not good:
+        q = array.array("H", raw)
+        tensors["blk.1.attn_q.weight"] = dims, kind, array.array("H", (q[j * 64 + i] for i in range(64) for j in range(64))).tobytes()
+    (where / folder).mkdir(parents=True, exist_ok=True)
+    gguf_file.write(where / f"{folder}m-F16.gguf", keys, tensors)
+    done, report = smoke(where)
+    assert done.returncode == (0 if good else 6), report["reasons"]
+    assert report["artefacts"][1]["compared"] == [f"{'agrees with' if good else 'differs from'} model.safetensors"]
+
+
+def test_another_model_in_a_folder_below_may_be_another(stories, tmp_path):
+    """Checkpoints of a training, say: of one size, and not the same."""
+    where = copy(stories, tmp_path)
+    shutil.copytree(stories / "hf-f32", where / "step-100")
+    (where / "step-100/model.safetensors").unlink()
+    other = Model(stories / "hf-f32")
+    other.tensors["model.norm.weight"] = [64], array.array("f", [v * 1.2 for v in other.values("model.norm.weight")])
+    other.write(tmp_path / "other")
+    shutil.copy(tmp_path / "other/model.safetensors", where / "step-100/model.safetensors")
+    done, report = smoke(where)
+    assert done.returncode == 0 and all("compared" not in a for a in report["artefacts"])
