@@ -136,6 +136,20 @@ static int handle(struct reader *r, const yaml_event_t *ev, struct err *e)
 	}
 }
 
+/* What stands in a second document would be passed over without a word. */
+static int check_end(struct reader *r, struct err *e)
+{
+	yaml_event_t ev;
+	int rc = 0;
+
+	if (!yaml_parser_parse(&r->parser, &ev))
+		return err_set(e, ERR_INPUT, "%s: line %zu: %s", r->what, r->parser.problem_mark.line + 1, r->parser.problem ? r->parser.problem : "not valid YAML");
+	if (ev.type != YAML_STREAM_END_EVENT)
+		rc = here(r, &ev, e, ERR_INPUT, "a second document (---): only one is read");
+	yaml_event_delete(&ev);
+	return rc;
+}
+
 /* Runs the events up to the end of the first document. */
 static int run(struct reader *r, struct err *e)
 {
@@ -154,7 +168,7 @@ static int run(struct reader *r, struct err *e)
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	return r->mode == YAML_STRICT && type == YAML_DOCUMENT_END_EVENT ? check_end(r, e) : 0;
 }
 
 json_t *yaml_parse(const char *text, size_t n, enum yaml_mode mode, const char *what, struct err *e)

@@ -436,9 +436,13 @@ void licence_resolve(const struct licence_claims *c, struct arena *a, struct lic
 	if (c->chosen && *c->chosen) {
 		const char *id = licence_normalise(c->chosen);
 
+		const char *said = strcmp(out->source, "card") ? NULL : out->id;
+
 		out->name = id ? NULL : arena_strdup(a, c->chosen);
 		out->id = id ? id : other_id(a, c->chosen);
 		out->source = "person";
+		if (said && (allows_more(out->id, said) || drops_copyleft(out->id, said)))
+			conflict(out, arena_printf(a, "a person says %s but the card says %s", out->id, said));
 	}
 	from_texts(c, a, out);
 	against_tag(c, a, out);

@@ -38,6 +38,12 @@ static const struct {
 	{ "modifiedmitlicense", "other:modified-mit" },
 };
 
+/* Reduced words by which a text takes back what a permissive licence in it gives. */
+static const char *const restrictions[] = {
+	"commercialuseisprohibited", "commercialuseprohibited", "commercialuseisnotallowed", "commercialuseisnotpermitted", "commercialuseisforbidden", "notforcommercialuse",
+	"notbeusedforcommercial", "nocommercialuse", "noncommercialuseonly", "fornoncommercialpurposesonly", "researchpurposesonly", "forresearchuseonly",
+};
+
 /* Reduced titles; more specific ones first. */
 static const struct {
 	const char *title, *id;
@@ -167,6 +173,16 @@ static size_t n_parts(size_t i)
 	return n;
 }
 
+static bool is_taken_back(const char *id, const char *reduced)
+{
+	const struct licence *l = licence_find(id);
+
+	for (size_t i = 0; l && l->permissive && i < ARRAY_LEN(restrictions); i++)
+		if (strstr(reduced, restrictions[i]))
+			return true;
+	return false;
+}
+
 const char *licence_recognise(const char *text, size_t n)
 {
 	size_t reduced_n;
@@ -178,7 +194,7 @@ const char *licence_recognise(const char *text, size_t n)
 			return riders[i].id;
 	for (size_t i = 0; i < n_prints; i += n_parts(i))
 		if (matches(&prints[i], n_parts(i), reduced, reduced + reduced_n))
-			return prints[i].id;
+			return is_taken_back(prints[i].id, reduced) ? "other:with-restrictions" : prints[i].id;
 	for (size_t i = 0; i < ARRAY_LEN(titles); i++) {
 		const char *at = strstr(reduced, titles[i].title);
 

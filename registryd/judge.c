@@ -100,6 +100,29 @@ static int note_licence(struct work *w, int64_t revision_id, const char *known, 
 	return event_add(w->db, "upstream.license_changed", m.name, now.commit, json_pack("{s:s, s:s}", "from", before.license, "to", now.license), work_now(), e);
 }
 
+static bool card_id(struct work *w, int64_t revision_id, struct digest *id)
+{
+	struct model_file f;
+
+	if (model_file(w->db, revision_id, "README.md", FILES_ALL, w->arena, &f, NULL) < 0)
+		return false;
+	*id = f.git_oid;
+	return id->algo != DIGEST_NONE;
+}
+
+/* The card of a revision that is new here says something else than that of the one before. */
+static int note_card(struct work *w, int64_t revision_id, struct err *e)
+{
+	struct revision now, before;
+	struct digest card, other;
+	struct model m;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &now, e);
+
+	if (rc || one_before(w, &m, revision_id, &before) || !card_id(w, revision_id, &card) || !card_id(w, before.id, &other) || digest_equal(&card, &other))
+		return rc;
+	return event_add_once(w->db, "upstream.card_changed", m.name, now.commit, json_pack("{s:s}", "before", before.commit), work_now(), e);
+}
+
 int judge_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e)
 {
 	const char *known = NULL;
@@ -109,6 +132,8 @@ int judge_documents(struct work *w, int64_t revision_id, const json_t *info, con
 		rc = gate_read_documents(w, revision_id, info, inspection, license, e);
 	if (!rc)
 		rc = note_licence(w, revision_id, known, e);
+	if (!rc && !known)
+		rc = note_card(w, revision_id, e);
 	return rc ? rc : derive_queue(w, revision_id, known, e);
 }
 

@@ -256,6 +256,7 @@ def test_licence_changed(reg, hub):
     hub.commit(NAME, {"README.md": CARD.replace("mit", "cc-by-nc-4.0")})
     reg.ctl("sync", NAME, code=5)
     reg.ctl("sync", NAME, code=5)
+    assert kinds(reg).count("upstream.card_changed") == 1
     assert kinds(reg).count("upstream.license_changed") == 1       # said once, however often the held revision is looked at
     assert get(f"{reg.url}/{NAME}/resolve/main/README.md")[1] == CARD.encode()       # still the one that was allowed
 

@@ -334,6 +334,7 @@ static void yaml_is_bounded(void **state)
 	assert_null(yaml_parse(deep.data, deep.len, YAML_LAX, "deep", &e));	/* libyaml's loader would take a minute */
 	assert_int_equal(e.code, ERR_LIMIT);
 	assert_null(yaml_parse("a: &x [*x]", 10, YAML_STRICT, "y", &e));
+	assert_null(yaml_parse("a: 1\n---\nb: 2\n", 15, YAML_STRICT, "y", &e));	/* half of it would be passed over */
 	assert_null(yaml_parse("a: 1\na: 2", 9, YAML_STRICT, "y", &e));
 	own(json) json_t *lax = yaml_parse("a: 1\na: 2\nb: &q 1\nc: *q", 23, YAML_LAX, "y", &e);
 	assert_string_equal(json_get_str(lax, "a"), "2");

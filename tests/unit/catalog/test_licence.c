@@ -77,6 +77,13 @@ static void texts(void **state)
 	memcpy(strstr(changed, "without restriction"), "with no restriction", 19);	/* one word changed is another licence */
 	assert_null(licence_recognise(changed, strlen(changed)));
 	assert_null(licence_recognise("", 0));
+	{
+		own(buf) struct buf taken_back;
+
+		buf_init(&taken_back, 1 << 20);
+		buf_printf(&taken_back, "%s\nNotwithstanding the above, commercial use is prohibited.\n", mit);
+		assert_string_equal(licence_recognise(taken_back.data, taken_back.len), "other:with-restrictions");
+	}
 	buf_puts(&apache, "\n\"Commons Clause\" License Condition v1.0\n");
 	assert_string_equal(licence_recognise(apache.data, apache.len), "other:commons-clause");
 }
@@ -172,6 +179,8 @@ static void conflicts_are_said(void **state)
 	r = resolve(&(struct licence_claims){ .chosen = "mit", .card = (const char *const[]){ "gpl-3.0" }, .n_card = 1 }, &a);
 	assert_string_equal(r.id, "mit");
 	assert_string_equal(r.source, "person");
+	assert_int_equal(r.n_conflicts, 1);
+	assert_string_equal(r.conflicts[0], "a person says mit but the card says gpl-3.0");
 	r = resolve(&(struct licence_claims){ .chosen = "mit", .texts = &text, .n_texts = 1 }, &a);
 	assert_string_equal(r.id, "mit");	/* a person's word stands, and the conflict is said */
 	assert_int_equal(r.n_conflicts, 1);
