@@ -113,7 +113,7 @@ static int take_back(struct db_conn *c, const struct lifecycle_order *o, const s
 	if ((rc = sql_done(&q)) < 0)
 		return rc;
 	if (!did)
-		return err_set(e, ERR_CONFLICT, "%s%s%.12s is not retired or withdrawn (a mark on the whole model is taken back without @REV, one on a revision with it)",
+		return err_set(e, ERR_CONFLICT, "%s%s%.12s is not retired or withdrawn (a mark on the whole model is taken back without @REV, one on a revision with it; an end by its date with undeprecate)",
 			       s->repo, *s->commit ? "@" : "", s->commit);
 	return lifecycle_drop_empty_tx(c, o, e);
 }

@@ -249,7 +249,7 @@ static void test_list_and_calendar(void **state)
 	assert_non_null(strstr(ics, "DTSTART;VALUE=DATE:20250112\r\n"));
 	o.sunset_at = 0;
 	char reason[2001] = "x";
-	for (size_t i = 1; i + 1 < sizeof(reason); i += 2)
+	for (size_t i = 1; i + 2 < sizeof(reason); i += 2)
 		memcpy(reason + i, "\xc3\xa9", 3);
 	make(f->db, "org/next", 'b', &r);
 	o.reason = reason;
