@@ -257,6 +257,8 @@ static void test_lifecycle_sources(void **state)
 	while (sql_row(&q))
 		buf_printf(&is, "%s\n", sql_get_text(&q, 0));
 	assert_string_equal(is.data, after);
+	own(sql) struct sql dates = sql_prepare(r.c, "SELECT 1 FROM model WHERE id = 1 AND deprecated_at = 10 AND sunset_at = 20", NULL);
+	assert_true(sql_row(&dates));	/* those of all marks together, which the rows of models show */
 }
 
 int main(void)
