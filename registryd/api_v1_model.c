@@ -7,6 +7,7 @@
 #include "catalog/lifecycle.h"
 #include "catalog/usage.h"
 #include "registryd/bill.h"
+#include "registryd/gate.h"
 #include "registryd/gitproof.h"
 
 #define USAGE_DAYS_MAX 3650
@@ -276,7 +277,7 @@ static int rule(struct request *rq, enum policy_outcome outcome, struct err *e)
 		return e->code;
 	if (api_v1_find(rq, rev, &m, &r, e) < 0)
 		return e->code;
-	if (outcome == POLICY_PUBLISH && check_not_withdrawn(rq, &m, &r, e) < 0)
+	if (outcome == POLICY_PUBLISH && (check_not_withdrawn(rq, &m, &r, e) < 0 || gate_check_store(api_v1_daemon(rq), r.id, e) < 0))
 		return e->code;
 	if (model_rule(api_v1_daemon(rq)->db, r.id, outcome, rq->who, reason, rq->now, e) < 0)
 		return err_wrap(e, "%s %s@%.12s", policy_outcome_name(outcome), m.name, r.commit);

@@ -365,6 +365,28 @@ int gate_preview_quota(struct work *w, const char *repo, uint64_t new_bytes, str
 	return rc;
 }
 
+int gate_check_store(struct daemon *d, int64_t revision_id, struct err *e)
+{
+	own(walk) struct model_walk w = { .db = d->db, .revision_id = revision_id, .which = FILES_WANTED };
+	const struct model_file *f;
+	int rc;
+
+	while ((rc = model_walk_next(&w, &f, e)) > 0) {
+		struct err why = ERR_NONE;
+		int has = f->stored ? store_has(d->store, &f->sha256, f->size_bytes, &why) : 1;	/* what was never here the catalog knows */
+
+		if (has == 1)
+			continue;
+		if (has < 0 && has != ERR_MISMATCH) {
+			*e = why;
+			return has;
+		}
+		rc = model_blob_lost(d->db, &f->sha256, e);
+		return rc ? rc : err_set(e, ERR_CONFLICT, "'%.300s' is %s in the store: sync it again", f->path, has ? "damaged" : "no longer");
+	}
+	return rc;
+}
+
 int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out, struct err *e)
 {
 	const struct policy *p = daemon_policy(w->d);	/* not the job's: hours may lie between */

@@ -22,6 +22,12 @@ int gate_admit(struct work *w, int64_t revision_id, struct err *e);
 /* The same for a preview: fills in what the rule is asked about. new_bytes: what would be fetched. */
 int gate_preview_quota(struct work *w, const char *repo, uint64_t new_bytes, struct policy_facts *f, struct err *e);
 
+/*
+ * Are the bytes still there of what a person or a changed policy is about to publish, perhaps years after they were fetched? ERR_CONFLICT names the first that
+ * is not; a sync brings it back.
+ */
+int gate_check_store(struct daemon *d, int64_t revision_id, struct err *e);
+
 struct gate_outcome {
 	enum revision_state state;
 	const char *reason;	/* in the job's arena; NULL when published without a word */

@@ -8,6 +8,7 @@
 #include "catalog/event.h"
 #include "catalog/job.h"
 #include "registryd/bill.h"
+#include "registryd/gate.h"
 
 #define SETTINGS "settings"	/* who puts a policy in force that comes from the file */
 
@@ -280,7 +281,9 @@ static int work_one(void *arg, const struct policy_changed *ch, struct err *e)
 	if (rc)
 		return rc;
 	work_phase(t->w, "judging %s", ch->repo);
-	rc = model_reconsider(t->w->db, ch->revision_id, ch->from, ch->verdict, work_now(), &why);
+	rc = ch->verdict->outcome == POLICY_PUBLISH ? gate_check_store(t->w->d, ch->revision_id, &why) : 0;
+	if (!rc)
+		rc = model_reconsider(t->w->db, ch->revision_id, ch->from, ch->verdict, work_now(), &why);
 	if (rc == ERR_CONFLICT) {	/* its content has gone meanwhile, say: it stays what it is */
 		log_event(LOG_WARNING, "policy.not_applied", "repo=%s revision=%s error=%s", ch->repo, ch->commit, log_quote(quoted, why.msg));
 		return 0;

@@ -171,3 +171,14 @@ def test_nothing_new_comes_in_of_what_has_ended(tmp_path, models, hub, what):
         assert "ended on 2026-01-01: no more of these" in reg.ctl("sync", "org/new", code=5).stderr
         assert reg.json("show", "org/new")["state"] == "held"
         reg.ctl("sync", "org/other")
+
+
+def test_what_is_gone_from_the_store_is_not_published(site):
+    """Neither by a person nor by a policy; what is left is as it was."""
+    files = site.json("show", "org/gpl")["files"]
+    (lost,) = [f for f in files if f["path"] == "README.md"]
+    site.blob(lost["sha256"]).unlink()
+    assert "README.md" in site.ctl("publish", "org/gpl", "--reason", "we may", code=1).stderr
+    site.policy.write_text(LENIENT.replace("mit", "mit, gpl-3.0"))
+    site.ctl("policy", "reload")
+    assert states(site)["org/gpl"] == "held"
