@@ -8,8 +8,11 @@
 #include "catalog/finding.h"
 #include "catalog/model.h"
 #include "catalog/query.h"
+#include "verify/card.h"
 
 #define PROPERTIES_MAX 24
+#define METRICS_MAX 500
+#define METRIC_WORDS_MAX 200
 #define NAMES_MAX 4096	/* base models, or data sets, of one card */
 
 struct bill {
@@ -77,6 +80,46 @@ static int read_datasets(struct bill *b, struct db *db, int64_t model_id, struct
 			names[b->facts.n_datasets++] = tags[i] + strlen("dataset:");
 	b->facts.datasets = names;
 	return 0;
+}
+
+/* A short text of the card, or NULL: foreign words that go into a document of ours. */
+static const char *words(struct bill *b, const json_t *obj, const char *key)
+{
+	const char *s = json_get_str(obj, key);
+
+	return s && *s && strlen(s) <= METRIC_WORDS_MAX && str_utf8_valid(s, strlen(s)) ? str_printable(arena_strdup(b->a, s)) : NULL;
+}
+
+static void add_metrics(struct bill *b, struct sbom_metric *to, const json_t *result)
+{
+	const json_t *dataset = json_object_get(result, "dataset"), *metric;
+	const char *name = words(b, dataset, "name");
+	size_t i;
+
+	json_array_foreach (json_object_get(result, "metrics"), i, metric) {
+		struct sbom_metric m = { words(b, metric, "type"), words(b, metric, "value"), name ? name : words(b, dataset, "type") };
+
+		if (m.type && m.value && b->facts.n_metrics < METRICS_MAX)
+			to[b->facts.n_metrics++] = m;
+	}
+}
+
+/* The card's model-index. It is a claim, and stands in the bill as one. */
+static void read_metrics(struct bill *b, struct db *db, int64_t revision_id)
+{
+	struct sbom_metric *list = arena_alloc(b->a, METRICS_MAX * sizeof(*list));
+	own(card) struct card card = { 0 };
+	const json_t *model, *result;
+	const char *text;
+	size_t n, i, k;
+
+	if (model_document(db, revision_id, DOCUMENT_CARD, "", b->a, &text, &n, NULL) < 0)
+		return;
+	card_parse(text, n, b->a, &card);
+	json_array_foreach (json_object_get(card.front, "model-index"), i, model)
+		json_array_foreach (json_object_get(model, "results"), k, result)
+			add_metrics(b, list, result);
+	b->facts.metrics = list;
 }
 
 static int next_file(struct sbom_files *self, struct sbom_file *out, struct err *e)
@@ -166,6 +209,7 @@ static int compose(struct bill *b, struct daemon *d, const struct model *m, cons
 	b->facts.base_models = names_of(b, json_object_get(b->shown, "base_models"), &b->facts.n_base_models);
 	read_license(b, json_object_get(b->shown, "license"));
 	read_figures(b, b->shown);
+	read_metrics(b, d->db, r->id);
 	if (read_decision(b, d->db, r, e) < 0 || read_datasets(b, d->db, m->id, e) < 0)
 		return e->code;
 	return sbom_identify(&b->facts, e);

@@ -52,6 +52,11 @@ static int digest_facts(struct digest *out, const struct sbom_facts *f, struct e
 	for (size_t i = 0; i < f->n_datasets; i++)
 		add_text(&c, f->datasets[i]);
 	add_text(&c, NULL);
+	for (size_t i = 0; i < f->n_metrics; i++) {
+		add_text(&c, f->metrics[i].type);
+		add_text(&c, f->metrics[i].value);
+		add_text(&c, f->metrics[i].dataset);
+	}
 	while ((rc = sbom_next_file(f, &file, e)) > 0) {
 		add_text(&c, file.path);
 		digest_update(&c, file.sha256.bytes, 32);

@@ -37,6 +37,11 @@ struct sbom_property {
 
 #define SBOM_UUID_MAX 40
 
+/* What the card claims to have measured: "accuracy" "0.91" on "glue" (NULL: it does not say). */
+struct sbom_metric {
+	const char *type, *value, *dataset;
+};
+
 struct sbom_facts {
 	char uuid[SBOM_UUID_MAX];	/* made by sbom_identify() */
 	const char *repo;	/* "org/name", or a legacy "name" */
@@ -51,6 +56,8 @@ struct sbom_facts {
 	size_t n_base_models;
 	const char *const *datasets;
 	size_t n_datasets;
+	const struct sbom_metric *metrics;
+	size_t n_metrics;
 	struct sbom_files *files;		/* NULL: none */
 	const struct sbom_property *properties;	/* smoke verdict, proof, policy decision … */
 	size_t n_properties;

@@ -52,9 +52,18 @@ static json_t *licences(const struct sbom_facts *f)
 	return json_pack("[{s:o}]", "license", l);
 }
 
+static json_t *metrics(const struct sbom_facts *f)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < f->n_metrics; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s*}", "type", f->metrics[i].type, "value", f->metrics[i].value, "slice", f->metrics[i].dataset));
+	return json_pack("{s:o}", "performanceMetrics", list);
+}
+
 static json_t *model_card(const struct sbom_facts *f)
 {
-	json_t *parameters = json_object(), *datasets;
+	json_t *parameters = json_object(), *datasets, *card;
 
 	if (f->task)
 		json_object_set_new(parameters, "task", json_string(f->task));
@@ -66,7 +75,10 @@ static json_t *model_card(const struct sbom_facts *f)
 			json_array_append_new(datasets, json_pack("{s:s, s:s}", "type", "dataset", "name", f->datasets[i]));
 		json_object_set_new(parameters, "datasets", datasets);
 	}
-	return json_pack("{s:o}", "modelParameters", parameters);
+	card = json_pack("{s:o}", "modelParameters", parameters);
+	if (f->n_metrics)
+		json_object_set_new(card, "quantitativeAnalysis", metrics(f));
+	return card;
 }
 
 static json_t *model(const struct sbom_facts *f)

@@ -71,6 +71,20 @@ static void add_frame(struct graph *g)
 	add(g, json_pack("{s:s, s:[s], s:[s]}", "type", "software_Sbom", "software_sbomType", "analyzed", "rootElement", model), "sbom", SIZE_MAX);
 }
 
+/* SPDX has no place for the data set but the name of what was measured. */
+static json_t *metrics(const struct sbom_facts *f)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < f->n_metrics; i++) {
+		const struct sbom_metric *m = &f->metrics[i];
+		json_t *key = m->dataset ? json_sprintf("%s (%s)", m->type, m->dataset) : json_string(m->type);
+
+		json_array_append_new(list, json_pack("{s:s, s:o, s:s}", "type", "DictionaryEntry", "key", key, "value", m->value));
+	}
+	return list;
+}
+
 static void add_model(struct graph *g)
 {
 	const struct sbom_facts *f = g->f;
@@ -84,6 +98,8 @@ static void add_model(struct graph *g)
 		json_object_set_new(m, "ai_typeOfModel", json_pack("[s]", f->architecture));
 	if (m && f->task)
 		json_object_set_new(m, "ai_domain", json_pack("[s]", f->task));
+	if (m && f->n_metrics)
+		json_object_set_new(m, "ai_metric", metrics(f));
 	add(g, m, "model", SIZE_MAX);
 }
 

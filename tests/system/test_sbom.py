@@ -33,6 +33,8 @@ def cyclonedx_validator():
 def test_cyclonedx_is_valid():
     doc = document("cyclonedx")
     assert [e.message for e in cyclonedx_validator().iter_errors(doc)] == []
+    assert doc["metadata"]["component"]["modelCard"]["quantitativeAnalysis"]["performanceMetrics"] == [
+        {"type": "accuracy", "value": "0.91", "slice": 'GLUE "mnli"'}, {"type": "loss", "value": "1.5e-3"}]
     # What the schema does not see: unique references, and dependencies that exist.
     refs = [doc["metadata"]["component"]["bom-ref"]] + [c["bom-ref"] for c in doc["components"]]
     assert len(refs) == len(set(refs))

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from tests.system.conftest import oracle_env
+from tests.system.test_cli_model import files_of
 from tests.system.test_sbom import SCHEMAS, cyclonedx_validator
 
 # Prints what is wrong with each document of the list on stdin: CycloneDX's own library, and for SPDX the SHACL shapes of its model, which
@@ -99,3 +100,29 @@ def test_others_find_it_valid(registry, published):
     for name, good, broken in ("spdx", spdx, broken_spdx), ("cyclonedx", cyclonedx, broken_cyclonedx):
         verdict, of_broken = judge(name, good, json.dumps(broken))
         assert verdict == "valid" and of_broken != "valid"      # the judges can tell
+
+
+MEASURED = """---
+license: apache-2.0
+model-index:
+- name: tiny
+  results:
+  - task: {type: text-generation}
+    dataset: {name: Tiny Stories, type: stories}
+    metrics:
+    - {type: perplexity, value: 3.25, name: Perplexity}
+    - {type: nothing}
+---
+# A model
+"""
+
+
+def test_what_the_card_says_was_measured(registry, hub, models):
+    hub.add_model("org/measured", files_of(models / "tiny-story", **{"README.md": MEASURED.encode()}))
+    registry.ctl("sync", "org/measured")
+    cyclonedx, spdx = (registry.ctl("sbom", "org/measured", "--format", f).stdout for f in ("cyclonedx", "spdx"))
+    card = json.loads(cyclonedx)["metadata"]["component"]["modelCard"]
+    assert card["quantitativeAnalysis"] == {"performanceMetrics": [{"type": "perplexity", "value": "3.25", "slice": "Tiny Stories"}]}
+    model = next(n for n in json.loads(spdx)["@graph"] if n["type"] == "ai_AIPackage" and "ai_metric" in n)
+    assert model["ai_metric"] == [{"type": "DictionaryEntry", "key": "perplexity (Tiny Stories)", "value": "3.25"}]
+    assert judge("cyclonedx", cyclonedx) == judge("spdx", spdx) == ["valid"]

@@ -35,6 +35,7 @@ static struct sbom_facts full_facts(void)
 	static struct sbom_file files[2] = { { .path = "config.json", .size_bytes = 2 }, { .path = "sub dir/model#1.safetensors", .size_bytes = 5000000000 } };
 	static const char *const bases[] = { "Qwen/Qwen2.5-0.5B", "org/base@0123456789abcdef0123456789abcdef01234567" };
 	static const char *const datasets[] = { "org/data" };
+	static const struct sbom_metric metrics[] = { { "accuracy", "0.91", "GLUE \"mnli\"" }, { "loss", "1.5e-3", NULL } };
 	static const struct sbom_property properties[] = { { "registryd:smoke:verdict", "pass" }, { "registryd:proof", "commit" } };
 
 	digest_of(&files[0].sha256, DIGEST_SHA256, "{}", 2);
@@ -44,7 +45,7 @@ static struct sbom_facts full_facts(void)
 	struct sbom_facts f = {
 		.repo = "org/name", .commit = "dd4bc8b21efa05ec961e3efc4ee5e3832a3679c7", .source_url = "https://hub.example/org/name/tree/dd4bc8b21efa05ec961e3efc4ee5e3832a3679c7",
 		.published_at = 1795000000, .license_spdx = "Apache-2.0", .license_url = "https://www.apache.org/licenses/LICENSE-2.0",
-		.task = "text-generation", .architecture = "LlamaForCausalLM", .base_models = bases, .n_base_models = 2, .datasets = datasets, .n_datasets = 1,
+		.task = "text-generation", .architecture = "LlamaForCausalLM", .base_models = bases, .n_base_models = 2, .datasets = datasets, .n_datasets = 1, .metrics = metrics, .n_metrics = 2,
 		.files = &all.files, .properties = properties, .n_properties = 2,
 	};
 	assert_int_equal(sbom_identify(&f, NULL), 0);
