@@ -387,21 +387,38 @@ int gate_check_store(struct daemon *d, int64_t revision_id, struct err *e)
 	return rc;
 }
 
-int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out, struct err *e)
+/* What the policy says of it now. Strings live in w->arena. */
+static int ask_policy(struct work *w, int64_t revision_id, struct policy_facts *facts, struct policy_verdict *verdict, struct err *e)
 {
 	const struct policy *p = daemon_policy(w->d);	/* not the job's: hours may lie between */
+	int rc = model_evidence(w->db, revision_id, w->arena, facts, e);
+
+	if (!rc && policy_has_quotas(p))
+		rc = retention_bytes_with(w->db, revision_id, w->arena, &facts->author, &facts->namespace_bytes, e);
+	if (!rc)
+		policy_decide(p, facts, work_now(), w->arena, verdict);
+	return rc;
+}
+
+int gate_may_differ(struct work *w, int64_t revision_id, bool *differs, struct err *e)
+{
+	struct policy_verdict *v = arena_alloc(w->arena, sizeof(*v));
+	struct policy_facts facts;
+	int rc = ask_policy(w, revision_id, &facts, v, e);
+
+	*differs = !rc && (v->outcome == POLICY_PUBLISH || (facts.smoke && !strcmp(facts.smoke, "error")));
+	return rc;
+}
+
+int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out, struct err *e)
+{
 	struct policy_verdict verdict;
 	struct policy_facts facts;
 	struct revision r;
-	int rc;
+	int rc = ask_policy(w, revision_id, &facts, &verdict, e);
 
-	rc = model_evidence(w->db, revision_id, w->arena, &facts, e);
-	if (!rc && policy_has_quotas(p))
-		rc = retention_bytes_with(w->db, revision_id, w->arena, &facts.author, &facts.namespace_bytes, e);
-	if (rc)
-		return rc;
-	policy_decide(p, &facts, work_now(), w->arena, &verdict);
-	rc = model_conclude(w->db, revision_id, &verdict, work_now(), e);
+	if (!rc)
+		rc = model_conclude(w->db, revision_id, &verdict, work_now(), e);
 	if (!rc)
 		rc = model_revision(w->db, revision_id, w->arena, NULL, &r, e);
 	if (rc)

@@ -33,6 +33,12 @@ struct gate_outcome {
 	const char *reason;	/* in the job's arena; NULL when published without a word */
 };
 
+/*
+ * Might a revision that was held before be judged otherwise with what is known already (there is room in its namespace by now, say), or with another test, because
+ * the last one could not be made?
+ */
+int gate_may_differ(struct work *w, int64_t revision_id, bool *differs, struct err *e);
+
 /* Asks the policy and publishes, holds or rejects. */
 int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out, struct err *e);
 

@@ -3,20 +3,15 @@
 
 #include <ctype.h>
 #include <malloc.h>
-#include <math.h>
 
 #include "base/json.h"
 #include "base/log.h"
-#include "base/str.h"
 #include "base/vec.h"
 #include "catalog/event.h"
 #include "catalog/finding.h"
-#include "registryd/fetch.h"
-#include "registryd/gitproof.h"
-#include "registryd/hub.h"
 #include "registryd/bases.h"
 #include "registryd/judge.h"
-#include "registryd/plan.h"
+#include "registryd/sync_impl.h"
 
 #define FOUND_GROUP  500
 #define EVIDENCE_FILES_MAX 200	/* licence texts that are read and not served */
@@ -24,31 +19,8 @@
 #define SHORT_COMMIT_MIN 7
 #define SETTLED_S    (7 * 86400)	/* how long the clock leaves alone what was held or rejected */
 
-/* What one sync knows, from the first question to the end. */
-struct sync {
-	struct work *w;
-	struct hub *hub;
-	const char *repo, *ref;		/* as asked for; ref NULL: the default branch */
-	struct plan_selection selection;
-	struct hub_revision info;
-	struct hub_tree tree;
-	struct gitproof proof;
-	struct arena plan;
-	struct model_file *files;	/* the plan, until the catalog has it */
-	size_t n_files;
-	int64_t model_id, revision_id;
-	bool planned;			/* the revision is in the catalog as this sync wants it */
-	const char *name;		/* canonical */
-	struct arena missing;
-	struct fetch_file *wanted;	/* what has to be fetched, until it is here */
-	size_t n_wanted, cap_wanted;
-	uint64_t have_bytes, have_files;	/* of the wanted ones, stored before anything was fetched */
-	uint64_t fetched_bytes;
-	uint64_t evidence_bytes, evidence_files;	/* licence texts that were left out, and are fetched all the same */
-};
-
 /* The plan is in the catalog: a listing of 100,000 files is not held beside what comes next. */
-static void forget_plan(struct sync *s)
+void sync_forget_plan(struct sync *s)
 {
 	hub_tree_done(&s->tree);
 	hub_tree_init(&s->tree);
@@ -67,11 +39,11 @@ static void forget_missing(struct sync *s)
 	malloc_trim(0);
 }
 
-static void own_sync(struct sync *s)
+void own_sync(struct sync *s)
 {
 	hub_revision_done(&s->info);
 	gitproof_done(&s->proof);
-	forget_plan(s);
+	sync_forget_plan(s);
 	forget_missing(s);
 }
 
@@ -88,120 +60,9 @@ static const char *read_ref(const char *text, struct arena *a)
 	return ref;
 }
 
-static bool is_commit(const char *rev)
-{
-	return rev && str_is_hex(rev, 40);
-}
-
-/* The branch or tag that publishing moves; NULL for a pinned commit. */
-static const char *served_ref(const struct sync *s)
-{
-	return is_commit(s->ref) ? NULL : s->ref ? s->ref : "main";
-}
-
 /* ---- ask ------------------------------------------------------------------------------------------------------- */
 
-static int gate_of(const struct hub_revision *r)
-{
-	const char *gated = json_get_str(r->doc, "gated");
-
-	return r->gated == HUB_OPEN ? MODEL_OPEN : gated && !strcmp(gated, "manual") ? MODEL_GATED_MANUAL : MODEL_GATED_AUTO;
-}
-
-static int64_t time_of(const json_t *doc, const char *key)
-{
-	const char *s = json_get_str(doc, key);
-	int64_t at = 0;
-
-	return s && !str_parse_time(s, &at, NULL) ? at : 0;
-}
-
-/* A branch that moved and whose former commit is no longer in its history, or nowhere: it was rewritten. What we serve stays as it is. */
-static int note_rewrite(struct sync *s, const char *before, struct err *e)
-{
-	own(revision) struct hub_revision old = { 0 };
-	struct err why = ERR_NONE;
-	int rc = hub_get_revision(s->hub, s->info.id, before, &s->w->stop, &old, &why);
-
-	if (rc != ERR_NOT_FOUND && (rc || hub_descends(s->hub, s->info.id, s->info.sha, before, &s->w->stop) != 0))
-		return 0;	/* it is there, or that can't be known now */
-	return event_add(s->w->db, "upstream.rewritten", s->info.id, before, json_pack("{s:s, s:s}", "ref", served_ref(s), "now", s->info.sha), work_now(), e);
-}
-
-static int note_ref(struct sync *s, struct err *e)
-{
-	char before[MODEL_COMMIT_HEX + 1] = "";
-	bool moved = false;
-	int rc = model_upstream_ref(s->w->db, s->model_id, served_ref(s), before, e);
-
-	if (!rc)
-		rc = model_saw_ref(s->w->db, s->model_id, served_ref(s), s->info.sha, work_now(), &moved, e);
-	return !rc && moved && *before ? note_rewrite(s, before, e) : rc;
-}
-
-static int note_model(struct sync *s, struct err *e)
-{
-	const struct hub_revision *r = &s->info;
-	struct model_upstream u = {
-		.name = r->id,
-		.asked_name = strcmp(r->id, s->repo) ? s->repo : NULL,
-		.upstream = s->hub->config.name,
-		.gated = gate_of(r),
-		.is_private = r->is_private,
-		.disabled = r->disabled,
-		.downloads = json_get_int(r->doc, "downloads", -1),
-		.likes = json_get_int(r->doc, "likes", -1),
-		.created_at = time_of(r->doc, "createdAt"),
-		.modified_at = r->last_modified,
-	};
-	int rc = model_upsert(s->w->db, &u, work_now(), &s->model_id, e);
-
-	if (!rc)
-		rc = model_saw_gone(s->w->db, s->model_id, false, work_now(), e);
-	return !rc && served_ref(s) ? note_ref(s, e) : rc;
-}
-
-/* Is it the model that upstream does not have or give any more, or only the revision that was asked for? */
-static bool is_gone(struct sync *s, const struct err *why)
-{
-	own(revision) struct hub_revision r = { 0 };
-	struct err e = ERR_NONE;
-	int rc = why->code;
-
-	if (s->ref && (rc == ERR_NOT_FOUND || rc == ERR_GONE))
-		rc = hub_get_revision(s->hub, s->repo, NULL, &s->w->stop, &r, &e);
-	return rc == ERR_NOT_FOUND || rc == ERR_GONE;
-}
-
-/* Upstream has the model, but not this branch, tag or commit of it that we have. */
-static void note_ref_gone(struct sync *s, const struct model *m)
-{
-	struct revision r;
-	struct model same;
-
-	if (!is_commit(s->ref))
-		model_saw_ref(s->w->db, m->id, s->ref, NULL, work_now(), NULL, NULL);
-	else if (!model_find(s->w->db, s->repo, s->ref, MODEL_ANY, s->w->arena, &same, &r, NULL, NULL))
-		event_add_once(s->w->db, "upstream.commit_gone", m->name, r.commit, NULL, work_now(), NULL);
-}
-
-/* Upstream has no such model or revision any more, or has disabled it: what we serve stays, but it is seen. */
-static void note_gone(struct sync *s, const struct err *why)
-{
-	bool gone = is_gone(s, why);
-	struct model m;
-
-	if (model_find_repo(s->w->db, s->repo, s->w->arena, &m, NULL) || strcmp(m.upstream, s->hub->config.name))
-		return;
-	if (gone)
-		model_saw_gone(s->w->db, m.id, true, work_now(), NULL);
-	else if (s->info.disabled)
-		model_saw_disabled(s->w->db, m.id, work_now(), NULL);
-	else if (s->ref && (why->code == ERR_NOT_FOUND || why->code == ERR_GONE))
-		note_ref_gone(s, &m);
-}
-
-static int begin(struct sync *s, struct work *w, struct err *e)
+int sync_begin(struct sync *s, struct work *w, struct err *e)
 {
 	int rc;
 
@@ -218,7 +79,7 @@ static int begin(struct sync *s, struct work *w, struct err *e)
 	work_phase(w, "asking %s", s->hub->config.endpoint);
 	rc = hub_get_revision(s->hub, s->repo, s->ref, &w->stop, &s->info, e);
 	if (rc) {
-		note_gone(s, e);
+		sync_note_gone(s, e);
 		return rc;
 	}
 	s->name = arena_strdup(w->arena, s->info.id);
@@ -241,7 +102,7 @@ static int refuse_masked(struct sync *s, struct err *e)
 	return 0;
 }
 
-static int list(struct sync *s, struct err *e)
+int sync_list(struct sync *s, struct err *e)
 {
 	int rc;
 
@@ -253,7 +114,7 @@ static int list(struct sync *s, struct err *e)
 }
 
 /* What it is made from is let go. */
-static void plan(struct sync *s)
+void sync_make_plan(struct sync *s)
 {
 	plan_from_tree(&s->tree, &s->selection, s->w->policy, &s->plan, &s->files, &s->n_files);
 	hub_tree_keep_paths(&s->tree);
@@ -287,7 +148,7 @@ static int record_plan(struct sync *s, bool *changed, struct err *e)
 	struct model_plan p = {
 		.model_id = s->model_id,
 		.commit = s->info.sha,
-		.ref = served_ref(s),
+		.ref = sync_served_ref(s),
 		.title = *s->proof.title ? s->proof.title : NULL,
 		.commit_at = s->proof.commit_at ? s->proof.commit_at : s->info.last_modified,
 		.selection = s->selection.text,
@@ -300,14 +161,14 @@ static int record_plan(struct sync *s, bool *changed, struct err *e)
 		rc = keep_facts(s, e);
 	if (!rc)
 		rc = keep_bases(s, e);
-	forget_plan(s);
+	sync_forget_plan(s);
 	return rc;
 }
 
 /* ---- already here ---------------------------------------------------------------------------------------------- */
 
 /* 1: the store holds this file's content under *sha256. */
-static int held(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e)
+int sync_held(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e)
 {
 	int rc;
 
@@ -391,7 +252,7 @@ static int look_at(struct sync *s, enum model_files_of which, struct err *e)
 
 		if (which == FILES_SKIPPED && !is_evidence(s, f))
 			continue;
-		rc = held(s, f, &sha256, e);
+		rc = sync_held(s, f, &sha256, e);
 		if (rc < 0)
 			return rc;
 		if (!rc) {
@@ -539,7 +400,7 @@ static int is_served(struct sync *s, const struct model *m, const struct revisio
 	struct model_file *files;
 	struct model_ref *refs;
 	size_t n, n_refs;
-	bool at_ref = !served_ref(s);
+	bool at_ref = !sync_served_ref(s);
 	int rc;
 
 	rc = model_refs(s->w->db, m->id, r->id, s->w->arena, &refs, &n_refs, e);
@@ -548,24 +409,39 @@ static int is_served(struct sync *s, const struct model *m, const struct revisio
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < n_refs && !at_ref; i++)
-		at_ref = !strcmp(refs[i].name, served_ref(s));
+		at_ref = !strcmp(refs[i].name, sync_served_ref(s));
 	*done = at_ref && s->info.n_siblings <= n && plan_is_done(&s->selection, s->w->policy, files, n);
 	return 0;
 }
 
+/* Why this was held may have passed: git or what was said of a base model could not be had, a test not be made, room was lacking. */
+static int may_differ(struct sync *s, const struct revision *r, bool *differs, struct err *e)
+{
+	bool again;
+
+	gitproof_why_not(s->w->db, r->id, s->w->arena, &again);
+	*differs = again || bases_unanswered(s->w, r->id);
+	return *differs || r->state != REVISION_HELD || s->selection.metadata_only ? 0 : gate_may_differ(s->w, r->id, differs, e);
+}
+
 /*
  * Held or rejected, and asked for by the clock only: fetching a damaged file of 100 GB, or testing a model, every six hours brings nothing but
- * the same. It is done again when somebody asks for it, when something else is selected, and after SETTLED_S.
+ * the same. It is done again when somebody asks for it, when something else is selected, when the reason may have passed, and after SETTLED_S.
  */
 static int is_settled(struct sync *s, const struct revision *r, bool *done, struct err *e)
 {
-	own(arena) struct arena a = { 0 };
 	const char *selection, *wanted = s->selection.text;
+	own(arena) struct arena a = { 0 };
 	struct model_file *files;
+	bool differs = false;
 	size_t n;
 	int rc = model_selection(s->w->db, r->id, &a, &selection, e);
 
-	*done = !rc && !strcmp(s->w->job.who, "schedule") && r->state_at + SETTLED_S > work_now() && !bases_unanswered(s->w, r->id) && !strcmp(selection ? selection : "", wanted ? wanted : "");
+	*done = !rc && !strcmp(s->w->job.who, "schedule") && r->state_at + SETTLED_S > work_now() && !strcmp(selection ? selection : "", wanted ? wanted : "");
+	if (rc || !*done)
+		return rc;
+	rc = may_differ(s, r, &differs, e);
+	*done = !rc && !differs;
 	if (rc || !*done || r->state == REVISION_REJECTED || s->selection.metadata_only)
 		return rc;
 	rc = model_files(s->w->db, r->id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
@@ -619,7 +495,7 @@ static int prove_again(struct sync *s, struct err *e)
 
 	if (rc || r.state != REVISION_PUBLISHED || r.proof == PROOF_COMMIT || !gitproof_why_not(s->w->db, r.id, s->w->arena, &again) || !again)
 		return rc;
-	rc = list(s, e);
+	rc = sync_list(s, e);
 	if (!rc)
 		rc = gitproof_make(&s->proof, s->w, s->hub, s->name, s->info.sha, &s->tree, e);
 	if (!rc)
@@ -702,7 +578,7 @@ static bool too_large(struct sync *s)
 static int obtain(struct sync *s, bool *skipped, struct err *e)
 {
 	bool changed;
-	int rc = list(s, e);
+	int rc = sync_list(s, e);
 
 	*skipped = !rc && too_large(s);
 	if (*skipped)
@@ -711,7 +587,7 @@ static int obtain(struct sync *s, bool *skipped, struct err *e)
 		rc = gitproof_make(&s->proof, s->w, s->hub, s->name, s->info.sha, &s->tree, e);
 	if (rc)
 		return rc;
-	plan(s);
+	sync_make_plan(s);
 	rc = record_plan(s, &changed, e);
 	s->planned = !rc;
 	return rc ? rc : store_all(s, e);
@@ -722,7 +598,7 @@ static int sync_revision(struct sync *s, struct err *e)
 	bool done, skipped = false;
 	int rc;
 
-	rc = note_model(s, e);
+	rc = sync_note_model(s, e);
 	if (!rc)
 		rc = nothing_changed(s, &done, e);
 	if (rc)
@@ -754,7 +630,7 @@ static int sync_revision(struct sync *s, struct err *e)
 int sync_job(struct work *w, struct err *e)
 {
 	own(sync) struct sync s = { 0 };
-	int rc = begin(&s, w, e);
+	int rc = sync_begin(&s, w, e);
 
 	if (!rc)
 		rc = sync_revision(&s, e);
@@ -765,130 +641,3 @@ int sync_job(struct work *w, struct err *e)
 	return rc;
 }
 
-/* ---- what a sync would do -------------------------------------------------------------------------------------- */
-
-/* Equal contents are fetched once. */
-static bool counted_before(json_t *seen, const struct model_file *f)
-{
-	const struct digest *id = f->sha256.algo == DIGEST_NONE ? &f->git_oid : &f->sha256;
-	char hex[DIGEST_HEX_MAX];
-
-	digest_hex(hex, id);
-	if (id->algo == DIGEST_NONE || !f->wanted)
-		return false;
-	if (json_object_get(seen, hex))
-		return true;
-	json_object_set_new(seen, hex, json_true());
-	return false;
-}
-
-#define PLAN_TEXTS_MAX 20
-struct plan_texts {
-	struct licence_text v[PLAN_TEXTS_MAX];
-	size_t n;
-};
-
-static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsigned *formats)
-{
-	own(json) json_t *seen = json_object();
-
-	for (size_t i = 0; i < s->n_files; i++) {
-		struct model_file *f = &s->files[i];
-		struct digest sha256;
-		bool here = f->wanted && held(s, f, &sha256, NULL) == 1;
-
-		work_file(s->w, json_pack("{s:s, s:I, s:b, s:s?, s:b}", "path", f->path, "size_bytes", (json_int_t)f->size_bytes, "wanted", f->wanted, "skip_reason", f->skip_reason,
-					  "stored", here));
-		if (!f->wanted)
-			continue;
-		*total += f->size_bytes;
-		*to_fetch += here || counted_before(seen, f) ? 0 : f->size_bytes;
-		if (format_of_path(f->path))
-			*formats |= FORMAT_BIT(format_of_path(f->path));
-	}
-	work_file(s->w, NULL);
-	forget_plan(s);
-}
-
-/* The licence texts are small, and say what a card may not. Those that can't be had are looked at when the model is fetched. */
-static void plan_texts(struct sync *s, struct plan_texts *t)
-{
-	for (size_t i = 0; i < s->n_files && t->n < PLAN_TEXTS_MAX; i++) {
-		const struct model_file *f = &s->files[i];
-		own(mem) char *url = hub_resolve_url(s->hub, s->name, s->info.sha, f->path);
-		own(answer) struct net_answer a = { 0 };
-		struct err e = ERR_NONE;
-		own(buf) struct buf body;
-
-		if (!licence_is_text_path(f->path) || f->size_bytes > GATE_DOCUMENT_MAX)
-			continue;
-		buf_init(&body, GATE_DOCUMENT_MAX);
-		if (hub_call(s->hub, &(struct hub_call){ .url = url, .what = f->path, .repo = s->name, .bucket = HUB_RESOLVE, .tries = 1, .stop = &s->w->stop }, &a, &body, &e))
-			continue;
-		t->v[t->n++] = (struct licence_text){ arena_strdup(s->w->arena, f->path), licence_recognise(body.data, body.len), gate_unreadable(&body),
-						      licence_notice(body.data, body.len, s->w->arena) };
-	}
-}
-
-/* The licence as upstream's own reading of the card says, the texts, and the base models. */
-static int plan_licence(struct sync *s, const struct plan_texts *texts, struct licence_answer *answer, struct err *e)
-{
-	own(json) json_t *asked = NULL;
-	struct bases *bases = arena_alloc(s->w->arena, sizeof(*bases));
-	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, bases, e);
-	const json_t *card = json_object_get(s->info.doc, "cardData"), *tags = json_object_get(s->info.doc, "tags"), *item;
-	const json_t *license = json_object_get(card, "license");
-	const char *one[1] = { json_string_value(json_is_array(license) ? json_array_get(license, 0) : license) };
-	struct licence_claims c = { .card = one, .n_card = one[0] != NULL, .card_name = json_get_str(card, "license_name"), .card_link = json_get_str(card, "license_link"),
-				    .texts = texts->v, .n_texts = texts->n, .bases = bases->v, .n_bases = bases->n };
-	size_t i;
-
-	json_array_foreach (tags, i, item)
-		if (json_is_string(item) && str_starts(json_string_value(item), "license:"))
-			c.tag = json_string_value(item) + 8;
-	licence_resolve(&c, s->w->arena, answer);
-	return rc;
-}
-
-int sync_plan_job(struct work *w, struct err *e)
-{
-	own(sync) struct sync s = { 0 };
-	struct policy_verdict verdict;
-	struct licence_answer answer;
-	struct policy_facts facts = { .bits_per_byte = NAN };
-	struct plan_texts texts = { .n = 0 };
-	struct model known;
-	uint64_t total = 0, to_fetch = 0;
-	own(json) json_t *reasons = json_array();
-	int rc = begin(&s, w, e);
-
-	if (!rc)
-		rc = list(&s, e);
-	if (rc)
-		return rc;
-	plan(&s);
-	if (!model_find_repo(w->db, s.name, w->arena, &known, NULL))
-		s.model_id = known.id;	/* what of it is here is not fetched again */
-	plan_texts(&s, &texts);
-	plan_files(&s, &total, &to_fetch, &facts.formats);
-	facts.repo = s.name;
-	rc = plan_licence(&s, &texts, &answer, e);
-	if (rc)
-		return rc;
-	facts.license = answer.id;
-	facts.license_conflicts = answer.conflicts;
-	facts.n_license_conflicts = answer.n_conflicts;
-	facts.size_bytes = total;
-	facts.task = json_get_str(s.info.doc, "pipeline_tag");
-	facts.modified_at = s.info.last_modified;
-	rc = gate_preview_quota(w, s.name, to_fetch, &facts, e);
-	if (rc)
-		return rc;
-	policy_preview(w->policy, &facts, work_now(), w->arena, &verdict);
-	for (size_t i = 0; i < verdict.n_reasons; i++)
-		json_array_append_new(reasons, json_pack("{s:s, s:s, s:s}", "rule", verdict.reasons[i].rule, "outcome", policy_outcome_name(verdict.reasons[i].outcome), "reason",
-							 verdict.reasons[i].text));
-	w->result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:s, s:O}}", "repo", s.name, "revision", s.info.sha, "license", facts.license, "size_bytes", (json_int_t)total,
-			      "fetch_bytes", (json_int_t)to_fetch, "gate", "outcome", policy_outcome_name(verdict.outcome), "reasons", reasons);
-	return 0;
-}

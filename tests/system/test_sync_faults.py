@@ -108,6 +108,19 @@ def test_git_contradicts_what_is_served(reg, hub, monkeypatch):
     assert "upstream.contradicts" in [e["kind"] for e in reg.json("events")]
 
 
+def test_the_clock_looks_again_where_the_reason_may_have_passed(tmp_path, hub):
+    """Git was away, and the policy demands its proof."""
+    hub.add_model(NAME, files())
+    hub.faults.add(route="git", status=503)
+    entry = f"mirror:\n  - {{repo: {NAME}, every: 6h}}\n"
+    with Registry(tmp_path / "registry", policy=POLICY.replace("smoke: none", "smoke: none, proof: commit"), settings=settings(hub, entry)) as reg:
+        settled(reg)
+        assert reg.json("show", NAME)["state"] == "held"
+        hub.faults.clear()
+        mirror_round(reg)
+        assert reg.json("show", NAME)["state"] == "published" and reg.json("show", NAME)["proof"] == "commit"
+
+
 def test_the_clock_leaves_what_is_rejected_alone(tmp_path, hub):
     """A damaged file is not fetched again at each round, and not kept again; a person may ask for it."""
     hub.add_model(NAME, files())

@@ -1,0 +1,106 @@
+/* sync_drift.c - see sync_impl.h: what upstream has done to a model that is here. What is served does not change by it. */
+#include "registryd/sync_impl.h"
+
+#include "base/json.h"
+#include "catalog/event.h"
+#include "catalog/model.h"
+
+static int gate_of(const struct hub_revision *r)
+{
+	const char *gated = json_get_str(r->doc, "gated");
+
+	return r->gated == HUB_OPEN ? MODEL_OPEN : gated && !strcmp(gated, "manual") ? MODEL_GATED_MANUAL : MODEL_GATED_AUTO;
+}
+
+static int64_t time_of(const json_t *doc, const char *key)
+{
+	const char *s = json_get_str(doc, key);
+	int64_t at = 0;
+
+	return s && !str_parse_time(s, &at, NULL) ? at : 0;
+}
+
+/* A branch that moved and whose former commit is no longer in its history, or nowhere: it was rewritten. What we serve stays as it is. */
+static int note_rewrite(struct sync *s, const char *before, struct err *e)
+{
+	own(revision) struct hub_revision old = { 0 };
+	struct err why = ERR_NONE;
+	int rc = hub_get_revision(s->hub, s->info.id, before, &s->w->stop, &old, &why);
+
+	if (rc != ERR_NOT_FOUND && (rc || hub_descends(s->hub, s->info.id, s->info.sha, before, &s->w->stop) != 0))
+		return 0;	/* it is there, or that can't be known now */
+	return event_add(s->w->db, "upstream.rewritten", s->info.id, before, json_pack("{s:s, s:s}", "ref", sync_served_ref(s), "now", s->info.sha), work_now(), e);
+}
+
+static int note_ref(struct sync *s, struct err *e)
+{
+	char before[MODEL_COMMIT_HEX + 1] = "";
+	bool moved = false;
+	int rc = model_upstream_ref(s->w->db, s->model_id, sync_served_ref(s), before, e);
+
+	if (!rc)
+		rc = model_saw_ref(s->w->db, s->model_id, sync_served_ref(s), s->info.sha, work_now(), &moved, e);
+	return !rc && moved && *before ? note_rewrite(s, before, e) : rc;
+}
+
+int sync_note_model(struct sync *s, struct err *e)
+{
+	const struct hub_revision *r = &s->info;
+	struct model_upstream u = {
+		.name = r->id,
+		.asked_name = strcmp(r->id, s->repo) ? s->repo : NULL,
+		.upstream = s->hub->config.name,
+		.gated = gate_of(r),
+		.is_private = r->is_private,
+		.disabled = r->disabled,
+		.downloads = json_get_int(r->doc, "downloads", -1),
+		.likes = json_get_int(r->doc, "likes", -1),
+		.created_at = time_of(r->doc, "createdAt"),
+		.modified_at = r->last_modified,
+	};
+	int rc = model_upsert(s->w->db, &u, work_now(), &s->model_id, e);
+
+	if (!rc)
+		rc = model_saw_gone(s->w->db, s->model_id, false, work_now(), e);
+	return !rc && sync_served_ref(s) ? note_ref(s, e) : rc;
+}
+
+/* Is it the model that upstream does not have or give any more, or only the revision that was asked for? */
+static bool is_gone(struct sync *s, const struct err *why)
+{
+	own(revision) struct hub_revision r = { 0 };
+	struct err e = ERR_NONE;
+	int rc = why->code;
+
+	if (s->ref && (rc == ERR_NOT_FOUND || rc == ERR_GONE))
+		rc = hub_get_revision(s->hub, s->repo, NULL, &s->w->stop, &r, &e);
+	return rc == ERR_NOT_FOUND || rc == ERR_GONE;
+}
+
+/* Upstream has the model, but not this branch, tag or commit of it that we have. */
+static void note_ref_gone(struct sync *s, const struct model *m)
+{
+	struct revision r;
+	struct model same;
+
+	if (!sync_is_commit(s->ref))
+		model_saw_ref(s->w->db, m->id, s->ref, NULL, work_now(), NULL, NULL);
+	else if (!model_find(s->w->db, s->repo, s->ref, MODEL_ANY, s->w->arena, &same, &r, NULL, NULL))
+		event_add_once(s->w->db, "upstream.commit_gone", m->name, r.commit, NULL, work_now(), NULL);
+}
+
+/* Upstream has no such model or revision any more, or has disabled it: what we serve stays, but it is seen. */
+void sync_note_gone(struct sync *s, const struct err *why)
+{
+	bool gone = is_gone(s, why);
+	struct model m;
+
+	if (model_find_repo(s->w->db, s->repo, s->w->arena, &m, NULL) || strcmp(m.upstream, s->hub->config.name))
+		return;
+	if (gone)
+		model_saw_gone(s->w->db, m.id, true, work_now(), NULL);
+	else if (s->info.disabled)
+		model_saw_disabled(s->w->db, m.id, work_now(), NULL);
+	else if (s->ref && (why->code == ERR_NOT_FOUND || why->code == ERR_GONE))
+		note_ref_gone(s, &m);
+}

@@ -1,0 +1,66 @@
+/*
+ * sync_impl.h - what sync.c (from the first question to the gate), sync_drift.c (what upstream has done to a model that is here) and
+ * sync_plan.c (what a sync would do) share of one sync. Private to them.
+ */
+#ifndef REGISTRYD_SYNC_IMPL_H
+#define REGISTRYD_SYNC_IMPL_H
+
+#include "base/str.h"
+#include "registryd/fetch.h"
+#include "registryd/gitproof.h"
+#include "registryd/hub.h"
+#include "registryd/plan.h"
+#include "registryd/work.h"
+
+/* What one sync knows, from the first question to the end. */
+struct sync {
+	struct work *w;
+	struct hub *hub;
+	const char *repo, *ref;		/* as asked for; ref NULL: the default branch */
+	struct plan_selection selection;
+	struct hub_revision info;
+	struct hub_tree tree;
+	struct gitproof proof;
+	struct arena plan;
+	struct model_file *files;	/* the plan, until the catalog has it */
+	size_t n_files;
+	int64_t model_id, revision_id;
+	bool planned;			/* the revision is in the catalog as this sync wants it */
+	const char *name;		/* canonical */
+	struct arena missing;
+	struct fetch_file *wanted;	/* what has to be fetched, until it is here */
+	size_t n_wanted, cap_wanted;
+	uint64_t have_bytes, have_files;	/* of the wanted ones, stored before anything was fetched */
+	uint64_t fetched_bytes;
+	uint64_t evidence_bytes, evidence_files;	/* licence texts that were left out, and are fetched all the same */
+};
+
+void own_sync(struct sync *s);
+
+static inline bool sync_is_commit(const char *rev)
+{
+	return rev && str_is_hex(rev, 40);
+}
+
+/* The branch or tag that publishing moves; NULL for a pinned commit. */
+static inline const char *sync_served_ref(const struct sync *s)
+{
+	return sync_is_commit(s->ref) ? NULL : s->ref ? s->ref : "main";
+}
+
+/* Asks upstream about the revision. s is zero before; own_sync() ends it also after an error. */
+int sync_begin(struct sync *s, struct work *w, struct err *e);
+/* Its listing, into s->tree. */
+int sync_list(struct sync *s, struct err *e);
+/* From the listing, into s->files; what it was made from is let go. */
+void sync_make_plan(struct sync *s);
+void sync_forget_plan(struct sync *s);
+/* 1: the store holds this file's content under *sha256. */
+int sync_held(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e);
+
+/* What upstream says of the model now, into the catalog; every change is an event. */
+int sync_note_model(struct sync *s, struct err *e);
+/* Upstream has no such model or revision any more, or has disabled it: what we serve stays, but it is seen. */
+void sync_note_gone(struct sync *s, const struct err *why);
+
+#endif

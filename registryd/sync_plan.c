@@ -1,0 +1,135 @@
+/* sync_plan.c - the preview of a sync: which files, how many bytes, which licence, and what the gate would say. See sync_impl.h. */
+#include <math.h>
+
+#include "base/json.h"
+#include "registryd/bases.h"
+#include "registryd/gate.h"
+#include "registryd/sync.h"
+#include "registryd/sync_impl.h"
+
+#define PLAN_TEXTS_MAX 20
+
+/* Equal contents are fetched once. */
+static bool counted_before(json_t *seen, const struct model_file *f)
+{
+	const struct digest *id = f->sha256.algo == DIGEST_NONE ? &f->git_oid : &f->sha256;
+	char hex[DIGEST_HEX_MAX];
+
+	digest_hex(hex, id);
+	if (id->algo == DIGEST_NONE || !f->wanted)
+		return false;
+	if (json_object_get(seen, hex))
+		return true;
+	json_object_set_new(seen, hex, json_true());
+	return false;
+}
+
+struct plan_texts {
+	struct licence_text v[PLAN_TEXTS_MAX];
+	size_t n;
+};
+
+static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsigned *formats)
+{
+	own(json) json_t *seen = json_object();
+
+	for (size_t i = 0; i < s->n_files; i++) {
+		struct model_file *f = &s->files[i];
+		struct digest sha256;
+		bool here = f->wanted && sync_held(s, f, &sha256, NULL) == 1;
+
+		work_file(s->w, json_pack("{s:s, s:I, s:b, s:s?, s:b}", "path", f->path, "size_bytes", (json_int_t)f->size_bytes, "wanted", f->wanted, "skip_reason", f->skip_reason,
+					  "stored", here));
+		if (!f->wanted)
+			continue;
+		*total += f->size_bytes;
+		*to_fetch += here || counted_before(seen, f) ? 0 : f->size_bytes;
+		if (format_of_path(f->path))
+			*formats |= FORMAT_BIT(format_of_path(f->path));
+	}
+	work_file(s->w, NULL);
+	sync_forget_plan(s);
+}
+
+/* The licence texts are small, and say what a card may not. Those that can't be had are looked at when the model is fetched. */
+static void plan_texts(struct sync *s, struct plan_texts *t)
+{
+	for (size_t i = 0; i < s->n_files && t->n < PLAN_TEXTS_MAX; i++) {
+		const struct model_file *f = &s->files[i];
+		own(mem) char *url = hub_resolve_url(s->hub, s->name, s->info.sha, f->path);
+		own(answer) struct net_answer a = { 0 };
+		struct err e = ERR_NONE;
+		own(buf) struct buf body;
+
+		if (!licence_is_text_path(f->path) || f->size_bytes > GATE_DOCUMENT_MAX)
+			continue;
+		buf_init(&body, GATE_DOCUMENT_MAX);
+		if (hub_call(s->hub, &(struct hub_call){ .url = url, .what = f->path, .repo = s->name, .bucket = HUB_RESOLVE, .tries = 1, .stop = &s->w->stop }, &a, &body, &e))
+			continue;
+		t->v[t->n++] = (struct licence_text){ arena_strdup(s->w->arena, f->path), licence_recognise(body.data, body.len), gate_unreadable(&body),
+						      licence_notice(body.data, body.len, s->w->arena) };
+	}
+}
+
+/* The licence as upstream's own reading of the card says, the texts, and the base models. */
+static int plan_licence(struct sync *s, const struct plan_texts *texts, struct licence_answer *answer, struct err *e)
+{
+	own(json) json_t *asked = NULL;
+	struct bases *bases = arena_alloc(s->w->arena, sizeof(*bases));
+	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, bases, e);
+	const json_t *card = json_object_get(s->info.doc, "cardData"), *tags = json_object_get(s->info.doc, "tags"), *item;
+	const json_t *license = json_object_get(card, "license");
+	const char *one[1] = { json_string_value(json_is_array(license) ? json_array_get(license, 0) : license) };
+	struct licence_claims c = { .card = one, .n_card = one[0] != NULL, .card_name = json_get_str(card, "license_name"), .card_link = json_get_str(card, "license_link"),
+				    .texts = texts->v, .n_texts = texts->n, .bases = bases->v, .n_bases = bases->n };
+	size_t i;
+
+	json_array_foreach (tags, i, item)
+		if (json_is_string(item) && str_starts(json_string_value(item), "license:"))
+			c.tag = json_string_value(item) + 8;
+	licence_resolve(&c, s->w->arena, answer);
+	return rc;
+}
+
+int sync_plan_job(struct work *w, struct err *e)
+{
+	own(sync) struct sync s = { 0 };
+	struct policy_verdict verdict;
+	struct licence_answer answer;
+	struct policy_facts facts = { .bits_per_byte = NAN };
+	struct plan_texts texts = { .n = 0 };
+	struct model known;
+	uint64_t total = 0, to_fetch = 0;
+	own(json) json_t *reasons = json_array();
+	int rc = sync_begin(&s, w, e);
+
+	if (!rc)
+		rc = sync_list(&s, e);
+	if (rc)
+		return rc;
+	sync_make_plan(&s);
+	if (!model_find_repo(w->db, s.name, w->arena, &known, NULL))
+		s.model_id = known.id;	/* what of it is here is not fetched again */
+	plan_texts(&s, &texts);
+	plan_files(&s, &total, &to_fetch, &facts.formats);
+	facts.repo = s.name;
+	rc = plan_licence(&s, &texts, &answer, e);
+	if (rc)
+		return rc;
+	facts.license = answer.id;
+	facts.license_conflicts = answer.conflicts;
+	facts.n_license_conflicts = answer.n_conflicts;
+	facts.size_bytes = total;
+	facts.task = json_get_str(s.info.doc, "pipeline_tag");
+	facts.modified_at = s.info.last_modified;
+	rc = gate_preview_quota(w, s.name, to_fetch, &facts, e);
+	if (rc)
+		return rc;
+	policy_preview(w->policy, &facts, work_now(), w->arena, &verdict);
+	for (size_t i = 0; i < verdict.n_reasons; i++)
+		json_array_append_new(reasons, json_pack("{s:s, s:s, s:s}", "rule", verdict.reasons[i].rule, "outcome", policy_outcome_name(verdict.reasons[i].outcome), "reason",
+							 verdict.reasons[i].text));
+	w->result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:s, s:O}}", "repo", s.name, "revision", s.info.sha, "license", facts.license, "size_bytes", (json_int_t)total,
+			      "fetch_bytes", (json_int_t)to_fetch, "gate", "outcome", policy_outcome_name(verdict.outcome), "reasons", reasons);
+	return 0;
+}
