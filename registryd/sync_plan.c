@@ -51,24 +51,26 @@ static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsi
 	sync_forget_plan(s);
 }
 
+static void plan_text(struct sync *s, const struct model_file *f, struct plan_texts *t)
+{
+	own(mem) char *url = hub_resolve_url(s->hub, s->name, s->info.sha, f->path);
+	struct hub_call call = { .url = url, .what = f->path, .repo = s->name, .bucket = HUB_RESOLVE, .tries = 1, .stop = &s->w->stop };
+	own(answer) struct net_answer a = { 0 };
+	struct err e = ERR_NONE;
+	own(buf) struct buf body;
+
+	buf_init(&body, GATE_DOCUMENT_MAX);
+	if (hub_call(s->hub, &call, &a, &body, &e) == 0)
+		t->v[t->n++] = (struct licence_text){ arena_strdup(s->w->arena, f->path), licence_recognise(body.data, body.len), gate_unreadable(&body),
+						      licence_notice(body.data, body.len, s->w->arena) };
+}
+
 /* The licence texts are small, and say what a card may not. Those that can't be had are looked at when the model is fetched. */
 static void plan_texts(struct sync *s, struct plan_texts *t)
 {
-	for (size_t i = 0; i < s->n_files && t->n < PLAN_TEXTS_MAX; i++) {
-		const struct model_file *f = &s->files[i];
-		own(mem) char *url = hub_resolve_url(s->hub, s->name, s->info.sha, f->path);
-		own(answer) struct net_answer a = { 0 };
-		struct err e = ERR_NONE;
-		own(buf) struct buf body;
-
-		if (!licence_is_text_path(f->path) || f->size_bytes > GATE_DOCUMENT_MAX)
-			continue;
-		buf_init(&body, GATE_DOCUMENT_MAX);
-		if (hub_call(s->hub, &(struct hub_call){ .url = url, .what = f->path, .repo = s->name, .bucket = HUB_RESOLVE, .tries = 1, .stop = &s->w->stop }, &a, &body, &e))
-			continue;
-		t->v[t->n++] = (struct licence_text){ arena_strdup(s->w->arena, f->path), licence_recognise(body.data, body.len), gate_unreadable(&body),
-						      licence_notice(body.data, body.len, s->w->arena) };
-	}
+	for (size_t i = 0; i < s->n_files && t->n < PLAN_TEXTS_MAX; i++)
+		if (licence_is_text_path(s->files[i].path) && s->files[i].size_bytes <= GATE_DOCUMENT_MAX)
+			plan_text(s, &s->files[i], t);
 }
 
 /* The licence as upstream's own reading of the card says, the texts, and the base models. */
