@@ -198,8 +198,8 @@ int model_files_stored(struct db *db, int64_t revision_id, const struct model_st
 /* A blob is gone or damaged: no longer counted as stored anywhere. */
 int model_blob_lost(struct db *db, const struct digest *sha256, struct err *e);
 /*
- * "Already here": may a git file's bytes be taken from the store? They may when another revision of the model holds the same path with the same git
- * id: gives the SHA-256 under which they were stored. ERR_NOT_FOUND when there is none. (For LFS files ask store_has().)
+ * "Already here": may a git file's bytes be taken from the store? They may when another revision of the model holds the same path (NULL: any, which
+ * reads all that is known of the model) with the same git id: gives the SHA-256 under which they were stored. ERR_NOT_FOUND when there is none. (For LFS files ask store_has().)
  */
 int model_known_git_blob(struct db *db, int64_t model_id, const char *path, const struct digest *git_oid, uint64_t size_bytes, struct digest *sha256,
 			 struct err *e);

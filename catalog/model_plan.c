@@ -501,16 +501,19 @@ int model_known_git_blob(struct db *db, int64_t model_id, const char *path, cons
 	if ((rc = read_begin(&r, db, e)) < 0)
 		return rc;
 	own(sql) struct sql q = sql_prepare(r.c,
-					    "SELECT b.sha256 FROM revision AS r JOIN file AS f ON f.revision_id = r.id AND f.path = $2 JOIN blob AS b ON b.id = f.blob_id "
-					    "WHERE r.model_id = $1 AND f.git_oid = $3 AND f.lfs = 0 AND b.size_bytes = $4 AND b.stored = 1 LIMIT 1",
+					    path ? "SELECT b.sha256 FROM revision AS r JOIN file AS f ON f.revision_id = r.id AND f.path = $4 JOIN blob AS b ON b.id = f.blob_id "
+						   "WHERE r.model_id = $1 AND f.git_oid = $2 AND f.lfs = 0 AND b.size_bytes = $3 AND b.stored = 1 LIMIT 1"
+						 : "SELECT b.sha256 FROM revision AS r JOIN file AS f ON f.revision_id = r.id JOIN blob AS b ON b.id = f.blob_id "
+						   "WHERE r.model_id = $1 AND f.git_oid = $2 AND f.lfs = 0 AND b.size_bytes = $3 AND b.stored = 1 LIMIT 1",
 					    e);
 	sql_int(&q, model_id);
-	sql_text(&q, path);
 	sql_digest(&q, git_oid);
 	sql_int(&q, (int64_t)size_bytes);
+	if (path)
+		sql_text(&q, path);
 	if ((found = sql_row(&q)))
 		sql_get_digest(&q, 0, DIGEST_SHA256, sha256);
 	if ((rc = sql_done(&q)) < 0)
 		return rc;
-	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no other revision holds this content as %s", path);
+	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no other revision holds this content as %s", path ? path : "any file");
 }

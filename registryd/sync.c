@@ -17,6 +17,8 @@
 #define EVIDENCE_FILES_MAX 200	/* licence texts that are read and not served */
 #define SPACE_WAIT_S 300	/* how soon a sync looks again whether there is room */
 #define SHORT_COMMIT_MIN 7
+#define MOVED_MIN	 4096	/* a smaller file is fetched sooner than looked for under other names */
+#define MOVED_FILES_MAX	 5000	/* that looks at every file of the model */
 #define SETTLED_S    (7 * 86400)	/* how long the clock leaves alone what was held or rejected */
 
 /* The plan is in the catalog: a listing of 100,000 files is not held beside what comes next. */
@@ -110,6 +112,7 @@ int sync_list(struct sync *s, struct err *e)
 	if (s->info.disabled)
 		return err_set(e, ERR_REFUSED, "%s is disabled upstream", s->name);
 	rc = hub_get_tree(s->hub, s->name, s->info.sha, &s->w->stop, &s->tree, e);
+	s->n_listed = s->tree.n_files;
 	return rc ? rc : refuse_masked(s, e);
 }
 
@@ -167,17 +170,33 @@ static int record_plan(struct sync *s, bool *changed, struct err *e)
 
 /* ---- already here ---------------------------------------------------------------------------------------------- */
 
-/* 1: the store holds this file's content under *sha256. */
+/* The content that a git id stands for in this model, under its path or, where that is no long search, any other. 1 when it is known. */
+static int known_git_blob(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e)
+{
+	const char *const paths[] = { f->path, NULL };
+	size_t n = f->size_bytes >= MOVED_MIN && s->n_listed <= MOVED_FILES_MAX ? 2 : 1;
+
+	for (size_t i = 0; i < n; i++) {
+		struct err why = ERR_NONE;
+		int rc = model_known_git_blob(s->w->db, s->model_id, paths[i], &f->git_oid, f->size_bytes, sha256, &why);
+
+		if (!rc)
+			return 1;
+		if (rc != ERR_NOT_FOUND) {
+			*e = why;
+			return rc;
+		}
+	}
+	return 0;
+}
+
 int sync_held(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e)
 {
 	int rc;
 
 	*sha256 = f->sha256;
-	if (f->sha256.algo == DIGEST_NONE) {
-		rc = model_known_git_blob(s->w->db, s->model_id, f->path, &f->git_oid, f->size_bytes, sha256, e);
-		if (rc)
-			return rc == ERR_NOT_FOUND ? 0 : rc;
-	}
+	if (f->sha256.algo == DIGEST_NONE && (rc = known_git_blob(s, f, sha256, e)) != 1)
+		return rc;
 	rc = store_has(s->w->store, sha256, f->size_bytes, e);
 	if (rc != ERR_MISMATCH)
 		return rc;

@@ -23,7 +23,7 @@ struct sync {
 	struct gitproof proof;
 	struct arena plan;
 	struct model_file *files;	/* the plan, until the catalog has it */
-	size_t n_files;
+	size_t n_files, n_listed;	/* n_listed: of the whole listing, known when the plan is gone */
 	int64_t model_id, revision_id;
 	bool planned;			/* the revision is in the catalog as this sync wants it */
 	const char *name;		/* canonical */

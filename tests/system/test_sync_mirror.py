@@ -1,6 +1,7 @@
 """Staying in step with upstream: few requests, only what changed, and every change of upstream seen and none followed blindly."""
 import itertools
 import random
+import json
 import time
 
 import pytest
@@ -34,6 +35,17 @@ def test_only_what_changed_is_fetched(reg, hub):
     hub.clear_log()
     reg.ctl("sync", NAME)
     assert not hub.requests(listener="cdn")
+    assert {r.file for r in hub.requests(route="resolve")} == {"config.json"}
+    assert_served(reg, hub)
+
+
+def test_a_file_that_has_moved_is_not_fetched_again(reg, hub):
+    text = json.dumps({"vocab": list(range(3000))})
+    hub.add_model(NAME, files(**{"tokenizer.json": text}))
+    reg.ctl("sync", NAME)
+    hub.commit(NAME, {"sub/tokenizer.json": text, "config.json": '{"a": 1}'})
+    hub.clear_log()
+    reg.ctl("sync", NAME)
     assert {r.file for r in hub.requests(route="resolve")} == {"config.json"}
     assert_served(reg, hub)
 
