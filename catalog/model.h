@@ -204,6 +204,20 @@ int model_blob_lost(struct db *db, const struct digest *sha256, struct err *e);
 int model_known_git_blob(struct db *db, int64_t model_id, const char *path, const struct digest *git_oid, uint64_t size_bytes, struct digest *sha256,
 			 struct err *e);
 
+#define MODEL_KIN_MAX 16
+
+/* Revisions of other models in which the small files of a copy, a conversion or a fine-tuning are likely to be found. */
+struct model_kin {
+	int64_t revision_id[MODEL_KIN_MAX];
+	size_t n;
+};
+
+/* Those that the models named here show, and those that hold an LFS content which this revision lists too. (An index over the git ids of all files would find the rest: it
+ * would be a tenth of the catalog.) */
+int model_kin(struct db *db, int64_t revision_id, const char *const *repos, size_t n_repos, struct model_kin *kin, struct err *e);
+/* The same as model_known_git_blob(), for the same path in one of them. */
+int model_kin_git_blob(struct db *db, const struct model_kin *kin, const char *path, const struct digest *git_oid, uint64_t size_bytes, struct digest *sha256, struct err *e);
+
 /* --- derived facts ------------------------------------------------------------------------------------------------------------------ */
 
 struct model_facts {

@@ -491,6 +491,65 @@ int model_blob_lost(struct db *db, const struct digest *sha256, struct err *e)
 	return tx_commit(&t, e);
 }
 
+int model_kin(struct db *db, int64_t revision_id, const char *const *repos, size_t n_repos, struct model_kin *kin, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc;
+
+	kin->n = 0;
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	for (size_t i = 0; i < n_repos && kin->n < MODEL_KIN_MAX; i++) {
+		own(sql) struct sql q = sql_prepare(r.c, "SELECT revision_id FROM model WHERE name = $1 AND revision_id IS NOT NULL", e);
+		sql_text(&q, repos[i]);
+		if (sql_row(&q))
+			kin->revision_id[kin->n++] = sql_get_int(&q, 0);
+		if ((rc = sql_done(&q)) < 0)
+			return rc;
+	}
+	own(sql) struct sql q = sql_prepare(r.c,
+					    "SELECT DISTINCT u.revision_id FROM file AS f JOIN blob_use AS u ON u.blob_id = f.blob_id AND u.revision_id <> f.revision_id "
+					    "WHERE f.revision_id = $1 AND f.lfs = 1 LIMIT $2",
+					    e);
+	sql_int(&q, revision_id);
+	sql_int(&q, MODEL_KIN_MAX - (int64_t)kin->n);
+	while (kin->n < MODEL_KIN_MAX && sql_row(&q))
+		kin->revision_id[kin->n++] = sql_get_int(&q, 0);
+	return sql_done(&q);
+}
+
+/* 1: the revision has the file, and its content is stored. */
+static int git_blob_of(struct db_conn *c, int64_t revision_id, const char *path, const struct digest *git_oid, uint64_t size_bytes, struct digest *sha256, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT b.sha256 FROM file AS f JOIN blob AS b ON b.id = f.blob_id "
+					    "WHERE f.revision_id = $1 AND f.path = $2 AND f.git_oid = $3 AND f.lfs = 0 AND b.size_bytes = $4 AND b.stored = 1",
+					    e);
+	bool found;
+	int rc;
+
+	sql_int(&q, revision_id);
+	sql_text(&q, path);
+	sql_digest(&q, git_oid);
+	sql_int(&q, (int64_t)size_bytes);
+	if ((found = sql_row(&q)))
+		sql_get_digest(&q, 0, DIGEST_SHA256, sha256);
+	rc = sql_done(&q);
+	return rc < 0 ? rc : found;
+}
+
+int model_kin_git_blob(struct db *db, const struct model_kin *kin, const char *path, const struct digest *git_oid, uint64_t size_bytes, struct digest *sha256, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	for (size_t i = 0; i < kin->n && !rc; i++)
+		rc = git_blob_of(r.c, kin->revision_id[i], path, git_oid, size_bytes, sha256, e);
+	if (rc)
+		return rc < 0 ? rc : 0;
+	return err_set(e, ERR_NOT_FOUND, "no related model holds this content as %s", path);
+}
+
 int model_known_git_blob(struct db *db, int64_t model_id, const char *path, const struct digest *git_oid, uint64_t size_bytes, struct digest *sha256,
 			 struct err *e)
 {

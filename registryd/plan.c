@@ -82,31 +82,41 @@ const char *plan_why_not(const struct plan_selection *s, const char *path)
 	return NULL;
 }
 
+static const char *why_not_file(const struct plan_selection *s, const struct model_file *f)
+{
+	const char *why = plan_why_not(s, f->path);
+
+	return !why && s->metadata_only && f->size_bytes > METADATA_FILE_MAX ? "only metadata is kept of this model, and this file is too large to be that" : why;
+}
+
+void plan_decide(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		files[i].skip_reason = why_not_file(s, &files[i]);
+		files[i].wanted = !files[i].skip_reason;
+	}
+	policy_skip_files(p, files, n);
+}
+
 void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, const struct policy *p, struct arena *a, struct model_file **files, size_t *n)
 {
 	struct model_file *list = arena_alloc(a, (t->n_files + 1) * sizeof(*list));
 
 	for (size_t i = 0; i < t->n_files; i++) {
 		const struct hub_file *f = &t->files[i];
-		const char *why = plan_why_not(s, f->path);
 
-		if (!why && s->metadata_only && f->size_bytes > METADATA_FILE_MAX)
-			why = "only metadata is kept of this model, and this file is too large to be that";
-		list[i] = (struct model_file){ .path = f->path, .size_bytes = f->size_bytes, .git_oid = f->oid, .sha256 = f->sha256, .lfs = f->lfs, .wanted = !why, .skip_reason = why };
+		list[i] = (struct model_file){ .path = f->path, .size_bytes = f->size_bytes, .git_oid = f->oid, .sha256 = f->sha256, .lfs = f->lfs };
 	}
-	policy_skip_files(p, list, t->n_files);
+	plan_decide(s, p, list, t->n_files);
 	*files = list;
 	*n = t->n_files;
 }
 
 bool plan_is_done(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		files[i].stored = files[i].wanted && files[i].stored && !files[i].pending;	/* it is served */
-		files[i].skip_reason = plan_why_not(s, files[i].path);
-		files[i].wanted = !files[i].skip_reason;
-	}
-	policy_skip_files(p, files, n);
+	plan_decide(s, p, files, n);
 	for (size_t i = 0; i < n; i++)
 		if (files[i].wanted && !files[i].stored)
 			return false;

@@ -23,6 +23,8 @@ struct plan_selection {
 int plan_read_selection(struct plan_selection *s, const json_t *args, struct arena *a, struct err *e);
 /* NULL when the file is wanted, else why it is not. */
 const char *plan_why_not(const struct plan_selection *s, const char *path);
+/* Sets `wanted` and `skip_reason` of a revision's files. */
+void plan_decide(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n);
 /* The listing's files with `wanted` decided. *files lives in a, the paths in the listing. */
 void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, const struct policy *p, struct arena *a, struct model_file **files, size_t *n);
 /* Is every file of the list as this selection and policy want it, and stored? Then a sync has nothing to do. The list is spent: `wanted` is now theirs. */

@@ -92,6 +92,11 @@ int sync_begin(struct sync *s, struct work *w, struct err *e)
 
 /* ---- plan ------------------------------------------------------------------------------------------------------ */
 
+static int refuse_disabled(struct sync *s, struct err *e)
+{
+	return s->info.disabled ? err_set(e, ERR_REFUSED, "%s is disabled upstream", s->name) : 0;
+}
+
 /* The Hub shows the listing of a gated model to everybody, with asterisks for hashes. */
 static int refuse_masked(struct sync *s, struct err *e)
 {
@@ -106,14 +111,40 @@ static int refuse_masked(struct sync *s, struct err *e)
 
 int sync_list(struct sync *s, struct err *e)
 {
-	int rc;
+	int rc = refuse_disabled(s, e);
 
+	if (rc)
+		return rc;
 	work_phase(s->w, "listing %s@%.12s", s->name, s->info.sha);
-	if (s->info.disabled)
-		return err_set(e, ERR_REFUSED, "%s is disabled upstream", s->name);
 	rc = hub_get_tree(s->hub, s->name, s->info.sha, &s->w->stop, &s->tree, e);
 	s->n_listed = s->tree.n_files;
 	return rc ? rc : refuse_masked(s, e);
+}
+
+/* Git's objects have vouched for this listing, and a commit never changes: upstream need not be asked for either again, unless what it sent was refuted. */
+static int list_known(struct sync *s, bool *known, struct err *e)
+{
+	struct revision r;
+	int rc;
+
+	*known = false;
+	if (!s->revision_id)
+		return 0;
+	rc = model_revision(s->w->db, s->revision_id, s->w->arena, NULL, &r, e);
+	if (rc || r.proof != PROOF_COMMIT || r.state == REVISION_REJECTED)
+		return rc;
+	rc = refuse_disabled(s, e);
+	if (!rc)
+		rc = model_files(s->w->db, r.id, FILES_ALL, "", NULL, 0, &s->plan, &s->files, &s->n_files, e);
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < s->n_files; i++)
+		if (!s->files[i].lfs)
+			s->files[i].sha256 = (struct digest){ 0 };	/* it is we who know it */
+	plan_decide(&s->selection, s->w->policy, s->files, s->n_files);
+	s->n_listed = s->n_files;
+	*known = s->proven = true;
+	return 0;
 }
 
 /* What it is made from is let go. */
@@ -132,14 +163,19 @@ static int keep_facts(struct sync *s, struct err *e)
 	return rc;
 }
 
-/* What upstream says of the models that this one was made from, for its licence. */
+/* What upstream says of the models that this one was made from, for its licence; and where its files may be found. */
 static int keep_bases(struct sync *s, struct err *e)
 {
+	const char *repos[BASES_MAX];
 	own(json) json_t *asked = NULL;
 	own(mem) char *text = NULL;
 	struct bases all;
 	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, &all, e);
 
+	for (size_t i = 0; i < all.n_own && !rc; i++)
+		repos[i] = all.v[i].repo;
+	if (!rc)
+		rc = model_kin(s->w->db, s->revision_id, repos, all.n_own, &s->kin, e);
 	if (rc || (!json_object_size(asked) && !bases_unanswered(s->w, s->revision_id)))
 		return rc;
 	text = json_text(asked);
@@ -153,7 +189,7 @@ static int record_plan(struct sync *s, bool *changed, struct err *e)
 		.commit = s->info.sha,
 		.ref = sync_served_ref(s),
 		.title = *s->proof.title ? s->proof.title : NULL,
-		.commit_at = s->proof.commit_at ? s->proof.commit_at : s->info.last_modified,
+		.commit_at = s->proof.commit_at ? s->proof.commit_at : s->proven ? 0 : s->info.last_modified,
 		.selection = s->selection.text,
 		.files = s->files,
 		.n_files = s->n_files,
@@ -169,6 +205,18 @@ static int record_plan(struct sync *s, bool *changed, struct err *e)
 }
 
 /* ---- already here ---------------------------------------------------------------------------------------------- */
+
+/* In a copy, a conversion or a fine-tuning most small files are those of the model that it was made from. */
+static int known_to_kin(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e)
+{
+	struct err why = ERR_NONE;
+	int rc = model_kin_git_blob(s->w->db, &s->kin, f->path, &f->git_oid, f->size_bytes, sha256, &why);
+
+	if (rc == ERR_NOT_FOUND || !rc)
+		return !rc;
+	*e = why;
+	return rc;
+}
 
 /* The content that a git id stands for in this model, under its path or, where that is no long search, any other. 1 when it is known. */
 static int known_git_blob(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e)
@@ -187,7 +235,7 @@ static int known_git_blob(struct sync *s, const struct model_file *f, struct dig
 			return rc;
 		}
 	}
-	return 0;
+	return known_to_kin(s, f, sha256, e);
 }
 
 int sync_held(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e)
@@ -547,9 +595,8 @@ static int reject(struct sync *s, const char *rule, struct err *e)
 
 static int store_all(struct sync *s, struct err *e)
 {
-	int rc;
+	int rc = s->proven ? 0 : gitproof_record(s->w, s->revision_id, &s->proof, e);
 
-	rc = gitproof_record(s->w, s->revision_id, &s->proof, e);
 	gitproof_done(&s->proof);
 	if (!rc)
 		rc = look_around(s, e);
@@ -578,13 +625,14 @@ static bool too_large(struct sync *s)
 {
 	int64_t max = json_get_int(s->w->args, "max_size", 0);
 	own(arena) struct arena a = { 0 };
-	struct model_file *files;
+	struct model_file *files = s->files;
 	uint64_t total = 0;
-	size_t n;
+	size_t n = s->n_files;
 
 	if (max <= 0)
 		return false;
-	plan_from_tree(&s->tree, &s->selection, s->w->policy, &a, &files, &n);
+	if (!files)
+		plan_from_tree(&s->tree, &s->selection, s->w->policy, &a, &files, &n);
 	for (size_t i = 0; i < n; i++)
 		total += files[i].wanted ? files[i].size_bytes : 0;
 	if (total <= (uint64_t)max)
@@ -596,17 +644,20 @@ static bool too_large(struct sync *s)
 /* From the listing to the files in the store. *skipped: it is not wanted after all, and w->result says why. */
 static int obtain(struct sync *s, bool *skipped, struct err *e)
 {
-	bool changed;
-	int rc = sync_list(s, e);
+	bool changed, known;
+	int rc = list_known(s, &known, e);
 
+	if (!rc && !known)
+		rc = sync_list(s, e);
 	*skipped = !rc && too_large(s);
-	if (*skipped)
-		return 0;
-	if (!rc)
-		rc = gitproof_make(&s->proof, s->w, s->hub, s->name, s->info.sha, &s->tree, e);
-	if (rc)
+	if (rc || *skipped)
 		return rc;
-	sync_make_plan(s);
+	if (!known) {
+		rc = gitproof_make(&s->proof, s->w, s->hub, s->name, s->info.sha, &s->tree, e);
+		if (rc)
+			return rc;
+		sync_make_plan(s);
+	}
 	rc = record_plan(s, &changed, e);
 	s->planned = !rc;
 	return rc ? rc : store_all(s, e);

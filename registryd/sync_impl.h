@@ -25,7 +25,9 @@ struct sync {
 	struct model_file *files;	/* the plan, until the catalog has it */
 	size_t n_files, n_listed;	/* n_listed: of the whole listing, known when the plan is gone */
 	int64_t model_id, revision_id;
+	bool proven;			/* the catalog has the listing, and git's objects have vouched for it */
 	bool planned;			/* the revision is in the catalog as this sync wants it */
+	struct model_kin kin;		/* other models that may hold its files */
 	const char *name;		/* canonical */
 	struct arena missing;
 	struct fetch_file *wanted;	/* what has to be fetched, until it is here */

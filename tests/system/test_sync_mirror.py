@@ -28,6 +28,20 @@ def test_nothing_changed_costs_one_request(reg, hub):
     assert 1 <= len(hub.requests()) <= 2
 
 
+def test_what_was_held_costs_no_more(reg, hub):
+    """Its listing is proven by git's objects, and here: only a changed commit would be another."""
+    hub.add_model(NAME, files(**{"README.md": "# no licence\n", "more.txt": "more\n"}))
+    reg.ctl("sync", NAME, "--exclude", "more.txt", code=5)
+    hub.clear_log()
+    reg.ctl("sync", NAME, "--exclude", "more.txt", code=5)
+    assert len(hub.requests()) == 1 and reg.json("show", NAME)["proof"] == "commit"
+    hub.clear_log()
+    reg.ctl("sync", NAME, code=5)           # wants another file of the same commit
+    assert not hub.requests(route="tree") and {r.file for r in hub.requests(route="resolve")} == {"more.txt"}
+    reg.ctl("publish", NAME, "--reason", "asked")
+    assert_served(reg, hub)
+
+
 def test_only_what_changed_is_fetched(reg, hub):
     hub.add_model(NAME, files())
     reg.ctl("sync", NAME)
@@ -57,7 +71,19 @@ def test_what_another_model_brought_is_not_fetched_again(reg, hub):
     hub.clear_log()
     reg.ctl("sync", "other/copy")
     assert not hub.requests(listener="cdn")
+    assert {r.file for r in hub.requests(route="resolve")} == {"config.json"}       # whose hash nobody tells beforehand, and the other's has its
     assert_served(reg, hub, "other/copy")
+
+
+def test_the_files_of_a_base_model_are_not_fetched_again(reg, hub):
+    same = {"tokenizer.json": json.dumps({"vocab": list(range(3000))}), "merges.txt": "a b\n"}
+    hub.add_model(NAME, files(**same))
+    reg.ctl("sync", NAME)
+    hub.add_model("other/tuned", {"README.md": CARD.replace("license: mit", f"license: mit\nbase_model: {NAME}"), "model.safetensors": Noise(BIG, 9), "config.json": "{ }", **same})
+    hub.clear_log()
+    reg.ctl("sync", "other/tuned")
+    assert {r.file for r in hub.requests(route="resolve")} == {"README.md", "config.json", "model.safetensors"}
+    assert_served(reg, hub, "other/tuned")
 
 
 def test_a_partial_mirror_lists_what_it_holds(reg, hub):

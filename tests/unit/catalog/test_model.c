@@ -526,8 +526,28 @@ static void test_facts_tags_documents(void **state)
 	store_both(f->db, rev, "c");
 	ok(model_known_git_blob(f->db, m, "config.json", &o, 1, &d, e));
 	fails(ERR_NOT_FOUND, "no other revision", model_known_git_blob(f->db, m + 1, "config.json", &o, 1, &d, e));
+	/* Another model finds it through its base, and through the weights that both list. */
+	const char *repos[] = { "org/none", "ORG/m" };
+	struct model_kin kin;
+	two_files(files, "c");
+	int64_t copy = plan(f->db, model(f->db, "org/copy"), A, "main", files, 2, 1000, &changed);
+	two_files(files, "x");
+	files[1].sha256 = sha("other weights");
+	files[1].git_oid = oid("other pointer");
+	int64_t stranger = plan(f->db, model(f->db, "org/stranger"), A, "main", files, 2, 1000, &changed);
+	ok(model_kin(f->db, stranger, NULL, 0, &kin, e));
+	assert_int_equal(kin.n, 0);
+	fails(ERR_NOT_FOUND, "no related model", model_kin_git_blob(f->db, &kin, "config.json", &o, 1, &d, e));
+	ok(model_kin(f->db, stranger, repos, 2, &kin, e));
+	assert_int_equal(kin.n, 1);
+	assert_int_equal(kin.revision_id[0], other);	/* the newest, as none is published */
+	ok(model_kin(f->db, copy, NULL, 0, &kin, e));
+	assert_int_not_equal(kin.n, 0);
+	fails(ERR_NOT_FOUND, "config2", model_kin_git_blob(f->db, &kin, "config2.json", &o, 1, &d, e));
+	ok(model_kin_git_blob(f->db, &kin, "config.json", &o, 1, &d, e));
 	ok(model_blob_lost(f->db, &d, e));
 	fails(ERR_NOT_FOUND, "no other revision", model_known_git_blob(f->db, m, "config.json", &o, 1, &d, e));
+	fails(ERR_NOT_FOUND, "no related model", model_kin_git_blob(f->db, &kin, "config.json", &o, 1, &d, e));
 }
 
 static void test_short_commits(void **state)
