@@ -161,6 +161,18 @@ static void by_search(struct query_where *w, const struct query_filter *f, struc
 			and_where(w, "m.name LIKE $%d ESCAPE '\\'", query_where_text(w, like_pattern(a, f->search[i])));
 }
 
+/* Asked by state or by content, the row shows the newest revision in that state that holds it; else the one the model's row was derived from. */
+static bool by_revision(const struct query_filter *f)
+{
+	return f->state || f->contains.algo != DIGEST_NONE;
+}
+
+/* Few enough that their own tags are looked at. Those of the published ones are the models', for which there is an index. */
+static bool by_few_revisions(const struct query_filter *f)
+{
+	return f->contains.algo != DIGEST_NONE || (f->state && f->state != REVISION_PUBLISHED);
+}
+
 struct tag {
 	int64_t id;
 	double models;
@@ -197,7 +209,7 @@ static int by_tags(struct query_where *w, struct db_conn *c, const struct query_
 	size_t rarest = 0;
 	int rc;
 
-	if (f->n_tag == 0)
+	if (f->n_tag == 0 || by_few_revisions(f))
 		return 0;
 	if ((rc = count_models(c, &total, e)) < 0)
 		return rc;
@@ -227,10 +239,18 @@ static int by_tags(struct query_where *w, struct db_conn *c, const struct query_
 	return 0;
 }
 
-/* Asked by state or by content, the row shows the newest revision in that state that holds it; else the one the model's row was derived from. */
-static bool by_revision(const struct query_filter *f)
+/* The tags of the revision that the row shows, where these are found by something better. */
+static int by_tags_of_revision(struct query_where *w, struct db_conn *c, const struct query_filter *f, struct err *e)
 {
-	return f->state || f->contains.algo != DIGEST_NONE;
+	for (size_t i = 0; i < f->n_tag && by_few_revisions(f); i++) {
+		int64_t id;
+		int rc = term_find(c, TERM_TAG, f->tag[i], &id, e);
+
+		if (rc < 0)
+			return rc;
+		and_where(w, "EXISTS (SELECT 1 FROM revision_tag AS t%zu WHERE t%zu.revision_id = r.id AND t%zu.tag_id = $%d)", i, i, i, query_where_int(w, id));
+	}
+	return 0;
 }
 
 static void join_revision(struct query_where *w, const struct query_filter *f)
@@ -261,7 +281,7 @@ int query_where_build(struct query_where *w, struct db_conn *c, const struct que
 	if ((rc = by_tags(w, c, f, e)) < 0)
 		return rc;
 	join_revision(w, f);
-	if ((rc = by_licences(w, c, f, e)) < 0 || (rc = by_term(w, c, TERM_TASK, f->task, "task_id", e)) < 0 ||
+	if ((rc = by_tags_of_revision(w, c, f, e)) < 0 || (rc = by_licences(w, c, f, e)) < 0 || (rc = by_term(w, c, TERM_TASK, f->task, "task_id", e)) < 0 ||
 	    (rc = by_term(w, c, TERM_LIBRARY, f->library, "library_id", e)) < 0 ||
 	    (rc = by_term(w, c, TERM_ARCHITECTURE, f->architecture, "architecture_id", e)) < 0 ||
 	    (rc = by_term(w, c, TERM_QUANTIZATION, f->quantization, "quantization_id", e)) < 0)

@@ -77,11 +77,13 @@ int cmd_policy_check(struct ctl *c, struct err *e)
 static void say_effect(const struct ctl *c, const json_t *answer)
 {
 	long long changes = (long long)json_array_size(json_object_get(answer, "changes")), publishes = (long long)json_get_int(answer, "publishes", 0);
+	long long unpublishes = (long long)json_get_int(answer, "unpublishes", 0);
 
-	ctl_say(c, "%lld revisions tested: %lld newly allowed, %lld newly held or denied", (long long)json_get_int(answer, "tested", 0), publishes, changes - publishes);
+	ctl_say(c, "%lld revisions tested: %lld newly allowed, %lld newly held or denied, %lld held instead of rejected or the other way round",
+		(long long)json_get_int(answer, "tested", 0), publishes, unpublishes, changes - publishes - unpublishes);
 	if (json_get_bool(answer, "asks", false))
 		ctl_say(c, "It would take %lld of %lld published revisions off: it is not put in force before `registryctl policy reload --yes`.",
-			(long long)json_get_int(answer, "unpublishes", 0), (long long)json_get_int(answer, "published", 0));
+			unpublishes, (long long)json_get_int(answer, "published", 0));
 }
 
 int cmd_policy_test(struct ctl *c, struct err *e)

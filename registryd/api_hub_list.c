@@ -83,6 +83,35 @@ static int read_order(struct request *rq, struct query_filter *q, struct err *e)
 	return 0;
 }
 
+static int read_gated(struct request *rq, struct query_filter *q, struct err *e)
+{
+	const char *v = http_query(rq, "gated");
+
+	if (!v)
+		return 0;
+	if (strcasecmp(v, "true") && strcasecmp(v, "false") && strcmp(v, "1") && strcmp(v, "0"))
+		return err_set(e, ERR_USAGE, "gated: \"%.40s\" is not true or false", v);
+	q->gated = http_query_bool(rq, "gated", false);
+	return 0;
+}
+
+/* Programs that a model runs in. Those that run GGUFs, and nothing else, run all of them; of the others nobody here knows what they run. */
+static int read_apps(struct request *rq, struct query_filter *q, struct err *e)
+{
+	static const char *const gguf[] = { "llama.cpp", "lmstudio", "jan", "ollama", "koboldcpp", "jellybox", "llama-cpp-python", "backyard", "sanctum", "node-llama-cpp" };
+	size_t at = 0, i;
+	const char *v;
+
+	while ((v = http_query_next(rq, "apps", &at))) {
+		for (i = 0; i < ARRAY_LEN(gguf) && strcasecmp(v, gguf[i]); i++)
+			;
+		if (i == ARRAY_LEN(gguf))
+			return err_set(e, ERR_USAGE, "apps: which models run in \"%.40s\" is not known here: filter by a format (filter=safetensors) or a library instead", v);
+		q->format = FORMAT_GGUF;
+	}
+	return 0;
+}
+
 static int read_filter(struct request *rq, struct query_filter *q, struct err *e)
 {
 	uint64_t limit = PAGE_DEFAULT;
@@ -92,11 +121,10 @@ static int read_filter(struct request *rq, struct query_filter *q, struct err *e
 	q->visible_only = true;
 	q->author = http_query(rq, "author");
 	q->task = http_query(rq, "pipeline_tag");
-	if (http_query(rq, "gated"))
-		q->gated = http_query_bool(rq, "gated", false);
 	q->cursor = http_query(rq, "cursor");
 	if ((rc = read_tags(rq, q, "filter", e)) || (rc = read_tags(rq, q, "library", e)) || (rc = read_tags(rq, q, "other", e)) ||
 	    (rc = read_searches(rq, q, e)) || (rc = read_params(rq, q, e)) || (rc = read_order(rq, q, e)) ||
+	    (rc = read_gated(rq, q, e)) || (rc = read_apps(rq, q, e)) ||
 	    (rc = http_query_u64(rq, "limit", 1, UINT32_MAX, &limit, e)))
 		return rc;
 	q->limit = limit > QUERY_LIMIT_MAX ? QUERY_LIMIT_MAX : (size_t)limit;

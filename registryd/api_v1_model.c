@@ -61,8 +61,9 @@ static int read_ranges(struct request *rq, struct query_filter *f, struct err *e
 {
 	uint64_t min = 0, max = 0, before = 0;
 
-	if (http_query_u64(rq, "min_size", 0, INT64_MAX, &f->min_size, e) < 0 || http_query_u64(rq, "max_size", 0, INT64_MAX, &f->max_size, e) < 0 ||
-	    http_query_u64(rq, "min_params", 0, INT64_MAX, &min, e) < 0 || http_query_u64(rq, "max_params", 0, INT64_MAX, &max, e) < 0 ||
+	/* an upper bound of 0 would read as none */
+	if (http_query_u64(rq, "min_size", 0, INT64_MAX, &f->min_size, e) < 0 || http_query_u64(rq, "max_size", 1, INT64_MAX, &f->max_size, e) < 0 ||
+	    http_query_u64(rq, "min_params", 0, INT64_MAX, &min, e) < 0 || http_query_u64(rq, "max_params", 1, INT64_MAX, &max, e) < 0 ||
 	    http_query_u64(rq, "sunset_before", 0, INT64_MAX, &before, e) < 0)
 		return e->code;
 	f->min_params = (int64_t)min;

@@ -82,6 +82,11 @@ def test_ls_filters(registry, story, models, hub):
     assert names("--license", "apache-2.0") == [name] and names("--license", "apache-2.0", "--license", "cc-by-nc-4.0", "--sort", "name") == [name, "other/held"]
     assert names("--commercial") == [name]
     assert names("--state", "held") == ["other/held"] and names("--state", "published") == [name]
+    registry.ctl("ls", "--max-size", "0", code=2)
+    # another commit in another state: the tags of the one that is shown
+    hub.commit(name, {"README.md": CARD.format(license="cc-by-nc-4.0").replace("---\n", "---\ntags: [newer]\n", 1), "LICENSE": b""})
+    registry.ctl("sync", name, code=5)
+    assert names("--state", "held", "--tag", "newer") == [name] and names("--tag", "newer") == [] and names("--state", "published", "--tag", "newer") == []
     assert names("--max-size", "1KB") == [] and names("--min-size", "100KB", "--author", "org") == [name]
     assert names("--min-params", "1B") == [] and names("--max-params", "1B", "--author", "org") == [name]
     assert names("--format", "gguf") == [] and names("--format", "safetensors", "--arch", "llama", "--author", "org") == [name]
@@ -265,7 +270,7 @@ def test_policy_test_tells_what_would_change(tmp_path, hub, story):
         assert result["tested"] == 1
         change, = result["changes"]
         assert (change["repo"], change["from"], change["to"]) == (name, "published", "rejected")
-        assert "1 revisions tested: 0 newly allowed, 1 newly held or denied" in reg.ctl("policy", "test", other).stdout
+        assert "1 revisions tested: 0 newly allowed, 1 newly held or denied, 0 held" in reg.ctl("policy", "test", other).stdout
 
 
 def test_import_brings_in_a_model_that_no_hub_holds(registry, models, tmp_path):

@@ -240,7 +240,8 @@ def test_not_offered(site, path):
 
 
 @pytest.mark.parametrize("path", ["/org/m/resolve/main/%00", "/org/m/resolve/main/%zz", "/org/m/resolve/main/%ff", "/api/models?limit=x", "/api/models?search=%00",
-                                  "/api/models/org/m/tree/main?limit=0", "/api/models?sort=nonsense", "/api/models?num_parameters=min:many"])
+                                  "/api/models/org/m/tree/main?limit=0", "/api/models?sort=nonsense", "/api/models?num_parameters=min:many",
+                                  "/api/models?gated=foo", "/api/models?apps=vllm", "/-/v1/models?max_size=0"])
 def test_malformed_requests(site, path):
     got = site.get(path)
     assert got.status in (400, 404) and got["X-Error-Message"], got.status
@@ -379,6 +380,7 @@ def test_listing(site):
     assert site.get("/api/models?num_parameters=min:1M").json() == []
     assert site.get("/api/models?num_parameters=min:100K,max:1M").json()
     assert site.get("/api/models?inference=warm").json() == []
+    assert site.get("/api/models?apps=llama.cpp").json() == site.get("/api/models?filter=gguf").json()
 
 
 def test_whoami(site):
