@@ -1,6 +1,6 @@
 /*
- * sync_impl.h - what sync.c (from the first question to the gate), sync_drift.c (what upstream has done to a model that is here) and
- * sync_plan.c (what a sync would do) share of one sync. Private to them.
+ * sync_impl.h - what sync.c (from the first question to the gate), sync_here.c (what the store holds already), sync_drift.c (what upstream
+ * has done to a model that is here) and sync_plan.c (what a sync would do) share of one sync. Private to them.
  */
 #ifndef REGISTRYD_SYNC_IMPL_H
 #define REGISTRYD_SYNC_IMPL_H
@@ -59,6 +59,8 @@ void sync_make_plan(struct sync *s);
 void sync_forget_plan(struct sync *s);
 /* 1: the store holds this file's content under *sha256. */
 int sync_held(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e);
+/* Of the planned files, what the store holds is recorded; the rest goes to s->wanted. */
+int sync_look_around(struct sync *s, struct err *e);
 
 /* What upstream says of the model now, into the catalog; every change is an event. */
 int sync_note_model(struct sync *s, struct err *e);
