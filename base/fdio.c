@@ -169,6 +169,41 @@ int fdio_replace(int dirfd, const char *path, const void *p, size_t n, mode_t mo
 	return rc;
 }
 
+/* Also creates what a symbolic link leads to and is not there yet. */
+static int write_into(const char *path, const void *p, size_t n, struct err *e)
+{
+	own(fd) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+
+	return fd < 0 ? err_errno(e, "open %s", path) : fdio_write(fd, p, n, path, e);
+}
+
+/* /dev/stdout, or its file: what was written there before stays, and a socket, which can't be opened, is written to. */
+static bool is_standard_output(const struct stat *st)
+{
+	struct stat out;
+
+	return fstat(STDOUT_FILENO, &out) == 0 && out.st_dev == st->st_dev && out.st_ino == st->st_ino;
+}
+
+int fdio_output(const char *path, const void *p, size_t n, struct err *e)
+{
+	own(mem) char *file = NULL;
+	struct stat st;
+
+	if (lstat(path, &st) < 0 && errno == ENOENT)
+		return fdio_replace(AT_FDCWD, path, p, n, 0644, e);
+	if (stat(path, &st) < 0)
+		return write_into(path, p, n, e);
+	if (is_standard_output(&st))
+		return fdio_write(STDOUT_FILENO, p, n, path, e);
+	if (!S_ISREG(st.st_mode))
+		return write_into(path, p, n, e);
+	file = realpath(path, NULL);
+	if (!file)
+		return err_errno(e, "open %s", path);
+	return fdio_replace(AT_FDCWD, file, p, n, st.st_mode & 0777, e);
+}
+
 int fdio_open_beneath(int dirfd, const char *path, int flags, struct err *e)
 {
 	bool reads = (flags & O_ACCMODE) == O_RDONLY && !(flags & O_PATH);

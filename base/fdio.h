@@ -27,6 +27,11 @@ int fdio_slurp(int dirfd, const char *path, struct buf *b, struct err *e);
 int fdio_slurp_fd(int fd, const char *what, struct buf *b, struct err *e);
 /* Write path so that it is there whole or not at all, also after a power cut: temporary file, fsync, rename, directory fsync. */
 int fdio_replace(int dirfd, const char *path, const void *p, size_t n, mode_t mode, struct err *e);
+/*
+ * What somebody asked to be put into the file that he named (-o FILE). A device or pipe is written to. A file is replaced as by fdio_replace() and keeps its
+ * mode; of a symbolic link it is the file that the link leads to. A new file has mode 0644.
+ */
+int fdio_output(const char *path, const void *p, size_t n, struct err *e);
 
 /* Opens path below dirfd, refusing "..", absolute paths, symbolic links anywhere on the way and, to read, pipes and devices. */
 int fdio_open_beneath(int dirfd, const char *path, int flags, struct err *e);

@@ -35,7 +35,7 @@ int cmd_attest_show(struct ctl *c, struct err *e)
 	if (rc < 0)
 		return rc;
 	if (file)
-		return fdio_replace(AT_FDCWD, file, text.data, text.len, 0644, e);
+		return fdio_output(file, text.data, text.len, e);
 	return fwrite(text.data, 1, text.len, stdout) == text.len && putchar('\n') != EOF ? 0 : err_errno(e, "write to standard output");
 }
 

@@ -214,7 +214,7 @@ static int write_receipt(struct ctl *c, const char *file, struct err *e)
 	str_format_iso(now, (int64_t)time(NULL));
 	receipt = json_pack("{s:s, s:s, s:s, s:O}", "format", BUNDLE_RECEIPT, "site", c->client.url, "at", now, "blobs", all);
 	text = json_text(receipt);
-	return fdio_replace(AT_FDCWD, file, text, strlen(text), 0644, e);
+	return fdio_output(file, text, strlen(text), e);
 }
 
 /* ---- the command ----------------------------------------------------------------------------------------------- */

@@ -37,7 +37,7 @@ static int print_pem(struct ctl *c, const json_t *keys, struct err *e)
 	if (!b.len)
 		return err_set(e, ERR_NOT_FOUND, "there is no signing key yet: `registryctl key generate` makes one");
 	if (file)
-		return fdio_replace(AT_FDCWD, file, b.data, b.len, 0644, e);
+		return fdio_output(file, b.data, b.len, e);
 	return fwrite(b.data, 1, b.len, stdout) == b.len ? 0 : err_errno(e, "write to standard output");
 }
 

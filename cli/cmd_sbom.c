@@ -1,6 +1,4 @@
 /* cmd_sbom.c - the bill of materials of a published revision, to a file or to stdout; and which ones were kept. */
-#include <fcntl.h>
-
 #include "base/fdio.h"
 #include "cli/verb.h"
 
@@ -61,6 +59,6 @@ int cmd_sbom(struct ctl *c, struct err *e)
 	if (rc < 0)
 		return rc;
 	if (file)
-		return fdio_replace(AT_FDCWD, file, text.data, text.len, 0644, e);
+		return fdio_output(file, text.data, text.len, e);
 	return fwrite(text.data, 1, text.len, stdout) == text.len ? 0 : err_errno(e, "write to standard output");
 }

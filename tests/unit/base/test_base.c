@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/arena.h"
 #include "base/fdio.h"
@@ -135,6 +136,59 @@ static void files_are_replaced_whole(void **state)
 	unlinkat(fd, "x", 0);
 	unlinkat(fd, "link", 0);
 	rmdir(dir);
+}
+
+static void output_is(const char *path, const char *want, mode_t mode)
+{
+	own(buf) struct buf b;
+	struct stat st;
+
+	buf_init(&b, 100);
+	assert_int_equal(fdio_slurp(AT_FDCWD, path, &b, NULL), 0);
+	assert_string_equal(b.data, want);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_mode, S_IFREG | mode);
+}
+
+static void output_goes_where_the_name_leads(void **state)
+{
+	char dir[] = "/tmp/test_base.XXXXXX", text[8];
+	struct err e = ERR_NONE;
+	struct stat st;
+	int pipe;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(fdio_output("file", "one", 3, &e), 0);
+	output_is("file", "one", 0644);
+	assert_int_equal(chmod("file", 0600), 0);
+	assert_int_equal(symlink("file", "link"), 0);
+	assert_int_equal(fdio_output("link", "two", 3, &e), 0);
+	output_is("file", "two", 0600);
+	assert_int_equal(symlink("later", "dangling"), 0);
+	assert_int_equal(fdio_output("dangling", "three", 5, &e), 0);
+	output_is("later", "three", 0644);
+	assert_int_equal(lstat("dangling", &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+
+	assert_int_equal(mkfifo("pipe", 0600), 0);
+	pipe = open("pipe", O_RDWR | O_CLOEXEC);
+	assert_int_equal(fdio_output("pipe", "four", 4, &e), 0);
+	assert_int_equal(read(pipe, text, sizeof(text)), 4);
+	close(pipe);
+	assert_int_equal(lstat("pipe", &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+	if (mknod("full", S_IFCHR | 0600, makedev(1, 7)) == 0) {	/* only root may; a copy of /dev/full */
+		assert_int_equal(fdio_output("full", "five", 4, &e), ERR_NOSPACE);
+		assert_int_equal(lstat("full", &st), 0);
+		assert_true(S_ISCHR(st.st_mode));
+		unlink("full");
+	}
+	assert_int_equal(fdio_output(dir, "six", 3, &e), ERR_FAILED);
+	for (const char *const *name = (const char *const[]){ "file", "link", "later", "dangling", "pipe", NULL }; *name; name++)
+		assert_int_equal(unlink(*name), 0);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 static int open_unnamed(void *arg, struct err *e)
@@ -365,6 +419,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(err_table_is_consistent), cmocka_unit_test(buf_keeps_its_ceiling),    cmocka_unit_test(sizes_durations_dates),
 		cmocka_unit_test(text_questions),	   cmocka_unit_test(paths_are_checked),	       cmocka_unit_test(files_are_replaced_whole),
+		cmocka_unit_test(output_goes_where_the_name_leads),
 		cmocka_unit_test(a_member_is_emptied_in_the_text), cmocka_unit_test(a_list_is_taken_out_of_a_stream),
 		cmocka_unit_test(a_spool_goes_to_a_file_when_it_is_long),
 		cmocka_unit_test(json_of_python), cmocka_unit_test(json_is_strict),	   cmocka_unit_test(yaml_is_bounded),	       cmocka_unit_test(vec_and_arena),
