@@ -28,10 +28,13 @@ static const struct {
 
 static void format(struct err *e, enum err_code code, const char *fmt, va_list ap)
 {
+	char msg[ERR_MSG_MAX];
+
 	if (!e)
 		return;
+	vsnprintf(msg, sizeof(msg), fmt, ap);	/* not into e->msg at once: the old message may be among the arguments */
 	e->code = code;
-	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+	memcpy(e->msg, msg, strlen(msg) + 1);
 }
 
 int err_set_raw(struct err *e, enum err_code code, const char *fmt, ...)

@@ -36,7 +36,7 @@ struct err {
 
 #define ERR_NONE ((struct err){ 0 })
 
-/* Set e and return code. Messages longer than the buffer are cut. */
+/* Set e and return code. Messages longer than the buffer are cut; e->msg itself may be among the arguments. */
 #define err_set(e, code, ...) err_negative(err_set_raw((e), (code), __VA_ARGS__))
 /* As err_set, with ": " and strerror(errno) behind it. ENOSPC and EDQUOT give ERR_NOSPACE, all else ERR_FAILED. */
 #define err_errno(e, ...) err_negative(err_errno_raw((e), __VA_ARGS__))

@@ -150,7 +150,7 @@ static void note_use(struct db *db, int64_t id, int64_t now)
 	tx_commit(&t, NULL);
 }
 
-int token_lookup(struct db *db, const char *text, int64_t now, struct arena *a, struct token *out, struct err *e)
+int token_look(struct db *db, const char *text, int64_t now, struct arena *a, struct token *out, struct err *e)
 {
 	struct digest hash;
 	struct token t;
@@ -163,10 +163,31 @@ int token_lookup(struct db *db, const char *text, int64_t now, struct arena *a, 
 		return err_set(e, ERR_AUTH, "token '%s' was revoked", t.name);
 	if (t.expires_at && t.expires_at <= now)
 		return err_set(e, ERR_AUTH, "token '%s' has expired", t.name);
-	if (now - t.last_used_at >= USED_EVERY_S)
-		note_use(db, t.id, now);
 	*out = t;
 	return 0;
+}
+
+int token_lookup(struct db *db, const char *text, int64_t now, struct arena *a, struct token *out, struct err *e)
+{
+	int rc = token_look(db, text, now, a, out, e);
+
+	if (rc == 0 && now - out->last_used_at >= USED_EVERY_S)
+		note_use(db, out->id, now);
+	return rc;
+}
+
+int token_in_force(struct db *db, enum token_role role, int64_t now, bool *any, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc;
+
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT 1 FROM token WHERE role = $1 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $2) LIMIT 1", e);
+	sql_int(&q, role);
+	sql_int(&q, now);
+	*any = sql_row(&q);
+	return sql_done(&q);
 }
 
 int token_revoke(struct db *db, const char *name, int64_t now, struct err *e)

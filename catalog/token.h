@@ -6,6 +6,7 @@
 #define CATALOG_TOKEN_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -34,6 +35,10 @@ struct token {
 int token_create(struct db *db, const char *name, enum token_role role, int64_t expires_at, int64_t now, char text[TOKEN_MAX], struct err *e);
 /* Who is this? ERR_AUTH when the token is unknown, expired or revoked (the message says which, without the token). */
 int token_lookup(struct db *db, const char *text, int64_t now, struct arena *a, struct token *out, struct err *e);
+/* The same without noting that it was used. */
+int token_look(struct db *db, const char *text, int64_t now, struct arena *a, struct token *out, struct err *e);
+/* Is there any token with this role that is neither revoked nor expired? */
+int token_in_force(struct db *db, enum token_role role, int64_t now, bool *any, struct err *e);
 int token_revoke(struct db *db, const char *name, int64_t now, struct err *e);
 int token_list(struct db *db, struct arena *a, struct token **out, size_t *n, struct err *e);
 json_t *token_json(const struct token *t);

@@ -5,10 +5,13 @@ int cmd_token_create(struct ctl *c, struct err *e)
 {
 	own(json) json_t *body = json_pack("{s:s, s:s*}", "name", c->args.words[0], "role", args_text(&c->args, "role"));
 	own(json) json_t *answer = NULL;
+	uint64_t expires = args_number(&c->args, "expires", 0);
 	int rc;
 
-	if (args_has(&c->args, "expires"))
-		json_object_set_new(body, "expires_in_s", json_integer((json_int_t)args_number(&c->args, "expires", 0)));
+	if (args_has(&c->args, "expires") && expires == 0)
+		return err_set(e, ERR_USAGE, "--expires %s would be over at once; without --expires a token never ends", args_text(&c->args, "expires"));
+	if (expires)
+		json_object_set_new(body, "expires_in_s", json_integer((json_int_t)expires));
 	rc = client_call(&c->client, "POST", "/-/v1/tokens", body, &answer, e);
 	if (rc < 0)
 		return rc;

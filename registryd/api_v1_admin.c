@@ -118,6 +118,20 @@ int api_v1_tokens(struct request *rq, struct err *e)
 	return http_answer_json(rq, 200, json_pack("{s:o}", "tokens", list));
 }
 
+/* Seconds from now; absent or null: never, 0. */
+static int read_expiry(const json_t *body, int64_t *out, struct err *e)
+{
+	const json_t *v = json_object_get(body, "expires_in_s");
+
+	*out = 0;
+	if (!v || json_is_null(v))
+		return 0;
+	if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > INT32_MAX)
+		return err_set(e, ERR_USAGE, "\"expires_in_s\" must be a number from 1 to %d; without it the token never ends", INT32_MAX);
+	*out = json_integer_value(v);
+	return 0;
+}
+
 int api_v1_token_create(struct request *rq, struct err *e)
 {
 	static const char *const names[] = { "name", "role", "expires_in_s", NULL };
@@ -131,11 +145,8 @@ int api_v1_token_create(struct request *rq, struct err *e)
 		return e->code;
 	if (!name)
 		return err_set(e, ERR_USAGE, "\"name\" is missing");
-	if (role_name && token_role_parse(&role, role_name, e) < 0)
+	if ((role_name && token_role_parse(&role, role_name, e) < 0) || read_expiry(body, &expires_in, e) < 0)
 		return e->code;
-	expires_in = json_get_int(body, "expires_in_s", 0);
-	if (expires_in < 0 || expires_in > INT32_MAX)
-		return err_set(e, ERR_USAGE, "\"expires_in_s\" must be from 0 (never) to %d", INT32_MAX);
 	if (token_create(api_v1_daemon(rq)->db, name, role, expires_in ? rq->now + expires_in : 0, rq->now, text, e) < 0)
 		return e->code;
 	return http_answer_json(rq, 201, json_pack("{s:s, s:s, s:s, s:o}", "token", text, "name", name, "role", token_role_name(role), "expires_at",

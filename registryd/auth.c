@@ -2,13 +2,13 @@
 #include "registryd/auth.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include "base/fdio.h"
 #include "base/log.h"
 #include "catalog/token.h"
 
-#define ADMIN_TOKEN_FILE "admin.token"
+#define ADMIN_TOKEN_FILE     "admin.token"
+#define ADMIN_TOKEN_FILE_MAX 4096
 
 static int identify(struct request *rq, struct err *e)
 {
@@ -40,8 +40,8 @@ static int need(const struct request *rq, enum token_role role, const char *what
 	if (rq->role > 0)
 		return err_set(why, ERR_REFUSED, "%s needs a token with the role %s; \"%s\" is a %s", what, token_role_name(role), rq->who,
 			       token_role_name((enum token_role)rq->role));
-	if (rq->bad_token)
-		return err_set(why, ERR_AUTH, "%s: %s", what, why->msg);
+	if (rq->bad_token)	/* why says already what is wrong with it */
+		return err_wrap(why, "%s needs a token with the role %s", what, token_role_name(role));
 	return err_set(why, ERR_AUTH, "%s needs a token with the role %s", what, token_role_name(role));
 }
 
@@ -80,7 +80,7 @@ bool auth_known(const struct request *rq)
 	return rq->role >= TOKEN_READER;
 }
 
-/* The name is in use when the file was removed by hand: the old token is unknown to all then, so it is replaced. */
+/* The name is in use when the file was lost or its token revoked: that one is good for nothing then, so it gets a successor. */
 static int create(struct daemon *d, int64_t now, char text[TOKEN_MAX], struct err *e)
 {
 	int rc = token_create(d->db, "admin", TOKEN_ADMIN, 0, now, text, e);
@@ -92,24 +92,72 @@ static int create(struct daemon *d, int64_t now, char text[TOKEN_MAX], struct er
 	return token_create(d->db, name, TOKEN_ADMIN, 0, now, text, e);
 }
 
-int auth_first_token(struct daemon *d, const char *data_dir, int64_t now, struct err *e)
+static int write_token(struct daemon *d, int dir, int64_t now, struct err *e)
 {
-	own(fd) int dir = fdio_open_dir(AT_FDCWD, data_dir, e);
 	char text[TOKEN_MAX + 1];
+	int rc = create(d, now, text, e);
 	size_t n;
-	int rc;
 
-	if (dir < 0)
-		return dir;
-	if (!faccessat(dir, ADMIN_TOKEN_FILE, F_OK, 0))
-		return 0;
-	if ((rc = create(d, now, text, e)))
+	if (rc)
 		return rc;
 	n = strlen(text);
 	text[n++] = '\n';
 	rc = fdio_replace(dir, ADMIN_TOKEN_FILE, text, n, 0600, e);
 	explicit_bzero(text, sizeof(text));
-	if (!rc)
-		log_event(LOG_NOTICE, "auth.first_token", "file=%s/%s role=admin", data_dir, ADMIN_TOKEN_FILE);
 	return rc;
+}
+
+/* Is the file's token an admin's, here and now? If not, why says what it is. */
+static int judge_file(struct daemon *d, int dir, int64_t now, struct err *why)
+{
+	own(arena) struct arena a;
+	own(buf) struct buf b;
+	struct token t;
+	int rc;
+
+	arena_init(&a);
+	buf_init(&b, ADMIN_TOKEN_FILE_MAX);
+	rc = fdio_slurp(dir, ADMIN_TOKEN_FILE, &b, why);
+	if (rc)
+		return rc;
+	if (b.len == 0)
+		return err_set(why, ERR_AUTH, "it is empty");
+	b.data[strcspn(b.data, " \t\r\n")] = 0;
+	rc = token_look(d->db, b.data, now, &a, &t, why);
+	if (rc == 0 && t.role != TOKEN_ADMIN)
+		rc = err_set(why, ERR_REFUSED, "token '%s' is a %s", t.name, token_role_name(t.role));
+	explicit_bzero(b.data, b.len);
+	return rc;
+}
+
+/*
+ * The file may have outlived its token: the catalog was lost or put back from a backup, or the token was revoked. It would lock everybody out who
+ * relies on it, so another is written, unless there are admins who have their own tokens: then it may be wanted so.
+ */
+int auth_first_token(struct daemon *d, const char *data_dir, int64_t now, struct err *e)
+{
+	own(fd) int dir = fdio_open_dir(AT_FDCWD, data_dir, e);
+	struct err why = ERR_NONE;
+	char quoted[LOG_QUOTE_MAX];
+	bool others;
+	int rc;
+
+	if (dir < 0)
+		return dir;
+	rc = judge_file(d, dir, now, &why);
+	if (rc == 0)
+		return 0;
+	if (rc == ERR_NOT_FOUND) {
+		rc = write_token(d, dir, now, e);
+		if (!rc)
+			log_event(LOG_NOTICE, "auth.first_token", "file=%s/%s role=admin", data_dir, ADMIN_TOKEN_FILE);
+		return rc;
+	}
+	if ((rc = token_in_force(d->db, TOKEN_ADMIN, now, &others, e)))
+		return rc;
+	if (!others && (rc = write_token(d, dir, now, e)))
+		return rc;
+	log_event(LOG_WARNING, others ? "auth.stale_token" : "auth.new_token", "file=%s/%s why=%s effect=\"%s\"", data_dir, ADMIN_TOKEN_FILE, log_quote(quoted, why.msg),
+		  others ? "the file is left: there are other admin tokens" : "a new one is written there");
+	return 0;
 }

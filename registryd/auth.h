@@ -12,7 +12,9 @@
 int auth_authorize(struct request *rq, enum http_access access, struct err *e);
 /* Does the caller hold any valid token? What models that are gated upstream ask for. */
 bool auth_known(const struct request *rq);
-/* At first start: makes an admin token and writes it to DATA/admin.token (mode 0600). Nothing when the file is there. */
+/*
+ * At the start: makes an admin token and writes it to DATA/admin.token (mode 0600) when there is none, or one that is of no use and no other admin's token is in force.
+ */
 int auth_first_token(struct daemon *d, const char *data_dir, int64_t now, struct err *e);
 
 #endif

@@ -1,6 +1,9 @@
 """registryctl without a model: wrong usage, no daemon, tokens and roles, help."""
 import json
 import subprocess
+import time
+import urllib.error
+import urllib.request
 
 import openapi_spec_validator
 import pytest
@@ -98,8 +101,46 @@ def test_changing_calls_need_a_role(registry, tmp_path):
     registry.ctl("token", "create", "x", "--role", "emperor", code=2)
 
 
+@pytest.mark.parametrize("expires", ["0d", "0s", "0"])
+def test_a_token_that_ends_at_once_is_not_made(registry, expires):
+    assert "--expires" in registry.ctl("token", "create", "brief", "--expires", expires, code=2).stderr
+    assert [t["name"] for t in registry.json("token", "list")] == ["admin"]
+
+
+def ask(registry, path, body=None, token=None):
+    """Status and JSON answer."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(registry.url + path, data, headers)) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as answer:
+        return answer.code, json.load(answer)
+
+
+def test_only_what_is_left_out_means_never(registry):
+    admin = registry.token()
+    for bad in 0, -1, "90d", 1.5, True, 2 ** 31:
+        assert ask(registry, "/-/v1/tokens", {"name": "x", "expires_in_s": bad}, admin)[0] == 400
+    for name, body in ("a", {}), ("b", {"expires_in_s": None}):
+        assert ask(registry, "/-/v1/tokens", {"name": name, **body}, admin)[1]["expires_at"] is None
+    assert ask(registry, "/-/v1/tokens", {"name": "c", "expires_in_s": 1}, admin)[1]["expires_at"]
+
+
+def test_a_refused_token_is_told_why(registry):
+    admin = registry.token()
+    brief = ask(registry, "/-/v1/tokens", {"name": "brief", "role": "admin", "expires_in_s": 1}, admin)[1]["token"]
+    gone = registry.ctl("token", "create", "gone", "--role", "admin").stdout.strip()
+    registry.ctl("token", "revoke", "gone")
+    time.sleep(1.1)
+    for token, why in ("hf_" + "x" * 40, "unknown token"), (brief, "token 'brief' has expired"), (gone, "token 'gone' was revoked"):
+        status, answer = ask(registry, "/-/v1/tokens", None, token)
+        assert (status, answer["error"]["message"]) == (401, f"this needs a token with the role admin: {why}")
+        assert registry.ctl("token", "list", env={"REGISTRYD_TOKEN": token}, code=5).stderr.count(why) == 1
+    assert ask(registry, "/-/v1/tokens")[1]["error"]["message"] == "this needs a token with the role admin"
+
+
 def test_the_description_is_served(registry):
-    import urllib.request
     with urllib.request.urlopen(registry.url + "/-/openapi.json") as answer:
         described = json.load(answer)
     assert described["openapi"] == "3.1.0" and "/-/v1/models/{repo}" in described["paths"]

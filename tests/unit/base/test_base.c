@@ -27,6 +27,9 @@ static void err_table_is_consistent(void **state)
 	assert_int_equal(err_exit_status(ERR_REFUSED), 5);
 	assert_int_equal(err_exit_status(ERR_MISMATCH), 6);
 	assert_int_equal(err_exit_status(-999), 1);
+	err_set(&e, ERR_FAILED, "text");	/* made from the message that it replaces */
+	err_set(&e, ERR_AUTH, "what: %s, %s", e.msg, e.msg);
+	assert_string_equal(e.msg, "what: text, text");
 	for (int code = ERR_GONE; code <= 0; code++)
 		assert_int_equal(err_from_label(err_label(code)), code);
 	errno = ENOSPC;
