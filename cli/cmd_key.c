@@ -53,6 +53,8 @@ int cmd_key_list(struct ctl *c, struct err *e)
 	table_init(&t, columns, ARRAY_LEN(columns));
 	if (args_has(&c->args, "o") && !args_has(&c->args, "pem"))
 		return err_set(e, ERR_USAGE, "-o FILE goes with --pem");
+	if (args_has(&c->args, "pem") && c->json)
+		return err_set(e, ERR_USAGE, "--pem is text, not JSON: give one of --pem and --json");
 	rc = client_get(&c->client, "/-/v1/keys", &answer, e);
 	if (rc < 0)
 		return rc;

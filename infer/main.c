@@ -145,6 +145,15 @@ static int parse_option(struct command *c, int opt, const char *value, struct er
 	return err_set(e, ERR_USAGE, "see registryd-smoke --help");
 }
 
+/* Everything that was printed has arrived, or a disk is full. */
+static bool printed(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return true;
+	fputs("registryd-smoke: standard output can't be written: is its disk full?\n", stderr);
+	return false;
+}
+
 static int parse(struct command *c, int argc, char **argv, struct err *e)
 {
 	int opt;
@@ -155,7 +164,7 @@ static int parse(struct command *c, int argc, char **argv, struct err *e)
 
 		if (opt == OPT_HELP || opt == OPT_VERSION) {
 			fputs(opt == OPT_HELP ? usage : "registryd-smoke " REGISTRYD_VERSION "\n", stdout);
-			exit(0);
+			exit(printed() ? 0 : 1);
 		}
 		if (opt == '?')
 			return err_set(e, ERR_USAGE, "unknown option or missing value: %s (see --help)", argv[optind - 1]);
@@ -446,6 +455,8 @@ int main(int argc, char **argv)
 		return e.code == ERR_USAGE ? 2 : 1;
 	}
 	status = c.platform ? run_platform(&c) : c.inspect ? run_inspect(&c, dirfd, file) : run_smoke(&c, dirfd, file);
+	if (!printed())
+		status = 1;
 	for (size_t i = 0; i < c.n_reference_files; i++)
 		json_decref(c.references[i]);
 	if (c.gpu.be)

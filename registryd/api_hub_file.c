@@ -83,13 +83,13 @@ static bool etag_listed(const char *list, const char *etag)
 	return false;
 }
 
-/* If-Range: the part is wanted only if the file is still the one that the client has the beginning of. A date never is proof enough. */
+/* Only a GET has parts (RFC 9110, 14.2). If-Range: the part is wanted only if the file is still the one that the client has the beginning of. A date never is proof enough. */
 static const char *range_header(struct request *rq, const char *etag)
 {
 	const char *if_range = http_header(rq, "If-Range"), *range = http_header(rq, "Range");
 	size_t n = strlen(etag);
 
-	if (if_range && !(if_range[0] == '"' && !strncmp(if_range + 1, etag, n) && !strcmp(if_range + 1 + n, "\"")))
+	if (http_is_head(rq) || (if_range && !(if_range[0] == '"' && !strncmp(if_range + 1, etag, n) && !strcmp(if_range + 1 + n, "\""))))
 		return NULL;
 	return range;
 }

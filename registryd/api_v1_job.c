@@ -185,14 +185,14 @@ int api_v1_smoke_all(struct request *rq, struct err *e)
 int api_v1_jobs(struct request *rq, struct err *e)
 {
 	struct job_filter f = {
-		.kind = http_query(rq, "kind"), .repo = http_query(rq, "repo"), .active_only = http_query_bool(rq, "active", false),
+		.kind = http_query(rq, "kind"), .repo = http_query(rq, "repo"),
 	};
 	uint64_t limit = 100;
 	json_t *list;
 	struct job *jobs;
 	size_t n;
 
-	if (http_query_u64(rq, "limit", 1, API_V1_JOBS_MAX, &limit, e) < 0)
+	if (http_query_u64(rq, "limit", 1, API_V1_JOBS_MAX, &limit, e) < 0 || http_query_flag(rq, "active", &f.active_only, e) < 0)
 		return e->code;
 	f.limit = (size_t)limit;
 	if (job_list(api_v1_daemon(rq)->db, &f, &rq->arena, &jobs, &n, e) < 0)

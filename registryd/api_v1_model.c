@@ -111,11 +111,10 @@ static int read_filter(struct request *rq, struct query_filter *f, struct err *e
 		return e->code;
 	if (contains && digest_parse_any_case(&f->contains, DIGEST_SHA256, contains, NULL) < 0)
 		return err_set(e, ERR_USAGE, "contains must be a SHA-256 of 64 hexadecimal digits");
-	if (http_query_u64(rq, "limit", 1, QUERY_LIMIT_MAX, &limit, e) < 0)
+	if (http_query_u64(rq, "limit", 1, QUERY_LIMIT_MAX, &limit, e) < 0 || http_query_flag(rq, "commercial", &f->commercial, e) < 0 ||
+	    http_query_flag(rq, "deprecated", &f->deprecated, e) < 0)
 		return e->code;
 	f->state = (int)s;
-	f->commercial = http_query_bool(rq, "commercial", false);
-	f->deprecated = http_query_bool(rq, "deprecated", false);
 	f->quantization = http_query(rq, "quant");
 	f->architecture = http_query(rq, "arch");
 	f->task = http_query(rq, "task");

@@ -32,7 +32,7 @@ int door_refuse(struct request *rq, int status, const char *code, const char *fm
 const char *door_base_url(struct request *rq)
 {
 	const struct config *c = daemon_config(rq->app);
-	const char *host = http_header(rq, "Host");
+	const char *host = rq->host;
 
 	if (c->public_url)
 		return c->public_url;

@@ -60,6 +60,7 @@ struct request {
 	const struct http_route *route;
 	const char *method;		/* as sent; "HEAD" for a HEAD */
 	const char *uri;		/* raw: path and query as sent */
+	const char *host;		/* that the request is for; NULL when it names none */
 	const char *path;		/* raw: without the query */
 	struct http_pair params[HTTP_PARAMS_MAX];
 	size_t n_params;
@@ -97,6 +98,7 @@ const char *http_param(const struct request *rq, const char *name);		/* NULL whe
 const char *http_query(const struct request *rq, const char *key);		/* the first; NULL when absent */
 const char *http_query_next(const struct request *rq, const char *key, size_t *at);	/* all: start with *at = 0, until NULL */
 bool http_query_bool(const struct request *rq, const char *key, bool otherwise);	/* true, True, 1, or the key alone */
+int http_query_flag(const struct request *rq, const char *key, bool *out, struct err *e);	/* true, false, 1 or 0, all else being ERR_USAGE; *out kept when absent */
 int http_query_u64(const struct request *rq, const char *key, uint64_t min, uint64_t max, uint64_t *out, struct err *e);	/* *out kept when absent */
 const char *http_header(const struct request *rq, const char *name);		/* NULL when absent */
 uint64_t http_content_length(const struct request *rq);				/* UINT64_MAX when not announced */

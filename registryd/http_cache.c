@@ -76,12 +76,11 @@ static uint64_t hash_of(const char *s)
 /* False when this request's answer is not to be kept. */
 static bool key_of(const struct request *rq, char key[KEY_MAX_BYTES])
 {
-	const char *host = http_header(rq, "Host");
 	int n;
 
 	if (!rq->route || !(rq->route->flags & HTTP_CACHED) || conditional(rq))
 		return false;
-	n = snprintf(key, KEY_MAX_BYTES, "%c%c%s\n%s", rq->method[0], rq->role > 0 ? 't' : 'a', host ? host : "", rq->uri);
+	n = snprintf(key, KEY_MAX_BYTES, "%c%c%s\n%s", rq->method[0], rq->role > 0 ? 't' : 'a', rq->host ? rq->host : "", rq->uri);
 	return n > 0 && n < KEY_MAX_BYTES;
 }
 

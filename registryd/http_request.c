@@ -48,10 +48,25 @@ int http_parse_pairs(struct arena *a, const char *text, size_t max, struct http_
 	return 0;
 }
 
+/* "http://HOST/PATH" as if it were "/PATH" with that Host, whatever the header says (RFC 9112, 3.2.2). */
+static void take_absolute_form(struct request *rq)
+{
+	size_t scheme = !strncasecmp(rq->uri, "http://", 7) ? 7 : !strncasecmp(rq->uri, "https://", 8) ? 8 : 0;
+	const char *host = rq->uri + scheme, *rest = host + strcspn(host, "/?");
+
+	if (!scheme)
+		return;
+	rq->host = arena_strndup(&rq->arena, host, (size_t)(rest - host));
+	rq->uri = *rest == '/' ? rest : arena_printf(&rq->arena, "/%s", rest);
+}
+
 int http_request_parse(struct request *rq, struct err *e)
 {
-	const char *mark = strchr(rq->uri, '?');
+	const char *mark;
 
+	rq->host = http_header(rq, "Host");
+	take_absolute_form(rq);
+	mark = strchr(rq->uri, '?');
 	rq->path = mark ? arena_strndup(&rq->arena, rq->uri, (size_t)(mark - rq->uri)) : rq->uri;
 	if (strlen(rq->uri) > HTTP_URI_MAX)
 		return err_set(e, ERR_LIMIT, "the address is longer than %d bytes", HTTP_URI_MAX);
@@ -93,6 +108,16 @@ bool http_query_bool(const struct request *rq, const char *key, bool otherwise)
 	if (!v)
 		return otherwise;
 	return !*v || !strcasecmp(v, "true") || !strcmp(v, "1");
+}
+
+int http_query_flag(const struct request *rq, const char *key, bool *out, struct err *e)
+{
+	const char *v = http_query(rq, key);
+
+	if (!v)
+		return 0;
+	*out = !strcasecmp(v, "true") || !strcmp(v, "1");
+	return *out || !strcasecmp(v, "false") || !strcmp(v, "0") ? 0 : err_set(e, ERR_USAGE, "%s must be true or false", key);
 }
 
 int http_query_u64(const struct request *rq, const char *key, uint64_t min, uint64_t max, uint64_t *out, struct err *e)

@@ -406,15 +406,28 @@ static int fail(const struct err *e)
 	return err_exit_status(e->code);
 }
 
+/* To standard output, which may be a full disk. */
+static int print(const char *text)
+{
+	struct err e;
+
+	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
+		return 0;
+	err_errno(&e, "write to standard output");
+	fail(&e);
+	return 1;
+}
+
 static int act(const struct invocation *v, struct settings **list)
 {
 	struct policy *policy = NULL;
 	struct err e = ERR_NONE;
+	own(mem) char *text = NULL;
 
 	if (v->action == PRINT_VERSION)
-		return printf("registryd %s\n", REGISTRYD_VERSION) < 0;
+		return print("registryd " REGISTRYD_VERSION "\n");
 	if (v->action == PRINT_HELP)
-		return fputs(usage, stdout) < 0;
+		return print(usage);
 	if (read_settings(v, list, &policy, &e)) {
 		fail(&e);
 		return e.code == ERR_NOT_FOUND || e.code == ERR_INPUT ? 2 : err_exit_status(e.code);	/* a file that was named wrong is wrong usage */
@@ -422,11 +435,11 @@ static int act(const struct invocation *v, struct settings **list)
 	if (v->action == SERVE)
 		return serve(v, list, policy, &e) ? fail(&e) : 0;
 	policy_free(policy);
-	if (v->action == CHECK_CONFIG)
-		return printf("%s: valid\n", v->config_path ? v->config_path : "the embedded default") < 0;
-	own(mem) char *text = config_show((*list)->config);
-
-	return fputs(text, stdout) < 0;
+	if (v->action == PRINT_CONFIG)
+		text = config_show((*list)->config);
+	else if (asprintf(&text, "%s: valid\n", v->config_path ? v->config_path : "the embedded default") < 0)
+		abort();
+	return print(text);
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 """Keys and signed statements: what the daemon attests, registryctl checks against a directory, and so does the reference implementation."""
 import base64
 import json
+import os
 import shutil
 import subprocess
 
@@ -75,6 +76,24 @@ def test_private_keys_stay_private(registry):
     file = registry.data / "keys" / "site.pem"
     assert file.stat().st_mode & 0o777 == 0o600 and "PRIVATE" in file.read_text()
     assert "PRIVATE" not in registry.ctl("key", "list", "--json").stdout
+    assert "--pem" in registry.ctl("key", "list", "--pem", "--json", code=2).stderr
+
+
+def test_a_file_that_is_named_with_o_keeps_what_it_is(registry, tmp_path):
+    registry.ctl("key", "generate")
+    pem = registry.ctl("key", "list", "--pem").stdout
+    assert registry.ctl("key", "list", "--pem", "-o", "/dev/stdout").stdout == pem      # a pipe here, never replaced by name
+    pipe, file, link = tmp_path / "pipe", tmp_path / "file", tmp_path / "link"
+    file.write_text("old")
+    file.chmod(0o600)
+    link.symlink_to("file")
+    registry.ctl("key", "list", "--pem", "-o", link)
+    assert link.is_symlink() and file.read_text() == pem and file.stat().st_mode & 0o777 == 0o600
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDWR)
+    registry.ctl("key", "list", "--pem", "-o", pipe)
+    assert os.read(end, 1 << 16).decode() == pem and pipe.is_fifo()
+    os.close(end)
 
 
 def test_provenance_names_the_source(registry, attested, hub):

@@ -45,6 +45,16 @@ def test_the_shipped_files_are_valid(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("program,arguments", [
+    ("registryd", ["--version"]), ("registryd", ["--print-config"]), ("registryd", ["--check-config"]), ("registryd", ["--help"]),
+    ("registryd-smoke", ["--version"]), ("registryd-smoke", ["--inspect", "MODEL"]), ("registryd-smoke", ["--inspect", "--json", "MODEL"]), ("registryctl", ["--version"]),
+])
+def test_standard_output_on_a_full_disk(models, program, arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([BUILD / "bin" / program, *[models / "tiny-story" if a == "MODEL" else a for a in arguments]], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1 and "standard output" in done.stderr and done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("arguments,words", [
     (["--lisen", "x"], "unknown option --lisen; did you mean --listen?"), (["--config"], "--config needs a value"), (["serve"], "unexpected argument serve"),
     (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"), (["--check-config", "--listen", "8640"], "is not ADDRESS:PORT"), (["--check-config", "--listen", "127.0.0.1:70000"], "at most 65535"),
@@ -87,6 +97,42 @@ def test_first_start_and_life(tmp_path):
         assert "daemon.stopped" in r.log
         r.start()       # and again, with what is there
         assert token.read_text() == before and r.get("/api/whoami-v2", Authorization=f"Bearer {r.admin}").status == 200
+
+
+def role_of(r, token):
+    return r.get("/api/whoami-v2", Authorization=f"Bearer {token}").status
+
+
+def test_a_token_file_that_is_of_no_use(tmp_path):
+    """The catalog is lost, or its token is revoked: a new one is written. Not when another admin is there."""
+    with Seeded(tmp_path) as r:
+        r.start()
+        first = r.admin
+        r.stop()
+        for f in r.data.glob("catalog.sqlite*"):
+            f.unlink()
+        r.start()
+        second = r.admin
+        assert second != first and role_of(r, second) == 200 and role_of(r, first) == 401
+        assert stat.S_IMODE((r.data / "admin.token").stat().st_mode) == 0o600
+        assert "auth.new_token" in r.log and "unknown token" in r.log and second not in r.log
+
+        assert r.ask("DELETE", "/-/v1/tokens/admin", Authorization=f"Bearer {second}").status == 200
+        r.stop()
+        r.start()
+        third = r.admin
+        assert third != second and role_of(r, third) == 200 and "was revoked" in r.log
+
+        made = r.ask("POST", "/-/v1/tokens", body=b'{"name": "ops", "role": "admin"}', Authorization=f"Bearer {third}").json()["token"]
+        (r.data / "admin.token").write_text("hf_" + "x" * 40 + "\n")
+        r.stop()
+        r.start()
+        assert r.admin == "hf_" + "x" * 40 and "auth.stale_token" in r.log and role_of(r, made) == 200
+        before = r.log
+        (r.data / "admin.token").write_text(made)     # one's own is as good
+        r.stop()
+        r.start()
+        assert r.admin == made and "auth." not in r.log[len(before):]
 
 
 def test_port_in_use(tmp_path):

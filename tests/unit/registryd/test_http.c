@@ -112,6 +112,7 @@ static void queries(void **state)
 	own(arena) struct arena a;
 	struct request rq = { 0 };
 	struct err e = ERR_NONE;
+	bool flag = false;
 	uint64_t n = 7;
 	size_t at = 0;
 
@@ -125,6 +126,12 @@ static void queries(void **state)
 	assert_string_equal(http_query(&rq, "b"), "x y+");
 	assert_true(http_query_bool(&rq, "flag", false));
 	assert_false(http_query_bool(&rq, "none", false));
+	assert_int_equal(http_query_flag(&rq, "none", &flag, &e), 0);
+	assert_false(flag);
+	assert_int_equal(http_query_flag(&rq, "flag", &flag, &e), ERR_USAGE);
+	assert_int_equal(http_query_flag(&rq, "b", &flag, &e), ERR_USAGE);
+	assert_int_equal(http_query_flag(&rq, "a", &flag, &e), 0);
+	assert_true(flag);
 	assert_int_equal(http_query_u64(&rq, "none", 1, 9, &n, &e), 0);
 	assert_int_equal(n, 7);
 	assert_int_equal(http_query_u64(&rq, "n", 1, 20, &n, &e), 0);
