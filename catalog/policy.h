@@ -94,6 +94,8 @@ void policy_preview(const struct policy *p, const struct policy_facts *f, int64_
  * an allowed format: weights in that file's directory or, for training state, anywhere. Files already unwanted are left alone.
  */
 void policy_skip_files(const struct policy *p, struct model_file *files, size_t n);
+/* Is this a skip_reason of policy_skip_files()? NULL is none. */
+bool policy_has_skipped(const char *reason);
 
 /* What the smoke test must do for this model: run the model, inspect only, or nothing; and the limit on bits per byte. */
 enum policy_smoke {

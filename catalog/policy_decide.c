@@ -353,6 +353,14 @@ static bool is_skipped(const struct policy *p, const struct model_file *f)
 	return f->wanted && format != FORMAT_NONE && (p->formats_skip & FORMAT_BIT(format));
 }
 
+static const char skipped_state[] = "training state, and policy skips its format";
+static const char skipped_format[] = "policy skips its format, and the same weights are there in another";
+
+bool policy_has_skipped(const char *reason)
+{
+	return reason && (!strcmp(reason, skipped_state) || !strcmp(reason, skipped_format));
+}
+
 void policy_skip_files(const struct policy *p, struct model_file *files, size_t n)
 {
 	own(mem) const char **others = NULL;
@@ -367,6 +375,6 @@ void policy_skip_files(const struct policy *p, struct model_file *files, size_t 
 		if (!is_skipped(p, &files[i]) || (!state && !bsearch(&files[i].path, others, n_others, sizeof(*others), by_directory)))
 			continue;
 		files[i].wanted = false;
-		files[i].skip_reason = state ? "training state, and policy skips its format" : "policy skips its format, and the same weights are there in another";
+		files[i].skip_reason = state ? skipped_state : skipped_format;
 	}
 }

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 
+#include "base/buf.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -13,7 +14,7 @@
 #include "catalog/model.h"
 #include "catalog/query.h"
 #include "registryd/hub.h"
-#include "registryd/plan.h"
+#include "registryd/settled.h"
 
 #define LIMIT_DEFAULT	1000
 #define FULL_EVERY_S	86400	/* how often a listing is read to its end */
@@ -27,6 +28,7 @@ struct round {
 	json_t *options;
 	struct hub *hub;	/* of an author or a query */
 	char *args;		/* of each sync */
+	struct plan_selection selection;	/* and what they say of files */
 	json_t *listed;		/* names, in lower case, when the listing is read to its end; else NULL */
 	bool fresh;		/* the first round of an entry whose meaning is new: what is here may be too little */
 	bool asked, full, cut;	/* a person wants it now; the listing is read to its end; the limit ended it */
@@ -38,6 +40,8 @@ struct round {
 	size_t n_retry, cap_retry;
 	int64_t failed;		/* models whose last sync failed */
 	char *failed_repo, *failed_why;	/* the first of them */
+	int64_t refused;	/* models that are published without files that the entry wants */
+	char *refused_repo, *refused_why;
 	struct err err;
 };
 
@@ -100,33 +104,29 @@ static bool licence_wanted(const struct round *r, const json_t *doc)
 	return false;
 }
 
-/* Does what is served have the files that this entry wants? */
-static bool is_as_wanted(const struct round *r, int64_t revision_id)
+/* The files that the listing shows of a model. */
+static size_t files_listed(const struct hub_listed *l)
 {
-	own(json) json_t *args = json_parse(r->args, strlen(r->args), "a sync's arguments", NULL);
-	own(arena) struct arena a = { 0 };
-	struct plan_selection s;
-	struct model_file *files;
-	size_t n;
-
-	return plan_read_selection(&s, args, &a, NULL) || model_files(r->w->db, revision_id, FILES_ALL, "", NULL, 0, &a, &files, &n, NULL) ||
-	       plan_is_done(&s, r->w->policy, files, n);
+	return json_array_size(json_object_get(l->doc, "siblings"));
 }
 
-/* Is this commit what the catalog saw last, and served or judged already? */
-static bool known_already(const struct round *r, const struct hub_listed *l)
+/* What the catalog knows of the listed commit, if that is what it saw last: with what this entry selects, is there something left to do? *why: see settled.h. */
+static int look_here(struct round *r, const struct hub_listed *l, struct arena *a, enum settled *out, const char **why, struct err *e)
 {
 	char seen[MODEL_COMMIT_HEX + 1];
 	struct revision rev;
 	struct model m;
 
-	if (!l->sha || model_find_repo(r->w->db, l->id, r->w->arena, &m, NULL))
-		return false;
+	*out = SETTLED_NOT;
+	if (!l->sha || model_find_repo(r->w->db, l->id, a, &m, NULL))
+		return 0;
 	if (model_upstream_ref(r->w->db, m.id, r->m->revision, seen, NULL) || strcmp(seen, l->sha))
-		return false;
-	if (model_find(r->w->db, l->id, l->sha, MODEL_ANY, r->w->arena, &m, &rev, NULL, NULL) || rev.state < REVISION_HELD)
-		return false;
-	return !r->fresh || rev.state != REVISION_PUBLISHED || is_as_wanted(r, rev.id);
+		return 0;
+	if (model_find(r->w->db, l->id, l->sha, MODEL_ANY, a, &m, &rev, NULL, NULL))
+		return 0;
+	if (rev.state == REVISION_RETIRED)
+		*out = SETTLED;
+	return rev.state == REVISION_RETIRED ? 0 : settled_ask(r->w, &rev, &r->selection, files_listed(l), a, out, why, e);
 }
 
 /* What became of the syncs that this entry made of a model before. */
@@ -135,14 +135,19 @@ struct past {
 	int64_t failures;	/* in a row, up to the last one */
 	int64_t at;		/* the last one's end */
 	bool same_commit;	/* it ended, and was about the commit that is listed now */
+	bool skipped;		/* it brought nothing in, as of a model that is too large */
 	const char *why;	/* it failed */
+	const char *refused;	/* it left files out of what is published, and why; else NULL */
 };
 
-static bool is_commit_of(const struct job *j, const char *sha)
+static void read_result(struct past *p, const struct job *j, const char *sha, struct arena *a)
 {
 	own(json) json_t *result = j->result ? json_parse(j->result, strlen(j->result), "a job's result", NULL) : NULL;
+	const char *state = json_get_str_or(result, "state", ""), *reason = json_get_str(result, "reason");
 
-	return sha && !strcmp(json_get_str_or(result, "revision", ""), sha);
+	p->same_commit = sha && !strcmp(json_get_str_or(result, "revision", ""), sha);
+	p->skipped = !strcmp(state, "skipped");
+	p->refused = reason && !strcmp(state, "published") ? arena_strdup(a, reason) : NULL;
 }
 
 static bool has_failed(const struct job *j)
@@ -163,8 +168,10 @@ static int look_back(struct round *r, const struct hub_listed *l, struct arena *
 
 		if (strcmp(j->revision, r->m->revision) || strcmp(j->args, r->args))
 			continue;
-		if (!p->state)
-			*p = (struct past){ .state = j->state, .at = j->finished_at, .same_commit = is_commit_of(j, l->sha), .why = j->error_message };
+		if (!p->state) {
+			*p = (struct past){ .state = j->state, .at = j->finished_at, .why = j->error_message };
+			read_result(p, j, l->sha, a);
+		}
 		if (!has_failed(j))
 			break;
 		p->failures++;
@@ -190,6 +197,14 @@ static void note_failed(struct round *r, const char *repo, const struct past *p)
 	}
 }
 
+static void note_refused(struct round *r, const char *repo, const char *why)
+{
+	if (!r->refused++) {
+		r->refused_repo = mem_strdup(repo);
+		r->refused_why = mem_strdup(why);
+	}
+}
+
 /* The next listing goes down to this model. */
 static void keep_open(struct round *r, const struct hub_listed *l)
 {
@@ -197,17 +212,29 @@ static void keep_open(struct round *r, const struct hub_listed *l)
 		r->open_from = l->last_modified;
 }
 
-/* A model that is not here as it is listed. 1 when the round's limit is reached. */
-static int bring_in(struct round *r, const struct hub_listed *l, struct err *e)
+/*
+ * Its last sync ended with what is listed now, and it is not as this entry wants it. One that was left out stays so. What another entry selected otherwise meanwhile
+ * is left alone for a while, lest the two do it over and over in turns.
+ */
+static bool is_left(const struct round *r, const struct past *p, enum settled here)
 {
-	own(arena) struct arena a = { 0 };
+	return p->skipped || (here == SETTLED_OTHERWISE && !r->fresh && p->at + SETTLED_S > work_now());
+}
+
+/* A model that is not here as it is listed. 1 when the round's limit is reached. */
+static int bring_in(struct round *r, const struct hub_listed *l, enum settled here, struct arena *a, struct err *e)
+{
 	struct past p;
 
-	if (look_back(r, l, &a, &p, e))
+	if (look_back(r, l, a, &p, e))
 		return e->code;
-	if (p.state == JOB_DONE && p.same_commit)
-		return 0;	/* looked at and left out, as one that is too large */
+	if (p.state == JOB_DONE && p.same_commit && is_left(r, &p, here))
+		return 0;
 	keep_open(r, l);
+	if (p.state == JOB_DONE && p.same_commit) {	/* it is here in some way: others have had no turn yet */
+		vec_push(&r->retry, &r->n_retry, &r->cap_retry)->repo = mem_strdup(l->id);
+		return 0;
+	}
 	if (p.state == JOB_FAILED || p.state == JOB_CANCELED) {
 		note_failed(r, l->id, &p);
 		if (is_due(r, &p))
@@ -222,6 +249,22 @@ static int bring_in(struct round *r, const struct hub_listed *l, struct err *e)
 		return 0;
 	}
 	return queue_sync(r, l->id, e);
+}
+
+/* A model that the entry takes. */
+static int follow_model(struct round *r, const struct hub_listed *l, struct err *e)
+{
+	own(arena) struct arena a = { 0 };
+	const char *why = NULL;
+	enum settled here;
+
+	if (look_here(r, l, &a, &here, &why, e))
+		return e->code;
+	if (here == SETTLED_REFUSED) {
+		keep_open(r, l);
+		note_refused(r, l->id, why);
+	}
+	return here == SETTLED || here == SETTLED_REFUSED ? 0 : bring_in(r, l, here, &a, e);
 }
 
 /* -1: it says nothing. */
@@ -353,9 +396,7 @@ static int each_listed(const struct hub_listed *l, void *arg)
 		return 0;
 	if (!licence_wanted(r, l->doc))
 		return note_licence_lost(r, l, &r->err) != 0;
-	if (known_already(r, l))
-		return 0;
-	return bring_in(r, l, &r->err);
+	return follow_model(r, l, &r->err);
 }
 
 static int try_again(struct round *r, struct err *e)
@@ -431,12 +472,16 @@ static char *next_cursor(const struct round *r)
 /* What `mirror list` says of a round that went well but for some models; NULL when there are none. */
 static char *say_failed(const struct round *r)
 {
-	char *text = NULL;
+	own(buf) struct buf said;
 
-	if (r->failed && asprintf(&text, "%lld model%s could not be brought in and will be tried again; %s: %s", (long long)r->failed, r->failed == 1 ? "" : "s",
-				  r->failed_repo, r->failed_why) < 0)
-		abort();
-	return text;
+	buf_init(&said, 4 * ERR_MSG_MAX);
+	if (r->failed)
+		buf_printf(&said, "%lld model%s could not be brought in and will be tried again; %s: %s", (long long)r->failed, r->failed == 1 ? "" : "s", r->failed_repo,
+			   r->failed_why);
+	if (r->refused)
+		buf_printf(&said, "%sof %lld model%s files were refused and are not served; %s: %s", r->failed ? ". And " : "", (long long)r->refused,
+			   r->refused == 1 ? "" : "s", r->refused_repo, r->refused_why);
+	return said.len ? buf_take(&said) : NULL;
 }
 
 static void own_round(struct round *r)
@@ -446,6 +491,8 @@ static void own_round(struct round *r)
 	free(r->retry);
 	free(r->failed_repo);
 	free(r->failed_why);
+	free(r->refused_repo);
+	free(r->refused_why);
 	free(r->args);
 	json_decref(r->options);
 	json_decref(r->listed);
@@ -463,16 +510,23 @@ static int follow_repo(struct round *r, struct err *e)
 		return e->code;
 	if (p.failures)
 		note_failed(r, r->m->target, &p);
+	if (p.refused)
+		note_refused(r, r->m->target, p.refused);
 	return queue_sync(r, r->m->target, e);
 }
 
 static int follow(struct round *r, struct err *e)
 {
+	own(json) json_t *args = NULL;
+
 	r->options = json_parse(r->m->options, strlen(r->m->options), "the entry's options", e);
 	if (!r->options)
 		return ERR_INPUT;
 	r->limit = json_get_int(r->options, "limit", LIMIT_DEFAULT);
 	r->args = sync_args(r->m, r->options);
+	args = json_parse(r->args, strlen(r->args), "a sync's arguments", e);
+	if (!args || plan_read_selection(&r->selection, args, r->w->arena, e))
+		return e->code;
 	return r->m->kind == MIRROR_REPO ? follow_repo(r, e) : follow_list(r, e);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "base/vec.h"
 #include "catalog/licence.h"
 #include "catalog/policy.h"
 
@@ -112,13 +113,29 @@ void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, co
 	*n = t->n_files;
 }
 
-bool plan_is_done(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n)
+/* Was it wanted, and not let in? What globs left out then, they leave out now; a format that policy skipped is another matter. */
+static const char *refusal(const struct model_file *f)
 {
-	for (size_t i = 0; i < n; i++)
+	return f->wanted || policy_has_skipped(f->skip_reason) ? NULL : f->skip_reason;
+}
+
+enum plan_left plan_left(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n, const char **why)
+{
+	own(mem) const char **refused = mem_zalloc((n + 1) * sizeof(*refused));
+	enum plan_left left = PLAN_DONE;
+
+	for (size_t i = 0; i < n; i++) {
+		refused[i] = refusal(&files[i]);
 		files[i].stored = files[i].wanted && files[i].stored && !files[i].pending;	/* it is served */
+	}
 	plan_decide(s, p, files, n);
-	for (size_t i = 0; i < n; i++)
-		if (files[i].wanted && !files[i].stored)
-			return false;
-	return n > 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!files[i].wanted || files[i].stored)
+			continue;
+		if (!refused[i])
+			return PLAN_LEFT;
+		left = PLAN_REFUSED;
+		*why = refused[i];
+	}
+	return n ? left : PLAN_LEFT;
 }

@@ -27,7 +27,15 @@ const char *plan_why_not(const struct plan_selection *s, const char *path);
 void plan_decide(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n);
 /* The listing's files with `wanted` decided. *files lives in a, the paths in the listing. */
 void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, const struct policy *p, struct arena *a, struct model_file **files, size_t *n);
-/* Is every file of the list as this selection and policy want it, and stored? Then a sync has nothing to do. The list is spent: `wanted` is now theirs. */
-bool plan_is_done(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n);
+enum plan_left {
+	PLAN_DONE,	/* every file of the list is as this selection and policy want it, and served: a sync has nothing to do */
+	PLAN_REFUSED,	/* but for files that were not let in */
+	PLAN_LEFT,
+};
+/*
+ * What is left to do of a revision. PLAN_REFUSED means something only where it was planned with this same selection last; *why is then of one file the reason, as
+ * the list has it. The list is spent: `wanted` is now theirs.
+ */
+enum plan_left plan_left(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n, const char **why);
 
 #endif

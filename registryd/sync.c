@@ -11,11 +11,11 @@
 #include "catalog/finding.h"
 #include "registryd/bases.h"
 #include "registryd/judge.h"
+#include "registryd/settled.h"
 #include "registryd/sync_impl.h"
 
 #define SPACE_WAIT_S	 300	/* how soon a sync looks again whether there is room */
 #define SHORT_COMMIT_MIN 7
-#define SETTLED_S	 (7 * 86400)	/* how long the clock leaves alone what was held or rejected */
 
 /* The plan is in the catalog: a listing of 100,000 files is not held beside what comes next. */
 void sync_forget_plan(struct sync *s)
@@ -311,63 +311,33 @@ static int tell_result(struct sync *s, const struct gate_outcome *g, struct err 
 	return rc;
 }
 
-/*
- * Published with every file that this selection wants, and the ref where it belongs: nothing to fetch, not even the listing. Upstream may list more
- * files of the same commit than it did: another registry, which has got the rest of it.
- */
-static int is_served(struct sync *s, const struct model *m, const struct revision *r, bool *done, struct err *e)
+/* Does the ref serve this revision? */
+static int is_at_ref(struct sync *s, const struct revision *r, bool *at_ref, struct err *e)
 {
-	own(arena) struct arena a = { 0 };
-	struct model_file *files;
 	struct model_ref *refs;
-	size_t n, n_refs;
-	bool at_ref = !sync_served_ref(s);
-	int rc;
+	size_t n = 0;
+	int rc = model_refs(s->w->db, r->model_id, r->id, s->w->arena, &refs, &n, e);
 
-	rc = model_refs(s->w->db, m->id, r->id, s->w->arena, &refs, &n_refs, e);
-	if (!rc)
-		rc = model_files(s->w->db, r->id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
-	if (rc)
-		return rc;
-	for (size_t i = 0; i < n_refs && !at_ref; i++)
-		at_ref = !strcmp(refs[i].name, sync_served_ref(s));
-	*done = at_ref && s->info.n_siblings <= n && plan_is_done(&s->selection, s->w->policy, files, n);
-	return 0;
-}
-
-/* Why this was held may have passed: git or what was said of a base model could not be had, a test not be made, room was lacking. */
-static int may_differ(struct sync *s, const struct revision *r, bool *differs, struct err *e)
-{
-	bool again;
-
-	gitproof_why_not(s->w->db, r->id, s->w->arena, &again);
-	*differs = again || bases_unanswered(s->w, r->id);
-	return *differs || r->state != REVISION_HELD || s->selection.metadata_only ? 0 : gate_may_differ(s->w, r->id, differs, e);
+	*at_ref = !sync_served_ref(s);
+	for (size_t i = 0; i < n && !rc && !*at_ref; i++)
+		*at_ref = !strcmp(refs[i].name, sync_served_ref(s));
+	return rc;
 }
 
 /*
- * Held or rejected, and asked for by the clock only: fetching a damaged file of 100 GB, or testing a model, every six hours brings nothing but
- * the same. It is done again when somebody asks for it, when something else is selected, when the reason may have passed, and after SETTLED_S.
+ * Published with every file that this selection wants, and the ref where it belongs: nothing to fetch, not even the listing. Nor where the clock asks for what was
+ * turned down a short while ago.
  */
-static int is_settled(struct sync *s, const struct revision *r, bool *done, struct err *e)
+static int is_settled(struct sync *s, const struct revision *r, bool *done, const char **why, struct err *e)
 {
-	const char *selection, *wanted = s->selection.text;
+	bool by_clock = !strcmp(s->w->job.who, "schedule");
 	own(arena) struct arena a = { 0 };
-	struct model_file *files;
-	bool differs = false;
-	size_t n;
-	int rc = model_selection(s->w->db, r->id, &a, &selection, e);
+	enum settled settled;
+	int rc = settled_ask(s->w, r, &s->selection, s->info.n_siblings, &a, &settled, why, e);
 
-	*done = !rc && !strcmp(s->w->job.who, "schedule") && r->state_at + SETTLED_S > work_now() && !strcmp(selection ? selection : "", wanted ? wanted : "");
-	if (rc || !*done)
-		return rc;
-	rc = may_differ(s, r, &differs, e);
-	*done = !rc && !differs;
-	if (rc || !*done || r->state == REVISION_REJECTED || s->selection.metadata_only)
-		return rc;
-	rc = model_files(s->w->db, r->id, FILES_ALL, "", NULL, 0, &a, &files, &n, e);
-	*done = !rc && plan_is_done(&s->selection, s->w->policy, files, n);
-	return rc;
+	*done = !rc && (settled == SETTLED || settled == SETTLED_REFUSED) && (by_clock || (r->state == REVISION_PUBLISHED && settled == SETTLED));
+	*why = *done && *why ? arena_strdup(s->w->arena, *why) : NULL;
+	return rc || !*done || r->state != REVISION_PUBLISHED ? rc : is_at_ref(s, r, done, e);
 }
 
 /* Is there nothing to do for this commit? Then w->result says how it stands. */
@@ -382,16 +352,10 @@ static int nothing_changed(struct sync *s, bool *done, struct err *e)
 	if (model_find(s->w->db, s->name, s->info.sha, MODEL_ANY, s->w->arena, &m, &r, NULL, NULL))
 		return 0;
 	s->revision_id = r.id;
-	if (r.state == REVISION_PUBLISHED)
-		rc = is_served(s, &m, &r, done, e);
-	else if (r.state == REVISION_HELD || r.state == REVISION_REJECTED)
-		rc = is_settled(s, &r, done, e);
-	else
-		return 0;
+	rc = is_settled(s, &r, done, &g.reason, e);
 	if (rc || !*done)
 		return rc;
 	g.state = r.state;
-	g.reason = r.state == REVISION_PUBLISHED ? NULL : r.reason;
 	return tell_result(s, &g, e);
 }
 
@@ -447,9 +411,17 @@ static int reject(struct sync *s, const char *rule, struct err *e)
 	return 0;
 }
 
+/* Of a proven listing nothing stands against it but bytes that came wrong, and those come anew. */
+static int record_proof(struct sync *s, struct err *e)
+{
+	if (s->proven)
+		return finding_record(s->w->db, s->revision_id, "proof", NULL, 0, NULL, 0, true, work_now(), e);
+	return gitproof_record(s->w, s->revision_id, &s->proof, e);
+}
+
 static int store_all(struct sync *s, struct err *e)
 {
-	int rc = s->proven ? 0 : gitproof_record(s->w, s->revision_id, &s->proof, e);
+	int rc = record_proof(s, e);
 
 	gitproof_done(&s->proof);
 	if (!rc)
@@ -472,6 +444,19 @@ static int keep_metadata(struct sync *s, struct err *e)
 	if (!rc)
 		rc = model_set_state(s->w->db, s->revision_id, g.state, g.reason, work_now(), e);
 	return rc ? rc : tell_result(s, &g, e);
+}
+
+/* What was added to a revision that is served passes the gate like everything there, be it metadata. */
+static int conclude(struct sync *s, struct err *e)
+{
+	struct revision r = { 0 };
+	int rc = s->selection.metadata_only ? model_revision(s->w->db, s->revision_id, s->w->arena, NULL, &r, e) : 0;
+
+	if (rc)
+		return rc;
+	if (s->selection.metadata_only && r.state != REVISION_PUBLISHED)
+		return keep_metadata(s, e);
+	return judge_revision(s->w, s->revision_id, s->info.doc, NULL, e);
 }
 
 /* A mirror entry may say how large its models may be; the plan shows it before anything is fetched. */
@@ -548,7 +533,7 @@ static int sync_revision(struct sync *s, struct err *e)
 		return rc;
 	}
 	forget_missing(s);
-	return s->selection.metadata_only ? keep_metadata(s, e) : judge_revision(s->w, s->revision_id, s->info.doc, NULL, e);
+	return conclude(s, e);
 }
 
 int sync_job(struct work *w, struct err *e)

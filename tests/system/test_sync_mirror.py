@@ -1,7 +1,9 @@
 """Staying in step with upstream: few requests, only what changed, and every change of upstream seen and none followed blindly."""
 import itertools
+import pickle
 import random
 import json
+import sqlite3
 import time
 
 import pytest
@@ -438,6 +440,157 @@ def test_an_edited_author_entry_is_followed_for_what_is_here(tmp_path, hub):
         reg.start()
         wait_for(lambda: published(reg) == {"team/m0", "team/m1", "team/m2"})
         wait_for(lambda: {f["path"] for f in reg.json("show", "team/m0")["files"]} >= {"README.md", "config.json"})
+
+
+def a_week_passes(reg):
+    """For what is remembered of models and jobs."""
+    reg.stop()
+    with sqlite3.connect(reg.data / "catalog.sqlite") as db:
+        db.execute("UPDATE revision SET state_at = state_at - 700000, planned_at = planned_at - 700000")
+        db.execute("UPDATE job SET finished_at = finished_at - 700000 WHERE finished_at > 0")
+    db.close()
+    reg.start()
+
+
+def edit(reg, old, new):
+    """The settings, as a person edits them."""
+    reg.stop()
+    assert old in (text := reg.config.read_text())
+    reg.config.write_text(text.replace(old, new))
+    reg.start()
+
+
+def states(reg):
+    return {m["repo"]: m["state"] for m in reg.json("ls")}
+
+
+def paths(reg, name):
+    return {f["path"] for f in reg.json("show", name)["files"]}
+
+
+ENTRIES = {"author": "{author: team, every: 6h%s}", "repo": "{repo: team/m, every: 6h%s}"}
+
+
+def following(tmp_path, hub, entry, more=""):
+    return Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, f"mirror:\n  - {entry % more}\n"))
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+@pytest.mark.parametrize("less, license", [("metadata: only", "mit"), ("include: ['*.md']", "cc-by-nc-4.0")])
+def test_what_was_held_is_done_again_when_more_is_selected(tmp_path, hub, entry, less, license):
+    hub.add_model("team/m", {**small(0), "README.md": CARD.replace("mit", license)}, date=days_ago(30))
+    with following(tmp_path, hub, entry, f", {less}") as reg:
+        wait_for(lambda: states(reg) == {"team/m": "held"})
+        settled(reg, "team/m")
+        edit(reg, f", {less}", "")
+        wait_for(lambda: paths(reg, "team/m") == {".gitattributes", *small(0)})
+        wait_for(lambda: states(reg) == {"team/m": "published" if license == "mit" else "held"})
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_what_was_held_for_a_base_model_is_done_again_when_that_answers(tmp_path, hub, entry):
+    hub.add_model("team/m", {**small(0), "README.md": CARD.replace("license: mit", "license: mit\nbase_model: other/base")}, date=days_ago(30))
+    hub.add_model("other/base", small(1))
+    away = hub.faults.add(repo="other/base", route="info", status=503)
+    with following(tmp_path, hub, entry) as reg:
+        settled(reg, "team/m")
+        mirror_round(reg)
+        assert states(reg) == {"team/m": "held"}
+        hub.faults.remove(away)
+        mirror_round(reg)
+        assert published(reg) == {"team/m"}
+        hub.clear_log()
+        mirror_round(reg)
+        assert len(hub.requests()) == 1
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_what_was_rejected_is_tried_again_after_a_week(tmp_path, hub, entry):
+    hub.add_model("team/m", files(), date=days_ago(30))
+    bad = hub.faults.add(listener="cdn", file="data.safetensors", corrupt=100)
+    with following(tmp_path, hub, entry) as reg:
+        wait_for(lambda: states(reg) == {"team/m": "rejected"})
+        hub.faults.remove(bad)
+        hub.clear_log()
+        mirror_round(reg)
+        assert states(reg) == {"team/m": "rejected"} and len(hub.requests()) == 1
+        a_week_passes(reg)
+        mirror_round(reg)
+        assert published(reg) == {"team/m"}
+
+
+def test_two_entries_that_select_otherwise_leave_each_other_alone(tmp_path, hub):
+    """What is held is not done over by them in turns."""
+    hub.add_model("team/m", {**small(0), "README.md": CARD.replace("mit", "cc-by-nc-4.0")}, date=days_ago(30))
+    entries = "mirror:\n  - {author: team, include: ['*.md', '*.json'], every: 6h}\n  - {query: m, include: ['*.md', '*.safetensors'], every: 6h}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entries)) as reg:
+        settled(reg, "team/m")
+        for _ in range(2):
+            mirror_round(reg)
+        hub.clear_log()
+        for _ in range(2):
+            mirror_round(reg)
+        assert {r.route for r in hub.requests()} == {"listing"} and states(reg) == {"team/m": "held"}
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("it runs",)
+
+
+REFUSED = {"corrupt": ("data.safetensors", {"corrupt": 100}), "pickle": ("evil.bin", {"delay": 0.01})}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+@pytest.mark.parametrize("why", REFUSED)
+def test_a_file_that_is_refused_beside_what_is_served_is_left_alone_for_a_week(tmp_path, hub, entry, why):
+    file, fault = REFUSED[why]
+    hub.add_model("team/m", files(**({"evil.bin": pickle.dumps(Evil())} if why == "pickle" else {})), date=days_ago(30))
+    with following(tmp_path, hub, entry, f", exclude: [{file}]") as reg:
+        wait_for(lambda: published(reg) == {"team/m"})
+        bad = hub.faults.add(listener="cdn", file=file, **fault)
+        edit(reg, f", exclude: [{file}]", "")
+        wait_for(lambda: "revision.files_refused" in kinds(reg, "team/m"))
+        mirror_round(reg)
+        for _ in range(2):
+            hub.clear_log()
+            mirror_round(reg)
+            assert len(hub.requests()) == 1
+            assert "team/m" in last_error(reg) and "refused" in last_error(reg) and file in last_error(reg)
+        assert kinds(reg, "team/m").count("revision.files_refused") == 1
+        hub.faults.remove(bad)
+        a_week_passes(reg)
+        mirror_round(reg)
+        mirror_round(reg)
+        if why == "corrupt":
+            assert_served(reg, hub, "team/m")
+            assert last_error(reg) is None
+        else:
+            assert kinds(reg, "team/m").count("revision.files_refused") == 2 and published(reg) == {"team/m"}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_metadata_of_what_is_served_is_served(tmp_path, hub, entry):
+    hub.add_model("team/m", small(0), date=days_ago(30))
+    with following(tmp_path, hub, entry, ", include: ['*.safetensors', '*.md']") as reg:
+        wait_for(lambda: published(reg) == {"team/m"})
+        edit(reg, ", include: ['*.safetensors', '*.md']", ", metadata: only")
+        wait_for(lambda: get(f"{reg.url}/team/m/resolve/main/config.json") == (200, b'{"n": 0}'))
+        settled(reg, "team/m")
+        hub.clear_log()
+        mirror_round(reg)
+        assert len(hub.requests()) == 1 and last_error(reg) is None and paths(reg, "team/m") == {"README.md", "config.json", "small.safetensors"}
+
+
+def test_an_author_entry_at_another_registry_gets_the_rest_later(tmp_path, reg, hub):
+    hub.add_model("team/m", files(), date=days_ago(30))
+    reg.ctl("sync", "team/m", "--include", "*.md")
+    with Registry(tmp_path / "second", policy=POLICY, settings=settings(reg, "mirror:\n  - {author: team, every: 6h}\n")) as second:
+        wait_for(lambda: published(second) == {"team/m"})
+        assert paths(second, "team/m") == {"README.md"}
+        reg.ctl("sync", "team/m")
+        mirror_round(second)
+        assert_served(second, hub, "team/m")
 
 
 def test_mirror_entries_of_the_settings(tmp_path, hub):

@@ -1,0 +1,136 @@
+/* settled.c - see settled.h. */
+#include "registryd/settled.h"
+
+#include "registryd/bases.h"
+#include "registryd/gate.h"
+#include "registryd/gitproof.h"
+
+struct question {
+	struct work *w;
+	const struct revision *r;
+	const struct plan_selection *selection;
+	size_t n_listed;
+	struct arena *arena;
+};
+
+static int same_selection(const struct question *q, bool *same, struct err *e)
+{
+	const char *then, *now = q->selection->text;
+	int rc = model_selection(q->w->db, q->r->id, q->arena, &then, e);
+
+	*same = !rc && !strcmp(then ? then : "", now ? now : "");
+	return rc;
+}
+
+/* A test of the files that were refused could not be made. */
+static int was_untested(const struct question *q, bool *untested, struct err *e)
+{
+	struct policy_facts *facts = arena_alloc(q->arena, sizeof(*facts));
+	int rc = model_evidence(q->w->db, q->r->id, q->arena, facts, e);
+
+	*untested = !rc && facts->smoke && !strcmp(facts->smoke, "error");
+	return rc;
+}
+
+/* Why this was held or refused may have passed: git or what was said of a base model could not be had, a test not be made, room was lacking. */
+static int may_differ(const struct question *q, bool *differs, struct err *e)
+{
+	bool again = false;
+
+	if (q->r->state != REVISION_PUBLISHED)	/* there git is asked again in any case */
+		gitproof_why_not(q->w->db, q->r->id, q->arena, &again);
+	*differs = again || bases_unanswered(q->w, q->r->id);
+	if (*differs || q->r->state == REVISION_REJECTED || (q->r->state == REVISION_HELD && q->selection->metadata_only))
+		return 0;
+	return q->r->state == REVISION_HELD ? gate_may_differ(q->w, q->r->id, differs, e) : was_untested(q, differs, e);
+}
+
+/* Has upstream more files of the commit than it had? */
+static int lists_more(const struct question *q, bool *more, struct err *e)
+{
+	uint64_t n = 0;
+	int rc = model_count(q->w->db, q->r->id, FILES_ALL, &n, e);
+
+	*more = !rc && q->n_listed > n;
+	return rc;
+}
+
+/* What is left of the selection to be fetched or judged. */
+static int left(const struct question *q, enum plan_left *out, const char **why, struct err *e)
+{
+	struct model_file *files;
+	size_t n;
+	int rc = model_files(q->w->db, q->r->id, FILES_ALL, "", NULL, 0, q->arena, &files, &n, e);
+
+	if (!rc)
+		*out = plan_left(q->selection, q->w->policy, files, n, why);
+	return rc;
+}
+
+static int ask_published(const struct question *q, enum settled *out, const char **why, struct err *e)
+{
+	enum plan_left rest = PLAN_LEFT;
+	bool same = false, differs = true;
+	int rc = left(q, &rest, why, e);
+
+	if (!rc && rest == PLAN_DONE)
+		*out = SETTLED;
+	/* planned_at: when somebody tried last */
+	if (rc || rest != PLAN_REFUSED || q->r->planned_at + SETTLED_S <= work_now())
+		return rc;
+	rc = same_selection(q, &same, e);
+	if (!rc && same)
+		rc = may_differ(q, &differs, e);
+	if (!rc && same && !differs)
+		*out = SETTLED_REFUSED;
+	return rc;
+}
+
+static int ask_turned_down(const struct question *q, enum settled *out, const char **why, struct err *e)
+{
+	enum plan_left rest = PLAN_DONE;
+	bool same, differs;
+	int rc;
+
+	*why = q->r->reason;
+	if (q->r->state_at + SETTLED_S <= work_now())
+		return 0;
+	rc = may_differ(q, &differs, e);
+	if (!rc && !differs)
+		rc = same_selection(q, &same, e);
+	if (rc || differs)
+		return rc;
+	if (!same) {
+		*out = SETTLED_OTHERWISE;
+		return 0;
+	}
+	if (q->r->state == REVISION_HELD && !q->selection->metadata_only)	/* of a gated model not even all metadata can be had */
+		rc = left(q, &rest, why, e);
+	if (!rc && rest == PLAN_DONE)
+		*out = SETTLED;
+	return rc;
+}
+
+int settled_ask(struct work *w, const struct revision *r, const struct plan_selection *s, size_t n_listed, struct arena *a, enum settled *out, const char **why,
+		struct err *e)
+{
+	const struct question q = { w, r, s, n_listed, a };
+	struct arena *outer = w->arena;
+	bool more;
+	int rc;
+
+	*out = SETTLED_NOT;
+	*why = NULL;
+	if (r->state != REVISION_PUBLISHED && r->state != REVISION_HELD && r->state != REVISION_REJECTED)
+		return 0;
+	rc = lists_more(&q, &more, e);
+	if (rc || more)
+		return rc;
+	w->arena = a;	/* a round asks about thousands of models: nothing of it is to stay until its end */
+	if (r->state == REVISION_PUBLISHED)
+		rc = ask_published(&q, out, why, e);
+	else
+		rc = ask_turned_down(&q, out, why, e);
+	w->arena = outer;
+	return rc;
+}

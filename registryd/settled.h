@@ -1,0 +1,28 @@
+/*
+ * settled.h - is there something left to do for a commit that the catalog knows, when nobody but the clock asks? Fetching a damaged file of
+ * 100 GB, or testing a model, every six hours brings nothing but the same: what was held, rejected or refused is left alone for a week,
+ * unless something else is selected or the reason may have passed.
+ */
+#ifndef REGISTRYD_SETTLED_H
+#define REGISTRYD_SETTLED_H
+
+#include "registryd/plan.h"
+#include "registryd/work.h"
+
+#define SETTLED_S (7 * 86400)
+
+enum settled {
+	SETTLED_NOT,
+	SETTLED_OTHERWISE,	/* nothing to do but that something else was selected when it was held or rejected */
+	SETTLED_REFUSED,	/* published, and some of its files were refused a short while ago */
+	SETTLED,
+};
+
+/*
+ * For what is published, held or rejected; anything else is SETTLED_NOT. n_listed: the files that upstream says the commit has, 0 unknown (another registry may
+ * have got the rest of it). *why, in the arena, is the reason where there is one.
+ */
+int settled_ask(struct work *w, const struct revision *r, const struct plan_selection *s, size_t n_listed, struct arena *a, enum settled *out, const char **why,
+		struct err *e);
+
+#endif
