@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "base/str.h"
+
 static const struct {
 	int code, exit_status, http_status;
 	const char *label;
@@ -35,6 +37,7 @@ static void format(struct err *e, enum err_code code, const char *fmt, va_list a
 	vsnprintf(msg, sizeof(msg), fmt, ap);	/* not into e->msg at once: the old message may be among the arguments */
 	e->code = code;
 	memcpy(e->msg, msg, strlen(msg) + 1);
+	str_mend_utf8(e->msg);	/* names are cut to fit, and messages end up in JSON */
 }
 
 int err_set_raw(struct err *e, enum err_code code, const char *fmt, ...)
@@ -60,6 +63,7 @@ int err_errno_raw(struct err *e, const char *fmt, ...)
 	if (e) {
 		n = strlen(e->msg);
 		snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", strerrordesc_np(saved) ? strerrordesc_np(saved) : "unknown error");
+		str_mend_utf8(e->msg);
 	}
 	errno = saved;
 	return code;
@@ -81,6 +85,7 @@ int err_wrap_raw(struct err *e, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(e->msg);
 	snprintf(e->msg + n, sizeof(e->msg) - n, ": %s", old);
+	str_mend_utf8(e->msg);
 	return e->code;
 }
 

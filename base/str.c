@@ -311,6 +311,17 @@ bool str_utf8_valid(const char *s, size_t n)
 	return true;
 }
 
+/* Is that the beginning of a character, up to the end of a text that was too long for its place? */
+static bool is_cut(const unsigned char *s, size_t n)
+{
+	size_t want = s[0] > 0xf4 ? 0 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if (s[i] >> 6 != 2)
+			return false;
+	return n < want;
+}
+
 bool str_percent_decode(char *s)
 {
 	char *out = s;
@@ -352,8 +363,27 @@ char *str_percent_encode(const char *s, const char *keep)
 	return out;
 }
 
+char *str_mend_utf8(char *s)
+{
+	size_t n = strlen(s);
+
+	for (size_t i = 0, len; i < n; i += len) {
+		len = utf8_len((const unsigned char *)s + i, n - i);
+		if (len)
+			continue;
+		if (is_cut((const unsigned char *)s + i, n - i)) {
+			s[i] = '\0';
+			break;
+		}
+		s[i] = '?';
+		len = 1;
+	}
+	return s;
+}
+
 char *str_printable(char *s)
 {
+	str_mend_utf8(s);
 	for (char *p = s; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';

@@ -41,7 +41,9 @@ bool str_utf8_valid(const char *s, size_t n);
 bool str_percent_decode(char *s);
 /* Percent-encodes all but unreserved characters and those in `keep` ("/" for paths). Caller frees. */
 char *str_percent_encode(const char *s, const char *keep);
-/* Replaces control characters by '?' in place, so that foreign text can stand on one log or header line. */
+/* In place: a character that was cut off at the end goes, and any other byte that is no UTF-8 becomes '?'. JSON takes nothing else. */
+char *str_mend_utf8(char *s);
+/* The same, and control characters become '?' too, so that foreign text can stand on one log or header line. */
 char *str_printable(char *s);
 
 #endif

@@ -40,11 +40,9 @@ static int forget(struct db_conn *c, const char *text, int64_t id, const char *i
 static int put(struct db_conn *c, int64_t id, const char *inspector, const struct finding *f, int64_t now, struct err *e)
 {
 	own(mem) char *message = strndup(f->message ? f->message : "", FINDING_MESSAGE_MAX);
-	size_t n = message ? strlen(message) : 0;
 
-	/* Cutting must not leave half a character. */
-	while (n > 0 && !str_utf8_valid(message, n))
-		message[--n] = 0;
+	if (message)
+		str_mend_utf8(message);
 	own(sql) struct sql q = sql_prepare(c, "INSERT INTO finding (revision_id, inspector, path, rule, severity, message, at) VALUES ($1, $2, $3, $4, $5, $6, $7)", e);
 	sql_int(&q, id);
 	sql_text(&q, inspector);

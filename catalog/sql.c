@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/str.h"
 #include "base/vec.h"
 #include "catalog/conn.h"
 
@@ -336,7 +337,9 @@ void sql_get_digest(struct sql *q, int col, enum digest_algo algo, struct digest
 
 char *sql_get_dup(struct sql *q, int col, struct arena *a)
 {
-	return arena_strdup(a, sql_get_text(q, col));
+	char *s = arena_strdup(a, sql_get_text(q, col));
+
+	return s ? str_mend_utf8(s) : NULL;
 }
 
 int64_t sql_changes(struct sql *q)

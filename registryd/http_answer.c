@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "registryd/http_impl.h"
 
@@ -82,12 +83,16 @@ int http_answer_buf(struct request *rq, int status, const char *type, struct buf
 
 int http_answer_json(struct request *rq, int status, json_t *j)
 {
-	char *text = json_text(j);
-	size_t n = text ? strlen(text) : 0;
+	char *text;
+	size_t n;
 
+	if (!j) {	/* strings are checked for UTF-8 where they come in, but a slip must not end the daemon */
+		log_event(LOG_ERR, "http.no_json", "path=%s", rq->path);
+		return http_answer_text(rq, 500, "text/plain; charset=utf-8", "the answer can't be given: a text in it is not UTF-8");
+	}
+	text = json_text(j);
+	n = strlen(text);
 	json_decref(j);
-	if (!text)
-		abort();	/* strings are checked for UTF-8 where they come in */
 	return finish(rq, status, "application/json; charset=utf-8", MHD_create_response_from_buffer(n, text, MHD_RESPMEM_MUST_FREE), n);
 }
 
@@ -190,8 +195,6 @@ int http_answer_error(struct request *rq, const struct err *e)
 
 	snprintf(text, sizeof(text), "%s", e->msg);
 	str_printable(text);
-	if (!str_utf8_valid(text, strlen(text)))
-		make_plain(text);
 	http_set(rq, "X-Error-Message", "%s", text);
 	if (status == 401)
 		http_set(rq, "WWW-Authenticate", "Bearer realm=\"registryd\"");

@@ -81,6 +81,7 @@ void work_phase(struct work *w, const char *fmt, ...)
 	va_start(ap, fmt);
 	pthread_mutex_lock(&w->lock);
 	vsnprintf(w->phase, sizeof(w->phase), fmt, ap);
+	str_mend_utf8(w->phase);
 	pthread_mutex_unlock(&w->lock);
 	va_end(ap);
 }

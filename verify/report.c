@@ -39,16 +39,6 @@ void report_path(struct report *r, const char *fmt, ...)
 	r->path = mem_strdup(path);
 }
 
-static bool utf8_repair(char *s)
-{
-	bool ok = str_utf8_valid(s, strlen(s));
-
-	for (; !ok && *s; s++)
-		if ((unsigned char)*s >= 0x80)
-			*s = '?';
-	return ok;
-}
-
 static void add(struct report *r, enum report_severity severity, const char *rule, const char *message)
 {
 	struct report_finding *f;
@@ -69,8 +59,6 @@ static void add(struct report *r, enum report_severity severity, const char *rul
 	/* Both hold bytes of the file inspected; they end up in JSON, logs and pages. */
 	str_printable(f->message);
 	str_printable(f->path);
-	utf8_repair(f->message);
-	utf8_repair(f->path);
 }
 
 void report_flag(struct report *r, const char *rule, const char *fmt, ...)

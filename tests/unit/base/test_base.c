@@ -103,6 +103,23 @@ static void text_questions(void **state)
 	assert_true(str_utf8_valid("h\xc3\xa9", 3));
 	assert_false(str_utf8_valid("\xc0\xaf", 2));
 	assert_false(str_utf8_valid("\xed\xa0\x80", 3));
+	const char *const broken[][2] = { { "h\xc3\xa9", "h\xc3\xa9" }, { "h\xc3", "h" }, { "\xe6\xa8\xa1\xe6\xa8", "\xe6\xa8\xa1" }, { "\xf0\x9f\x98", "" },
+					  { "'\xe6\xa8' is", "'\x3f\x3f' is" }, { "\xc0\xaf", "\x3f\x3f" }, { "\xff", "?" }, { "\xed\xa0\x80", "\x3f\x3f\x3f" }, { "", "" } };
+	for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "%s", broken[i][0]);
+		assert_string_equal(str_mend_utf8(text), broken[i][1]);
+	}
+	struct err cut;
+	own(buf) struct buf name;
+	buf_init(&name, 4096);
+	for (size_t i = 0; i < 2000; i++)
+		buf_puts(&name, i ? "\xc3\xa9" : "x");
+	err_set(&cut, ERR_FAILED, "%s", name.data);
+	assert_true(str_utf8_valid(cut.msg, strlen(cut.msg)));
+	err_wrap(&cut, "a");
+	assert_true(str_utf8_valid(cut.msg, strlen(cut.msg)));
 	own(mem) char *enc = str_percent_encode("sub dir/a#b.txt", "/");
 	assert_string_equal(enc, "sub%20dir/a%23b.txt");
 }
