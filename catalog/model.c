@@ -375,6 +375,25 @@ int model_saw_ref(struct db *db, int64_t model_id, const char *ref, const char *
 	return 0;
 }
 
+int model_ref_is_tag(struct db *db, int64_t model_id, const char *ref, bool is_tag, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0)
+		return rc;
+	{
+		own(sql) struct sql q = sql_prepare(t.c, "UPDATE upstream_ref SET is_tag = $3 WHERE model_id = $1 AND name = $2", e);
+
+		sql_int(&q, model_id);
+		sql_text(&q, ref);
+		sql_int(&q, is_tag);
+		if ((rc = sql_run(&q)) < 0)
+			return rc;
+	}
+	return tx_commit(&t, e);
+}
+
 int model_upstream_ref(struct db *db, int64_t model_id, const char *ref, char commit[MODEL_COMMIT_HEX + 1], struct err *e)
 {
 	own(read) struct read r = { 0 };
@@ -561,4 +580,21 @@ int model_selection(struct db *db, int64_t revision_id, struct arena *a, const c
 	if (sql_row(&q))
 		*selection = sql_get_dup(&q, 0, a);
 	return sql_done(&q);
+}
+
+int model_is_metadata_tx(struct db_conn *c, int64_t revision_id, bool *metadata, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "SELECT 1 FROM revision WHERE id = $1 AND state <> 7 AND json_extract(selection, '$.metadata_only')", e);
+
+	sql_int(&q, revision_id);
+	*metadata = sql_row(&q);
+	return sql_done(&q);
+}
+
+int model_is_metadata(struct db *db, int64_t revision_id, bool *metadata, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	return rc < 0 ? rc : model_is_metadata_tx(r.c, revision_id, metadata, e);
 }

@@ -179,6 +179,8 @@ int model_plan(struct db *db, const struct model_plan *p, int64_t now, int64_t *
 
 /* The selection that it was planned with last, NULL for everything. */
 int model_selection(struct db *db, int64_t revision_id, struct arena *a, const char **selection, struct err *e);
+/* Is only its metadata kept? Then it is held, whatever a policy or a person says of it. */
+int model_is_metadata(struct db *db, int64_t revision_id, bool *metadata, struct err *e);
 
 /*
  * Moves between the working states, or to held/rejected with a reason. Not to published (model_conclude) or retired (lifecycle): ERR_CONFLICT.
@@ -280,9 +282,12 @@ struct model_ref {
 	char commit[MODEL_COMMIT_HEX + 1];
 	int64_t revision_id;
 	int64_t moved_at;
+	bool is_tag;			/* by upstream's word */
 };
 /* Published refs, by name. revision_id not 0: only those that point at it. */
 int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct arena *a, struct model_ref **refs, size_t *n, struct err *e);
+/* Upstream calls this ref, which it was seen to have, a tag. */
+int model_ref_is_tag(struct db *db, int64_t model_id, const char *ref, bool is_tag, struct err *e);
 /* What upstream's ref pointed at when last seen; "" when never. */
 int model_upstream_ref(struct db *db, int64_t model_id, const char *ref, char commit[MODEL_COMMIT_HEX + 1], struct err *e);
 

@@ -278,15 +278,16 @@ int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct aren
 	if ((rc = read_begin(&rd, db, e)) < 0)
 		return rc;
 	own(sql) struct sql q = sql_prepare(rd.c,
-					    "SELECT f.name, r.commit_id, r.id, f.moved_at FROM ref AS f JOIN revision AS r ON r.id = f.revision_id "
-					    "WHERE f.model_id = $1 AND ($2 = 0 OR r.id = $2) ORDER BY f.name",
+					    "SELECT f.name, r.commit_id, r.id, f.moved_at, coalesce(u.is_tag, 0) FROM ref AS f JOIN revision AS r ON r.id = f.revision_id "
+					    "LEFT JOIN upstream_ref AS u ON u.model_id = f.model_id AND u.name = f.name WHERE f.model_id = $1 AND ($2 = 0 OR r.id = $2) ORDER BY f.name",
 					    e);
 	sql_int(&q, model_id);
 	sql_int(&q, revision_id);
 	while (sql_row(&q)) {
 		struct model_ref *f = list_push(a, &list, &count, &cap);
 
-		*f = (struct model_ref){ .name = sql_get_dup(&q, 0, a), .revision_id = sql_get_int(&q, 2), .moved_at = sql_get_int(&q, 3) };
+		*f = (struct model_ref){ .name = sql_get_dup(&q, 0, a), .revision_id = sql_get_int(&q, 2), .moved_at = sql_get_int(&q, 3),
+					  .is_tag = sql_get_int(&q, 4) != 0 };
 		hex_commit(&q, 1, f->commit);
 	}
 	if ((rc = sql_done(&q)) < 0)

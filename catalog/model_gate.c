@@ -420,6 +420,16 @@ static int publish(struct db_conn *c, const struct model_rev *rev, const char *b
 	return event_add_tx(c, "revision.published", rev->repo, rev->commit, json_pack("{s:O,s:s}", "refs", moved, "by", by), now, e);
 }
 
+/* Published all the same: `why` begins with it, and not with what was met when it was published. */
+static int keep_reason(struct db_conn *c, int64_t id, const char *summary, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "UPDATE revision SET reason = 'it goes on being served as it was: ' || $2 WHERE id = $1", e);
+
+	sql_int(&q, id);
+	sql_text(&q, summary);
+	return sql_run(&q);
+}
+
 /* Held or rejected. What is published stays so: then it was only about pending files. */
 static int turn_down(struct db_conn *c, const struct model_rev *rev, enum policy_outcome outcome, const char *by, const char *summary, int64_t now,
 		     struct err *e)
@@ -429,7 +439,7 @@ static int turn_down(struct db_conn *c, const struct model_rev *rev, enum policy
 	int rc;
 
 	if (rev->state == REVISION_PUBLISHED) {
-		if ((rc = settle_pending(c, rev->id, false, summary, e)) < 0)
+		if ((rc = settle_pending(c, rev->id, false, summary, e)) < 0 || (rc = keep_reason(c, rev->id, summary, e)) < 0)
 			return rc;
 		return event_add_tx(c, "revision.files_refused", rev->repo, rev->commit, json_pack("{s:s,s:s}", "reason", summary, "by", by), now, e);
 	}
@@ -543,11 +553,14 @@ static int check_publishable(struct db_conn *c, const struct model_rev *rev, str
 {
 	own(arena) struct arena a;
 	struct policy_facts f = { 0 };
+	bool metadata;
 	int rc;
 
 	arena_init(&a);
-	if ((rc = about_findings(c, rev->id, &a, &f, e)) < 0)
+	if ((rc = model_is_metadata_tx(c, rev->id, &metadata, e)) < 0 || (rc = about_findings(c, rev->id, &a, &f, e)) < 0)
 		return rc;
+	if (metadata)
+		return err_set(e, ERR_CONFLICT, "%s@%.12s has no weights here, only metadata is kept of it: sync it whole first", rev->repo, rev->commit);
 	if (f.n_rejected)
 		return err_set(e, ERR_REFUSED, "%s@%.12s can't be published by hand: %s: %s (%s)", rev->repo, rev->commit, *f.worst_path ? f.worst_path : "the revision",
 			       f.worst_message, f.worst_rule);
@@ -566,6 +579,7 @@ int model_rule(struct db *db, int64_t revision_id, enum policy_outcome outcome, 
 	if (outcome == POLICY_HOLD)
 		return err_set(e, ERR_USAGE, "a person publishes or rejects");
 	snprintf(summary, sizeof(summary), "%s by %.64s: %s", outcome == POLICY_PUBLISH ? "published" : "rejected", who, text);
+	str_mend_utf8(summary);
 	v.reasons[0] = (struct policy_reason){ .rule = "person", .outcome = outcome, .text = summary };
 	v.summary = summary;
 	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = model_rev_tx(t.c, revision_id, &rev, e)) < 0)

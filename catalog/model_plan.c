@@ -355,7 +355,7 @@ static int plan_tx(struct db_conn *c, const struct model_plan *p, const struct d
 	if ((rc = find_revision(c, p->model_id, commit, id, &state, e)) < 0)
 		return rc;
 	if (state == REVISION_RETIRED)
-		return err_set(e, ERR_CONFLICT, "revision %.12s is retired: restore it before it is synced again", p->commit);
+		return err_set(e, ERR_REFUSED, "revision %.12s is retired: restore it before it is synced again", p->commit);
 	if (*id == 0)
 		rc = insert_revision(c, p, commit, now, id, e);
 	else

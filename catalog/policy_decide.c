@@ -66,7 +66,7 @@ static void rule_findings(struct deciding *d)
 
 	if (f->n_rejected || f->n_flagged)
 		add(d, "findings", f->n_rejected ? POLICY_REJECT : POLICY_HOLD,
-		    arena_printf(d->a, "%s: %s (%s)", f->worst_path ? f->worst_path : "a file", f->worst_message ? f->worst_message : "an inspector objects",
+		    arena_printf(d->a, "%s: %s (%s)", f->worst_path && *f->worst_path ? f->worst_path : "the revision", f->worst_message ? f->worst_message : "an inspector objects",
 				 f->worst_rule ? f->worst_rule : "unnamed rule"));
 	else
 		add(d, "findings", POLICY_PUBLISH, "no finding");
@@ -314,12 +314,12 @@ static size_t directory_length(const char *path)
 	return slash ? (size_t)(slash - path) + 1 : 0;
 }
 
-/* Wanted weights in a format that is neither skipped nor denied. */
+/* Weights in a format that is neither skipped nor denied. Whoever leaves them out does not get the skipped ones for it. */
 static bool is_alternative(const struct policy *p, const struct model_file *f)
 {
 	enum format format = format_of_path(f->path);
 
-	return f->wanted && (format == FORMAT_SAFETENSORS || format == FORMAT_GGUF || format == FORMAT_ONNX) && !((p->formats_skip | p->formats_deny) & FORMAT_BIT(format));
+	return (format == FORMAT_SAFETENSORS || format == FORMAT_GGUF || format == FORMAT_ONNX) && !((p->formats_skip | p->formats_deny) & FORMAT_BIT(format));
 }
 
 static int by_directory(const void *a, const void *b)

@@ -51,8 +51,9 @@ static int dry_run(struct ctl *c, const json_t *body, struct err *e)
 	int rc;
 
 	rc = job_start(c, "/-/v1/plans", body, &job, e);
-	if (rc == 0)
-		rc = job_outcome(job, e);
+	if (rc < 0 || !job)
+		return rc;
+	rc = job_outcome(job, e);
 	if (rc < 0)
 		return rc;
 	plan = json_object_get(job, "result");

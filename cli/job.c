@@ -134,11 +134,13 @@ int job_verdict(struct ctl *c, const json_t *job, struct err *e)
 		return e->code;
 	if (job_outcome(job, e) < 0)
 		return e->code;
-	if (!strcmp(state, "published")) {
+	if (!strcmp(state, "published") && !strcmp(json_get_str_or(result, "code", ""), "ok")) {
 		text_size(size, json_get_int(result, "size_bytes", -1));
 		ctl_say(c, "published %s@%s (%s)", ctl_text(job, "repo"), ctl_text(result, "revision"), size);
 		return 0;
 	}
+	if (!strcmp(state, "published"))
+		state = "published as it was, but what is new of it was refused";
 	return err_set(e, err_from_label(json_get_str(result, "code")) == ERR_MISMATCH ? ERR_MISMATCH : ERR_REFUSED, "%s@%.12s is %s: %s",
 		       ctl_text(job, "repo"), ctl_text(result, "revision"), *state ? state : "not published",
 		       json_get_str(result, "reason") ? ctl_text(result, "reason") : "`registryctl why` tells more");

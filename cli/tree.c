@@ -20,11 +20,15 @@ static int collect(struct tree *t, const char *prefix, int depth, struct err *e)
 
 static int collect_entry(struct tree *t, const char *path, int depth, struct err *e)
 {
-	struct stat st;
+	struct stat self, st;
 	struct tree_file *f;
 
-	if (fstatat(t->dirfd, path, &st, 0) < 0)
+	if (fstatat(t->dirfd, path, &self, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_errno(e, "look at '%s'", path);
+	if (fstatat(t->dirfd, path, &st, 0) < 0)
+		return S_ISLNK(self.st_mode) && errno == ENOENT ? err_set(e, ERR_USAGE, "'%s' is a link to nothing", path) : err_errno(e, "look at '%s'", path);
+	if (S_ISDIR(st.st_mode) && S_ISLNK(self.st_mode))
+		return err_set(e, ERR_USAGE, "'%s' is a link to a directory, which is not followed: copy what it leads to, or take the link away", path);
 	if (S_ISDIR(st.st_mode))
 		return collect(t, path, depth + 1, e);
 	if (!S_ISREG(st.st_mode))

@@ -8,27 +8,25 @@
 /* --- refs and commits --------------------------------------------------------------------------------------------------------------- */
 
 static const struct {
-	const char *prefix, *list;	/* the last row takes what no other does */
-	const char *full;		/* what stands before a short name in the answer's "ref" */
-} ref_kinds[] = {
-	{ "refs/pr/", "pullRequests", "refs/pr/" },
-	{ "refs/convert/", "converts", "refs/convert/" },
-	{ "refs/tags/", "tags", "refs/tags/" },
-	{ "refs/heads/", "branches", "refs/heads/" },
-	{ "", "branches", "refs/heads/" },
-};
+	const char *prefix, *list;
+} ref_kinds[] = { { "refs/pr/", "pullRequests" }, { "refs/convert/", "converts" } };
 
+/* A branch or a tag has its short name; anything else the whole one. */
 static void add_ref(json_t *out, const struct model_ref *ref)
 {
-	size_t k = 0;
+	const char *kind = ref->is_tag ? "tags" : "branches", *prefix = ref->is_tag ? "refs/tags/" : "refs/heads/", *name = ref->name;
 	json_t *list;
 
-	while (!str_starts(ref->name, ref_kinds[k].prefix))
-		k++;
-	list = json_object_get(out, ref_kinds[k].list);
+	for (size_t k = 0; k < ARRAY_LEN(ref_kinds); k++)
+		if (str_starts(name, ref_kinds[k].prefix)) {
+			kind = ref_kinds[k].list;
+			prefix = ref_kinds[k].prefix;
+			name += strlen(prefix);
+			break;
+		}
+	list = json_object_get(out, kind);
 	if (list)	/* pull requests are listed only when asked for */
-		json_array_append_new(list, json_pack("{s:s, s:o, s:s}", "name", ref->name + strlen(ref_kinds[k].prefix), "ref",
-						      json_sprintf("%s%s", ref_kinds[k].full, ref->name + strlen(ref_kinds[k].prefix)), "targetCommit", ref->commit));
+		json_array_append_new(list, json_pack("{s:s, s:o, s:s}", "name", name, "ref", json_sprintf("%s%s", prefix, name), "targetCommit", ref->commit));
 }
 
 static int refs(struct request *rq, struct err *e)
@@ -40,7 +38,7 @@ static int refs(struct request *rq, struct err *e)
 	size_t n;
 	int rc;
 
-	if (!door_enter(rq, DOOR_FACTS, &d))
+	if (!door_enter(rq, DOOR_REFS, &d))
 		return 0;
 	if ((rc = model_refs(app->db, d.m.id, 0, &rq->arena, &list, &n, e)))
 		return rc;

@@ -33,26 +33,29 @@ static const char *no_longer_licensed(const struct policy *p, const struct polic
 	return NULL;
 }
 
-/* What is published goes on: it does not change by what others say. Everybody who pulls it is told, and a person decides. */
-static int judge_licence(struct work *w, const struct model *m, const struct revision *r, struct err *e)
+int derive_judge_licence(struct work *w, int64_t revision_id, struct err *e)
 {
 	struct policy_facts facts;
 	char quoted[LOG_QUOTE_MAX];
 	const char *reason;
 	bool changed = false;
-	int rc = model_evidence(w->db, r->id, w->arena, &facts, e);
+	struct revision r;
+	struct model m;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
 
+	if (!rc)
+		rc = model_evidence(w->db, r.id, w->arena, &facts, e);
 	if (rc)
 		return rc;
 	reason = no_longer_licensed(daemon_policy(w->d), &facts, w->arena);
-	rc = recertify_record(w->db, r->id, RECERTIFY_LICENCE, reason, work_now(), &changed, e);
+	rc = recertify_record(w->db, r.id, RECERTIFY_LICENCE, reason, work_now(), &changed, e);
 	if (!rc && changed)
-		log_event(LOG_WARNING, reason ? "licence.conflict" : "licence.settled", "repo=%s revision=%s reason=%s", m->name, r->commit, log_quote(quoted, reason ? reason : ""));
+		log_event(LOG_WARNING, reason ? "licence.conflict" : "licence.settled", "repo=%s revision=%s reason=%s", m.name, r.commit, log_quote(quoted, reason ? reason : ""));
 	return rc;
 }
 
 /* Facts again for one revision; one whose files are not all here has none yet. */
-static int derive_revision(struct work *w, const struct model *m, const struct revision *r, int64_t *done, struct err *e)
+static int derive_revision(struct work *w, const struct revision *r, int64_t *done, struct err *e)
 {
 	own(json) json_t *info = NULL, *inspection = NULL;
 	struct model_sum sum;
@@ -67,7 +70,7 @@ static int derive_revision(struct work *w, const struct model *m, const struct r
 	chosen = r->license_source && !strcmp(r->license_source, "person") ? r->license : NULL;
 	rc = gate_read_documents(w, r->id, info, inspection, chosen, e);
 	if (!rc && r->state == REVISION_PUBLISHED)
-		rc = judge_licence(w, m, r, e);
+		rc = derive_judge_licence(w, r->id, e);
 	if (!rc)
 		bill_note(w->d, r->id);
 	*done += !rc;
@@ -92,7 +95,7 @@ static int derive_model(struct work *w, const struct model *m, int64_t *done, st
 		w->arena = &a;
 		rc = work_check(w, e);
 		if (rc == 0)
-			rc = derive_revision(w, m, &revisions[i], done, e);
+			rc = derive_revision(w, &revisions[i], done, e);
 		w->arena = outer;
 	}
 	return rc ? err_wrap(e, "derive %s", m->name) : 0;

@@ -211,6 +211,22 @@ static bool may_have_bytes(struct request *rq, const struct door *d)
 	return false;
 }
 
+/* A model without `main` stands for itself by the newest revision that is published. */
+static int find_any(struct request *rq, const char *repo, struct door *out)
+{
+	struct daemon *d = rq->app;
+	struct revision *list;
+	size_t n = 0;
+	int rc = model_find_repo(d->db, repo, &rq->arena, &out->m, NULL);
+
+	if (!rc)
+		rc = model_revisions(d->db, out->m.id, MODEL_VISIBLE, &rq->arena, &list, &n, NULL);
+	if (rc || !n)
+		return ERR_NOT_FOUND;
+	out->r = list[0];
+	return 0;
+}
+
 bool door_enter(struct request *rq, enum door_for what, struct door *out)
 {
 	struct daemon *d = rq->app;
@@ -219,6 +235,8 @@ bool door_enter(struct request *rq, enum door_for what, struct door *out)
 	struct err e = ERR_NONE;
 	int rc = model_find(d->db, repo, rev, MODEL_VISIBLE, &rq->arena, &out->m, &out->r, &no_such_revision, &e);
 
+	if (rc == ERR_NOT_FOUND && no_such_revision && what == DOOR_REFS)
+		rc = find_any(rq, repo, out);
 	if (rc == ERR_NOT_FOUND)
 		return absent(rq, repo, rev, no_such_revision);
 	if (!rc && strcasecmp(out->m.name, repo))
@@ -231,5 +249,5 @@ bool door_enter(struct request *rq, enum door_for what, struct door *out)
 	}
 	if (what == DOOR_BYTES)
 		http_set(rq, "X-Repo-Commit", "%s", out->r.commit);
-	return alive(rq, out, rev) && (what == DOOR_FACTS || may_have_bytes(rq, out));
+	return alive(rq, out, rev) && (what != DOOR_BYTES || may_have_bytes(rq, out));
 }

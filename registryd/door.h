@@ -20,6 +20,7 @@
 
 enum door_for {
 	DOOR_FACTS,	/* metadata */
+	DOOR_REFS,	/* the same of the whole model, which need not have a `main` here */
 	DOOR_BYTES,	/* the files themselves: also sends X-Repo-Commit */
 };
 

@@ -270,6 +270,16 @@ static const char *architecture(const struct documents *d)
 	return tame(d->w, s ? s : json_get_str(d->inspection, "architecture"));
 }
 
+/* As the Hub tags what has a licence, also where a text or a person says so and no card: clients and other registries read it there. */
+static void put_licence_tag(struct documents *d, const struct licence_answer *answer)
+{
+	for (size_t i = 0; i < d->n_tags; i++)
+		if (str_starts(d->tags[i], "license:"))
+			return;
+	if (strcmp(answer->id, "unknown"))
+		add_tag(d, arena_printf(d->w->arena, "license:%s", str_starts(answer->id, "other:") ? "other" : answer->id));
+}
+
 static int set_facts(struct documents *d, const char *license, struct err *e)
 {
 	const char *task = first(&d->card.task), *library = first(&d->card.library), *bases[BASES_MAX];
@@ -279,6 +289,7 @@ static int set_facts(struct documents *d, const char *license, struct err *e)
 	gather_tags(d);
 	gather_bases(d);
 	resolve_licence(d, license, &answer);
+	put_licence_tag(d, &answer);
 	for (size_t i = 0; i < d->bases.n_own; i++)
 		bases[i] = d->bases.v[i].repo;
 	f = (struct model_facts){

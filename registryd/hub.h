@@ -159,6 +159,8 @@ int hub_revision_read(struct hub_revision *r, const char *from, const char *repo
 /* rev NULL is the default branch. With ERR_REFUSED, out->disabled tells whether that is because upstream has disabled the repository. */
 int hub_get_revision(struct hub *h, const char *repo, const char *rev, const atomic_bool *stop, struct hub_revision *out, struct err *e);
 
+/* Does upstream call this ref a tag? 1 yes, 0 no, -1 it can't be known. */
+int hub_is_tag(struct hub *h, const char *repo, const char *ref, const atomic_bool *stop);
 /* Does head's history hold this commit? 1 yes, 0 no, -1 it can't be known: no such list there, or a longer one than is read. */
 int hub_descends(struct hub *h, const char *repo, const char *head, const char *commit, const atomic_bool *stop);
 

@@ -184,6 +184,30 @@ int hub_descends(struct hub *h, const char *repo, const char *head, const char *
 	return -1;
 }
 
+int hub_is_tag(struct hub *h, const char *repo, const char *ref, const atomic_bool *stop)
+{
+	own(mem) char *url = NULL;
+	own(answer) struct net_answer a = { 0 };
+	own(json) json_t *refs = NULL;
+	struct err e = ERR_NONE;
+	const json_t *tag;
+	own(buf) struct buf body;
+	size_t i;
+
+	buf_init(&body, HUB_INFO_MAX_BYTES);
+	if (asprintf(&url, "%s/api/models/%s/refs", h->config.endpoint, repo) < 0)
+		abort();
+	if (hub_call(h, &(struct hub_call){ .url = url, .what = "refs", .repo = repo, .bucket = HUB_API, .stop = stop }, &a, &body, &e))
+		return -1;
+	refs = json_parse_lax(body.data, body.len, "refs", &e);
+	if (!refs)
+		return -1;
+	json_array_foreach (json_object_get(refs, "tags"), i, tag)
+		if (!strcmp(json_get_str_or(tag, "name", ""), ref))
+			return 1;
+	return 0;
+}
+
 /* ---- the listing of a revision -------------------------------------------------------------------------------- */
 
 void hub_tree_init(struct hub_tree *t)

@@ -29,9 +29,20 @@ static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, 
 	return rc ? rc : smoke_test(w, revision_id, dir, NULL, want == POLICY_SMOKE_INSPECT ? SMOKE_STRUCTURE : SMOKE_WHOLE, e);
 }
 
+const char *judge_off(struct work *w, const struct lifecycle *l)
+{
+	struct policy_lifecycle rules;
+
+	policy_lifecycle(daemon_policy(w->d), &rules);
+	if (l->state < LIFECYCLE_RETIRED || (l->state == LIFECYCLE_RETIRED && !l->retired_at && !rules.gone_after_sunset))
+		return NULL;
+	return arena_printf(w->arena, "it is not served until `registryctl %s` takes that back%s%s", l->state == LIFECYCLE_RETIRED && !l->retired_at ? "undeprecate" : "restore",
+			    l->reason ? "; the reason given: " : "", l->reason ? l->reason : "");
+}
+
 int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome *g, struct err *e)
 {
-	const char *state = revision_state_name(g->state), *reason = g->reason;
+	const char *state = revision_state_name(g->state), *reason = g->reason, *off;
 	struct lifecycle life = { 0 };
 	struct revision r;
 	struct model m;
@@ -45,27 +56,31 @@ int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome 
 	if (rc)
 		return rc;
 	/* Published says what the gate thinks; it is here in full, and all the same nobody gets it. */
-	if (g->state == REVISION_PUBLISHED && life.state >= LIFECYCLE_WITHDRAWN) {
+	off = g->state == REVISION_PUBLISHED ? judge_off(w, &life) : NULL;
+	if (off) {
 		state = lifecycle_state_name(life.state);
-		reason = arena_printf(w->arena, "it is not served until `registryctl restore` takes that back%s%s", life.reason ? "; withdrawn for: " : "", life.reason ? life.reason : "");
+		reason = off;
 	}
 	json_decref(w->result);
 	w->result = json_pack("{s:s, s:s, s:s, s:s?, s:I, s:I, s:s, s:s}", "repo", m.name, "revision", r.commit, "state", state, "reason", reason,
 			      "size_bytes", (json_int_t)r.size_bytes, "files", (json_int_t)held, "proof", proof_level_name(r.proof), "code",
-			      !strcmp(state, "published") ? "ok" : "refused");
+			      !strcmp(state, "published") && !reason ? "ok" : "refused");
 	return 0;
 }
 
-/* As known before it was judged this time; NULL: it never was. */
-static int known_licence(struct work *w, int64_t revision_id, const char **license, struct err *e)
+/* As known before it was judged this time, NULL: it never was; and what a person has said that it is, which holds until a person says otherwise. */
+static int known_licence(struct work *w, int64_t revision_id, const char **known, const char **chosen, struct err *e)
 {
 	struct revision r;
 	struct model m;
 	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
 
-	if (!rc)
-		*license = r.license_source ? r.license : NULL;
-	return rc;
+	if (rc)
+		return rc;
+	*known = r.license_source ? r.license : NULL;
+	if (!*chosen && *known && !strcmp(r.license_source, "person"))
+		*chosen = r.license;
+	return 0;
 }
 
 /* The revision that is served until now, or else the one that was known before this one. ERR_NOT_FOUND: there is none. */
@@ -126,7 +141,7 @@ static int note_card(struct work *w, int64_t revision_id, struct err *e)
 int judge_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e)
 {
 	const char *known = NULL;
-	int rc = known_licence(w, revision_id, &known, e);
+	int rc = known_licence(w, revision_id, &known, &license, e);
 
 	if (!rc)
 		rc = gate_read_documents(w, revision_id, info, inspection, license, e);
@@ -164,5 +179,7 @@ int judge_revision(struct work *w, int64_t revision_id, const json_t *info, cons
 	smoke_view_close(dir);
 	if (!rc)
 		rc = gate_conclude(w, revision_id, &g, e);
+	if (!rc && g.state == REVISION_PUBLISHED)
+		rc = derive_judge_licence(w, revision_id, e);
 	return rc ? rc : judge_result(w, revision_id, &g, e);
 }

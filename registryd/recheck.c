@@ -172,14 +172,15 @@ static int certify_again(struct work *w, const struct model *m, const struct rev
 	return rc;
 }
 
-/* A revision that waits for a decision gets one with the new evidence. */
+/* A revision that waits for a decision gets one with the new evidence, unless it waits for its files. */
 static int decide_again(struct work *w, struct revision *r, struct err *e)
 {
 	struct gate_outcome g;
-	int rc;
+	bool metadata;
+	int rc = model_is_metadata(w->db, r->id, &metadata, e);
 
-	if (r->state != REVISION_HELD && r->state != REVISION_REJECTED && r->state != REVISION_TESTING)
-		return 0;
+	if (rc || metadata || (r->state != REVISION_HELD && r->state != REVISION_REJECTED && r->state != REVISION_TESTING))
+		return rc;
 	rc = gate_conclude(w, r->id, &g, e);
 	if (!rc)
 		r->state = g.state;

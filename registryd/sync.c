@@ -45,10 +45,10 @@ void own_sync(struct sync *s)
 	forget_missing(s);
 }
 
-/* A ref as asked for: NULL for what stands for the default branch, and a commit's id in lower case. */
+/* A ref as asked for, by its short name: NULL for what stands for the default branch, and a commit's id in lower case. */
 static const char *read_ref(const char *text, struct arena *a)
 {
-	char *ref = arena_strdup(a, text);
+	char *ref = arena_strdup(a, str_starts(text, "refs/heads/") ? text + strlen("refs/heads/") : str_starts(text, "refs/tags/") ? text + strlen("refs/tags/") : text);
 
 	if (!*ref || !strcmp(ref, "HEAD"))
 		return NULL;

@@ -2,12 +2,15 @@
 #include <math.h>
 
 #include "base/json.h"
+#include "catalog/lifecycle.h"
 #include "registryd/bases.h"
 #include "registryd/gate.h"
+#include "registryd/judge.h"
 #include "registryd/sync.h"
 #include "registryd/sync_impl.h"
 
-#define PLAN_TEXTS_MAX 20
+#define PLAN_TEXTS_MAX	  20
+#define PLAN_LICENCES_MAX 20
 
 /* Equal contents are fetched once. */
 static bool counted_before(json_t *seen, const struct model_file *f)
@@ -73,6 +76,20 @@ static void plan_texts(struct sync *s, struct plan_texts *t)
 			plan_text(s, &s->files[i], t);
 }
 
+/* One or several, as a card has them. */
+static size_t card_licences(const json_t *license, const char *out[PLAN_LICENCES_MAX])
+{
+	const json_t *item;
+	size_t i, n = 0;
+
+	if (json_is_string(license))
+		out[n++] = json_string_value(license);
+	json_array_foreach (license, i, item)
+		if (json_is_string(item) && n < PLAN_LICENCES_MAX)
+			out[n++] = json_string_value(item);
+	return n;
+}
+
 /* The licence as upstream's own reading of the card says, the texts, and the base models. */
 static int plan_licence(struct sync *s, const struct plan_texts *texts, struct licence_answer *answer, struct err *e)
 {
@@ -81,8 +98,8 @@ static int plan_licence(struct sync *s, const struct plan_texts *texts, struct l
 	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, bases, e);
 	const json_t *card = json_object_get(s->info.doc, "cardData"), *tags = json_object_get(s->info.doc, "tags"), *item;
 	const json_t *license = json_object_get(card, "license");
-	const char *one[1] = { json_string_value(json_is_array(license) ? json_array_get(license, 0) : license) };
-	struct licence_claims c = { .card = one, .n_card = one[0] != NULL, .card_name = json_get_str(card, "license_name"), .card_link = json_get_str(card, "license_link"),
+	const char *written[PLAN_LICENCES_MAX];
+	struct licence_claims c = { .card = written, .n_card = card_licences(license, written), .card_name = json_get_str(card, "license_name"), .card_link = json_get_str(card, "license_link"),
 				    .texts = texts->v, .n_texts = texts->n, .bases = bases->v, .n_bases = bases->n };
 	size_t i;
 
@@ -93,6 +110,28 @@ static int plan_licence(struct sync *s, const struct plan_texts *texts, struct l
 	return rc;
 }
 
+/* What is known here of the model may stand in the way of all of it: it comes from elsewhere, or has been taken off the doors. *why: the sentence, or NULL. */
+static int find_obstacle(struct sync *s, const char **why, struct err *e)
+{
+	struct lifecycle life = { 0 };
+	struct revision r = { 0 };
+	struct model m, same;
+	int rc;
+
+	*why = NULL;
+	if (model_find_repo(s->w->db, s->name, s->w->arena, &m, NULL))
+		return 0;
+	if (strcmp(m.upstream, s->hub->config.name))
+		return err_set(e, ERR_CONFLICT, "%s is here from '%s', and can't come from upstream '%s' too", m.name, m.upstream, s->hub->config.name);
+	s->model_id = m.id;	/* what of it is here is not fetched again */
+	if (model_find(s->w->db, s->name, s->info.sha, MODEL_ANY, s->w->arena, &same, &r, NULL, NULL))
+		r.id = 0;
+	rc = lifecycle_at(s->w->db, m.id, r.id, work_now(), s->w->arena, &life, e);
+	if (!rc)
+		*why = judge_off(s->w, &life);
+	return rc;
+}
+
 int sync_plan_job(struct work *w, struct err *e)
 {
 	own(sync) struct sync s = { 0 };
@@ -100,18 +139,18 @@ int sync_plan_job(struct work *w, struct err *e)
 	struct licence_answer answer;
 	struct policy_facts facts = { .bits_per_byte = NAN };
 	struct plan_texts texts = { .n = 0 };
-	struct model known;
+	const char *obstacle;
 	uint64_t total = 0, to_fetch = 0;
 	own(json) json_t *reasons = json_array();
 	int rc = sync_begin(&s, w, e);
 
 	if (!rc)
+		rc = find_obstacle(&s, &obstacle, e);
+	if (!rc)
 		rc = sync_list(&s, e);
 	if (rc)
 		return rc;
 	sync_make_plan(&s);
-	if (!model_find_repo(w->db, s.name, w->arena, &known, NULL))
-		s.model_id = known.id;	/* what of it is here is not fetched again */
 	plan_texts(&s, &texts);
 	plan_files(&s, &total, &to_fetch, &facts.formats);
 	facts.repo = s.name;
@@ -131,7 +170,9 @@ int sync_plan_job(struct work *w, struct err *e)
 	for (size_t i = 0; i < verdict.n_reasons; i++)
 		json_array_append_new(reasons, json_pack("{s:s, s:s, s:s}", "rule", verdict.reasons[i].rule, "outcome", policy_outcome_name(verdict.reasons[i].outcome), "reason",
 							 verdict.reasons[i].text));
+	if (obstacle)
+		json_array_append_new(reasons, json_pack("{s:s, s:s, s:s}", "rule", "lifecycle", "outcome", policy_outcome_name(POLICY_REJECT), "reason", obstacle));
 	w->result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:s, s:O}}", "repo", s.name, "revision", s.info.sha, "license", facts.license, "size_bytes", (json_int_t)total,
-			      "fetch_bytes", (json_int_t)to_fetch, "gate", "outcome", policy_outcome_name(verdict.outcome), "reasons", reasons);
+			      "fetch_bytes", (json_int_t)to_fetch, "gate", "outcome", policy_outcome_name(obstacle ? POLICY_REJECT : verdict.outcome), "reasons", reasons);
 	return 0;
 }

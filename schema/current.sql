@@ -314,7 +314,7 @@ CREATE TABLE upstream_ref (
 	name		TEXT NOT NULL,
 	commit_id	BLOB CHECK (length(commit_id) = 20),	-- NULL: it is gone
 	seen_at		INTEGER NOT NULL,
-	moved_at	INTEGER NOT NULL,
+	moved_at	INTEGER NOT NULL, is_tag INTEGER NOT NULL DEFAULT 0 CHECK (is_tag IN (0, 1)),
 	PRIMARY KEY (model_id, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX base_model_repo ON base_model (repo);
