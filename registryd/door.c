@@ -20,6 +20,8 @@ int door_refuse(struct request *rq, int status, const char *code, const char *fm
 	if (code)
 		http_set(rq, "X-Error-Code", "%s", code);
 	http_set(rq, "X-Error-Message", "%s", text);
+	if (status == 403 || status == 410 || status == 451)	/* newer `hf` has words of its own for these, and prints ours only so */
+		http_set(rq, "X-HF-Warning", "%s; %s", status == 410 ? "gone" : "refused", text);
 	if (status == 401)
 		http_set(rq, "WWW-Authenticate", "Bearer realm=\"registryd\"");
 	if (!strncmp(rq->path, "/api/", 5))
@@ -140,12 +142,12 @@ static bool gone(struct request *rq, const struct door *d)
 	return false;
 }
 
-/* A deprecation that lies in the future is announced to programs; people are warned once it holds. */
-static void announce(struct request *rq, const struct door *d)
+/* A deprecation that lies in the future is announced to programs; people are warned once it holds, unless a refusal tells them more. */
+static void announce(struct request *rq, const struct door *d, bool refused)
 {
 	char day[STR_TIME_MAX], http[STR_TIME_MAX];
 	const struct lifecycle *l = &d->life;
-	bool holds = l->state != LIFECYCLE_ACTIVE;
+	bool holds = l->state != LIFECYCLE_ACTIVE && !refused;
 
 	if (l->deprecated_at)
 		http_set(rq, "Deprecation", "@%lld", (long long)l->deprecated_at);
@@ -175,13 +177,14 @@ int64_t door_listed_at(const struct request *rq)
 static bool alive(struct request *rq, struct door *d, const char *rev)
 {
 	struct policy_lifecycle rules;
-	bool by_hand = d->life.retired_at && d->life.retired_at <= rq->now;
+	bool by_hand = d->life.retired_at && d->life.retired_at <= rq->now, refused;
 
 	policy_lifecycle(daemon_policy(rq->app), &rules);
+	refused = rules.refuse_new_when_deprecated && !(rev && str_is_hex(rev, 40));
 	switch (d->life.state) {
 	case LIFECYCLE_ACTIVE:
 		if (d->life.deprecated_at > rq->now)	/* announced for later */
-			announce(rq, d);
+			announce(rq, d, false);
 		return true;
 	case LIFECYCLE_WITHDRAWN:
 	case LIFECYCLE_WITHDRAWN_LEGAL:
@@ -193,8 +196,8 @@ static bool alive(struct request *rq, struct door *d, const char *rev)
 	case LIFECYCLE_DEPRECATED:
 		break;
 	}
-	announce(rq, d);
-	if (rules.refuse_new_when_deprecated && !(rev && str_is_hex(rev, 40))) {
+	announce(rq, d, refused);
+	if (refused) {
 		door_refuse(rq, 403, "GatedRepo", "%s is deprecated and no longer given to new users%s; one that needs it goes on with the commit %s", d->m.name,
 			    and_successor(rq, &d->life), d->r.commit);
 		return false;

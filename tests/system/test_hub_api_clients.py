@@ -31,6 +31,8 @@ def site(tmp_path_factory, model):
         r.seed("org/next", {"a.txt": b"next"}, license="apache-2.0", downloads=50)
         r.seed("org/ending", model, deprecated_at="2026-01-01", sunset_at="2099-06-30", successor="org/next")
         r.seed("org/ended", model, deprecated_at="2020-01-01", sunset_at="2021-06-30", successor="org/next")
+        r.seed("org/withdrawn", model, withdrawn=True)
+        r.seed("org/illegal", model, legal=True)
         r.seed("org/held", model, state="held")
         yield r.start()
         assert r.stop() == 0, r.log
@@ -199,6 +201,15 @@ def test_lifecycle_reaches_the_user(site, hf_client):
         assert "org/ending is deprecated until 2099-06-30, use org/next" in done.stderr
     done = hf_client(site.url, "from huggingface_hub import hf_hub_download; hf_hub_download('org/ended', 'config.json')")
     assert done.returncode and "410" in done.stderr
+    if hf_client.name != "hf-0.30" and hf_client.name != "hf-0.36":
+        assert "org/ended was retired on 2021-06-30; use org/next" in done.stderr
+
+
+@pytest.mark.parametrize("repo,words", [("org/withdrawn", "org/withdrawn has been withdrawn"), ("org/illegal", "not available for legal reasons"), ("org/ended", "use org/next")])
+def test_hf_command_says_why_not(site, tmp_path, repo, words):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("HF_")} | {"HF_ENDPOINT": site.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    done = subprocess.run([client_env("hf-new") / "bin/hf", "download", repo, "config.json"], env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode and words in (done.stdout + done.stderr).replace("\n", " ")
 
 
 def test_hf_command(site, model, tmp_path):
