@@ -137,6 +137,18 @@ static int make_key(struct partial *p, const struct digest *id, struct err *e)
 	return 0;
 }
 
+uint64_t partial_reserved(struct store *st, const struct digest *id, uint64_t size_bytes)
+{
+	struct partial p = { .size_bytes = size_bytes };
+	struct stat on_disk;
+	uint64_t bytes;
+
+	if (make_key(&p, id, NULL) < 0 || fstatat(store_partial_fd(st), p.key, &on_disk, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	bytes = (uint64_t)on_disk.st_blocks * 512;
+	return bytes < size_bytes ? bytes : size_bytes;
+}
+
 /*
  * Open and lock. Between open() and flock() another thread may have finished and removed the file: then the lock is on a file without a
  * name, and we begin again.

@@ -80,6 +80,8 @@ struct partial_info {
 	int64_t changed_at;
 };
 
+/* How many of its bytes a content of this size need not find room for: the disk space that its partial file has, 0 where there is none. */
+uint64_t partial_reserved(struct store *st, const struct digest *id, uint64_t size_bytes);
 /* Each partial file; a non-zero answer ends the walk and is returned. */
 int partial_each(struct store *st, int (*each)(void *arg, const struct partial_info *info), void *arg, struct err *e);
 /* Removes those not touched since `before` that nobody has open; *freed_bytes (may be NULL) counts. */

@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "catalog/event.h"
 #include "catalog/finding.h"
+#include "catalog/partial.h"
 #include "registryd/bases.h"
 #include "registryd/judge.h"
 #include "registryd/settled.h"
@@ -249,6 +250,14 @@ static bool on_progress(void *arg, uint64_t bytes, const char *path)
 	return atomic_load(&s->w->stop);
 }
 
+/* What is begun has its room already. */
+static uint64_t room_for(const struct sync *s, const struct fetch_file *f)
+{
+	if (f->same)
+		return 0;
+	return f->size_bytes > FETCH_SMALL_BYTES ? f->size_bytes - partial_reserved(s->w->store, &f->id, f->size_bytes) : f->size_bytes;
+}
+
 /* Is there room for what must be fetched, besides what the configuration keeps free? */
 static int check_space(struct sync *s, struct err *e)
 {
@@ -257,12 +266,12 @@ static int check_space(struct sync *s, struct err *e)
 	int rc = store_free_bytes(s->w->store, &free_bytes, e);
 
 	for (size_t i = 0; i < s->n_wanted; i++)
-		bytes += s->wanted[i].same ? 0 : s->wanted[i].size_bytes;
+		bytes += room_for(s, &s->wanted[i]);
 	if (rc || !bytes || (free_bytes >= bytes && free_bytes - bytes >= s->w->config->sync.keep_free))
 		return rc;
 	str_format_size(need, bytes);
 	str_format_size(have, free_bytes);
-	return err_set(e, ERR_NOSPACE, "%s@%.12s needs %s and %s are free (sync.keep_free leaves some of that alone): make room in %s, the sync goes on by itself", s->name,
+	return err_set(e, ERR_NOSPACE, "%s@%.12s needs %s more and %s are free (sync.keep_free leaves some of that alone): make room in %s, the sync goes on by itself", s->name,
 		       s->info.sha, need, have, store_data_dir(s->w->store));
 }
 

@@ -1,11 +1,12 @@
 """Sync onto a disk that is full or fails: it waits or ends with a reason, and nothing half is ever published."""
 import json
+import os
 import subprocess
 
 import pytest
 
 from tests.system.registry import BUILD, Registry
-from tests.system.sync_case import NAME, POLICY, assert_not_served, assert_served, files, settings, wait_for
+from tests.system.sync_case import BIG, NAME, POLICY, assert_not_served, assert_served, files, settings, wait_for
 
 
 @pytest.fixture
@@ -29,6 +30,23 @@ def test_full_disk_pauses_and_goes_on(small_disk, hub):
         assert_not_served(reg)
         filler.unlink()
         reg.ctl("sync", NAME, timeout=90)
+        assert_served(reg, hub)
+
+
+def test_what_is_begun_has_its_room_already(small_disk, hub):
+    """After a restart it is not asked for again."""
+    hub.add_model(NAME, files())
+    slow = hub.faults.add(listener="cdn", file="data.safetensors", throttle=2_000_000)
+    reg = Registry(small_disk / "r", policy=POLICY, settings=settings(hub, "sync: {keep_free: 0}\n"))
+    reg.start()
+    reg.ctl("sync", NAME, "--no-wait")
+    wait_for(lambda: any(j["progress"]["bytes_done"] > BIG // 3 for j in reg.json("jobs")))
+    reg.kill()
+    hub.faults.remove(slow)
+    disk = os.statvfs(small_disk)
+    (small_disk / "filler").write_bytes(b"x" * (disk.f_bavail * disk.f_frsize - BIG // 2))
+    with reg:
+        wait_for(lambda: not any(j["state"] in ("queued", "running") for j in reg.json("jobs")))
         assert_served(reg, hub)
 
 
