@@ -195,6 +195,16 @@ static int find_known(struct db_conn *c, const struct model_upstream *u, int64_t
 	return rc;
 }
 
+static int refuse_other(const struct known *k, const char *upstream, struct err *e)
+{
+	int rc = err_set(e, ERR_CONFLICT, "%s came from upstream '%s' and now would come from '%s': a model does not change where it comes from", k->name, k->upstream, upstream);
+	size_t n = e ? strlen(e->msg) : 0;
+
+	if (e && strcmp(k->upstream, "import") != 0 && strcmp(k->upstream, "bundle") != 0)
+		snprintf(e->msg + n, sizeof(e->msg) - n, "; if it is the same place under a new name or address, keep the name '%s' in the settings and change its endpoint", k->upstream);
+	return rc;
+}
+
 static int upsert_tx(struct db_conn *c, const struct model_upstream *u, int64_t now, int64_t *id, struct err *e)
 {
 	struct known k = { 0 };
@@ -209,8 +219,7 @@ static int upsert_tx(struct db_conn *c, const struct model_upstream *u, int64_t 
 	if ((rc = read_known(c, *id, &k, e)) < 0)
 		return rc;
 	if (strcmp(k.upstream, u->upstream) != 0)
-		return err_set(e, ERR_CONFLICT, "%s came from upstream '%s' and now would come from '%s': a model does not change where it comes from", k.name, k.upstream,
-			       u->upstream);
+		return refuse_other(&k, u->upstream, e);
 	if (known && (rc = tell_drift(c, &k, u, now, e)) < 0)
 		return rc;
 	if (strcasecmp(k.name, u->name) != 0 && (rc = add_alias(c, u->name, *id, k.name, now, e)) < 0)

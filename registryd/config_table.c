@@ -42,9 +42,9 @@ const struct setting config_settings[] = {
 	  "File with the publishing policy. Without it permissive licences are published and the rest is held." },
 	{ "", "log", SETTING_CHOICE, TOP(log), 0, 0, "info", "warning info debug", "Which events go to standard error; debug has one line a request." },
 
-	{ "upstreams", "name", SETTING_TEXT, UP(name), 0, 0, "!", NULL, "How mirror entries and the catalog call it." },
+	{ "upstreams", "name", SETTING_TEXT, UP(name), 0, 0, "!", NULL, "How mirror entries and the catalog call it. Models stay bound to it: where only the address is new, keep the name and change endpoint." },
 	{ "upstreams", "endpoint", SETTING_URL, UP(endpoint), 0, 0, "!", NULL, "Its address, such as https://huggingface.co." },
-	{ "upstreams", "token_file", SETTING_TEXT, UP(token_file), 0, 0, NULL, NULL, "File whose first line is the token to use there." },
+	{ "upstreams", "token_file", SETTING_TEXT, UP(token_file), 0, 0, NULL, NULL, "File whose first line is the token to use there; read for every job." },
 	{ "upstreams", "rate_limit", SETTING_RATE, UP(rate_limit), 0, TB, "0", NULL, "Bytes a second over all that comes from it, such as 200MB/s; 0 is no limit." },
 	{ "upstreams", "connections", SETTING_COUNT, UP(connections), 1, 256, "8", NULL, "Requests to it at once: files, its API, git. While files take all of them, one more may ask its API or git." },
 	{ "upstreams", "retries", SETTING_COUNT, UP(retries), 0, 100, "6", NULL, "Further tries after a fault that may pass." },
@@ -54,7 +54,7 @@ const struct setting config_settings[] = {
 	{ "upstreams", "proxy", SETTING_TEXT, UP(proxy), 0, 0, NULL, NULL, "HTTP proxy to reach it through. Without it the environment's https_proxy counts." },
 	{ "upstreams", "ca_file", SETTING_TEXT, UP(ca_file), 0, 0, NULL, NULL, "Certificates to trust for it, instead of the system's." },
 
-	{ "mirror", "name", SETTING_TEXT, MIRROR(name), 0, 0, NULL, NULL, "What registryctl calls the entry. Without it the repo, author or query." },
+	{ "mirror", "name", SETTING_TEXT, MIRROR(name), 0, 0, NULL, NULL, "What registryctl calls the entry. Without it the repo (and @REVISION unless that is main), author or query." },
 	{ "mirror", "repo", SETTING_TEXT, MIRROR(repo), 0, 0, NULL, NULL, "One model, as ORG/NAME." },
 	{ "mirror", "author", SETTING_TEXT, MIRROR(author), 0, 0, NULL, NULL, "All models of an author." },
 	{ "mirror", "query", SETTING_TEXT, MIRROR(query), 0, 0, NULL, NULL, "All models whose name has these words." },

@@ -70,6 +70,20 @@ void hub_free(struct hub *h)
 	free(h);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+bool hub_equal(const struct hub *a, const struct hub *b)
+{
+	const struct hub_config *x = &a->config, *y = &b->config;
+
+	return same_text(x->name, y->name) && same_text(x->endpoint, y->endpoint) && same_text(x->token, y->token) && same_text(x->proxy, y->proxy) &&
+	       same_text(x->ca_file, y->ca_file) && x->connections == y->connections && x->rate_limit == y->rate_limit && x->retries == y->retries &&
+	       x->backoff_ms == y->backoff_ms && x->stall_s == y->stall_s && x->window_from == y->window_from && x->window_to == y->window_to;
+}
+
 CURL *hub_take(struct hub *h)
 {
 	CURL *c = NULL;
@@ -477,7 +491,7 @@ int hub_explain_gated(struct hub *h, const char *repo, const char *what, const a
 	if (!h->config.token)
 		return err_set(e, ERR_AUTH, "%s: %s is gated upstream: accept its terms at %s/%s, then set token_file of upstream '%s' to a token of that account", what, repo, ep, repo, name);
 	if (token_known(h, stop) == 0)
-		return err_set(e, ERR_AUTH, "%s: the token of upstream '%s' is not valid (%s does not know it): set token_file to a current one", what, name, ep);
+		return err_set(e, ERR_AUTH, "%s: the token of upstream '%s' is not valid (%s does not know it): write a current one to its token_file, which every sync reads anew", what, name, ep);
 	return err_set(e, ERR_AUTH, "%s: %s is gated upstream and the account of upstream '%s' has no access: the token is valid, so accept the terms at %s/%s (or wait until its owner grants access)", what, repo, name, ep, repo);
 }
 
@@ -488,7 +502,7 @@ static int explain_401(struct hub *h, const char *repo, const char *what, const 
 	if (!h->config.token)
 		return err_set(e, ERR_NOT_FOUND, "%s: %s has no public repository '%s': check the name, or, when it is private, set token_file of upstream '%s'", what, ep, repo, name);
 	if (token_known(h, stop) == 0)
-		return err_set(e, ERR_AUTH, "%s: the token of upstream '%s' is not valid (%s does not know it): set token_file to a current one", what, name, ep);
+		return err_set(e, ERR_AUTH, "%s: the token of upstream '%s' is not valid (%s does not know it): write a current one to its token_file, which every sync reads anew", what, name, ep);
 	return err_set(e, ERR_AUTH, "%s: %s answers 401 for '%s' although it knows the token of upstream '%s': the token lacks the right to read it", what, ep, repo, name);
 }
 

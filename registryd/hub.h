@@ -70,6 +70,8 @@ struct hub {
 /* Copies the configuration. Aborts when out of memory. */
 struct hub *hub_new(const struct hub_config *config);
 void hub_free(struct hub *h);
+/* Were they made from the same configuration? */
+bool hub_equal(const struct hub *a, const struct hub *b);
 
 /* An idle connection's handle or a new one; hub_put gives it back. */
 CURL *hub_take(struct hub *h);
@@ -224,5 +226,7 @@ int hub_list(struct hub *h, const struct hub_query *q, const atomic_bool *stop, 
 
 /* Is name a repository id the Hub could have ("ns/name" or "name")? */
 int hub_check_repo(const char *name, struct err *e);
+/* And an author's? */
+int hub_check_author(const char *name, struct err *e);
 
 #endif

@@ -56,7 +56,7 @@ void work_done(struct work *w, uint64_t bytes, uint64_t files);
 void work_file(struct work *w, json_t *file);
 /* ERR_CANCELED when the job is to end. */
 int work_check(struct work *w, struct err *e);
-/* The upstream of this name (NULL: the first) as configured now. Lives as long as the daemon. NULL with ERR_USAGE. */
+/* The upstream of this name (NULL: the first) as configured now. Lives as long as the daemon. NULL with ERR_USAGE, or ERR_FAILED for its token. */
 struct hub *work_hub(struct work *w, const char *name, struct err *e);
 
 #endif

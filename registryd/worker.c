@@ -54,17 +54,12 @@ static const struct {
 	{ "policy", rules_job, STORE_USED },
 };
 
-struct hub_entry {
-	struct hub *hub;
-	const struct config *config;	/* the settings it was made from */
-};
-
 struct worker {
 	struct daemon *d;
 	struct pool pool;
 	pthread_rwlock_t store_use;
 	pthread_mutex_t lock;		/* for all below */
-	struct hub_entry *hubs;		/* never freed before the end: jobs hold on to them */
+	struct hub **hubs;		/* never freed before the end: jobs hold on to them */
 	size_t n_hubs, cap_hubs;
 	struct work *running[THREADS_MAX];
 	pthread_t threads[THREADS_MAX], ticker, recheck;
@@ -124,19 +119,19 @@ int work_check(struct work *w, struct err *e)
 
 /* ---- upstreams ------------------------------------------------------------------------------------------------- */
 
-/* The first line of a token file. */
+/* The first line of a token file. It is for whoever runs the daemon, not for whoever asked for the job. */
 static int read_token(const char *path, struct buf *b, struct err *e)
 {
-	int rc = fdio_slurp(AT_FDCWD, path, b, e);
-
-	if (rc)
+	if (fdio_slurp(AT_FDCWD, path, b, e)) {
+		e->code = ERR_FAILED;
 		return err_wrap(e, "token_file");
+	}
 	b->len = strcspn(b->data, "\r\n");
 	b->data[b->len] = 0;
 	for (size_t i = 0; i < b->len; i++)
 		if (b->data[i] <= ' ' || b->data[i] > '~')
-			return err_set(e, ERR_USAGE, "token_file %s: its first line is not a token", path);
-	return 0;
+			return err_set(e, ERR_FAILED, "token_file %s: its first line is not a token", path);
+	return b->len ? 0 : err_set(e, ERR_FAILED, "token_file %s: there is no token in its first line", path);
 }
 
 static struct hub *make_hub(const struct config_upstream *u, struct err *e)
@@ -165,26 +160,31 @@ static struct hub *make_hub(const struct config_upstream *u, struct err *e)
 	return hub_new(&c);
 }
 
+/*
+ * What limits an upstream has announced, and the cap on its bandwidth, outlast a reload of the settings. The token's file is read for every job: a new one counts
+ * from the next job on.
+ */
 struct hub *work_hub(struct work *w, const char *name, struct err *e)
 {
 	const struct config_upstream *u = config_find_upstream(w->config, name);
 	struct worker *all = w->worker;
-	struct hub *h = NULL;
+	struct hub *h = NULL, *made;
 
 	if (!u) {
 		err_set(e, ERR_USAGE, "there is no upstream '%s' in the settings", name ? name : "");
 		return NULL;
 	}
+	made = make_hub(u, e);
+	if (!made)
+		return NULL;
 	pthread_mutex_lock(&all->lock);
 	for (size_t i = 0; i < all->n_hubs && !h; i++)
-		if (all->hubs[i].config == w->config && !strcmp(all->hubs[i].hub->config.name, u->name))
-			h = all->hubs[i].hub;
-	if (!h) {
-		h = make_hub(u, e);
-		if (h)
-			*vec_push(&all->hubs, &all->n_hubs, &all->cap_hubs) = (struct hub_entry){ h, w->config };
-	}
+		if (hub_equal(all->hubs[i], made))
+			h = all->hubs[i];
+	if (!h)
+		h = *vec_push(&all->hubs, &all->n_hubs, &all->cap_hubs) = take(made);
 	pthread_mutex_unlock(&all->lock);
+	hub_free(made);
 	return h;
 }
 
@@ -433,7 +433,7 @@ void worker_stop(struct worker *all)
 	pthread_join(all->ticker, NULL);
 	pthread_join(all->recheck, NULL);
 	for (size_t i = 0; i < all->n_hubs; i++)
-		hub_free(all->hubs[i].hub);
+		hub_free(all->hubs[i]);
 	free(all->hubs);
 	pool_done(&all->pool);
 	pthread_rwlock_destroy(&all->store_use);

@@ -276,6 +276,35 @@ def test_a_token_that_is_not_valid_is_named(tmp_path, hub):
         assert said.returncode and ("not valid" in said.stderr)
 
 
+def test_a_new_token_counts_at_the_next_sync(tmp_path, hub):
+    hub.add_token("hf_new", granted=[NAME])
+    hub.add_model(NAME, files(), gated="manual")
+    with with_token(tmp_path, hub, "hf_old") as reg:
+        assert "not valid" in (said := reg.ctl("sync", NAME, code=None).stderr) and "every sync reads" in said
+        (tmp_path / "token").write_text("hf_new\n")
+        reg.ctl("sync", NAME)
+        assert reg.json("show", NAME)["state"] == "published"
+
+
+@pytest.mark.parametrize("token", [None, "", "two words\n"])
+def test_a_token_file_without_a_token_is_a_fault_of_this_side(tmp_path, hub, token):
+    hub.add_model(NAME, files())
+    with with_token(tmp_path, hub, "hf_old") as reg:
+        (tmp_path / "token").unlink() if token is None else (tmp_path / "token").write_text(token)
+        assert "token_file" in reg.ctl("sync", NAME, code=1).stderr
+        assert not hub.requests()
+
+
+def test_an_upstream_of_another_name(tmp_path, hub):
+    hub.add_model(NAME, files())
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+        reg.ctl("sync", NAME)
+        reg.stop()
+        reg.config.write_text(reg.config.read_text().replace("name: hub", "name: hf"))
+        reg.start()
+        assert "keep the name 'hub' in the settings and change its endpoint" in reg.ctl("sync", NAME, code=1).stderr
+
+
 def test_private(tmp_path, hub):
     hub.add_token("hf_sees", sees=[NAME])
     hub.add_model(NAME, files(), private=True)
