@@ -6,6 +6,7 @@
 #include "catalog/hook.h"
 #include "catalog/mirror.h"
 #include "catalog/token.h"
+#include "registryd/hub.h"
 #include "registryd/rules.h"
 
 #define EVERY_DEFAULT_S (6 * 3600)
@@ -187,6 +188,8 @@ static int read_target(struct request *rq, const json_t *body, struct mirror *m,
 		return e->code;
 	if (!repo + !author + !query != 2)
 		return err_set(e, ERR_USAGE, "exactly one of \"repo\", \"author\" and \"query\" must be given");
+	if ((repo && hub_check_repo(repo, e)) || (author && hub_check_author(author, e)))
+		return e->code;
 	m->kind = repo ? MIRROR_REPO : author ? MIRROR_AUTHOR : MIRROR_QUERY;
 	m->target = m->name = repo ? repo : author ? author : query;
 	if (query) {

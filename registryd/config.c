@@ -11,7 +11,9 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "base/yaml.h"
+#include "catalog/licence.h"
 #include "registryd/config_table.h"
+#include "registryd/hub.h"
 
 #define KEYS_MAX 64
 
@@ -304,11 +306,29 @@ static int read_all(struct config *c, const json_t *root, struct err *e)
 
 /* --- what spans settings ------------------------------------------------------------------------------------------------------------ */
 
+/* What libcurl takes; without a scheme it is an HTTP proxy. */
+static bool is_proxy(const char *text)
+{
+	static const char *const schemes[] = { "http", "https", "socks4", "socks4a", "socks5", "socks5h" };
+	const char *host = strstr(text, "://");
+	size_t n = host ? (size_t)(host - text) : 0;
+	bool known = !host;
+
+	for (size_t i = 0; i < ARRAY_LEN(schemes) && !known; i++)
+		known = strlen(schemes[i]) == n && !strncasecmp(schemes[i], text, n);
+	host = host ? host + 3 : text;
+	return known && *host && !strpbrk(text, " \t\"<>");
+}
+
 static int check_upstreams(const struct config *c, struct err *e)
 {
 	if (!c->n_upstreams)
 		return err_set(e, ERR_USAGE, "upstreams is empty: name at least one, such as {name: hub, endpoint: https://huggingface.co}");
 	for (size_t i = 0; i < c->n_upstreams; i++) {
+		const char *proxy = c->upstreams[i].proxy;
+
+		if (proxy && !is_proxy(proxy))
+			return err_set(e, ERR_USAGE, "upstreams[%zu].proxy: \"%s\" is not HOST:PORT, or an address that begins with http://, https:// or socks5://", i + 1, proxy);
 		if (!strcmp(c->upstreams[i].name, "import") || !strcmp(c->upstreams[i].name, "bundle"))
 			return err_set(e, ERR_USAGE, "upstreams[%zu].name: \"%s\" is where models come from that no upstream gave; choose another", i + 1, c->upstreams[i].name);
 		for (size_t k = 0; k < i; k++)
@@ -318,21 +338,73 @@ static int check_upstreams(const struct config *c, struct err *e)
 	return 0;
 }
 
-static int check_mirror(const struct config *c, struct err *e)
+/* A listing is filtered by the Hub's own ids. */
+static int check_licences(const struct config_mirror *m, const char *where, struct err *e)
+{
+	for (size_t i = 0; i < m->license.n; i++) {
+		const char *id = m->license.items[i], *near = licence_normalise(id);
+
+		if (licence_find(id))
+			continue;
+		near = near ? near : licence_nearest(id);
+		return err_set(e, ERR_USAGE, "%s.license: unknown licence \"%.60s\"%s%s%s", where, id, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+	}
+	return 0;
+}
+
+static int check_repo(const struct config_mirror *m, const char *where, struct err *e)
+{
+	const char *at = strchr(m->repo, '@');
+
+	if (m->names.n || m->license.n)
+		return err_set(e, ERR_USAGE, "%s.%s: chooses among the models of an author or a query, and this entry is of one repo", where, m->names.n ? "names" : "license");
+	if (at && at[1])
+		return err_set(e, ERR_USAGE, "%s.repo: \"%.200s\" names a revision: write repo: %.*s, revision: %.100s", where, m->repo, (int)(at - m->repo), m->repo, at + 1);
+	return hub_check_repo(m->repo, e) ? err_wrap(e, "%s.repo", where) : 0;
+}
+
+/* One entry by itself; where names it for messages. */
+static int check_entry(const struct config *c, const struct config_mirror *m, const char *where, struct err *e)
+{
+	if (!!m->repo + !!m->author + !!m->query != 1)
+		return err_set(e, ERR_USAGE, "%s: give exactly one of repo, author and query", where);
+	if (m->upstream && !config_find_upstream(c, m->upstream))
+		return err_set(e, ERR_USAGE, "%s.upstream: there is no upstream \"%s\"", where, m->upstream);
+	if (m->repo)
+		return check_repo(m, where, e);
+	if (m->author && hub_check_author(m->author, e))
+		return err_wrap(e, "%s.author", where);
+	return check_licences(m, where, e);
+}
+
+/* Another branch of a repo is another entry. */
+static const char *mirror_name(struct config *c, const struct config_mirror *m)
+{
+	if (m->name)
+		return m->name;
+	if (!m->repo || !strcmp(m->revision, "main"))
+		return m->repo ? m->repo : m->author ? m->author : m->query;
+	return arena_printf(&c->arena, "%s@%s", m->repo, m->revision);
+}
+
+/* The catalog tells names apart as it does models: not by case. */
+static int check_mirror(struct config *c, struct err *e)
 {
 	for (size_t i = 0; i < c->n_mirror; i++) {
 		struct config_mirror *m = &c->mirror[i];
-		int named = !!m->repo + !!m->author + !!m->query;
+		char where[32];
 
-		if (named != 1)
-			return err_set(e, ERR_USAGE, "mirror[%zu]: give exactly one of repo, author and query", i + 1);
-		if (!m->name)
-			m->name = m->repo ? m->repo : m->author ? m->author : m->query;
-		if (m->upstream && !config_find_upstream(c, m->upstream))
-			return err_set(e, ERR_USAGE, "mirror[%zu].upstream: there is no upstream \"%s\"", i + 1, m->upstream);
-		for (size_t k = 0; k < i; k++)
-			if (!strcmp(c->mirror[k].name, m->name))
-				return err_set(e, ERR_USAGE, "mirror: \"%s\" is there twice; give one of them a name", m->name);
+		snprintf(where, sizeof(where), "mirror[%zu]", i + 1);
+		if (check_entry(c, m, where, e))
+			return e->code;
+		m->name = mirror_name(c, m);
+		for (size_t k = 0; k < i; k++) {
+			const char *other = c->mirror[k].name;
+
+			if (!strcasecmp(other, m->name))
+				return err_set(e, ERR_USAGE, "mirror: \"%s\" is there twice%s%s%s; give one of them a name", m->name, strcmp(other, m->name) ? ", also as \"" : "",
+					       strcmp(other, m->name) ? other : "", strcmp(other, m->name) ? "\"" : "");
+		}
 	}
 	return 0;
 }

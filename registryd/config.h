@@ -39,7 +39,7 @@ enum config_metadata { CONFIG_METADATA_FILES, CONFIG_METADATA_ONLY };
 
 /* Exactly one of repo, author and query names what is mirrored. */
 struct config_mirror {
-	const char *name;		/* NULL: the repo, author or query */
+	const char *name;		/* as written, or the repo ("org/name@v1" unless it is main), author or query */
 	const char *repo, *author, *query;	/* query: words searched for in names */
 	const char *upstream;		/* NULL: the first */
 	const char *revision;

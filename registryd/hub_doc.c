@@ -35,6 +35,13 @@ int hub_check_repo(const char *name, struct err *e)
 	return err_set(e, ERR_USAGE, "'%.200s' is not a repository name: ORG/NAME of letters, digits, '-', '_' and '.' is meant", name);
 }
 
+int hub_check_author(const char *name, struct err *e)
+{
+	if (part_ok(name, strlen(name)))
+		return 0;
+	return err_set(e, ERR_USAGE, "'%.200s' is not an author's name: ORG of letters, digits, '-', '_' and '.' is meant", name);
+}
+
 /* JSON that an upstream sent; a page of a login or a proxy is told apart. */
 static json_t *parse_answer(const char *text, size_t n, const char *what, const char *endpoint, struct err *e)
 {

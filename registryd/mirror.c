@@ -637,17 +637,12 @@ static const char *target_of(const struct config_mirror *c)
 	return c->repo ? c->repo : c->author ? c->author : c->query;
 }
 
-static const char *name_of(const struct config_mirror *c)
-{
-	return c->name ? c->name : target_of(c);
-}
-
 static int put_entry(struct daemon *d, const struct config *config, const struct config_mirror *c, int64_t now, struct err *e)
 {
 	const struct config_upstream *u = config_find_upstream(config, c->upstream);
 	own(mem) char *options = options_of(c);
 	struct mirror m = {
-		.name = name_of(c),
+		.name = c->name,
 		.kind = c->repo ? MIRROR_REPO : c->author ? MIRROR_AUTHOR : MIRROR_QUERY,
 		.target = target_of(c),
 		.upstream = u ? u->name : c->upstream,
@@ -668,7 +663,7 @@ int mirror_follow_config(struct daemon *d, int64_t now, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; i < c->n_mirror && !rc; i++) {
-		names[i] = name_of(&c->mirror[i]);
+		names[i] = c->mirror[i].name;
 		rc = put_entry(d, c, &c->mirror[i], now, e);
 	}
 	return rc ? rc : mirror_keep_config(d->db, names, c->n_mirror, e);

@@ -3,6 +3,7 @@ import itertools
 import pickle
 import random
 import json
+import signal
 import sqlite3
 import time
 
@@ -602,6 +603,17 @@ def test_mirror_entries_of_the_settings(tmp_path, hub):
         assert "is in the configuration file: remove it there" in reg.ctl("mirror", "remove", NAME, code=1).stderr
 
 
+def test_entries_of_the_settings_for_several_revisions(tmp_path, hub):
+    first = hub.add_model(NAME, small(0), tags=["v1"])
+    second = hub.commit(NAME, {"config.json": '{"a": 2}'})
+    entries = f"mirror:\n  - {{repo: {NAME}}}\n  - {{repo: {NAME.upper()}, revision: v1}}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entries)) as reg:
+        wait_for(lambda: published(reg) == {NAME} and len(reg.json("show", NAME)["refs"]) and get(f"{reg.url}/{NAME}/resolve/v1/config.json")[0] == 200)
+        assert [reg.json("show", f"{NAME}@{ref}")["revision"] for ref in ("main", "v1")] == [second, first]
+        assert {m["name"] for m in reg.json("mirror", "list")} == {NAME, f"{NAME.upper()}@v1"}
+        assert "not an author's name" in reg.ctl("mirror", "add", "--author", "org/x", code=2).stderr
+
+
 def test_metadata_only(reg, hub):
     hub.add_model(NAME, files())
     reg.ctl("mirror", "add", NAME, "--metadata-only")
@@ -634,6 +646,36 @@ def test_bandwidth_cap(tmp_path, hub):
         start = time.monotonic()
         reg.ctl("sync", NAME)
         assert 1.2 < time.monotonic() - start < 10
+
+
+def reload_settings(reg):
+    said = len(reg.said())
+    reg.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "config.reloaded" in reg.said()[said:])
+
+
+def test_a_reload_is_no_second_bandwidth(tmp_path, hub):
+    for n in range(2):
+        hub.add_model(f"org/m{n}", {**small(n), "data.safetensors": Noise(3 << 20, n + 5)})
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, rate_limit="1MB/s")) as reg:
+        start = time.monotonic()
+        reg.ctl("sync", "org/m0", "--no-wait")
+        reload_settings(reg)
+        reg.ctl("sync", "org/m1", "--no-wait")
+        wait_for(lambda: published(reg) == {"org/m0", "org/m1"})
+        assert time.monotonic() - start > 4.5
+
+
+def test_a_reload_ends_no_wait(reg, hub):
+    hub.add_model(NAME, files())
+    hub.faults.add(route="info", status=429, headers={"Retry-After": "4000"})
+    reg.ctl("sync", NAME, "--no-wait")
+    wait_for(lambda: any(j["state"] == "waiting" for j in reg.json("jobs")))
+    hub.clear_log()
+    reload_settings(reg)
+    reg.ctl("sync", f"{NAME}@v1", "--no-wait")
+    wait_for(lambda: [j["state"] for j in reg.json("jobs")] == ["waiting", "waiting"])
+    assert not hub.requests()
 
 
 def test_the_bandwidth_cap_counts_git(tmp_path, hub):

@@ -93,6 +93,18 @@ static const struct {
 	{ "mirror: [{repo: a/b, author: c}]", "test.yaml: mirror[1]: give exactly one of repo, author and query" },
 	{ "mirror: [{repo: a/b, upstream: z}]", "test.yaml: mirror[1].upstream: there is no upstream \"z\"" },
 	{ "mirror: [{repo: a/b}, {repo: a/b}]", "test.yaml: mirror: \"a/b\" is there twice; give one of them a name" },
+	{ "mirror: [{repo: a/b}, {repo: A/b}]", "test.yaml: mirror: \"A/b\" is there twice, also as \"a/b\"; give one of them a name" },
+	{ "mirror: [{repo: https://huggingface.co/a/b}]",
+	  "test.yaml: mirror[1].repo: 'https://huggingface.co/a/b' is not a repository name: ORG/NAME of letters, digits, '-', '_' and '.' is meant" },
+	{ "mirror: [{repo: datasets/a/b}]", "test.yaml: mirror[1].repo: 'datasets/a/b' is not a repository name: ORG/NAME of letters, digits, '-', '_' and '.' is meant" },
+	{ "mirror: [{repo: a/b@v1}]", "test.yaml: mirror[1].repo: \"a/b@v1\" names a revision: write repo: a/b, revision: v1" },
+	{ "mirror: [{repo: a/b, names: [x]}]", "test.yaml: mirror[1].names: chooses among the models of an author or a query, and this entry is of one repo" },
+	{ "mirror: [{repo: a/b, license: [mit]}]", "test.yaml: mirror[1].license: chooses among the models of an author or a query, and this entry is of one repo" },
+	{ "mirror: [{author: a/b}]", "test.yaml: mirror[1].author: 'a/b' is not an author's name: ORG of letters, digits, '-', '_' and '.' is meant" },
+	{ "mirror: [{author: a, license: [mitt]}]", "test.yaml: mirror[1].license: unknown licence \"mitt\"; did you mean \"mit\"?" },
+	{ "mirror: [{query: a, license: [Apache 2.0]}]", "test.yaml: mirror[1].license: unknown licence \"Apache 2.0\"; did you mean \"apache-2.0\"?" },
+	{ "upstreams: [{name: a, endpoint: http://x, proxy: ftp://x}]",
+	  "test.yaml: upstreams[1].proxy: \"ftp://x\" is not HOST:PORT, or an address that begins with http://, https:// or socks5://" },
 	{ "webhooks: [{url: http://a/h}, {url: http://a/h, events: [x]}]", "test.yaml: webhooks: \"http://a/h\" is there twice; one entry may name all the events it wants" },
 	{ "mirror: {repo: a/b}", "test.yaml: mirror must be a list of at most 1000 entries" },
 	{ "- a", "test.yaml: settings are written as key: value" },
@@ -109,6 +121,16 @@ static void bad_files_say_why(void **state)
 		assert_null(c);
 		assert_string_equal(e.msg, refused[i].message);
 	}
+}
+
+static void every_revision_is_an_entry(void **state)
+{
+	own(config) struct config *c = parsed("mirror: [{repo: a/b}, {repo: A/B, revision: v1}, {author: a, license: [MIT, other]}]\nupstreams: [{name: a, endpoint: http://x, proxy: 'u:p@h:3128'}]\n");
+
+	(void)state;
+	assert_int_equal(c->n_mirror, 3);
+	assert_string_equal(c->mirror[0].name, "a/b");
+	assert_string_equal(c->mirror[1].name, "A/B@v1");
 }
 
 static void shown_settings_read_back(void **state)
@@ -155,6 +177,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_contracts_example), cmocka_unit_test(nothing_gives_the_default), cmocka_unit_test(bad_files_say_why),
+		cmocka_unit_test(every_revision_is_an_entry),
 		cmocka_unit_test(shown_settings_read_back), cmocka_unit_test(manual_is_up_to_date), cmocka_unit_test(the_shipped_file_is_valid),
 	};
 
