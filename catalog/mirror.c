@@ -189,6 +189,24 @@ int mirror_due(struct db *db, int64_t now, struct arena *a, struct mirror **out,
 	return rows(&q, a, out, n);
 }
 
+int mirror_queued(struct db *db, int64_t id, int64_t now, int64_t next_at, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0)
+		return rc;
+	{
+		own(sql) struct sql q = sql_prepare(t.c, "UPDATE mirror SET next_at = $3 WHERE id = $1 AND next_at <= $2", e);
+		sql_int(&q, id);
+		sql_int(&q, now);
+		sql_int(&q, next_at);
+		if ((rc = sql_run(&q)) < 0)
+			return rc;
+	}
+	return tx_commit(&t, e);
+}
+
 int mirror_ran(struct db *db, int64_t id, int64_t now, int64_t next_at, const char *error, const char *cursor, struct err *e)
 {
 	own(tx) struct tx t = { 0 };

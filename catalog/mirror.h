@@ -42,6 +42,8 @@ int mirror_keep_config(struct db *db, const char *const *names, size_t n, struct
 int mirror_list(struct db *db, struct arena *a, struct mirror **out, size_t *n, struct err *e);
 /* Entries with next_at <= now, and *next_at (may be NULL) when the next one is due (0 none). */
 int mirror_due(struct db *db, int64_t now, struct arena *a, struct mirror **out, size_t *n, int64_t *next_at, struct err *e);
+/* A run that was due is queued: it is not due again until then. Where it has ended already, what it said stays. */
+int mirror_queued(struct db *db, int64_t id, int64_t now, int64_t next_at, struct err *e);
 /* A run has ended: when to run next, what went wrong (NULL nothing), what to remember (NULL: as before). */
 int mirror_ran(struct db *db, int64_t id, int64_t now, int64_t next_at, const char *error, const char *cursor, struct err *e);
 /* A person wants it now: next_at becomes 0, which tells such a run from a scheduled one. name NULL: all. */

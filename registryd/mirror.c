@@ -479,7 +479,7 @@ static char *say_failed(const struct round *r)
 		buf_printf(&said, "%lld model%s could not be brought in and will be tried again; %s: %s", (long long)r->failed, r->failed == 1 ? "" : "s", r->failed_repo,
 			   r->failed_why);
 	if (r->refused)
-		buf_printf(&said, "%sof %lld model%s files were refused and are not served; %s: %s", r->failed ? ". And " : "", (long long)r->refused,
+		buf_printf(&said, "%s of %lld model%s were refused and are not served; %s: %s", r->failed ? ". Files" : "files", (long long)r->refused,
 			   r->refused == 1 ? "" : "s", r->refused_repo, r->refused_why);
 	return said.len ? buf_take(&said) : NULL;
 }
@@ -594,7 +594,7 @@ int mirror_queue_due(struct daemon *d, int64_t now, struct err *e)
 		rc = job_enqueue(d->db, &j, now, &id, NULL, e);
 		/* Not due again while the job waits its turn; the job sets when it really is. */
 		if (!rc)
-			rc = mirror_ran(d->db, due[i].id, due[i].last_at, now + due[i].every_s, due[i].last_error, NULL, e);
+			rc = mirror_queued(d->db, due[i].id, now, now + due[i].every_s, e);
 	}
 	return rc;
 }

@@ -201,6 +201,8 @@ static void skipping_formats(void **state)
 	assert_true(both[5].wanted);
 	policy_skip_files(p, only, 1);
 	assert_true(only[0].wanted);
+	assert_true(policy_has_skipped(both[1].skip_reason) && policy_has_skipped(both[4].skip_reason));
+	assert_false(policy_has_skipped(NULL) || policy_has_skipped("no include glob matches it"));
 }
 
 int main(void)
