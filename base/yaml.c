@@ -13,8 +13,8 @@ struct frame {
 struct reader {
 	yaml_parser_t parser;
 	struct frame stack[YAML_DEPTH_MAX];
-	size_t depth, nodes;
-	json_t *root;
+	size_t depth, nodes, alias_bytes;
+	json_t *root, *anchors, *twice;
 	enum yaml_mode mode;
 	const char *what;
 };
@@ -47,9 +47,13 @@ static int place(struct reader *r, json_t *node, const yaml_event_t *ev, struct 
 		return here(r, ev, e, ERR_INPUT, "a mapping or list can't be a key");
 	}
 	own(mem) char *key = take(top->key);
-	if (r->mode == YAML_STRICT && json_object_get(top->node, key)) {
-		json_decref(node);
-		return err_set(e, ERR_INPUT, "%s: line %zu: '%s' stands twice", r->what, ev->start_mark.line + 1, key);
+	if (json_object_get(top->node, key)) {
+		if (r->mode == YAML_STRICT) {
+			json_decref(node);
+			return err_set(e, ERR_INPUT, "%s: line %zu: '%s' stands twice", r->what, ev->start_mark.line + 1, key);
+		}
+		if (r->twice && r->depth == 1)
+			json_object_set_new(r->twice, key, json_true());
 	}
 	return json_object_set_new(top->node, key, node) < 0 ? here(r, ev, e, ERR_INPUT, "a key is not valid UTF-8") : 0;
 }
@@ -72,13 +76,30 @@ static int scalar(struct reader *r, const yaml_event_t *ev, struct err *e)
 	node = is_null(ev) ? json_null() : json_stringn(text, n);
 	if (!node)
 		return here(r, ev, e, ERR_INPUT, "a value is not valid UTF-8");
+	if (ev->data.scalar.anchor)
+		json_object_set(r->anchors, (const char *)ev->data.scalar.anchor, node);
 	return place(r, node, ev, e);
 }
 
-static int open_node(struct reader *r, json_t *node, const yaml_event_t *ev, struct err *e)
+/* What stands at the anchor where that is a scalar; else an empty mapping, for trees would grow without end. */
+static int alias(struct reader *r, const yaml_event_t *ev, struct err *e)
+{
+	json_t *node = json_object_get(r->anchors, (const char *)ev->data.alias.anchor);
+
+	if (r->mode == YAML_STRICT)
+		return here(r, ev, e, ERR_INPUT, "aliases are not allowed");
+	r->alias_bytes += json_string_length(node);
+	if (r->alias_bytes > YAML_ALIAS_BYTES)
+		return here(r, ev, e, ERR_LIMIT, "its aliases stand for more text than is read");
+	return place(r, node ? json_incref(node) : json_object(), ev, e);
+}
+
+static int open_node(struct reader *r, json_t *node, const yaml_char_t *anchor, const yaml_event_t *ev, struct err *e)
 {
 	int rc;
 
+	if (anchor)
+		json_object_del(r->anchors, (const char *)anchor);	/* a scalar had it before */
 	if (r->depth == YAML_DEPTH_MAX) {
 		json_decref(node);
 		return here(r, ev, e, ERR_LIMIT, "nested too deeply");
@@ -115,18 +136,16 @@ static int handle(struct reader *r, const yaml_event_t *ev, struct err *e)
 
 	switch (ev->type) {
 	case YAML_ALIAS_EVENT:
-		if (r->mode == YAML_STRICT)
-			return here(r, ev, e, ERR_INPUT, "aliases are not allowed");
-		return place(r, json_null(), ev, e);
+		return alias(r, ev, e);
 	case YAML_SCALAR_EVENT:
 		rc = refuse_extras(r, ev, ev->data.scalar.anchor, ev->data.scalar.tag, e);
 		return rc < 0 ? rc : scalar(r, ev, e);
 	case YAML_SEQUENCE_START_EVENT:
 		rc = refuse_extras(r, ev, ev->data.sequence_start.anchor, ev->data.sequence_start.tag, e);
-		return rc < 0 ? rc : open_node(r, json_array(), ev, e);
+		return rc < 0 ? rc : open_node(r, json_array(), ev->data.sequence_start.anchor, ev, e);
 	case YAML_MAPPING_START_EVENT:
 		rc = refuse_extras(r, ev, ev->data.mapping_start.anchor, ev->data.mapping_start.tag, e);
-		return rc < 0 ? rc : open_node(r, json_object(), ev, e);
+		return rc < 0 ? rc : open_node(r, json_object(), ev->data.mapping_start.anchor, ev, e);
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
 		close_node(r);
@@ -171,15 +190,16 @@ static int run(struct reader *r, struct err *e)
 	return r->mode == YAML_STRICT && type == YAML_DOCUMENT_END_EVENT ? check_end(r, e) : 0;
 }
 
-json_t *yaml_parse(const char *text, size_t n, enum yaml_mode mode, const char *what, struct err *e)
+static json_t *parse(const char *text, size_t n, enum yaml_mode mode, const char *what, json_t *twice, struct err *e)
 {
 	struct reader *r = calloc(1, sizeof(*r));
 	json_t *root = NULL;
 
-	if (!r || !yaml_parser_initialize(&r->parser))
+	if (!r || !yaml_parser_initialize(&r->parser) || !(r->anchors = json_object()))
 		abort();
 	r->mode = mode;
 	r->what = what;
+	r->twice = twice;
 	yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&r->parser, (const unsigned char *)text, n);
 	if (run(r, e) == 0)
@@ -188,7 +208,18 @@ json_t *yaml_parse(const char *text, size_t n, enum yaml_mode mode, const char *
 		json_decref(r->root);
 	while (r->depth)
 		close_node(r);
+	json_decref(r->anchors);
 	yaml_parser_delete(&r->parser);
 	free(r);
 	return root;
+}
+
+json_t *yaml_parse(const char *text, size_t n, enum yaml_mode mode, const char *what, struct err *e)
+{
+	return parse(text, n, mode, what, NULL, e);
+}
+
+json_t *yaml_parse_lax(const char *text, size_t n, const char *what, json_t *twice, struct err *e)
+{
+	return parse(text, n, YAML_LAX, what, twice, e);
 }

@@ -128,17 +128,6 @@ static bool turns_direction(const unsigned char *p, size_t n)
 	return false;
 }
 
-/* Lines at the left margin that begin with `key:`. */
-static size_t count_keys(const char *p, size_t n, const char *key)
-{
-	size_t len = strlen(key), found = 0;
-
-	for (size_t i = 0; i + len < n; i++)
-		if ((!i || p[i - 1] == '\n' || p[i - 1] == '\r') && !memcmp(p + i, key, len) && p[i + len] == ':')
-			found++;
-	return found;
-}
-
 static bool has_foreign_tag(const char *p, size_t n)
 {
 	return memmem(p, n, "!!python", 8) || memmem(p, n, "tag:yaml.org,2002:python", 24);
@@ -146,16 +135,47 @@ static bool has_foreign_tag(const char *p, size_t n)
 
 static void look_for_tricks(struct card *c, const char *yaml, size_t n, struct arena *a)
 {
-	if (count_keys(yaml, n, "license") > 1)
-		judge(c, a, CARD_BROKEN, "README.md: 'license' stands twice, and readers disagree on which one counts");
 	if (turns_direction((const unsigned char *)yaml, n))
 		judge(c, a, CARD_ODD, "README.md: characters that turn the direction of writing stand in its front matter");
 	if (has_foreign_tag(yaml, n))
 		judge(c, a, CARD_ODD, "README.md: its front matter holds a tag that asks a careless reader to run code");
 }
 
+/* Readers of YAML disagree on which of two counts. */
+static void look_for_doubles(struct card *c, const json_t *twice, struct arena *a)
+{
+	static const struct {
+		const char *key;
+		enum card_verdict verdict;
+	} keys[] = { { "license", CARD_BROKEN }, { "license_name", CARD_BROKEN }, { "base_model", CARD_ODD } };
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (json_object_get(twice, keys[i].key))
+			judge(c, a, keys[i].verdict, arena_printf(a, "README.md: '%s' stands twice, and readers disagree on which one counts", keys[i].key));
+}
+
+/* Is it neither nothing nor a text of which all is kept? */
+static bool is_unread(const json_t *v)
+{
+	return v && !json_is_null(v) && (!json_is_string(v) || json_string_length(v) > CARD_ITEM_BYTES);
+}
+
+/* What is left out of a licence may be another one. */
+static void look_for_hidden_licences(struct card *c, struct arena *a)
+{
+	const json_t *v = json_object_get(c->front, "license"), *item;
+	bool hidden = json_is_array(v) ? json_array_size(v) > CARD_LIST_MAX : is_unread(v);
+	size_t i;
+
+	json_array_foreach (v, i, item)
+		hidden |= is_unread(item);
+	if (hidden)
+		judge(c, a, CARD_ODD, "README.md: something under 'license' is not the name of a licence, and may say anything");
+}
+
 void card_parse(const char *text, size_t n, struct arena *a, struct card *c)
 {
+	own(json) json_t *twice = json_object();
 	struct err e = ERR_NONE;
 	size_t begin, end;
 
@@ -172,7 +192,7 @@ void card_parse(const char *text, size_t n, struct arena *a, struct card *c)
 		judge(c, a, CARD_BROKEN, "README.md: its front matter is not UTF-8");
 		return;
 	}
-	c->front = yaml_parse(text + begin, end - begin, YAML_LAX, "README.md", &e);
+	c->front = yaml_parse_lax(text + begin, end - begin, "README.md", twice, &e);
 	if (!c->front) {
 		judge(c, a, CARD_BROKEN, e.msg);
 		return;
@@ -183,8 +203,10 @@ void card_parse(const char *text, size_t n, struct arena *a, struct card *c)
 		json_decref(take(c->front));
 		return;
 	}
+	look_for_doubles(c, twice, a);
 	if (c->verdict == CARD_BROKEN)
 		return;
+	look_for_hidden_licences(c, a);
 	read_front(c, a);
 }
 

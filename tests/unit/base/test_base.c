@@ -412,8 +412,31 @@ static void yaml_is_bounded(void **state)
 	assert_null(yaml_parse("a: 1\na: 2", 9, YAML_STRICT, "y", &e));
 	own(json) json_t *lax = yaml_parse("a: 1\na: 2\nb: &q 1\nc: *q", 23, YAML_LAX, "y", &e);
 	assert_string_equal(json_get_str(lax, "a"), "2");
-	assert_true(json_is_null(json_object_get(lax, "c")));
+	assert_string_equal(json_get_str(lax, "c"), "1");
 	assert_null(yaml_parse("a: [1,", 6, YAML_LAX, "y", &e));
+}
+
+static void yaml_aliases_and_doubles(void **state)
+{
+	static const char text[] = "s: &x one\nl: &x [a]\nm: *x\nn: &x two\no: [*x, *none]\np: {k: 1, k: 2}\n'n': 3\nn : 4\n";
+	own(json) json_t *twice = json_object();
+	struct err e = ERR_NONE;
+	own(buf) struct buf many;
+
+	(void)state;
+	own(json) json_t *j = yaml_parse_lax(text, sizeof(text) - 1, "y", twice, &e);
+	assert_true(json_is_object(json_object_get(j, "m")));	/* of a list: no tree grows from it */
+	assert_string_equal(json_string_value(json_array_get(json_object_get(j, "o"), 0)), "two");
+	assert_true(json_is_object(json_array_get(json_object_get(j, "o"), 1)));
+	assert_int_equal(json_object_size(twice), 1);	/* what is nested does not count */
+	assert_true(json_is_true(json_object_get(twice, "n")));
+	buf_init(&many, 1 << 20);
+	buf_printf(&many, "x: &x %0*d\ny: [", 100000, 7);
+	for (int i = 0; i < 11; i++)
+		buf_puts(&many, "*x, ");
+	buf_puts(&many, "]");
+	assert_null(yaml_parse(many.data, many.len, YAML_LAX, "y", &e));
+	assert_int_equal(e.code, ERR_LIMIT);
 }
 
 static void vec_and_arena(void **state)
@@ -442,7 +465,7 @@ int main(void)
 		cmocka_unit_test(output_goes_where_the_name_leads),
 		cmocka_unit_test(a_member_is_emptied_in_the_text), cmocka_unit_test(a_list_is_taken_out_of_a_stream),
 		cmocka_unit_test(a_spool_goes_to_a_file_when_it_is_long),
-		cmocka_unit_test(json_of_python), cmocka_unit_test(json_is_strict),	   cmocka_unit_test(yaml_is_bounded),	       cmocka_unit_test(vec_and_arena),
+		cmocka_unit_test(json_of_python), cmocka_unit_test(json_is_strict),	   cmocka_unit_test(yaml_is_bounded), cmocka_unit_test(yaml_aliases_and_doubles),	       cmocka_unit_test(vec_and_arena),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

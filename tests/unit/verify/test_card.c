@@ -48,13 +48,64 @@ static void test_wrong_types(void **state)
 	(void)state;
 
 	arena_init(&a);
-	own(card) struct card c = parse(&a, CARD("---\nlicense: [mit, null, {a: b}]\ntags:\nlibrary_name: {x: y}\nbase_model: ''\nlicense_name: [a]\n---\n"));
+	own(card) struct card c = parse(&a, CARD("---\nlicense: [mit, null, '']\ntags:\nlibrary_name: {x: y}\nbase_model: ''\nlicense_name: [a]\n---\n"));
 	assert_int_equal(c.verdict, CARD_FINE);
 	assert_int_equal(c.license.n, 1);
 	assert_int_equal(c.tags.n, 0);
 	assert_int_equal(c.library.n, 0);
 	assert_int_equal(c.base_model.n, 0);
 	assert_null(c.license_name);
+}
+
+/* A second licence that some readers see and others do not. */
+static void test_what_hides_a_licence(void **state)
+{
+	static const struct {
+		const char *front;
+		enum card_verdict verdict;
+	} cases[] = {
+		{ "license: gemma\n\"license\": apache-2.0", CARD_BROKEN },
+		{ "\"license\": gemma\nlicense: apache-2.0", CARD_BROKEN },
+		{ "license : gemma\nlicense: apache-2.0", CARD_BROKEN },
+		{ "{license: gemma, license: apache-2.0}", CARD_BROKEN },
+		{ "license: gemma\n? license\n: apache-2.0", CARD_BROKEN },
+		{ "license:\nlicense: apache-2.0", CARD_BROKEN },
+		{ "license: other\nlicense_name: a\nlicense_name: b", CARD_BROKEN },
+		{ "license: mit\nbase_model: a/b\nbase_model: c/d", CARD_ODD },
+		{ "x: &l [gemma]\nlicense: *l", CARD_ODD },
+		{ "x: &l [gemma]\nlicense: [mit, *l]", CARD_ODD },
+		{ "license: [mit, {name: gemma}]", CARD_ODD },
+		{ "license: {name: gemma}", CARD_ODD },
+		{ "license: mit\nx: {license: gemma}\ntags: [license, license]\nlanguage: en", CARD_FINE },
+		{ "license: mit\nmore: |\n  license: gemma\n  license: gemma", CARD_FINE },
+		{ "license:", CARD_FINE },
+		{ "license: []", CARD_FINE },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(arena) struct arena a;
+		char text[400];
+		int n = snprintf(text, sizeof(text), "---\n%s\n---\n", cases[i].front);
+
+		arena_init(&a);
+		own(card) struct card c = parse(&a, text, (size_t)n);
+		if (c.verdict != cases[i].verdict)
+			fail_msg("%s: %d, %s", cases[i].front, c.verdict, c.problem ? c.problem : "fine");
+	}
+}
+
+static void test_aliases(void **state)
+{
+	own(arena) struct arena a;
+	(void)state;
+
+	arena_init(&a);
+	own(card) struct card c = parse(&a, CARD("---\nx: &n cc-by-nc-4.0\nlicense: [mit, *n]\ny: &b a/b\nbase_model: *b\n---\n"));
+	assert_int_equal(c.verdict, CARD_FINE);
+	assert_int_equal(c.license.n, 2);
+	assert_string_equal(c.license.item[1], "cc-by-nc-4.0");
+	assert_string_equal(c.base_model.item[0], "a/b");
 }
 
 static void test_fences(void **state)
@@ -195,6 +246,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_wrong_types),
+		cmocka_unit_test(test_what_hides_a_licence),
+		cmocka_unit_test(test_aliases),
 		cmocka_unit_test(test_fences),
 		cmocka_unit_test(test_deep_brackets_cost_nothing),
 		cmocka_unit_test(test_corpus),
