@@ -243,6 +243,8 @@ static int read_size_max(const struct reader *r, const char *path, const json_t 
 
 	if (rc == 0)
 		rc = str_parse_size(text, &r->p->size_max, e);
+	if (rc == 0 && !r->p->size_max)
+		return err_set(e, ERR_USAGE, "%s: %s must be above 0; without it any size is taken", r->file, path);
 	return rc < 0 && e ? err_wrap(e, "%s: %s", r->file, path) : rc;
 }
 

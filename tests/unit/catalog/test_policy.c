@@ -161,6 +161,7 @@ static void wrong_files_get_a_sentence(void **state)
 		{ "licenses: {allow: [mit], deny: [MIT]}", "stands in both licenses.allow and licenses.deny" },
 		{ "formats: {skip: [pikle]}", "unknown format 'pikle'; did you mean 'pickle'?" },
 		{ "size: {max: many}", "size.max: 'many' is not a size" },
+		{ "size: {max: 0}", "size.max must be above 0" },
 		{ "require: {proof: strong}", "'strong' is not one of: none, hash, listing, commit" },
 		{ "smoke: {max_bits_per_byte: -1}", "not a number above 0" },
 		{ "smoke: {for: [{require: pass}]}", "names neither a repo nor a task" },
