@@ -8,10 +8,13 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "catalog/licence_table.h"
+#include "verify/digest.h"
 
 #define COLUMNS	    13
 #define KEY_MAX	    128
 #define WRITTEN_MAX 200
+#define NAME_MAX_BYTES (LICENCE_ID_MAX - 16)	/* of an id made from a name */
+#define HASH_DIGITS 16
 #define NOTICE_MIN  24	/* letters; a shorter text says nothing */
 
 static struct licence *rows;
@@ -133,19 +136,47 @@ const char *licence_use_name(enum licence_use u)
 	return names[u];
 }
 
+/* Ends `text` with the beginning of the name's SHA-256, so that two names stay two where their letters say the same. */
+static void add_hash(char *text, size_t n, const char *name)
+{
+	char hex[DIGEST_HEX_MAX];
+	struct digest d;
+
+	digest_of(&d, DIGEST_SHA256, name, strlen(name));
+	digest_hex(hex, &d);
+	snprintf(text + n, HASH_DIGITS + 2, "%s%.*s", n && text[n - 1] != '-' ? "-" : "", HASH_DIGITS, hex);
+}
+
+static const char *after_other(const char *id)
+{
+	return strncasecmp(id, "other:", 6) ? id : id + 6;
+}
+
+/* SPDX takes letters, digits, '.' and '-'. */
 void licence_spdx(const char *id, char out[LICENCE_ID_MAX])
 {
+	static const char prefix[] = "LicenseRef-";
+	const size_t most = LICENCE_ID_MAX - sizeof(prefix) - HASH_DIGITS - 1;
 	const struct licence *l = licence_find(id);
-	size_t n;
+	bool same = true;
+	size_t n = 0;
+	char *name;
 
 	if (l) {
 		snprintf(out, LICENCE_ID_MAX, "%s", l->spdx);
 		return;
 	}
-	n = (size_t)snprintf(out, LICENCE_ID_MAX, "LicenseRef-");
-	for (const char *p = str_starts(id, "other:") ? id + 6 : id; *p && n + 1 < LICENCE_ID_MAX; p++)
-		out[n++] = (char)((isalnum((unsigned char)*p) && (unsigned char)*p < 0x80) || *p == '.' ? *p : '-');
-	out[n] = 0;
+	memcpy(out, prefix, sizeof(prefix));
+	name = out + sizeof(prefix) - 1;
+	for (const char *p = after_other(id); *p && n < LICENCE_ID_MAX - sizeof(prefix); p++) {
+		bool fits = ((*p & 0x80) == 0 && isalnum((unsigned char)*p)) || *p == '.' || *p == '-';
+
+		name[n++] = fits ? *p : '-';
+		same &= fits;
+	}
+	name[n] = 0;
+	if (!same || !n)
+		add_hash(name, n < most ? n : most, id);
 }
 
 /* --- written forms ---------------------------------------------------------------------------------------------------------------- */
@@ -192,29 +223,34 @@ static void add_token(char *key, char *token)
 		snprintf(key + at, KEY_MAX - at, at ? " %s" : "%s", token);
 }
 
-/* Lower case, words and numbers only, filler words left out: "Apache License, Version 2.0" and "apache-2.0" are both "apache 2". */
-static void make_key(char key[KEY_MAX], const char *written)
+/*
+ * Lower case, words and numbers only, filler words left out: "Apache License, Version 2.0" and "apache-2.0" are both "apache 2". False for what may say more than
+ * the key would: letters outside ASCII, or more than is read. "MIT" with a restriction in Chinese behind it is not MIT.
+ */
+static bool make_key(char key[KEY_MAX], const char *written)
 {
 	char copy[WRITTEN_MAX], *save = NULL;
 	size_t n = 0;
 
-	for (; *written && n + 1 < sizeof(copy); written++) {
+	key[0] = 0;
+	for (; *written; written++) {
 		unsigned char c = (unsigned char)*written;
 
+		if (c >= 0x80 || n + 1 == sizeof(copy))
+			return false;
 		copy[n++] = (char)(isalnum(c) || c == '.' || c == '+' ? tolower(c) : ' ');
 	}
 	copy[n] = 0;
-	key[0] = 0;
 	for (char *t = strtok_r(copy, " ", &save); t; t = strtok_r(NULL, " ", &save))
 		add_token(key, t);
+	return *key;
 }
 
 static bool same_key(const char *key, const char *written)
 {
 	char other[KEY_MAX];
 
-	make_key(other, written);
-	return !strcmp(key, other);
+	return make_key(other, written) && !strcmp(key, other);
 }
 
 const char *licence_normalise(const char *written)
@@ -224,8 +260,7 @@ const char *licence_normalise(const char *written)
 
 	if (l)
 		return l->id;
-	make_key(key, written);
-	if (!*key)
+	if (!make_key(key, written))
 		return NULL;
 	for (size_t i = 0; (l = licence_at(i)); i++)
 		if (same_key(key, l->id) || same_key(key, l->spdx) || same_key(key, l->name))
@@ -244,13 +279,30 @@ static void conflict(struct licence_answer *out, const char *sentence)
 		out->conflicts[out->n_conflicts++] = sentence;
 }
 
-/* "other:<name>" from license_name or free text; spaces become '-', other odd characters too. */
+/*
+ * "other:<name>" from license_name or free text; spaces become '-', other odd characters too. Where letters outside ASCII or what is beyond the length are left out, a
+ * hash of the whole name stands for them.
+ */
 static const char *other_id(struct arena *a, const char *name)
 {
-	char *id = arena_printf(a, "other:%.*s", LICENCE_ID_MAX - 16, name);
+	static const char prefix[] = "other:";
+	char *id = arena_alloc(a, LICENCE_ID_MAX), *out = id + sizeof(prefix) - 1;
+	bool whole = true;
+	size_t n = 0;
 
-	for (char *p = id + 6; *p; p++)
-		*p = (char)(isalnum((unsigned char)*p) || strchr(".+-_", *p) ? tolower((unsigned char)*p) : '-');
+	memcpy(id, prefix, sizeof(prefix));
+	name = after_other(name);
+	for (const char *p = name; *p; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if (c >= 0x80 || n == NAME_MAX_BYTES)
+			whole = false;
+		else
+			out[n++] = (char)(isalnum(c) || strchr(".+-_", c) ? tolower(c) : '-');
+	}
+	out[n] = 0;
+	if (!whole)
+		add_hash(out, n < NAME_MAX_BYTES - HASH_DIGITS - 1 ? n : NAME_MAX_BYTES - HASH_DIGITS - 1, name);
 	return id;
 }
 
@@ -267,7 +319,7 @@ static const char *id_of_card(const struct licence_claims *c, const char *writte
 	}
 	if (id)
 		return "other";
-	*name = arena_strndup(a, written, strnlen(written, WRITTEN_MAX));
+	*name = str_mend_utf8(arena_strndup(a, written, strnlen(written, WRITTEN_MAX)));
 	return other_id(a, written);
 }
 
@@ -326,11 +378,24 @@ static bool drops_copyleft(const char *id, const char *other)
 	return has_copyleft(other) && !has_copyleft(id) && use_of_id(id) == LICENCE_YES;
 }
 
+bool licence_is_stricter(const char *id, const char *other)
+{
+	return allows_more(other, id) || drops_copyleft(other, id);
+}
+
 static void take_text(const struct licence_text *t, struct licence_answer *out)
 {
 	out->id = t->recognised;
 	out->name = NULL;
 	out->source = "text";
+}
+
+static bool holds(const struct licence_text *t, const char *id)
+{
+	for (size_t i = 0; i < t->n_all; i++)
+		if (!strcmp(t->all[i], id))
+			return true;
+	return t->recognised && !strcmp(t->recognised, id);
 }
 
 /* What one text says: it fills a gap, refines a family, or contradicts; then what is stricter counts, but for a person's word. */
@@ -341,14 +406,14 @@ static void from_text(const struct licence_text *t, struct arena *a, struct lice
 
 	if (t->unread)
 		conflict(out, arena_printf(a, "%s %s", t->path, t->unread));
-	if (!t->recognised || !strcmp(t->recognised, out->id))
+	if (!t->recognised || (holds(t, out->id) && !licence_is_stricter(t->recognised, out->id)))
 		return;
 	if (vague) {
 		take_text(t, out);
 		return;
 	}
 	conflict(out, arena_printf(a, "%s says %s but %s is the text of %s", is_none ? "the model" : out->source, out->id, t->path, t->recognised));
-	if (strcmp(out->source, "person") != 0 && (allows_more(out->id, t->recognised) || drops_copyleft(out->id, t->recognised)))
+	if (strcmp(out->source, "person") != 0 && licence_is_stricter(t->recognised, out->id))
 		take_text(t, out);
 }
 
@@ -378,7 +443,7 @@ static void unknown_texts(const struct licence_claims *c, struct arena *a, struc
 	for (size_t i = 0; i < c->n_texts; i++) {
 		const struct licence_text *t = &c->texts[i];
 
-		if (t->recognised && !strcmp(t->recognised, out->id))
+		if (holds(t, out->id))
 			return;
 		if (!unknown && !t->recognised && !t->unread && t->notice && licence_is_main_text(t->path) && !speaks_of(t->notice, out->id))
 			unknown = t->path;
@@ -395,20 +460,46 @@ static void from_texts(const struct licence_claims *c, struct arena *a, struct l
 	unknown_texts(c, a, out);
 }
 
-static void against_tag(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+/* Where nobody else says anything upstream's tags count, the strictest of them. */
+static void from_tags(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
-	const char *id = c->tag ? licence_normalise(c->tag) : NULL;
+	for (size_t i = 0; i < c->n_tags; i++) {
+		const char *known = licence_normalise(c->tags[i]), *id = known ? known : other_id(a, c->tags[i]);
+		bool is_first = strcmp(out->source, "tag") != 0;
 
-	if (!c->tag || !*c->tag)
-		return;
-	if (!strcmp(out->source, "none")) {
-		out->id = id ? id : other_id(a, c->tag);
-		out->name = id ? NULL : arena_strdup(a, c->tag);
+		if (!is_first && strcmp(id, out->id) != 0)
+			conflict(out, arena_printf(a, "upstream's tags name several licences: %s and %s", out->id, id));
+		if (is_first || licence_is_stricter(id, out->id)) {
+			out->id = id;
+			out->name = known ? NULL : str_mend_utf8(arena_strndup(a, c->tags[i], strnlen(c->tags[i], WRITTEN_MAX)));
+		}
 		out->source = "tag";
+	}
+}
+
+static bool card_says(const struct licence_claims *c, const char *id)
+{
+	for (size_t i = 0; i < c->n_card; i++) {
+		const char *said = c->card[i] ? licence_normalise(c->card[i]) : NULL;
+
+		if (said && !strcmp(said, id))
+			return true;
+	}
+	return false;
+}
+
+static void against_tags(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+{
+	if (!strcmp(out->source, "none")) {
+		from_tags(c, a, out);
 		return;
 	}
-	if (id && strcmp(id, out->id) != 0 && strcmp(id, "other") != 0 && !strcmp(out->source, "card") && c->n_card == 1)
-		conflict(out, arena_printf(a, "the card says %s but upstream's tag says %s", out->id, c->tag));
+	for (size_t i = 0; i < c->n_tags && !strcmp(out->source, "card"); i++) {
+		const char *id = licence_normalise(c->tags[i]);
+
+		if (id && strcmp(id, out->id) != 0 && strcmp(id, "other") != 0 && !card_says(c, id))
+			conflict(out, arena_printf(a, "the card says %s but upstream's tag says %s", out->id, c->tags[i]));
+	}
 }
 
 static void against_bases(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
@@ -441,11 +532,11 @@ void licence_resolve(const struct licence_claims *c, struct arena *a, struct lic
 		out->name = id ? NULL : arena_strdup(a, c->chosen);
 		out->id = id ? id : other_id(a, c->chosen);
 		out->source = "person";
-		if (said && (allows_more(out->id, said) || drops_copyleft(out->id, said)))
+		if (said && licence_is_stricter(said, out->id))
 			conflict(out, arena_printf(a, "a person says %s but the card says %s", out->id, said));
 	}
 	from_texts(c, a, out);
-	against_tag(c, a, out);
+	against_tags(c, a, out);
 	against_bases(c, a, out);
 	out->commercial_use = use_of_id(out->id);
 	licence_spdx(out->id, spdx);
@@ -495,12 +586,23 @@ bool licence_is_main_text(const char *path)
 	return one_of(path, dot ? (size_t)(dot - path) : strlen(path), names) && (!dot || one_of(dot + 1, strlen(dot + 1), kinds));
 }
 
+/* Does the word stand in the name, between what are no letters? CodeLlama is not code. */
+static bool has_word(const char *name, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = name; (p = strcasestr(p, word)); p++)
+		if ((p == name || !isalnum((unsigned char)p[-1])) && !isalnum((unsigned char)p[n]))
+			return true;
+	return false;
+}
+
 bool licence_is_of_parts(const char *path)
 {
 	static const char *const places[] = { "third_party", "third-party", "thirdparty", "3rdparty", "vendor", "node_modules", "external", NULL };
 	const char *name = base_name(path);
 
-	if (strcasestr(name, "code") || strcasestr(name, "third"))
+	if (has_word(name, "code") || has_word(name, "third") || strcasestr(name, "thirdparty"))
 		return true;
 	for (const char *end; (end = strchr(path, '/')); path = end + 1)
 		if (one_of(path, (size_t)(end - path), places))

@@ -16,6 +16,7 @@
 
 #define LICENCE_ID_MAX	      96
 #define LICENCE_CONFLICTS_MAX 16
+#define LICENCE_TAGS_MAX      64
 #define LICENCE_NOTICE_MAX    700	/* reduced characters; a longer text is more than a word about a licence */
 
 enum licence_use {	/* may it be used commercially? */
@@ -41,7 +42,7 @@ struct licence {
 const struct licence *licence_find(const char *id);
 const struct licence *licence_at(size_t i);	/* all rows, NULL past the end */
 const char *licence_nearest(const char *id);	/* for "did you mean", or NULL */
-/* SPDX id for any answer, also those without a row: LicenseRef-… made of the name's allowed characters. Written to out. */
+/* SPDX id for any answer, also those without a row: LicenseRef-… made of the name's allowed characters, and of its hash where others are in it. Written to out. */
 void licence_spdx(const char *id, char out[LICENCE_ID_MAX]);
 
 /* What is claimed for one revision, and by whom. Everything may be NULL/0. */
@@ -49,13 +50,16 @@ struct licence_claims {
 	const char *const *card;	/* `license` of the card: one or several strings as written */
 	size_t n_card;
 	const char *card_name, *card_link;	/* license_name, license_link */
-	const char *tag;		/* X of upstream's tag "license:X" */
+	const char *const *tags;	/* X of upstream's tags "license:X", none of them empty */
+	size_t n_tags;
 	const char *chosen;		/* given by a person at import; wins */
 	struct licence_text {
 		const char *path;
-		const char *recognised;	/* id found by licence_recognise(), or NULL */
+		const char *recognised;	/* its licence; of several the strictest, of equally strict ones the first. NULL: none that is known */
+		const char *const *all;	/* every licence in it */
+		size_t n_all;
 		const char *unread;	/* why nobody has read it ("is longer than …"), else NULL: a conflict, for nobody knows what it says */
-		const char *notice;	/* licence_notice() of one that is not recognised */
+		const char *notice;	/* a short text as letters and digits in lower case; "-" when that is nothing, "" for a long one */
 	} const *texts;
 	size_t n_texts;
 	const struct licence_base {
@@ -81,14 +85,17 @@ struct licence_answer {
  * word stands. A base model's licence that is stricter, or whose copyleft is dropped, is a conflict. Strings live in a.
  */
 void licence_resolve(const struct licence_claims *c, struct arena *a, struct licence_answer *out);
+/* Does `id` forbid more than `other`: commercial use, or derivatives under other terms? */
+bool licence_is_stricter(const char *id, const char *other);
 /* Maps one written form ("MIT", "Apache 2.0", "apache-2", "Academic Free License v3.0") to an id, or NULL. */
 const char *licence_normalise(const char *written);
-/* The id of a licence text: by normalised text, so that copyright lines and line breaks do not matter. NULL when not recognised. */
-const char *licence_recognise(const char *text, size_t n);
+/*
+ * What the text of a licence file says: recognised, all and notice of *out. By normalised text, so that copyright lines and line breaks do not matter. All of it is read:
+ * the caller bounds n.
+ */
+void licence_read_text(const char *text, size_t n, struct arena *a, struct licence_text *out);
 /* Is there a text by which this licence would be recognised? */
 bool licence_has_text(const char *id);
-/* What a short text says, as letters and digits in lower case; "-" when that is nothing, "" for a long one. */
-const char *licence_notice(const char *text, size_t n, struct arena *a);
 /*
  * Is this file a licence, notice or use policy? LICENSE*, LICENCE*, COPYING*, NOTICE*, USE_POLICY*, *LICENSE, *LICENCE with any extension but those of programs,
  * data and weights, in any directory.

@@ -1,8 +1,8 @@
 /*
  * licence_text.c - which licence a text is. Two ways: the fixed parts of a known text, found by their first words and proven by their SHA-256
- * (schema/licence_texts.csv, made by script/licence-texts); else, for agreements whose text is known by title only, that title near the
- * beginning. Before both, a text is reduced to its letters and digits in lower case, so that line breaks, marks and copyright lines before
- * the body do not matter.
+ * (schema/licence_texts.csv, made by script/licence-texts); and, for agreements whose text is known by title only, that title near the
+ * beginning or at the begin of a line. Before both, a text is reduced to its letters and digits in lower case, so that line breaks, marks and
+ * copyright lines before the body do not matter. One file may hold several: the strictest counts.
  */
 #include <ctype.h>
 #include <pthread.h>
@@ -14,9 +14,9 @@
 #include "catalog/licence_table.h"
 #include "verify/digest.h"
 
-#define TEXT_MAX_BYTES	((size_t)1 << 20)	/* no licence is longer; the rest is not looked at */
-#define TITLE_WITHIN	((size_t)400)		/* reduced characters in which a title must begin */
-#define ANCHOR_TRIES	16			/* places in one text where a body may begin */
+#define TITLE_WITHIN	((size_t)400)		/* reduced characters in which a title may stand anywhere */
+#define ANCHOR_TRIES	256			/* places in one text where a body may begin */
+#define FOUND_MAX	64			/* licences in one text */
 
 /* One part of a known text. Parts of one text follow each other, number 0 first. */
 struct fingerprint {
@@ -44,7 +44,7 @@ static const char *const restrictions[] = {
 	"notbeusedforcommercial", "nocommercialuse", "noncommercialuseonly", "fornoncommercialpurposesonly", "researchpurposesonly", "forresearchuseonly",
 };
 
-/* Reduced titles; more specific ones first. */
+/* Reduced titles. */
 static const struct {
 	const char *title, *id;
 } titles[] = {
@@ -107,25 +107,50 @@ static void load(void)
 	}
 }
 
-static char *reduce(const char *text, size_t n, size_t *out_n)
-{
-	char *out;
-	size_t at = 0;
+/* The letters and digits of a text; begins_line[i]: text[i] is the first one of its line, or behind a mark of HTML. */
+struct reduced {
+	char *text;
+	bool *begins_line;
+	size_t n;
+};
 
-	n = n < TEXT_MAX_BYTES ? n : TEXT_MAX_BYTES;
-	out = mem_zalloc(n * 4 + 1);
+static void own_reduced(struct reduced *r)
+{
+	free(r->text);
+	free(r->begins_line);
+}
+
+static size_t count_pluses(const char *text, size_t n)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		found += text[i] == '+';
+	return found;
+}
+
+static void reduce(struct reduced *r, const char *text, size_t n)
+{
+	size_t most = n + 3 * count_pluses(text, n) + 1;
+	bool begins = true;
+
+	*r = (struct reduced){ mem_zalloc(most), mem_zalloc(most), 0 };
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		if (c < 0x80 && isalnum(c)) {
-			out[at++] = (char)tolower(c);
-		} else if (c == '+') {
-			memcpy(out + at, "plus", 4);
-			at += 4;
+		if (c == '\n' || c == '\r' || c == '>')
+			begins = true;
+		if (c != '+' && (c >= 0x80 || !isalnum(c)))
+			continue;
+		r->begins_line[r->n] = begins;
+		begins = false;
+		if (c == '+') {
+			memcpy(r->text + r->n, "plus", 4);
+			r->n += 4;
+		} else {
+			r->text[r->n++] = (char)tolower(c);
 		}
 	}
-	*out_n = at;
-	return out;
 }
 
 /* Does this part begin at `at`? */
@@ -152,15 +177,24 @@ static bool parts_follow(const struct fingerprint *p, size_t n, const char *at, 
 	return true;
 }
 
-/* Does the text whose n parts these are stand in this one, anywhere? */
-static bool matches(const struct fingerprint *p, size_t n, const char *text, const char *end)
+/* Where the text whose n parts these are begins in this one; NULL when it does not stand in it. */
+static const char *find_text(const struct fingerprint *p, size_t n, const struct reduced *r)
 {
-	const char *at = text;
+	const char *at = r->text, *end = r->text + r->n;
 
 	for (int tries = 0; tries < ANCHOR_TRIES && (at = strstr(at, p->anchor)); tries++, at++)
 		if (is_part(p, at, end) && parts_follow(p, n, at + p->length, end))
-			return true;
-	return false;
+			return at;
+	return NULL;
+}
+
+/* Where a title stands as one does; what is said in passing, further on, is none. */
+static const char *find_title(const char *title, const struct reduced *r)
+{
+	for (const char *at = r->text; (at = strstr(at, title)); at++)
+		if ((size_t)(at - r->text) <= TITLE_WITHIN || r->begins_line[at - r->text])
+			return at;
+	return NULL;
 }
 
 /* How many parts the text has whose first one is i. */
@@ -183,25 +217,91 @@ static bool is_taken_back(const char *id, const char *reduced)
 	return false;
 }
 
-const char *licence_recognise(const char *text, size_t n)
+struct found {
+	const char *id, *at;
+};
+
+struct found_list {
+	struct found v[FOUND_MAX];
+	size_t n;
+};
+
+static void note(struct found_list *l, const char *id, const char *at)
 {
-	size_t reduced_n;
-	own(mem) char *reduced = reduce(text, n, &reduced_n);
+	if (at && l->n < FOUND_MAX)
+		l->v[l->n++] = (struct found){ id, at };
+}
 
-	pthread_once(&once, load);
-	for (size_t i = 0; i < ARRAY_LEN(riders); i++)
-		if (strstr(reduced, riders[i].words))
-			return riders[i].id;
-	for (size_t i = 0; i < n_prints; i += n_parts(i))
-		if (matches(&prints[i], n_parts(i), reduced, reduced + reduced_n))
-			return is_taken_back(prints[i].id, reduced) ? "other:with-restrictions" : prints[i].id;
-	for (size_t i = 0; i < ARRAY_LEN(titles); i++) {
-		const char *at = strstr(reduced, titles[i].title);
+static bool is_found(const struct found_list *l, const char *id)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!strcmp(l->v[i].id, id))
+			return true;
+	return false;
+}
 
-		if (at && (size_t)(at - reduced) <= TITLE_WITHIN)
-			return titles[i].id;
+/* The LGPL adds permissions to the GPL and comes with its text. */
+static bool is_part_of_another(const struct found_list *l, const char *id)
+{
+	return !strcmp(id, "gpl-3.0") && is_found(l, "lgpl-3.0");
+}
+
+static const char *strictest(const struct found_list *l)
+{
+	const struct found *best = NULL;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct found *f = &l->v[i];
+
+		if (is_part_of_another(l, f->id))
+			continue;
+		if (!best || licence_is_stricter(f->id, best->id) || (!licence_is_stricter(best->id, f->id) && f->at < best->at))
+			best = f;
 	}
-	return NULL;
+	return best ? best->id : NULL;
+}
+
+static void find_all(const struct reduced *r, struct found_list *out)
+{
+	pthread_once(&once, load);
+	for (size_t i = 0; i < n_prints; i += n_parts(i))
+		note(out, prints[i].id, find_text(&prints[i], n_parts(i), r));
+	for (size_t i = 0; i < ARRAY_LEN(titles); i++)
+		note(out, titles[i].id, find_title(titles[i].title, r));
+}
+
+static const char *recognise(const struct reduced *r, const struct found_list *found)
+{
+	const char *id = strictest(found);
+
+	for (size_t i = 0; i < ARRAY_LEN(riders); i++)
+		if (strstr(r->text, riders[i].words))
+			return riders[i].id;
+	return id && is_taken_back(id, r->text) ? "other:with-restrictions" : id;
+}
+
+static const char *notice(const struct reduced *r, struct arena *a)
+{
+	if (r->n > LICENCE_NOTICE_MAX)
+		return "";
+	return r->n ? arena_strdup(a, r->text) : "-";
+}
+
+void licence_read_text(const char *text, size_t n, struct arena *a, struct licence_text *out)
+{
+	struct found_list found = { .n = 0 };
+	own(reduced) struct reduced r;
+	const char **all;
+
+	reduce(&r, text, n);
+	find_all(&r, &found);
+	all = arena_alloc(a, found.n * sizeof(*all) + 1);
+	for (size_t i = 0; i < found.n; i++)
+		all[i] = found.v[i].id;
+	out->recognised = recognise(&r, &found);
+	out->all = all;
+	out->n_all = found.n;
+	out->notice = notice(&r, a);
 }
 
 bool licence_has_text(const char *id)
@@ -211,14 +311,4 @@ bool licence_has_text(const char *id)
 		if (!strcmp(prints[i].id, id))
 			return true;
 	return false;
-}
-
-const char *licence_notice(const char *text, size_t n, struct arena *a)
-{
-	size_t reduced_n;
-	own(mem) char *reduced = reduce(text, n, &reduced_n);
-
-	if (reduced_n > LICENCE_NOTICE_MAX)
-		return "";
-	return reduced_n ? arena_strdup(a, reduced) : "-";
 }

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 
+#include "base/fdio.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -121,8 +122,26 @@ static bool from_answer(struct bases *b, size_t i, const json_t *answer, struct 
 	return true;
 }
 
-void bases_gather(struct work *w, const char *const *repos, size_t n, const json_t *asked, struct bases *out)
+/* What was answered about the bases of a revision, NULL when nothing was. */
+static json_t *read_asked(struct work *w, int64_t revision_id)
 {
+	const char *text;
+	json_t *asked;
+	size_t n;
+
+	if (model_document(w->db, revision_id, DOCUMENT_PROOF, BASES_DOCUMENT, w->arena, &text, &n, NULL))
+		return NULL;
+	asked = json_parse_lax(text, n, "what was said of base models", NULL);
+	if (json_is_object(asked))
+		return asked;
+	json_decref(asked);
+	return NULL;
+}
+
+void bases_gather(struct work *w, const char *const *repos, size_t n, int64_t revision_id, struct bases *out)
+{
+	own(json) json_t *asked = read_asked(w, revision_id);
+
 	*out = (struct bases){ 0 };
 	for (size_t i = 0; i < n; i++)
 		add(out, repos[i], w->arena);
@@ -135,33 +154,58 @@ void bases_gather(struct work *w, const char *const *repos, size_t n, const json
 
 bool bases_unanswered(struct work *w, int64_t revision_id)
 {
-	own(json) json_t *asked = NULL;
-	const char *text, *repo;
+	own(json) json_t *asked = read_asked(w, revision_id);
+	const char *repo;
 	json_t *answer;
-	size_t n;
 
-	if (model_document(w->db, revision_id, DOCUMENT_PROOF, BASES_DOCUMENT, w->arena, &text, &n, NULL))
-		return false;
-	asked = json_parse_lax(text, n, "what was said of base models", NULL);
 	json_object_foreach (asked, repo, answer)
 		if (json_get_str(answer, "unanswered"))
 			return true;
 	return false;
 }
 
-/* The licence that upstream names: what its card says, or the tag that it made of that. */
-static const char *license_of(const json_t *doc)
+static const char *text_of(const json_t *v, struct arena *a)
 {
-	const json_t *card = json_object_get(doc, "cardData"), *said = json_object_get(card, "license"), *tags = json_object_get(doc, "tags"), *item;
-	const char *name = json_get_str(card, "license_name"), *id = json_string_value(json_is_array(said) ? json_array_get(said, 0) : said);
+	return json_is_string(v) ? str_printable(arena_strdup(a, json_string_value(v))) : NULL;
+}
+
+/* One or several; what is there and no text is a licence that nobody can read. */
+static void claim_card(struct licence_claims *c, const json_t *said, struct arena *a)
+{
+	size_t n = json_is_array(said) ? json_array_size(said) : 1;
+	const char **list = arena_alloc(a, n * sizeof(*list) + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		const json_t *v = json_is_array(said) ? json_array_get(said, i) : said;
+
+		if (v && !json_is_null(v))
+			list[c->n_card++] = json_is_string(v) ? text_of(v, a) : "not a name";
+	}
+	c->card = list;
+}
+
+void bases_upstream_claims(const json_t *doc, struct arena *a, struct licence_claims *c)
+{
+	const json_t *card = json_object_get(doc, "cardData"), *list = json_object_get(doc, "tags"), *item;
+	const char **tags = arena_alloc(a, LICENCE_TAGS_MAX * sizeof(*tags));
 	size_t i;
 
-	if (id && !strcmp(id, "other") && name)
-		return name;
-	json_array_foreach (tags, i, item)
-		if (!id && json_is_string(item) && str_starts(json_string_value(item), "license:"))
-			id = json_string_value(item) + 8;
-	return id;
+	*c = (struct licence_claims){ .card_name = text_of(json_object_get(card, "license_name"), a), .card_link = text_of(json_object_get(card, "license_link"), a), .tags = tags };
+	claim_card(c, json_object_get(card, "license"), a);
+	json_array_foreach (list, i, item)
+		if (c->n_tags < LICENCE_TAGS_MAX && json_is_string(item) && str_starts(json_string_value(item), "license:") && json_string_value(item)[8])
+			tags[c->n_tags++] = text_of(item, a) + 8;
+}
+
+/* The licence that upstream names: what its card says, or the tags that it made of that. NULL: none. */
+static const char *license_of(const json_t *doc, struct arena *a)
+{
+	struct licence_answer answer;
+	struct licence_claims c;
+
+	bases_upstream_claims(doc, a, &c);
+	licence_resolve(&c, a, &answer);
+	return strcmp(answer.source, "none") ? answer.id : NULL;
 }
 
 /* Of a fault that may pass the licence is unknown for now; one that upstream does not have, or not for us, is one that nobody knows. */
@@ -187,31 +231,99 @@ static int ask(struct work *w, struct hub *hub, const char *repo, json_t *asked,
 	names = json_array();
 	for (size_t i = 0; i < of.n; i++)
 		json_array_append_new(names, json_string(of.v[i].repo));
-	json_object_set_new(asked, repo, json_pack("{s:s?, s:o}", "license", license_of(r.doc), "base_model", names));
+	json_object_set_new(asked, repo, json_pack("{s:s?, s:o}", "license", license_of(r.doc, w->arena), "base_model", names));
 	return 0;
 }
 
-int bases_ask(struct work *w, struct hub *hub, const json_t *doc, json_t **asked, struct bases *out, struct err *e)
+/* Names without a namespace are models of the Hub's first days, or anything: what can't be one is not asked about. */
+static bool may_be_asked(const char *repo)
+{
+	return strchr(repo, '/') || hub_check_repo(repo, NULL) == 0;
+}
+
+/* Asks about those of b that the catalog does not have and `asked` does not answer, and about what these were made from. */
+static int ask_along(struct work *w, struct hub *hub, struct bases *b, json_t *asked, struct err *e)
 {
 	size_t requests = 0;
 	int rc = 0;
 
+	for (size_t i = 0; i < b->n && rc == 0; i++) {	/* grows meanwhile */
+		const char *repo = b->v[i].repo;
+
+		if (from_catalog(w, b, i) || !may_be_asked(repo))
+			continue;
+		if (!json_object_get(asked, repo)) {
+			if (requests++ == BASES_ASKED_MAX)
+				json_object_set_new(asked, repo, json_pack("{s:s}", "unanswered", "upstream was asked about many others before it"));
+			else if (requests <= BASES_ASKED_MAX)
+				rc = ask(w, hub, repo, asked, e);
+		}
+		if (rc == 0)
+			from_answer(b, i, json_object_get(asked, repo), w->arena);
+	}
+	note_cut(b);
+	return rc;
+}
+
+int bases_ask(struct work *w, struct hub *hub, const json_t *doc, const char *adapter_of, json_t **asked, struct bases *out, struct err *e)
+{
 	*asked = json_object();
 	*out = (struct bases){ 0 };
 	add_doc(out, doc, w->arena);
+	if (adapter_of)
+		add(out, adapter_of, w->arena);
 	out->n_own = out->n;
-	for (size_t i = 0; i < out->n && rc == 0; i++) {	/* grows meanwhile */
-		const char *repo = out->v[i].repo;
+	return ask_along(w, hub, out, *asked, e);
+}
 
-		if (from_catalog(w, out, i) || !strchr(repo, '/'))
-			continue;
-		if (requests++ == BASES_ASKED_MAX)
-			json_object_set_new(*asked, repo, json_pack("{s:s}", "unanswered", "upstream was asked about many others before it"));
-		else if (requests <= BASES_ASKED_MAX)
-			rc = ask(w, hub, repo, *asked, e);
-		if (rc == 0)
-			from_answer(out, i, json_object_get(*asked, repo), w->arena);
-	}
-	note_cut(out);
-	return rc;
+/* ---- what an adapter's configuration names ----------------------------------------------------------------------- */
+
+const char *bases_of_adapter(const char *config, size_t n, struct arena *a)
+{
+	own(json) json_t *j = json_parse_lax(config, n, BASES_ADAPTER_PATH, NULL);
+	const char *base = json_get_str(j, "base_model_name_or_path");
+
+	return base && *base ? arena_strdup(a, base) : NULL;
+}
+
+static int read_adapter(struct work *w, int64_t revision_id, const char **base, struct err *e)
+{
+	struct model_file f;
+	own(buf) struct buf b;
+	int rc;
+
+	*base = NULL;
+	buf_init(&b, BASES_ADAPTER_MAX);
+	if (model_file(w->db, revision_id, BASES_ADAPTER_PATH, FILES_ALL, w->arena, &f, NULL) || !f.stored || f.size_bytes > BASES_ADAPTER_MAX)
+		return 0;
+	own(fd) int fd = store_open_blob(w->store, &f.sha256, NULL, e);
+	if (fd < 0)
+		return fd;
+	if ((rc = fdio_slurp_fd(fd, f.path, &b, e)) < 0)
+		return rc;
+	*base = bases_of_adapter(b.data, b.len, w->arena);
+	return 0;
+}
+
+int bases_ask_adapter(struct work *w, struct hub *hub, int64_t revision_id, struct err *e)
+{
+	struct bases *b = arena_alloc(w->arena, sizeof(*b));
+	own(json) json_t *asked = NULL;
+	own(mem) char *text = NULL;
+	const char *base;
+	size_t known;
+	int rc = read_adapter(w, revision_id, &base, e);
+
+	if (rc || !base)
+		return rc;
+	asked = read_asked(w, revision_id);
+	if (!asked)
+		asked = json_object();
+	known = json_object_size(asked);
+	add(b, base, w->arena);
+	rc = ask_along(w, hub, b, asked, e);
+	if (rc || json_object_size(asked) == known)
+		return rc;
+	text = json_text(asked);
+	return model_keep_document(w->db, revision_id, DOCUMENT_PROOF, BASES_DOCUMENT, text, strlen(text), work_now(), e);
 }

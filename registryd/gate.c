@@ -78,15 +78,6 @@ const char *gate_unreadable(const struct buf *b)
 	return (b->len > 4 && (!memcmp(b->data, "%PDF", 4) || !memcmp(b->data, "PK\3\4", 4))) ? "is not a text, so nobody has read it" : NULL;
 }
 
-static void note_adapter(struct documents *d, const struct buf *b)
-{
-	own(json) json_t *config = json_parse_lax(b->data, b->len, "adapter_config.json", NULL);
-	const char *base = json_get_str(config, "base_model_name_or_path");
-
-	if (base && strchr(base, '/'))
-		d->adapter_of = arena_strdup(d->w->arena, base);
-}
-
 static int read_document(struct documents *d, const struct model_file *f, enum document_kind kind, struct err *e)
 {
 	own(buf) struct buf b;
@@ -100,10 +91,14 @@ static int read_document(struct documents *d, const struct model_file *f, enum d
 		return rc;
 	if (kind == DOCUMENT_CARD)
 		card_parse(b.data, b.len, d->w->arena, &d->card);
-	if (kind == DOCUMENT_LICENSE)
-		add_text(d, (struct licence_text){ f->path, licence_recognise(b.data, b.len), gate_unreadable(&b), licence_notice(b.data, b.len, d->w->arena) });
-	if (!strcmp(f->path, "adapter_config.json"))
-		note_adapter(d, &b);
+	if (kind == DOCUMENT_LICENSE) {
+		struct licence_text t = { .path = f->path, .unread = gate_unreadable(&b) };
+
+		licence_read_text(b.data, b.len, d->w->arena, &t);
+		add_text(d, t);
+	}
+	if (!strcmp(f->path, BASES_ADAPTER_PATH))
+		d->adapter_of = bases_of_adapter(b.data, b.len, d->w->arena);
 	if (!strcmp(f->path, "config.json"))
 		d->config = json_parse_lax(b.data, b.len, f->path, NULL);
 	return 0;
@@ -184,41 +179,25 @@ static size_t base_names(struct documents *d, const char *names[BASES_MAX])
 
 static void gather_bases(struct documents *d)
 {
-	const char *text, *names[BASES_MAX];
-	own(json) json_t *asked = NULL;
-	size_t n;
+	const char *names[BASES_MAX];
 
-	if (model_document(d->w->db, d->revision_id, DOCUMENT_PROOF, BASES_DOCUMENT, d->w->arena, &text, &n, NULL) == 0)
-		asked = json_parse_lax(text, n, "what was said of base models", NULL);
-	bases_gather(d->w, names, base_names(d, names), asked, &d->bases);
-}
-
-static const char *tag_licence(const struct documents *d)
-{
-	const json_t *list = json_object_get(d->info, "tags"), *item;
-	size_t i;
-
-	json_array_foreach (list, i, item)
-		if (str_starts(json_is_string(item) ? json_string_value(item) : "", "license:"))
-			return tame(d->w, json_string_value(item) + 8);
-	return NULL;
+	bases_gather(d->w, names, base_names(d, names), d->revision_id, &d->bases);
 }
 
 static void resolve_licence(struct documents *d, const char *chosen, struct licence_answer *out)
 {
-	struct licence_claims c = {
-		.card = d->card.license.item,
-		.n_card = d->card.license.n,
-		.card_name = d->card.license_name,
-		.card_link = d->card.license_link,
-		.tag = tag_licence(d),
-		.chosen = chosen,
-		.texts = d->texts,
-		.n_texts = d->n_texts,
-		.bases = d->bases.v,
-		.n_bases = d->bases.n,
-	};
+	struct licence_claims c;
 
+	bases_upstream_claims(d->info, d->w->arena, &c);	/* its tags count, and the card itself for what it says of that */
+	c.card = d->card.license.item;
+	c.n_card = d->card.license.n;
+	c.card_name = d->card.license_name;
+	c.card_link = d->card.license_link;
+	c.chosen = chosen;
+	c.texts = d->texts;
+	c.n_texts = d->n_texts;
+	c.bases = d->bases.v;
+	c.n_bases = d->bases.n;
 	licence_resolve(&c, d->w->arena, out);
 }
 

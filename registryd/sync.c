@@ -167,7 +167,7 @@ static int keep_bases(struct sync *s, struct err *e)
 	own(json) json_t *asked = NULL;
 	own(mem) char *text = NULL;
 	struct bases all;
-	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, &all, e);
+	int rc = bases_ask(s->w, s->hub, s->info.doc, NULL, &asked, &all, e);
 
 	for (size_t i = 0; i < all.n_own && !rc; i++)
 		repos[i] = all.v[i].repo;
@@ -441,6 +441,8 @@ static int store_all(struct sync *s, struct err *e)
 		rc = gate_admit(s->w, s->revision_id, e);
 	if (!rc)
 		rc = fetch(s, e);
+	if (!rc)
+		rc = bases_ask_adapter(s->w, s->hub, s->revision_id, e);	/* its configuration is here now */
 	return rc;
 }
 

@@ -10,7 +10,6 @@
 #include "registryd/sync_impl.h"
 
 #define PLAN_TEXTS_MAX	  20
-#define PLAN_LICENCES_MAX 20
 
 /* Equal contents are fetched once. */
 static bool counted_before(json_t *seen, const struct model_file *f)
@@ -30,6 +29,7 @@ static bool counted_before(json_t *seen, const struct model_file *f)
 struct plan_texts {
 	struct licence_text v[PLAN_TEXTS_MAX];
 	size_t n;
+	const char *adapter_of;
 };
 
 static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsigned *formats)
@@ -54,40 +54,46 @@ static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsi
 	sync_forget_plan(s);
 }
 
-static void plan_text(struct sync *s, const struct model_file *f, struct plan_texts *t)
+/* A small file of the model as upstream has it now. False: it can't be had, and is looked at when the model is fetched. */
+static bool plan_read(struct sync *s, const struct model_file *f, struct buf *body)
 {
 	own(mem) char *url = hub_resolve_url(s->hub, s->name, s->info.sha, f->path);
 	struct hub_call call = { .url = url, .what = f->path, .repo = s->name, .bucket = HUB_RESOLVE, .tries = 1, .stop = &s->w->stop };
 	own(answer) struct net_answer a = { 0 };
 	struct err e = ERR_NONE;
+
+	return f->size_bytes <= GATE_DOCUMENT_MAX && hub_call(s->hub, &call, &a, body, &e) == 0;
+}
+
+static void plan_text(struct sync *s, const struct model_file *f, struct plan_texts *t)
+{
 	own(buf) struct buf body;
 
 	buf_init(&body, GATE_DOCUMENT_MAX);
-	if (hub_call(s->hub, &call, &a, &body, &e) == 0)
-		t->v[t->n++] = (struct licence_text){ arena_strdup(s->w->arena, f->path), licence_recognise(body.data, body.len), gate_unreadable(&body),
-						      licence_notice(body.data, body.len, s->w->arena) };
+	if (!plan_read(s, f, &body))
+		return;
+	t->v[t->n] = (struct licence_text){ .path = arena_strdup(s->w->arena, f->path), .unread = gate_unreadable(&body) };
+	licence_read_text(body.data, body.len, s->w->arena, &t->v[t->n++]);
 }
 
-/* The licence texts are small, and say what a card may not. Those that can't be had are looked at when the model is fetched. */
+static void plan_adapter(struct sync *s, const struct model_file *f, struct plan_texts *t)
+{
+	own(buf) struct buf body;
+
+	buf_init(&body, GATE_DOCUMENT_MAX);
+	if (plan_read(s, f, &body))
+		t->adapter_of = bases_of_adapter(body.data, body.len, s->w->arena);
+}
+
+/* The licence texts are small, and say what a card may not; so is an adapter's configuration, which names its base. */
 static void plan_texts(struct sync *s, struct plan_texts *t)
 {
-	for (size_t i = 0; i < s->n_files && t->n < PLAN_TEXTS_MAX; i++)
-		if (licence_is_text_path(s->files[i].path) && s->files[i].size_bytes <= GATE_DOCUMENT_MAX)
+	for (size_t i = 0; i < s->n_files; i++) {
+		if (licence_is_text_path(s->files[i].path) && t->n < PLAN_TEXTS_MAX)
 			plan_text(s, &s->files[i], t);
-}
-
-/* One or several, as a card has them. */
-static size_t card_licences(const json_t *license, const char *out[PLAN_LICENCES_MAX])
-{
-	const json_t *item;
-	size_t i, n = 0;
-
-	if (json_is_string(license))
-		out[n++] = json_string_value(license);
-	json_array_foreach (license, i, item)
-		if (json_is_string(item) && n < PLAN_LICENCES_MAX)
-			out[n++] = json_string_value(item);
-	return n;
+		else if (!strcmp(s->files[i].path, BASES_ADAPTER_PATH))
+			plan_adapter(s, &s->files[i], t);
+	}
 }
 
 /* The licence as upstream's own reading of the card says, the texts, and the base models. */
@@ -95,17 +101,14 @@ static int plan_licence(struct sync *s, const struct plan_texts *texts, struct l
 {
 	own(json) json_t *asked = NULL;
 	struct bases *bases = arena_alloc(s->w->arena, sizeof(*bases));
-	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, bases, e);
-	const json_t *card = json_object_get(s->info.doc, "cardData"), *tags = json_object_get(s->info.doc, "tags"), *item;
-	const json_t *license = json_object_get(card, "license");
-	const char *written[PLAN_LICENCES_MAX];
-	struct licence_claims c = { .card = written, .n_card = card_licences(license, written), .card_name = json_get_str(card, "license_name"), .card_link = json_get_str(card, "license_link"),
-				    .texts = texts->v, .n_texts = texts->n, .bases = bases->v, .n_bases = bases->n };
-	size_t i;
+	int rc = bases_ask(s->w, s->hub, s->info.doc, texts->adapter_of, &asked, bases, e);
+	struct licence_claims c;
 
-	json_array_foreach (tags, i, item)
-		if (json_is_string(item) && str_starts(json_string_value(item), "license:"))
-			c.tag = json_string_value(item) + 8;
+	bases_upstream_claims(s->info.doc, s->w->arena, &c);
+	c.texts = texts->v;
+	c.n_texts = texts->n;
+	c.bases = bases->v;
+	c.n_bases = bases->n;
 	licence_resolve(&c, s->w->arena, answer);
 	return rc;
 }

@@ -86,6 +86,57 @@ def test_other_ways_to_name_a_base(reg, hub, card):
     assert outcome(reg, "org/m") == ("held", "mit", ["mit is looser than cc-by-nc-4.0, the licence of its base model org/base"])
 
 
+def test_a_base_that_only_the_adapter_names(reg, hub):
+    """Its configuration is read when it is here: upstream is asked then, or by the preview."""
+    add(hub, "org/base", "license: cc-by-nc-4.0")
+    add(hub, "legacy", "license: cc-by-nc-4.0")
+    for name, base in ("org/m", "org/base"), ("org/l", "legacy"):
+        add(hub, name, "license: mit", **{"adapter_config.json": json.dumps({"base_model_name_or_path": base})})
+        said = [f"mit is looser than cc-by-nc-4.0, the licence of its base model {base}"]
+        reg.ctl("policy", "check", name, code=5)
+        assert outcome(reg, name) == ("held", "mit", said)
+        reg.ctl("rebuild")
+        assert reg.json("show", name)["license"]["conflicts"] == said
+    add(hub, "org/local", "license: mit", **{"adapter_config.json": json.dumps({"base_model_name_or_path": "./base"})})
+    assert outcome(reg, "org/local") == ("published", "mit", [])
+    hub.faults.add(repo="org/base", route="info", status=500)
+    add(hub, "org/later", "license: mit", **{"adapter_config.json": json.dumps({"base_model_name_or_path": "org/base"})})
+    assert "is not known" in outcome(reg, "org/later")[2][0]
+    hub.faults.clear()
+    assert outcome(reg, "org/later")[2] == ["mit is looser than cc-by-nc-4.0, the licence of its base model org/base"]
+
+
+def test_a_base_with_several_licences_or_an_old_name(reg, hub):
+    add(hub, "org/two", "license: [apache-2.0, cc-by-nc-4.0]")
+    add(hub, "gpt", "license: cc-by-nc-4.0")
+    add(hub, "org/m", "license: apache-2.0\nbase_model: org/two")
+    add(hub, "org/l", "license: apache-2.0\nbase_model: gpt")
+    add(hub, "org/none", "license: apache-2.0\nbase_model: what we had")
+    for name, base in ("org/m", "org/two"), ("org/l", "gpt"):
+        said = [f"apache-2.0 is looser than cc-by-nc-4.0, the licence of its base model {base}"]
+        reg.ctl("policy", "check", name, code=5)
+        assert outcome(reg, name) == ("held", "apache-2.0", said)
+        reg.ctl("sync", base, code=None)    # here it says the same
+        jobs_done(reg, "derive")
+        assert reg.json("show", name)["license"]["conflicts"] == said
+    assert outcome(reg, "org/none") == ("published", "apache-2.0", [])
+
+
+@pytest.mark.parametrize("card, licence", [
+    ("license: MIT（仅限非商业用途）", "other:mit-"), ('license: "MIT' + " " * 230 + 'non-commercial use only"', "other:mit-"),
+    ("x: &n cc-by-nc-4.0\nlicense: [mit, *n]", "cc-by-nc-4.0"), ("x: &l [cc-by-nc-4.0]\nlicense: [mit, *l]", "mit")])
+def test_a_restriction_that_is_easily_missed(reg, hub, card, licence):
+    add(hub, "org/m", card)
+    state, said, _ = outcome(reg, "org/m")
+    assert state == "held" and said.startswith(licence)
+
+
+def test_every_licence_tag_counts(reg, hub):
+    hub.add_model("org/m", {"README.md": "# A model", "config.json": "{}"}, extra={"tags": ["license:mit", "license:cc-by-nc-4.0"]})
+    assert outcome(reg, "org/m") == ("held", "cc-by-nc-4.0", ["upstream's tags name several licences: mit and cc-by-nc-4.0"])
+    reg.ctl("policy", "check", "org/m", code=5)
+
+
 def test_a_stricter_policy_takes_what_conflicts_off_too(reg, hub):
     """What is published although its licence conflicts by now is no less denied than what does not."""
     add(hub, "org/m", "license: mit\nbase_model: org/base")
@@ -115,6 +166,8 @@ def test_texts_say_what_a_card_does_not(reg, hub):
     add(hub, "org/long", "license: mit", LICENSE=GPL + b"\n" * (5 << 20))
     add(hub, "org/many", "license: mit", **{f"LICENSE-{i:03}": "a dummy" for i in range(230)}, **{"LICENSE-zz": GPL})
     add(hub, "org/rider", "license: apache-2.0", LICENSE=APACHE + b'\n"Commons Clause" License Condition v1.0\n')
+    add(hub, "org/behind", "license: apache-2.0", LICENSE=APACHE + b"\n" * (1 << 20) + GPL)
+    add(hub, "org/llama", "license: mit", **{"LICENSE-CodeLlama.txt": GPL})
     add(hub, "org/paper", "license: mit", **{"LICENSE.pdf": b"%PDF-1.7\n..."})
     add(hub, "org/unknown", "license: mit", LICENSE=b"You may look at this on Mondays, and nobody else may. " * 20)
     add(hub, "org/code", "license: mit", **{"LICENSE-CODE": GPL, "third_party__x__LICENSE": GPL})
@@ -123,6 +176,8 @@ def test_texts_say_what_a_card_does_not(reg, hub):
     assert outcome(reg, "org/long") == ("held", "mit", ["LICENSE is too long for a licence, so nobody has read it"])
     assert outcome(reg, "org/many") == ("held", "mit", ["LICENSE-200 and what follows were not read: more than 200 licence texts"])
     assert outcome(reg, "org/rider")[:2] == ("held", "other:commons-clause")
+    assert outcome(reg, "org/behind") == ("held", "gpl-3.0", ["card says apache-2.0 but LICENSE is the text of gpl-3.0"])
+    assert outcome(reg, "org/llama") == ("held", "gpl-3.0", ["card says mit but LICENSE-CodeLlama.txt is the text of gpl-3.0"])
     assert outcome(reg, "org/paper") == ("held", "mit", ["LICENSE.pdf is not a text, so nobody has read it"])
     assert outcome(reg, "org/unknown") == ("held", "mit", ["LICENSE is not the text of mit, nor any other that is known here"])
     assert outcome(reg, "org/code") == ("published", "mit", [])

@@ -53,6 +53,32 @@ static void written_forms(void **state)
 	assert_null(licence_normalise("mit or something else"));
 }
 
+/* What is left out of a key may be the restriction: nothing is, or there is no key. */
+static void what_a_key_would_not_say(void **state)
+{
+	static const char *const forms[] = { "MIT（仅限非商业用途）", "apache-2.0 (非商用)", "MIT только для некоммерческого использования", "Apache\xc2\xa0" "2.0", "apache-2.0\xe2\x80\x8b",
+					     "ap\xd0\xb0" "che-2.0" };
+	char padded[400];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++)
+		if (licence_normalise(forms[i]))
+			fail_msg("%s gives %s", forms[i], licence_normalise(forms[i]));
+	snprintf(padded, sizeof(padded), "MIT%*snon-commercial use only", 230, "");
+	assert_null(licence_normalise(padded));
+}
+
+static const char *recognise(const char *text, size_t n)
+{
+	struct licence_text t = { 0 };
+	struct arena a;
+
+	arena_init(&a);
+	licence_read_text(text, n, &a, &t);
+	arena_done(&a);
+	return t.recognised;
+}
+
 static void texts(void **state)
 {
 	static const char mit[] =
@@ -71,21 +97,56 @@ static void texts(void **state)
 	(void)state;
 	buf_init(&apache, 1 << 20);
 	assert_int_equal(fdio_slurp(AT_FDCWD, SOURCE_DIR "/LICENSE", &apache, &e), 0);
-	assert_string_equal(licence_recognise(apache.data, apache.len), "apache-2.0");
-	assert_string_equal(licence_recognise(mit, strlen(mit)), "mit");
-	assert_string_equal(licence_recognise(llama, strlen(llama)), "llama3.2");
+	assert_string_equal(recognise(apache.data, apache.len), "apache-2.0");
+	assert_string_equal(recognise(mit, strlen(mit)), "mit");
+	assert_string_equal(recognise(llama, strlen(llama)), "llama3.2");
 	memcpy(strstr(changed, "without restriction"), "with no restriction", 19);	/* one word changed is another licence */
-	assert_null(licence_recognise(changed, strlen(changed)));
-	assert_null(licence_recognise("", 0));
+	assert_null(recognise(changed, strlen(changed)));
+	assert_null(recognise("", 0));
 	{
 		own(buf) struct buf taken_back;
 
 		buf_init(&taken_back, 1 << 20);
 		buf_printf(&taken_back, "%s\nNotwithstanding the above, commercial use is prohibited.\n", mit);
-		assert_string_equal(licence_recognise(taken_back.data, taken_back.len), "other:with-restrictions");
+		assert_string_equal(recognise(taken_back.data, taken_back.len), "other:with-restrictions");
 	}
 	buf_puts(&apache, "\n\"Commons Clause\" License Condition v1.0\n");
-	assert_string_equal(licence_recognise(apache.data, apache.len), "other:commons-clause");
+	assert_string_equal(recognise(apache.data, apache.len), "other:commons-clause");
+}
+
+/* What a file says whose parts these are, one after the other, with `gap` line breaks between them. */
+static const char *all_of(const char *const *parts, size_t n, size_t gap)
+{
+	own(buf) struct buf text;
+
+	buf_init(&text, 8 << 20);
+	for (size_t i = 0; i < n; i++) {
+		if (*parts[i] == '/') {
+			struct err e = ERR_NONE;
+
+			assert_int_equal(fdio_slurp(AT_FDCWD, parts[i], &text, &e), 0);
+		} else {
+			buf_puts(&text, parts[i]);
+		}
+		for (size_t k = 0; k < gap; k++)
+			buf_putc(&text, '\n');
+	}
+	return recognise(text.data, text.len);
+}
+
+static void several_in_one_text(void **state)
+{
+	static const char apache[] = SOURCE_DIR "/LICENSE", gpl[] = "/usr/share/common-licenses/GPL-3", lgpl[] = "/usr/share/common-licenses/LGPL-3";
+	static const char gemma[] = "Gemma Terms of Use\n\nBy using, reproducing or distributing any portion of Gemma you agree to this.\n";
+	static const char aside[] = "This work is not one of those that are given under the Gemma Terms of Use, whatever others say.\n";
+
+	(void)state;
+	assert_string_equal(all_of((const char *const[]){ apache, gemma }, 2, 2), "gemma");
+	assert_string_equal(all_of((const char *const[]){ apache, aside }, 2, 2), "apache-2.0");
+	assert_string_equal(all_of((const char *const[]){ apache, gpl }, 2, 2), "gpl-3.0");
+	assert_string_equal(all_of((const char *const[]){ gpl, apache }, 2, 2), "gpl-3.0");
+	assert_string_equal(all_of((const char *const[]){ gpl, lgpl }, 2, 2), "lgpl-3.0");
+	assert_string_equal(all_of((const char *const[]){ "\n", gpl }, 2, 2 << 20), "gpl-3.0");	/* the whole file is read */
 }
 
 static const char own_terms[] = "Permission is granted to look at this on Mondays, in the reading room of the second floor and without taking notes of any kind, "
@@ -109,7 +170,7 @@ static const char *bsd_of(const char *name, const char *holders, const char *mor
 		"OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR "
 		"OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.\n",
 		name, more, name, holders, holders);
-	return licence_recognise(text.data, text.len);
+	return recognise(text.data, text.len);
 }
 
 static void names_are_filled_in(void **state)
@@ -141,11 +202,11 @@ static void one_answer(void **state)
 	r = resolve(&(struct licence_claims){ 0 }, &a);
 	assert_string_equal(r.id, "unknown");
 	assert_string_equal(r.spdx, "NOASSERTION");
-	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "apache-2.0" }, .n_card = 1, .tag = "apache-2.0" }, &a);
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "apache-2.0" }, .n_card = 1, .tags = (const char *const[]){ "apache-2.0" }, .n_tags = 1 }, &a);
 	assert_string_equal(r.id, "apache-2.0");
 	assert_string_equal(r.source, "card");
 	assert_int_equal(r.n_conflicts, 0);
-	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "other" }, .n_card = 1, .card_name = "Qwen", .tag = "other" }, &a);
+	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "other" }, .n_card = 1, .card_name = "Qwen", .tags = (const char *const[]){ "other" }, .n_tags = 1 }, &a);
 	assert_string_equal(r.id, "other:qwen");	/* `other` never hides the real name */
 	assert_string_equal(r.name, "Qwen");
 	assert_int_equal(r.commercial_use, LICENCE_CONDITIONAL);
@@ -155,6 +216,60 @@ static void one_answer(void **state)
 	r = resolve(&(struct licence_claims){ .card = (const char *const[]){ "mit", "cc-by-nc-4.0" }, .n_card = 2 }, &a);
 	assert_string_equal(r.id, "cc-by-nc-4.0");	/* the strictest counts */
 	assert_int_equal(r.n_conflicts, 1);
+	arena_done(&a);
+}
+
+static void every_tag_counts(void **state)
+{
+	static const char *const two[] = { "mit", "cc-by-nc-4.0" }, *const listed[] = { "cc-by-nc-4.0", "mit" };
+	struct licence_answer r;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	r = resolve(&(struct licence_claims){ .tags = two, .n_tags = 2 }, &a);
+	assert_string_equal(r.id, "cc-by-nc-4.0");
+	assert_string_equal(r.source, "tag");
+	assert_int_equal(r.n_conflicts, 1);
+	r = resolve(&(struct licence_claims){ .tags = listed, .n_tags = 2 }, &a);
+	assert_string_equal(r.id, "cc-by-nc-4.0");
+	r = resolve(&(struct licence_claims){ .card = two, .n_card = 1, .tags = two, .n_tags = 2 }, &a);
+	assert_string_equal(r.conflicts[0], "the card says mit but upstream's tag says cc-by-nc-4.0");
+	r = resolve(&(struct licence_claims){ .card = two, .n_card = 2, .tags = listed, .n_tags = 2 }, &a);
+	assert_int_equal(r.n_conflicts, 1);	/* the card's own two, and not the tags that repeat them */
+	arena_done(&a);
+}
+
+/* The id and the SPDX id of a name that the Hub has no id for, in the arena. */
+static struct licence_answer named(const char *name, struct arena *a)
+{
+	return resolve(&(struct licence_claims){ .card = (const char *const[]){ "other" }, .n_card = 1, .card_name = name }, a);
+}
+
+static void other_names_have_other_ids(void **state)
+{
+	char one[200], two[200];
+	const char *const names[][2] = { { "通义千问许可", "深度求索许可" }, { "MIT（仅限非商业用途）", "MIT（商业）" }, { one, two } };
+	struct licence_answer x, y;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	memset(one, 'x', sizeof(one));
+	one[sizeof(one) - 1] = 0;
+	memcpy(two, one, sizeof(two));
+	two[150] = 'y';
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		x = named(names[i][0], &a);
+		y = named(names[i][1], &a);
+		if (!strcmp(x.id, y.id) || !strcmp(x.spdx, y.spdx))
+			fail_msg("%s and %s are both %s, %s", names[i][0], names[i][1], x.id, x.spdx);
+		assert_true(strlen(x.id) < LICENCE_ID_MAX && strlen(x.spdx) < LICENCE_ID_MAX);
+		assert_int_equal(strspn(x.spdx, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"), strlen(x.spdx));
+		assert_string_equal(resolve(&(struct licence_claims){ .chosen = x.id }, &a).id, x.id);	/* `rebuild` gives the id again */
+	}
+	assert_string_not_equal(named("a_b", &a).spdx, named("a-b", &a).spdx);
+	assert_string_equal(named("a-b", &a).spdx, "LicenseRef-a-b");
 	arena_done(&a);
 }
 
@@ -210,6 +325,24 @@ static void copyleft_is_not_dropped(void **state)
 	arena_done(&a);
 }
 
+static void one_of_several_in_a_text(void **state)
+{
+	static const char *const both[] = { "cc0-1.0", "apache-2.0", "gemma" };
+	const struct licence_text free = { .path = "LICENSE", .recognised = "cc0-1.0", .all = both, .n_all = 2 }, terms = { .path = "LICENSE", .recognised = "gemma", .all = both, .n_all = 3 };
+	struct licence_answer r;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	r = resolve(&(struct licence_claims){ .card = both + 1, .n_card = 1, .texts = &free, .n_texts = 1 }, &a);
+	assert_string_equal(r.id, "apache-2.0");
+	assert_int_equal(r.n_conflicts, 0);
+	r = resolve(&(struct licence_claims){ .card = both + 1, .n_card = 1, .texts = &terms, .n_texts = 1 }, &a);
+	assert_string_equal(r.id, "gemma");
+	assert_int_equal(r.n_conflicts, 1);
+	arena_done(&a);
+}
+
 static void what_nobody_has_read_is_a_conflict(void **state)
 {
 	const struct licence_text text = { .path = "LICENSE", .unread = "is too long for a licence, so nobody has read it" };
@@ -233,8 +366,7 @@ static size_t conflicts_with(const char *id, const char *path, const char *words
 	struct arena a;
 
 	arena_init(&a);
-	text.recognised = licence_recognise(words, strlen(words));
-	text.notice = licence_notice(words, strlen(words), &a);
+	licence_read_text(words, strlen(words), &a, &text);
 	r = resolve(&(struct licence_claims){ .card = &id, .n_card = 1, .texts = &text, .n_texts = 1 }, &a);
 	assert_string_equal(r.id, id);
 	arena_done(&a);
@@ -279,6 +411,12 @@ static void text_paths(void **state)
 	assert_false(licence_is_of_parts("docs/LICENSE"));
 	assert_true(licence_is_of_parts("third_party/zlib/LICENSE"));
 	assert_true(licence_is_of_parts("LICENSE-CODE"));
+	assert_true(licence_is_of_parts("LICENSE.code"));
+	assert_true(licence_is_of_parts("code_license.txt"));
+	assert_true(licence_is_of_parts("LICENSE-THIRD-PARTY"));
+	assert_true(licence_is_of_parts("ThirdPartyNotices.txt"));
+	assert_false(licence_is_of_parts("LICENSE-CodeLlama.txt"));
+	assert_false(licence_is_of_parts("USE_POLICY_codegemma.md"));
 	assert_false(licence_is_text_path("model.safetensors"));
 }
 
@@ -287,7 +425,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_is_whole), cmocka_unit_test(written_forms),	    cmocka_unit_test(texts),
 		cmocka_unit_test(one_answer),	      cmocka_unit_test(conflicts_are_said), cmocka_unit_test(text_paths),
-		cmocka_unit_test(names_are_filled_in),
+		cmocka_unit_test(names_are_filled_in), cmocka_unit_test(one_of_several_in_a_text), cmocka_unit_test(what_a_key_would_not_say), cmocka_unit_test(every_tag_counts),
+		cmocka_unit_test(other_names_have_other_ids), cmocka_unit_test(several_in_one_text),
 		cmocka_unit_test(a_text_that_nobody_knows),
 		cmocka_unit_test(copyleft_is_not_dropped), cmocka_unit_test(what_nobody_has_read_is_a_conflict),
 	};

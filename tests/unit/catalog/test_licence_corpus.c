@@ -214,7 +214,7 @@ static void judge_recent(const json_t *model)
 	recent.models++;
 	if (!license)
 		return;
-	struct licence_claims claims = { .card = &claim, .n_card = 1, .card_name = strcmp(claim, license) != 0 ? license : NULL, .tag = tag };
+	struct licence_claims claims = { .card = &claim, .n_card = 1, .card_name = strcmp(claim, license) != 0 ? license : NULL, .tags = &tag, .n_tags = tag != NULL };
 	licence_resolve(&claims, &a, &x);
 	recent.licensed++;
 	recent.known += licence_find(x.id) != NULL;
