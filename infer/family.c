@@ -224,19 +224,52 @@ const struct family *family_by_gguf(const char *architecture)
 	return NULL;
 }
 
-/* By how architectures are called. The first match counts. */
+/* By how architectures are called, and as the Hub shows models of them. The first match counts. */
 const char *family_other_task(const char *architecture)
 {
 	static const struct {
 		const char *pattern, *task;
 	} tasks[] = {
-		{ "*ForSequenceClassification", "text-classification" }, { "*ForTokenClassification", "token-classification" },
-		{ "*ForMaskedLM", "fill-mask" }, { "*ForQuestionAnswering", "question-answering" }, { "*ForImageClassification", "image-classification" },
-		{ "*ForObjectDetection", "object-detection" }, { "*ForSpeechSeq2Seq", "automatic-speech-recognition" }, { "Whisper*", "automatic-speech-recognition" },
-		{ "*ForCTC", "automatic-speech-recognition" }, { "*ForSemanticSegmentation", "image-segmentation" }, { "CLIP*", "zero-shot-image-classification" },
-		{ "T5*", "text2text-generation" }, { "*ForConditionalGeneration", "image-text-to-text" }, { "*EncoderModel", "feature-extraction" },
-		{ "BertModel", "feature-extraction" }, { "*Reranker*", "text-ranking" }, { "*UNet*", "text-to-image" }, { "*Transformer2DModel", "text-to-image" },
-		{ "*Pipeline", "text-to-image" },
+		/* what is heard */
+		{ "*ForCTC", "automatic-speech-recognition" }, { "*ForSpeechSeq2Seq", "automatic-speech-recognition" },
+		{ "*ForAudioClassification", "audio-classification" }, { "*ForAudioFrameClassification", "audio-classification" },
+		{ "*ForXVector", "audio-classification" }, { "Wav2Vec2*ForSequenceClassification", "audio-classification" },
+		{ "HubertForSequenceClassification", "audio-classification" }, { "WavLMForSequenceClassification", "audio-classification" },
+		{ "Whisper*", "automatic-speech-recognition" }, { "Speech2Text*", "automatic-speech-recognition" },
+		{ "SpeechEncoderDecoderModel", "automatic-speech-recognition" }, { "Moonshine*", "automatic-speech-recognition" },
+		{ "*ForSpeechToText", "automatic-speech-recognition" }, { "SeamlessM4T*", "automatic-speech-recognition" },
+		{ "*ForTextToSpeech", "text-to-speech" }, { "VitsModel", "text-to-speech" }, { "BarkModel", "text-to-speech" }, { "ParlerTTS*", "text-to-speech" },
+		{ "Dia*", "text-to-speech" }, { "Csm*", "text-to-speech" }, { "Musicgen*", "text-to-audio" }, { "*AudioForConditionalGeneration", "audio-text-to-text" },
+		{ "ClapModel", "zero-shot-audio-classification" },
+		/* what is seen */
+		{ "*ForImageClassification*", "image-classification" }, { "*ForVideoClassification", "video-classification" },
+		{ "Owl*ForObjectDetection", "zero-shot-object-detection" }, { "GroundingDino*", "zero-shot-object-detection" },
+		{ "*ForObjectDetection", "object-detection" }, { "*ForDepthEstimation", "depth-estimation" }, { "*Segmentation", "image-segmentation" },
+		{ "*ForImageSuperResolution", "image-to-image" }, { "Sam*Model", "mask-generation" }, { "*ForKeypointDetection", "keypoint-detection" },
+		{ "CLIPText*", "feature-extraction" }, { "*VisionModel*", "image-feature-extraction" }, { "CLIP*", "zero-shot-image-classification" },
+		{ "Siglip*Model", "zero-shot-image-classification" }, { "ChineseCLIPModel", "zero-shot-image-classification" },
+		{ "*ForMaskedImageModeling", "image-feature-extraction" }, { "ViTMAE*", "image-feature-extraction" }, { "ViT*Model", "image-feature-extraction" },
+		{ "DeiTModel", "image-feature-extraction" }, { "BeitModel", "image-feature-extraction" }, { "Dinov2*Model", "image-feature-extraction" },
+		{ "DINOv3*Model", "image-feature-extraction" }, { "Swin*Model", "image-feature-extraction" }, { "ConvNext*Model", "image-feature-extraction" },
+		{ "ResNetModel", "image-feature-extraction" }, { "SegformerModel", "image-feature-extraction" },
+		{ "BlipForConditionalGeneration", "image-to-text" }, { "VisionEncoderDecoderModel", "image-to-text" },
+		{ "BlipForQuestionAnswering", "visual-question-answering" }, { "ViltForQuestionAnswering", "visual-question-answering" },
+		{ "LayoutLM*ForQuestionAnswering", "document-question-answering" }, { "Col*ForRetrieval", "visual-document-retrieval" },
+		/* what is read */
+		{ "*ForSequenceClassification", "text-classification" }, { "*ForTokenClassification", "token-classification" }, { "*ForMaskedLM", "fill-mask" },
+		{ "TapasForQuestionAnswering", "table-question-answering" }, { "*ForQuestionAnswering", "question-answering" },
+		{ "*ForMultipleChoice", "multiple-choice" }, { "BertForPreTraining", "fill-mask" }, { "AlbertForPreTraining", "fill-mask" },
+		{ "*ForPreTraining", "feature-extraction" }, { "*Reranker*", "text-ranking" }, { "*EncoderModel", "feature-extraction" },
+		{ "Marian*", "translation" }, { "M2M100ForConditionalGeneration", "translation" }, { "NllbMoeForConditionalGeneration", "translation" },
+		{ "FSMTForConditionalGeneration", "translation" }, { "Pegasus*ForConditionalGeneration", "summarization" },
+		{ "T5*", "text2text-generation" }, { "*T5ForConditionalGeneration", "text2text-generation" },
+		{ "*BartForConditionalGeneration", "text2text-generation" }, { "LEDForConditionalGeneration", "text2text-generation" },
+		{ "*ProphetNetForConditionalGeneration", "text2text-generation" }, { "Blenderbot*ForConditionalGeneration", "text2text-generation" },
+		{ "SwitchTransformersForConditionalGeneration", "text2text-generation" }, { "EncoderDecoderModel", "text2text-generation" },
+		{ "*ForConditionalGeneration", "image-text-to-text" },
+		{ "*ForPrediction", "time-series-forecasting" },
+		/* what is drawn */
+		{ "*UNet*", "text-to-image" }, { "*Transformer2DModel", "text-to-image" }, { "*Pipeline", "text-to-image" },
 		{ "*ForCausalLM", NULL }, { "*LMHeadModel", NULL }, { "*Model", "feature-extraction" },
 	};
 
