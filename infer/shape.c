@@ -15,6 +15,7 @@ struct checker {
 	const struct shape_kind *kind;
 	const json_t *config, *outer;
 	char root[SHAPE_NAME_MAX];
+	uint64_t stage, layer;		/* that a row is looked at for */
 	struct shape_count *n;
 	struct report *r;
 	struct err *e;
@@ -54,6 +55,28 @@ static bool next_word(const char **at, char separator, char out[WORD_MAX])
 	return true;
 }
 
+/* Puts the root, the layer and the stage where '^', %L, %S and %P stand for them. Before the first stage is -1, which no list has. */
+static bool expand(const struct checker *c, const char *text, size_t len, const char *suffix, char out[SHAPE_NAME_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i <= len; i++) {
+		char one[2] = { text[i], '\0' }, number[24];
+		const char *put = i == len ? suffix : text[i] == '^' ? c->root : one;
+
+		if (i + 1 < len && text[i] == '%') {
+			long long value = text[++i] == 'L' ? (long long)c->layer : (long long)c->stage - (text[i] == 'P');
+
+			snprintf(number, sizeof(number), "%lld", value);
+			put = number;
+		}
+		if (strlen(put) >= SHAPE_NAME_MAX - n)
+			return false;
+		n += (size_t)snprintf(out + n, SHAPE_NAME_MAX - n, "%s", put);
+	}
+	return true;
+}
+
 static const json_t *value_of(const struct checker *c, const char *key)
 {
 	const json_t *v = json_object_get(c->config, key);
@@ -61,41 +84,46 @@ static const json_t *value_of(const struct checker *c, const char *key)
 	return v && !json_is_null(v) ? v : json_object_get(c->outer, key);
 }
 
-/* image_size and patch_size may be one number or a pair. */
-static bool patches(const struct checker *c, uint64_t *out)
-{
-	const json_t *image = value_of(c, "image_size"), *patch = value_of(c, "patch_size");
-
-	*out = 1;
-	for (size_t i = 0; i < 2; i++) {
-		json_int_t a = json_integer_value(json_is_array(image) ? json_array_get(image, i) : image);
-		json_int_t b = json_integer_value(json_is_array(patch) ? json_array_get(patch, i) : patch);
-
-		if (a <= 0 || b <= 0 || a > 1 << 20 || b > a)
-			return false;
-		*out *= (uint64_t)(a / b);
-	}
-	return true;
-}
-
-/* A key, or the entry of a list: "widths.0", "widths.last". */
+/* A key's value, or its entry ("widths.0", "widths.last"), which leaves the key in name. */
 static const json_t *entry_of(const struct checker *c, char *name)
 {
 	char *dot = strrchr(name, '.');
 	const json_t *list;
 	uint64_t i;
 
-	if (!dot)
-		return value_of(c, name);
-	*dot++ = '\0';
+	if (dot)
+		*dot++ = '\0';
 	list = value_of(c, name);
+	if (!dot || !json_is_array(list))
+		return list;
 	if (strcmp(dot, "last") == 0)
 		return json_array_get(list, json_array_size(list) - 1);
 	return str_parse_u64(dot, &i, NULL) == 0 ? json_array_get(list, (size_t)i) : NULL;
 }
 
-/* "a|b=2" */
-static bool key_value(const struct checker *c, char *word, uint64_t *out)
+static bool literal(const char *text, double *out)
+{
+	uint64_t v = 0;
+	bool ok = str_parse_u64(text, &v, NULL) == 0;
+
+	*out = (double)v;
+	return ok;
+}
+
+static bool default_of(const struct checker *c, const char *key, double *out)
+{
+	const char *at = c->kind->defaults;
+	size_t n = strlen(key);
+	char word[WORD_MAX];
+
+	while (at && next_word(&at, ' ', word))
+		if (strncmp(word, key, n) == 0 && word[n] == '=')
+			return literal(word + n + 1, out);
+	return false;
+}
+
+/* "a|b=2". Only ratios may be fractions. */
+static bool key_value(const struct checker *c, char *word, double *out)
 {
 	char *otherwise = strchr(word, '='), name[WORD_MAX];
 	const char *at = word;
@@ -105,72 +133,117 @@ static bool key_value(const struct checker *c, char *word, uint64_t *out)
 	while (next_word(&at, '|', name)) {
 		const json_t *v = entry_of(c, name);
 
-		if (json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) < 1ll << 32) {
-			*out = (uint64_t)json_integer_value(v);
-			return true;
-		}
+		*out = json_number_value(v);
 		if (v && !json_is_null(v))
-			return false;
+			return (json_is_integer(v) || (json_is_real(v) && strstr(name, "ratio"))) && *out >= 0 && *out < 4294967296.0;
+		if (default_of(c, name, out))
+			return true;
 	}
-	return otherwise && str_parse_u64(otherwise, out, NULL) == 0;
+	return otherwise && literal(otherwise, out);
 }
 
-static bool factor(const struct checker *c, char *word, uint64_t *out)
+/* image_size and patch_size may be one number or a pair. */
+static bool patches(const struct checker *c, double *out)
 {
-	if (*word == '#') {
-		const json_t *v = value_of(c, word + 1);
+	char image[][WORD_MAX] = { "image_size.0", "image_size.1" }, patch[][WORD_MAX] = { "patch_size.0", "patch_size.1" };
 
-		*out = json_is_array(v) ? json_array_size(v) : json_is_object(v) ? json_object_size(v) : 2;	/* two labels are what is left unsaid */
-		return true;
-	}
-	if (strcmp(word, "@patches") == 0)
-		return patches(c, out);
-	return str_parse_u64(word, out, NULL) == 0 || key_value(c, word, out);
-}
+	*out = 1;
+	for (size_t i = 0; i < 2; i++) {
+		double a, b;
 
-/* "3*hidden_size", "1+max_position_embeddings" */
-static bool dimension(const struct checker *c, const char *text, uint64_t *out)
-{
-	char word[WORD_MAX], one[WORD_MAX];
-	const char *sum = text;
-
-	*out = 0;
-	while (next_word(&sum, '+', word)) {
-		const char *product = word;
-		uint64_t v, all = 1;
-
-		while (next_word(&product, '*', one))
-			if (!factor(c, one, &v) || __builtin_mul_overflow(all, v, &all))
-				return false;
-		if (__builtin_add_overflow(*out, all, out))
+		if (!key_value(c, image[i], &a) || !key_value(c, patch[i], &b) || b < 1 || b > a)
 			return false;
+		*out *= (double)((uint64_t)a / (uint64_t)b);
 	}
 	return true;
 }
 
+/* Labels may be given by their number, and are two where nothing is said of them. */
+static bool counted(const struct checker *c, const char *key, double *out)
+{
+	const json_t *v = value_of(c, key);
+	char labels[WORD_MAX] = "num_labels=2";
+
+	*out = (double)(json_is_array(v) ? json_array_size(v) : json_object_size(v));
+	return json_is_array(v) || json_is_object(v) || (strcmp(key, "id2label") == 0 && key_value(c, labels, out));
+}
+
+static bool power_of_two(const char *exponent, double *out)
+{
+	double n;
+
+	if (!literal(exponent, &n) || n >= SHAPE_STAGES_MAX)
+		return false;
+	*out = (double)(1ull << (unsigned)n);
+	return true;
+}
+
+static bool factor(const struct checker *c, char *word, double *out)
+{
+	char *part = strchr(word, '/');
+	double parts = 1;
+	bool ok;
+
+	if (part)
+		*part++ = '\0';
+	if (part && (!(literal(part, &parts) || key_value(c, part, &parts)) || parts < 1))
+		return false;
+	if (*word == '#')
+		ok = counted(c, word + 1, out);
+	else if (strcmp(word, "@patches") == 0)
+		ok = patches(c, out);
+	else if (str_starts(word, "1<<"))
+		ok = power_of_two(word + 3, out);
+	else
+		ok = literal(word, out) || key_value(c, word, out);
+	*out /= parts;
+	return ok;
+}
+
+/* "3*hidden_size", "1+max_position_embeddings". Exact as far as doubles are: beyond it no tensor has a dimension. */
+static bool dimension(const struct checker *c, const char *text, uint64_t *out)
+{
+	char here[SHAPE_NAME_MAX], word[WORD_MAX], one[WORD_MAX];
+	const char *sum = here;
+	double total = 0;
+
+	if (!expand(c, text, strlen(text), "", here))
+		return false;
+	while (next_word(&sum, '+', word)) {
+		const char *product = word;
+		double v, all = 1;
+
+		while (next_word(&product, '*', one)) {
+			if (!factor(c, one, &v))
+				return false;
+			all *= v;
+		}
+		total += all;
+	}
+	*out = total < 9007199254740992.0 ? (uint64_t)total : 0;
+	return total < 9007199254740992.0;
+}
+
+static void unusable(struct checker *c, const char *what, const struct tensor *t)
+{
+	char here[SHAPE_NAME_MAX];
+
+	if (!expand(c, what, strlen(what), "", here))
+		return;
+	fail(c, "shape.config", "config.json", "it gives no usable %s%s%s", here, t ? ", which is a size of tensor " : "", t ? t->name : "");
+}
+
 /* ---- rows --------------------------------------------------------------------------------------------------------- */
 
-static bool expand(const struct checker *c, const char *name, uint32_t layer, const char *suffix, char out[SHAPE_NAME_MAX])
+/* The next of the spellings that a row has for a name. */
+static bool next_name(const struct checker *c, const char **at, const char *suffix, char out[SHAPE_NAME_MAX])
 {
-	bool complete = str_ends(name, "!");
-	size_t n = 0, len = strlen(name) - complete;
+	size_t n = strcspn(*at, "|");
+	bool whole = n && (*at)[n - 1] == '!';
+	const char *text = *at;
 
-	out[0] = '\0';
-	for (size_t i = 0; i < len; i++) {
-		int put;
-
-		if (name[i] == '^')
-			put = snprintf(out + n, SHAPE_NAME_MAX - n, "%s", c->root);
-		else if (name[i] == '%' && name[i + 1] == 'L')
-			put = snprintf(out + n, SHAPE_NAME_MAX - n, "%u", layer);
-		else
-			put = snprintf(out + n, SHAPE_NAME_MAX - n, "%c", name[i]);
-		i += name[i] == '%';
-		if (put < 0 || (size_t)put >= SHAPE_NAME_MAX - n)
-			return false;
-		n += (size_t)put;
-	}
-	return complete || snprintf(out + n, SHAPE_NAME_MAX - n, "%s", suffix) < (int)(SHAPE_NAME_MAX - n);
+	*at += n + (text[n] == '|');
+	return n && expand(c, text, n - whole, whole ? "" : suffix, out);
 }
 
 /* As it is called, or as the first BERTs called what is a weight and a bias today. */
@@ -189,22 +262,17 @@ static struct tensor *find(const struct checker *c, const char *name)
 	return t;
 }
 
-static void check_shape(struct checker *c, struct tensor *t, const char *dims, uint32_t layer)
+static void check_shape(struct checker *c, struct tensor *t, const char *dims)
 {
-	char word[WORD_MAX], text[2 * WORD_MAX], have[160] = "", want[160] = "";
+	char word[WORD_MAX], have[160] = "", want[160] = "";
 	int i = 0, n_have = 0, n_want = 0;
 	bool same = true;
 
 	for (const char *at = dims; next_word(&at, ' ', word); i++) {
-		const char *place = strstr(word, "%L");
 		uint64_t v = 0;
 
-		if (place)
-			snprintf(text, sizeof(text), "%.*s%u%.32s", (int)(place - word), word, layer, place + 2);
-		else
-			memcpy(text, word, sizeof(word));
-		if (strcmp(word, "?") != 0 && !dimension(c, text, &v)) {
-			fail(c, "shape.config", "config.json", "it gives no usable %s, which tensor %s needs", word, t->name);
+		if (strcmp(word, "?") != 0 && !dimension(c, word, &v)) {
+			unusable(c, word, t);
 			return;
 		}
 		same = same && i < t->rank && (*word == '?' || t->shape[i] == v);
@@ -217,62 +285,93 @@ static void check_shape(struct checker *c, struct tensor *t, const char *dims, u
 		fail(c, "shape.shape", t->file, "tensor %s has the shape [%s], where config.json means [%s]", t->name, have, want);
 }
 
-static void check_tensor(struct checker *c, const char *name, const char *dims, unsigned flags, uint32_t layer)
+static void check_tensor(struct checker *c, const struct shape_row *row, const char *suffix, const char *dims)
 {
-	struct tensor *t = find(c, name);
+	char name[SHAPE_NAME_MAX], first[SHAPE_NAME_MAX] = "";
+	bool any = false;
 
-	if (!t && (flags & SHAPE_OPTIONAL))
-		return;
-	c->n->demanded += !t || !t->claimed;	/* two rows may speak of one */
-	if (!t) {
-		fail(c, "shape.missing", "", "tensor %s is missing", name);
-		return;
+	for (const char *at = row->name; next_name(c, &at, suffix, name);) {
+		struct tensor *t = find(c, name);
+
+		if (!*first)
+			memcpy(first, name, sizeof(first));
+		if (!t)
+			continue;
+		any = true;
+		c->n->demanded += !t->claimed;	/* two rows may speak of one */
+		t->claimed = true;
+		check_shape(c, t, dims);
 	}
-	t->claimed = true;
-	check_shape(c, t, dims, layer);
+	if (any || (row->flags & SHAPE_OPTIONAL))
+		return;
+	c->n->demanded++;
+	fail(c, "shape.missing", "", "tensor %s is missing", first);
 }
 
-static void check_row(struct checker *c, const struct shape_row *row, uint32_t layer)
+static void check_row(struct checker *c, const struct shape_row *row)
 {
-	char name[SHAPE_NAME_MAX], first[WORD_MAX];
 	const char *at = row->dims;
+	char first[WORD_MAX];
 
-	if (expand(c, row->name, layer, ".weight", name))
-		check_tensor(c, name, row->dims, row->flags, layer);
-	if ((row->flags & SHAPE_BIAS) && next_word(&at, ' ', first) && expand(c, row->name, layer, ".bias", name))
-		check_tensor(c, name, first, row->flags, layer);
+	check_tensor(c, row, ".weight", row->dims);
+	if ((row->flags & SHAPE_BIAS) && next_word(&at, ' ', first))
+		check_tensor(c, row, ".bias", first);
 }
 
 static void find_root(struct checker *c)
 {
-	const char *at = c->kind->roots;
+	const char *roots = c->kind->roots ? c->kind->roots : "-", *at = roots;
 	char word[WORD_MAX], name[SHAPE_NAME_MAX];
 
+	c->stage = c->layer = 0;
 	while (next_word(&at, ' ', word)) {
 		snprintf(c->root, sizeof(c->root), "%s", strcmp(word, "-") == 0 ? "" : word);
-		if (expand(c, c->kind->rows[0].name, 0, ".weight", name) && find(c, name))
-			return;
+		for (const char *names = c->kind->rows[0].name; next_name(c, &names, ".weight", name);)
+			if (find(c, name))
+				return;
 	}
-	at = c->kind->roots;
+	at = roots;
 	next_word(&at, ' ', word);
 	snprintf(c->root, sizeof(c->root), "%s", strcmp(word, "-") == 0 ? "" : word);
 }
 
+static void check_rows(struct checker *c, uint64_t layers)
+{
+	for (const struct shape_row *row = c->kind->rows; row->name; row++) {
+		bool layered = strstr(row->name, "%L"), staged = strstr(row->name, "%S") || strstr(row->name, "%P");
+
+		if (c->stage ? !staged : row->flags & SHAPE_LATER)
+			continue;
+		for (c->layer = 0; c->layer < (layered ? layers : 1); c->layer++)
+			check_row(c, row);
+	}
+}
+
+/* How many layers the stage has. */
+static bool layers_of(struct checker *c, uint64_t *out)
+{
+	*out = 0;
+	return !c->kind->layers || (dimension(c, c->kind->layers, out) && *out <= SHAPE_LAYERS_MAX);
+}
+
 static void check_kind(struct checker *c)
 {
-	uint64_t layers = 0;
+	const struct shape_kind *k = c->kind;
+	uint64_t stages = 1, layers, all = 0;
 
 	find_root(c);
-	if (*c->kind->layers && (!dimension(c, c->kind->layers, &layers) || layers > SHAPE_LAYERS_MAX)) {
-		fail(c, "shape.config", "config.json", "it gives no usable %s", c->kind->layers);
+	if (k->stages && (!dimension(c, k->stages, &stages) || stages == 0 || stages > SHAPE_STAGES_MAX)) {
+		unusable(c, k->stages, NULL);
 		return;
 	}
-	for (const struct shape_row *row = c->kind->rows; row->name; row++) {
-		bool layered = strstr(row->name, "%L");
-
-		for (uint32_t l = 0; l < (layered ? layers : 1); l++)
-			check_row(c, row, l);
-	}
+	for (c->stage = 0; c->stage < stages; c->stage++)
+		if (!layers_of(c, &layers) || (all += layers) > SHAPE_LAYERS_MAX) {
+			unusable(c, k->layers, NULL);
+			return;
+		}
+	for (c->stage = 0; c->stage < stages; c->stage++)
+		if (layers_of(c, &layers))
+			check_rows(c, layers);
 }
 
 static bool fits(const struct shape_kind *k, const char *architecture)
@@ -286,10 +385,44 @@ static bool fits(const struct shape_kind *k, const char *architecture)
 	return false;
 }
 
+/* "key=text", "!key=true", "key" */
+static bool applies(const struct checker *c)
+{
+	const char *when = c->kind->when, *want;
+	char key[WORD_MAX];
+	const json_t *v;
+	bool so;
+
+	if (!when)
+		return true;
+	when += *when == '!';
+	want = strchr(when, '=');
+	snprintf(key, sizeof(key), "%.*s", want ? (int)(want - when) : (int)strlen(when), when);
+	v = value_of(c, key);
+	if (want)
+		so = strcmp(json_is_string(v) ? json_string_value(v) : json_is_true(v) ? "true" : json_is_false(v) ? "false" : "", want + 1) == 0;
+	else
+		so = v && !json_is_null(v);
+	return so != (*c->kind->when == '!');
+}
+
+/* A class of the repository's own, whatever it is called: what it makes of the configuration is not known here. */
+static bool own_code(const json_t *config)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(json_object_get(config, "auto_map"), key, v)
+		if (str_starts(key, "AutoModel"))
+			return true;
+	return false;
+}
+
 /* What no row asks for: heads of training, most of the time. */
 static void name_leftovers(struct checker *c)
 {
-	static const char *const extras[] = { "*position_ids", "*num_batches_tracked", "*.inv_freq" };
+	static const char *const extras[] = { "*position_ids", "*num_batches_tracked", "*.inv_freq", "*relative_position_index", "*relative_coords_table",
+		"*attn_mask", "*coder.version" };
 
 	for (size_t i = 0; i < c->w->n; i++) {
 		const struct tensor *t = &c->w->tensors[i];
@@ -310,10 +443,12 @@ int shape_check(struct weights *w, const char *architecture, const json_t *confi
 
 	*n = (struct shape_count){ 0 };
 	for (size_t i = 0; (c.kind = shape_kind_at(i)); i++) {
-		if (!fits(c.kind, architecture))
+		if (!fits(c.kind, architecture) || own_code(config))
 			continue;
-		c.config = *c.kind->config ? json_object_get(config, c.kind->config) : config;
+		c.config = c.kind->config ? json_object_get(config, c.kind->config) : config;
 		n->known = true;
+		if (!applies(&c))
+			continue;
 		n->partial |= c.kind->partial;
 		check_kind(&c);
 	}

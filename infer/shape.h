@@ -1,6 +1,6 @@
 /*
  * shape.h - the structure of checkpoints that are not run: encoders, rerankers, vision, speech, parts of diffusion pipelines, adapters.
- * A kind is a table of tensors with their shapes in words of the configuration (shape_kinds.c); what it demands must be there so.
+ * A kind is a table of tensors with their shapes in words of the configuration (shape_table.h); what it demands must be there so.
  *
  * Rules of the findings: shape.missing shape.shape shape.config (rejects: the configuration lacks a number, or it is none),
  * shape.rank shape.pair shape.target (rejects, of adapters), shape.pooling (reject), shape.unexpected shape.base (flags)
@@ -13,14 +13,20 @@
 #include "infer/weights.h"
 
 #define SHAPE_NAME_MAX	 256
-#define SHAPE_LAYERS_MAX 1024
+#define SHAPE_LAYERS_MAX 1024	/* of all stages together */
+#define SHAPE_STAGES_MAX 64
 
-enum { SHAPE_BIAS = 1 /* NAME.bias too, as long as the first dimension */, SHAPE_OPTIONAL = 2 /* checked where it is there */ };
+enum {
+	SHAPE_BIAS = 1,		/* NAME.bias too, as long as the first dimension */
+	SHAPE_OPTIONAL = 2,	/* checked where it is there */
+	SHAPE_LATER = 4,	/* not in the first stage */
+};
 
 /*
- * '^' at the start of a name stands for the root, %L for the layer; ".weight" is added unless it ends with '!'. A dimension is a product
- * of numbers and keys: "3*hidden_size"; "a|b=2" is the key a, else b, else 2; "#id2label" counts what is in an object or list;
- * "widths.0", "widths.%L" and "widths.last" are entries of a list; "@patches" are those of image_size by patch_size; "?" is anything.
+ * In a name '^' stands for the root, %L for the layer, %S for the stage, %P for the stage before; ".weight" is added unless it ends with '!'.
+ * "a|b": one of these spellings must be there. A dimension is a sum of products of numbers and keys: "3*hidden_size"; "a|b=2" is the key a,
+ * else b, else 2; "a/4" a quarter of it, "1<<%S" a power of two; "#id2label" counts what is in an object or list; "widths.0", "widths.%S" and
+ * "widths.last" are entries of a list, or the one number that stands for all; "@patches" are those of image_size by patch_size; "?" is anything.
  */
 struct shape_row {
 	const char *name, *dims;
@@ -28,11 +34,13 @@ struct shape_row {
 };
 
 struct shape_kind {
-	const char *architectures;	/* globs, separated by blanks */
-	const char *config;		/* the object within config.json that the keys are in, "" itself; what it lacks is looked for outside it */
-	const char *roots;		/* tried in turn, separated by blanks; "-" is none */
-	const char *layers;		/* how many there are, as a dimension is written */
+	const char *architectures;	/* globs, separated by blanks; NULL ends a table of kinds */
 	const struct shape_row *rows;	/* ended by a NULL name; the first one finds the root */
+	const char *roots;		/* tried in turn, separated by blanks; "-" is none, as NULL */
+	const char *layers, *stages;	/* how many there are, as a dimension is written; layers may differ by stage ("depths.%S") */
+	const char *config;		/* the object within config.json that the keys are in, NULL itself; what it lacks is looked for outside it */
+	const char *when;		/* "key=text", "!key=true", "key" for anything: only where this is so */
+	const char *defaults;		/* "key=number …": what the configuration leaves unsaid, as transformers does where it has an object for each part */
 	bool partial;			/* the rows are some of what there is: the rest is not named */
 };
 
@@ -40,7 +48,7 @@ const struct shape_kind *shape_kind_at(size_t i);	/* NULL past the last */
 
 struct shape_count {
 	size_t demanded, unexpected;
-	bool known;	/* a kind fits the architecture */
+	bool known;	/* a kind fits the architecture, and the code is transformers' own */
 	bool partial;
 };
 

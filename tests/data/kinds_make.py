@@ -3,16 +3,32 @@ Makes kinds.json: the tensors that transformers, diffusers and peft write for ti
 write beside them. By hand, where these are installed:
 
     python3 -m venv /tmp/v && /tmp/v/bin/pip install torch transformers diffusers peft pillow requests
-    /tmp/v/bin/python tests/data/kinds_make.py > tests/data/kinds.json
+    /tmp/v/bin/python tests/data/kinds_make.py --all
+
+Without --all, only the kinds that kinds.json lacks are made, so that a new one needs no more than its own package. Last made by torch 2.15.0,
+transformers 5.24.0, diffusers 0.42.1 and peft 0.21.2.
 """
+import importlib
 import json
 import struct
+import sys
 import tempfile
 from pathlib import Path
 
-import diffusers
-import peft
 import transformers as t
+
+
+class Late:
+    """A package that only some kinds need."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __getattr__(self, what):
+        return getattr(importlib.import_module(self.name), what)
+
+
+diffusers, peft = Late("diffusers"), Late("peft")
 
 ENCODER = dict(hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=40)
 TEXT = dict(ENCODER, vocab_size=99, max_position_embeddings=32)
@@ -20,6 +36,14 @@ VISION = dict(ENCODER, image_size=16, patch_size=4)
 DISTIL = dict(vocab_size=99, max_position_embeddings=32, dim=24, n_layers=2, n_heads=4, hidden_dim=40)
 T5 = dict(vocab_size=99, d_model=24, d_kv=6, d_ff=40, num_layers=2, num_heads=4)
 SPECIAL = dict(pad_token_id=0, bos_token_id=1, eos_token_id=2)
+PAIR = dict(vocab_size=99, d_model=24, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=40,
+            decoder_ffn_dim=48, max_position_embeddings=32, **SPECIAL, decoder_start_token_id=2)
+SPEECH = dict(ENCODER, vocab_size=32, conv_dim=(8, 8, 12), conv_kernel=(10, 3, 2), conv_stride=(5, 2, 2), num_conv_pos_embeddings=16,
+              num_conv_pos_embedding_groups=4, mask_time_prob=0.05)
+DEEP = dict(SPEECH, feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True)
+HEADS = dict(classifier_proj_size=16)
+STAGES = dict(hidden_sizes=[8, 12, 16, 24], depths=[1, 2, 1, 1])
+SWIN = dict(image_size=32, patch_size=4, embed_dim=8, depths=[1, 2, 1], num_heads=[1, 2, 4], window_size=2)
 
 
 def llama_adapter():
@@ -59,6 +83,45 @@ KINDS = {
     "sd3": lambda: diffusers.SD3Transformer2DModel(sample_size=8, patch_size=2, in_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2,
                                                    joint_attention_dim=24, caption_projection_dim=16, pooled_projection_dim=24, out_channels=4),
     "lora": llama_adapter,
+    "bart": lambda: t.BartForConditionalGeneration(t.BartConfig(**PAIR)),
+    "bart-zero-shot": lambda: t.BartForSequenceClassification(t.BartConfig(**PAIR, num_labels=3)),
+    "mbart": lambda: t.MBartForConditionalGeneration(t.MBartConfig(**PAIR)),
+    "pegasus": lambda: t.PegasusForConditionalGeneration(t.PegasusConfig(**PAIR)),
+    "marian": lambda: t.MarianMTModel(t.MarianConfig(**PAIR)),
+    "marian-two-vocabularies": lambda: t.MarianMTModel(t.MarianConfig(**PAIR, decoder_vocab_size=77, share_encoder_decoder_embeddings=False,
+                                                                      tie_word_embeddings=False)),
+    "m2m100": lambda: t.M2M100ForConditionalGeneration(t.M2M100Config(**PAIR)),
+    "wav2vec2-ctc": lambda: t.Wav2Vec2ForCTC(t.Wav2Vec2Config(**SPEECH)),
+    "wav2vec2-deep": lambda: t.Wav2Vec2ForCTC(t.Wav2Vec2Config(**DEEP, adapter_attn_dim=8)),
+    "wav2vec2-pretraining": lambda: t.Wav2Vec2ForPreTraining(t.Wav2Vec2Config(**SPEECH, num_codevectors_per_group=8, codevector_dim=16, proj_codevector_dim=16)),
+    "wav2vec2-classifier": lambda: t.Wav2Vec2ForSequenceClassification(t.Wav2Vec2Config(**SPEECH, **HEADS, num_labels=5, use_weighted_layer_sum=True)),
+    "hubert": lambda: t.HubertModel(t.HubertConfig(**SPEECH)),
+    "hubert-ctc": lambda: t.HubertForCTC(t.HubertConfig(**DEEP, feat_proj_layer_norm=False)),
+    "wavlm": lambda: t.WavLMModel(t.WavLMConfig(**SPEECH)),
+    "wavlm-speakers": lambda: t.WavLMForXVector(t.WavLMConfig(**SPEECH, tdnn_dim=(8, 12, 16), tdnn_kernel=(5, 3, 1), tdnn_dilation=(1, 2, 1),
+                                                              xvector_output_dim=16)),
+    "spectrogram": lambda: t.ASTForAudioClassification(t.ASTConfig(**ENCODER, patch_size=4, max_length=64, num_mel_bins=16, num_labels=3)),
+    "albert": lambda: t.AlbertForMaskedLM(t.AlbertConfig(**TEXT, embedding_size=16)),
+    "albert-groups": lambda: t.AlbertModel(t.AlbertConfig(**TEXT, embedding_size=16, num_hidden_groups=2, inner_group_num=2)),
+    "esm": lambda: t.EsmForMaskedLM(t.EsmConfig(**TEXT, position_embedding_type="rotary", pad_token_id=1, mask_token_id=32, token_dropout=True)),
+    "dinov2": lambda: t.Dinov2Model(t.Dinov2Config(**VISION)),
+    "dinov2-gated": lambda: t.Dinov2ForImageClassification(t.Dinov2Config(**VISION, use_swiglu_ffn=True, num_labels=3)),
+    "dinov2-registers": lambda: t.Dinov2WithRegistersModel(t.Dinov2WithRegistersConfig(**VISION)),
+    "dinov3": lambda: t.DINOv3ViTModel(t.DINOv3ViTConfig(**VISION, num_register_tokens=4)),
+    "deit": lambda: t.DeiTForImageClassificationWithTeacher(t.DeiTConfig(**VISION, num_labels=3)),
+    "vit-mae": lambda: t.ViTMAEForPreTraining(t.ViTMAEConfig(**VISION, decoder_hidden_size=16, decoder_num_hidden_layers=1, decoder_num_attention_heads=4,
+                                                             decoder_intermediate_size=20)),
+    "beit": lambda: t.BeitForImageClassification(t.BeitConfig(**VISION, use_relative_position_bias=True, num_labels=3)),
+    "swin": lambda: t.SwinForImageClassification(t.SwinConfig(**SWIN, num_labels=3)),
+    "swinv2": lambda: t.Swinv2ForImageClassification(t.Swinv2Config(**SWIN, num_labels=3)),
+    "convnext": lambda: t.ConvNextForImageClassification(t.ConvNextConfig(**STAGES, num_labels=3)),
+    "convnextv2": lambda: t.ConvNextV2ForImageClassification(t.ConvNextV2Config(**STAGES, num_labels=3)),
+    "resnet": lambda: t.ResNetForImageClassification(t.ResNetConfig(**STAGES, embedding_size=8, num_labels=3)),
+    "resnet-basic": lambda: t.ResNetForImageClassification(t.ResNetConfig(**STAGES, embedding_size=8, layer_type="basic", num_labels=3)),
+    "segformer": lambda: t.SegformerForSemanticSegmentation(t.SegformerConfig(**STAGES, decoder_hidden_size=16, num_attention_heads=[1, 2, 2, 4], num_labels=3)),
+    "detr": lambda: t.DetrForObjectDetection(t.DetrConfig(
+        **PAIR, use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, num_queries=10, num_labels=5,
+        backbone_config=t.ResNetConfig(**STAGES, embedding_size=8, out_features=["stage4"]))),
 }
 
 
@@ -75,4 +138,9 @@ def describe(model):
 
 
 if __name__ == "__main__":
-    print("{\n" + ",\n".join(f" {json.dumps(name)}: {json.dumps(describe(make()))}" for name, make in KINDS.items()) + "\n}")
+    path = Path(__file__).with_name("kinds.json")
+    lines = {} if "--all" in sys.argv[1:] else {name: json.dumps(kind) for name, kind in json.loads(path.read_text()).items()}
+    for name, make in KINDS.items():
+        if name not in lines:
+            lines[name] = json.dumps(describe(make()))
+    path.write_text("{\n" + ",\n".join(f" {json.dumps(name)}: {lines[name]}" for name in KINDS) + "\n}\n")

@@ -24,13 +24,16 @@ static void check(const struct spec *s)
 /* The same bytes as the configuration of what is not run: nothing that it demands is there. */
 static void check_shapes(const json_t *config)
 {
-	static const char *const architectures[] = { "BertForSequenceClassification", "CLIPModel", "ViTModel", "UNet2DConditionModel", "T5EncoderModel", "Dense" };
+	static const char *const architectures[] = {
+		"BertForSequenceClassification", "CLIPModel", "ViTModel", "UNet2DConditionModel", "T5EncoderModel", "Dense", "MarianMTModel", "AlbertModel",
+		"Wav2Vec2ForCTC", "WavLMForXVector", "SwinForImageClassification", "ResNetForImageClassification", "SegformerForSemanticSegmentation",
+	};
 	struct weights none = { 0 };
 	struct shape_count n;
 	struct err e = ERR_NONE;
 
 	for (size_t i = 0; i < ARRAY_LEN(architectures); i++)
-		if (shape_check(&none, architectures[i], config, &n, NULL, &e) == 0)
+		if (shape_check(&none, architectures[i], config, &n, NULL, &e) == 0 && n.known)
 			abort();
 	shape_check_adapter(&none, config, &n, NULL, &e);
 }

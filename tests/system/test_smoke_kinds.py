@@ -11,8 +11,30 @@ from tests.system.conftest import ROOT
 from tests.system.test_smoke_runner import SMOKE, read_tensors, smoke, write_tensors
 
 KINDS = json.loads((ROOT / "tests/data/kinds.json").read_text())
-PARTIAL = {"unet", "vae", "flux", "sd3"}    # of these only some tensors follow from the configuration
+PARTIAL = {"unet", "vae", "flux", "sd3", "detr", "vit-mae"}    # of these only some tensors follow from the configuration
 WHOLE = sorted(set(KINDS) - PARTIAL - {"lora"})
+TASKS = {
+    "bert-cross-encoder": "text-classification", "xlm-roberta-reranker": "text-classification", "distilbert": "text-classification",
+    "bart": "text2text-generation", "mbart": "text2text-generation", "t5": "text2text-generation", "pegasus": "summarization",
+    "marian": "translation", "marian-two-vocabularies": "translation", "m2m100": "translation", "bart-zero-shot": "text-classification",
+    "bert-mlm": "fill-mask", "albert": "fill-mask", "esm": "fill-mask", "whisper": "automatic-speech-recognition",
+    "wav2vec2-ctc": "automatic-speech-recognition", "wav2vec2-deep": "automatic-speech-recognition", "hubert-ctc": "automatic-speech-recognition",
+    "wav2vec2-classifier": "audio-classification", "wavlm-speakers": "audio-classification", "spectrogram": "audio-classification",
+    "clip": "zero-shot-image-classification", "siglip": "zero-shot-image-classification", "segformer": "image-segmentation", "detr": "object-detection",
+    **dict.fromkeys(["unet", "vae", "flux", "sd3"], "text-to-image"),
+    **dict.fromkeys(["vit", "deit", "beit", "dinov2-gated", "swin", "swinv2", "convnext", "convnextv2", "resnet", "resnet-basic"], "image-classification"),
+    **dict.fromkeys(["dinov2", "dinov2-registers", "dinov3", "vit-mae"], "image-feature-extraction"),
+}
+LAYERS = {
+    "distilbert": "n_layers", "t5": "num_layers", "t5-encoder": "num_layers",
+    **dict.fromkeys(["whisper", "bart", "bart-zero-shot", "mbart", "pegasus", "marian", "marian-two-vocabularies", "m2m100"], "decoder_layers"),
+    **dict.fromkeys(["albert", "albert-groups"], "num_hidden_groups"),
+}
+
+
+def buffers(name):
+    """What is counted or fixed, and no weight."""
+    return [t for t in KINDS[name]["tensors"] if t.endswith(("num_batches_tracked", "inv_freq"))]
 
 
 def build(where, name, **config):
@@ -46,8 +68,9 @@ def some_matrix(name):
 def test_built_as_demanded(tmp_path, name):
     done, report = smoke(build(tmp_path / "m", name))
     assert done.returncode == 5 and report["verdict"] == "not_run", report
-    assert report["reasons"][0].startswith("not run: task ")
-    assert report["reasons"][1] == f"built as its configuration demands: {len(KINDS[name]['tensors'])} tensors, 0 more that it says nothing of"
+    assert report["reasons"][0] == f"not run: task {TASKS.get(name, 'feature-extraction')}"
+    demanded = len(KINDS[name]["tensors"]) - len(buffers(name))
+    assert report["reasons"][1] == f"built as its configuration demands: {demanded} tensors, 0 more that it says nothing of"
     assert report["reasons"][2] == f"all of its {report['params']} numbers were looked at"
     assert not report["findings"]
 
@@ -55,7 +78,7 @@ def test_built_as_demanded(tmp_path, name):
 @pytest.mark.parametrize("name", sorted(PARTIAL))
 def test_ends_of_pipelines_parts(tmp_path, name):
     done, report = smoke(build(tmp_path / "m", name))
-    assert done.returncode == 5 and report["reasons"][0] == "not run: task text-to-image" and "as far as" in report["reasons"][1]
+    assert done.returncode == 5 and report["reasons"][0] == f"not run: task {TASKS[name]}" and "as far as" in report["reasons"][1]
     assert not [f for f in report["findings"] if f["severity"] == "reject"]
 
 
@@ -81,10 +104,13 @@ def test_tensor_of_another_shape(tmp_path, name):
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_layer_more_than_there_is(tmp_path, name):
-    layers = {"distilbert": "n_layers", "t5": "num_layers", "t5-encoder": "num_layers", "whisper": "decoder_layers"}.get(name, "num_hidden_layers")
-    config = {layers: 3}
-    if name in ("clip", "siglip"):
-        config = {"text_config": {**KINDS[name]["config"]["text_config"], layers: 3}}
+    said = KINDS[name]["config"]
+    if "depths" in said:
+        config = {"depths": [said["depths"][0] + 1, *said["depths"][1:]]}
+    elif name in ("clip", "siglip"):
+        config = {"text_config": {**said["text_config"], "num_hidden_layers": 3}}
+    else:
+        config = {LAYERS.get(name, "num_hidden_layers"): 3}
     done, report = smoke(build(tmp_path / "m", name, **config))
     assert done.returncode == 6 and "missing" in " ".join(report["reasons"])
 
@@ -144,6 +170,131 @@ def test_size_that_the_configuration_lacks(tmp_path):
     assert done.returncode == 6 and any(f["rule"] == "shape.config" for f in report["findings"])
 
 
+NUMBERS = [0, -1, 2.5, 1e300, 2**63 - 1, True, "two", None, [], {}, [1, [2]], [1] * 70, [2000, 1], [2**62] * 3, [None, None, None, None]]
+
+
+@pytest.mark.parametrize("name, keys", [
+    ("swin", ["depths", "num_heads", "embed_dim", "mlp_ratio", "patch_size"]), ("resnet", ["depths", "hidden_sizes", "layer_type", "embedding_size"]),
+    ("convnextv2", ["depths", "hidden_sizes", "patch_size"]), ("segformer", ["depths", "mlp_ratios", "sr_ratios", "patch_sizes"]),
+    ("wav2vec2-deep", ["conv_dim", "conv_kernel", "num_conv_pos_embedding_groups", "adapter_attn_dim", "feat_extract_norm"]),
+    ("albert-groups", ["num_hidden_groups", "inner_group_num"]), ("wavlm-speakers", ["tdnn_dim", "tdnn_kernel"]), ("dinov2", ["image_size", "mlp_ratio"]),
+])
+def test_sizes_that_are_none(tmp_path, name, keys):
+    """Whatever stands for a size is an answer about this checkpoint: that it is right, or that it is not."""
+    where = build(tmp_path / "m", name)
+    for key in keys:
+        for value in NUMBERS:
+            (where / "config.json").write_text(json.dumps({**KINDS[name]["config"], key: value}))
+            done, report = smoke(where)
+            assert done.returncode in (5, 6), (key, value, done.stderr)
+            found = {f["rule"] for f in report["findings"] if f["severity"] == "reject"}
+            assert found <= {"shape.config", "shape.shape", "shape.missing"} and bool(found) == (done.returncode == 6), (key, value, found)
+            assert found or value is None or key in ("layer_type", "feat_extract_norm", "sr_ratios", "inner_group_num"), (key, value)
+
+
+def test_more_layers_than_any_model_has(tmp_path):
+    where = build(tmp_path / "m", "swin", depths=[600, 600, 600])
+    done, report = smoke(where)
+    assert done.returncode == 6 and report["findings"][0]["rule"] == "shape.config"
+
+
+def renamed(tensors, old, new):
+    return {name.replace(old, new): t for name, t in tensors.items()}
+
+
+def without(tensors, part):
+    return {name: t for name, t in tensors.items() if part not in name}
+
+
+def with_one(tensors, name, *shape):
+    n = 1
+    for d in shape:
+        n *= d
+    return {**tensors, name: ("F32", list(shape), array.array("f", (0.01 * (1 + i % 7) for i in range(n))).tobytes())}
+
+
+def weight_norm(tensors):
+    return renamed(renamed(tensors, "parametrizations.weight.original0", "weight_g"), "parametrizations.weight.original1", "weight_v")
+
+
+AS_PUBLISHED = {
+    "norms of the first BERTs": ("bert", lambda t: renamed(renamed(t, "LayerNorm.weight", "LayerNorm.gamma"), "LayerNorm.bias", "LayerNorm.beta"), {}),
+    "facebook/wav2vec2-base-960h": ("wav2vec2-ctc", weight_norm, {}),
+    "a fine-tuned one without a mask": ("wav2vec2-ctc", lambda t: without(t, "masked_spec_embed"), {}),
+    "facebook/hubert-base-ls960": ("hubert", weight_norm, {}),
+    "facebook/bart-base": ("bart", lambda t: renamed(without(t, "final_logits"), "model.", ""), {"architectures": ["BartModel"]}),
+    "the head is what is left of the embedding": ("bart", lambda t: renamed(t, "model.shared", "lm_head"), {}),
+    "all names of one matrix": ("mbart", lambda t: {**t, **{name: t["model.shared.weight"] for name in (
+        "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight")}}, {}),
+    "Helsinki-NLP/opus-mt-en-de": ("marian", lambda t: with_one(with_one(t, "model.encoder.embed_positions.weight", 32, 24),
+                                                                "model.decoder.embed_positions.weight", 32, 24), {"decoder_vocab_size": None}),
+    "facebook/m2m100_418M": ("m2m100", lambda t: with_one(with_one(t, "model.encoder.embed_positions.weights", 34, 24), "lm_head.weight", 99, 24), {}),
+    "google/pegasus-xsum": ("pegasus", lambda t: without(t, "embed_positions"), {}),
+    "google-t5": ("t5", lambda t: renamed(t, "shared", "encoder.embed_tokens"), {"architectures": ["T5WithLMHeadModel"]}),
+    "microsoft/swin-tiny-patch4-window7-224": ("swin", lambda t: with_one(t, "swin.encoder.layers.0.blocks.0.attention.self.relative_position_index", 4, 4), {}),
+    "facebook/esm2_t6_8M_UR50D": ("esm", lambda t: with_one(renamed(renamed(t, ".gamma", ".weight"), ".beta", ".bias"),
+                                                            "esm.embeddings.position_embeddings.weight", 32, 24), {}),
+    "albert-base-v2": ("albert", lambda t: {**t, "predictions.decoder.bias": t["predictions.bias"], "albert.pooler.weight": t[
+        "albert.encoder.albert_layer_groups.0.albert_layers.0.attention.query.weight"], "albert.pooler.bias": t[
+        "albert.encoder.albert_layer_groups.0.albert_layers.0.attention.query.bias"]}, {}),
+    "a ViT whose attention has no biases": ("vit", lambda t: {n: v for n, v in t.items() if not n.endswith(("query.bias", "key.bias", "value.bias"))}, {
+        "qkv_bias": False}),
+    "patches by a pair": ("swin", lambda t: t, {"patch_size": [4, 4], "image_size": [32, 32]}),
+    "labels by their number": ("vit", lambda t: t, {"id2label": None, "num_labels": 3}),
+    "answers of a RoBERTa": ("roberta", lambda t: with_one(t, "qa_outputs.weight", 2, 24), {"architectures": ["RobertaForQuestionAnswering"]}),
+}
+
+
+@pytest.mark.parametrize("what", AS_PUBLISHED)
+def test_as_published(tmp_path, what):
+    """What checkpoints that work have otherwise than transformers writes it today."""
+    name, how, config = AS_PUBLISHED[what]
+    where = build(tmp_path / "m", name, **config)
+    write_tensors(where / "model.safetensors", how(read_tensors(where / "model.safetensors")))
+    done, report = smoke(where)
+    assert done.returncode == 5 and not report["findings"] and report["reasons"][1].startswith("built as its configuration demands"), report
+
+
+@pytest.mark.parametrize("name, part, config", [
+    ("wav2vec2-ctc", "original0", {}), ("wav2vec2-deep", "conv_layers.2.layer_norm.weight", {}), ("wav2vec2-deep", "conv_layers.1.conv.bias", {}),
+    ("wav2vec2-deep", "layers.1.adapter_layer.linear_1.weight", {}), ("bart", "shared", {}),
+    ("bart", "k_proj.bias", {}), ("vit", "1.attention.attention.key.bias", {}),
+    ("resnet", "stages.2.layers.0.shortcut", {}), ("resnet-basic", "stages.1.layers.1.layer.1.normalization.running_var", {}),
+    ("swin", "layers.1.downsample.reduction", {}), ("convnext", "stages.3.downsampling_layer.1.weight", {}), ("convnextv2", "stages.1.layers.1.grn.weight", {}),
+    ("dinov2", "mlp.fc1", {}), ("dinov2-gated", "mlp.weights_in", {}), ("marian-two-vocabularies", "encoder.embed_tokens", {}),
+    ("albert-groups", "groups.1.albert_layers.1.ffn.weight", {}), ("bart-zero-shot", "classification_head.out_proj.weight", {}),
+    ("detr", "layers.1.encoder_attn.v_proj.weight", {}), ("vit-mae", "vit.encoder.layer.1.output.dense.weight", {}),
+])
+def test_part_missing(tmp_path, name, part, config):
+    """What only some configurations demand, or only some of the stages have."""
+    where = build(tmp_path / "m", name, **config)
+    tensors = read_tensors(where / "model.safetensors")
+    assert len(without(tensors, part)) < len(tensors)
+    write_tensors(where / "model.safetensors", without(tensors, part))
+    done, report = smoke(where)
+    assert done.returncode == 6 and any(f["rule"] == "shape.missing" and part in f["message"] for f in report["findings"]), report["findings"]
+
+
+def test_size_that_a_part_leaves_to_its_class(tmp_path):
+    """google/siglip-base says of its halves only what differs: the rest is the class's own, of which twelve layers are not here."""
+    text = {k: v for k, v in KINDS["siglip"]["config"]["text_config"].items() if k not in ("num_hidden_layers", "max_position_embeddings")}
+    done, report = smoke(build(tmp_path / "m", "siglip", text_config=text))
+    found = " ".join(f["message"] for f in report["findings"])
+    assert done.returncode == 6 and "text_model.encoder.layers.11.layer_norm1.weight is missing" in found and "[64, 24]" in found, found
+
+
+@pytest.mark.parametrize("config", [
+    {"architectures": ["XLMRobertaXLModel"]}, {"architectures": ["RobertaPreLayerNormModel"]}, {"architectures": ["BertGenerationEncoder"]},
+    {"auto_map": {"AutoConfig": "configuration.Config", "AutoModel": "modeling.BertModel"}},
+])
+def test_what_only_has_such_a_name(tmp_path, config):
+    """Other classes, and code of the repository's own: their structure is not BERT's."""
+    where = build(tmp_path / "m", "bert", **config)
+    write_tensors(where / "model.safetensors", renamed(read_tensors(where / "model.safetensors"), "attention.output", "mixer"))
+    done, report = smoke(where)
+    assert done.returncode == 5 and report["reasons"][1] == "no kind whose structure is known here" and not report["findings"], report
+
+
 def test_sentence_encoder(tmp_path):
     """A pooling that does not fit the encoder; a layer behind it with a file of its own."""
     where = build(tmp_path / "m", "mpnet")
@@ -177,6 +328,23 @@ def test_tokenizer_with_more_tokens_than_rows(tmp_path):
         done, report = smoke(where)
         assert done.returncode == status, report["reasons"]
     assert "token 99, but the embedding only 99 rows" in report["reasons"][0]
+
+
+@pytest.mark.parametrize("token, rows, status", [("<mask>", 98, 5), ("<mask>", 97, 6), ("last", 98, 6)])
+def test_mask_without_a_row(tmp_path, token, rows, status):
+    """facebook/bart-large-cnn has none for it, and never needs it. Any other token does."""
+    where = build(tmp_path / "m", "bert", vocab_size=rows)
+    tensors = read_tensors(where / "model.safetensors")
+    dtype, (_, width), raw = tensors["embeddings.word_embeddings.weight"]
+    tensors["embeddings.word_embeddings.weight"] = dtype, [rows, width], raw[:rows * width * 4]
+    write_tensors(where / "model.safetensors", tensors)
+    vocab = {"[UNK]": 0, **{f"w{i}": i for i in range(1, 98)}, token: 98}
+    (where / "tokenizer.json").write_text(json.dumps({
+        "version": "1.0", "normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": None, "added_tokens": [
+            {"id": 98, "content": token, "special": True, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}],
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocab}}))
+    done, report = smoke(where)
+    assert done.returncode == status, report
 
 
 def test_pipeline_of_folders(tmp_path):
