@@ -55,7 +55,8 @@ struct lifecycle_order {
 /*
  * Each writes an event. Undeprecate takes back the person's mark and what rules and tests have marked (without a revision: on any of the model's);
  * of a rule's mark it leaves an exemption: rules leave that revision or model alone until a person deprecates it again. ERR_CONFLICT: nothing to take back. ERR_USAGE: a reason that is needed and missing, a sunset in the past or closer than the notice (the earliest date is
- * named), a successor that is not in the catalog or is the model itself; ERR_CONFLICT: a successor that is retired, withdrawn or not published, or leads back here.
+ * named); ERR_NOT_FOUND: a successor that is not in the catalog; ERR_CONFLICT: one that is retired, withdrawn or not published, or leads back here, and to deprecate
+ * what was never published.
  */
 int lifecycle_deprecate(struct db *db, const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e);
 int lifecycle_undeprecate(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);
@@ -88,7 +89,7 @@ int lifecycle_tell_ended(struct db *db, const struct policy_lifecycle *rules, in
 
 /* Contract section 2: {"deprecated_at":…,"sunset_at":…,"successor":…,"reason":…} with RFC 3339 times or null; plus "state". */
 json_t *lifecycle_json(const struct lifecycle *l);
-/* What is deprecated and ends before `until` or at no date (until 0: whenever), soonest first: [{"repo","revision","state","deprecated_at","sunset_at","successor","reason","pulls_30d","consumers"}…]. */
+/* What is published, or was until it was retired, is deprecated, and ends before `until` or at no date (until 0: whenever), soonest first: [{"repo","revision","state","deprecated_at","sunset_at","successor","reason","pulls_30d","consumers"}…]. */
 json_t *lifecycle_list(struct db *db, int64_t until, int64_t now, struct err *e);
 /* RFC 5545 calendar of sunset dates; caller frees. */
 char *lifecycle_ics(struct db *db, int64_t now, struct err *e);

@@ -19,12 +19,13 @@ struct row {
 	struct lifecycle life;
 };
 
-/* Revisions and models with marks, in no useful order; with only_dated those that have a date of their own, sooner than their model's. */
+/* Revisions and models with marks that are or were on the doors, in no useful order; with only_dated those that have a date of their own, sooner than their model's. */
 static int subjects(struct db_conn *c, int64_t until, bool only_dated, struct arena *a, struct row **rows, size_t *n, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT l.model_id, l.revision_id, m.name, r.commit_id, max(l.at) FROM lifecycle AS l JOIN model AS m ON m.id = l.model_id "
 					    "LEFT JOIN revision AS r ON r.id = l.revision_id WHERE l.deprecated_at > 0 "
+					    "AND EXISTS (SELECT 1 FROM revision AS p WHERE p.model_id = l.model_id AND l.revision_id IN (0, p.id) AND p.published_at > 0 AND p.state IN (7, 8)) "
 					    "AND ($1 = 0 OR l.sunset_at = 0 OR l.sunset_at <= $1) AND ($2 = 0 OR (l.sunset_at > 0 AND (l.revision_id = 0 OR NOT EXISTS "
 					    "(SELECT 1 FROM lifecycle AS w WHERE w.model_id = l.model_id AND w.revision_id = 0 AND w.sunset_at BETWEEN 1 AND l.sunset_at)))) "
 					    "GROUP BY l.model_id, l.revision_id, m.name, r.commit_id",

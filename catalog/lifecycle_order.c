@@ -102,6 +102,22 @@ static int put_deprecation(struct db_conn *c, const struct lifecycle_order *o, i
 	return sql_done(&q);
 }
 
+/* Whom should it be announced to? */
+static int check_published(struct db_conn *c, const struct lifecycle_order *o, const struct lifecycle_subject *s, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "SELECT 1 FROM revision WHERE model_id = $1 AND $2 IN (0, id) AND published_at > 0 LIMIT 1", e);
+	bool published;
+	int rc;
+
+	sql_int(&q, o->model_id);
+	sql_int(&q, o->revision_id);
+	published = sql_row(&q);
+	if ((rc = sql_done(&q)) < 0)
+		return rc;
+	return published ? 0 : err_set(e, ERR_CONFLICT, "%s%s%.12s was never published, so there is nobody to announce its end to (reject or withdraw keeps it from being published)",
+				       s->repo, *s->commit ? "@" : "", s->commit);
+}
+
 int lifecycle_deprecate(struct db *db, const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e)
 {
 	own(json) json_t *told = json_object();
@@ -113,7 +129,7 @@ int lifecycle_deprecate(struct db *db, const struct lifecycle_order *o, const st
 		return rc;
 	if (o->force && o->sunset_at && o->sunset_at < now + rules->notice_s)
 		json_object_set_new(told, "forced", json_true());
-	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = lifecycle_subject_tx(t.c, o, &s, e)) < 0)
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = lifecycle_subject_tx(t.c, o, &s, e)) < 0 || (rc = check_published(t.c, o, &s, e)) < 0)
 		return rc;
 	if (o->successor && (rc = lifecycle_check_successor_tx(t.c, o, now, e)) < 0)
 		return rc;

@@ -81,7 +81,7 @@ int lifecycle_check_successor_tx(struct db_conn *c, const struct lifecycle_order
 	if ((rc = model_id_tx(c, o->successor, &id, e)) < 0)
 		return rc;
 	if (id == 0)
-		return err_set(e, ERR_USAGE, "successor %.200s is not in the catalog", o->successor);
+		return err_set(e, ERR_NOT_FOUND, "successor %.200s is not in the catalog", o->successor);
 	if ((rc = shown_of(c, id, &s, e)) < 0)
 		return rc;
 	/* A revision may well be succeeded by another of its own model, which that shows. */

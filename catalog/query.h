@@ -63,6 +63,7 @@ struct query_row {
 	struct model m;
 	struct revision r;	/* the one shown: what is served, else the newest; with `state`, the one in that state */
 };
+/* A model without any revision, of which only upstream's listing has told, is no row of any answer here. */
 /* One page. *next (in the arena) is the next page's cursor or NULL. A foreign or stale cursor is ERR_USAGE. */
 int query_models(struct db *db, const struct query_filter *f, int64_t now, struct arena *a, struct query_row **rows, size_t *n, const char **next,
 		 struct err *e);

@@ -65,7 +65,7 @@ struct change {
 	uint64_t hash;		/* of its terms */
 	uint32_t was;		/* where its row is until now: see struct index */
 	uint32_t position;	/* in the tail, where it will be */
-	bool gone, fresh;	/* fresh: at the tail's end, not where it was */
+	bool gone, fresh;	/* gone: there is no row any more; fresh: at the tail's end, not where it was */
 };
 
 struct batch {
@@ -114,8 +114,7 @@ static int read_change(struct db_conn *c, int64_t id, struct batch *b, struct er
 	sql_int(&q, id);
 	if (sql_row(&q))
 		index_row_read(&q, &h->row);
-	else
-		h->gone = true;
+	h->gone = h->row.columns[FACET_STATE] == 0;	/* removed, or without a revision, and so no row */
 	if ((rc = sql_done(&q)) < 0 || h->gone)
 		return rc;
 	for (int i = 0; i < INDEX_COLUMNS; i++)

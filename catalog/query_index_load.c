@@ -381,6 +381,16 @@ static int load_base(struct loading *l, struct err *e)
 	return rc < 0 ? rc : load_tags(l, e);
 }
 
+/* A model of which no revision is known is no row: as if a later one stood for it, which comes when there is one. */
+static void hide_unknown(struct index *x)
+{
+	struct index_part *base = &x->base;
+
+	for (uint32_t p = 0; p < base->n; p++)
+		if (x->values.rights.v[base->facts[p].rights].of[1] == 0)
+			base->sets[INDEX_LIVE][p / 64] &= ~(1ull << (p % 64));
+}
+
 int index_load(struct db *db, uint64_t memory_max, struct index **out, struct err *e)
 {
 	own(read) struct read r = { 0 };
@@ -401,6 +411,7 @@ int index_load(struct db *db, uint64_t memory_max, struct index **out, struct er
 		return rc;
 	}
 	index_totals_make(l.x);
+	hide_unknown(l.x);
 	make_tail(l.x);
 	*out = l.x;
 	return 0;

@@ -143,7 +143,7 @@ static json_t *plain_row(const struct model *m, const struct revision *r)
 	static const char *const gates[] = { "no", "auto", "manual" };
 
 	return json_pack("{s:s, s:o, s:s, s:o, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:I, s:I, s:o, s:s, s:I}", "repo", m->name, "revision",
-			 r->id ? json_string(r->commit) : json_null(), "state", r->id ? revision_state_name(r->state) : "metadata", "reason", text_or_null(r->reason),
+			 json_string(r->commit), "state", revision_state_name(r->state), "reason", text_or_null(r->reason),
 			 "upstream", m->upstream, "size_bytes", (json_int_t)r->size_bytes, "params", (json_int_t)r->params, "formats", format_list(r->formats), "quantization",
 			 text_or_null(r->quantization), "architecture", text_or_null(r->architecture), "task", text_or_null(r->task), "library", text_or_null(r->library),
 			 "author", m->author, "proof", proof_level_name(r->proof), "published_at", time_or_null(r->published_at), "downloads", (json_int_t)m->downloads,

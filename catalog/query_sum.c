@@ -100,7 +100,7 @@ static int all_facets(struct db_conn *c, const struct query_where *w, json_t *o,
 	}
 	rc = facet(c, w, w->cols[0] == 'm' ? "m.state" : "r.state",
 		   "CASE g.k WHEN 1 THEN 'planned' WHEN 2 THEN 'fetching' WHEN 3 THEN 'verifying' WHEN 4 THEN 'testing' WHEN 5 THEN 'held' WHEN 6 THEN 'rejected' WHEN 7 THEN "
-		   "'published' WHEN 8 THEN 'retired' ELSE 'metadata' END",
+		   "'published' WHEN 8 THEN 'retired' END",
 		   "", &list, e);
 	if (rc < 0)
 		return rc;
@@ -115,7 +115,7 @@ static const char *const facet_names[FACET_N] = { "license", "architecture", "ta
 static int value_text(struct db *db, struct db_conn *c, enum query_facet facet, int64_t key, struct arena *a, const char **out, struct err *e)
 {
 	if (facet == FACET_STATE)
-		*out = key ? revision_state_name((enum revision_state)key) : "metadata";
+		*out = revision_state_name((enum revision_state)key);
 	else if (facet == FACET_FORMAT)
 		*out = format_name((enum format)key);
 	else

@@ -130,6 +130,19 @@ static void by_numbers(struct query_where *w, const struct query_filter *f, int6
 		and_where(w, "m.sunset_at > 0 AND m.sunset_at < $%d", query_where_int(w, f->sunset_before));
 }
 
+/* Asked by state or by content, the row shows the newest revision in that state that holds it; else the one the model's row was derived from. */
+static bool by_revision(const struct query_filter *f)
+{
+	return f->state || f->contains.algo != DIGEST_NONE;
+}
+
+/* A model of which nothing is known but what upstream's listing says of it is no row. A revision that is joined, or what is visible, says more already. */
+static void by_known_revision(struct query_where *w, const struct query_filter *f)
+{
+	if (!by_revision(f) && !f->visible_only)
+		and_where(w, "m.state > 0");
+}
+
 static void by_content(struct query_where *w, const struct query_filter *f)
 {
 	if (f->contains.algo != DIGEST_NONE)
@@ -159,12 +172,6 @@ static void by_search(struct query_where *w, const struct query_filter *f, struc
 	for (size_t i = 0; i < f->n_search; i++)
 		if (*f->search[i])
 			and_where(w, "m.name LIKE $%d ESCAPE '\\'", query_where_text(w, like_pattern(a, f->search[i])));
-}
-
-/* Asked by state or by content, the row shows the newest revision in that state that holds it; else the one the model's row was derived from. */
-static bool by_revision(const struct query_filter *f)
-{
-	return f->state || f->contains.algo != DIGEST_NONE;
 }
 
 /* Few enough that their own tags are looked at. Those of the published ones are the models', for which there is an index. */
@@ -287,6 +294,7 @@ int query_where_build(struct query_where *w, struct db_conn *c, const struct que
 	    (rc = by_term(w, c, TERM_QUANTIZATION, f->quantization, "quantization_id", e)) < 0)
 		return rc;
 	by_author(w, f, a);
+	by_known_revision(w, f);
 	by_numbers(w, f, now);
 	by_content(w, f);
 	by_search(w, f, a);

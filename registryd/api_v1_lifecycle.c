@@ -177,6 +177,8 @@ int api_v1_lifecycle(struct request *rq, struct err *e)
 	uint64_t within = 0;
 	json_t *list;
 
+	if (format && strcmp(format, "ics") != 0 && strcmp(format, "json") != 0)
+		return err_set(e, ERR_USAGE, "format must be json or ics");
 	if (format && !strcmp(format, "ics")) {
 		own(mem) char *ics = lifecycle_ics(api_v1_daemon(rq)->db, rq->now, e);
 

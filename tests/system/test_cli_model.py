@@ -242,7 +242,7 @@ def test_lifecycle_orders(registry, hub, models):
         hub.add_model(n, models / "tiny-story")
         registry.ctl("sync", n)
     registry.ctl("deprecate", "org/old", "--sunset", "2020-01-01", code=2)
-    registry.ctl("deprecate", "org/old", "--successor", "org/absent", code=2)
+    registry.ctl("deprecate", "org/old", "--successor", "org/absent", code=4)
     done = registry.json("deprecate", "org/old", "--sunset", "2032-06-30", "--successor", "org/new", "--reason", "superseded")
     assert done["state"] == "deprecated" and done["sunset_at"].startswith("2032-06-30") and done["successor"] == "org/new"
     shown = registry.json("show", "org/old")["lifecycle"]

@@ -99,6 +99,33 @@ def test_a_withdrawn_revision_says_so_when_its_files_are_freed(site, hub):
     assert door(site, f"/org/m/resolve/{commits[0]}/config.json")[0] == 451
 
 
+def test_what_was_never_published_has_no_end_to_announce(site, hub):
+    hub.add_model("org/held", {"config.json": b"{}\n", "README.md": b"---\nlicense: cc-by-nc-4.0\n---\n"})
+    site.ctl("sync", "org/held", code=5)
+    for name in "org/held", f"org/held@{site.json('show', 'org/held')['revision']}":
+        assert "was never published" in site.ctl("deprecate", name, "--sunset", "2099-06-30", code=1).stderr
+    assert site.json("show", "org/held")["lifecycle"]["deprecated_at"] is None
+    site.ctl("withdraw", "org/held", "--reason", "claim")
+    assert site.json("show", "org/held")["lifecycle"]["state"] == "withdrawn"
+    site.ctl("publish", "org/held", code=None)
+    assert door(site, "/org/held/resolve/main/config.json")[0] == 404
+
+
+def test_lists_of_ends_name_what_people_can_look_at(site, hub):
+    """A mark stays with a model that the policy has taken from the doors; it is listed again when it is back."""
+    def listed():
+        with urllib.request.urlopen(site.url + "/-/lifecycle") as page, urllib.request.urlopen(site.url + "/-/lifecycle.ics") as ics:
+            return [m["repo"] for m in site.json("lifecycle")], b"org/a" in page.read(), b"org/a" in ics.read()
+
+    add(site, hub, "org/a")
+    site.ctl("deprecate", "org/a", "--sunset", "2099-06-30")
+    assert listed() == (["org/a"], True, True)
+    site.ctl("reject", "org/a", "--reason", "second thoughts")
+    assert door(site, "/org/a")[0] == 403 and listed() == ([], False, False)
+    site.ctl("publish", "org/a")
+    assert listed() == (["org/a"], True, True)
+
+
 def test_a_new_name_does_not_publish_what_is_withdrawn(site, hub):
     add(site, hub, "org/bad")
     site.ctl("withdraw", "org/bad", "--reason", "leaked")

