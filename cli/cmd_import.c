@@ -79,7 +79,7 @@ int cmd_import(struct ctl *c, struct err *e)
 {
 	struct upload u = { .c = c };
 	const char *as = args_text(&c->args, "as"), *id;
-	own(json) json_t *job = NULL, *begun = NULL;
+	own(json) json_t *job = NULL, *begun = NULL, *who = NULL;
 	struct ctl_model m;
 	char base[96];
 	int rc;
@@ -92,8 +92,9 @@ int cmd_import(struct ctl *c, struct err *e)
 	if (m.rev)
 		return err_set(e, ERR_USAGE, "--as names a model without @%s: its revision follows from its files", m.rev);
 	rc = tree_read(&u.tree, c->args.words[0], e);
-	if (rc == 0)
-		rc = client_call(&c->client, "POST", "/-/v1/imports", NULL, &begun, e);
+	who = json_pack("{s:s, s:s*}", "repo", m.repo, "license", args_text(&c->args, "license"));
+	if (rc == 0)	/* what would be refused at the end is refused before the bytes are sent */
+		rc = client_call(&c->client, "POST", "/-/v1/imports", who, &begun, e);
 	if (rc == 0)
 		rc = json_need_str(begun, "import", &id, "the daemon's answer", e);
 	if (rc == 0) {

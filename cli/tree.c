@@ -9,6 +9,7 @@
 
 #include "base/fdio.h"
 #include "base/vec.h"
+#include "cli/text.h"
 
 /* What tools keep beside a model and is none of it. */
 static bool is_private(const char *name)
@@ -20,6 +21,7 @@ static int collect(struct tree *t, const char *prefix, int depth, struct err *e)
 
 static int collect_entry(struct tree *t, const char *path, int depth, struct err *e)
 {
+	struct err why = ERR_NONE;
 	struct stat self, st;
 	struct tree_file *f;
 
@@ -33,8 +35,11 @@ static int collect_entry(struct tree *t, const char *path, int depth, struct err
 		return collect(t, path, depth + 1, e);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_USAGE, "'%s' is neither a file nor a directory", path);
-	if (fdio_check_relative(path, e) < 0)
-		return err_wrap(e, "a file with such a name can't be imported");
+	if (fdio_check_relative(path, &why) < 0) {
+		own(mem) char *clean = text_clean(path);
+
+		return err_set(e, ERR_USAGE, "'%s' can't be a file of a model: %s", clean, why.msg);
+	}
 	if (t->n_files == TREE_FILES_MAX)
 		return err_set(e, ERR_LIMIT, "more than %d files", TREE_FILES_MAX);
 	f = vec_push(&t->files, &t->n_files, &t->cap_files);

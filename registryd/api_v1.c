@@ -201,7 +201,7 @@ const struct http_route api_v1_routes[] = {
 	{ "GET", "/-/v1/jobs/{id}", HTTP_READ, HTTP_SLOW, api_v1_job, NULL, NULL },
 	{ "POST", "/-/v1/jobs/{id}/cancel", HTTP_PUBLISH, HTTP_SLOW, api_v1_job_cancel, NULL, NULL },
 
-	{ "POST", "/-/v1/imports", HTTP_PUBLISH, HTTP_SLOW, api_v1_import_begin, NULL, NULL },
+	{ "POST", "/-/v1/imports", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_import_begin, NULL, NULL },
 	{ "PUT", "/-/v1/imports/{id}/files/{path*}", HTTP_PUBLISH, HTTP_STREAM, api_v1_import_file, api_v1_import_file_begin, api_v1_import_file_data },
 	{ "POST", "/-/v1/imports/{id}/commit", HTTP_PUBLISH, HTTP_BODY | HTTP_SLOW, api_v1_import_commit, NULL, NULL },
 

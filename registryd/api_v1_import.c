@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "registryd/api_v1_impl.h"
+#include "registryd/import.h"
 
 #define INCOMING "incoming"
 #define ID_BYTES 16
@@ -94,13 +95,49 @@ static void expire(struct request *rq, int base)
 		closedir(d);
 }
 
+static int check_license(const char *license, struct err *e)
+{
+	const char *near;
+
+	if (!license || licence_find(license))
+		return 0;
+	near = licence_nearest(license);
+	return err_set(e, ERR_USAGE, "unknown licence '%.60s'%s%s%s", license, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+/* A model does not change where it comes from: a Hub's can't be replaced by somebody's files. */
+static int check_owner(struct request *rq, const char *repo, struct err *e)
+{
+	struct model m;
+	int rc = model_find_repo(api_v1_daemon(rq)->db, repo, &rq->arena, &m, e);
+
+	if (rc == ERR_NOT_FOUND)
+		return 0;
+	if (!rc && strcmp(m.upstream, IMPORT_UPSTREAM) != 0)
+		return err_set(e, ERR_CONFLICT, "%s comes from upstream '%s', and can't be imported: choose another name", m.name, m.upstream);
+	return rc;
+}
+
+/* Who says before the upload what it will be learns then what would be refused. */
+static int check_intent(struct request *rq, struct err *e)
+{
+	static const char *const names[] = { "repo", "license", NULL };
+	own(json) json_t *body = http_json_object(rq, e);
+	const char *repo, *license;
+
+	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "repo", &repo, e) < 0 || api_v1_text(body, "license", &license, e) < 0 ||
+	    check_license(license, e) < 0 || (repo && (api_v1_check_repo(repo, e) < 0 || check_owner(rq, repo, e) < 0)))
+		return e->code;
+	return 0;
+}
+
 int api_v1_import_begin(struct request *rq, struct err *e)
 {
-	own(fd) int base = open_incoming(api_v1_daemon(rq), e);
 	unsigned char random[ID_BYTES];
 	char id[ID_HEX + 1];
+	own(fd) int base = -1;
 
-	if (base < 0)
+	if (check_intent(rq, e) < 0 || (base = open_incoming(api_v1_daemon(rq), e)) < 0)
 		return e->code;
 	expire(rq, base);
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
@@ -241,19 +278,15 @@ int api_v1_import_commit(struct request *rq, struct err *e)
 	static const char *const names[] = { "repo", "license", "files", "size_bytes", NULL };
 	own(json) json_t *body = http_json_object(rq, e);
 	struct tally t = { 0 };
-	const char *repo, *license, *near;
+	const char *repo, *license;
 	int64_t files, bytes;
 	own(fd) int dir = -1;
 	json_t *args;
 
 	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "repo", &repo, e) < 0 || api_v1_check_repo(repo, e) < 0 ||
-	    api_v1_text(body, "license", &license, e) < 0 || json_need_int(body, "files", &files, "the request", e) < 0 ||
+	    api_v1_text(body, "license", &license, e) < 0 || check_license(license, e) < 0 || check_owner(rq, repo, e) < 0 || json_need_int(body, "files", &files, "the request", e) < 0 ||
 	    json_need_int(body, "size_bytes", &bytes, "the request", e) < 0)
 		return e->code;
-	if (license && !licence_find(license)) {
-		near = licence_nearest(license);
-		return err_set(e, ERR_USAGE, "unknown licence '%.60s'%s%s%s", license, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-	}
 	if (open_import(rq, &dir, e) < 0 || count(dir, &t, e) < 0)
 		return e->code;
 	if (t.files != files || t.bytes != bytes || !files)

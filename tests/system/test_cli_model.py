@@ -302,6 +302,23 @@ def test_import_brings_in_a_model_that_no_hub_holds(registry, models, tmp_path):
     registry.ctl("import", folder, "--as", "site/bad", code=5)
 
 
+def test_an_import_is_refused_before_its_bytes_are_sent(registry, hub, models, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for p in (models / "tiny-story").iterdir():
+        (folder / p.name).write_bytes(p.read_bytes())
+    hub.add_model("org/hubs", models / "tiny-story")
+    registry.ctl("sync", "org/hubs")
+    assert "unknown licence 'nosuch'" in registry.ctl("import", folder, "--as", "site/x", "--license", "nosuch", code=2).stderr
+    assert "org/hubs comes from upstream 'hub'" in registry.ctl("import", folder, "--as", "org/hubs", code=1).stderr
+    assert not (registry.data / "incoming").exists()
+    for name, shown in ("notes\\1.txt", "notes\\1.txt"), ("two\nlines", "two lines"), (b"\xff.bin".decode(errors="surrogateescape"), "?.bin"):
+        (folder / name).write_text("x")
+        assert f"'{shown}' can't be a file of a model: " in registry.ctl("import", folder, "--as", "site/x", code=2).stderr
+        (folder / name).unlink()
+    assert not (registry.data / "incoming").exists()
+
+
 def test_sbom_holds_every_file(registry, story, tmp_path):
     name, commit = story
     registry.ctl("sbom", name, code=4)
