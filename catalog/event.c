@@ -6,6 +6,14 @@
 #include "catalog/event_tx.h"
 #include "catalog/sql.h"
 
+const char *const event_kinds[] = {
+	"job.failed", "lifecycle.deprecated", "lifecycle.ended", "lifecycle.restored", "lifecycle.retired", "lifecycle.undeprecated",
+	"lifecycle.withdrawn", "lifecycle.withdrawn_legal", "policy.changed", "policy.refused", "revision.files_refused", "revision.freed",
+	"revision.held", "revision.published", "revision.rejected", "revision.sbom", "token.created", "token.revoked", "upstream.card_changed",
+	"upstream.commit_gone", "upstream.contradicts", "upstream.disabled", "upstream.gated", "upstream.license_changed", "upstream.moved",
+	"upstream.private", "upstream.ref_gone", "upstream.renamed", "upstream.returned", "upstream.rewritten", "upstream.vanished", NULL,
+};
+
 #define EVENT_DATA_MAX (64u << 10)
 #define LIST_MAX       10000
 

@@ -24,6 +24,9 @@ struct event {
 	struct digest hash;
 };
 
+/* Every kind that there is, ended by NULL: for whoever asks for some of them by name. */
+extern const char *const event_kinds[];
+
 /* data is taken (its reference is released); NULL for {}. */
 int event_add(struct db *db, const char *kind, const char *repo, const char *revision, json_t *data, int64_t now, struct err *e);
 /* The same, unless an event of this kind about this revision is there already. */

@@ -11,6 +11,7 @@
 
 #define EVERY_DEFAULT_S (6 * 3600)
 #define EVERY_MIN_S 60
+#define EVERY_MAX_S (365 * 86400)	/* as in the settings */
 
 static json_t *job_figures(struct db *db, struct err *e)
 {
@@ -201,6 +202,21 @@ static int read_target(struct request *rq, const json_t *body, struct mirror *m,
 	return 0;
 }
 
+/* What a round would stumble over later is refused now. */
+static int read_options(const json_t *body, struct mirror *m, json_t *options, struct err *e)
+{
+	const json_t *every = json_object_get(body, "every_s"), *only = json_object_get(body, "metadata_only");
+
+	m->every_s = every && !json_is_null(every) ? json_integer_value(every) : EVERY_DEFAULT_S;
+	if (m->every_s < EVERY_MIN_S || m->every_s > EVERY_MAX_S)
+		return err_set(e, ERR_USAGE, "\"every_s\" must be a number from %d to %d", EVERY_MIN_S, EVERY_MAX_S);
+	if (only && !json_is_boolean(only) && !json_is_null(only))
+		return err_set(e, ERR_USAGE, "\"metadata_only\" must be true or false");
+	if (json_is_true(only))
+		json_object_set_new(options, "metadata_only", json_true());
+	return api_v1_globs(body, "include", options, e) < 0 || api_v1_globs(body, "exclude", options, e) < 0 ? (int)e->code : 0;
+}
+
 int api_v1_mirror_add(struct request *rq, struct err *e)
 {
 	static const char *const names[] = { "repo", "author", "query", "revision", "upstream", "include", "exclude", "every_s", "metadata_only", NULL };
@@ -222,12 +238,10 @@ int api_v1_mirror_add(struct request *rq, struct err *e)
 	m.revision = m.revision ? m.revision : "main";
 	if (m.kind == MIRROR_REPO && strcmp(m.revision, "main"))	/* another branch is another entry */
 		m.name = arena_printf(&rq->arena, "%s@%s", m.target, m.revision);
-	m.every_s = json_get_int(body, "every_s", EVERY_DEFAULT_S);
-	if (m.every_s < EVERY_MIN_S)
-		return err_set(e, ERR_USAGE, "\"every_s\" must be at least %d", EVERY_MIN_S);
-	for (const char *const *key = (const char *const[]){ "include", "exclude", "metadata_only", NULL }; *key; key++)
-		if (json_object_get(body, *key))
-			json_object_set(options, *key, json_object_get(body, *key));
+	if (strlen(m.revision) > MODEL_REF_MAX)
+		return err_set(e, ERR_USAGE, "\"revision\" is longer than %d bytes", MODEL_REF_MAX);
+	if (read_options(body, &m, options, e) < 0)
+		return e->code;
 	text = json_text(options);
 	m.options = text;
 	if (mirror_put(api_v1_daemon(rq)->db, &m, rq->now, &id, e) < 0)

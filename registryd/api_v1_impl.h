@@ -30,6 +30,8 @@ int api_v1_known(const json_t *body, const char *const *names, struct err *e);
  * ending with '-' or '.'. NULL is "missing".
  */
 int api_v1_check_repo(const char *repo, struct err *e);
+/* A list of globs, checked, into member `key` of args; left out when absent, null or empty. */
+int api_v1_globs(const json_t *body, const char *key, json_t *args, struct err *e);
 /* The model of {repo} at rev, NULL meaning the newest revision in any state. */
 int api_v1_find(struct request *rq, const char *rev, struct model *m, struct revision *r, struct err *e);
 /* {"repo","revision","state","reason"}: what a revision is now. */

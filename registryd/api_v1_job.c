@@ -4,7 +4,7 @@
 #include "base/str.h"
 
 /* A list of globs: text without control characters, not too many, not too long. */
-static int read_globs(const json_t *body, const char *key, json_t *args, struct err *e)
+int api_v1_globs(const json_t *body, const char *key, json_t *args, struct err *e)
 {
 	const json_t *list = json_object_get(body, key), *v;
 	size_t i;
@@ -50,7 +50,7 @@ static int sync_job(struct request *rq, const char *kind, struct err *e)
 
 	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "repo", &repo, e) < 0 || api_v1_check_repo(repo, e) < 0 ||
 	    api_v1_text(body, "revision", &rev, e) < 0 || api_v1_text(body, "upstream", &upstream, e) < 0 ||
-	    read_globs(body, "include", args, e) < 0 || read_globs(body, "exclude", args, e) < 0)
+	    api_v1_globs(body, "include", args, e) < 0 || api_v1_globs(body, "exclude", args, e) < 0)
 		return e->code;
 	if (rev && strlen(rev) > MODEL_REF_MAX)
 		return err_set(e, ERR_USAGE, "\"revision\" is longer than %d bytes", MODEL_REF_MAX);

@@ -11,11 +11,13 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "base/yaml.h"
+#include "catalog/event.h"
 #include "catalog/licence.h"
 #include "registryd/config_table.h"
 #include "registryd/hub.h"
 
-#define KEYS_MAX 64
+#define KEYS_MAX  64
+#define KINDS_MAX 64	/* of events */
 
 static const char embedded_default[] = "upstreams:\n  - {name: hub, endpoint: https://huggingface.co}\n";
 
@@ -409,6 +411,45 @@ static int check_mirror(struct config *c, struct err *e)
 	return 0;
 }
 
+/* The same address twice can't be bound. */
+static int check_listen(const struct config *c, struct err *e)
+{
+	for (size_t i = 0; i < c->listen.n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (!strcasecmp(c->listen.items[i], c->listen.items[k]))
+				return err_set(e, ERR_USAGE, "listen: %s is there twice", c->listen.items[i]);
+	return 0;
+}
+
+/* A glob that no kind of event fits would never be told anything. */
+static int check_event_glob(const char *glob, size_t hook, struct err *e)
+{
+	char families[KINDS_MAX][24];
+	const char *names[2 * KINDS_MAX], *near;
+	size_t n = 0;
+
+	for (const char *const *kind = event_kinds; *kind && n + 2 <= ARRAY_LEN(names); kind++) {
+		char *family = families[n / 2];
+
+		if (str_glob(glob, *kind))
+			return 0;
+		snprintf(family, sizeof(families[0]), "%.*s.*", (int)strcspn(*kind, "."), *kind);
+		names[n++] = family;
+		names[n++] = *kind;
+	}
+	near = str_nearest(glob, names, n);
+	return err_set(e, ERR_USAGE, "webhooks[%zu].events: there is no event \"%.80s\"%s%s%s", hook + 1, glob, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+static int check_events(const struct config *c, struct err *e)
+{
+	for (size_t i = 0; i < c->n_webhooks; i++)
+		for (size_t k = 0; k < c->webhooks[i].events.n; k++)
+			if (check_event_glob(c->webhooks[i].events.items[k], i, e) < 0)
+				return e->code;
+	return 0;
+}
+
 /* How far an address was told is kept by address. */
 static int check_webhooks(const struct config *c, struct err *e)
 {
@@ -416,7 +457,7 @@ static int check_webhooks(const struct config *c, struct err *e)
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(c->webhooks[k].url, c->webhooks[i].url))
 				return err_set(e, ERR_USAGE, "webhooks: \"%s\" is there twice; one entry may name all the events it wants", c->webhooks[i].url);
-	return 0;
+	return check_events(c, e);
 }
 
 static int check_device(const struct config *c, struct err *e)
@@ -455,7 +496,7 @@ static int settle(struct config *c, const struct config_override *o, struct err 
 		c->listen.n = 1;
 	}
 	default_data(c);
-	if ((rc = check_upstreams(c, e)) || (rc = check_mirror(c, e)) || (rc = check_webhooks(c, e)))
+	if ((rc = check_listen(c, e)) || (rc = check_upstreams(c, e)) || (rc = check_mirror(c, e)) || (rc = check_webhooks(c, e)))
 		return rc;
 	return check_device(c, e);
 }
@@ -500,6 +541,28 @@ int config_load(struct config **out, const char *path, const struct config_overr
 	if (path && (rc = fdio_slurp(AT_FDCWD, path, &b, e)))
 		return err_wrap(e, "configuration");
 	return config_parse(out, b.data, b.len, path ? path : "the embedded default", o, e);
+}
+
+static int check_file(const char *path, const char *section, size_t at, const char *key, struct err *e)
+{
+	own(fd) int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+
+	if (!path || fd >= 0)
+		return 0;
+	err_errno(e, "%s[%zu].%s: %s", section, at + 1, key, path);
+	return e->code = ERR_USAGE;
+}
+
+int config_check_files(const struct config *c, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < c->n_upstreams; i++)
+		if (!(rc = check_file(c->upstreams[i].token_file, "upstreams", i, "token_file", e)))
+			rc = check_file(c->upstreams[i].ca_file, "upstreams", i, "ca_file", e);
+	for (size_t i = 0; !rc && i < c->n_webhooks; i++)
+		rc = check_file(c->webhooks[i].secret_file, "webhooks", i, "secret_file", e);
+	return rc;
 }
 
 void config_free(struct config *c)

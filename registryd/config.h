@@ -110,6 +110,8 @@ struct config_override {
 /* path NULL: the embedded default. Every setting is in its bounds and names that refer to others exist when 0 is returned. */
 int config_load(struct config **out, const char *path, const struct config_override *o, struct err *e);
 int config_parse(struct config **out, const char *text, size_t n, const char *what, const struct config_override *o, struct err *e);
+/* Can the files be read that the settings name (tokens, certificates, secrets)? ERR_USAGE when one can't. The policy is policy_load()'s. */
+int config_check_files(const struct config *c, struct err *e);
 void config_free(struct config *c);	/* accepts NULL */
 static inline void own_config(struct config **c)
 {

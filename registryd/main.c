@@ -120,6 +120,8 @@ static int read_settings(const struct invocation *v, struct settings **list, str
 	for (size_t i = 0; !rc && i < s->config->listen.n; i++)
 		rc = http_check_listen(s->config->listen.items[i], e);
 	if (!rc)
+		rc = config_check_files(s->config, e);
+	if (!rc)
 		rc = policy_load(policy, s->config->policy, e);
 	if (rc) {
 		settings_free(s);

@@ -66,7 +66,12 @@ def test_wrong_usage(tmp_path, arguments, words):
 
 @pytest.mark.parametrize("text,words", [
     ("lisen: [x]", 'unknown setting "lisen"; did you mean "listen"?'), ("smoke: {timeout: soon}", "smoke.timeout"), ("a: [", "registryd.yaml"),
-    ("x: &a 1\ny: *a", "registryd.yaml"), ("policy: /nonexistent/policy.yaml", "/nonexistent/policy.yaml"),
+    ("x: &a 1\ny: *a", "registryd.yaml"), ("listen: ['127.0.0.1:1', '[::1]:1', '127.0.0.1:1']", "listen: 127.0.0.1:1 is there twice"),
+    ("upstreams: [{name: hub, endpoint: 'http://x', token_file: /nonexistent/token}]", "upstreams[1].token_file: /nonexistent/token: No such file"),
+    ("upstreams: [{name: hub, endpoint: 'http://x', ca_file: /nonexistent/ca}]", "upstreams[1].ca_file"),
+    ("webhooks: [{url: 'http://x', secret_file: /nonexistent/secret}]", "webhooks[1].secret_file: /nonexistent/secret"),
+    ("webhooks: [{url: 'http://x', events: ['lifecycle.*', 'revison.*']}]", 'webhooks[1].events: there is no event "revison.*"; did you mean "revision.*"?'),
+    ("webhooks: [{url: 'http://x', events: [revision.publishd]}]", 'did you mean "revision.published"?'), ("policy: /nonexistent/policy.yaml", "/nonexistent/policy.yaml"),
 ])
 def test_wrong_settings(tmp_path, text, words):
     (tmp_path / "registryd.yaml").write_text(text)

@@ -2,6 +2,7 @@
 import hashlib
 import hmac
 import json
+import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,7 +10,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.system.registry import Registry
+from tests.system.registry import ROOT, Registry
 
 SECRET = "correct horse battery staple"
 WAIT_S = 40		# the first retry comes after ten seconds
@@ -42,6 +43,22 @@ class Listener:
         while len(self.heard) < n and time.monotonic() < end:
             time.sleep(0.05)
         assert len(self.heard) >= n, f"{len(self.heard)} of {n} deliveries came"
+
+
+def test_every_kind_of_event_is_known():
+    """What the settings may name is what the sources write; names in log lines are another matter."""
+    family = r'"((?:revision|lifecycle|policy|job|token|upstream)\.[a-z_]+)"'
+    kinds, written = None, set()
+    for source in [*(ROOT / "catalog").glob("*.c"), *(ROOT / "registryd").glob("*.c")]:
+        text = source.read_text()
+        if source.name == "event.c":
+            kinds = re.findall(r'"([a-z_.]+)"', re.search(r"event_kinds\[\] = \{(.*?)\};", text, re.S)[1])
+            continue
+        written.update(re.findall(family, re.sub(r'log_event\([^"]*"[^"]*"', "", text)))
+    assert kinds == sorted(set(kinds)) and written <= set(kinds), written - set(kinds)
+    assert set(kinds) <= written, "never written"
+    documented = (ROOT / "docs" / "webhooks.md").read_text()
+    assert [k for k in kinds if f"`{k}`" not in documented] == []
 
 
 @pytest.fixture
