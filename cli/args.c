@@ -76,9 +76,12 @@ static int read_value(struct opt_value *v, struct err *e)
 	case OPT_DATE:
 		rc = str_parse_time(v->text, &v->at, e);
 		break;
-	case OPT_FLAG:
 	case OPT_TEXT:
 	case OPT_LIST:
+		rc = str_utf8_valid(v->text, strlen(v->text)) ? 0 : err_set(e, ERR_USAGE, "its text is not UTF-8");
+		break;
+	case OPT_FLAG:
+	case OPT_FILE:
 		break;
 	}
 	return rc < 0 ? err_wrap(e, "--%s", v->opt->name) : 0;
@@ -179,6 +182,17 @@ static int take_verb(struct args *a, const struct verb *verbs, const char *word,
 	return unknown_verb(verbs, name, e);
 }
 
+/* Paths may be of any bytes. What goes into a request may not: it could not be said there. */
+static int check_text(const struct args *a, struct err *e)
+{
+	const struct verb *v = a->verb;
+
+	for (size_t i = 0; i < a->n_words && !strstr(v->args, "FILE") && !strstr(v->args, "DIR"); i++)
+		if (!str_utf8_valid(a->words[i], strlen(a->words[i])))
+			return err_set(e, ERR_USAGE, "%s: an argument is not UTF-8", v->name);
+	return 0;
+}
+
 static int check_words(const struct args *a, struct err *e)
 {
 	const struct verb *v = a->verb;
@@ -188,7 +202,7 @@ static int check_words(const struct args *a, struct err *e)
 	if (a->n_words > v->max_words)
 		return err_set(e, ERR_USAGE, "%s takes %s%s, and '%.80s' is too much", v->name, v->max_words ? "only " : "no argument",
 			       v->max_words ? v->args : "", a->words[v->max_words]);
-	return 0;
+	return check_text(a, e);
 }
 
 static int family_needs(const struct verb *verbs, const char *family, struct err *e)

@@ -19,7 +19,8 @@ struct ctl;
 
 enum opt_kind {
 	OPT_FLAG,
-	OPT_TEXT,
+	OPT_TEXT,	/* UTF-8 */
+	OPT_FILE,	/* a path, of any bytes */
 	OPT_LIST,	/* may be given several times */
 	OPT_SIZE,	/* 20GB */
 	OPT_DURATION,	/* 90d */
@@ -40,7 +41,7 @@ struct opt {
 
 struct verb {
 	const char *name;	/* "ls", "token create" */
-	const char *args;	/* "REPO[@REV]", for the usage line */
+	const char *args;	/* "REPO[@REV]", for the usage line; words are UTF-8 unless it names a FILE or DIR */
 	size_t min_words, max_words;
 	const char *summary;	/* half a line for the list of verbs */
 	const char *detail;	/* more for --help; may be NULL */

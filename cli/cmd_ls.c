@@ -120,6 +120,8 @@ int cmd_ls(struct ctl *c, struct err *e)
 	int rc;
 
 	table_init(&t, columns, ARRAY_LEN(columns));
+	if (args_has(&c->args, "limit") && args_number(&c->args, "limit", 0) == 0)
+		return err_set(e, ERR_USAGE, "--limit must be at least 1");
 	rc = fetch_all(c, rows, e);
 	if (rc < 0)
 		return rc;

@@ -1,4 +1,5 @@
 /* main.c - registryd-smoke: inspects or runs one checkpoint in a process that has given up everything else. */
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
@@ -48,7 +49,7 @@ static const char usage[] =
 	"  --timeout DURATION          stop after this long (30m)\n"
 	"  --progress-fd N             tell on this descriptor how far it is, in lines\n"
 	"  --json                      pure JSON on stdout\n"
-	"Exit status: 0 pass (accept, flag), 6 fail (reject), 5 not run, 1 error, 2 usage.\n";
+	"Exit status: 0 pass (accept, flag), 6 fail (reject), 5 not run, 1 error, 2 usage, 4 no such file.\n";
 
 struct command {
 	struct smoke_options smoke;
@@ -190,7 +191,7 @@ static int open_target(const char *path, int *dirfd, char **file, struct err *e)
 	own(mem) char *dir = NULL;
 
 	if (stat(path, &st) < 0 && lstat(path, &st) < 0)	/* a link to nothing is still something to judge */
-		return err_errno(e, "%s", path);
+		return errno == ENOENT || errno == ENOTDIR ? err_set(e, ERR_NOT_FOUND, "%s does not exist", path) : err_errno(e, "%s", path);
 	*file = NULL;
 	if (S_ISDIR(st.st_mode)) {
 		*dirfd = fdio_open_dir(AT_FDCWD, path, e);
@@ -330,9 +331,10 @@ static int run_inspect(const struct command *c, int dirfd, const char *file)
 	return r.verdict == REPORT_REJECT ? 6 : 0;
 }
 
-static void print_smoke(const struct smoke *s)
+/* path: what was asked about, for a verdict that is about no file in it. */
+static void print_smoke(const struct smoke *s, const char *path)
 {
-	printf("%s: %s", s->file, smoke_verdict_name(s->verdict));
+	printf("%s: %s", s->file[0] ? s->file : path, smoke_verdict_name(s->verdict));
 	if (s->prompt_tokens)
 		printf(", %.3f bits a byte (%.4f nats a token, perplexity %.4f) over %u tokens, %.0f tokens/s on %s (%s)", s->bits_per_byte, s->loss,
 			s->perplexity, s->prompt_tokens, s->tokens_per_s, s->device, s->isa);
@@ -368,7 +370,7 @@ static int run_smoke(const struct command *c, int dirfd, const char *file)
 	} else {
 		print_findings(&r);
 		for (size_t i = 0; i < w.n; i++)
-			print_smoke(&w.all[i]);
+			print_smoke(&w.all[i], c->path);
 	}
 	return exit_status(w.worst->verdict);
 }
@@ -452,7 +454,7 @@ int main(int argc, char **argv)
 	inspecting = c.inspect;
 	if (!c.platform && prepare(&c, &text, &dirfd, &file, &e) < 0) {
 		fprintf(stderr, "registryd-smoke: %s\n", e.msg);
-		return e.code == ERR_USAGE ? 2 : 1;
+		return e.code == ERR_USAGE ? 2 : e.code == ERR_NOT_FOUND ? 4 : 1;
 	}
 	status = c.platform ? run_platform(&c) : c.inspect ? run_inspect(&c, dirfd, file) : run_smoke(&c, dirfd, file);
 	if (!printed())

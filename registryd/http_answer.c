@@ -11,12 +11,23 @@
 #define READER_BLOCK_BYTES (64 << 10)
 #define HEADER_VALUE_MAX 4096
 
-/* Header values are one line of ASCII: what is not becomes '?', so nothing foreign can end a line or confuse a client's decoder. */
+/*
+ * Header values are one line of ASCII: a character that is not becomes one '?', so nothing foreign can end a line or confuse a client's decoder. Some read
+ * UTF-8 there, some Latin-1; the body has the text whole.
+ */
 static void make_plain(char *s)
 {
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 || (unsigned char)*s >= 0x7f)
-			*s = '?';
+	bool inside = false;	/* of a character of several bytes */
+	char *out = s;
+
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (!inside || (c & 0xc0) != 0x80)
+			*out++ = c < 0x20 || c >= 0x7f ? '?' : *s;
+		inside = c >= 0x80;
+	}
+	*out = 0;
 }
 
 void http_set(struct request *rq, const char *name, const char *fmt, ...)

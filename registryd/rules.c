@@ -172,10 +172,15 @@ static int begin(struct daemon *d, struct policy *p, struct err *e)
 /* The one that was in force when the daemon last ran, then the file's. */
 static int resume(struct daemon *d, const struct policy_kept *kept, struct policy *p, struct err *e)
 {
+	own(mem) char *text = policy_show(p);
 	struct err why = ERR_NONE;
 	struct policy *old;
 	int rc;
 
+	if (!strcmp(text, kept->text)) {	/* the same rules; this one knows besides whether they stand in a file, and so what its reasons should name */
+		put_in_force(d, p);
+		return kept->applied ? 0 : queue_work(d, SETTINGS, e);
+	}
 	if (policy_parse(&old, kept->text, strlen(kept->text), "the policy that was in force", &why)) {
 		log_refusal(&why);	/* another version of this program wrote it */
 		return begin(d, p, e);

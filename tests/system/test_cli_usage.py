@@ -25,6 +25,7 @@ def ctl(*args, env=None):
     (["show", "a/b/c"], "not a model's name"),
     (["verify"], "verify needs either REPO[@REV] or --all"),
     (["withdraw", "org/m"], "withdraw needs --reason"),
+    (["ls", "--limit", "0"], "--limit must be at least 1"),
     (["mirror", "add"], "mirror add needs either"),
     (["import", "/nonexistent", "--as", "org/m"], "'/nonexistent' is not a directory"),
     (["--url", "ftp://x", "ls"], "must begin with http"),
@@ -176,6 +177,24 @@ def test_mirror_entries(registry):
     registry.ctl("mirror", "remove", "org/one")
     assert [m["name"] for m in registry.json("mirror", "list")] == ["org/two"]
     registry.ctl("mirror", "remove", "org/one", code=4)
+
+
+def test_a_mirror_entry_that_no_round_could_follow_is_refused(registry):
+    admin = registry.token()
+    for bad in ({"include": "*.json"}, {"include": [1]}, {"exclude": [""]}, {"metadata_only": "yes"}, {"every_s": "6h"}, {"every_s": 5}, {"every_s": 10 ** 12},
+                {"revision": "x" * 2000}, {"repo": "a b"}, {"repo": "a/b/c"}):
+        status, answer = ask(registry, "/-/v1/mirrors", {"repo": "org/m", **bad}, admin)
+        assert status == 400 and answer["error"]["message"], bad
+    assert registry.json("mirror", "list") == []
+    assert ask(registry, "/-/v1/mirrors", {"repo": "org/m", "include": None, "exclude": [], "metadata_only": None, "every_s": None}, admin)[0] == 201
+    entry, = registry.json("mirror", "list")
+    assert entry["every_s"] == 21600
+
+
+def test_text_that_is_not_utf8_is_said_to_be_none(registry):
+    for args in ["withdraw", "org/m", "--reason", b"caf\xe9"], ["ls", "--tag", b"\xff"], ["token", "create", b"\xff"]:
+        done = subprocess.run([*registry.command(args[0]), *args[1:]], capture_output=True, timeout=60, env=clean_env())
+        assert done.returncode == 2 and b"not UTF-8" in done.stderr and done.stderr.count(b"\n") == 1
 
 
 def test_events_are_followed_as_they_happen(registry):

@@ -170,6 +170,11 @@ def test_missing_file(site, commit):
     assert site.get("/org/m/resolve/main/preset.ini").body == b"Entry not found"
 
 
+def test_a_message_in_a_header_is_ascii(site):
+    got = site.get("/-/v1/models?format=caf%C3%A9%E2%82%AC")
+    assert got["X-Error-Message"] == "unknown format 'caf??'" and got.json()["error"]["message"] == "unknown format 'caf\u00e9\u20ac'"
+
+
 @pytest.mark.parametrize("repo", ["org/none", "org/held", "none", "org/held/"])
 def test_missing_repository(site, repo):
     got = site.get(f"/api/models/{repo}")

@@ -55,6 +55,17 @@ def states(reg):
     return {m["repo"]: m["state"] for m in reg.json("ls")}
 
 
+def test_reasons_of_a_site_without_a_policy_file_stay_what_they_are(tmp_path, hub, models):
+    add(hub, models, "org/one", "gpl-3.0")
+    add(hub, models, "org/two", "gpl-3.0")
+    with Registry(tmp_path / "r", upstream=hub.url) as reg:
+        first = reg.ctl("sync", "org/one", code=5).stderr
+        reg.stop()
+        reg.start()
+        second = reg.ctl("sync", "org/two", code=5).stderr
+        assert "permissive licences that are published without a policy file" in first and "permissive licences that are published without a policy file" in second
+
+
 def hang_up(reg, word):
     seen = reg.said().count(word)
     reg.process.send_signal(signal.SIGHUP)

@@ -207,12 +207,22 @@ def test_no_weights(tmp_path):
     assert done.returncode == 5 and report["verdict"] == "not_run"
 
 
-def test_usage(stories, tmp_path):
+def test_a_directory_without_weights_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = subprocess.run([SMOKE, tmp_path / "empty"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 5 and done.stdout.startswith(f"{tmp_path / 'empty'}: not_run\n")
+
+
+@pytest.mark.parametrize("args", [["/nonexistent"], ["--inspect", "/nonexistent/model.gguf"], ["--text", "/nonexistent", "/"]])
+def test_what_does_not_exist_is_4(args):
+    done = subprocess.run([SMOKE, *args], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 4 and "does not exist" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_usage(stories):
     for args in (["--nonsense", stories], [], ["--device", "tpu", stories], ["--perplexity-chunk", "0", stories]):
         done = subprocess.run([SMOKE, *map(str, args)], capture_output=True, text=True)
         assert done.returncode == 2 and done.stderr.count("\n") == 1, args
-    done = subprocess.run([SMOKE, tmp_path / "absent"], capture_output=True, text=True)
-    assert done.returncode == 1 and "No such file" in done.stderr
 
 
 def test_limits(stories, tmp_path):
