@@ -197,8 +197,6 @@ struct model_stored {
 /* These files are in the store (published there before this call), in one transaction. A path that is not of the revision is ERR_NOT_FOUND;
  * a digest or size that contradicts what the plan says is ERR_MISMATCH. */
 int model_files_stored(struct db *db, int64_t revision_id, const struct model_stored *files, size_t n, struct err *e);
-/* A blob is gone or damaged: no longer counted as stored anywhere. */
-int model_blob_lost(struct db *db, const struct digest *sha256, struct err *e);
 /*
  * "Already here": may a git file's bytes be taken from the store? They may when another revision of the model holds the same path (NULL: any, which
  * reads all that is known of the model) with the same git id: gives the SHA-256 under which they were stored. ERR_NOT_FOUND when there is none. (For LFS files ask store_has().)
@@ -293,7 +291,8 @@ int model_upstream_ref(struct db *db, int64_t model_id, const char *ref, char co
 
 enum model_files_of {
 	FILES_ALL,	/* the whole tree as upstream listed it */
-	FILES_HELD,	/* wanted, stored, not pending: what doors list */
+	FILES_HELD,	/* wanted, stored, not pending */
+	FILES_SERVED,	/* of a published revision, what doors list: it was published with all of these in the store, so one that is not has been lost */
 	FILES_WANTED,	/* pending ones too */
 	FILES_SKIPPED,	/* the others */
 	FILES_MISSING,	/* wanted and not stored yet: what a resumed sync has to fetch */
@@ -331,7 +330,7 @@ struct model_sum {
 	uint64_t files, bytes, stored_files, stored_bytes;
 };
 int model_sum(struct db *db, int64_t revision_id, struct model_sum *out, struct err *e);
-/* One file by its path. ERR_NOT_FOUND. */
+/* One file by its path, of those served or of all. ERR_NOT_FOUND. */
 int model_file(struct db *db, int64_t revision_id, const char *path, enum model_files_of which, struct arena *a, struct model_file *f, struct err *e);
 
 /* Contents that the store holds for some revision, in order, from behind `after` (DIGEST_NONE: from the first); at most limit. */

@@ -301,6 +301,7 @@ int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct aren
 
 #define FILE_COLUMNS "SELECT f.path, f.size_bytes, f.git_oid, b.sha256, f.lfs, f.wanted, f.why, coalesce(b.stored, 0) FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
 #define HELD	     "AND f.wanted = 1 AND b.stored = 1 "
+#define SERVED	     "AND f.wanted = 1 "
 #define WANTED	     "AND f.wanted > 0 "
 #define SKIPPED	     "AND f.wanted = 0 "
 #define MISSING	     "AND f.wanted > 0 AND coalesce(b.stored, 0) = 0 "
@@ -349,6 +350,7 @@ int model_files(struct db *db, int64_t revision_id, enum model_files_of which, c
 	static const char *const texts[] = {
 		[FILES_ALL] = FILE_COLUMNS BETWEEN "ORDER BY f.path LIMIT $4",
 		[FILES_HELD] = FILE_COLUMNS BETWEEN HELD "ORDER BY f.path LIMIT $4",
+		[FILES_SERVED] = FILE_COLUMNS BETWEEN SERVED "ORDER BY f.path LIMIT $4",
 		[FILES_WANTED] = FILE_COLUMNS BETWEEN WANTED "ORDER BY f.path LIMIT $4",
 		[FILES_SKIPPED] = FILE_COLUMNS BETWEEN SKIPPED "ORDER BY f.path LIMIT $4",
 		[FILES_MISSING] = FILE_COLUMNS BETWEEN MISSING "ORDER BY f.path LIMIT $4",
@@ -416,7 +418,7 @@ int model_walk_next(struct model_walk *w, const struct model_file **f, struct er
 
 int model_count(struct db *db, int64_t revision_id, enum model_files_of which, uint64_t *n, struct err *e)
 {
-	static const char *const texts[] = { [FILES_ALL] = COUNT, [FILES_HELD] = COUNT HELD, [FILES_WANTED] = COUNT WANTED, [FILES_SKIPPED] = COUNT SKIPPED, [FILES_MISSING] = COUNT MISSING };
+	static const char *const texts[] = { [FILES_ALL] = COUNT, [FILES_HELD] = COUNT HELD, [FILES_SERVED] = COUNT SERVED, [FILES_WANTED] = COUNT WANTED, [FILES_SKIPPED] = COUNT SKIPPED, [FILES_MISSING] = COUNT MISSING };
 	own(read) struct read rd = { 0 };
 	int rc;
 
@@ -454,7 +456,7 @@ int model_file(struct db *db, int64_t revision_id, const char *path, enum model_
 
 	if ((rc = read_begin(&rd, db, e)) < 0)
 		return rc;
-	own(sql) struct sql q = sql_prepare(rd.c, which == FILES_HELD ? FILE_COLUMNS "WHERE f.revision_id = $1 AND f.path = $2 " HELD : FILE_COLUMNS "WHERE f.revision_id = $1 AND f.path = $2",
+	own(sql) struct sql q = sql_prepare(rd.c, which == FILES_SERVED ? FILE_COLUMNS "WHERE f.revision_id = $1 AND f.path = $2 " SERVED : FILE_COLUMNS "WHERE f.revision_id = $1 AND f.path = $2",
 					    e);
 	sql_int(&q, revision_id);
 	sql_text(&q, path);

@@ -10,17 +10,18 @@
 
 /* --- the revision row --- */
 
-static int find_revision(struct db_conn *c, int64_t model_id, const struct digest *commit, int64_t *id, int *state, struct err *e)
+static int find_revision(struct db_conn *c, int64_t model_id, const struct digest *commit, int64_t *id, int *state, int64_t *planned_at, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT id, state FROM revision WHERE model_id = $1 AND commit_id = $2", e);
+	own(sql) struct sql q = sql_prepare(c, "SELECT id, state, planned_at FROM revision WHERE model_id = $1 AND commit_id = $2", e);
 
-	*id = 0;
+	*id = *planned_at = 0;
 	*state = 0;
 	sql_int(&q, model_id);
 	sql_digest(&q, commit);
 	if (sql_row(&q)) {
 		*id = sql_get_int(&q, 0);
 		*state = (int)sql_get_int(&q, 1);
+		*planned_at = sql_get_int(&q, 2);
 	}
 	return sql_done(&q);
 }
@@ -347,12 +348,23 @@ static int is_settled(struct db_conn *c, int64_t id, const struct model_plan *p,
 	return sql_done(&q);
 }
 
+/* A published commit that is asked for by its id, and of which nothing new is wanted, is no newer for that: lost files may be fetched again. */
+static int keep_place(struct db_conn *c, int64_t id, int64_t planned_at, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "UPDATE revision SET planned_at = $2 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM file WHERE revision_id = $1 AND wanted = 2)", e);
+
+	sql_int(&q, id);
+	sql_int(&q, planned_at);
+	return sql_run(&q);
+}
+
 static int plan_tx(struct db_conn *c, const struct model_plan *p, const struct digest *commit, int64_t now, int64_t *id, bool *changed, struct err *e)
 {
 	bool settled = false;
+	int64_t planned_at;
 	int state, rc;
 
-	if ((rc = find_revision(c, p->model_id, commit, id, &state, e)) < 0)
+	if ((rc = find_revision(c, p->model_id, commit, id, &state, &planned_at, e)) < 0)
 		return rc;
 	if (state == REVISION_RETIRED)
 		return err_set(e, ERR_REFUSED, "revision %.12s is retired: restore it before it is synced again", p->commit);
@@ -363,6 +375,8 @@ static int plan_tx(struct db_conn *c, const struct model_plan *p, const struct d
 	if (rc < 0 || (p->ref && (rc = want_ref(c, *id, p->ref, now, e)) < 0))
 		return rc;
 	if ((rc = plan_files(c, *id, p, state == REVISION_PUBLISHED, e)) < 0 || (rc = model_sum_files_tx(c, *id, e)) < 0)
+		return rc;
+	if (state == REVISION_PUBLISHED && !p->ref && (rc = keep_place(c, *id, planned_at, e)) < 0)
 		return rc;
 	if (state == REVISION_PUBLISHED && (rc = is_settled(c, *id, p, &settled, e)) < 0)
 		return rc;
@@ -419,10 +433,17 @@ static int find_planned(struct db_conn *c, int64_t id, const char *path, struct 
 
 static int mark_stored(struct db_conn *c, int64_t blob, uint64_t size_bytes, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "UPDATE blob SET size_bytes = $2, stored = 1 WHERE id = $1", e);
+	int rc;
 
+	{
+		own(sql) struct sql q = sql_prepare(c, "UPDATE blob SET size_bytes = $2, stored = 1 WHERE id = $1", e);
+		sql_int(&q, blob);
+		sql_int(&q, (int64_t)size_bytes);
+		if ((rc = sql_run(&q)) < 0)
+			return rc;
+	}
+	own(sql) struct sql q = sql_prepare(c, "DELETE FROM lost WHERE blob_id = $1", e);
 	sql_int(&q, blob);
-	sql_int(&q, (int64_t)size_bytes);
 	return sql_run(&q);
 }
 
@@ -472,22 +493,6 @@ int model_files_stored(struct db *db, int64_t revision_id, const struct model_st
 	for (size_t i = 0; i < n; i++)
 		if ((rc = store_file(t.c, revision_id, &files[i], e)) < 0)
 			return rc;
-	return tx_commit(&t, e);
-}
-
-int model_blob_lost(struct db *db, const struct digest *sha256, struct err *e)
-{
-	own(tx) struct tx t = { 0 };
-	int rc;
-
-	if ((rc = tx_begin(&t, db, e)) < 0)
-		return rc;
-	{
-		own(sql) struct sql q = sql_prepare(t.c, "UPDATE blob SET stored = 0 WHERE sha256 = $1", e);
-		sql_digest(&q, sha256);
-		if ((rc = sql_run(&q)) < 0)
-			return rc;
-	}
 	return tx_commit(&t, e);
 }
 

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "catalog/finding.h"
 #include "catalog/lifecycle.h"
+#include "catalog/lost.h"
 #include "catalog/query.h"
 #include "catalog/sql.h"
 
@@ -308,6 +309,13 @@ static int add_hints(json_t *o, struct db *db, int64_t revision_id, struct err *
 	return sql_done(&q);
 }
 
+static int add_lost(json_t *o, struct db *db, int64_t revision_id, struct err *e)
+{
+	json_t *list = lost_json(db, revision_id, e);
+
+	return list ? json_object_set_new(o, "lost", list) : (int)e->code;
+}
+
 json_t *query_show(struct db *db, int64_t revision_id, int64_t now, struct err *e)
 {
 	json_t *o = query_row_json(db, revision_id, now, e);
@@ -322,6 +330,8 @@ json_t *query_show(struct db *db, int64_t revision_id, int64_t now, struct err *
 		rc = add_artefacts(o, db, revision_id, &a, e);
 	if (rc == 0)
 		rc = add_hints(o, db, revision_id, e);
+	if (rc == 0)
+		rc = add_lost(o, db, revision_id, e);
 	arena_done(&a);
 	if (rc == 0)
 		return o;

@@ -192,6 +192,8 @@ json_t *query_totals(struct db *db, struct err *e)
 		{ "rejected", "SELECT count(*) FROM revision WHERE state = 6" },
 		{ "files", "SELECT count(*) FROM file" },
 		{ "blobs", "SELECT count(*) FROM blob WHERE stored = 1" },
+		{ "lost", "SELECT count(*) FROM lost AS l WHERE EXISTS (SELECT 1 FROM blob_use AS u JOIN revision AS r ON r.id = u.revision_id AND r.state = 7 "
+			  "JOIN file AS f ON f.revision_id = r.id AND f.blob_id = u.blob_id AND f.wanted = 1 WHERE u.blob_id = l.blob_id)" },
 		{ "blob_bytes", "SELECT total(size_bytes) FROM blob WHERE stored = 1" },
 	};
 	own(read) struct read r = { 0 };

@@ -137,6 +137,18 @@ static void print_list(const char *name, const json_t *list)
 	}
 }
 
+/* Files that clients see in a published revision and can't have. */
+static void print_lost(const json_t *list)
+{
+	const json_t *f;
+	size_t i;
+
+	json_array_foreach(list, i, f)
+		printf("%-14s %s since %s: %s\n", i ? "" : "lost", ctl_text(f, "path"), ctl_when(f, "since"), ctl_text(f, "reason"));
+	if (json_array_size(list))
+		line("", "clients are told to come again until a sync has brought the bytes back");
+}
+
 static void print_findings(const struct ctl *c, const json_t *findings)
 {
 	static const struct table_column columns[] = { { "SEVERITY", TABLE_LEFT }, { "RULE", TABLE_LEFT }, { "PATH", TABLE_FLEX }, { "FINDING", TABLE_FLEX } };
@@ -186,6 +198,7 @@ static void print_model(const struct ctl *c, const json_t *m)
 	printf("%s@%s\n\n", ctl_text(m, "repo"), ctl_text(m, "revision"));
 	line("state", ctl_text(m, "state"));
 	line("reason", ctl_text(m, "reason"));
+	print_lost(json_object_get(m, "lost"));
 	print_list("refs", json_object_get(m, "refs"));
 	line("upstream", ctl_text(m, "upstream"));
 	print_license(json_object_get(m, "license"));
@@ -238,6 +251,10 @@ int cmd_why(struct ctl *c, struct err *e)
 		return ctl_print_json(answer, e);
 	printf("%s@%s is %s%s%s\n\n", ctl_text(answer, "repo"), ctl_text(answer, "revision"), ctl_text(answer, "state"),
 	       json_get_str(answer, "reason") ? ": " : "", json_get_str(answer, "reason") ? ctl_text(answer, "reason") : "");
+	if (json_array_size(json_object_get(answer, "lost"))) {
+		print_lost(json_object_get(answer, "lost"));
+		putchar('\n');
+	}
 	json_array_foreach(json_object_get(answer, "decisions"), i, d) {
 		table_add(&t, ctl_when(d, "at"));
 		table_add(&t, json_get_str(d, "by"));

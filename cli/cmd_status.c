@@ -36,6 +36,8 @@ static void print_status(const json_t *s)
 	figure(totals, "held", "held");
 	figure(totals, "rejected", "rejected");
 	figure(totals, "blobs", "blobs");
+	if (json_get_int(totals, "lost", 0))
+		printf("%-14s %lld blobs of published models are gone or damaged (registryctl events, show)\n", "lost", (long long)json_get_int(totals, "lost", 0));
 	size_figure(totals, "blob_bytes", "stored");
 	size_figure(store, "free_bytes", "free");
 	size_figure(store, "catalog_bytes", "catalog");

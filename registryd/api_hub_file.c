@@ -1,10 +1,12 @@
 /* api_hub_file.c - resolve and raw: one file of a published revision, whole or in part. */
-#include "base/log.h"
 #include "base/str.h"
 #include "catalog/usage.h"
 #include "registryd/api_hub.h"
+#include "registryd/loss.h"
 #include "registryd/range.h"
 #include "verify/git_object.h"
+
+#define LOST_RETRY_S 60
 
 #define EXPOSED \
 	"X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag"
@@ -106,6 +108,14 @@ static void count_pull(struct request *rq, const struct door *d, const struct ra
 	usage_count(app->db, d->m.id, d->r.id, rq->role < 0 ? peer : rq->who, part->length, rq->now);
 }
 
+/* Published with this file, and the store has lost it: not a "not found", which clients keep for ever. */
+static int refuse_lost(struct request *rq, const struct model_file *f)
+{
+	http_set(rq, "Retry-After", "%d", LOST_RETRY_S);
+	return door_refuse(rq, 503, NULL, "%s is part of this revision, but its bytes are lost from this registry's store at the moment; its operator can see it in registryctl show",
+			   f->path);
+}
+
 static int send_bytes(struct request *rq, const struct door *d, const struct model_file *f, int status, const struct range *part, struct err *e)
 {
 	struct daemon *app = rq->app;
@@ -119,12 +129,13 @@ static int send_bytes(struct request *rq, const struct door *d, const struct mod
 		close(fd);
 		fd = err_set(e, ERR_MISMATCH, "the stored file has %llu bytes", (unsigned long long)size);
 	}
-	if (fd < 0) {
-		char quoted[LOG_QUOTE_MAX];
+	if (fd == ERR_NOT_FOUND || fd == ERR_MISMATCH) {
+		int rc = loss_look(app, &f->sha256, f->size_bytes, e);
 
-		log_event(LOG_ERR, "serve.blob_lost", "repo=%s path=\"%s\" error=%s", d->m.name, f->path, log_quote(quoted, e->msg));
-		return door_refuse(rq, 500, NULL, "%s is damaged in this registry's store; its operator can run registryctl verify", f->path);
+		return rc ? rc : refuse_lost(rq, f);
 	}
+	if (fd < 0)
+		return fd;
 	count_pull(rq, d, part);
 	return http_answer_fd(rq, status, content_type(f), fd, part->offset, part->length);
 }
@@ -168,12 +179,14 @@ static bool find_file(struct request *rq, struct door *d, struct model_file *f)
 
 	if (!door_enter(rq, DOOR_BYTES, d))
 		return false;
-	rc = model_file(app->db, d->r.id, http_param(rq, "path"), FILES_HELD, &rq->arena, f, &e);
+	rc = model_file(app->db, d->r.id, http_param(rq, "path"), FILES_SERVED, &rq->arena, f, &e);
 	if (rc == ERR_NOT_FOUND)
 		door_refuse(rq, 404, "EntryNotFound", "Entry not found");
 	else if (rc)
 		http_answer_error(rq, &e);
-	return !rc;
+	else if (!f->stored)
+		refuse_lost(rq, f);
+	return !rc && f->stored;
 }
 
 int api_hub_resolve(struct request *rq, struct err *e)

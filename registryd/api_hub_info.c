@@ -260,7 +260,7 @@ static bool shown(const struct api_hub_fields *f, size_t i)
 
 static void put_siblings(struct making *k, struct spool *s)
 {
-	own(walk) struct model_walk w = { .db = app(k)->db, .revision_id = k->r->id, .which = FILES_HELD };
+	own(walk) struct model_walk w = { .db = app(k)->db, .revision_id = k->r->id, .which = FILES_SERVED };
 	const struct model_file *f;
 	const char *between = "";
 	int rc = k->rc;

@@ -288,7 +288,7 @@ static bool find_below(struct request *rq, struct door *d, struct turn *turn, co
 	len = strlen(dir);
 	while (len && dir[len - 1] == '/')
 		dir[--len] = 0;
-	if (wait_for_turn(turn, app->db, d->r.id, &e) || model_files(app->db, d->r.id, FILES_HELD, dir, NULL, 0, &turn->a, files, n, &e)) {
+	if (wait_for_turn(turn, app->db, d->r.id, &e) || model_files(app->db, d->r.id, FILES_SERVED, dir, NULL, 0, &turn->a, files, n, &e)) {
 		http_answer_error(rq, &e);
 		return false;
 	}
@@ -400,12 +400,12 @@ static int look_up(struct db *db, int64_t revision_id, const char *path, struct 
 
 	*out = (struct entry){ .path = path, .first = f };
 	if (!all)
-		rc = model_file(db, revision_id, path, FILES_HELD, a, f, e);
+		rc = model_file(db, revision_id, path, FILES_SERVED, a, f, e);
 	if (f && !rc)
 		return 0;
 	if (rc && rc != ERR_NOT_FOUND)
 		return rc;
-	rc = *path ? model_files(db, revision_id, FILES_HELD, path, NULL, 0, a, &below, &n, e) : ERR_NOT_FOUND;
+	rc = *path ? model_files(db, revision_id, FILES_SERVED, path, NULL, 0, a, &below, &n, e) : ERR_NOT_FOUND;
 	if (rc || !n)
 		return rc ? rc : ERR_NOT_FOUND;
 	out->n = n;
@@ -430,7 +430,7 @@ int api_hub_paths_info(struct request *rq, struct err *e)
 		return rc;
 	if (!door_enter(rq, DOOR_FACTS, &d))
 		return 0;
-	if (w.n > LOOKUPS_MAX && ((rc = wait_for_turn(&turn, app->db, d.r.id, e)) || (rc = model_files(app->db, d.r.id, FILES_HELD, "", NULL, 0, &turn.a, &all, &n_all, e))))
+	if (w.n > LOOKUPS_MAX && ((rc = wait_for_turn(&turn, app->db, d.r.id, e)) || (rc = model_files(app->db, d.r.id, FILES_SERVED, "", NULL, 0, &turn.a, &all, &n_all, e))))
 		return rc;
 	store_spool(app->store, &s, API_HUB_ANSWER_MAX);
 	spool_puts(&s, "[");

@@ -1,6 +1,7 @@
 /* api_v1_key.c - keys, and signed statements about published revisions. */
 #include "registryd/api_v1_impl.h"
 
+#include "catalog/lost.h"
 #include "registryd/keys.h"
 
 static json_t *key_json(const char *name, const struct sign_key *k)
@@ -69,7 +70,11 @@ static json_t *statement_of(struct request *rq, const char *format, const struct
 	struct sign_file *list;
 	size_t n;
 
-	if (model_files(api_v1_daemon(rq)->db, r->id, FILES_HELD, "", NULL, 0, &rq->arena, &files, &n, e) < 0)
+	if (lost_check(api_v1_daemon(rq)->db, r->id, e) < 0) {
+		err_wrap(e, "nothing is signed about %s@%.12s", m->name, r->commit);
+		return NULL;
+	}
+	if (model_files(api_v1_daemon(rq)->db, r->id, FILES_SERVED, "", NULL, 0, &rq->arena, &files, &n, e) < 0)
 		return NULL;
 	if (!strcmp(format, "intoto"))
 		return provenance(rq, m, r, files, n);

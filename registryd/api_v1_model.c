@@ -5,6 +5,7 @@
 #include "catalog/evidence.h"
 #include "catalog/finding.h"
 #include "catalog/lifecycle.h"
+#include "catalog/lost.h"
 #include "catalog/usage.h"
 #include "registryd/bill.h"
 #include "registryd/gate.h"
@@ -180,15 +181,18 @@ int api_v1_decisions(struct request *rq, struct err *e)
 {
 	struct revision r;
 	struct model m;
-	json_t *why;
+	json_t *why, *lost;
 
 	if (api_v1_find(rq, http_query(rq, "revision"), &m, &r, e) < 0)
 		return e->code;
 	why = finding_why(api_v1_daemon(rq)->db, r.id, e);
-	if (!why)
+	lost = why ? lost_json(api_v1_daemon(rq)->db, r.id, e) : NULL;
+	if (!lost) {
+		json_decref(why);
 		return e->code;
-	return http_answer_json(rq, 200, json_pack("{s:s, s:s, s:s, s:s?, s:o}", "repo", m.name, "revision", r.commit, "state",
-						   revision_state_name(r.state), "reason", r.reason, "decisions", why));
+	}
+	return http_answer_json(rq, 200, json_pack("{s:s, s:s, s:s, s:s?, s:o, s:o}", "repo", m.name, "revision", r.commit, "state",
+						   revision_state_name(r.state), "reason", r.reason, "decisions", why, "lost", lost));
 }
 
 int api_v1_usage(struct request *rq, struct err *e)

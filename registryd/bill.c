@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "catalog/evidence.h"
 #include "catalog/finding.h"
+#include "catalog/lost.h"
 #include "catalog/model.h"
 #include "catalog/query.h"
 #include "verify/card.h"
@@ -193,7 +194,9 @@ static void read_figures(struct bill *b, const json_t *shown)
 /* model and rev live as long as the bill. */
 static int compose(struct bill *b, struct daemon *d, const struct model *m, const struct revision *r, struct arena *a, struct err *e)
 {
-	*b = (struct bill){ .files.next = next_file, .walk = { .db = d->db, .revision_id = r->id, .which = FILES_HELD }, .a = a };
+	*b = (struct bill){ .files.next = next_file, .walk = { .db = d->db, .revision_id = r->id, .which = r->state == REVISION_PUBLISHED ? FILES_SERVED : FILES_HELD }, .a = a };
+	if (lost_check(d->db, r->id, e) < 0)
+		return err_wrap(e, "no bill of materials can be made of %s@%.12s", m->name, r->commit);
 	/* Time is of no matter for what is read here; the revision's own keeps the bytes the same. */
 	b->shown = query_row_json(d->db, r->id, r->published_at, e);
 	if (!b->shown)

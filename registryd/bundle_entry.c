@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/vec.h"
 #include "catalog/lifecycle.h"
+#include "catalog/lost.h"
 #include "registryd/bases.h"
 #include "registryd/bundle.h"
 #include "registryd/gitproof.h"
@@ -119,6 +120,10 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 		return NULL;
 	if (life.state > LIFECYCLE_DEPRECATED) {
 		err_set(e, life.state == LIFECYCLE_RETIRED ? ERR_GONE : ERR_REFUSED, "%s is %s: it is given to nobody", m->name, lifecycle_state_name(life.state));
+		return NULL;
+	}
+	if (lost_check(d->db, r->id, e) < 0) {
+		err_wrap(e, "%s@%.12s goes into no bundle", m->name, r->commit);
 		return NULL;
 	}
 	return json_pack("{s:s, s:s, s:s, s:o, s:{s:s, s:s*}, s:o, s:o, s:o, s:o, s:o, s:o*, s:{s:s*, s:I}}", "format", BUNDLE_ENTRY_FORMAT, "repo", m->name, "revision", r->commit,

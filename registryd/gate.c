@@ -9,6 +9,7 @@
 #include "catalog/retention.h"
 #include "registryd/bases.h"
 #include "registryd/bill.h"
+#include "registryd/loss.h"
 #include "verify/card.h"
 
 #define TEXTS_MAX      200	/* licence texts of one model */
@@ -371,7 +372,7 @@ int gate_check_store(struct daemon *d, int64_t revision_id, struct err *e)
 			*e = why;
 			return has;
 		}
-		rc = model_blob_lost(d->db, &f->sha256, e);
+		rc = loss_note(d, &f->sha256, has < 0, has < 0 ? why.msg : "it is no longer in the store", e);
 		return rc ? rc : err_set(e, ERR_CONFLICT, "'%.300s' is %s in the store: sync it again", f->path, has ? "damaged" : "no longer");
 	}
 	return rc;

@@ -157,6 +157,7 @@ static const struct {
 	{ "rejected", "registryd_revisions_rejected", "gauge", "Revisions that the gate refused." },
 	{ "files", "registryd_files", "gauge", "Files of all revisions." },
 	{ "blobs", "registryd_blobs", "gauge", "Distinct contents in the store." },
+	{ "lost", "registryd_blobs_lost", "gauge", "Contents of published revisions that are gone from the store, or damaged." },
 	{ "blob_bytes", "registryd_blob_bytes", "gauge", "Bytes of the store." },
 	{ "events", "registryd_events_total", "counter", "Events in the audit chain." },
 };

@@ -104,6 +104,21 @@ static void put_lifecycle(struct buf *b, const struct lifecycle *l)
 	buf_puts(b, "</p>\n");
 }
 
+static void put_lost(struct buf *b, const json_t *show)
+{
+	const json_t *list = json_object_get(show, "lost"), *f;
+	size_t i;
+
+	if (!json_array_size(list))
+		return;
+	buf_puts(b, "<p class=\"notice\">Lost from the store, and not to be had until a sync has brought them back:");
+	json_array_foreach(list, i, f) {
+		buf_puts(b, i ? ", " : " ");
+		page_text(b, json_get_str(f, "path"));
+	}
+	buf_puts(b, "</p>\n");
+}
+
 static void put_findings(struct buf *b, const json_t *show)
 {
 	const json_t *list = json_object_get(show, "findings"), *f;
@@ -184,8 +199,8 @@ int page_model(struct request *rq, struct err *e)
 
 	if (!door_enter(rq, DOOR_FACTS, &d))
 		return 0;
-	if ((rc = model_files(app->db, d.r.id, FILES_HELD, "", NULL, FILES_SHOWN_MAX, &rq->arena, &files, &n, e)) ||
-	    (rc = model_count(app->db, d.r.id, FILES_HELD, &all, e)))
+	if ((rc = model_files(app->db, d.r.id, FILES_SERVED, "", NULL, FILES_SHOWN_MAX, &rq->arena, &files, &n, e)) ||
+	    (rc = model_count(app->db, d.r.id, FILES_SERVED, &all, e)))
 		return rc;
 	if (!(show = query_show(app->db, d.r.id, rq->now, e)))
 		return e->code;
@@ -194,6 +209,7 @@ int page_model(struct request *rq, struct err *e)
 	page_text(&b, d.m.name);
 	buf_puts(&b, "</h1>\n");
 	put_lifecycle(&b, &d.life);
+	put_lost(&b, show);
 	put_facts(&b, &d, show);
 	put_commands(&b, rq, &d);
 	put_findings(&b, show);

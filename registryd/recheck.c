@@ -13,6 +13,7 @@
 #include "catalog/recertify.h"
 #include "registryd/bill.h"
 #include "registryd/gate.h"
+#include "registryd/loss.h"
 #include "registryd/smoke.h"
 
 #define VERIFY_FILES_MAX 5000000	/* of one report */
@@ -21,17 +22,15 @@ struct tally {
 	int64_t same, differs, missing;
 };
 
-/* A damaged blob is put aside, so that the next sync fetches it again; a missing one no longer counts as stored. */
-static int note_loss(struct work *w, const struct digest *sha256, int found, const struct err *why, struct err *e)
+/* Bytes that are here again, put back by hand, end a loss. */
+static int note_found(struct work *w, int64_t revision_id, const struct model_file *f, struct err *e)
 {
-	int rc = 0;
+	struct model_stored again = { f->path, f->sha256, f->size_bytes };
 
-	if (found == ERR_MISMATCH)
-		rc = store_quarantine_blob(w->store, sha256, why->msg, work_now(), e);
-	return rc ? rc : model_blob_lost(w->db, sha256, e);
+	return f->stored ? 0 : model_files_stored(w->db, revision_id, &again, 1, e);
 }
 
-static int verify_file(struct work *w, const char *repo, const struct model_file *f, struct tally *t, struct err *e)
+static int verify_file(struct work *w, const char *repo, int64_t revision_id, const struct model_file *f, struct tally *t, struct err *e)
 {
 	struct err why = ERR_NONE;
 	const char *status = "same";
@@ -52,7 +51,7 @@ static int verify_file(struct work *w, const char *repo, const struct model_file
 	t->differs += rc == ERR_MISMATCH;
 	t->missing += rc == ERR_NOT_FOUND;
 	work_file(w, json_pack("{s:s*, s:s, s:s}", "repo", repo, "path", f->path, "status", status));
-	return rc ? note_loss(w, &f->sha256, rc, &why, e) : 0;
+	return rc ? loss_note(w->d, &f->sha256, rc == ERR_MISMATCH, why.msg, e) : note_found(w, revision_id, f, e);
 }
 
 /* What a revision should hold; after a loss the file is no longer "held", so the whole plan is asked. */
@@ -70,7 +69,7 @@ static int verify_revision(struct work *w, const char *repo, int64_t revision_id
 		rc = work_check(w, e);
 		work_phase(w, "reading %s", f->path);
 		if (!rc)
-			rc = verify_file(w, repo, f, t, e);
+			rc = verify_file(w, repo, revision_id, f, t, e);
 		if (rc)
 			return rc;
 		done += f->size_bytes;

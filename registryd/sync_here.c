@@ -2,6 +2,7 @@
 #include "base/vec.h"
 #include "catalog/licence.h"
 #include "registryd/gate.h"
+#include "registryd/loss.h"
 #include "registryd/sync_impl.h"
 
 #define FOUND_GROUP	   500
@@ -52,10 +53,7 @@ int sync_held(struct sync *s, const struct model_file *f, struct digest *sha256,
 	if (rc != ERR_MISMATCH)
 		return rc;
 	/* Damage: put it aside and fetch it anew. */
-	rc = store_quarantine_blob(s->w->store, sha256, e->msg, work_now(), e);
-	if (!rc)
-		rc = model_blob_lost(s->w->db, sha256, e);
-	return rc;
+	return loss_note(s->w->d, sha256, true, e->msg, e);
 }
 
 /* Large files first: the last to end should not be the longest. Equal contents, whose sizes are equal too, come side by side. */

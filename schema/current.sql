@@ -142,6 +142,11 @@ CREATE TABLE lifecycle (
 	CHECK (sunset_at = 0 OR deprecated_at > 0),
 	CHECK (source = 'person' OR (deprecated_at > 0 AND retired_at = 0 AND withdrawn_at = 0 AND exempt = 0))
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE lost (
+	blob_id		INTEGER PRIMARY KEY REFERENCES blob (id),
+	at		INTEGER NOT NULL,
+	reason		TEXT NOT NULL
+) STRICT;
 CREATE TABLE meta (
 	key		TEXT PRIMARY KEY,
 	value		TEXT NOT NULL

@@ -226,7 +226,7 @@ static void test_golden_schema(void **state)
 static void test_lifecycle_sources(void **state)
 {
 	static const char before[] =
-		"ALTER TABLE upstream_ref DROP COLUMN is_tag; DROP TABLE lifecycle; CREATE TABLE lifecycle (model_id INTEGER NOT NULL REFERENCES model (id), revision_id INTEGER NOT NULL, deprecated_at INTEGER NOT NULL DEFAULT 0, "
+		"DROP TABLE lost; ALTER TABLE upstream_ref DROP COLUMN is_tag; DROP TABLE lifecycle; CREATE TABLE lifecycle (model_id INTEGER NOT NULL REFERENCES model (id), revision_id INTEGER NOT NULL, deprecated_at INTEGER NOT NULL DEFAULT 0, "
 		"sunset_at INTEGER NOT NULL DEFAULT 0, successor TEXT COLLATE NOCASE, reason TEXT, retired_at INTEGER NOT NULL DEFAULT 0, withdrawn_at INTEGER NOT NULL DEFAULT 0, "
 		"legal INTEGER NOT NULL DEFAULT 0, who TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (model_id, revision_id)) STRICT, WITHOUT ROWID; "
 		"CREATE INDEX lifecycle_sunset ON lifecycle (sunset_at) WHERE sunset_at > 0; CREATE INDEX lifecycle_successor ON lifecycle (successor) WHERE successor IS NOT NULL; "

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "catalog/event.h"
 #include "catalog/finding.h"
+#include "catalog/lost.h"
 #include "catalog/model.h"
 #include "verify/git_object.h"
 
@@ -283,7 +284,7 @@ static void test_many_files(void **state)
 	own(arena) struct arena a = { 0 };
 	own(mem) struct model_file *files = mem_zalloc(MANY * sizeof(*files));
 	struct model_file *list;
-	static const size_t counts[] = { [FILES_ALL] = MANY, [FILES_HELD] = 1, [FILES_WANTED] = MANY - 1, [FILES_SKIPPED] = 1, [FILES_MISSING] = MANY - 2 };
+	static const size_t counts[] = { [FILES_ALL] = MANY, [FILES_HELD] = 1, [FILES_SERVED] = MANY - 1, [FILES_WANTED] = MANY - 1, [FILES_SKIPPED] = 1, [FILES_MISSING] = MANY - 2 };
 	struct model_sum sum;
 	uint64_t n_held;
 	bool changed;
@@ -522,6 +523,9 @@ static void test_facts_tags_documents(void **state)
 	ok(model_plan(f->db, &lie, 1001, &other, NULL, e));
 	/* A git file's content, once stored, is known by its git id. */
 	struct digest d, o = oid("c");
+	struct lost_use *uses;
+	size_t n_uses;
+	bool news;
 	fails(ERR_NOT_FOUND, "no other revision", model_known_git_blob(f->db, m, "config.json", &o, 1, &d, e));
 	store_both(f->db, rev, "c");
 	ok(model_known_git_blob(f->db, m, "config.json", &o, 1, &d, e));
@@ -545,7 +549,8 @@ static void test_facts_tags_documents(void **state)
 	assert_int_not_equal(kin.n, 0);
 	fails(ERR_NOT_FOUND, "config2", model_kin_git_blob(f->db, &kin, "config2.json", &o, 1, &d, e));
 	ok(model_kin_git_blob(f->db, &kin, "config.json", &o, 1, &d, e));
-	ok(model_blob_lost(f->db, &d, e));
+	ok(lost_note(f->db, &d, "gone", 2000, &a, &uses, &n_uses, &news, e));
+	assert_true(news && n_uses == 0);	/* nothing of it is published */
 	fails(ERR_NOT_FOUND, "no other revision", model_known_git_blob(f->db, m, "config.json", &o, 1, &d, e));
 	fails(ERR_NOT_FOUND, "no related model", model_kin_git_blob(f->db, &kin, "config.json", &o, 1, &d, e));
 }
