@@ -26,6 +26,7 @@ static const struct {
 	{ ERR_CANCELED, 1, 503, "canceled" },
 	{ ERR_THROTTLED, 1, 429, "throttled" },
 	{ ERR_GONE, 5, 410, "gone" },
+	{ ERR_BUSY, 1, 503, "busy" },
 };
 
 static void format(struct err *e, enum err_code code, const char *fmt, va_list ap)
@@ -50,10 +51,25 @@ int err_set_raw(struct err *e, enum err_code code, const char *fmt, ...)
 	return code;
 }
 
+static enum err_code code_of(int os)
+{
+	switch (os) {
+	case ENOSPC:
+	case EDQUOT:
+		return ERR_NOSPACE;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+		return ERR_BUSY;
+	default:
+		return ERR_FAILED;
+	}
+}
+
 int err_errno_raw(struct err *e, const char *fmt, ...)
 {
 	int saved = errno;
-	enum err_code code = saved == ENOSPC || saved == EDQUOT ? ERR_NOSPACE : ERR_FAILED;
+	enum err_code code = code_of(saved);
 	va_list ap;
 	size_t n;
 

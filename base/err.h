@@ -27,6 +27,7 @@ enum err_code {
 	ERR_CANCELED = -13,	/* asked to stop; partial work is kept */
 	ERR_THROTTLED = -14,	/* the other side asked us to wait */
 	ERR_GONE = -15,		/* it was here and has been retired */
+	ERR_BUSY = -16,		/* out of descriptors or memory: trying again may help */
 };
 
 struct err {
@@ -38,7 +39,7 @@ struct err {
 
 /* Set e and return code. Messages longer than the buffer are cut; e->msg itself may be among the arguments. */
 #define err_set(e, code, ...) err_negative(err_set_raw((e), (code), __VA_ARGS__))
-/* As err_set, with ": " and strerror(errno) behind it. ENOSPC and EDQUOT give ERR_NOSPACE, all else ERR_FAILED. */
+/* As err_set, with ": " and strerror(errno) behind it. ENOSPC and EDQUOT give ERR_NOSPACE, EMFILE, ENFILE and ENOMEM ERR_BUSY, all else ERR_FAILED. */
 #define err_errno(e, ...) err_negative(err_errno_raw((e), __VA_ARGS__))
 /* Put words and ": " in front of an error that is already set; returns its code. */
 #define err_wrap(e, ...) err_negative(err_wrap_raw((e), __VA_ARGS__))

@@ -38,6 +38,8 @@ int conn_error(struct db_conn *c, int sqlite_rc, const char *doing, struct err *
 		abort();
 	if (primary == SQLITE_IOERR && (os == ENOSPC || os == EDQUOT))
 		primary = SQLITE_FULL;
+	if (os == EMFILE || os == ENFILE)	/* it says that it can't open a file */
+		return err_set(e, ERR_BUSY, "too many files are open (%s, while trying to %.120s)", detail, doing);
 	for (size_t i = 0; i < ARRAY_LEN(errors); i++)
 		if (errors[i].primary == primary)
 			return err_set(e, errors[i].code, "%s (%s, while trying to %.120s)", errors[i].words, detail, doing);

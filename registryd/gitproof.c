@@ -149,7 +149,7 @@ void gitproof_without(struct gitproof *p, const struct hub_tree *t, const char *
 /* Faults of the network and of a busy server, and answers that were cut off; not what a server can't do at all. */
 static bool may_pass(int rc)
 {
-	return rc == ERR_UNREACHABLE || rc == ERR_THROTTLED || rc == ERR_INPUT || rc == ERR_FAILED;
+	return rc == ERR_UNREACHABLE || rc == ERR_THROTTLED || rc == ERR_INPUT || rc == ERR_FAILED || rc == ERR_BUSY;
 }
 
 int gitproof_make(struct gitproof *p, struct work *w, struct hub *h, const char *repo, const char *commit, const struct hub_tree *t, struct err *e)

@@ -1,5 +1,7 @@
 """Content that the store loses after it was published: clients are never told that the model is complete without it."""
 import json
+import resource
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -133,3 +135,27 @@ def test_what_is_not_here_yet_is_not_lost(tmp_path, hub, models):
         assert any(f["path"] == "notes.png" and not f["stored"] for f in reg.json("show", "org/story")["files"])
         assert "notes.png" not in before and listed(reg) == before and reg.json("show", "org/story")["lost"] == []
         assert get(f"{reg.url}/org/story/resolve/main/notes.png")[0] == 404
+
+
+def test_running_out_of_descriptors_is_no_damage(tmp_path, hub, models):
+    hub.add_model("org/story", models / "tiny-story")
+    with Registry(tmp_path / "r", upstream=hub.url, policy=POLICY) as reg:
+        reg.ctl("sync", "org/story")
+        resource.prlimit(reg.process.pid, resource.RLIMIT_NOFILE, (64, 64))
+        statuses, url = [], f"{reg.url}/org/story/resolve/main/{WEIGHTS}"
+
+        def pull():
+            for _ in range(5):
+                try:
+                    status, headers, _ = get(url)
+                except OSError:
+                    continue
+                statuses.append(status)
+                assert status == 200 or (status == 503 and int(headers["Retry-After"]) > 0), status
+
+        threads = [threading.Thread(target=pull) for _ in range(100)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        assert set(statuses) <= {200, 503} and 200 in statuses
+        assert "blob.lost" not in reg.said() and reg.json("events") and not lost_events(reg)
+        assert get(url)[0] == 200

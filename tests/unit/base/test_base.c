@@ -30,8 +30,11 @@ static void err_table_is_consistent(void **state)
 	err_set(&e, ERR_FAILED, "text");	/* made from the message that it replaces */
 	err_set(&e, ERR_AUTH, "what: %s, %s", e.msg, e.msg);
 	assert_string_equal(e.msg, "what: text, text");
-	for (int code = ERR_GONE; code <= 0; code++)
+	for (int code = ERR_BUSY; code <= 0; code++)
 		assert_int_equal(err_from_label(err_label(code)), code);
+	errno = EMFILE;
+	assert_int_equal(err_errno(&e, "open"), ERR_BUSY);
+	assert_int_equal(err_http_status(ERR_BUSY), 503);
 	errno = ENOSPC;
 	assert_int_equal(err_errno(&e, "write %s", "x"), ERR_NOSPACE);
 	assert_string_equal(e.msg, "write x: No space left on device");
