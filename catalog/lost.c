@@ -22,19 +22,23 @@ static int blob_of(struct db_conn *c, const struct digest *sha256, int64_t *id, 
 	return sql_done(&q);
 }
 
-static int read_uses(struct db_conn *c, int64_t blob, struct arena *a, struct lost_use **out, size_t *n, struct err *e)
+#define USES(served)                                                                                                                     \
+	"SELECT m.name, t.name, f.path, r.commit_id, r.id FROM blob_use AS u JOIN revision AS r ON r.id = u.revision_id JOIN file AS f ON f.revision_id = r.id " \
+	"AND f.blob_id = u.blob_id JOIN model AS m ON m.id = r.model_id JOIN term AS t ON t.id = m.upstream_id WHERE u.blob_id = $1 AND " served           \
+	" ORDER BY r.id DESC, f.path LIMIT $2"
+
+/* Of published revisions; or, with one given, of all but that one. */
+static int read_uses(struct db_conn *c, int64_t blob, int64_t but_revision, struct arena *a, struct lost_use **out, size_t *n, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT m.name, t.name, f.path, r.commit_id, r.id FROM blob_use AS u JOIN revision AS r ON r.id = u.revision_id AND r.state = 7 "
-					    "JOIN file AS f ON f.revision_id = r.id AND f.blob_id = u.blob_id AND f.wanted = 1 JOIN model AS m ON m.id = r.model_id "
-					    "JOIN term AS t ON t.id = m.upstream_id WHERE u.blob_id = $1 ORDER BY r.id DESC, f.path LIMIT $2",
-					    e);
+	own(sql) struct sql q = sql_prepare(c, but_revision ? USES("r.id <> $3") : USES("r.state = 7 AND f.wanted = 1"), e);
 	size_t cap = 0;
 
 	*out = NULL;
 	*n = 0;
 	sql_int(&q, blob);
 	sql_int(&q, LOST_USES_MAX);
+	if (but_revision)
+		sql_int(&q, but_revision);
 	while (sql_row(&q)) {
 		struct lost_use *u;
 		struct digest commit;
@@ -86,13 +90,27 @@ int lost_note(struct db *db, const struct digest *sha256, const char *why, int64
 	*uses = NULL;
 	*n = 0;
 	*news = false;
-	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = blob_of(t.c, sha256, &blob, news, e)) < 0 || !blob || (rc = read_uses(t.c, blob, a, uses, n, e)) < 0)
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = blob_of(t.c, sha256, &blob, news, e)) < 0 || !blob || (rc = read_uses(t.c, blob, 0, a, uses, n, e)) < 0)
 		return rc;
 	if (!*news)
 		return 0;
 	if ((rc = put(t.c, blob, why, now, e)) < 0 || (rc = tell(t.c, sha256, why, *uses, *n, now, e)) < 0)
 		return rc;
 	return tx_commit(&t, e);
+}
+
+int lost_sharers(struct db *db, const struct digest *sha256, int64_t revision_id, struct arena *a, struct lost_use **uses, size_t *n, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int64_t blob;
+	bool stored;
+	int rc;
+
+	*uses = NULL;
+	*n = 0;
+	if ((rc = read_begin(&r, db, e)) < 0 || (rc = blob_of(r.c, sha256, &blob, &stored, e)) < 0)
+		return rc;
+	return read_uses(r.c, blob, revision_id, a, uses, n, e);
 }
 
 /* --- telling --- */

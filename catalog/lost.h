@@ -24,6 +24,9 @@ struct lost_use {
  */
 int lost_note(struct db *db, const struct digest *sha256, const char *why, int64_t now, struct arena *a, struct lost_use **uses, size_t *n, bool *news, struct err *e);
 
+/* Whatever else has this content: other revisions than this one, in any state, at most LOST_USES_MAX. */
+int lost_sharers(struct db *db, const struct digest *sha256, int64_t revision_id, struct arena *a, struct lost_use **uses, size_t *n, struct err *e);
+
 /* [{"path","size_bytes","sha256","since","reason"}…] of a published revision, at most LOST_SHOWN_MAX. since, reason: null where an earlier version saw it. */
 json_t *lost_json(struct db *db, int64_t revision_id, struct err *e);
 /* ERR_MISMATCH with a sentence when a published revision has lost a file: nothing may be said of its content then. */

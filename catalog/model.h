@@ -272,6 +272,8 @@ int model_find(struct db *db, const char *repo, const char *rev, enum model_who 
 	       bool *no_such_revision, struct err *e);
 int model_find_repo(struct db *db, const char *repo, struct arena *a, struct model *m, struct err *e);
 int model_revision(struct db *db, int64_t revision_id, struct arena *a, struct model *m, struct revision *r, struct err *e);	/* m may be NULL */
+/* The first revision after this number, in any state; 0 behind the last. */
+int model_next_revision(struct db *db, int64_t after, int64_t *id, struct err *e);
 /* All revisions of a model, newest first. who MODEL_VISIBLE: those published. */
 int model_revisions(struct db *db, int64_t model_id, enum model_who who, struct arena *a, struct revision **r, size_t *n, struct err *e);
 
@@ -293,6 +295,7 @@ enum model_files_of {
 	FILES_ALL,	/* the whole tree as upstream listed it */
 	FILES_HELD,	/* wanted, stored, not pending */
 	FILES_SERVED,	/* of a published revision, what doors list: it was published with all of these in the store, so one that is not has been lost */
+	FILES_FIRST,	/* those that are stored or lost, and whose content no earlier revision has: over all revisions, each content once */
 	FILES_WANTED,	/* pending ones too */
 	FILES_SKIPPED,	/* the others */
 	FILES_MISSING,	/* wanted and not stored yet: what a resumed sync has to fetch */

@@ -242,6 +242,19 @@ int model_revision(struct db *db, int64_t revision_id, struct arena *a, struct m
 	return m ? read_model(rd.c, r->model_id, a, m, NULL, e) : 0;
 }
 
+int model_next_revision(struct db *db, int64_t after, int64_t *id, struct err *e)
+{
+	own(read) struct read rd = { 0 };
+	int rc;
+
+	if ((rc = read_begin(&rd, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(rd.c, "SELECT coalesce(min(id), 0) FROM revision WHERE id > $1", e);
+	sql_int(&q, after);
+	*id = sql_row(&q) ? sql_get_int(&q, 0) : 0;
+	return sql_done(&q);
+}
+
 int model_revisions(struct db *db, int64_t model_id, enum model_who who, struct arena *a, struct revision **out, size_t *n, struct err *e)
 {
 	own(read) struct read rd = { 0 };
@@ -302,6 +315,10 @@ int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct aren
 #define FILE_COLUMNS "SELECT f.path, f.size_bytes, f.git_oid, b.sha256, f.lfs, f.wanted, f.why, coalesce(b.stored, 0) FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
 #define HELD	     "AND f.wanted = 1 AND b.stored = 1 "
 #define SERVED	     "AND f.wanted = 1 "
+#define FIRST                                                                                                                        \
+	"AND f.revision_id = (SELECT min(u.revision_id) FROM blob_use AS u WHERE u.blob_id = f.blob_id) AND (b.stored = 1 "                 \
+	"OR EXISTS (SELECT 1 FROM lost AS l WHERE l.blob_id = b.id) "                                                                       \
+	"OR (f.wanted = 1 AND EXISTS (SELECT 1 FROM revision AS r WHERE r.id = f.revision_id AND r.state = 7))) "
 #define WANTED	     "AND f.wanted > 0 "
 #define SKIPPED	     "AND f.wanted = 0 "
 #define MISSING	     "AND f.wanted > 0 AND coalesce(b.stored, 0) = 0 "
@@ -351,6 +368,7 @@ int model_files(struct db *db, int64_t revision_id, enum model_files_of which, c
 		[FILES_ALL] = FILE_COLUMNS BETWEEN "ORDER BY f.path LIMIT $4",
 		[FILES_HELD] = FILE_COLUMNS BETWEEN HELD "ORDER BY f.path LIMIT $4",
 		[FILES_SERVED] = FILE_COLUMNS BETWEEN SERVED "ORDER BY f.path LIMIT $4",
+		[FILES_FIRST] = FILE_COLUMNS BETWEEN FIRST "ORDER BY f.path LIMIT $4",
 		[FILES_WANTED] = FILE_COLUMNS BETWEEN WANTED "ORDER BY f.path LIMIT $4",
 		[FILES_SKIPPED] = FILE_COLUMNS BETWEEN SKIPPED "ORDER BY f.path LIMIT $4",
 		[FILES_MISSING] = FILE_COLUMNS BETWEEN MISSING "ORDER BY f.path LIMIT $4",
@@ -418,7 +436,7 @@ int model_walk_next(struct model_walk *w, const struct model_file **f, struct er
 
 int model_count(struct db *db, int64_t revision_id, enum model_files_of which, uint64_t *n, struct err *e)
 {
-	static const char *const texts[] = { [FILES_ALL] = COUNT, [FILES_HELD] = COUNT HELD, [FILES_SERVED] = COUNT SERVED, [FILES_WANTED] = COUNT WANTED, [FILES_SKIPPED] = COUNT SKIPPED, [FILES_MISSING] = COUNT MISSING };
+	static const char *const texts[] = { [FILES_ALL] = COUNT, [FILES_HELD] = COUNT HELD, [FILES_SERVED] = COUNT SERVED, [FILES_FIRST] = COUNT FIRST, [FILES_WANTED] = COUNT WANTED, [FILES_SKIPPED] = COUNT SKIPPED, [FILES_MISSING] = COUNT MISSING };
 	own(read) struct read rd = { 0 };
 	int rc;
 

@@ -71,7 +71,7 @@ const struct verb verb_table[] = {
 	{ "verify", "[REPO[@REV]]", 0, 1, "re-read every byte in the store and compare",
 	  "Prints `= path` for a file that is the same, `* path` for one that differs, `- path` for one that is missing, and ends with 6 unless all are "
 	  "the same.",
-	  OPTS({ "all", OPT_FLAG, NULL, "everything the catalog holds" }, OPT_NO_WAIT), cmd_verify },
+	  OPTS({ "all", OPT_FLAG, NULL, "every content that the store holds, of revisions in any state, once each" }, OPT_NO_WAIT), cmd_verify },
 	{ "smoke", "[REPO[@REV]]", 0, 1, "smoke-test again and record the verdict",
 	  "Ends with 0 for a pass, 6 for a fail, 5 when the test could not be run for such a model, 1 for an error of the test.",
 	  OPTS({ "all", OPT_FLAG, NULL, "everything published, in the background" }, { "device", OPT_TEXT, "DEVICE", "auto, cpu, cuda or cuda:N" },

@@ -8,18 +8,19 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "catalog/finding.h"
+#include "catalog/lost.h"
 #include "catalog/model.h"
-#include "catalog/query.h"
 #include "catalog/recertify.h"
 #include "registryd/bill.h"
 #include "registryd/gate.h"
 #include "registryd/loss.h"
 #include "registryd/smoke.h"
 
-#define VERIFY_FILES_MAX 5000000	/* of one report */
+#define VERIFY_FILES_MAX 1000000	/* good ones that a report names */
 
 struct tally {
 	int64_t same, differs, missing;
+	uint64_t bytes;
 };
 
 /* Bytes that are here again, put back by hand, end a loss. */
@@ -30,7 +31,33 @@ static int note_found(struct work *w, int64_t revision_id, const struct model_fi
 	return f->stored ? 0 : model_files_stored(w->db, revision_id, &again, 1, e);
 }
 
-static int verify_file(struct work *w, const char *repo, int64_t revision_id, const struct model_file *f, struct tally *t, struct err *e)
+/* One line of the report. A very long one goes on with what is wrong. */
+static void report(struct work *w, struct tally *t, const char *repo, const char *commit, const char *path, const char *status)
+{
+	if (strcmp(status, "same") != 0 || t->same <= VERIFY_FILES_MAX)
+		work_file(w, json_pack("{s:s*, s:s*, s:s, s:s}", "repo", repo, "revision", commit, "path", path, "status", status));
+}
+
+/* Everything has been asked for: what else has this content is as bad. */
+static int report_sharers(struct work *w, struct tally *t, const struct digest *sha256, int64_t revision_id, const char *status, struct err *e)
+{
+	own(arena) struct arena a;
+	struct lost_use *uses;
+	size_t n;
+	int rc;
+
+	arena_init(&a);
+	rc = lost_sharers(w->db, sha256, revision_id, &a, &uses, &n, e);
+	for (size_t i = 0; !rc && i < n; i++) {
+		t->differs += !strcmp(status, "differs");
+		t->missing += !strcmp(status, "missing");
+		report(w, t, uses[i].repo, uses[i].commit, uses[i].path, status);
+	}
+	return rc;
+}
+
+/* m: NULL where one revision was asked for. */
+static int verify_file(struct work *w, const struct model *m, const struct revision *r, const struct model_file *f, struct tally *t, struct err *e)
 {
 	struct err why = ERR_NONE;
 	const char *status = "same";
@@ -50,55 +77,54 @@ static int verify_file(struct work *w, const char *repo, int64_t revision_id, co
 	t->same += !rc;
 	t->differs += rc == ERR_MISMATCH;
 	t->missing += rc == ERR_NOT_FOUND;
-	work_file(w, json_pack("{s:s*, s:s, s:s}", "repo", repo, "path", f->path, "status", status));
-	return rc ? loss_note(w->d, &f->sha256, rc == ERR_MISMATCH, why.msg, e) : note_found(w, revision_id, f, e);
+	report(w, t, m ? m->name : NULL, m ? r->commit : NULL, f->path, status);
+	if (!rc)
+		return note_found(w, r->id, f, e);
+	rc = loss_note(w->d, &f->sha256, rc == ERR_MISMATCH, why.msg, e);
+	return rc || !m ? rc : report_sharers(w, t, &f->sha256, r->id, status, e);
 }
 
 /* What a revision should hold; after a loss the file is no longer "held", so the whole plan is asked. */
-static int verify_revision(struct work *w, const char *repo, int64_t revision_id, struct tally *t, struct err *e)
+static int verify_revision(struct work *w, const struct model *m, const struct revision *r, struct tally *t, struct err *e)
 {
-	own(walk) struct model_walk walk = { .db = w->db, .revision_id = revision_id, .which = FILES_ALL };
+	own(walk) struct model_walk walk = { .db = w->db, .revision_id = r->id, .which = m ? FILES_FIRST : FILES_WANTED };
 	const struct model_file *f;
-	uint64_t done = 0, n = 0;
 	int rc;
 
 	while ((rc = model_walk_next(&walk, &f, e)) > 0) {
-		n++;
-		if (!f->wanted || f->sha256.algo == DIGEST_NONE)
+		if (f->sha256.algo == DIGEST_NONE)
 			continue;
 		rc = work_check(w, e);
 		work_phase(w, "reading %s", f->path);
 		if (!rc)
-			rc = verify_file(w, repo, revision_id, f, t, e);
+			rc = verify_file(w, m, r, f, t, e);
 		if (rc)
 			return rc;
-		done += f->size_bytes;
-		work_done(w, done, n);
+		t->bytes += f->size_bytes;
+		work_done(w, t->bytes, (uint64_t)(t->same + t->differs + t->missing));
 	}
 	return rc;
 }
 
+/* Every content of the store, once: where the first revision has it, whatever its state. */
 static int verify_all(struct work *w, struct tally *t, struct err *e)
 {
-	struct query_filter f = QUERY_FILTER_ANY;
+	int64_t id = 0;
+	int rc;
 
-	f.state = REVISION_PUBLISHED;
-	do {
+	while (!(rc = model_next_revision(w->db, id, &id, e)) && id) {
 		own(arena) struct arena a;
-		struct query_row *rows;
-		const char *next;
-		size_t n;
-		int rc;
+		struct revision r;
+		struct model m;
 
 		arena_init(&a);
-		rc = query_models(w->db, &f, work_now(), &a, &rows, &n, &next, e);
-		for (size_t i = 0; !rc && i < n; i++)
-			rc = verify_revision(w, rows[i].m.name, rows[i].r.id, t, e);
+		rc = model_revision(w->db, id, &a, &m, &r, e);
+		if (!rc)
+			rc = verify_revision(w, &m, &r, t, e);
 		if (rc)
 			return rc;
-		f.cursor = next ? arena_strdup(w->arena, next) : NULL;
-	} while (f.cursor && t->same + t->differs + t->missing < VERIFY_FILES_MAX);
-	return 0;
+	}
+	return rc;
 }
 
 int recheck_verify_job(struct work *w, struct err *e)
@@ -113,7 +139,7 @@ int recheck_verify_job(struct work *w, struct err *e)
 	} else {
 		rc = model_find(w->db, w->job.repo, *w->job.revision ? w->job.revision : NULL, MODEL_ANY, w->arena, &m, &r, NULL, e);
 		if (!rc)
-			rc = verify_revision(w, NULL, r.id, &t, e);
+			rc = verify_revision(w, NULL, &r, &t, e);
 	}
 	if (rc)
 		return rc;

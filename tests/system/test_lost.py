@@ -137,6 +137,32 @@ def test_what_is_not_here_yet_is_not_lost(tmp_path, hub, models):
         assert get(f"{reg.url}/org/story/resolve/main/notes.png")[0] == 404
 
 
+def test_verify_all_reads_what_nobody_is_shown(site, hub, models):
+    def own(name):
+        return PNG + name.encode() * 50
+
+    commits = []
+    for name in "one", "two":
+        commits.append(hub.commit("org/story", {"notes.png": own(name)}))
+        site.ctl("sync", "org/story")
+    hub.add_model("org/twin", {p.name: p.read_bytes() for p in (models / "tiny-story").iterdir()} | {"README.md": "---\nlicense: llama3.1\n---\n"})
+    site.ctl("sync", "org/twin", code=5)        # held; it shares all but its card
+    hub.stop()
+
+    done = site.json("verify", "--all")
+    stored = sorted(p.name for p in (site.data / "blobs" / "sha256").iterdir())
+    assert done["same"] == len(done["files"]) == len(stored)         # each content once
+    damage(site, "notes.png", f"org/story@{commits[0]}")
+    damage(site, "README.md", "org/twin")
+    site.blob(sha_of(site, WEIGHTS)).unlink()
+    done = site.ctl("verify", "--all", code=6)
+    bad = sorted(line for line in done.stdout.splitlines() if not line.startswith("= "))
+    assert bad == sorted(["* org/story/notes.png", "* org/twin/README.md", f"- org/twin/{WEIGHTS}"] + 3 * [f"- org/story/{WEIGHTS}"]), bad
+    again = site.json("verify", "--all", code=6)
+    assert (again["differs"], again["missing"]) == (0, 6) and again["same"] == len(stored) - 3
+    assert {f["revision"] for f in again["files"] if f["path"] == "notes.png" and f["status"] == "missing"} == {commits[0]}
+
+
 def test_running_out_of_descriptors_is_no_damage(tmp_path, hub, models):
     hub.add_model("org/story", models / "tiny-story")
     with Registry(tmp_path / "r", upstream=hub.url, policy=POLICY) as reg:

@@ -284,7 +284,7 @@ static void test_many_files(void **state)
 	own(arena) struct arena a = { 0 };
 	own(mem) struct model_file *files = mem_zalloc(MANY * sizeof(*files));
 	struct model_file *list;
-	static const size_t counts[] = { [FILES_ALL] = MANY, [FILES_HELD] = 1, [FILES_SERVED] = MANY - 1, [FILES_WANTED] = MANY - 1, [FILES_SKIPPED] = 1, [FILES_MISSING] = MANY - 2 };
+	static const size_t counts[] = { [FILES_ALL] = MANY, [FILES_HELD] = 1, [FILES_SERVED] = MANY - 1, [FILES_FIRST] = 1, [FILES_WANTED] = MANY - 1, [FILES_SKIPPED] = 1, [FILES_MISSING] = MANY - 2 };
 	struct model_sum sum;
 	uint64_t n_held;
 	bool changed;
