@@ -162,7 +162,9 @@ int finding_record_smoke(struct db *db, int64_t revision_id, const struct findin
 	return tx_commit(&t, e);
 }
 
-int finding_last_smoke(struct db *db, int64_t revision_id, struct arena *a, struct finding_smoke *out, struct err *e)
+#define SMOKE_OF "SELECT verdict, device, bits_per_byte, prompt_tokens, tokens_per_s, reasons, report, platform, at FROM smoke_run WHERE revision_id = $1 "
+
+static int read_smoke(struct db *db, const char *text, int64_t revision_id, struct arena *a, struct finding_smoke *out, struct err *e)
 {
 	own(read) struct read r = { 0 };
 	bool found;
@@ -170,10 +172,7 @@ int finding_last_smoke(struct db *db, int64_t revision_id, struct arena *a, stru
 
 	if ((rc = read_begin(&r, db, e)) < 0)
 		return rc;
-	own(sql) struct sql q = sql_prepare(r.c,
-					    "SELECT verdict, device, bits_per_byte, prompt_tokens, tokens_per_s, reasons, report, platform, at FROM smoke_run WHERE revision_id = $1 "
-					    "ORDER BY id DESC LIMIT 1",
-					    e);
+	own(sql) struct sql q = sql_prepare(r.c, text, e);
 	sql_int(&q, revision_id);
 	if ((found = sql_row(&q)))
 		*out = (struct finding_smoke){
@@ -190,6 +189,16 @@ int finding_last_smoke(struct db *db, int64_t revision_id, struct arena *a, stru
 	if ((rc = sql_done(&q)) < 0)
 		return rc;
 	return found ? 0 : err_set(e, ERR_NOT_FOUND, "the revision was never tested");
+}
+
+int finding_last_smoke(struct db *db, int64_t revision_id, struct arena *a, struct finding_smoke *out, struct err *e)
+{
+	return read_smoke(db, SMOKE_OF "ORDER BY id DESC LIMIT 1", revision_id, a, out, e);
+}
+
+int finding_smoke(struct db *db, int64_t revision_id, struct arena *a, struct finding_smoke *out, struct err *e)
+{
+	return read_smoke(db, SMOKE_OF FINDING_SMOKE_FIRST, revision_id, a, out, e);
 }
 
 /* --- decisions --- */

@@ -61,6 +61,10 @@ struct finding_smoke {
 int finding_record_smoke(struct db *db, int64_t revision_id, const struct finding_smoke *s, struct err *e);
 /* The newest run. ERR_NOT_FOUND when it was never tested. */
 int finding_last_smoke(struct db *db, int64_t revision_id, struct arena *a, struct finding_smoke *out, struct err *e);
+/* The run that counts: the newest that came to a verdict. One that went wrong ("error": no such device, no memory) says nothing of the model, and
+ * counts only where there is no other. */
+int finding_smoke(struct db *db, int64_t revision_id, struct arena *a, struct finding_smoke *out, struct err *e);
+#define FINDING_SMOKE_FIRST "ORDER BY verdict = 'error', id DESC LIMIT 1"	/* of a revision's smoke_run, in SQL */
 
 /* --- decisions (written by model_conclude and model_rule) ----------------------------------------------------------------------------- */
 

@@ -75,7 +75,7 @@ static int read_page(struct db *db, int64_t after, struct arena *a, struct subje
 		return rc;
 	own(sql) struct sql q = sql_prepare(r.c,
 					    "SELECT r.id, r.model_id, r.commit_id, r.published_at, m.name, li.name, ar.name, qu.name, r.dtypes, r.formats, r.new_version, "
-					    "(SELECT platform FROM smoke_run WHERE revision_id = r.id ORDER BY id DESC LIMIT 1), "
+					    "(SELECT platform FROM smoke_run WHERE revision_id = r.id " FINDING_SMOKE_FIRST "), "
 					    "l.source, l.deprecated_at, l.sunset_at, l.reason, l.successor, "
 					    "(SELECT max(w.exempt) FROM lifecycle AS w WHERE w.model_id = r.model_id AND w.revision_id IN (0, r.id) AND w.source = 'person'), "
 					    "m.disabled, m.vanished_at IS NOT NULL FROM revision AS r JOIN model AS m ON m.id = r.model_id "

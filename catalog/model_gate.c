@@ -239,7 +239,7 @@ static int about_findings(struct db_conn *c, int64_t id, struct arena *a, struct
 
 static int about_smoke(struct db_conn *c, int64_t id, struct arena *a, struct policy_facts *f, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT verdict, bits_per_byte, reasons, platform FROM smoke_run WHERE revision_id = $1 ORDER BY id DESC LIMIT 1", e);
+	own(sql) struct sql q = sql_prepare(c, "SELECT verdict, bits_per_byte, reasons, platform FROM smoke_run WHERE revision_id = $1 " FINDING_SMOKE_FIRST, e);
 	own(json) json_t *reasons = NULL;
 	const char *text;
 

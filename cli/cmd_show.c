@@ -70,6 +70,16 @@ static void print_artefacts(const json_t *list)
 	}
 }
 
+/* A later test went wrong: the verdict above goes on counting. */
+static void print_last_try(const json_t *t)
+{
+	const char *reason = json_string_value(json_array_get(json_object_get(t, "reasons"), 0));
+	own(mem) char *clean = text_clean(reason ? reason : "no reason was given");
+
+	if (t)
+		printf("%-14s tried again %s, which went wrong: %s\n", "", ctl_when(t, "at"), clean);
+}
+
 static void print_smoke(const json_t *s)
 {
 	double bpb = json_get_real(s, "bits_per_byte", -1), rate = json_get_real(s, "tokens_per_s", -1);
@@ -97,6 +107,7 @@ static void print_smoke(const json_t *s)
 		printf("%-14s %s\n", "", clean);
 	}
 	print_artefacts(json_object_get(s, "artefacts"));
+	print_last_try(json_object_get(s, "last_try"));
 }
 
 /* What upstream says of its end, for a person to act on. */

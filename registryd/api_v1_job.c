@@ -1,5 +1,6 @@
 /* api_v1_job.c - work is asked for, watched and called off. Who does it: the workers that take jobs from the queue (api_v1.h lists the kinds). */
 #include "registryd/api_v1_impl.h"
+#include "registryd/smoke.h"
 
 #include "base/str.h"
 
@@ -92,7 +93,7 @@ static int revision_job(struct request *rq, const char *kind, const char *const 
 	struct model m;
 
 	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "revision", &rev, e) < 0 || api_v1_text(body, "device", &device, e) < 0 ||
-	    check_device(device, e) < 0 || api_v1_find(rq, rev, &m, &r, e) < 0)
+	    check_device(device, e) < 0 || api_v1_find(rq, rev, &m, &r, e) < 0 || smoke_check_device(api_v1_daemon(rq), device, e) < 0)
 		return e->code;
 	if (device)
 		json_object_set_new(args, "device", json_string(device));
@@ -173,7 +174,8 @@ int api_v1_smoke_all(struct request *rq, struct err *e)
 	own(mem) char *args = NULL;
 	const char *device;
 
-	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "device", &device, e) < 0 || check_device(device, e) < 0)
+	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "device", &device, e) < 0 || check_device(device, e) < 0 ||
+	    smoke_check_device(api_v1_daemon(rq), device, e) < 0)
 		return e->code;
 	all.args = args = json_text(body);
 	f.state = REVISION_PUBLISHED;

@@ -222,6 +222,8 @@ int recheck_smoke_job(struct work *w, struct err *e)
 
 	rc = model_find(w->db, w->job.repo, *w->job.revision ? w->job.revision : NULL, MODEL_ANY, w->arena, &m, &r, NULL, e);
 	if (!rc)
+		rc = smoke_check_device(w->d, json_get_str(w->args, "device"), e);
+	if (!rc)
 		rc = smoke_view_open(w, r.id, &dir, e);
 	if (rc)
 		return rc;
@@ -274,7 +276,7 @@ int recheck_queue_due(struct daemon *d, int64_t now, size_t *n_queued, struct er
 	*n_queued = 0;
 	if (rc || !any)
 		return rc;
-	rc = smoke_look(d, &report, e);
+	rc = smoke_look(d, NULL, &report, e);
 	if (rc)
 		return rc;
 	text = json_text(json_object_get(report, "platform"));

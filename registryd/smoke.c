@@ -277,10 +277,18 @@ static size_t add_options(struct work *w, const char *args[SMOKE_TEST_ARGS], con
 	return n;
 }
 
-int smoke_look(struct daemon *d, json_t **report, struct err *e)
+/* One that went wrong takes nothing away from an earlier verdict, nor from what was found then. */
+static bool counts(struct work *w, int64_t revision_id, const struct finding_smoke *s)
+{
+	struct finding_smoke before;
+
+	return strcmp(s->verdict, "error") != 0 || finding_smoke(w->db, revision_id, w->arena, &before, NULL) < 0 || !strcmp(before.verdict, "error");
+}
+
+int smoke_look(struct daemon *d, const char *device, json_t **report, struct err *e)
 {
 	struct config quick = *daemon_config(d);
-	const char *args[] = { "--platform", "--device", quick.smoke.device ? quick.smoke.device : "auto", NULL };
+	const char *args[] = { "--platform", "--device", device ? device : quick.smoke.device ? quick.smoke.device : "auto", NULL };
 	own(child) struct smoke_child c = { 0 };
 	struct work w = { .d = d, .config = &quick, .lock = PTHREAD_MUTEX_INITIALIZER };
 	int rc;
@@ -293,6 +301,16 @@ int smoke_look(struct daemon *d, json_t **report, struct err *e)
 		return err_set(e, ERR_FAILED, "what tests run on: %s", c.report ? "the answer names no device" : c.problem);
 	*report = take(c.report);
 	return 0;
+}
+
+int smoke_check_device(struct daemon *d, const char *device, struct err *e)
+{
+	own(json) json_t *report = NULL;
+	struct err why = ERR_NONE;
+
+	if (!device || !strcmp(device, "auto") || !strcmp(device, "cpu") || !smoke_look(d, device, &report, &why))
+		return 0;
+	return err_set(e, ERR_UNSUPPORTED, "nothing is tested on %s: %s", device, why.msg);
 }
 
 int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, enum smoke_extent extent, struct err *e)
@@ -310,8 +328,6 @@ int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char 
 	args[add_options(w, args, device, extent, &refs)] = dir;
 	rc = smoke_run(w, args, NULL, NULL, &c, e);
 	smoke_references_close(&refs);
-	if (!rc)
-		rc = record_findings(w, revision_id, c.report, e);
 	if (rc)
 		return rc;
 	reasons = all_reasons(w, c.report);
@@ -319,6 +335,8 @@ int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char 
 		read_run(w, &c, &s, reasons);
 	else
 		read_death(w, &c, &s, reasons);
+	if (counts(w, revision_id, &s) && (rc = record_findings(w, revision_id, c.report, e)))
+		return rc;
 	text = json_text(reasons);
 	s.reasons = text;
 	return finding_record_smoke(w->db, revision_id, &s, e);

@@ -67,7 +67,9 @@ int smoke_run(struct work *w, const char *const *args, void (*file)(void *arg, c
 /* Inspects dir and records what was found about the revision; *report is the inspector's, without its files (may be NULL, caller frees). */
 int smoke_inspect(struct work *w, int64_t revision_id, const char *dir, json_t **report, struct err *e);
 /* What a test on the configured device would run on: its "device" and "platform". Waits at most SMOKE_LOOK_S. */
-int smoke_look(struct daemon *d, json_t **report, struct err *e);
+int smoke_look(struct daemon *d, const char *device, json_t **report, struct err *e);
+/* Can this device be had? ERR_UNSUPPORTED; what it lacks is no matter of a model. Asks the child: some 100 ms. */
+int smoke_check_device(struct daemon *d, const char *device, struct err *e);
 /* How much of a test is wanted. */
 enum smoke_extent { SMOKE_WHOLE, SMOKE_STRUCTURE /* and statistics; the model is not run */ };
 

@@ -15,7 +15,7 @@ static bool report_of(struct work *w, int64_t revision_id, json_t **out)
 	struct finding_smoke s;
 
 	*out = NULL;
-	if (finding_last_smoke(w->db, revision_id, w->arena, &s, NULL) || strcmp(s.verdict, "pass") || !s.report)
+	if (finding_smoke(w->db, revision_id, w->arena, &s, NULL) || strcmp(s.verdict, "pass") || !s.report)
 		return false;
 	*out = json_parse(s.report, strlen(s.report), "a kept report", NULL);
 	return json_is_object(*out);

@@ -16,11 +16,13 @@ def site(tmp_path, hub, models, monkeypatch):
     where.mkdir()
     for name in "registryd", "registryctl":
         shutil.copy(BIN / name, where / name)
-    broken, platform = tmp_path / "broken", tmp_path / "platform"
+    broken, platform, wrong = tmp_path / "broken", tmp_path / "platform", tmp_path / "wrong"
     (where / "registryd-smoke").write_text(f"""#!/bin/sh
 other() {{ if [ -e {platform} ]; then sed "s/\\"platform\\": *{{[^}}]*}}/\\"platform\\":$(cat {platform})/"; else cat; fi; }}
+case "$*" in *"--device cuda"*) echo "registryd-smoke: device cuda: there is none" >&2; exit 1 ;; esac
 case "$*" in *--platform*) {BIN}/registryd-smoke "$@" | other; exit ;; esac
 case "$*" in *--inspect*) exec {BIN}/registryd-smoke "$@" ;; esac
+[ -e {wrong} ] && {{ echo '{{"verdict":"error","device":"cpu","reasons":["the device has no memory left"]}}'; exit 1; }}
 [ -e {broken} ] || {{ {BIN}/registryd-smoke "$@" | other; exit; }}
 {BIN}/registryd-smoke "$@" | sed 's/"verdict": *"pass"/"verdict":"fail"/; s/"reasons": *\\[\\]/"reasons":["the logits are not finite"]/'
 exit 6
@@ -29,7 +31,7 @@ exit 6
     monkeypatch.setattr(programs, "BIN", where)
     hub.add_model("org/tiny-story", models / "tiny-story")
     with Registry(tmp_path / "r", upstream=hub.url) as reg:
-        reg.broken, reg.platform = broken, platform
+        reg.broken, reg.platform, reg.wrong = broken, platform, wrong
         reg.ctl("sync", "org/tiny-story")
         yield reg
 
@@ -76,3 +78,27 @@ def test_a_new_driver_is_seen_at_the_start(site):
     restart()
     restart()
     assert len(tests()) == 1 and site.said().count("smoke.platform_changed") == 1
+
+
+def test_a_test_that_goes_wrong_is_no_verdict(site):
+    before, bills = site.json("show", "org/tiny-story")["smoke"], site.json("sbom", "org/tiny-story", "--list")
+    site.wrong.touch()
+    site.ctl("smoke", "org/tiny-story", code=1)
+    shown = site.json("show", "org/tiny-story")["smoke"]
+    last = shown.pop("last_try")
+    assert shown == before and last["verdict"] == "error" and last["reasons"] == ["the device has no memory left"]
+    assert "which went wrong: the device has no memory left" in site.ctl("show", "org/tiny-story").stdout
+    assert site.json("sbom", "org/tiny-story", "--list") == bills
+    site.ctl("retire", "org/tiny-story")
+    site.ctl("restore", "org/tiny-story")
+    assert site.json("show", "org/tiny-story")["state"] == "published"
+    site.wrong.unlink()
+    site.ctl("smoke", "org/tiny-story")
+    assert "last_try" not in site.json("show", "org/tiny-story")["smoke"]
+
+
+def test_a_device_that_is_not_there_is_said_at_once(site):
+    before, jobs = site.json("show", "org/tiny-story")["smoke"], len(site.json("jobs"))
+    for what in "org/tiny-story", "--all":
+        assert "cuda:1" in site.ctl("smoke", what, "--device", "cuda:1", code=1).stderr
+    assert site.json("show", "org/tiny-story")["smoke"] == before and len(site.json("jobs")) == jobs
