@@ -18,6 +18,7 @@
 struct gc_rules {
 	int64_t keep_last;	/* published revisions of a model that stay; 0: all */
 	const struct policy *quotas;	/* of namespaces; NULL none */
+	int64_t rejected_before;	/* what was rejected before this time goes; 0 none */
 	int64_t unused_since;	/* one that was pulled at or after this time stays too */
 	bool dry_run;		/* only count */
 };

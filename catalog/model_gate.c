@@ -401,6 +401,18 @@ static int move_refs(struct db_conn *c, const struct model_rev *rev, int64_t now
 	return sql_done(&q);
 }
 
+/* A revision that gave its room back may find all of it here, kept for others: from now on it needs it too. */
+static int use_files(struct db_conn *c, int64_t id, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "INSERT INTO blob_use (blob_id, revision_id) SELECT DISTINCT f.blob_id, f.revision_id FROM file AS f WHERE f.revision_id = $1 AND f.wanted > 0 "
+					    "AND f.blob_id IS NOT NULL ON CONFLICT DO NOTHING",
+					    e);
+
+	sql_int(&q, id);
+	return sql_run(&q);
+}
+
 static int publish(struct db_conn *c, const struct model_rev *rev, const char *by, const char *summary, int64_t now, struct err *e)
 {
 	own(json) json_t *moved = json_array();
@@ -413,7 +425,7 @@ static int publish(struct db_conn *c, const struct model_rev *rev, const char *b
 		return rc;
 	if (*path)
 		return err_set(e, ERR_CONFLICT, "%s@%.12s can't be published: %s is not in the store", rev->repo, rev->commit, path);
-	if ((rc = settle_pending(c, rev->id, true, NULL, e)) < 0 || (rc = model_sum_files_tx(c, rev->id, e)) < 0)
+	if ((rc = settle_pending(c, rev->id, true, NULL, e)) < 0 || (rc = model_sum_files_tx(c, rev->id, e)) < 0 || (rc = use_files(c, rev->id, e)) < 0)
 		return rc;
 	if ((rc = model_set_state_tx(c, rev->id, REVISION_PUBLISHED, summary, now, e)) < 0 || (rc = move_refs(c, rev, now, moved, e)) < 0)
 		return rc;
@@ -521,7 +533,9 @@ int model_judge_again_tx(struct db_conn *c, int64_t revision_id, const struct po
 	*reason = v.outcome == POLICY_PUBLISH ? "restored" : v.summary;
 	if (v.outcome == POLICY_PUBLISH) {
 		*state = REVISION_PUBLISHED;
-		rc = put_decisions(c, rev.id, "policy", v.reasons, v.n_reasons, now, e);
+		if ((rc = put_decisions(c, rev.id, "policy", v.reasons, v.n_reasons, now, e)) < 0)
+			return rc;
+		rc = use_files(c, rev.id, e);
 		return rc < 0 ? rc : model_set_state_tx(c, rev.id, *state, *reason, now, e);
 	}
 	*state = v.outcome == POLICY_REJECT ? REVISION_REJECTED : REVISION_HELD;

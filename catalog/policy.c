@@ -12,6 +12,7 @@
 
 #define DEFAULT_MAX_BITS_PER_BYTE 2.5
 #define DEFAULT_NOTICE_S	  (90 * 86400)
+#define DEFAULT_REJECTED_S	  (30 * 86400)
 #define BITS_PER_BYTE_LIMIT	  64.0	/* a larger limit is a slip of the pen */
 
 struct reader {
@@ -488,6 +489,16 @@ static int read_keep_last(const struct reader *r, const char *path, const json_t
 	return 0;
 }
 
+static int read_rejected(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	const char *text;
+
+	if (want_text(r, path, v, &text, e) < 0)
+		return ERR_USAGE;
+	r->p->rejected_s = 0;
+	return strcmp(text, "never") ? want_duration(r, path, v, &r->p->rejected_s, e) : 0;
+}
+
 static struct policy_quota *last_quota(const struct reader *r)
 {
 	return &r->p->quotas[r->p->n_quotas - 1];
@@ -526,7 +537,7 @@ static int read_quotas(const struct reader *r, const char *path, const json_t *v
 
 static int read_retention(const struct reader *r, const char *path, const json_t *v, struct err *e)
 {
-	static const struct key keys[] = { { "keep_last", read_keep_last }, { "quotas", read_quotas } };
+	static const struct key keys[] = { { "keep_last", read_keep_last }, { "rejected", read_rejected }, { "quotas", read_quotas } };
 
 	return read_section(r, path, v, keys, ARRAY_LEN(keys), e);
 }
@@ -553,6 +564,7 @@ static struct policy *new_policy(void)
 	p->smoke = POLICY_SMOKE_PASS;
 	p->max_bits_per_byte = DEFAULT_MAX_BITS_PER_BYTE;
 	p->lifecycle = (struct policy_lifecycle){ .notice_s = DEFAULT_NOTICE_S, .gone_after_sunset = true };
+	p->rejected_s = DEFAULT_REJECTED_S;
 	return p;
 }
 
@@ -617,6 +629,11 @@ void policy_lifecycle(const struct policy *p, struct policy_lifecycle *out)
 bool policy_gated_open(const struct policy *p)
 {
 	return p->gated_open;
+}
+
+int64_t policy_rejected_s(const struct policy *p)
+{
+	return p->rejected_s;
 }
 
 int64_t policy_keep_last(const struct policy *p)

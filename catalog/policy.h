@@ -138,10 +138,11 @@ const struct policy_end *policy_end_of(const struct policy *p, const struct poli
 /* Has the policy any rule by which time alone changes what is served (max_age, ends, hints)? */
 bool policy_has_lifecycle_rules(const struct policy *p);
 /*
- * `retention: {keep_last: 3, quotas: [{author: "big*", max: 500GB}]}`: what gc may let go (retention.h), and how much a namespace may take. Of the
- * quotas the first whose pattern matches counts; 0 none. keep_last 0: all.
+ * `retention: {keep_last: 3, rejected: 30d, quotas: [{author: "big*", max: 500GB}]}`: what gc may let go (retention.h), and how much a namespace may
+ * take. Of the quotas the first whose pattern matches counts; 0 none. keep_last 0: all. rejected: seconds after which, 0 never.
  */
 int64_t policy_keep_last(const struct policy *p);
+int64_t policy_rejected_s(const struct policy *p);
 uint64_t policy_quota(const struct policy *p, const char *author);
 bool policy_has_quotas(const struct policy *p);
 /* May a model gated upstream be read without a token? gated: token (default) | open. */

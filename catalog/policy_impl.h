@@ -39,6 +39,7 @@ struct policy {
 	struct policy_end *ends;
 	size_t n_ends, cap_ends;
 	int64_t keep_last;		/* 0 all */
+	int64_t rejected_s;		/* how long gc leaves what was rejected; 0 for ever */
 	struct policy_quota *quotas;
 	size_t n_quotas, cap_quotas;
 	bool gated_open;

@@ -102,22 +102,6 @@ static void show_ends(struct buf *b, const struct policy *p)
 	}
 }
 
-static void show_retention(struct buf *b, const struct policy *p)
-{
-	if (!p->keep_last && !p->n_quotas)
-		return;
-	buf_puts(b, "retention:\n");
-	if (p->keep_last)
-		buf_printf(b, "  keep_last: %lld\n", (long long)p->keep_last);
-	if (p->n_quotas)
-		buf_puts(b, "  quotas:\n");
-	for (size_t i = 0; i < p->n_quotas; i++) {
-		buf_puts(b, "    - {author: \"");
-		buf_json_escaped(b, p->quotas[i].author);
-		buf_printf(b, "\", max: %llu}\n", (unsigned long long)p->quotas[i].max_bytes);
-	}
-}
-
 /* In the largest unit that leaves no rest, as a person would write it. */
 static void show_duration(struct buf *b, const char *name, int64_t s)
 {
@@ -130,6 +114,24 @@ static void show_duration(struct buf *b, const char *name, int64_t s)
 	while (s % units[i].seconds)
 		i++;
 	buf_printf(b, "  %s: %lld%c\n", name, (long long)(s / units[i].seconds), units[i].unit);
+}
+
+static void show_retention(struct buf *b, const struct policy *p)
+{
+	buf_puts(b, "retention:\n");
+	if (p->rejected_s)
+		show_duration(b, "rejected", p->rejected_s);
+	else
+		buf_puts(b, "  rejected: never\n");
+	if (p->keep_last)
+		buf_printf(b, "  keep_last: %lld\n", (long long)p->keep_last);
+	if (p->n_quotas)
+		buf_puts(b, "  quotas:\n");
+	for (size_t i = 0; i < p->n_quotas; i++) {
+		buf_puts(b, "    - {author: \"");
+		buf_json_escaped(b, p->quotas[i].author);
+		buf_printf(b, "\", max: %llu}\n", (unsigned long long)p->quotas[i].max_bytes);
+	}
 }
 
 char *policy_show(const struct policy *p)

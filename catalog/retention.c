@@ -7,8 +7,6 @@
 #include "catalog/model_tx.h"
 #include "catalog/sql.h"
 
-#define FETCH_AGAIN "its files were freed: a sync of this commit fetches them again"
-
 /* The models of a namespace, $1: a range of the index of names, which compares without case ('0' follows '/'). Names without a '/' are few. */
 #define OF_AUTHOR  "m.name >= $1 || '/' AND m.name < $1 || '0'"
 #define OF_NOBODY  "m.author_id = (SELECT id FROM term WHERE kind = 1 AND name = $1)"
@@ -133,16 +131,28 @@ static int drop_uses(struct db_conn *c, int64_t revision_id, struct err *e)
 	return sql_run(&q);
 }
 
+/* A rejected one stays rejected, with its reason. */
+static int say_freed(struct db_conn *c, const struct released *r, const char *why, int64_t now, struct err *e)
+{
+	char reason[ERR_MSG_MAX];
+
+	snprintf(reason, sizeof(reason), "%.600s, and " RETENTION_FETCH_AGAIN, why);
+	if (r->state != REVISION_REJECTED)
+		return model_set_state_tx(c, r->id, REVISION_PLANNED, reason, now, e);
+	own(sql) struct sql q = sql_prepare(c, "UPDATE revision SET reason = coalesce(reason || '; ', '') || $2 WHERE id = $1", e);
+	sql_int(&q, r->id);
+	sql_text(&q, reason);
+	return sql_run(&q);
+}
+
 /* A retired one stays retired: whoever asks for it is still told what to use instead. */
 static int release(struct db_conn *c, const struct released *r, const char *why, int64_t now, struct gc_counts *out, struct err *e)
 {
 	struct model_rev rev;
-	char reason[200];
 	int rc;
 
-	snprintf(reason, sizeof(reason), "%s, and " FETCH_AGAIN, why);
 	if ((rc = model_rev_tx(c, r->id, &rev, e)) < 0 || (rc = drop_uses(c, r->id, e)) < 0 ||
-	    (r->state != REVISION_RETIRED && (rc = model_set_state_tx(c, r->id, REVISION_PLANNED, reason, now, e)) < 0) ||
+	    (r->state != REVISION_RETIRED && (rc = say_freed(c, r, why, now, e)) < 0) ||
 	    (rc = model_refresh_tx(c, r->model_id, e)) < 0 || (rc = event_add_tx(c, "revision.freed", rev.repo, rev.commit, json_pack("{s:s}", "why", why), now, e)) < 0)
 		return rc;
 	json_array_append_new(out->list, json_pack("{s:s, s:s, s:s}", "repo", rev.repo, "revision", rev.commit, "why", why));
@@ -156,6 +166,31 @@ static void read_released(struct sql *q, struct released **out, size_t *n)
 
 	while (sql_row(q))
 		*vec_push(out, n, &cap) = (struct released){ sql_get_int(q, 0), sql_get_int(q, 1), (enum revision_state)sql_get_int(q, 2) };
+}
+
+/* Since the first time: it may have been judged again and again. One that had nothing stored has nothing to give. */
+static int find_rejected(struct db_conn *c, const struct gc_rules *rules, struct released **out, size_t *n, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT r.id, r.model_id, r.state FROM revision AS r WHERE r.state = 6 AND coalesce((SELECT min(d.at) FROM decision AS d WHERE d.revision_id = r.id "
+					    "AND d.verdict = 2), r.state_at) < $1 AND EXISTS (SELECT 1 FROM file AS f JOIN blob_use AS u ON u.blob_id = f.blob_id "
+					    "AND u.revision_id = f.revision_id JOIN blob AS b ON b.id = f.blob_id AND b.stored = 1 WHERE f.revision_id = r.id) ORDER BY r.id",
+					    e);
+
+	sql_int(&q, rules->rejected_before);
+	read_released(&q, out, n);
+	return sql_done(&q);
+}
+
+static int release_rejected(struct db_conn *c, const struct gc_rules *rules, int64_t now, struct gc_counts *out, struct err *e)
+{
+	own(mem) struct released *list = NULL;
+	size_t n = 0;
+	int rc = rules->rejected_before ? find_rejected(c, rules, &list, &n, e) : 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = release(c, &list[i], "rejected long ago", now, out, e);
+	return rc;
 }
 
 /* Published revisions behind the newest `keep_last` of their model. */
@@ -232,8 +267,10 @@ static int release_over(struct db_conn *c, const struct gc_rules *rules, const s
 int retention_release_tx(struct db_conn *c, const struct gc_rules *rules, const struct retention_over *over, size_t n_over, int64_t now, struct gc_counts *out,
 			 struct err *e)
 {
-	int rc = release_superseded(c, rules, now, out, e);
+	int rc = release_rejected(c, rules, now, out, e);
 
+	if (rc == 0)
+		rc = release_superseded(c, rules, now, out, e);
 	for (size_t i = 0; i < n_over && rc == 0; i++)
 		rc = release_over(c, rules, &over[i], now, out, e);
 	return rc;

@@ -1,6 +1,6 @@
 /*
- * retention.h - which revisions may give their room back, and why: those behind the newest `keep_last` of their model, and, in a namespace
- * (the author of org/name) that takes more than its quota, retired ones and then those published longest ago. What a ref serves or somebody
+ * retention.h - which revisions may give their room back, and why: those rejected long ago, those behind the newest `keep_last` of their model,
+ * and, in a namespace (the author of org/name) that takes more than its quota, retired ones and then those published longest ago. What a ref serves or somebody
  * pulled lately is in use and never goes by itself: whoever wants it gone deprecates it, and retires it after the notice.
  */
 #ifndef CATALOG_RETENTION_H
@@ -12,6 +12,9 @@
 #include "catalog/policy.h"
 
 struct db_conn;
+
+/* What the reason of a revision that gave its room back ends in. */
+#define RETENTION_FETCH_AGAIN "its files were freed: a sync of this commit fetches them again"
 
 /* Bytes of the content that the namespace's revisions use and the store holds, each content once. author "": models without a namespace. */
 int retention_namespace_bytes(struct db *db, const char *author, uint64_t *bytes, struct err *e);

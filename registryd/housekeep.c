@@ -15,6 +15,7 @@ int housekeep_gc_job(struct work *w, struct err *e)
 		.keep_last = json_get_int(w->args, "keep_last", policy_keep_last(daemon_policy(w->d))),
 		.quotas = daemon_policy(w->d),
 		.unused_since = work_now() - UNUSED_S,
+		.rejected_before = policy_rejected_s(daemon_policy(w->d)) ? work_now() - policy_rejected_s(daemon_policy(w->d)) : 0,
 		.dry_run = json_get_bool(w->args, "dry_run", false),
 	};
 	uint64_t partial_bytes = 0;

@@ -1,5 +1,6 @@
 """Quotas of namespaces and keep_last: what gc lets go, what a sync may not fetch, and what a client of a freed commit is told."""
 import os
+import time
 
 import pytest
 
@@ -111,8 +112,45 @@ def test_a_freed_commit_is_gone_not_unknown(site, hub, hf_client):
     assert hf_client(site.url, ask.format(commits[0])).returncode == 0
 
 
+def test_what_was_rejected_gives_its_room_back(site, hub, models):
+    hub.add_model("org/twin", {p.name: p.read_bytes() for p in (models / "tiny-story").iterdir()} | {"notes.png": PNG + os.urandom(MB)})
+    for name in "org/tiny-story", "org/twin":
+        site.ctl("sync", name)
+    site.ctl("reject", "org/twin", "--reason", "not for us")
+    assert "rejected: 30d" in site.ctl("policy", "show").stdout
+    assert site.json("gc")["revisions"] == []                   # not yet
+    set_policy(site, LICENCES + "retention: {rejected: never}\n")
+    assert site.json("gc")["revisions"] == []
+    set_policy(site, LICENCES + "retention: {rejected: 1s}\n")
+    time.sleep(2.1)
+    said = site.ctl("gc", "--dry-run").stdout
+    assert "would let go org/twin@" in said and ": rejected long ago" in said and "would free 1 file, 1.00 MB" in said
+    assert site.json("gc")["bytes"] > MB
+    shown = site.json("show", "org/twin")
+    assert shown["state"] == "rejected" and "not for us" in shown["reason"] and shown["reason"].endswith("a sync of this commit fetches them again")
+    assert site.json("gc")["revisions"] == [] and site.json("verify", "org/tiny-story")["missing"] == 0
+    assert "notes.png is not in the store" in site.ctl("publish", "org/twin", code=1).stderr
+
+
+def test_a_rejected_one_that_is_published_needs_its_files_again(site, hub, models):
+    """They were still here, kept for another model; which goes after that."""
+    hub.add_model("org/twin", models / "tiny-story")
+    for name in "org/tiny-story", "org/twin":
+        site.ctl("sync", name)
+    set_policy(site, LICENCES + "retention: {rejected: 1s}\n")
+    site.ctl("reject", "org/twin")
+    time.sleep(2.1)
+    assert len(site.json("gc")["revisions"]) == 1
+    site.ctl("publish", "org/twin")
+    site.ctl("reject", "org/tiny-story")
+    time.sleep(2.1)
+    freed = site.json("gc")
+    assert len(freed["revisions"]) == 1 and freed["blobs"] == 0
+    assert site.json("verify", "org/twin")["missing"] == 0
+
+
 @pytest.mark.parametrize("wrong, words", [
-    ("{quota: []}", "did you mean 'quotas'"), ("{keep_last: 0}", "from 1 on"), ("{quotas: [{author: org}]}", "needs an author and a max"),
+    ("{rejected: soon}", "retention.rejected"), ("{quota: []}", "did you mean 'quotas'"), ("{keep_last: 0}", "from 1 on"), ("{quotas: [{author: org}]}", "needs an author and a max"),
     ("{quotas: [{max: 5GB}]}", "needs an author and a max"), ("{quotas: [{author: org, max: lots}]}", "retention.quotas.max"), ("{quotas: {org: 5GB}}", "must be a list"),
 ])
 def test_wrong_rules_are_named(site, wrong, words):
