@@ -100,6 +100,15 @@ static int find_event(struct db *db, int64_t after, const char *const *kinds, si
 	return 0;
 }
 
+static int64_t pause_after(int attempt)
+{
+	int64_t pause = HOOK_PAUSE_S;
+
+	while (--attempt > 0 && pause < HOOK_PAUSE_MAX_S)
+		pause *= 2;
+	return pause < HOOK_PAUSE_MAX_S ? pause : HOOK_PAUSE_MAX_S;
+}
+
 int hook_next(struct db *db, const char *url, const char *const *kinds, size_t n_kinds, int64_t now, struct arena *a, struct event *ev, int *attempt,
 	      int64_t *next_at, struct err *e)
 {
@@ -112,7 +121,7 @@ int hook_next(struct db *db, const char *url, const char *const *kinds, size_t n
 		*next_at = 0;
 	if (rc < 0)
 		return rc;
-	if (p.attempts && p.next_at > now) {
+	if (p.attempts && p.next_at > now && p.next_at <= now + pause_after(p.attempts)) {	/* further ahead it was set by a clock that was wrong */
 		if (next_at)
 			*next_at = p.next_at;
 		return err_set(e, ERR_NOT_FOUND, "the next attempt is not due yet");
@@ -152,15 +161,6 @@ static int trim_history(struct db_conn *c, int64_t newest, struct err *e)
 
 	sql_int(&q, newest - HOOK_HISTORY_MAX);
 	return sql_run(&q);
-}
-
-static int64_t pause_after(int attempt)
-{
-	int64_t pause = HOOK_PAUSE_S;
-
-	while (--attempt > 0 && pause < HOOK_PAUSE_MAX_S)
-		pause *= 2;
-	return pause < HOOK_PAUSE_MAX_S ? pause : HOOK_PAUSE_MAX_S;
 }
 
 int hook_tried(struct db *db, const char *url, int64_t event_id, int attempt, int status, const char *error, int64_t now, struct err *e)

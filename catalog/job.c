@@ -271,7 +271,7 @@ static int pick(struct db_conn *c, const char *const *kinds, int64_t now, int64_
 
 		if (!wanted_kind(kinds, sql_get_text(&q, 1)))
 			continue;
-		if (not_before <= now)
+		if (not_before <= now || not_before > now + JOB_WAIT_MAX_S)
 			*id = sql_get_int(&q, 0);
 		else if (*next_at == 0 || not_before < *next_at)
 			*next_at = not_before;

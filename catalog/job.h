@@ -52,6 +52,7 @@ struct job_new {
 	int priority;
 	int64_t not_before;
 };
+#define JOB_WAIT_MAX_S 86400	/* no job waits longer: one that would was told to by a clock that was wrong, and may run */
 /* *id is the new job, or the identical one (kind, repo, revision, args) that is queued or waiting already; *existed (may be NULL) says which. */
 int job_enqueue(struct db *db, const struct job_new *j, int64_t now, int64_t *id, bool *existed, struct err *e);
 

@@ -170,6 +170,9 @@ int mirror_list(struct db *db, struct arena *a, struct mirror **out, size_t *n, 
 	return rows(&q, a, out, n);
 }
 
+/* Further ahead than its interval it was set by a clock that was wrong. */
+#define DUE "(next_at <= $1 OR next_at > $1 + every_s)"
+
 int mirror_due(struct db *db, int64_t now, struct arena *a, struct mirror **out, size_t *n, int64_t *next_at, struct err *e)
 {
 	own(read) struct read r = { 0 };
@@ -178,13 +181,13 @@ int mirror_due(struct db *db, int64_t now, struct arena *a, struct mirror **out,
 	if ((rc = read_begin(&r, db, e)) < 0)
 		return rc;
 	if (next_at) {
-		own(sql) struct sql q = sql_prepare(r.c, "SELECT coalesce(min(next_at), 0) FROM mirror WHERE next_at > $1", e);
+		own(sql) struct sql q = sql_prepare(r.c, "SELECT coalesce(min(next_at), 0) FROM mirror WHERE NOT " DUE, e);
 		sql_int(&q, now);
 		*next_at = sql_row(&q) ? sql_get_int(&q, 0) : 0;
 		if ((rc = sql_done(&q)) < 0)
 			return rc;
 	}
-	own(sql) struct sql q = sql_prepare(r.c, COLUMNS "WHERE next_at <= $1 ORDER BY next_at, id", e);
+	own(sql) struct sql q = sql_prepare(r.c, COLUMNS "WHERE " DUE " ORDER BY next_at, id", e);
 	sql_int(&q, now);
 	return rows(&q, a, out, n);
 }

@@ -94,8 +94,8 @@ void clock_tick(struct clock *c, struct daemon *d, int64_t now)
 	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { 60, usage }, { 3600, tidy }, { 3600, lifecycle }, { 60, sunsets } };
 
 	for (size_t i = 0; i < CLOCK_DUTIES; i++) {
-		if (now < c->due_at[i])
-			continue;
+		if (now < c->due_at[i] && c->due_at[i] - now <= duties[i].every_s)
+			continue;	/* further ahead, and the clock was set back since */
 		c->due_at[i] = now + duties[i].every_s;
 		duties[i].run(c, d, now);
 	}

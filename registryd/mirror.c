@@ -186,7 +186,7 @@ static bool is_due(const struct round *r, const struct past *p)
 
 	for (int64_t i = 2; i < p->failures && wait < BACKOFF_MAX_S; i++)
 		wait *= 2;
-	return r->asked || work_now() >= p->at + (wait < BACKOFF_MAX_S ? wait : BACKOFF_MAX_S);
+	return r->asked || p->at > work_now() || work_now() >= p->at + (wait < BACKOFF_MAX_S ? wait : BACKOFF_MAX_S);
 }
 
 static void note_failed(struct round *r, const char *repo, const struct past *p)
@@ -218,7 +218,7 @@ static void keep_open(struct round *r, const struct hub_listed *l)
  */
 static bool is_left(const struct round *r, const struct past *p, enum settled here)
 {
-	return p->skipped || (here == SETTLED_OTHERWISE && !r->fresh && p->at + SETTLED_S > work_now());
+	return p->skipped || (here == SETTLED_OTHERWISE && !r->fresh && llabs(work_now() - p->at) < SETTLED_S);
 }
 
 /* A model that is not here as it is listed. 1 when the round's limit is reached. */
@@ -437,7 +437,7 @@ static int follow_list(struct round *r, struct err *e)
 	work_phase(r->w, "listing %s", r->m->name);
 	r->newest = since;
 	r->fresh = !cursor;
-	r->full = r->asked || work_now() - json_get_int(cursor, "full_at", 0) >= FULL_EVERY_S;
+	r->full = r->asked || llabs(work_now() - json_get_int(cursor, "full_at", 0)) >= FULL_EVERY_S;
 	r->listed = r->full ? json_object() : NULL;
 	if (!r->full && since > MIRROR_OVERLAP_S)
 		q.since = since - MIRROR_OVERLAP_S;

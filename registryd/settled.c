@@ -76,7 +76,7 @@ static int ask_published(const struct question *q, enum settled *out, const char
 	if (!rc && rest == PLAN_DONE)
 		*out = SETTLED;
 	/* planned_at: when somebody tried last */
-	if (rc || rest != PLAN_REFUSED || q->r->planned_at + SETTLED_S <= work_now())
+	if (rc || rest != PLAN_REFUSED || llabs(work_now() - q->r->planned_at) >= SETTLED_S)
 		return rc;
 	rc = same_selection(q, &same, e);
 	if (!rc && same)
@@ -93,7 +93,7 @@ static int ask_turned_down(const struct question *q, enum settled *out, const ch
 	int rc;
 
 	*why = q->r->reason;
-	if (q->r->state_at + SETTLED_S <= work_now())
+	if (llabs(work_now() - q->r->state_at) >= SETTLED_S)
 		return 0;
 	rc = may_differ(q, &differs, e);
 	if (!rc && !differs)

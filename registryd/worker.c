@@ -29,7 +29,6 @@
 #define TICK_MS		 250
 #define WAIT_DEFAULT_S	 60
 #define SWEEP_WAIT_S	 5
-#define WAIT_MAX_S	 86400
 #define UPSTREAM_WAIT_S	 300	/* before the second try of a scheduled job; as much more before each further one */
 #define UPSTREAM_TRIES	 20
 
@@ -243,7 +242,7 @@ static void log_end(const struct work *w, int rc, const struct err *e)
 
 static int64_t wait_seconds(const struct work *w)
 {
-	return w->wait_s <= 0 ? WAIT_DEFAULT_S : w->wait_s > WAIT_MAX_S ? WAIT_MAX_S : w->wait_s;
+	return w->wait_s <= 0 ? WAIT_DEFAULT_S : w->wait_s > JOB_WAIT_MAX_S ? JOB_WAIT_MAX_S : w->wait_s;
 }
 
 /* Nobody is there to start a scheduled job again when its upstream could not be reached: it waits, longer each time. */

@@ -142,6 +142,7 @@ static void test_hooks(void **state)
 	assert_int_equal(attempt, 1);
 	ok(hook_tried(f->db, "http://a", 4, 1, 500, "the answer was 500", 100, e));
 	assert_int_equal(next_event(f->db, "http://a", kinds, 1, 100 + HOOK_PAUSE_S - 1, &attempt), 0);
+	assert_int_equal(next_event(f->db, "http://a", kinds, 1, 99, &attempt), 4);	/* the clock was set back: that pause was never meant */
 	assert_int_equal(next_event(f->db, "http://a", kinds, 1, 100 + HOOK_PAUSE_S, &attempt), 4);
 	assert_int_equal(attempt, 2);
 	ok(hook_tried(f->db, "http://a", 4, 2, 204, NULL, 110, e));

@@ -34,6 +34,9 @@ static void test_order(void **state)
 	assert_int_equal(j.id, low);
 	fails(ERR_NOT_FOUND, "due", job_claim(f->db, NULL, 100, &a, &j, &next, e));	/* … that waits for the first */
 	assert_int_equal(next, 200);
+	int64_t wrong = put(f->db, "d/d", 0, 100 + 2 * JOB_WAIT_MAX_S);	/* by a clock that was ahead */
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	assert_int_equal(j.id, wrong);
 	ok(job_claim(f->db, NULL, 200, &a, &j, NULL, e));
 	assert_int_equal(j.id, later);
 	ok(job_finish(f->db, high, "{\"x\":1}", NULL, 210, e));

@@ -717,6 +717,8 @@ static void test_mirror(void **state)
 	ok(mirror_due(f->db, NOW + 1, &a, &list, &n, &next, e));
 	assert_int_equal(n, 0);
 	assert_int_equal(next, NOW + 3600);
+	ok(mirror_due(f->db, NOW - 10 * 365 * 86400, &a, &list, &n, &next, e));	/* the clock was years ahead then */
+	assert_int_equal(n, 1);
 	m.from_config = false;
 	fails(ERR_CONFLICT, "configuration", mirror_put(f->db, &m, NOW, NULL, e));
 	fails(ERR_CONFLICT, "configuration", mirror_remove(f->db, "qwen/q", e));
