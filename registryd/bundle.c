@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "catalog/event.h"
 #include "catalog/lifecycle.h"
+#include "catalog/lost.h"
 #include "registryd/bases.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
@@ -422,6 +423,20 @@ static int store_all(struct bundle *b, struct err *e)
 	return rc ? rc : take_files(b, e);
 }
 
+/* This very commit is published here already, from an upstream, which it goes on to come from. */
+static bool published_here(struct bundle *b)
+{
+	struct err lost = ERR_NONE;
+	struct revision r;
+	struct model m;
+
+	if (model_find(b->w->db, b->w->job.repo, b->commit, MODEL_ANY, b->w->arena, &m, &r, NULL, NULL) || r.state != REVISION_PUBLISHED || !strcmp(m.upstream, BUNDLE_UPSTREAM))
+		return false;
+	b->model_id = m.id;
+	b->revision_id = r.id;
+	return lost_check(b->w->db, r.id, &lost) == 0;
+}
+
 static int bring_in(struct bundle *b, struct err *e)
 {
 	bool changed = false;
@@ -435,6 +450,8 @@ static int bring_in(struct bundle *b, struct err *e)
 		rc = make_plan(b, e);
 	if (!rc)
 		rc = read_proof(b, e);
+	if (!rc && published_here(b))
+		return judge_result(b->w, b->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
 	if (!rc)
 		rc = record_plan(b, &changed, e);
 	if (rc)
