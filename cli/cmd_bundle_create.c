@@ -130,7 +130,7 @@ static int add_model(struct create *k, const char *word, struct err *e)
 		return e->code;
 	ctl_model_path(&url, &m, "/-/bundle");
 	if (client_stream(&k->c->client, url.data, collect, &text, e) < 0)
-		return err_wrap(e, "%s", word);
+		return e->code;
 	entry = json_parse(text.data, text.len, "the daemon's entry", e);
 	if (!entry || note_contents(k, entry, e) < 0)
 		return e->code;

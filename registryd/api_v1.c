@@ -49,6 +49,15 @@ int api_v1_find(struct request *rq, const char *rev, struct model *m, struct rev
 	return model_find(api_v1_daemon(rq)->db, http_param(rq, "repo"), rev, MODEL_ANY, &rq->arena, m, r, NULL, e);
 }
 
+int api_v1_find_published(struct request *rq, const char *rev, struct model *m, struct revision *r, struct err *e)
+{
+	int rc = model_find(api_v1_daemon(rq)->db, http_param(rq, "repo"), rev, MODEL_VISIBLE, &rq->arena, m, r, NULL, e);
+
+	if (rc != ERR_NOT_FOUND || api_v1_find(rq, rev, m, r, NULL) < 0)
+		return rc;
+	return err_set(e, ERR_REFUSED, "%s@%.12s is %s and not published%s%s", m->name, r->commit, revision_state_name(r->state), r->reason ? ": " : "", r->reason ? r->reason : "");
+}
+
 int api_v1_answer_state(struct request *rq, int64_t revision_id, struct err *e)
 {
 	struct revision r;

@@ -25,7 +25,7 @@ int api_v1_bundle_entry(struct request *rq, struct err *e)
 	struct model m;
 	json_t *entry;
 
-	if (model_find(d->db, http_param(rq, "repo"), http_query(rq, "revision"), MODEL_VISIBLE, &rq->arena, &m, &r, NULL, e) < 0)
+	if (api_v1_find_published(rq, http_query(rq, "revision"), &m, &r, e) < 0)
 		return e->code;
 	entry = bundle_entry(d, &m, &r, &rq->arena, e);
 	return entry ? http_answer_json(rq, 200, entry) : (int)e->code;

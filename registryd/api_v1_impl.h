@@ -34,6 +34,8 @@ int api_v1_check_repo(const char *repo, struct err *e);
 int api_v1_globs(const json_t *body, const char *key, json_t *args, struct err *e);
 /* The model of {repo} at rev, NULL meaning the newest revision in any state. */
 int api_v1_find(struct request *rq, const char *rev, struct model *m, struct revision *r, struct err *e);
+/* The same among what is published (rev NULL: main): ERR_REFUSED with the reason when it is here and is not. */
+int api_v1_find_published(struct request *rq, const char *rev, struct model *m, struct revision *r, struct err *e);
 /* {"repo","revision","state","reason"}: what a revision is now. */
 int api_v1_answer_state(struct request *rq, int64_t revision_id, struct err *e);
 /* Puts a job into the queue and answers 202 {"job":{…},"existed":BOOL}. args is taken. */

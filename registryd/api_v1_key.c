@@ -96,7 +96,7 @@ int api_v1_attestation(struct request *rq, struct err *e)
 	format = format ? format : "oms";
 	if (strcmp(format, "oms") != 0 && strcmp(format, "intoto") != 0)
 		return err_set(e, ERR_USAGE, "unknown format '%.40s': it is oms or intoto", format);
-	if (model_find(api_v1_daemon(rq)->db, http_param(rq, "repo"), rev, MODEL_VISIBLE, &rq->arena, &m, &r, NULL, e) < 0 ||
+	if (api_v1_find_published(rq, rev, &m, &r, e) < 0 ||
 	    keys_load(api_v1_daemon(rq), http_query(rq, "key"), &k, e) < 0)
 		return e->code;
 	statement = statement_of(rq, format, &m, &r, e);

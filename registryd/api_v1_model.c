@@ -225,7 +225,7 @@ int api_v1_sbom(struct request *rq, struct err *e)
 		return e->code;
 	if (sha256 && !str_is_hex(sha256, 64))
 		return err_set(e, ERR_USAGE, "sha256 must be 64 hexadecimal digits");
-	if (model_find(api_v1_daemon(rq)->db, http_param(rq, "repo"), rev, rev ? MODEL_ANY : MODEL_VISIBLE, &rq->arena, &m, &r, NULL, e) < 0)
+	if (rev ? api_v1_find(rq, rev, &m, &r, e) < 0 : api_v1_find_published(rq, NULL, &m, &r, e) < 0)
 		return e->code;
 	store_spool(api_v1_daemon(rq)->store, &s, SBOM_MAX_BYTES);
 	if (bill_read(api_v1_daemon(rq), r.id, format, sha256, &rq->arena, &s, e) < 0)

@@ -264,8 +264,8 @@ static int make_now(struct daemon *d, const struct model *m, const struct revisi
 	int rc;
 
 	if (!r->published_at)
-		return err_set(e, ERR_CONFLICT, "%s@%.12s is %s and was never published: only published revisions have a bill of materials", m->name, r->commit,
-			       revision_state_name(r->state));
+		return err_set(e, ERR_REFUSED, "%s@%.12s is %s and was never published: only published revisions have a bill of materials%s%s", m->name, r->commit,
+			       revision_state_name(r->state), r->reason ? ". Why: " : "", r->reason ? r->reason : "");
 	if (r->state == REVISION_PUBLISHED)
 		bill_note(d, r->id);
 	rc = compose(&b, d, m, r, a, e);

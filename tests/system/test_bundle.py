@@ -341,3 +341,25 @@ def test_an_imported_model_travels_too(site, tmp_path):
         reg.ctl("bundle", "import", bundle)
         shown = reg.json("show", "site/own")
         assert shown["state"] == "published" and shown["proof"] == "listing" and shown["files"] == site.json("show", "site/own")["files"]
+
+
+def test_a_commit_that_is_published_here_already(site, tmp_path):
+    """It goes on to come from its upstream, and the import has nothing to do."""
+    bundle = tmp_path / "medium"
+    site.ctl("bundle", "create", "-o", bundle, "org/story", "org/odd")
+    with Registry(tmp_path / "other", upstream=site.hub.url, policy=RELAXED) as reg:
+        reg.ctl("sync", "org/story")
+        assert {m["state"] for m in reg.json("bundle", "import", bundle)["models"]} == {"published"}
+        assert (reg.json("show", "org/story")["upstream"], reg.json("show", "org/odd")["upstream"]) == ("hub", "bundle")
+
+
+def test_what_is_held_is_named_as_held(fresh, hub, tmp_path):
+    hub.add_model("org/held", {p.name: p.read_bytes() for p in (MODELS / "tiny-story").iterdir()} | {"README.md": "---\nlicense: llama3.1\n---\n"})
+    fresh.ctl("sync", "org/held", code=5)
+    commit = fresh.json("show", "org/held")["revision"]
+    fresh.ctl("key", "generate")
+    for command in ("sbom",), ("attest", "show"), ("bundle", "create", "-o", tmp_path / "medium"):
+        said = fresh.ctl(*command, "org/held", code=5).stderr
+        assert "is held and not published: " in said and "llama3.1" in said
+        assert fresh.ctl(*command, "org/absent", code=4).stderr.count("org/absent") == 1
+    assert "llama3.1" in fresh.ctl("sbom", f"org/held@{commit}", code=5).stderr

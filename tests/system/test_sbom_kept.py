@@ -80,7 +80,7 @@ def test_stays_when_the_model_is_taken_off(registry, published):
     before = registry.ctl("sbom", published).stdout
     registry.ctl("reject", published, "--reason", "no longer")
     assert registry.ctl("sbom", f"{published}@{commit}").stdout == before       # what was given out while it was published
-    registry.ctl("sbom", published, code=4)
+    registry.ctl("sbom", published, code=5)
     assert len(kept(registry, published)) == 2                                  # still found without its commit
 
 
