@@ -1,6 +1,8 @@
 /* settled.c - see settled.h. */
 #include "registryd/settled.h"
 
+#include "base/str.h"
+#include "catalog/retention.h"
 #include "registryd/bases.h"
 #include "registryd/gate.h"
 #include "registryd/gitproof.h"
@@ -86,6 +88,12 @@ static int ask_published(const struct question *q, enum settled *out, const char
 	return rc;
 }
 
+/* Rejected, and its room was given back: the clock does not fetch it each week to reject it again. */
+static bool is_freed(const struct revision *r)
+{
+	return r->state == REVISION_REJECTED && r->reason && str_ends(r->reason, RETENTION_FETCH_AGAIN);
+}
+
 static int ask_turned_down(const struct question *q, enum settled *out, const char **why, struct err *e)
 {
 	enum plan_left rest = PLAN_DONE;
@@ -93,7 +101,7 @@ static int ask_turned_down(const struct question *q, enum settled *out, const ch
 	int rc;
 
 	*why = q->r->reason;
-	if (llabs(work_now() - q->r->state_at) >= SETTLED_S)
+	if (!is_freed(q->r) && llabs(work_now() - q->r->state_at) >= SETTLED_S)
 		return 0;
 	rc = may_differ(q, &differs, e);
 	if (!rc && !differs)
