@@ -6,7 +6,7 @@
 #include "registryd/range.h"
 #include "verify/git_object.h"
 
-#define LOST_RETRY_S 60
+#define LOST_RETRY_S 10	/* clients that heed it try some five times */
 
 #define EXPOSED \
 	"X-Repo-Commit,X-Request-Id,X-Error-Code,X-Error-Message,X-Total-Count,ETag,Link,Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag"
