@@ -1,6 +1,8 @@
 /* agree.c - see agree.h. */
 #include "infer/agree.h"
 
+#include <math.h>
+
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -155,23 +157,91 @@ static int same_bytes(const struct tensor *a, const struct tensor *b, struct err
 	return 1;
 }
 
-int agree_tie(struct smoke *s, const struct model *m, struct report *r, struct err *e)
+/* What writing a number in a type may change of it: a share, and that much near zero. What is not here may have scales beside it. */
+static const struct precision {
+	const char *type;
+	double share, tiny;
+} precisions[] = { { "BF16", 0x1p-7, 0x1p-126 }, { "F16", 0x1p-10, 0x1p-24 }, { "F32", 0x1p-23, 0x1p-126 }, { "F64", 0x1p-23, 0x1p-126 } };
+
+static const struct precision *precision_of(const struct tensor *t)
 {
-	const struct tensor *embed = m->plan.ends.w[ROLE_EMBED].tensor, *head = m->plan.stored_head;
+	for (size_t i = 0; i < ARRAY_LEN(precisions); i++)
+		if (strcmp(precisions[i].type, t->type_name) == 0)
+			return &precisions[i];
+	return NULL;
+}
+
+static bool is_rounded(double a, double b, double share, double tiny)
+{
+	return a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= share * fmax(fabs(a), fabs(b)) + tiny;
+}
+
+/* 1 the same numbers but for the rounding of the coarser type, 0 not. Both are matrices of one shape. */
+static int same_numbers(struct tensor *a, struct tensor *b, struct err *e)
+{
+	const struct precision *p = precision_of(a), *q = precision_of(b);
+	double share = fmax(p->share, q->share), tiny = fmax(p->tiny, q->tiny);
+	uint32_t rows = (uint32_t)a->shape[0], cols = (uint32_t)a->shape[1], step = cols < COMPARE_BYTES ? COMPARE_BYTES / cols : 1;
+	struct weight x = weight_of(a, 0, rows, cols, false), y = weight_of(b, 0, rows, cols, false);
+	own(mem) float *left = mem_zalloc((size_t)step * cols * sizeof(float)), *right = mem_zalloc((size_t)step * cols * sizeof(float));
+	struct scratch s own(scratch) = { 0 };
+
+	for (uint32_t row = 0; row < rows; row += step) {
+		uint32_t n = rows - row < step ? rows - row : step;
+		int rc = weight_rows(&x, row, n, left, &s, NULL, e);
+
+		if (rc == 0)
+			rc = weight_rows(&y, row, n, right, &s, NULL, e);
+		if (rc < 0)
+			return rc;
+		for (size_t i = 0; i < (size_t)n * cols; i++)
+			if (!is_rounded((double)left[i], (double)right[i], share, tiny))
+				return 0;
+	}
+	return 1;
+}
+
+static int reject_tie(struct smoke *s, struct report *r, const struct tensor *head, const struct tensor *embed, struct err *e)
+{
+	report_reject(r, "plan.tied", head->file, e, "tensor %s is not %s, though the configuration ties them: what the model says depends on who loads it",
+		head->name, embed->name);
+	smoke_reason(s, SMOKE_FAIL, "%s", e->msg);
+	return 0;
+}
+
+/* Tied, and yet there are two. */
+static int check_tied(struct smoke *s, struct tensor *head, struct tensor *embed, struct report *r, struct err *e)
+{
+	bool comparable = precision_of(head) && precision_of(embed);
 	int same;
 
-	if (m->gguf || !head || head == embed || head->bytes != embed->bytes || strcmp(head->type_name, embed->type_name) != 0)
-		return 0;	/* in two types they can't be compared byte by byte */
-	same = same_bytes(head, embed, e);
+	if (!comparable) {
+		report_flag(r, "plan.tied", "tensor %s of type %s is there beside %s of type %s, though the configuration ties them: whether it is the same is not known",
+			head->name, head->type_name, embed->name, embed->type_name);
+		return 0;
+	}
+	if (head->rank != 2 || memcmp(head->shape, embed->shape, 2 * sizeof(*head->shape)) != 0)
+		return reject_tie(s, r, head, embed, e);
+	same = strcmp(head->type_name, embed->type_name) == 0 ? same_bytes(head, embed, e) : same_numbers(head, embed, e);
 	if (same < 0)
 		return same;
+	return same ? 0 : reject_tie(s, r, head, embed, e);
+}
+
+int agree_tie(struct smoke *s, const struct model *m, struct report *r, struct err *e)
+{
+	struct tensor *embed = m->plan.ends.w[ROLE_EMBED].tensor, *head = m->plan.stored_head;
+	int same;
+
+	if (m->gguf || !head || head == embed)
+		return 0;
 	report_path(r, "%s", head->file);
-	if (m->spec->tied && !same) {
-		report_reject(r, "plan.tied", head->file, e, "tensor %s is not %s, though the configuration ties them: what the model says depends on who loads it",
-			head->name, embed->name);
-		smoke_reason(s, SMOKE_FAIL, "%s", e->msg);
-	} else if (!m->spec->tied && same) {
+	if (m->spec->tied)
+		return check_tied(s, head, embed, r, e);
+	if (head->bytes != embed->bytes || strcmp(head->type_name, embed->type_name) != 0)
+		return 0;
+	same = same_bytes(head, embed, e);
+	if (same == 1)
 		report_flag(r, "plan.tied", "tensor %s repeats %s byte for byte, though the configuration does not tie them", head->name, embed->name);
-	}
-	return 0;
+	return same < 0 ? same : 0;
 }

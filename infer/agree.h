@@ -3,7 +3,8 @@
  * with the rows of the embedding; the head with the embedding and with what the configuration says about the two.
  *
  * Rules of the findings: config.token_id (reject: an id without a row, no end of text that the tokenizer has; flag: an id that no
- * token has, another end of text than the tokenizer's), plan.tied (reject: tied, yet two different tensors; flag: not tied, yet the same)
+ * token has, another end of text than the tokenizer's), plan.tied (reject: tied, yet two different tensors; flag: tied, and two that
+ * can't be compared; not tied, yet the same)
  */
 #ifndef INFER_AGREE_H
 #define INFER_AGREE_H

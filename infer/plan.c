@@ -501,7 +501,10 @@ void plan_layer_close(struct plan_layer *layer)
 	memset(layer, 0, sizeof(*layer));
 }
 
-/* Where the tensors hang: the root below which the embedding is found. */
+/*
+ * Where the tensors hang: the root below which the embedding is found. Of two that are one, programs that write each piece of memory once
+ * may have kept the head.
+ */
 static int find_root(struct plan *p, struct report *r, struct err *e)
 {
 	static const char *const roots[] = { "model.", "transformer.", "", "language_model.model.", "model.language_model." };
@@ -513,10 +516,35 @@ static int find_root(struct plan *p, struct report *r, struct err *e)
 		if (find_name(&f, ROLE_EMBED, ".weight", name))
 			return 0;
 	}
+	p->head_only = p->spec->tied && !p->gguf && !p->spec->task;
+	for (size_t i = 0; p->head_only && i < ARRAY_LEN(roots); i++) {
+		p->root = roots[i];
+		if (find_name(&f, ROLE_HEAD, ".weight", name) && find_name(&f, ROLE_ATTN_NORM, ".weight", name))
+			return 0;
+	}
 	p->root = roots[0];
 	find_name(&f, ROLE_EMBED, ".weight", name);
 	report_path(r, "%s", "");
 	return report_reject(r, "plan.missing", "the checkpoint", e, "tensor %s is missing, under this and every other known prefix", name);
+}
+
+static void take_embedding(struct finder *f)
+{
+	const struct spec *s = f->p->spec;
+	struct weight *to = &f->out->w[ROLE_EMBED];
+	char name[PLAN_NAME_MAX];
+
+	if (!f->p->head_only) {
+		take_weight(f, ROLE_EMBED, NEEDED, s->n_vocab, s->d_model);
+		return;
+	}
+	find_name(f, ROLE_HEAD, ".weight", name);
+	*to = matrix_named(f, name, 0, s->n_vocab, s->d_model, 0, false);
+	label(f, ROLE_EMBED, to, false);
+	if (to->rows == 0)
+		return;
+	report_path(f->r, "%s", to->tensor->file);
+	report_flag(f->r, "plan.tied", "there is no embedding: tensor %s is taken for it, to which the configuration ties it", name);
 }
 
 static int take_ends(struct plan *p, struct report *r, struct err *e)
@@ -525,7 +553,7 @@ static int take_ends(struct plan *p, struct report *r, struct err *e)
 	struct finder f = { .p = p, .out = &p->ends, .r = r, .e = e };
 	char name[PLAN_NAME_MAX];
 
-	take_weight(&f, ROLE_EMBED, NEEDED, s->n_vocab, s->d_model);
+	take_embedding(&f);
 	if (s->pos == POS_LEARNED)
 		take_weight(&f, ROLE_POS_EMBED, NEEDED, s->n_ctx, s->d_model);
 	if (s->embed_norm)

@@ -28,9 +28,10 @@ struct plan {
 	bool gguf;
 	bool sees;			/* the configuration declares a part for images (extra.h) */
 	bool checking;			/* plan_open is at work: nothing will be multiplied */
+	bool head_only;			/* tied, and stored as the head alone */
 	const char *root;		/* "model.", "transformer.", "" … */
 	struct plan_layer ends;		/* roles before ROLE_LAYER_FIRST */
-	const struct tensor *stored_head;	/* the file's, used or not; NULL: there is none, or several tensors make it up */
+	struct tensor *stored_head;	/* the file's, used or not; NULL: there is none, or several tensors make it up */
 };
 
 /* Finds the root, checks every layer and marks the tensors that have a place; then looks at what is left over. */

@@ -107,6 +107,70 @@ def test_one_bit_of_a_tied_head(tmp_path):
     assert smoke(where)[0].returncode == 6
 
 
+def as_float(raw):
+    """Of BF16, each as it is in F32."""
+    return array.array("I", [v << 16 for v in array.array("H", raw)]).tobytes()
+
+
+def add_wide_head(where, change=None):
+    """A head in F32 beside an embedding in BF16."""
+    tensors = read_tensors(where / "model.safetensors")
+    _, shape, raw = tensors["model.embed_tokens.weight"]
+    head = array.array("f", as_float(raw))
+    if change:
+        head[-1] = change(head[-1])
+    tensors["lm_head.weight"] = "F32", shape, head.tobytes()
+    write_tensors(where / "model.safetensors", tensors)
+
+
+@pytest.mark.parametrize("change", [None, lambda v: v * 1.003])
+def test_a_tied_head_in_another_type_may_be_rounded(tmp_path, change):
+    where = copy(TIED, tmp_path)
+    add_wide_head(where, change)
+    done, report = smoke(where)
+    assert done.returncode == 0 and not report["findings"]
+
+
+def test_a_tied_head_in_another_type_that_is_another(tmp_path):
+    where = copy(TIED, tmp_path)
+    add_wide_head(where, lambda v: v * 1.05)
+    done, report = smoke(where)
+    assert done.returncode == 6 and any(rule == "plan.tied" for rule, _ in rules(report, "reject"))
+
+
+def test_a_tied_head_of_another_shape(tmp_path):
+    where = copy(TIED, tmp_path)
+    add_wide_head(where)
+    tensors = read_tensors(where / "model.safetensors")
+    dtype, shape, raw = tensors["lm_head.weight"]
+    tensors["lm_head.weight"] = dtype, [shape[0] - 1, shape[1]], raw[:-4 * shape[1]]
+    write_tensors(where / "model.safetensors", tensors)
+    assert smoke(where)[0].returncode == 6
+
+
+def test_a_tied_head_that_can_not_be_compared_is_named(tmp_path):
+    where = copy(TIED, tmp_path)
+    tensors = read_tensors(where / "model.safetensors")
+    _, shape, raw = tensors["model.embed_tokens.weight"]
+    tensors["lm_head.weight"] = "I8", shape, raw[1::2]
+    write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    assert done.returncode == 0 and any(rule == "plan.tied" for rule, _ in rules(report, "flag"))
+
+
+def test_a_tied_model_of_which_the_head_was_kept(tmp_path):
+    """safetensors' save_model writes memory that two tensors share once, under the name that comes first."""
+    where = copy(TIED, tmp_path)
+    tensors = read_tensors(where / "model.safetensors")
+    tensors["lm_head.weight"] = tensors.pop("model.embed_tokens.weight")
+    write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    assert done.returncode == 0 and any(rule == "plan.tied" for rule, _ in rules(report, "flag"))
+    assert report["bits_per_byte"] == smoke(TIED)[1]["bits_per_byte"]
+    edit(where / "config.json", tie_word_embeddings=False)
+    assert smoke(where)[0].returncode == 6, "else there is no embedding"
+
+
 def test_head_not_tied_and_yet_the_same_is_named(tmp_path):
     where = copy(TIED, tmp_path)
     add_head(where)
