@@ -89,6 +89,8 @@ static int open_json(struct tokenizer *t, const struct token_config *c, int dirf
 	int rc = token_json_read(t, file->data, file->len, e);
 
 	(void)dirfd;
+	if (rc == 0)
+		rc = token_config_more(t, c, e);
 	if (rc < 0)
 		return rc;
 	token_config_ends(t, c);

@@ -3,7 +3,8 @@
  *
  * Read are, in a Hugging Face directory, the first of: tokenizer.json, tekken.json, tokenizer.model (SentencePiece, or a rank
  * file of that name), vocab.json with merges.txt, *.tiktoken; and what a GGUF carries in itself. tokenizer_config.json,
- * generation_config.json and config.json next to them say which tokens begin and end a text.
+ * special_tokens_map.json and added_tokens.json next to them add tokens, as transformers has it; they, generation_config.json
+ * and config.json say which tokens begin and end a text.
  *
  * Every file is hostile until read: counts, lengths, depths, regular expressions and their matching have the limits below,
  * and a feature that we do not have is ERR_UNSUPPORTED with its name, never a guess. Text must be valid UTF-8. Encoding takes

@@ -44,6 +44,12 @@ static int by_id(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+void token_added_sort(struct token_added *a)
+{
+	if (a->n > 1)
+		qsort(a->flags, a->n, sizeof(*a->flags), by_id);
+}
+
 /* Adds what normalisation makes of the token to those looked for in normalised text. */
 static int fold(struct token_added *a, int32_t id, const struct token_steps *norm, struct err *e)
 {
@@ -64,8 +70,7 @@ int token_added_finish(struct token_added *a, const struct token_steps *norm, st
 {
 	int rc = 0;
 
-	if (a->n > 1)
-		qsort(a->flags, a->n, sizeof(*a->flags), by_id);
+	token_added_sort(a);
 	for (size_t i = 0; i < a->n && rc == 0; i++) {
 		if (a->flags[i].normalized)
 			rc = fold(a, a->flags[i].id, norm, e);
@@ -79,11 +84,16 @@ int token_added_finish(struct token_added *a, const struct token_steps *norm, st
 	return rc;
 }
 
-const struct token_flags *token_added_flags(const struct token_added *a, int32_t id)
+struct token_flags *token_added_among(const struct token_added *a, size_t n, int32_t id)
 {
 	struct token_flags key = { .id = id };
 
-	return a->n ? bsearch(&key, a->flags, a->n, sizeof(*a->flags), by_id) : NULL;
+	return n ? bsearch(&key, a->flags, n, sizeof(*a->flags), by_id) : NULL;
+}
+
+const struct token_flags *token_added_flags(const struct token_added *a, int32_t id)
+{
+	return token_added_among(a, a->n, id);
 }
 
 static bool is_single_word(const char *s, size_t n, size_t from, size_t to)

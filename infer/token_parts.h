@@ -274,6 +274,8 @@ struct token_added {
 void token_added_init(struct token_added *a);
 void token_added_done(struct token_added *a);
 int token_added_add(struct token_added *a, const char *s, size_t n, struct token_flags flags, struct err *e);
+void token_added_sort(struct token_added *a);
+struct token_flags *token_added_among(const struct token_added *a, size_t n, int32_t id);	/* the first n flags, which are sorted */
 int token_added_finish(struct token_added *a, const struct token_steps *norm, struct err *e);
 const struct token_flags *token_added_flags(const struct token_added *a, int32_t id);	/* NULL: not an added token */
 void token_added_split(const struct token_added *a, const struct token_prefixes *which, const char *s, size_t n, bool first, struct token_text *out);
@@ -357,11 +359,12 @@ int token_vocab_read(struct tokenizer *t, const char *text, size_t n, struct err
 
 /* token_config.c: tokenizer_config.json and its neighbours say what tokens are special, and which begin and end a text. */
 struct token_config {
-	json_t *tokenizer, *added, *generation, *model;	/* NULL: no such file */
+	json_t *tokenizer, *special, *added, *generation, *model;	/* NULL: no such file */
 };
 int token_config_load(struct token_config *c, int dirfd, struct err *e);
 void token_config_done(struct token_config *c);
 int token_config_added(struct tokenizer *t, const struct token_config *c, struct err *e);	/* for formats that don't hold them */
+int token_config_more(struct tokenizer *t, const struct token_config *c, struct err *e);	/* for those that do: what the library adds to them */
 void token_config_ends(struct tokenizer *t, const struct token_config *c);			/* t->bos, t->eos */
 int token_config_template(struct tokenizer *t, const struct token_config *c, bool bos, bool eos, struct err *e); /* head and tail; what holds unless it says */
 const char *token_config_class(const struct token_config *c);					/* "" when unknown */

@@ -63,6 +63,59 @@ def remove_token(where, token):
     edit(where / "tokenizer_config.json", eos_token=None)
 
 
+PAD = {"content": "[PAD]", "special": True, "lstrip": False, "rstrip": False, "normalized": False, "single_word": False}
+
+
+def beside(where, kind, id):
+    """A token that tokenizer.json does not know, as other files say it."""
+    if kind == "added_tokens.json":
+        (where / kind).write_text(json.dumps({"[PAD]": id}))
+    elif kind == "special_tokens_map.json":
+        (where / kind).write_text(json.dumps({"pad_token": {"content": "[PAD]"}}))
+    elif kind == "decoder":
+        edit(where / "tokenizer_config.json", added_tokens_decoder={str(id): PAD})
+    elif kind == "list":
+        edit(where / "tokenizer_config.json", additional_special_tokens=["[PAD]"])
+    else:
+        edit(where / "tokenizer_config.json", pad_token="[PAD]")
+
+
+BESIDE = ["added_tokens.json", "special_tokens_map.json", "decoder", "list", "name"]
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_tokens_beside_tokenizer_json_need_rows(tmp_path, kind):
+    """The library gives a token that the vocabulary lacks the next id, whatever id the file says."""
+    where = copy(TIED, tmp_path)
+    beside(where, kind, 1500)
+    (tmp_path / "text").write_text("Once [PAD] upon a time there was a little girl")
+    done, report = smoke(where)
+    assert done.returncode == 6 and "the tokenizer has a token 768" in " ".join(report["reasons"])
+    tensors = read_tensors(where / "model.safetensors")
+    dtype, shape, raw = tensors["model.embed_tokens.weight"]
+    tensors["model.embed_tokens.weight"] = dtype, [shape[0] + 8, shape[1]], raw + raw[:len(raw) // shape[0] * 8]
+    write_tensors(where / "model.safetensors", tensors)
+    edit(where / "config.json", vocab_size=shape[0] + 8)
+    done, report = smoke(where)
+    assert done.returncode == 0, "a row for it makes it good"
+    assert 768 in smoke("--text", tmp_path / "text", where)[1]["tokens"]
+
+
+def test_files_that_repeat_tokens_are_harmless(tmp_path):
+    where = copy(TIED, tmp_path)
+    known = json.loads((where / "tokenizer.json").read_text())["added_tokens"]
+    assert known
+    (where / "added_tokens.json").write_text(json.dumps({t["content"]: t["id"] + 900 for t in known}))
+    (where / "special_tokens_map.json").write_text(json.dumps({"pad_token": known[0]["content"], "additional_special_tokens": [t["content"] for t in known]}))
+    done, report = smoke(where)
+    assert done.returncode == 0 and not report["findings"]
+    assert report["tokens"] == smoke(TIED)[1]["tokens"]
+    edit(where / "tokenizer_config.json", added_tokens_decoder={str(t["id"]): {k: v for k, v in t.items() if k != "id"} for t in known})
+    (where / "special_tokens_map.json").write_text('{"pad_token": "[PAD]"}')
+    done, report = smoke(where)
+    assert done.returncode == 0 and not report["findings"], "which the library does not look into then"
+
+
 def test_a_text_must_be_able_to_end(tmp_path):
     where = copy(UNTIED, tmp_path)
     remove_token(where, "<|end_of_text|>")
