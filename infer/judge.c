@@ -178,4 +178,6 @@ void judge_forward(struct smoke *s, const struct spec *spec, const struct ops_ta
 		return;		/* all else follows from that */
 	judge_predictions(s, spec, x, tally);
 	judge_controls(s, x, tally);
+	if (s->verdict == SMOKE_PASS && x->n_main < TOKENS_ENOUGH)
+		smoke_reason(s, SMOKE_NOT_RUN, "not run: too few tokens to judge: %u, of at least %d", x->n_main, TOKENS_ENOUGH);
 }

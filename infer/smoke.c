@@ -320,7 +320,7 @@ void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_
 	rc = run_all(&t, dirfd, file, r);
 	if (rc < 0)
 		reason_of(s, rc, &e);
-	if (s->verdict == SMOKE_NOT_RUN) {	/* what can be seen without running is still looked at */
+	if (rc < 0 && s->verdict == SMOKE_NOT_RUN) {	/* what can be seen without running is still looked at */
 		rc = t.model.spec ? survey_run(s, &t.model, o->tell, r, &e) : survey_unknown(s, dirfd, file, o->tell, r, &e);
 		if (rc < 0)
 			reason_of(s, rc, &e);

@@ -166,6 +166,17 @@ static int add_chunks(struct smoke_texts *x, const struct smoke *s, struct token
 	return 0;
 }
 
+/*
+ * How far the text may go. Behind the context that the configuration gives no model needs to be any good; but rotations and slopes go on
+ * there, as in transformers, and a context that is too short for a verdict is none that a model was trained for. Learned positions end.
+ */
+static uint32_t longest(const struct spec *s)
+{
+	bool ends = s->pos == POS_LEARNED || (s->pos == POS_ROPE && s->rope_config[0].scaling == ROPE_DYNAMIC);
+
+	return ends || s->n_ctx > TOKENS_FEW ? s->n_ctx : TOKENS_FEW;
+}
+
 int texts_make(struct smoke_texts *x, const struct smoke *s, const struct model *m, struct tokenizer *t, const struct smoke_options *o, struct err *e)
 {
 	size_t n_all = s->n_tokens < MODEL_TOKENS_MAX ? s->n_tokens : MODEL_TOKENS_MAX;
@@ -179,8 +190,9 @@ int texts_make(struct smoke_texts *x, const struct smoke *s, const struct model 
 		return err_set(e, ERR_LIMIT, "the text has %zu tokens; %d can be scored at once", s->n_tokens, MODEL_TOKENS_MAX);
 	if (o->chunk)
 		return add_chunks(x, s, t, o->chunk, e);
-	if (n > m->spec->n_ctx)
-		n = m->spec->n_ctx;
+	n = n < longest(m->spec) ? n : longest(m->spec);
+	if (n < 2)
+		return err_set(e, ERR_UNSUPPORTED, "not run: too few tokens to judge: the model takes %u at a time", n);
 	add_seq(x, s->tokens, n, 0);
 	x->n_main = n;
 	x->n_bytes = bos && n == s->n_tokens ? o->n_text : bytes_of(t, s->tokens + 1, n - 1, o->n_text);

@@ -374,6 +374,40 @@ def test_parts_of_a_gguf_say_the_same(tmp_path, first, second, words):
     assert report["verdict"] == "fail" and (words in said[0] if words else not said), (said, report["reasons"])
 
 
+# ---- a context too short to judge by ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("n", [1, 2, 8, 31])
+def test_a_short_context_switches_nothing_off(shared, tmp_path, n):
+    where = copy(shared / "data/models/stories260K/hf-f32", tmp_path)
+    for path in where.iterdir():
+        path.chmod(0o644)
+    edit(where / "config.json", max_position_embeddings=n)
+    done, report = smoke(where)
+    assert done.returncode == 0 and report["prompt_tokens"] == 64
+    tensors = read_tensors(where / "model.safetensors")
+    for name in [name for name in tensors if ".gate_proj." in name]:
+        other = name.replace("gate", "up")
+        tensors[name], tensors[other] = tensors[other], tensors[name]
+    write_tensors(where / "model.safetensors", tensors)
+    assert smoke(where)[0].returncode == 6
+
+
+@pytest.mark.parametrize("n", [1, 2, 31])
+def test_a_context_that_ends_is_too_short(tmp_path, n):
+    """Frequencies that depend on the length behind it are not run there."""
+    where = copy(TIED, tmp_path)
+    edit(where / "config.json", max_position_embeddings=n, rope_scaling={"type": "dynamic", "factor": 2.0})
+    done, report = smoke(where)
+    assert done.returncode == 5 and "too few tokens to judge" in report["reasons"][0], report["reasons"]
+    assert "nan" not in " ".join(report["reasons"])
+
+
+def test_few_tokens_are_no_pass():
+    done, report = smoke("--tokens", 31, TIED)
+    assert done.returncode == 5 and "too few tokens to judge" in report["reasons"][0]
+    assert smoke("--tokens", 32, TIED)[0].returncode == 0
+
+
 # ---- clear answers ------------------------------------------------------------------------------------------------------
 
 def test_no_weights_have_no_figures(tmp_path):
