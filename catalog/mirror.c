@@ -200,9 +200,9 @@ int mirror_queued(struct db *db, int64_t id, int64_t now, int64_t next_at, struc
 	if ((rc = tx_begin(&t, db, e)) < 0)
 		return rc;
 	{
-		own(sql) struct sql q = sql_prepare(t.c, "UPDATE mirror SET next_at = $3 WHERE id = $1 AND next_at <= $2", e);
-		sql_int(&q, id);
+		own(sql) struct sql q = sql_prepare(t.c, "UPDATE mirror SET next_at = $3 WHERE " DUE " AND id = $2", e);
 		sql_int(&q, now);
+		sql_int(&q, id);
 		sql_int(&q, next_at);
 		if ((rc = sql_run(&q)) < 0)
 			return rc;

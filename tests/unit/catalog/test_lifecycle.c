@@ -707,9 +707,9 @@ static void test_mirror(void **state)
 	ok(mirror_put(f->db, &m, NOW, &id, e));
 	ok(mirror_due(f->db, NOW, &a, &list, &n, &next, e));
 	assert_int_equal(n, 1);
-	ok(mirror_queued(f->db, id, NOW, NOW + 7200, e));
+	ok(mirror_queued(f->db, id, NOW, NOW + 1800, e));
 	ok(mirror_due(f->db, NOW, &a, &list, &n, &next, e));
-	assert_true(n == 0 && next == NOW + 7200);
+	assert_true(n == 0 && next == NOW + 1800);
 	ok(mirror_ran(f->db, id, NOW, NOW + 3600, "hub is down", "{\"x\":1}", e));
 	ok(mirror_queued(f->db, id, NOW, NOW + 7200, e));	/* written down when the run has ended already */
 	ok(mirror_put(f->db, &m, NOW + 1, &id2, e));	/* the same after a restart: its schedule stays */
