@@ -85,6 +85,24 @@ int retention_bytes_with(struct db *db, int64_t revision_id, struct arena *a, co
 	return 0;
 }
 
+/*
+ * What the largest sync of a namespace lacks that waits for room: planned, and not let go of before. One that would not fit into $2 bytes at all asks for nothing.
+ */
+#define WAITING(models)                                                                                                        \
+	"SELECT coalesce(max(w.lacks), 0) FROM (SELECT sum(f.size_bytes) AS lacks FROM model AS m JOIN revision AS r ON r.model_id = m.id " \
+	"JOIN file AS f ON f.revision_id = r.id LEFT JOIN blob AS b ON b.id = f.blob_id WHERE " models " AND r.state = 1 AND f.wanted > 0 " \
+	"AND coalesce(b.stored, 0) = 0 AND coalesce(r.reason, '') NOT LIKE '%" RETENTION_FETCH_AGAIN "' GROUP BY r.id) AS w WHERE w.lacks <= $2"
+
+static int waiting_tx(struct db_conn *c, const char *author, uint64_t max, uint64_t *bytes, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, of(author, WAITING(OF_AUTHOR), WAITING(OF_NOBODY)), e);
+
+	sql_text(&q, author);
+	sql_int(&q, (int64_t)max);
+	*bytes = sql_row(&q) ? (uint64_t)sql_get_int(&q, 0) : 0;
+	return sql_done(&q);
+}
+
 /* --- who is above his quota --- */
 
 static int authors_with_content(struct db_conn *c, struct arena *a, const char ***out, size_t *n, struct err *e)
@@ -113,10 +131,12 @@ int retention_over_quota(struct db *db, const struct policy *p, struct arena *a,
 		return rc;
 	rc = authors_with_content(r.c, a, &authors, &n_authors, e);
 	for (size_t i = 0; i < n_authors && rc == 0; i++) {
-		uint64_t bytes, max = policy_quota(p, authors[i]);
+		uint64_t bytes, waiting, max = policy_quota(p, authors[i]);
 
-		if (max && (rc = bytes_tx(r.c, authors[i], &bytes, e)) == 0 && bytes > max)
-			*list_push(a, out, n, &cap) = (struct retention_over){ authors[i], max };
+		if (!max || (rc = bytes_tx(r.c, authors[i], &bytes, e)) < 0 || (rc = waiting_tx(r.c, authors[i], max, &waiting, e)) < 0)
+			continue;
+		if (bytes + waiting > max)
+			*list_push(a, out, n, &cap) = (struct retention_over){ authors[i], max, waiting };
 	}
 	return rc;
 }
@@ -242,6 +262,12 @@ static int find_spare(struct db_conn *c, const char *author, const struct gc_rul
 	return sql_done(&q);
 }
 
+/* Above the quota anything that is spare goes; for a sync that waits, only what somebody has retired. */
+static bool may_go(const struct retention_over *x, uint64_t bytes, enum revision_state state)
+{
+	return bytes > x->max_bytes || (state == REVISION_RETIRED && bytes + x->waiting_bytes > x->max_bytes);
+}
+
 static int release_over(struct db_conn *c, const struct gc_rules *rules, const struct retention_over *x, int64_t now, struct gc_counts *out, struct err *e)
 {
 	own(mem) struct released *list = NULL;
@@ -253,11 +279,14 @@ static int release_over(struct db_conn *c, const struct gc_rules *rules, const s
 	if ((rc = bytes_tx(c, x->author, &before, e)) < 0 || (rc = find_spare(c, x->author, rules, &list, &n, e)) < 0)
 		return rc;
 	bytes = before;
-	for (size_t i = 0; i < n && bytes > x->max_bytes; i++) {
-		snprintf(why, sizeof(why), "%s while %.200s is above its quota", list[i].state == REVISION_RETIRED ? "retired" : "not in use", x->author);
+	for (size_t i = 0; i < n && may_go(x, bytes, list[i].state); i++) {
+		snprintf(why, sizeof(why), bytes > x->max_bytes ? "%s while %.200s is above its quota" : "%s while a sync waits for room in the quota of %.200s",
+			 list[i].state == REVISION_RETIRED ? "retired" : "not in use", x->author);
 		if ((rc = release(c, &list[i], why, now, out, e)) < 0 || (rc = bytes_tx(c, x->author, &bytes, e)) < 0)
 			return rc;
 	}
+	if (before <= x->max_bytes)
+		return 0;
 	json_array_append_new(out->quotas, json_pack("{s:s, s:I, s:I, s:I, s:I}", "author", x->author, "max_bytes", (json_int_t)x->max_bytes, "before_bytes",
 						     (json_int_t)before, "bytes", (json_int_t)bytes, "over_bytes",
 						     (json_int_t)(bytes > x->max_bytes ? bytes - x->max_bytes : 0)));

@@ -21,10 +21,10 @@ int retention_namespace_bytes(struct db *db, const char *author, uint64_t *bytes
 /* The revision's namespace, and what it takes once everything that this revision wants is here. */
 int retention_bytes_with(struct db *db, int64_t revision_id, struct arena *a, const char **author, uint64_t *bytes, struct err *e);
 
-/* Namespaces above their quota, in the arena. Read before the transaction of gc.c, for it takes its time. */
+/* Namespaces above their quota, or with a sync that was refused for it, in the arena. Read before the transaction of gc.c, for it takes its time. */
 struct retention_over {
 	const char *author;
-	uint64_t max_bytes;
+	uint64_t max_bytes, waiting_bytes;	/* waiting: what the largest refused sync would add */
 };
 int retention_over_quota(struct db *db, const struct policy *p, struct arena *a, struct retention_over **out, size_t *n, struct err *e);
 /* In the transaction of gc.c: lets go of what the rules name, counts and lists it in out. */

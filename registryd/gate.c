@@ -339,8 +339,8 @@ int gate_admit(struct work *w, int64_t revision_id, struct err *e)
 		return 0;
 	str_format_size(have, bytes);
 	str_format_size(most, max);
-	return err_set(e, ERR_REFUSED, "nothing is fetched: with it the models of %s would take %s, more than their quota of %s (retention.quotas of the policy). Make room with "
-				       "`registryctl gc`, or raise it", *author ? author : "no namespace", have, most);
+	return err_set(e, ERR_REFUSED, "nothing is fetched: with it the models of %s would take %s, more than their quota of %s (retention.quotas of the policy). "
+				       "`registryctl gc` frees what was retired %d days ago; else raise the quota", *author ? author : "no namespace", have, most, GC_UNUSED_DAYS);
 }
 
 int gate_preview_quota(struct work *w, const char *repo, uint64_t new_bytes, struct policy_facts *f, struct err *e)

@@ -6,7 +6,6 @@
 #include "catalog/partial.h"
 #include "catalog/usage.h"
 
-#define UNUSED_S (30 * 86400)	/* a revision that nobody pulled for so long is not in use */
 #define PARTIAL_S (7 * 86400)	/* a download that nobody touched for so long is given up */
 
 int housekeep_gc_job(struct work *w, struct err *e)
@@ -14,7 +13,7 @@ int housekeep_gc_job(struct work *w, struct err *e)
 	struct gc_rules rules = {
 		.keep_last = json_get_int(w->args, "keep_last", policy_keep_last(daemon_policy(w->d))),
 		.quotas = daemon_policy(w->d),
-		.unused_since = work_now() - UNUSED_S,
+		.unused_since = work_now() - GC_UNUSED_DAYS * 86400,
 		.rejected_before = policy_rejected_s(daemon_policy(w->d)) ? work_now() - policy_rejected_s(daemon_policy(w->d)) : 0,
 		.dry_run = json_get_bool(w->args, "dry_run", false),
 	};

@@ -1,5 +1,6 @@
 """Quotas of namespaces and keep_last: what gc lets go, what a sync may not fetch, and what a client of a freed commit is told."""
 import os
+import sqlite3
 import time
 
 import pytest
@@ -82,6 +83,33 @@ def test_a_sync_past_the_quota_fetches_nothing(site, hub, models):
     assert "quota" not in site.ctl("sync", "other/second", code=None).stderr  # another namespace has its own
     set_policy(site, quota("20MB"))
     assert "quota" not in site.ctl("sync", "org/second", code=None).stderr
+
+
+def test_room_for_a_sync_that_was_refused(site, hub):
+    """The quota is full, not passed: what was retired long ago makes room for the sync that waits, and for nothing else."""
+    def add(name, size):
+        hub.add_model(name, {"README.md": b"---\nlicense: apache-2.0\n---\n", "notes.png": PNG + os.urandom(size)})
+
+    set_policy(site, quota("8MB"))
+    for name in "org/old", "org/new":
+        add(name, 3 * MB)
+        site.ctl("sync", name)
+    site.ctl("retire", "org/old")
+    assert site.json("show", "org/old")["state"] == "retired"
+    site.stop()
+    with sqlite3.connect(site.data / "catalog.sqlite") as db:
+        db.execute("UPDATE revision SET state_at = state_at - 31 * 86400 WHERE state = 8")
+    db.close()
+    site.start()
+    add("org/huge", 9 * MB)     # could never fit
+    site.ctl("sync", "org/huge", code=5)
+    assert site.json("gc")["revisions"] == []
+    add("org/next", 3 * MB)
+    assert "`registryctl gc` frees what was retired 30 days ago" in site.ctl("sync", "org/next", code=5).stderr
+    done = site.json("gc")
+    assert [(r["repo"], r["why"]) for r in done["revisions"]] == [("org/old", "retired while a sync waits for room in the quota of org")] and done["quotas"] == []
+    site.ctl("sync", "org/next")
+    assert site.json("show", "org/new")["state"] == "published" and site.json("gc")["revisions"] == []
 
 
 def test_an_import_past_the_quota_is_held(site, models, tmp_path):
