@@ -120,13 +120,15 @@ static int read_known(struct db_conn *c, int64_t id, struct known *k, struct err
 	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no model %lld", (long long)id);
 }
 
+/* modified_at stays that of the shown revision where there is one (model_refresh.c): of what upstream did since, nobody sees anything here. */
 static int update_model(struct db_conn *c, int64_t id, const struct model_upstream *u, int64_t now, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "UPDATE model SET gated = CASE WHEN $2 < 0 THEN gated ELSE $2 END, private = CASE WHEN $3 < 0 THEN private ELSE $3 END, "
 					    "disabled = CASE WHEN $4 < 0 THEN disabled ELSE $4 END, downloads = CASE WHEN $5 < 0 THEN downloads ELSE $5 END, "
 					    "likes = CASE WHEN $6 < 0 THEN likes ELSE $6 END, created_at = CASE WHEN $7 = 0 THEN created_at ELSE $7 END, "
-					    "modified_at = CASE WHEN $8 = 0 THEN modified_at ELSE $8 END, checked_at = $9, vanished_at = NULL WHERE id = $1",
+					    "modified_at = CASE WHEN $8 = 0 OR EXISTS (SELECT 1 FROM revision AS r WHERE r.id = model.revision_id AND r.commit_at > 0) THEN modified_at "
+					    "ELSE $8 END, checked_at = $9, vanished_at = NULL WHERE id = $1",
 					    e);
 
 	sql_int(&q, id);

@@ -43,7 +43,7 @@ static int copy(struct db_conn *c, int64_t model_id, int64_t shown, int64_t newe
 					    "UPDATE model SET revision_id = r.id, newest_id = $3, newest_state = (SELECT state FROM revision WHERE id = $3), state = r.state, "
 					    "license_id = r.license_id, commercial = r.commercial, size_bytes = r.size_bytes, params = r.params, task_id = r.task_id, "
 					    "library_id = r.library_id, architecture_id = r.architecture_id, quantization_id = r.quantization_id, formats = r.formats, "
-					    "published_at = r.published_at FROM revision AS r WHERE model.id = $1 AND r.id = $2",
+					    "published_at = r.published_at, modified_at = CASE WHEN r.commit_at > 0 THEN r.commit_at ELSE modified_at END FROM revision AS r WHERE model.id = $1 AND r.id = $2",
 					    e);
 
 	sql_int(&q, model_id);

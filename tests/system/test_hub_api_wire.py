@@ -2,10 +2,12 @@
 import hashlib
 import json
 import socket
+import urllib.request
 from urllib.parse import quote
 
 import pytest
 
+from tests.system.registry import Registry
 from tests.system.seeded import Seeded
 
 WEIGHTS = bytes(range(256)) * 4000
@@ -405,6 +407,20 @@ def test_listing(site):
     assert site.get("/api/models?num_parameters=min:100K,max:1M").json()
     assert site.get("/api/models?inference=warm").json() == []
     assert site.get("/api/models?apps=llama.cpp").json() == site.get("/api/models?filter=gguf").json()
+
+
+def test_sorted_by_the_date_that_is_shown(tmp_path, hub):
+    """That of the revision which is served, whatever upstream has committed since."""
+    day = 86400
+    with Registry(tmp_path / "r", upstream=hub.url, policy="licenses: {allow: [mit]}\nrequire: {smoke: none}\n") as reg:
+        for name, days in ("s/a", 0), ("s/b", 30):
+            hub.add_model(name, {"README.md": "---\nlicense: mit\n---\n", "config.json": "{}"}, date=1767225600 + days * day)
+            reg.ctl("sync", name)
+        hub.commit("s/a", {"README.md": "---\nlicense: gemma\n---\n"}, date=1767225600 + 60 * day)
+        reg.ctl("sync", "s/a", code=5)
+        listed = json.load(urllib.request.urlopen(f"{reg.url}/api/models?sort=lastModified&full=true"))
+        assert [(m["id"], m["lastModified"][:10]) for m in listed] == [("s/b", "2026-01-31"), ("s/a", "2026-01-01")]
+        assert [m["repo"] for m in reg.json("ls", "--sort", "-modified")] == ["s/b", "s/a"]
 
 
 def test_whoami(site):
