@@ -189,6 +189,7 @@ int api_v1_blob_put(struct request *rq, struct err *e)
 {
 	struct arrival *a = rq->state;
 
+	flock(a->fd, LOCK_UN);	/* who has read the answer may send the next piece at once */
 	if (a->left)
 		return err_set(e, ERR_USAGE, "the upload ended early; what came is kept");
 	return http_answer_json(rq, 200, json_pack("{s:s, s:I}", "sha256", http_param(rq, "sha256"), "received_bytes", (json_int_t)a->at));
