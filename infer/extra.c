@@ -26,6 +26,16 @@ static bool any_of(const struct plan *p, const char *const *patterns, size_t n)
 	return false;
 }
 
+bool extra_is_tower(const char *name)
+{
+	return is_one_of(tower, ARRAY_LEN(tower), name);
+}
+
+bool extra_is_sight(const char *name)
+{
+	return extra_is_tower(name) || is_one_of(joint, ARRAY_LEN(joint), name);
+}
+
 /* A causal mask that some programs store beside the matrix of queries, keys and values: "…attn.bias", "…attn.masked_bias". */
 static bool is_mask(const struct plan *p, const char *name)
 {
@@ -60,7 +70,7 @@ bool extra_known(const struct plan *p, const char *name)
 		return true;
 	if (p->gguf)
 		return is_one_of(of_gguf, ARRAY_LEN(of_gguf), name);
-	if (p->sees && (is_one_of(tower, ARRAY_LEN(tower), name) || is_one_of(joint, ARRAY_LEN(joint), name)))
+	if (p->sight->declared && extra_is_sight(name))
 		return true;
 	if (p->spec->task && is_one_of(other_heads, ARRAY_LEN(other_heads), name))
 		return true;
@@ -71,12 +81,12 @@ int extra_check(const struct plan *p, struct report *r, struct err *e)
 {
 	const char *what = NULL;
 
-	if (p->sees && !any_of(p, tower, ARRAY_LEN(tower)))
+	if (p->sight->declared && !any_of(p, tower, ARRAY_LEN(tower)))
 		what = "of it";
-	else if (p->sees && !any_of(p, joint, ARRAY_LEN(joint)))
+	else if (p->sight->declared && !any_of(p, joint, ARRAY_LEN(joint)))
 		what = "that joins it to the text";
 	if (!what)
-		return 0;
+		return p->sight->declared ? sight_check(p, r, e) : 0;
 	report_path(r, "%s", "");
 	return report_reject(r, "plan.missing", "the checkpoint", e, "the configuration declares a part that sees images, and there is no tensor %s", what);
 }

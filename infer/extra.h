@@ -6,7 +6,10 @@
 
 /* Has a tensor without a place in the forward pass of a text a reason to be there? */
 bool extra_known(const struct plan *p, const char *name);
-/* A configuration that declares a part that sees images needs tensors of it. */
+/* By their names: of the part that sees, or of that and what joins it to the text. */
+bool extra_is_tower(const char *name);
+bool extra_is_sight(const char *name);
+/* A configuration that declares a part that sees images needs all tensors of it (sight.h). */
 int extra_check(const struct plan *p, struct report *r, struct err *e);
 
 #endif

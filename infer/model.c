@@ -28,27 +28,32 @@ static bool has_object(const json_t *o, const char *key)
 }
 
 /* Files of the authors' own programs have params.json for their configuration, where they come with it. */
-static bool native_sees(const struct model *m, int dirfd)
+static void read_own_sight(struct model *m, int dirfd)
 {
 	struct buf text own(buf);
 	json_t *params own(json) = NULL;
+	bool named = false;
 
 	buf_init(&text, CONFIG_MAX_BYTES);
 	if (fdio_slurp(dirfd, "params.json", &text, NULL) == 0)
 		params = json_parse(text.data, text.len, "params.json", NULL);
 	for (size_t i = 0; !params && i < m->weights.n; i++)
-		if (str_starts(m->weights.tensors[i].name, FAMILY_NATIVE_VISION))
-			return true;
-	return has_object(params, "vision_encoder");
+		named |= str_starts(m->weights.tensors[i].name, FAMILY_NATIVE_VISION);
+	if (named || has_object(params, "vision_encoder"))
+		sight_read(&m->sight, params, true);
 }
 
 /* Does the configuration declare a part that sees images? */
-static bool declares_sight(const struct model *m, int dirfd)
+static void read_sight(struct model *m, int dirfd)
 {
 	const char *name = json_string_value(json_array_get(json_object_get(m->config, "architectures"), 0));
-	bool declared = (name && str_ends(name, "ForConditionalGeneration")) || has_object(m->config, "vision_config") || has_object(m->config, "visual");
 
-	return declared && (!weights_find(&m->weights, FAMILY_NATIVE_EMBED) || native_sees(m, dirfd));
+	if (!(name && str_ends(name, "ForConditionalGeneration")) && !has_object(m->config, "vision_config") && !has_object(m->config, "visual"))
+		return;
+	if (weights_find(&m->weights, FAMILY_NATIVE_EMBED))
+		read_own_sight(m, dirfd);
+	else
+		sight_read(&m->sight, m->config, false);
 }
 
 static int open_gguf(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e)
@@ -122,7 +127,9 @@ int model_open(struct model *m, int dirfd, const char *file, uint32_t n_tokens, 
 	*m = (struct model){ .spec = mem_zalloc(sizeof(*m->spec)), .gguf = str_ends(file, ".gguf") };
 	rc = m->gguf ? open_gguf(m, dirfd, file, n_tokens, r, e) : open_hf(m, dirfd, file, n_tokens, r, e);
 	if (rc == 0)
-		rc = plan_open(&m->plan, m->spec, m->family, &m->weights, &m->quant, m->gguf, declares_sight(m, dirfd), r, e);
+		read_sight(m, dirfd);
+	if (rc == 0)
+		rc = plan_open(&m->plan, m->spec, m->family, &m->weights, &m->quant, m->gguf, &m->sight, r, e);
 	if (rc == 0)
 		take_size(m);
 	else

@@ -26,6 +26,7 @@ struct model {
 	struct weights weights;
 	struct plan plan;
 	struct quant_config quant;
+	struct sight sight;
 	json_t *config;		/* config.json; NULL for a GGUF */
 	bool gguf;
 	uint64_t n_params;	/* of all tensors, however they are packed */

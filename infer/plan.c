@@ -594,11 +594,11 @@ static int check_leftovers(const struct plan *p, struct report *r, struct err *e
 }
 
 int plan_open(struct plan *p, const struct spec *s, const struct family *f, struct weights *w, const struct quant_config *quant, bool gguf,
-	bool sees, struct report *r, struct err *e)
+	const struct sight *sight, struct report *r, struct err *e)
 {
 	int rc;
 
-	*p = (struct plan){ .spec = s, .family = f, .weights = w, .quant = *quant, .gguf = gguf, .sees = sees, .checking = true, .root = "" };
+	*p = (struct plan){ .spec = s, .family = f, .weights = w, .quant = *quant, .gguf = gguf, .sight = sight, .checking = true, .root = "" };
 	rc = find_root(p, r, e);
 	if (rc == 0)
 		rc = take_ends(p, r, e);

@@ -10,6 +10,7 @@
 
 #include "infer/family.h"
 #include "infer/packed.h"
+#include "infer/sight.h"
 #include "infer/spec.h"
 #include "infer/weights.h"
 
@@ -26,7 +27,7 @@ struct plan {
 	struct weights *weights;
 	struct quant_config quant;
 	bool gguf;
-	bool sees;			/* the configuration declares a part for images (extra.h) */
+	const struct sight *sight;	/* what the configuration says of a part for images */
 	bool checking;			/* plan_open is at work: nothing will be multiplied */
 	bool head_only;			/* tied, and stored as the head alone */
 	const char *root;		/* "model.", "transformer.", "" … */
@@ -35,8 +36,8 @@ struct plan {
 };
 
 /* Finds the root, checks every layer and marks the tensors that have a place; then looks at what is left over. */
-int plan_open(struct plan *p, const struct spec *s, const struct family *f, struct weights *w, const struct quant_config *quant, bool gguf, bool sees,
-	struct report *r, struct err *e);
+int plan_open(struct plan *p, const struct spec *s, const struct family *f, struct weights *w, const struct quant_config *quant, bool gguf,
+	const struct sight *sight, struct report *r, struct err *e);
 void plan_close(struct plan *p);
 
 /* The tensors of layer l, without its experts; what is packed is opened. Close it before the next. */

@@ -139,8 +139,13 @@ def test_a_vector_can_not_be_packed(stories, tmp_path, name, part):
 
 # ---- text and images ----------------------------------------------------------------------------------------------------
 
-TOWER = {"vision_tower.patch_conv.weight": matrix(8, 48), "vision_tower.transformer.layers.0.attention.q_proj.weight": matrix(8, 8)}
-PROJECTOR = {"multi_modal_projector.linear_1.weight": matrix(64, 8), "multi_modal_projector.linear_2.weight": matrix(64, 64)}
+LAYER = "vision_tower.transformer.layers.0."
+TOWER = {"vision_tower.patch_conv.weight": matrix(8, 48), "vision_tower.ln_pre.weight": f32(*[1.0] * 8),
+         **{f"{LAYER}{norm}.weight": f32(*[1.0] * 8) for norm in ("attention_norm", "ffn_norm")},
+         **{f"{LAYER}attention.{x}_proj.weight": matrix(8, 8) for x in "qkvo"},
+         **{f"{LAYER}feed_forward.{x}_proj.weight": matrix(8, 8) for x in ("gate", "up", "down")}}
+PROJECTOR = {"multi_modal_projector.linear_1.weight": matrix(64, 8), "multi_modal_projector.linear_2.weight": matrix(64, 64),
+             "multi_modal_projector.norm.weight": f32(*[1.0] * 8), "multi_modal_projector.patch_merger.merging_layer.weight": matrix(8, 32)}
 NATIVE = {"vision_encoder.patch_conv.weight": matrix(8, 48), "vision_encoder.transformer.layers.0.attention.wq.weight": matrix(8, 8),
           "vision_language_adapter.w_in.weight": matrix(64, 8), "patch_merger.merging_layer.weight": matrix(8, 32), "pre_mm_projector_norm.weight": f32(*[1.0] * 8)}
 

@@ -1,0 +1,93 @@
+"""The part of a model that sees images is not run; all of it must be there, as tests/data/sight.json has it from the library."""
+import array
+import json
+import math
+import random
+
+import pytest
+
+from tests.system.conftest import ROOT
+from tests.system.test_smoke_runner import smoke, write_tensors
+
+MODELS = json.loads((ROOT / "tests/data/sight.json").read_text())
+
+
+def build(where, name, change=None, **config):
+    """A checkpoint of this kind with random numbers; change gets its tensors as {name: shape}."""
+    shapes, rnd = dict(MODELS[name]["tensors"]), random.Random(name)
+    if change:
+        change(shapes)
+    where.mkdir()
+    write_tensors(where / "model.safetensors", {
+        t: ("F32", shape, array.array("f", (rnd.gauss(0, 0.02) for _ in range(math.prod(shape)))).tobytes()) for t, shape in shapes.items()})
+    (where / "config.json").write_text(json.dumps({**MODELS[name]["config"], **config}))
+    return smoke("--no-run", where)[1]
+
+
+def of_sight(name):
+    return [t for t in MODELS[name]["tensors"] if not t.startswith("language_model.") and ".head." not in t and not t.endswith(".bias")]
+
+
+def rejects(report):
+    return {f["rule"] for f in report["findings"] if f["severity"] == "reject"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_as_the_library_writes_it(tmp_path, name):
+    report = build(tmp_path / "m", name)
+    assert report["verdict"] == "not_run" and not report["findings"], (report["reasons"], report["findings"])
+
+
+def test_older_names(tmp_path):
+    def rename(shapes):
+        for t in [t for t in shapes if t.startswith("vision_tower.")]:
+            shapes[t.replace("vision_tower.", "vision_tower.vision_model.")] = shapes.pop(t)
+    report = build(tmp_path / "m", "gemma3", rename)
+    assert report["verdict"] == "not_run" and not report["findings"], (report["reasons"], report["findings"])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_any_tensor_missing(tmp_path, name):
+    for i, tensor in enumerate(of_sight(name)):
+        report = build(tmp_path / str(i), name, lambda shapes, t=tensor: shapes.pop(t))
+        assert report["verdict"] == "fail" and rejects(report) == {"plan.missing"}, tensor
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("layer", [0, 1])
+def test_tensor_of_a_layer_cut(tmp_path, name, layer):
+    for i, tensor in enumerate(t for t in of_sight(name) if f"layers.{layer}." in t):
+        def cut(shapes, t=tensor):
+            shapes[t] = [shapes[t][0] - 1, *shapes[t][1:]]
+        report = build(tmp_path / str(i), name, cut)
+        assert report["verdict"] == "fail" and rejects(report) == {"plan.shape"}, tensor
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_projector_cut(tmp_path, name):
+    for i, tensor in enumerate(t for t in of_sight(name) if "projector" in t):
+        def cut(shapes, t=tensor):
+            shapes[t] = [shapes[t][0] - 1, *shapes[t][1:]]
+        assert rejects(build(tmp_path / str(i), name, cut)) == {"plan.shape"}, tensor
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_fewer_layers_than_configured(tmp_path, name):
+    def drop(shapes):
+        for t in [t for t in shapes if "layers.1." in t and not t.startswith("language_model.")]:
+            shapes.pop(t)
+    report = build(tmp_path / "m", name, drop)
+    assert rejects(report) == {"plan.missing"} and "1 layers, where the configuration says 2" in report["reasons"][0]
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("value", [0, -1, 1 << 40, "many", [2], None, {}])
+def test_odd_numbers_of_layers(tmp_path, name, value):
+    """Hostile input: without a number that can be true, the layers are only held against one another."""
+    config = {**MODELS[name]["config"]["vision_config"], "num_hidden_layers": value, "hidden_size": value}
+    assert build(tmp_path / "m", name, vision_config=config)["verdict"] == "not_run"
+
+
+def test_a_name_that_fits_nothing(tmp_path):
+    report = build(tmp_path / "m", "mistral3", lambda shapes: shapes.update({"vision_tower.junk": [3, 3]}))
+    assert [f["rule"] for f in report["findings"]] == ["plan.unexpected"] and report["verdict"] == "not_run"
