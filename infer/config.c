@@ -123,6 +123,7 @@ static int check_uniform(const struct gguf *g, const char *key, struct err *e)
 
 static int gguf_scaling(struct rope_config *c, const struct gguf *g, const char *arch, struct err *e)
 {
+	static const char *const ones[] = { "yarn_ext_factor", "yarn_attn_factor" };	/* what they do otherwise, we don't */
 	char key[CONFIG_NAME_MAX];
 	const char *type;
 	double v;
@@ -142,6 +143,15 @@ static int gguf_scaling(struct rope_config *c, const struct gguf *g, const char 
 	}
 	c->beta_fast = 32;
 	c->beta_slow = 1;
+	snprintf(key, sizeof(key), "%s.rope.scaling.yarn_beta_fast", arch);
+	gguf_f64(g, key, &c->beta_fast);
+	snprintf(key, sizeof(key), "%s.rope.scaling.yarn_beta_slow", arch);
+	gguf_f64(g, key, &c->beta_slow);
+	for (size_t i = 0; i < ARRAY_LEN(ones); i++) {
+		snprintf(key, sizeof(key), "%s.rope.scaling.%s", arch, ones[i]);
+		if (gguf_f64(g, key, &v) && v != 1)
+			return err_set(e, ERR_UNSUPPORTED, "not run: %s is %g", key, v);
+	}
 	if (!type || strcmp(type, "none") == 0)
 		return 0;
 	if (strcmp(type, "linear") == 0)

@@ -4,6 +4,8 @@
 #include "base/json.h"
 #include "base/str.h"
 
+#define DUAL_CHUNK_MIN 16384	/* within its first chunk the attention is the plain one, and no text here is longer */
+
 static bool number_of(const json_t *v, double *out)
 {
 	if (json_is_boolean(v))
@@ -20,6 +22,13 @@ static const char *const not_plain =
 	" sliding_window max_window_layers sliding_window_pattern attn_logit_softcapping final_logit_softcapping attention_chunk_size num_local_experts num_experts"
 	" n_routed_experts num_experts_per_tok num_selected_experts moe_intermediate_size n_group topk_group query_pre_attn_scalar no_rope_layer_interval ";
 
+/* Is it a key that the family's class does not look at? */
+static bool is_passed_over(const struct family *f, const char *name)
+{
+	return ((f->flags & FAMILY_PLAIN) && config_in_list(not_plain, name)) || (!(f->flags & FAMILY_CAPS) && strstr(name, "softcap")) ||
+		(!(f->flags & FAMILY_PARTIAL) && config_in_list(" partial_rotary_factor rotary_pct ", name));
+}
+
 static int read_table(struct spec *s, const struct family *f, const json_t *text, struct err *e)
 {
 	char name[CONFIG_NAME_MAX];
@@ -30,7 +39,7 @@ static int read_table(struct spec *s, const struct family *f, const json_t *text
 			const json_t *j = json_object_get(text, name);
 			int rc;
 
-			if (!j || (json_is_null(j) && !strstr(name, "softcap")) || ((f->flags & FAMILY_PLAIN) && config_in_list(not_plain, name)))
+			if (!j || (json_is_null(j) && !strstr(name, "softcap")) || is_passed_over(f, name))
 				continue;
 			if (json_is_null(j))
 				v = 0;		/* said to be none, where the class would have one */
@@ -146,11 +155,13 @@ static int read_rope(struct rope_config *c, const json_t *o, struct report *r, s
 		if (rc < 0)
 			return rc;
 	}
+	if (c->scaling == ROPE_YARN && c->n_short)	/* longrope, before it was called so */
+		c->scaling = ROPE_LONG;
 	c->no_truncate = !json_get_bool(o, "truncate", true);
 	return 0;
 }
 
-static int read_rope_all(struct spec *s, const json_t *text, struct report *r, struct err *e)
+static int read_rope_all(struct spec *s, const struct family *f, const json_t *text, struct report *r, struct err *e)
 {
 	const json_t *o = json_object_get(text, "rope_parameters"), *full, *local;
 	struct rope_config *c = s->rope_config;
@@ -173,7 +184,7 @@ static int read_rope_all(struct spec *s, const json_t *text, struct report *r, s
 		rc = read_rope(&c[0], full, r, e);
 	if (local && rc == 0)
 		rc = read_rope(&c[1], local, r, e);
-	if (json_object_get(o, "partial_rotary_factor"))
+	if (json_object_get(o, "partial_rotary_factor") && (f->flags & FAMILY_PARTIAL))
 		s->partial_rotary = json_get_real(o, "partial_rotary_factor", 1);
 	if (c[0].original_ctx <= 0)
 		c[0].original_ctx = s->n_ctx;
@@ -185,7 +196,10 @@ static int read_switches(struct spec *s, const struct family *f, const json_t *t
 {
 	const char *method = json_get_str(text, "topk_method"), *scoring = json_get_str(text, "scoring_func");
 	const json_t *temper = json_object_get(text, "attn_temperature_tuning"), *freq = json_object_get(text, "moe_layer_freq");
+	const json_t *chunks = json_object_get(text, "dual_chunk_attention_config");
 
+	if (json_is_object(chunks) && json_get_int(chunks, "chunk_size", 0) < DUAL_CHUNK_MIN)
+		return err_set(e, ERR_UNSUPPORTED, "not run: dual_chunk_attention_config has a chunk_size below %d", DUAL_CHUNK_MIN);
 	if ((f->flags & FAMILY_WINDOW_OPT_IN) && !json_get_bool(text, "use_sliding_window", false))
 		s->window = 0;
 	if (f->flags & FAMILY_MULTI_QUERY) {
@@ -237,7 +251,7 @@ static const struct family *find_family(const json_t *config, const json_t *text
 int config_read_hf(struct spec *s, const struct family **family, const json_t *config, struct report *r, struct err *e)
 {
 	const json_t *text = json_object_get(config, "text_config");
-	const char *architecture, *task;
+	const char *architecture, *task, *type;
 	const struct family *f;
 	int rc;
 
@@ -256,6 +270,9 @@ int config_read_hf(struct spec *s, const struct family **family, const json_t *c
 		return err_set(e, ERR_UNSUPPORTED, "not run: task %s", task);
 	if (!f)
 		return err_set(e, ERR_UNSUPPORTED, "not run: architecture %.80s", architecture);
+	type = text != config ? json_get_str(text, "model_type") : NULL;
+	if (type && !str_starts(type, f->name))	/* a class for several models of text, of which the family is one */
+		return err_set(e, ERR_UNSUPPORTED, "not run: text_config of the type %.60s", type);
 	*s = *f->base;
 	s->task = task;
 	s->rope_interleaved = f->hf_rope_interleaved;
@@ -267,7 +284,7 @@ int config_read_hf(struct spec *s, const struct family **family, const json_t *c
 	if (rc == 0)
 		rc = read_activation(s, f, text, e);
 	if (rc == 0)
-		rc = read_rope_all(s, text, r, e);
+		rc = read_rope_all(s, f, text, r, e);
 	if (rc == 0)
 		rc = read_switches(s, f, text, e);
 	if (rc < 0)

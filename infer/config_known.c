@@ -19,7 +19,7 @@ static const char *const known_keys =
 	" mlp_bias reorder_and_upcast_attn summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj"
 	" use_flash_attn use_dynamic_ntk use_logn_attn bf16 fp16 fp32 onnx_safe softmax_in_fp32 use_cache_quantization use_cache_kernel"
 	" tokenizer_class rotary_emb_base attn_implementation _attn_implementation input_jitter_noise router_z_loss_coef attn_pdrop_prob"
-	" projector_hidden_act vision_feature_layer spatial_merge_size multimodal_projector_bias moe_layers sliding_window_size offset_alibi"
+	" projector_hidden_act vision_feature_layer spatial_merge_size multimodal_projector_bias moe_layers sliding_window_size offset_alibi dual_chunk_attention_config"
 	" _attn_implementation_autoset attention_probs_dropout_prob attn_dropout ";
 
 /* How to sample and what to call things: leftovers of the class that wrote the file, and of tools. */
@@ -38,7 +38,8 @@ static const char *const harmless_keys =
 /* The same of a GGUF, behind "ARCH." */
 static const char *const known_gguf_keys =
 	" rope.scaling.type rope.scaling.factor rope.scaling.original_context_length rope.scaling.attn_factor rope.scaling.yarn_log_multiplier"
-	" rope.scaling.finetuned attention.key_length_mla attention.value_length_mla expert_gating_func attention.causal"
+	" rope.scaling.finetuned rope.scaling.yarn_beta_fast rope.scaling.yarn_beta_slow rope.scaling.yarn_ext_factor"
+	" rope.scaling.yarn_attn_factor attention.key_length_mla attention.value_length_mla expert_gating_func attention.causal"
 	" use_parallel_residual tensor_data_layout attention.sliding_window_pattern attention.layer_norm_rms_epsilon attention.layer_norm_epsilon"
 	" attention.max_alibi_bias rope.freq_base_swa pooling_type ";
 

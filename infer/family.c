@@ -23,12 +23,15 @@ static const struct family_name names_llama[] = {
 static const struct family_name names_mixtral[] = {
 	N(ROUTER, "^layers.%L.block_sparse_moe.gate"), N(EXP_GATE, "^layers.%L.block_sparse_moe.experts.%E.w1"),
 	N(EXP_UP, "^layers.%L.block_sparse_moe.experts.%E.w3"), N(EXP_DOWN, "^layers.%L.block_sparse_moe.experts.%E.w2"),
+	/* as transformers 5 has them in memory, and may write them */
+	N(ROUTER, "^layers.%L.mlp.gate"), N(EXP_GATE_UP, "^layers.%L.mlp.experts.gate_up_proj!"), N(EXP_DOWN, "^layers.%L.mlp.experts.down_proj!"),
 	{ 0 },
 };
 static const struct family_name names_moe[] = {
 	N(ROUTER, "^layers.%L.mlp.gate"), N(ROUTER_BIAS, "^layers.%L.mlp.gate.e_score_correction_bias!"),
 	N(EXP_GATE, "^layers.%L.mlp.experts.%E.gate_proj"), N(EXP_UP, "^layers.%L.mlp.experts.%E.up_proj"),
 	N(EXP_DOWN, "^layers.%L.mlp.experts.%E.down_proj"),
+	N(EXP_GATE_UP, "^layers.%L.mlp.experts.gate_up_proj!"), N(EXP_DOWN, "^layers.%L.mlp.experts.down_proj!"),	/* all in one, by transformers 5 */
 	N(SHARED_GATE, "^layers.%L.mlp.shared_expert.gate_proj"), N(SHARED_GATE, "^layers.%L.mlp.shared_experts.gate_proj"),
 	N(SHARED_UP, "^layers.%L.mlp.shared_expert.up_proj"), N(SHARED_UP, "^layers.%L.mlp.shared_experts.up_proj"),
 	N(SHARED_DOWN, "^layers.%L.mlp.shared_expert.down_proj"), N(SHARED_DOWN, "^layers.%L.mlp.shared_experts.down_proj"),
@@ -121,9 +124,9 @@ const struct family_name family_gguf_names[] = {
 #define WITH(n, first) { .rows = n, .also = first }
 
 static const struct spec base_llama = { .eps = 1e-6, GATED, ROPE(10000), .moe = { .renorm = true } };
-static const struct spec base_qwen2 = { .eps = 1e-6, GATED, ROPE(10000), .bias_qkv = true, .pattern = PATTERN_FROM };
+static const struct spec base_qwen2 = { .eps = 1e-6, GATED, ROPE(10000), .bias_qkv = true, .pattern = PATTERN_FROM, .pattern_n = 28 };
 static const struct spec base_qwen2moe = { .eps = 1e-6, GATED, ROPE(10000), .bias_qkv = true, .moe = { .shared = SHARED_GATED } };
-static const struct spec base_qwen3 = { .eps = 1e-6, GATED, ROPE(10000), .qk_norm = QK_NORM_HEAD, .pattern = PATTERN_FROM };
+static const struct spec base_qwen3 = { .eps = 1e-6, GATED, ROPE(10000), .qk_norm = QK_NORM_HEAD, .pattern = PATTERN_FROM, .pattern_n = 28 };
 static const struct spec base_mixtral = { .eps = 1e-5, GATED, ROPE(1e6), .moe = { .renorm = true, .n_expert = 8, .n_used = 2 } };
 static const struct spec base_deepseek = { .eps = 1e-6, GATED, ROPE(10000), .moe = { .shared = SHARED_PLAIN, .scale = 1 } };
 static const struct spec base_deepseek3 = { .eps = 1e-6, GATED, ROPE(10000),
@@ -167,12 +170,12 @@ static const struct family families[] = {
 	{ "deepseek_v2", { "DeepseekV2ForCausalLM" }, { "deepseek2" }, WITH(names_llama, names_moe), true, true, FAMILY_GGUF_SELECT_BIAS, &base_deepseek },
 	{ "deepseek_v3", { "DeepseekV3ForCausalLM" }, { NULL }, WITH(names_llama, names_moe), true, true, 0, &base_deepseek3 },
 	{ "gemma", { "GemmaForCausalLM" }, { "gemma" }, ALL(names_llama), false, false, FAMILY_GELU_IS_TANH | FAMILY_PLAIN, &base_gemma },
-	{ "gemma2", { "Gemma2ForCausalLM" }, { "gemma2" }, WITH(names_llama, names_gemma2), false, false, FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN, &base_gemma2 },
+	{ "gemma2", { "Gemma2ForCausalLM" }, { "gemma2" }, WITH(names_llama, names_gemma2), false, false, FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN | FAMILY_CAPS, &base_gemma2 },
 	{ "gemma3", { "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration" }, { "gemma3" }, WITH(names_llama, names_gemma2), false, false,
-		FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN, &base_gemma3 },
-	{ "phi3", { "Phi3ForCausalLM" }, { "phi3" }, WITH(names_llama, names_phi3), false, false, FAMILY_OWN_BIAS, &base_phi3 },
+		FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN | FAMILY_CAPS, &base_gemma3 },
+	{ "phi3", { "Phi3ForCausalLM" }, { "phi3" }, WITH(names_llama, names_phi3), false, false, FAMILY_OWN_BIAS | FAMILY_PARTIAL, &base_phi3 },
 	{ "phimoe", { "PhimoeForCausalLM", "PhiMoEForCausalLM" }, { "phimoe" }, WITH(names_llama, names_mixtral), false, false, FAMILY_GGUF_SOFTMAX | FAMILY_GGUF_RENORM | FAMILY_GGUF_RMS, &base_phimoe },
-	{ "phi", { "PhiForCausalLM" }, { "phi2" }, WITH(names_llama, names_phi), false, false, 0, &base_phi },
+	{ "phi", { "PhiForCausalLM" }, { "phi2" }, WITH(names_llama, names_phi), false, false, FAMILY_PARTIAL, &base_phi },
 	{ "llama4", { "Llama4ForCausalLM", "Llama4ForConditionalGeneration" }, { "llama4" },
 		{ .rows = names_llama, .also = names_llama4, .experts_transposed = true }, true, true, 0, &base_llama4 },
 	{ "smollm3", { "SmolLM3ForCausalLM" }, { "smollm3" }, ALL(names_llama), false, true, FAMILY_WINDOW_OPT_IN, &base_smollm3 },
@@ -180,7 +183,7 @@ static const struct family families[] = {
 	{ "gpt_bigcode", { "GPTBigCodeForCausalLM" }, { "starcoder" }, ALL(names_gpt2), false, false, FAMILY_MULTI_QUERY, &base_gpt2 },
 	{ "gpt2", { "GPT2LMHeadModel" }, { "gpt2" }, { .rows = names_gpt2, .conv1d = true }, false, false, 0, &base_gpt2 },
 	{ "bloom", { "BloomForCausalLM", "BloomModel" }, { "bloom" }, ALL(names_bloom), false, false, 0, &base_bloom },
-	{ "grok", { "Grok1ForCausalLM", "Grok1ModelForCausalLM", "GrokForCausalLM" }, { "grok" }, ALL(names_grok), false, false, FAMILY_GGUF_RENORM, &base_grok },
+	{ "grok", { "Grok1ForCausalLM", "Grok1ModelForCausalLM", "GrokForCausalLM" }, { "grok" }, ALL(names_grok), false, false, FAMILY_GGUF_RENORM | FAMILY_CAPS, &base_grok },
 };
 
 const struct family *family_at(size_t i)

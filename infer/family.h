@@ -49,6 +49,8 @@ enum {
 	FAMILY_GGUF_RMS = 128,		/* a GGUF means RMS norms (with biases), whatever the original had: what its users run */
 	FAMILY_OWN_BIAS = 256,		/* which linears have biases is the class's, whatever attention_bias says */
 	FAMILY_PLAIN = 512,		/* its class does not look at windows, soft caps and experts, which a converted configuration may still have */
+	FAMILY_CAPS = 2048,		/* its class looks at soft caps, which other classes' configurations may name in vain */
+	FAMILY_PARTIAL = 4096,		/* the same of a share of the head that is rotated */
 	FAMILY_GGUF_SELECT_BIAS = 1024,	/* a sigmoid router of a GGUF has a bias for the choice */
 };
 

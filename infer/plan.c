@@ -177,7 +177,10 @@ static struct weight matrix_named(struct finder *f, const char *name, uint64_t b
 		return (struct weight){ 0 };
 	}
 	t->claimed = true;
-	if (!t->type || (cols == 1 && t->type->block != 1) || (transposed && t->type->block != 1)) {
+	if (!t->type && f->p->gguf) {	/* the file is sound: its types are those of the format */
+		f->unsupported = err_set(f->failed ? NULL : f->e, ERR_UNSUPPORTED, "not run: tensor %s has elements of type %s, which this runner can't decode", name,
+			t->type_name);
+	} else if (!t->type || (cols == 1 && t->type->block != 1) || (transposed && t->type->block != 1)) {
 		fail(f, "plan.dtype", t->file, "tensor %s has elements of type %s, which can't be used there", name, t->type_name);
 	} else if (!shape_fits(t, f->p->gguf, blocks, transposed ? cols : rows, transposed ? rows : cols)) {
 		shape_text(t, blocks, transposed ? cols : rows, transposed ? rows : cols, shape);

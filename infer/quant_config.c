@@ -114,7 +114,7 @@ int quant_config_parse(struct quant_config *c, const json_t *config, struct err 
 	if (!q || json_is_null(q))
 		q = json_object_get(json_object_get(config, "text_config"), "quantization_config");
 	if (!q || json_is_null(q))
-		return 0;
+		return json_is_object(json_object_get(config, "quantization")) ? unsupported(e, "mlx", "this runner can't decode it") : 0;
 	method = json_get_str_or(q, "quant_method", json_get_str(q, "quant_algo") ? "modelopt" : "");
 	snprintf(c->method, sizeof(c->method), "%s", method);
 	c->bits = (uint32_t)json_get_int(q, "bits", json_get_int(q, "w_bit", 4));

@@ -169,6 +169,8 @@ static int open_all(struct test *t, int dirfd, const char *file, struct report *
 	rc = agree_tie(t->s, &t->model, r, t->e);
 	if (rc == 0)
 		rc = texts_encode(t->s, &t->model, t->tokenizer, t->o, t->e);
+	if (rc == 0)
+		rc = spec_reach(t->model.spec, texts_length(t->s, &t->model, t->o), t->e);
 	return rc < 0 ? rc : open_device(t);
 }
 

@@ -103,6 +103,17 @@ static void derive_layers(struct spec *s)
 	}
 }
 
+int spec_reach(struct spec *s, uint32_t n_tokens, struct err *e)
+{
+	for (int i = 0; s->pos == POS_ROPE && i < 1 + s->local_rope; i++) {
+		int rc = rope_build(&s->rope_config[i], s->n_rot, s->n_ctx, n_tokens, &s->rope[i], e);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 int spec_finish(struct spec *s, uint32_t n_tokens, struct err *e)
 {
 	int rc;
@@ -125,10 +136,5 @@ int spec_finish(struct spec *s, uint32_t n_tokens, struct err *e)
 		return err_set(e, ERR_INPUT, "%u of %u elements of a head are rotated", s->n_rot, s->d_k);
 	derive_attn_scale(s);
 	derive_layers(s);
-	for (int i = 0; s->pos == POS_ROPE && i < 1 + s->local_rope; i++) {
-		rc = rope_build(&s->rope_config[i], s->n_rot, s->n_ctx, n_tokens, &s->rope[i], e);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	return spec_reach(s, n_tokens, e);
 }

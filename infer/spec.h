@@ -126,6 +126,8 @@ struct spec {
  * and checks every number against its limit and its neighbours. n_tokens is how far positions go (longrope has two tables).
  */
 int spec_finish(struct spec *s, uint32_t n_tokens, struct err *e);
+/* Texts are n_tokens long after all: of two rotation tables the one that holds for them. */
+int spec_reach(struct spec *s, uint32_t n_tokens, struct err *e);
 int rope_build(const struct rope_config *c, uint32_t n_rot, uint32_t n_ctx, uint32_t n_tokens, struct rope_table *out, struct err *e);
 double rope_yarn_mscale(double factor, double mscale);
 

@@ -6,6 +6,8 @@
 
 /* Tokens of the text, cut to what the model is to be given; checks that the tokenizer fits the model and gives the text back. */
 int texts_encode(struct smoke *s, const struct model *m, struct tokenizer *t, const struct smoke_options *o, struct err *e);
+/* How many of s->tokens go through as one text. */
+uint32_t texts_length(const struct smoke *s, const struct model *m, const struct smoke_options *o);
 /* The batch of s->tokens. */
 int texts_make(struct smoke_texts *x, const struct smoke *s, const struct model *m, struct tokenizer *t, const struct smoke_options *o, struct err *e);
 void texts_done(struct smoke_texts *x);

@@ -302,7 +302,7 @@ int tokenizer_encode_plain(struct tokenizer *t, const char *text, size_t n, int3
 
 /* --- decoding --- */
 
-static bool is_special(const struct tokenizer *t, int32_t id)
+bool tokenizer_is_special(const struct tokenizer *t, int32_t id)
 {
 	const struct token_flags *f = token_added_flags(&t->added, id);
 
@@ -319,12 +319,11 @@ int tokenizer_decode(struct tokenizer *t, const int32_t *ids, size_t n, struct b
 	token_text_init(&pieces);
 	for (size_t i = 0; i < n; i++) {
 		size_t len = 0;
-		const char *added = token_vocab_text(&t->added.vocab, ids[i], &len);
-		const char *s = added ? added : token_vocab_text(&t->vocab, ids[i], &len);
+		const char *added = token_vocab_text(&t->added.vocab, ids[i], &len), *s = tokenizer_text(t, ids[i], &len);
 
 		if (!s)
 			return err_set(e, ERR_INPUT, "no token has the id %d", ids[i]);
-		if (!is_special(t, ids[i]))
+		if (!tokenizer_is_special(t, ids[i]))
 			token_text_keep(&pieces, s, len, added ? ids[i] : -1);
 	}
 	rc = token_text_check(&pieces.text, e);
@@ -371,6 +370,13 @@ bool tokenizer_has(const struct tokenizer *t, int64_t id)
 	size_t n;
 
 	return id >= 0 && id < TOKEN_VOCAB_MAX && (token_vocab_text(&t->vocab, (int32_t)id, &n) || token_added_flags(&t->added, (int32_t)id));
+}
+
+const char *tokenizer_text(const struct tokenizer *t, int32_t id, size_t *n)
+{
+	const char *added = token_vocab_text(&t->added.vocab, id, n);
+
+	return added ? added : token_vocab_text(&t->vocab, id, n);
 }
 
 int32_t tokenizer_find(const struct tokenizer *t, const char *token, size_t n)

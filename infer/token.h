@@ -46,6 +46,8 @@ int32_t tokenizer_eos(const struct tokenizer *t);
 int64_t tokenizer_max_id(const struct tokenizer *t);	/* the highest id any token has: it must have a row in the embedding */
 size_t tokenizer_size(const struct tokenizer *t);	/* how many ids have a token; with padding, less than max id + 1 */
 bool tokenizer_has(const struct tokenizer *t, int64_t id);	/* is there a token of this id? */
+bool tokenizer_is_special(const struct tokenizer *t, int32_t id);	/* left out of decoded text */
+const char *tokenizer_text(const struct tokenizer *t, int32_t id, size_t *n);	/* as the files have it; NULL when there is no such token */
 int32_t tokenizer_find(const struct tokenizer *t, const char *token, size_t n);	/* -1 when there is no such token */
 const char *tokenizer_kind(const struct tokenizer *t);	/* "BPE", "Unigram", … for reports */
 

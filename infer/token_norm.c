@@ -392,8 +392,13 @@ int token_norm_add_nfc(struct token_steps *s, struct err *e)
 	return 0;
 }
 
+/* No language's normalisation makes much more of a text; steps that double it one after the other are made to eat time and memory. */
+#define GROWTH_MAX 64
+#define GROWTH_FREE 65536
+
 int token_norm_run(const struct token_steps *s, struct buf *text, struct err *e)
 {
+	size_t longest = text->len * GROWTH_MAX + GROWTH_FREE;
 	own(buf) struct buf out;
 	int rc = 0;
 
@@ -405,6 +410,8 @@ int token_norm_run(const struct token_steps *s, struct buf *text, struct err *e)
 		rc = s->v[i].norm(&s->v[i], text->data, text->len, &out, e);
 		if (rc == 0)
 			rc = token_text_check(&out, e);
+		if (rc == 0 && out.len > longest)
+			rc = err_set(e, ERR_INPUT, "the normalizer makes more than %zu bytes of a text of %zu", longest, (longest - GROWTH_FREE) / GROWTH_MAX);
 		*text = out;
 		out = swap;
 	}

@@ -2,6 +2,7 @@
 #include "infer/whole.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/json.h"
 #include "base/str.h"
@@ -92,12 +93,25 @@ static void judge_stray(struct smoke *s, const struct artefact *a, struct report
 	smoke_reason(s, SMOKE_FAIL, "%s is numbered as a part of a set, %s", a->file, why);
 }
 
+/* The sandbox opens no links. A cache of downloads consists of them, which is no fault of the model in it. */
+static const char *link_among(int dirfd, const char *file)
+{
+	const char *const files[] = { file, "config.json", "tokenizer.json", "tokenizer.model" };
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (fstatat(dirfd, files[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+			return files[i];
+	return NULL;
+}
+
 static void run_one(struct whole *w, size_t i, const struct artefacts *found, int dirfd, const struct smoke_options *options, struct report *r)
 {
 	const struct artefact *a = &found->v[i];
 	own(fd) int fd = *a->dir ? openat(dirfd, a->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	own(mem) char *path = mem_strdup(a->file);
 	struct smoke_options o = *options;
+	const char *link;
 	json_t *sibling own(json) = NULL;
 	size_t before = r->n;
 
@@ -105,7 +119,13 @@ static void run_one(struct whole *w, size_t i, const struct artefacts *found, in
 	sibling = choose_references(&o, found, w->all, i, path);
 	o.side = a->side;
 	tell_file(o.tell, (uint32_t)i + 1, (uint32_t)found->n, path);
-	smoke_run(&w->all[i], *a->dir ? fd : dirfd, a->file, &o, r);
+	link = link_among(*a->dir ? fd : dirfd, a->file);
+	if (link) {
+		smoke_begin(&w->all[i], a->file);
+		smoke_reason(&w->all[i], SMOKE_ERROR, "%s is a link, and links are not followed: make a copy without them (cp -rL)", link);
+	} else {
+		smoke_run(&w->all[i], *a->dir ? fd : dirfd, a->file, &o, r);
+	}
 	if (a->stray)
 		judge_stray(&w->all[i], a, r);
 	if (!*a->dir)

@@ -356,3 +356,101 @@ def test_another_model_in_a_folder_below_may_be_another(stories, tmp_path):
     shutil.copy(tmp_path / "other/model.safetensors", where / "step-100/model.safetensors")
     done, report = smoke(where)
     assert done.returncode == 0 and all("compared" not in a for a in report["artefacts"])
+
+
+# ---- forms that are newer than most files -------------------------------------------------------------------------------
+
+def test_a_ggufs_type_that_we_can_not_decode_is_not_run(stories, tmp_path):
+    keys, tensors = gguf_file.read(stories / "gguf/wide-Q8_0.gguf")
+    dims, _, _ = tensors["blk.1.ffn_up.weight"]
+    tensors["blk.1.ffn_up.weight"] = dims, 41, bytes(dims[0] * dims[1] // 128 * 18)
+    gguf_file.write(tmp_path / "m.gguf", keys, tensors)
+    done, report = smoke(tmp_path / "m.gguf")
+    assert done.returncode == 5 and "type Q1_0" in report["reasons"][0] and not findings(report, "reject"), report["reasons"]
+
+
+def with_keys(keys, **more):
+    """More key-values of the family llama: strings and F32."""
+    n, raw = keys
+    for key, value in more.items():
+        name = ("llama.rope.scaling." + key).encode()
+        text = struct.pack("<IQ", 8, len(value)) + value.encode() if isinstance(value, str) else struct.pack("<If", 6, value)
+        raw += struct.pack("<Q", len(name)) + name + text
+    return n + len(more), raw
+
+
+def test_yarn_as_todays_converters_write_it(stories, tmp_path):
+    keys, tensors = gguf_file.read(stories / "gguf/stories260K-F32.gguf")
+    yarn = {"type": "yarn", "factor": 2.0, "original_context_length": 64.0}
+
+    def loss(**more):
+        gguf_file.write(tmp_path / "m.gguf", with_keys(keys, **yarn, **more), tensors)
+        report = smoke(tmp_path / "m.gguf")[1]
+        return report["loss_nats_per_token"] if report["verdict"] != "not_run" else report["reasons"][0]
+    plain = loss()
+    assert loss(yarn_beta_fast=32.0, yarn_beta_slow=1.0, yarn_ext_factor=1.0, yarn_attn_factor=1.0) == plain
+    assert abs(loss(yarn_beta_fast=4.0, yarn_beta_slow=2.0) - plain) > 1e-6
+    assert "yarn_attn_factor is 0.5" in loss(yarn_attn_factor=0.5) and "yarn_ext_factor is 0" in loss(yarn_ext_factor=0.0)
+
+
+@pytest.mark.parametrize("architecture, split, fused", [
+    ("Qwen3MoeForCausalLM", "mlp.experts.{}.{}_proj.weight", "mlp"), ("MixtralForCausalLM", "block_sparse_moe.experts.{}.{}.weight", "mlp")])
+def test_experts_in_one_tensor(stories, tmp_path, architecture, split, fused):
+    """transformers 5 keeps the experts of a layer in two tensors, and may write them so: the same model."""
+    where = copy(stories, tmp_path)
+    config = json.loads((where / "config.json").read_text())
+    config.update(architectures=[architecture], num_experts=2, num_local_experts=2, num_experts_per_tok=2, moe_intermediate_size=config["intermediate_size"],
+                  head_dim=config["hidden_size"] // config["num_attention_heads"])
+    (where / "config.json").write_text(json.dumps(config))
+    apart, together, gate = {}, {}, "mlp.gate" if "Qwen" in architecture else "block_sparse_moe.gate"
+    words = {"gate": "gate", "up": "up", "down": "down"} if "Qwen" in architecture else {"gate": "w1", "up": "w3", "down": "w2"}
+    for name, (dtype, shape, raw) in read_tensors(where / "model.safetensors").items():
+        layer, _, part = name.partition(".mlp.")
+        if not part:
+            apart[name] = together[name] = dtype, shape, raw
+            continue
+        for i in range(2):
+            apart[f"{layer}.{split.format(i, words[part.split('_')[0]])}"] = dtype, shape, raw
+    layers = {name.partition(".mlp.")[0] for name in read_tensors(where / "model.safetensors") if ".mlp." in name}
+    for layer in layers:
+        part = {w: apart[f"{layer}.{split.format(0, words[w])}"] for w in words}
+        apart[f"{layer}.{gate}.weight"] = together[f"{layer}.mlp.gate.weight"] = matrix(2, config["hidden_size"])
+        ff, d = part["up"][1]
+        together[f"{layer}.{fused}.experts.gate_up_proj"] = part["up"][0], [2, 2 * ff, d], 2 * (part["gate"][2] + part["up"][2])
+        together[f"{layer}.{fused}.experts.down_proj"] = part["down"][0], [2, d, ff], 2 * part["down"][2]
+        if "Qwen" in architecture:
+            for norm in ("q_norm", "k_norm"):
+                apart[f"{layer}.self_attn.{norm}.weight"] = together[f"{layer}.self_attn.{norm}.weight"] = f32(*[1.0] * config["head_dim"])
+    losses = []
+    for tensors in (apart, together):
+        write_tensors(where / "model.safetensors", tensors)
+        report = smoke(where)[1]
+        assert not findings(report, "reject"), report["reasons"]
+        losses.append(report["loss_nats_per_token"])
+    assert losses[0] == losses[1] and losses[0]
+
+
+@pytest.mark.parametrize("kind", ["longrope", "yarn"])
+def test_longrope_by_the_length_of_the_text(stories, tmp_path, kind):
+    """Its long table is for texts longer than the original context. Old Phi-3s call it yarn."""
+    where = copy(stories, tmp_path)
+    plain = smoke("--tokens", 64, where)[1]["loss_nats_per_token"]
+    config = json.loads((where / "config.json").read_text())
+    n = config["hidden_size"] // config["num_attention_heads"] // 2
+    config.update(original_max_position_embeddings=64, rope_scaling={"type": kind, "short_factor": [1.0] * n, "long_factor": [8.0] * n, "attention_factor": 1.0})
+    (where / "config.json").write_text(json.dumps(config))
+    assert smoke("--tokens", 64, where)[1]["loss_nats_per_token"] == plain
+    assert abs(smoke("--tokens", 65, where)[1]["loss_nats_per_token"] - plain) > 0.1
+
+
+def test_windows_begin_behind_the_layers_that_the_class_has_without(stories, tmp_path):
+    where = copy(stories, tmp_path)
+    config = json.loads((where / "config.json").read_text())
+    size = config["hidden_size"] // config["num_attention_heads"]
+    config.update(architectures=["Qwen3ForCausalLM"], head_dim=size, sliding_window=8)
+    add(where, **{f"model.layers.{i}.self_attn.{norm}.weight": f32(*[1.0] * size) for i in range(config["num_hidden_layers"]) for norm in ("q_norm", "k_norm")})
+    losses = []
+    for more in ({}, {"use_sliding_window": True}, {"use_sliding_window": True, "max_window_layers": 0}):
+        (where / "config.json").write_text(json.dumps({**config, **more}))
+        losses.append(smoke(where)[1]["loss_nats_per_token"])
+    assert losses[0] == losses[1] != losses[2]

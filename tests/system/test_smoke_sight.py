@@ -91,3 +91,9 @@ def test_odd_numbers_of_layers(tmp_path, name, value):
 def test_a_name_that_fits_nothing(tmp_path):
     report = build(tmp_path / "m", "mistral3", lambda shapes: shapes.update({"vision_tower.junk": [3, 3]}))
     assert [f["rule"] for f in report["findings"]] == ["plan.unexpected"] and report["verdict"] == "not_run"
+
+
+def test_another_model_of_text_inside_is_not_run(tmp_path):
+    config = {**MODELS["mistral3"]["config"]["text_config"], "model_type": "ministral3"}
+    report = build(tmp_path / "m", "mistral3", text_config=config)
+    assert report["verdict"] == "not_run" and "ministral3" in report["reasons"][0]

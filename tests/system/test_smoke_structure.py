@@ -374,6 +374,64 @@ def test_parts_of_a_gguf_say_the_same(tmp_path, first, second, words):
     assert report["verdict"] == "fail" and (words in said[0] if words else not said), (said, report["reasons"])
 
 
+# ---- keys that a class does not look at, and those that it does ---------------------------------------------------------
+
+@pytest.mark.parametrize("keys", [
+    {"final_logit_softcapping": 0.5}, {"attn_logit_softcapping": 0.5}, {"partial_rotary_factor": 0.5}, {"rotary_pct": 0.5},
+    {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}},
+    {"dual_chunk_attention_config": {"chunk_size": 262144, "local_size": 8192}}])
+@pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "MistralForCausalLM"])
+def test_keys_of_other_classes_change_nothing(tmp_path, architecture, keys):
+    where = copy(TIED, tmp_path)
+    edit(where / "config.json", architectures=[architecture])
+    good = smoke(where)[1]
+    assert json.loads((where / "config.json").read_text()).get("rope_theta", 10000.0) == 10000.0
+    edit(where / "config.json", **keys)
+    report = smoke(where)[1]
+    assert report["verdict"] == "pass" and report["loss_nats_per_token"] == good["loss_nats_per_token"], report["reasons"]
+
+
+def test_chunks_that_a_text_would_leave_are_not_run(tmp_path):
+    where = copy(TIED, tmp_path)
+    edit(where / "config.json", dual_chunk_attention_config={"chunk_size": 256})
+    done, report = smoke(where)
+    assert done.returncode == 5 and "chunk_size" in report["reasons"][0]
+
+
+def test_packed_by_mlx_is_not_run(tmp_path):
+    where = copy(TIED, tmp_path)
+    edit(where / "config.json", quantization={"bits": 4, "group_size": 64})
+    done, report = smoke(where)
+    assert done.returncode == 5 and "mlx" in report["reasons"][0]
+
+
+@pytest.mark.parametrize("token", ["<s>", "</s>", "<unk>"])
+def test_a_text_may_spell_special_tokens(shared, tmp_path, token):
+    (tmp_path / "text").write_text(f"Once upon a time there was a little girl named Lily. {token} She liked to play in the park every day and was happy. One day she saw a big ball.")
+    done, report = smoke("--text", tmp_path / "text", shared / "data/models/stories260K/hf-f32")
+    assert "give the text back" not in " ".join(report["reasons"]) and done.returncode == 0, report["reasons"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_links_are_an_error_with_a_hint(tmp_path, name):
+    """A cache of downloads consists of links, which the sandbox does not follow: that is not the model's fault."""
+    where = copy(TIED, tmp_path)
+    shutil.move(where / name, tmp_path / "blob")
+    (where / name).symlink_to("../blob")
+    done, report = smoke(where)
+    assert done.returncode == 1 and report["verdict"] == "error" and f"{name} is a link" in report["reasons"][0]
+
+
+def test_normalisers_that_double_a_text(tmp_path):
+    where = copy(TIED, tmp_path)
+    tokenizer = json.loads((where / "tokenizer.json").read_text())
+    double = {"type": "Replace", "pattern": {"String": "e"}, "content": "ee"}
+    tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [double] * 40}
+    (where / "tokenizer.json").write_text(json.dumps(tokenizer))
+    done = subprocess.run([SMOKE, "--json", where], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 6 and "the normalizer makes more than" in done.stdout
+
+
 # ---- a context too short to judge by ------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("n", [1, 2, 8, 31])
