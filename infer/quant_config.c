@@ -14,10 +14,15 @@ static int unsupported(struct err *e, const char *method, const char *why)
 
 static int parse_gptq(struct quant_config *c, const json_t *q, struct err *e)
 {
-	const char *format = json_get_str_or(q, "checkpoint_format", "gptq");
+	const char *format = json_get_str_or(q, "checkpoint_format", "gptq"), *pattern;
+	json_t *rule;
 
 	if (strcmp(format, "gptq") && strcmp(format, "gptq_v2"))
 		return unsupported(e, "gptq", format);
+	json_object_foreach(json_object_get(q, "dynamic"), pattern, rule) {
+		if (json_object_get(rule, "bits") || json_object_get(rule, "group_size"))
+			return unsupported(e, "gptq", "dynamic rules for bits and group sizes");
+	}
 	c->gptq_v2 = strcmp(format, "gptq_v2") == 0;
 	if (c->bits != 2 && c->bits != 3 && c->bits != 4 && c->bits != 8)
 		return err_set(e, ERR_INPUT, "quantization_config: gptq with %u bits, 2, 3, 4 and 8 exist", c->bits);
@@ -73,12 +78,23 @@ static int parse_modelopt(struct quant_config *c, const json_t *q, struct err *e
 	return 0;
 }
 
-/* The first group's weights speak for all: groups differ in which layers they target, and the tensors say what each one is. */
+/* A group's bits, size and blocks into c. */
+static int parse_group(struct quant_config *c, const json_t *group, struct err *e)
+{
+	const json_t *weights = json_object_get(group, "weights");
+
+	c->bits = (uint32_t)json_get_int(weights, "num_bits", c->bits);
+	c->group_size = json_get_int(weights, "group_size", c->group_size);
+	return parse_blocks(c, json_object_get(weights, "block_structure"), e);
+}
+
+/* Groups differ in which layers they target. Where they differ in how these are packed too, one answer for all would be wrong. */
 static int parse_compressed(struct quant_config *c, const json_t *q, struct err *e)
 {
 	static const char *const known[] = { "float-quantized", "naive-quantized", "int-quantized", "pack-quantized", "nvfp4-pack-quantized", "dense", "mixed-precision" };
 	const char *format = json_get_str_or(q, "format", "dense"), *key;
-	bool ok = false;
+	const struct quant_config before = *c;
+	bool ok = false, first = true;
 	json_t *group;
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
@@ -86,11 +102,15 @@ static int parse_compressed(struct quant_config *c, const json_t *q, struct err 
 	if (!ok)
 		return unsupported(e, "compressed-tensors", format);
 	json_object_foreach(json_object_get(q, "config_groups"), key, group) {
-		const json_t *weights = json_object_get(group, "weights");
+		struct quant_config other = before;
+		int rc = parse_group(&other, group, e);
 
-		c->bits = (uint32_t)json_get_int(weights, "num_bits", c->bits);
-		c->group_size = json_get_int(weights, "group_size", c->group_size);
-		return parse_blocks(c, json_object_get(weights, "block_structure"), e);
+		if (rc < 0)
+			return rc;
+		if (!first && (other.bits != c->bits || other.group_size != c->group_size || memcmp(other.block, c->block, sizeof(c->block)) != 0))
+			return unsupported(e, "compressed-tensors", "config_groups that differ");
+		*c = other;
+		first = false;
 	}
 	return 0;
 }

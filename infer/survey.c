@@ -14,6 +14,8 @@
 #define ABSMAX_TIMES  30		/* the largest weight over what is usual for the role */
 #define RMS_LOG_MAX   2.08		/* ln 8 */
 #define HOLES_SHARE   0.2			/* of a tensor's elements that are zero, over what is usual for the role */
+#define TYPES_MAX     64			/* more than there are */
+#define HOLES_FEW     0.04			/* of one that nothing was rounded in: worth a look */
 #define RMS_MADS      8			/* and so many median deviations */
 
 /* Packed codes and indices are integers: only the scales beside them are numbers of the model. */
@@ -120,19 +122,60 @@ static double zero_share(const struct tensor *t)
 	return (double)t->stats.n_zero / (double)t->stats.n;
 }
 
+/* Numbers as they are, that no quantisation has rounded to zero. */
+static bool is_plain(const struct tensor *t)
+{
+	return t->type && t->type->block == 1 && !t->stands_for;
+}
+
+/* Few bits round much to zero, and many little: shares are compared within a type, plain ones all together. */
+static bool rounds_alike(const struct tensor *a, const struct tensor *b)
+{
+	return (is_plain(a) && is_plain(b)) || strcmp(a->type_name, b->type_name) == 0;
+}
+
+/* Of tensors that round as `like` does, those with far more zeros than is usual among them. */
+static void judge_holes_of(struct smoke *s, const struct peers *p, const struct tensor *like, double *room, struct report *r)
+{
+	double usual, few = is_plain(like) ? HOLES_FEW : HOLES_SHARE;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (rounds_alike(like, p->v[i]))
+			room[n++] = zero_share(p->v[i]);
+	if (n < PEERS_MIN && is_plain(like)) {	/* the others have rounded more: where these have fewer zeros still, it tells */
+		for (n = 0; n < p->n; n++)
+			room[n] = zero_share(p->v[n]);
+		few = HOLES_SHARE;
+	}
+	if (n < PEERS_MIN)
+		return;
+	usual = median(room, n);
+	for (size_t i = 0; i < p->n; i++) {
+		const struct tensor *t = p->v[i];
+		double share = zero_share(t);
+
+		if (rounds_alike(like, t) && share > usual + few)
+			found(s, r, share <= usual + HOLES_SHARE ? REPORT_FLAG : t->claimed ? REPORT_REJECT : p->severity, t, "stats.holes",
+				"is zero in %.0f %% of its elements, where %.0f %% are usual in its place", 100 * share, 100 * usual);
+	}
+}
+
 /* Zeros where a download stopped or a disk had holes: many, where others in this place have few. */
 static void judge_holes(struct smoke *s, const struct peers *p, struct report *r)
 {
-	own(mem) double *shares = mem_zalloc((p->n + 1) * sizeof(double));
-	double usual;
+	own(mem) double *room = mem_zalloc((p->n + 1) * sizeof(double));
+	const struct tensor *seen[TYPES_MAX];
+	size_t n = 0, k;
 
-	for (size_t i = 0; i < p->n; i++)
-		shares[i] = zero_share(p->v[i]);
-	usual = median(shares, p->n);
-	for (size_t i = 0; i < p->n; i++)
-		if (zero_share(p->v[i]) > usual + HOLES_SHARE)
-			found(s, r, p->v[i]->claimed ? REPORT_REJECT : p->severity, p->v[i], "stats.holes", "is zero in %.0f %% of its elements, where %.0f %% are usual in its place",
-				100 * zero_share(p->v[i]), 100 * usual);
+	for (size_t i = 0; i < p->n && n < TYPES_MAX; i++) {
+		for (k = 0; k < n && !rounds_alike(seen[k], p->v[i]); k++)
+			;
+		if (k < n)
+			continue;
+		seen[n++] = p->v[i];
+		judge_holes_of(s, p, p->v[i], room, r);
+	}
 }
 
 static void judge_peers(struct smoke *s, struct peers *p, struct report *r)

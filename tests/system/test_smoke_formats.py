@@ -454,3 +454,42 @@ def test_windows_begin_behind_the_layers_that_the_class_has_without(stories, tmp
         (where / "config.json").write_text(json.dumps({**config, **more}))
         losses.append(smoke(where)[1]["loss_nats_per_token"])
     assert losses[0] == losses[1] != losses[2]
+
+
+def test_layers_packed_in_different_ways_are_not_run(stories, tmp_path):
+    where = write_gptq(Model(stories / "hf-f32"), tmp_path / "gptq")
+    config = json.loads((where / "config.json").read_text())
+    packing = config["quantization_config"]
+    for dynamic, status in (({"-:.*down_proj": {}}, 0), ({"+:.*down_proj": {"bits": 8}}, 5), ({".*up_proj": {"group_size": 64}}, 5)):
+        (where / "config.json").write_text(json.dumps({**config, "quantization_config": {**packing, "dynamic": dynamic}}))
+        assert smoke(where)[0].returncode == status, dynamic
+    groups = {f"group_{i}": {"targets": [name], "weights": {"num_bits": bits, "group_size": 32}} for i, (name, bits) in enumerate((("a", 4), ("b", 8)))}
+    packing = {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": groups}
+    (where / "config.json").write_text(json.dumps({**config, "quantization_config": packing}))
+    done, report = smoke(where)
+    assert done.returncode == 5 and "config_groups that differ" in report["reasons"][0]
+
+
+# ---- zeros --------------------------------------------------------------------------------------------------------------
+
+def test_types_that_round_more_to_zero_have_no_holes(stories, tmp_path):
+    """One layer's matrix in a type of few bits among others in one of many."""
+    keys, tensors = gguf_file.read(stories / "gguf/wide-Q8_0.gguf")
+    coarse = gguf_file.read(stories / "gguf/wide-Q4_0.gguf")[1]
+    name = "blk.1.attn_output.weight"
+    gguf_file.write(tmp_path / "m.gguf", keys, {**tensors, name: coarse[name]})
+    done, report = smoke(tmp_path / "m.gguf")
+    assert done.returncode == 0 and not report["findings"], report["reasons"]
+
+
+@pytest.mark.parametrize("share, severity", [(0.03, None), (0.08, "flag"), (0.3, "reject")])
+def test_zeros_at_the_end_of_a_matrix(stories, tmp_path, share, severity):
+    where = copy(stories, tmp_path)
+    tensors = read_tensors(where / "model.safetensors")
+    name = "model.layers.2.mlp.up_proj.weight"
+    dtype, shape, raw = tensors[name]
+    n = int(len(raw) * share) // 4 * 4
+    tensors[name] = dtype, shape, raw[:len(raw) - n] + bytes(n)
+    write_tensors(where / "model.safetensors", tensors)
+    found = [f["severity"] for f in smoke(where)[1]["findings"] if f["rule"] == "stats.holes"]
+    assert found == ([severity] if severity else [])
