@@ -102,16 +102,6 @@ def test_a_partial_mirror_lists_what_it_holds(reg, hub):
     assert_served(reg, hub)
 
 
-def test_dry_run_fetches_nothing(reg, hub):
-    hub.add_model(NAME, files())
-    plan = reg.json("sync", NAME, "--dry-run", "--exclude", "small.safetensors")
-    assert plan["license"] == "mit" and plan["fetch_bytes"] == plan["size_bytes"] >= BIG
-    assert plan["gate"]["outcome"] == "publish"
-    assert {f["path"]: bool(f["skip_reason"]) for f in plan["files"]}["small.safetensors"]
-    assert not hub.requests(route="resolve") and not hub.requests(listener="cdn")
-    reg.ctl("show", NAME, code=4)
-
-
 def test_branches_tags_and_commits(reg, hub):
     first = hub.add_model(NAME, files(), branches=["dev"], tags=["v1"])
     hub.commit(NAME, {"config.json": '{"a": 2}'})
@@ -199,22 +189,6 @@ def test_another_registry_that_gets_the_rest_later(tmp_path, reg, hub):
         assert {f["path"] for f in second.json("show", NAME)["files"]} == {"README.md"}
         reg.ctl("sync", NAME), second.ctl("sync", NAME)
         assert_served(second, hub)
-
-
-def test_a_plan_counts_equal_files_once(reg, hub):
-    hub.add_model(NAME, files(**{"copy.safetensors": Noise(BIG), "copy.json": "{}"}))
-    plan = reg.json("sync", NAME, "--dry-run")
-    assert plan["size_bytes"] - plan["fetch_bytes"] == BIG + 2
-    reg.ctl("sync", NAME)
-
-
-def test_a_plan_counts_what_is_here(reg, hub):
-    hub.add_model(NAME, files())
-    assert reg.json("sync", NAME, "--dry-run")["fetch_bytes"] > 0
-    reg.ctl("sync", NAME)
-    assert reg.json("sync", NAME, "--dry-run")["fetch_bytes"] == 0
-    hub.commit(NAME, {"config.json": '{"a": 12345}'})
-    assert reg.json("sync", NAME, "--dry-run")["fetch_bytes"] == len('{"a": 12345}')
 
 
 def test_an_upstream_that_took_it_off_for_legal_reasons(reg, hub):
@@ -774,116 +748,6 @@ def test_a_file_host_that_asks_to_wait_for_long(reg, hub):
     job = wait_for(lambda: next((j for j in reg.json("jobs") if j["kind"] == "sync" and j["state"] == "waiting"), None))
     assert f"{hub.cdn_url} asks to wait" in job["progress"]["phase"]
     assert len(hub.requests(listener="cdn")) <= 2
-
-
-def test_import(reg, tmp_path, models):
-    folder = tmp_path / "own"
-    (folder / "sub").mkdir(parents=True)
-    (folder / "README.md").write_text(CARD)
-    Noise(2 << 20).write(folder / "sub" / "data.safetensors")
-    reg.ctl("import", folder, "--as", "own/model")
-    shown = reg.json("show", "own/model")
-    assert shown["state"] == "published" and shown["upstream"] == "import" and shown["license"]["id"] == "mit"
-    first = shown["revision"]
-    assert get(f"{reg.url}/own/model/resolve/main/sub/data.safetensors")[1] == (folder / "sub" / "data.safetensors").read_bytes()
-    reg.ctl("import", folder, "--as", "own/model")
-    assert reg.json("show", "own/model")["revision"] == first      # the same files are the same revision
-    reg.ctl("import", folder, "--as", "own/nc", "--license", "cc-by-nc-4.0", code=5)
-    (folder / "README.md").write_text("# no licence here\n")
-    reg.ctl("import", folder, "--as", "own/told", "--license", "mit")
-    assert [m["id"] for m in json.loads(get(f"{reg.url}/api/models?filter=license:mit&author=own")[1])] == ["own/model", "own/told"]
-    (folder / "loop").symlink_to(".")
-    assert "link to a directory" in reg.ctl("import", folder, "--as", "own/loop", code=2).stderr
-    (folder / "loop").unlink()
-    (folder / "dead").symlink_to("nothing")
-    assert "link to nothing" in reg.ctl("import", folder, "--as", "own/loop", code=2).stderr
-
-
-def test_import_again_under_another_licence(reg, tmp_path):
-    """What is served goes on, told of; whoever brought it learns that the gate is against it."""
-    (tmp_path / "own").mkdir()
-    (tmp_path / "own" / "a.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
-    again = ["import", tmp_path / "own", "--as", "own/m"]
-    reg.ctl(*again, "--license", "mit")
-    done = reg.ctl(*again, "--license", "cc-by-nc-4.0", code=5)
-    assert "is published as it was" in done.stderr and "cc-by-nc-4.0" in done.stderr
-    shown = reg.json("show", "own/m")
-    assert shown["state"] == "published" and shown["lifecycle"]["deprecated_at"] and "cc-by-nc-4.0" in shown["lifecycle"]["reason"]
-    assert "goes on being served" in reg.ctl("why", "own/m").stdout.splitlines()[0]
-    reg.ctl(*again, code=5)                 # saying nothing takes nothing back
-    assert reg.json("show", "own/m")["license"]["id"] == "cc-by-nc-4.0"
-    reg.ctl(*again, "--license", "mit")
-    shown = reg.json("show", "own/m")
-    assert not shown["lifecycle"]["deprecated_at"] and "goes on" not in reg.ctl("why", "own/m").stdout
-
-
-def test_wanting_more_of_what_is_served(reg, hub):
-    """The rest is refused: the sync says so, and what was served is."""
-    hub.add_model(NAME, files())
-    reg.ctl("sync", NAME, "--exclude", "small.safetensors")
-    hub.faults.add(listener="cdn", corrupt=1000, file="small.safetensors")
-    done = reg.ctl("sync", NAME, code=6)
-    assert "is published as it was" in done.stderr and "small.safetensors" in done.stderr
-    assert reg.json("show", NAME)["state"] == "published" and get(f"{reg.url}/{NAME}/resolve/main/small.safetensors")[0] == 404
-    hub.faults.clear()
-    reg.ctl("sync", NAME)
-    assert_served(reg, hub)
-
-
-@pytest.mark.parametrize("verb,back,says", [("retire", "restore", "retired"), ("withdraw", "restore", "withdrawn")])
-def test_what_is_off_the_doors_is_no_success(reg, hub, verb, back, says):
-    hub.add_model(NAME, files())
-    reg.ctl("sync", NAME)
-    reg.ctl(verb, NAME, "--reason", "broken")
-    hub.commit(NAME, {"config.json": '{"a": 1}'})
-    plan = reg.json("sync", NAME, "--dry-run")
-    assert plan["gate"]["outcome"] == "reject" and any(r["rule"] == "lifecycle" and back in r["reason"] for r in plan["gate"]["reasons"])
-    assert says in reg.ctl("sync", NAME, code=5).stderr
-    reg.ctl(back, NAME)
-    reg.ctl("sync", NAME)
-    assert_served(reg, hub)
-
-
-def test_dry_run_reads_all_of_a_cards_licences(reg, hub):
-    hub.add_model(NAME, files(**{"README.md": CARD.replace("mit", "[mit, cc-by-nc-4.0]")}))
-    plan = reg.json("sync", NAME, "--dry-run")
-    assert plan["license"] == "cc-by-nc-4.0" and plan["gate"]["outcome"] != "publish"
-    assert "is queued" in reg.ctl("sync", NAME, "--dry-run", "--no-wait").stdout
-    reg.ctl("sync", NAME, code=5)
-    assert reg.json("show", NAME)["license"]["id"] == "cc-by-nc-4.0"
-
-
-def refs_of(reg):
-    refs = json.loads(get(f"{reg.url}/api/models/{NAME}/refs")[1])
-    return {kind: {r["name"]: r["ref"] for r in refs[kind]} for kind in ("branches", "tags")}
-
-
-def test_tags_are_tags(reg, hub):
-    """Also where `main` is not here: clients ask for the refs of the model."""
-    hub.add_model(NAME, files(), branches=["dev"], tags=["v1"])
-    reg.ctl("sync", f"{NAME}@v1")
-    assert refs_of(reg) == {"branches": {}, "tags": {"v1": "refs/tags/v1"}}
-    reg.ctl("sync", f"{NAME}@refs/heads/dev")
-    reg.ctl("sync", f"{NAME}@refs/tags/v1")
-    assert refs_of(reg) == {"branches": {"dev": "refs/heads/dev"}, "tags": {"v1": "refs/tags/v1"}}
-    for rev in "dev", "v1", "refs%2Fheads%2Fdev", "refs%2Ftags%2Fv1":
-        assert get(f"{reg.url}/{NAME}/resolve/{rev}/config.json")[0] == 200, rev
-
-
-def test_skipped_formats_are_skipped_whatever_is_selected(tmp_path, hub):
-    hub.add_model(NAME, files(**{"pytorch_model.bin": b"x"}))
-    with Registry(tmp_path / "registry", policy=POLICY + "formats: {skip: [pickle]}\n", settings=settings(hub)) as reg:
-        reg.ctl("sync", NAME)
-        reg.ctl("sync", NAME, "--include", "*.bin", "--include", "*.md", code=None)
-        assert "pytorch_model.bin" not in [f["path"] for f in reg.json("show", NAME)["files"]]
-
-
-def test_import_without_room_names_the_setting(tmp_path):
-    (tmp_path / "own").mkdir()
-    (tmp_path / "own" / "README.md").write_text(CARD)
-    with Registry(tmp_path / "registry", policy=POLICY, settings="sync: {keep_free: 900TB}\n") as reg:
-        said = reg.ctl("import", tmp_path / "own", "--as", "own/model", code=1).stderr
-        assert "the 900 TB that sync.keep_free leaves alone" in said and str(reg.data) in said
 
 
 def test_a_scheduled_sync_waits_for_an_upstream_that_is_away(reg, hub):

@@ -521,7 +521,20 @@ static void test_facts_tags_documents(void **state)
 	files[1].sha256 = sha("evil");
 	struct model_plan lie = { .model_id = m, .commit = B, .files = files, .n_files = 2 };
 	ok(model_plan(f->db, &lie, 1001, &other, NULL, e));
-	/* A git file's content, once stored, is known by its git id. */
+}
+
+/* A git file's content, once stored, is known by its git id. */
+static void test_known_by_git_id(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	struct model_file files[2];
+	bool changed;
+
+	arena_init(&a);
+	two_files(files, "c");
+	int64_t m = model(f->db, "org/m"), rev = plan(f->db, m, A, "main", files, 2, 1000, &changed);
+	int64_t other = plan(f->db, m, B, NULL, files, 2, 1001, &changed);
 	struct digest d, o = oid("c");
 	struct lost_use *uses;
 	size_t n_uses;
@@ -579,7 +592,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_fixture(test_published_only),	 with_fixture(test_second_revision), with_fixture(test_pending_files),
 		with_fixture(test_lies),		 with_fixture(test_many_files),	   with_fixture(test_person_and_findings), with_fixture(test_many_findings),
-		with_fixture(test_drift),		 with_fixture(test_a_listing_at_once), with_fixture(test_facts_tags_documents), with_fixture(test_short_commits),
+		with_fixture(test_drift),		 with_fixture(test_a_listing_at_once), with_fixture(test_facts_tags_documents), with_fixture(test_known_by_git_id),
+		with_fixture(test_short_commits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
