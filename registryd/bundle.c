@@ -112,6 +112,18 @@ static int load_entry(struct bundle *b, struct err *e)
 	return b->entry ? 0 : e->code;
 }
 
+/* A name that looks like a commit's id would hide the commit of that id from whoever has pinned it. */
+static int check_refs(const json_t *refs, struct err *e)
+{
+	const json_t *ref;
+	size_t i;
+
+	json_array_foreach (refs, i, ref)
+		if (!json_is_string(ref) || str_is_hex(json_string_value(ref), MODEL_COMMIT_HEX))
+			return err_set(e, ERR_INPUT, "the bundle's entry has a ref that is no name of a branch or tag");
+	return 0;
+}
+
 static int read_entry(struct bundle *b, struct err *e)
 {
 	const char *format, *repo;
@@ -128,6 +140,8 @@ static int read_entry(struct bundle *b, struct err *e)
 	b->held = json_object_get(b->entry, "held");
 	if (!rc && (!json_is_array(b->held) || !json_is_array(json_object_get(b->entry, "tree")) || !json_is_array(json_object_get(b->entry, "refs"))))
 		rc = err_set(e, ERR_INPUT, "the bundle's entry lacks a list of files, a listing or refs");
+	if (!rc)
+		rc = check_refs(json_object_get(b->entry, "refs"), e);
 	b->info.doc = json_incref(json_object_get(b->entry, "info"));
 	if (!rc)
 		rc = hub_revision_read(&b->info, FROM, repo, repo, e);
@@ -226,6 +240,32 @@ static int make_plan(struct bundle *b, struct err *e)
 	return 0;
 }
 
+static bool is_tag(const struct bundle *b, const char *ref)
+{
+	const json_t *tag;
+	size_t i;
+
+	json_array_foreach (json_object_get(b->entry, "tags"), i, tag)
+		if (json_is_string(tag) && !strcmp(json_string_value(tag), ref))
+			return true;
+	return false;
+}
+
+/* One of the names that the revision has at the other site, NULL: it has none. */
+static int plan_ref(struct bundle *b, struct model_plan *p, const char *ref, bool *changed, struct err *e)
+{
+	bool one = false;
+	int rc;
+
+	p->ref = ref;
+	rc = model_plan(b->w->db, p, work_now(), &b->revision_id, &one, e);
+	*changed |= one;
+	if (rc || !ref || !is_tag(b, ref))
+		return rc;
+	rc = model_saw_ref(b->w->db, b->model_id, ref, b->commit, work_now(), NULL, e);
+	return rc ? rc : model_ref_is_tag(b->w->db, b->model_id, ref, true, e);
+}
+
 static int record_plan(struct bundle *b, bool *changed, struct err *e)
 {
 	struct model_upstream u = { .name = b->w->job.repo, .upstream = BUNDLE_UPSTREAM, .gated = b->info.gated == HUB_OPEN ? MODEL_OPEN : MODEL_GATED_MANUAL,
@@ -240,13 +280,8 @@ static int record_plan(struct bundle *b, bool *changed, struct err *e)
 	int rc = model_upsert(b->w->db, &u, work_now(), &b->model_id, e);
 
 	p.model_id = b->model_id;
-	for (size_t i = 0; !rc && i < (n ? n : 1); i++) {
-		bool one = false;
-
-		p.ref = json_string_value(json_array_get(refs, i));
-		rc = model_plan(b->w->db, &p, work_now(), &b->revision_id, &one, e);
-		*changed |= one;
-	}
+	for (size_t i = 0; !rc && i < (n ? n : 1); i++)
+		rc = plan_ref(b, &p, json_string_value(json_array_get(refs, i)), changed, e);
 	if (!rc)
 		rc = model_keep_document(b->w->db, b->revision_id, DOCUMENT_INFO, "", info, strlen(info), work_now(), e);
 	if (!rc && !buf_failed(&b->tree.raw) && b->tree.raw.len)

@@ -80,14 +80,13 @@ static json_t *info_of(struct daemon *d, const struct model *m, const struct rev
 	return json_pack("{s:s, s:s, s:s*, s:b, s:b}", "id", m->name, "sha", r->commit, "pipeline_tag", r->task, "gated", m->gated != MODEL_OPEN, "private", m->is_private);
 }
 
-static json_t *refs_of(struct daemon *d, const struct model *m, const struct revision *r, struct arena *a)
+/* The names by which this site serves the revision: all, or the tags among them. */
+static json_t *ref_names(const struct model_ref *refs, size_t n, bool tags_only)
 {
 	json_t *names = json_array();
-	struct model_ref *refs;
-	size_t n;
 
-	if (model_refs(d->db, m->id, r->id, a, &refs, &n, NULL) == 0)
-		for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
+		if (refs[i].is_tag || !tags_only)
 			json_array_append_new(names, json_string(refs[i].name));
 	return names;
 }
@@ -113,10 +112,12 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 {
 	const struct config_upstream *up = config_find_upstream(daemon_config(d), m->upstream);
 	struct model_file *files;
+	struct model_ref *refs;
 	struct lifecycle life;
-	size_t n;
+	size_t n, n_refs;
 
-	if (lifecycle_at(d->db, m->id, r->id, (int64_t)time(NULL), a, &life, e) < 0 || model_files(d->db, r->id, FILES_ALL, "", NULL, 0, a, &files, &n, e) < 0)
+	if (lifecycle_at(d->db, m->id, r->id, (int64_t)time(NULL), a, &life, e) < 0 || model_files(d->db, r->id, FILES_ALL, "", NULL, 0, a, &files, &n, e) < 0 ||
+	    model_refs(d->db, m->id, r->id, a, &refs, &n_refs, e) < 0)
 		return NULL;
 	if (life.state > LIFECYCLE_DEPRECATED) {
 		err_set(e, life.state == LIFECYCLE_RETIRED ? ERR_GONE : ERR_REFUSED, "%s is %s: it is given to nobody", m->name, lifecycle_state_name(life.state));
@@ -126,8 +127,8 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 		err_wrap(e, "%s@%.12s goes into no bundle", m->name, r->commit);
 		return NULL;
 	}
-	return json_pack("{s:s, s:s, s:s, s:o, s:{s:s, s:s*}, s:o, s:o, s:o, s:o, s:o, s:o*, s:{s:s*, s:I}}", "format", BUNDLE_ENTRY_FORMAT, "repo", m->name, "revision", r->commit,
-		"refs", refs_of(d, m, r, a), "upstream", "name", m->upstream, "endpoint", up ? up->endpoint : NULL, "info", info_of(d, m, r, a),
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:s, s:s*}, s:o, s:o, s:o, s:o, s:o, s:o*, s:{s:s*, s:I}}", "format", BUNDLE_ENTRY_FORMAT, "repo", m->name, "revision", r->commit,
+		"refs", ref_names(refs, n_refs, false), "tags", ref_names(refs, n_refs, true), "upstream", "name", m->upstream, "endpoint", up ? up->endpoint : NULL, "info", info_of(d, m, r, a),
 		"tree", tree_pages(d, r, files, n, a), "pack", pack_of(d, r, a), "held", held_files(files, n), "lifecycle", lifecycle_json(&life),
 		"base_models", bases_of(d, r, a), "about", "license", r->license, "size_bytes", (json_int_t)r->size_bytes);
 }

@@ -111,6 +111,38 @@ def test_models_cross_the_gap_and_are_proved_again(site, tmp_path):
     assert len(site.hub.requests()) == before
 
 
+def refs_at(reg, name):
+    refs = json.loads(get(f"{reg.url}/api/models/{name}/refs")[1])
+    return {kind: {r["name"] for r in refs[kind]} for kind in ("branches", "tags")}
+
+
+def test_the_names_of_a_revision_cross_too(fresh, hub, tmp_path):
+    """Branches and tags that are served here as what is bundled, each as what upstream calls it."""
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    hub.branch("org/odd", "dev")
+    for ref in ("v1", "dev"):
+        fresh.ctl("sync", f"org/odd@{ref}")
+    fresh.ctl("bundle", "create", "-o", first, "--all")
+    hub.tag("org/odd", "v2")
+    fresh.ctl("sync", "org/odd@v2")
+    fresh.ctl("bundle", "create", "-o", second, "--all")
+    with inside(tmp_path) as reg:
+        reg.ctl("bundle", "import", first)
+        assert refs_at(reg, "org/odd") == {"branches": {"main", "dev"}, "tags": {"v1"}}
+        assert get(f"{reg.url}/org/odd/resolve/v1/config.json") == (200, b"{}")
+        assert get(f"{reg.url}/org/odd/resolve/v2/config.json")[0] == 404
+        reg.ctl("bundle", "import", second)             # a new name for what is here
+        assert refs_at(reg, "org/odd") == {"branches": {"main", "dev"}, "tags": {"v1", "v2"}}
+        assert get(f"{reg.url}/org/odd/resolve/v2/config.json") == (200, b"{}")
+        reg.ctl("bundle", "create", "-o", third, "--all")
+    replace_entry(first, "org/odd", lambda entry, manifest: entry.pop("tags"))
+    with inside(tmp_path, "old") as reg:                # a bundle from before tags were told apart
+        reg.ctl("bundle", "import", first)
+        assert refs_at(reg, "org/odd") == {"branches": {"main", "dev", "v1"}, "tags": set()}
+        reg.ctl("bundle", "import", third)
+        assert refs_at(reg, "org/odd") == {"branches": {"main", "dev"}, "tags": {"v1", "v2"}}
+
+
 def test_the_evidence_of_a_licence_crosses_too(fresh, tmp_path):
     """Texts that are read and not served, and what upstream said of a base model: without them the other site would hold more, or less."""
     apache = (ROOT / "LICENSE").read_bytes()
@@ -256,6 +288,7 @@ def test_nonsense_in_an_entry_is_an_error_and_no_crash(site, tmp_path):
         "a pack that is none": lambda e: e.update(pack="AAAA"),
         "no base64": lambda e: e.update(pack="*"),
         "no hash": lambda e: e["held"][0].update(sha256="zz"),
+        "a ref that hides a commit": lambda e: e["refs"].append("0" * 40),
         "another hash": lambda e: [f.update(sha256="0" * 64) for f in e["held"] if f["path"] == "model.safetensors"],
     }
     with inside(tmp_path) as reg:
