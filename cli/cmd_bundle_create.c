@@ -24,6 +24,9 @@ struct create {
 	struct ctl *c;
 	const char *dir;
 	json_t *models, *blobs;		/* of the manifest to be */
+	json_t *left_out;		/* by --all, for whoever asked: the medium does not tell */
+	size_t n_lost;			/* of these, for a loss of the store */
+	struct err lost;		/* of the first */
 	struct content *contents;
 	size_t n_contents, cap_contents;
 	struct digest *there;		/* what the receipt says, sorted */
@@ -143,6 +146,26 @@ static int add_model(struct create *k, const char *word, struct err *e)
 	return write_file(k, path, text.data, text.len, e);
 }
 
+/* One of many. What is past its sunset or withdrawn goes to nobody, and what has lost a file is not whole: the others go without it. */
+static int add_one_of_all(struct create *k, const json_t *m, struct err *e)
+{
+	own(mem) char *word = NULL;
+	int rc;
+
+	if (asprintf(&word, "%s@%s", json_get_str_or(m, "repo", ""), json_get_str_or(m, "revision", "")) < 0)	/* it need not be what `main` serves */
+		abort();
+	rc = add_model(k, word, e);
+	if (rc != ERR_GONE && rc != ERR_REFUSED && rc != ERR_MISMATCH)
+		return rc;
+	fprintf(stderr, "left out: %s\n", e->msg);
+	json_array_append_new(k->left_out, json_pack("{s:s, s:s, s:s, s:s}", "repo", json_get_str(m, "repo"), "revision", json_get_str(m, "revision"), "code",
+		err_label(rc), "reason", e->msg));
+	if (rc == ERR_MISMATCH && !k->n_lost++)
+		k->lost = *e;
+	*e = ERR_NONE;
+	return 0;
+}
+
 static int add_published(struct create *k, struct err *e)
 {
 	own(mem) char *cursor = NULL;
@@ -161,13 +184,8 @@ static int add_published(struct create *k, struct err *e)
 		if (client_get(&k->c->client, path.data, &page, e) < 0)
 			return e->code;
 		json_array_foreach (json_object_get(page, "models"), i, m) {
-			int rc = add_model(k, json_get_str_or(m, "repo", ""), e);
-
-			if (rc == ERR_GONE || rc == ERR_REFUSED)	/* past its sunset, or withdrawn: it goes to nobody */
-				fprintf(stderr, "left out: %s\n", e->msg);
-			else if (rc < 0)
-				return rc;
-			*e = ERR_NONE;
+			if (add_one_of_all(k, m, e) < 0)
+				return e->code;
 		}
 		next = json_get_str(page, "next");
 		free(cursor);
@@ -384,6 +402,9 @@ static int fetch(struct create *k, const json_t *blob, struct err *e)
 	rc = open_part(&a, e);
 	if (rc == 0)
 		rc = client_stream(&k->c->client, path, arrive, &a, e);
+	if (rc == ERR_NOT_FOUND)
+		rc = err_set(e, ERR_MISMATCH, "content %.12s is lost from the store, which has taken note of it: `bundle create --all`, begun again, leaves out what has it",
+			json_get_str(blob, "sha256"));
 	if (rc == 0 && (a.left || a.part + 1 != bundle_parts(blob) || !is_right(&a.digest, blob)))
 		rc = err_set(e, ERR_MISMATCH, "content %.12s arrived with other bytes than its SHA-256 names: `registryctl verify --all` looks at the store", json_get_str(blob, "sha256"));
 	close_part(&a);
@@ -453,6 +474,7 @@ static int finish(struct create *k, struct err *e)
 		return err_set(e, ERR_LIMIT, BUNDLE_MANIFEST " would be larger than %zu bytes", BUNDLE_MANIFEST_MAX);
 	if (sign(k, &text, e) < 0 || flush(k, e) < 0 || write_file(k, BUNDLE_MANIFEST, text.data, text.len, e) < 0)
 		return e->code;
+	json_object_set(j, "left_out", k->left_out);
 	return k->c->json ? ctl_print_json(j, e) : 0;
 }
 
@@ -478,8 +500,8 @@ static int prepare(struct create *k, struct err *e)
 
 int cmd_bundle_create(struct ctl *c, struct err *e)
 {
-	own(json) json_t *models = json_array(), *blobs = json_array();
-	struct create k = { .c = c, .models = models, .blobs = blobs };
+	own(json) json_t *models = json_array(), *blobs = json_array(), *left_out = json_array();
+	struct create k = { .c = c, .models = models, .blobs = blobs, .left_out = left_out };
 	char size[TEXT_SHORT_MAX];
 	int rc = prepare(&k, e);
 
@@ -497,5 +519,8 @@ int cmd_bundle_create(struct ctl *c, struct err *e)
 		return rc;
 	text_size(size, (int64_t)k.total_bytes);
 	ctl_say(c, "%zu models, %zu contents, %s%s", json_array_size(models), json_array_size(blobs), size, args_has(&c->args, "sign") ? ", signed" : "");
+	if (k.n_lost)
+		return err_set(e, ERR_MISMATCH, "the bundle is written without %zu of %zu models, of which files are lost from the store; of the first: %s", k.n_lost,
+			k.n_lost + json_array_size(models), k.lost.msg);
 	return 0;
 }

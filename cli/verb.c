@@ -108,7 +108,8 @@ const struct verb verb_table[] = {
 	  "What it changes for the models here is then worked through. Ends with 5, and the old policy stays, when next to nothing of what is published would be left.",
 	  OPTS({ "yes", OPT_FLAG, NULL, "even then" }, ), cmd_policy_reload },
 	{ "bundle create", "[REPO[@REV]…]", 0, VERB_NO_LIMIT, "pack published models for a site without a network",
-	  "Contents, and with each revision what its Hub said and the git objects that prove it. A run that was interrupted is gone on with by the same command.",
+	  "Contents, and with each revision what its Hub said and the git objects that prove it. A run that was interrupted is gone on with by the same command. "
+	  "--all leaves out, with a word on stderr, what is withdrawn or past its sunset, and models of which the store has lost a file; for these it ends with 6, with all others in the bundle.",
 	  OPTS({ "o", OPT_FILE, "DIR", "where the bundle goes (needed)" }, { "all", OPT_FLAG, NULL, "everything that is published" },
 	       { "since", OPT_FILE, "RECEIPT", "leave out the contents that the other site says it has" },
 	       { "volume-size", OPT_SIZE, "SIZE", "divide it into folders of at most so much, one a medium" },

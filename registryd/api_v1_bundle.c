@@ -13,6 +13,7 @@
 #include "registryd/api_v1_impl.h"
 #include "registryd/bundle.h"
 #include "registryd/keys.h"
+#include "registryd/loss.h"
 
 #define STATES_MAX 10000	/* contents asked about in one request */
 #define PAGE_MAX   10000	/* contents listed in one answer */
@@ -40,10 +41,16 @@ static int read_id(struct request *rq, struct digest *id, struct err *e)
 
 int api_v1_blob(struct request *rq, struct err *e)
 {
+	struct daemon *d = api_v1_daemon(rq);
 	struct digest id;
 	uint64_t size;
-	int fd = read_id(rq, &id, e) < 0 ? (int)e->code : store_open_blob(api_v1_daemon(rq)->store, &id, &size, e);
+	struct err why = ERR_NONE;
+	int fd = read_id(rq, &id, e) < 0 ? (int)e->code : store_open_blob(d->store, &id, &size, e);
 
+	if (fd == ERR_NOT_FOUND && loss_note(d, &id, false, "it is no longer in the store", &why) < 0) {
+		*e = why;
+		return why.code;
+	}
 	return fd < 0 ? fd : http_answer_fd(rq, 200, "application/octet-stream", fd, 0, size);
 }
 

@@ -359,6 +359,30 @@ def test_who_may_and_what_may_go(fresh, tmp_path):
         assert refused.value.code in (401, 403)
 
 
+def test_all_goes_on_without_what_is_not_whole(fresh, hub, tmp_path):
+    """A lost file keeps its own model out, and no other; the medium does not say what it might have held."""
+    hub.add_model("org/odd-tagged", {"README.md": CARD, "config.json": '{"tagged": 1}'}, tags=["v1"])
+    fresh.ctl("sync", "org/odd-tagged@v1")
+    hub.stop()                                          # or it would be mended
+    fresh.blob(sha256_of(fresh.json("show", "org/odd"), "model.safetensors")).unlink()
+    first = fresh.ctl("bundle", "create", "-o", tmp_path / "first", "--all", code=6)       # nobody has noticed yet
+    assert "begun again" in first.stderr and not (tmp_path / "first" / "bundle.json").exists()
+    done = fresh.ctl("bundle", "create", "-o", tmp_path / "first", "--all", code=6)
+    assert "left out: org/odd@" in done.stderr and "'model.safetensors' is lost" in done.stderr and "without 1 of 3 models" in done.stderr
+    assert "2 models" in done.stdout
+    told = fresh.json("bundle", "create", "-o", tmp_path / "second", "--all", code=6)
+    left, = told["left_out"]
+    assert (left["repo"], left["code"]) == ("org/odd", "mismatch") and "model.safetensors" in left["reason"]
+    assert {m["repo"] for m in told["models"]} == {"org/story", "org/odd-tagged"}
+    assert "org/odd\"" not in (tmp_path / "second" / "bundle.json").read_text()
+    assert "goes into no bundle" in fresh.ctl("bundle", "create", "-o", tmp_path / "third", "org/story", "org/odd", code=6).stderr
+    assert not (tmp_path / "third" / "bundle.json").exists()
+    with inside(tmp_path) as reg:
+        reg.ctl("bundle", "import", tmp_path / "first")
+        assert {m["repo"] for m in reg.json("ls")} == {"org/story", "org/odd-tagged"}
+        assert get(f"{reg.url}/org/odd-tagged/resolve/v1/config.json") == (200, b'{"tagged": 1}')
+
+
 def test_plain_tools_can_audit_a_bundle(site, tmp_path):
     bundle = tmp_path / "medium"
     site.ctl("bundle", "create", "-o", bundle, "--all")
