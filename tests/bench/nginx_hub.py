@@ -30,13 +30,15 @@ def file_digest(path, algo, prefix=b""):
 
 
 class NginxHub:
-    """Serves `files` (a directory) as the repository `repo`. Files of `lfs_from` bytes and more are LFS. `limit`: what the CDN gives one connection, such as 64m."""
+    """Serves `files` (a directory) as the repository `repo`. Files of `lfs_from` bytes and more are LFS. `limit`: what the CDN gives one connection, such as 64m.
+    `sent_ahead`: how much the CDN's kernel may hold of what was sent and has not arrived; without it, up to 4 MiB a connection.
+    """
 
-    def __init__(self, work, repo, files, lfs_from=1 << 20, limit="0"):
+    def __init__(self, work, repo, files, lfs_from=1 << 20, limit="0", sent_ahead=None):
         self.work, self.repo, self.files = Path(work), repo, Path(files)
         self.port, self.cdn_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.limit, self.process = limit, None
+        self.limit, self.sent_ahead, self.process = limit, sent_ahead, None
         shutil.rmtree(self.work, ignore_errors=True)
         self.entries = [self._entry(p, lfs_from) for p in sorted(self.files.rglob("*")) if p.is_file()]
         self._write_api()
@@ -95,7 +97,7 @@ http {{
     {lfs}
     location ~ "^/{self.repo}/resolve/[^/]+/(?<file>.*)$" {{ add_header X-Repo-Commit {COMMIT}; add_header ETag $oid; alias {self.files}/$file; }}
   }}
-  server {{ listen 127.0.0.1:{self.cdn_port} backlog=1024; limit_rate {self.limit}; location / {{ add_header ETag '"{'f' * 64}"'; alias {self.files}/; }} }}
+  server {{ listen 127.0.0.1:{self.cdn_port} backlog=1024{f' sndbuf={self.sent_ahead}' if self.sent_ahead else ''}; limit_rate {self.limit}; location / {{ add_header ETag '"{'f' * 64}"'; alias {self.files}/; }} }}
 }}
 """)
 
