@@ -141,6 +141,7 @@ void model_close(struct model *m)
 {
 	plan_close(&m->plan);
 	weights_close(&m->weights);
+	quant_config_close(&m->quant);
 	json_decref(m->config);
 	free(m->spec);
 	*m = (struct model){ 0 };

@@ -3,7 +3,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
-#include "infer/quant_weight.h"
+#include "infer/quant_rules.h"
 
 #define FP8_BLOCK_MAX 65536
 
@@ -12,21 +12,55 @@ static int unsupported(struct err *e, const char *method, const char *why)
 	return err_set(e, ERR_UNSUPPORTED, "not run: weights packed with %s (%s)", method, why);
 }
 
+static int check_gptq_bits(uint32_t bits, struct err *e)
+{
+	return bits == 2 || bits == 3 || bits == 4 || bits == 8 ? 0
+		: err_set(e, ERR_INPUT, "quantization_config: gptq with %u bits, 2, 3, 4 and 8 exist", bits);
+}
+
+static int check_group_size(int64_t size, struct err *e)
+{
+	return size == 0 || size < -1 ? err_set(e, ERR_INPUT, "quantization_config: a group size of %lld", (long long)size) : 0;
+}
+
+/* GPTQModel's rules for modules by pattern, the first that matches counts: "-:" leaves modules as they are, "+:" (or nothing) packs them otherwise. */
+static int parse_dynamic(struct quant_config *c, const json_t *dynamic, struct err *e)
+{
+	const char *pattern;
+	json_t *rule;
+
+	if (!json_is_object(dynamic) || json_object_size(dynamic) == 0)
+		return 0;
+	c->rules = quant_rules_new(false);
+	json_object_foreach((json_t *)dynamic, pattern, rule) {
+		struct quant_layout l = c->layout;
+		bool marked = str_starts(pattern, "-:") || str_starts(pattern, "+:");
+		int rc;
+
+		l.left_out = pattern[0] == '-' && marked;
+		l.bits = (uint32_t)json_get_int(rule, "bits", l.bits);
+		l.group_size = json_get_int(rule, "group_size", l.group_size);
+		rc = l.left_out ? 0 : check_gptq_bits(l.bits, e);
+		if (rc == 0)
+			rc = check_group_size(l.group_size, e);
+		if (rc == 0)
+			rc = quant_rules_add(c->rules, TARGET_PATTERN, pattern + (marked ? 2 : 0), &l, e);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 static int parse_gptq(struct quant_config *c, const json_t *q, struct err *e)
 {
-	const char *format = json_get_str_or(q, "checkpoint_format", "gptq"), *pattern;
-	json_t *rule;
+	const char *format = json_get_str_or(q, "checkpoint_format", "gptq");
+	int rc;
 
 	if (strcmp(format, "gptq") && strcmp(format, "gptq_v2"))
 		return unsupported(e, "gptq", format);
-	json_object_foreach(json_object_get(q, "dynamic"), pattern, rule) {
-		if (json_object_get(rule, "bits") || json_object_get(rule, "group_size"))
-			return unsupported(e, "gptq", "dynamic rules for bits and group sizes");
-	}
 	c->gptq_v2 = strcmp(format, "gptq_v2") == 0;
-	if (c->bits != 2 && c->bits != 3 && c->bits != 4 && c->bits != 8)
-		return err_set(e, ERR_INPUT, "quantization_config: gptq with %u bits, 2, 3, 4 and 8 exist", c->bits);
-	return 0;
+	rc = check_gptq_bits(c->layout.bits, e);
+	return rc < 0 ? rc : parse_dynamic(c, json_object_get(q, "dynamic"), e);
 }
 
 static int parse_awq(struct quant_config *c, const json_t *q, struct err *e)
@@ -35,8 +69,8 @@ static int parse_awq(struct quant_config *c, const json_t *q, struct err *e)
 
 	if (strcasecmp(version, "gemm"))
 		return unsupported(e, "awq", version);
-	if (c->bits != 4)
-		return err_set(e, ERR_INPUT, "quantization_config: awq with %u bits, only 4 exist", c->bits);
+	if (c->layout.bits != 4)
+		return err_set(e, ERR_INPUT, "quantization_config: awq with %u bits, only 4 exist", c->layout.bits);
 	return 0;
 }
 
@@ -49,7 +83,7 @@ static int parse_bnb(struct quant_config *c, const json_t *q, struct err *e)
 	return 0;
 }
 
-static int parse_blocks(struct quant_config *c, const json_t *sizes, struct err *e)
+static int parse_blocks(struct quant_layout *l, const json_t *sizes, struct err *e)
 {
 	if (!json_is_array(sizes))
 		return 0;
@@ -58,14 +92,14 @@ static int parse_blocks(struct quant_config *c, const json_t *sizes, struct err 
 
 		if (json_array_size(sizes) != 2 || n < 1 || n > FP8_BLOCK_MAX)
 			return err_set(e, ERR_INPUT, "quantization_config: the block size is not two numbers up to %d", FP8_BLOCK_MAX);
-		c->block[i] = (uint64_t)n;
+		l->block[i] = (uint64_t)n;
 	}
 	return 0;
 }
 
 static int parse_fp8(struct quant_config *c, const json_t *q, struct err *e)
 {
-	return parse_blocks(c, json_object_get(q, "weight_block_size"), e);
+	return parse_blocks(&c->layout, json_object_get(q, "weight_block_size"), e);
 }
 
 static int parse_modelopt(struct quant_config *c, const json_t *q, struct err *e)
@@ -78,41 +112,69 @@ static int parse_modelopt(struct quant_config *c, const json_t *q, struct err *e
 	return 0;
 }
 
-/* A group's bits, size and blocks into c. */
-static int parse_group(struct quant_config *c, const json_t *group, struct err *e)
+/* A group's bits, size and blocks. */
+static int parse_group(struct quant_layout *l, const json_t *group, struct err *e)
 {
 	const json_t *weights = json_object_get(group, "weights");
 
-	c->bits = (uint32_t)json_get_int(weights, "num_bits", c->bits);
-	c->group_size = json_get_int(weights, "group_size", c->group_size);
-	return parse_blocks(c, json_object_get(weights, "block_structure"), e);
+	l->bits = (uint32_t)json_get_int(weights, "num_bits", l->bits);
+	l->group_size = json_get_int(weights, "group_size", l->group_size);
+	return parse_blocks(l, json_object_get(weights, "block_structure"), e);
 }
 
-/* Groups differ in which layers they target. Where they differ in how these are packed too, one answer for all would be wrong. */
-static int parse_compressed(struct quant_config *c, const json_t *q, struct err *e)
+static int check_format(const char *format, struct err *e)
 {
 	static const char *const known[] = { "float-quantized", "naive-quantized", "int-quantized", "pack-quantized", "nvfp4-pack-quantized", "dense", "mixed-precision" };
-	const char *format = json_get_str_or(q, "format", "dense"), *key;
-	const struct quant_config before = *c;
-	bool ok = false, first = true;
-	json_t *group;
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
-		ok |= strcmp(format, known[i]) == 0;
-	if (!ok)
-		return unsupported(e, "compressed-tensors", format);
-	json_object_foreach(json_object_get(q, "config_groups"), key, group) {
-		struct quant_config other = before;
-		int rc = parse_group(&other, group, e);
+		if (strcmp(format, known[i]) == 0)
+			return 0;
+	return unsupported(e, "compressed-tensors", format);
+}
+
+/* "re:" and a pattern, a module's name, or a class: only a name has dots, but for a head's. */
+static int add_targets(struct quant_rules *rules, const json_t *targets, const struct quant_layout *l, struct err *e)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(targets, i, v) {
+		const char *target = json_is_string(v) ? json_string_value(v) : "";
+		bool pattern = str_starts(target, "re:");
+		bool name = strchr(target, '.') || (*target >= 'a' && *target <= 'z');
+		int rc = quant_rules_add(rules, pattern ? TARGET_PATTERN : name ? TARGET_NAME : TARGET_CLASS, target + (pattern ? 3 : 0), l, e);
 
 		if (rc < 0)
 			return rc;
-		if (!first && (other.bits != c->bits || other.group_size != c->group_size || memcmp(other.block, c->block, sizeof(c->block)) != 0))
-			return unsupported(e, "compressed-tensors", "config_groups that differ");
-		*c = other;
-		first = false;
 	}
 	return 0;
+}
+
+/* Groups differ in which modules they target, and perhaps in how these are packed. */
+static int parse_compressed(struct quant_config *c, const json_t *q, struct err *e)
+{
+	const struct quant_layout plain = c->layout;
+	const char *key;
+	json_t *group;
+	int rc = check_format(json_get_str_or(q, "format", "dense"), e);
+
+	if (rc < 0)
+		return rc;
+	c->rules = quant_rules_new(true);
+	c->ignored = quant_rules_new(true);
+	c->layout.unsaid = true;
+	json_object_foreach(json_object_get(q, "config_groups"), key, group) {
+		struct quant_layout l = plain;
+
+		rc = check_format(json_get_str_or(group, "format", "dense"), e);
+		if (rc == 0)
+			rc = parse_group(&l, group, e);
+		if (rc == 0 && json_is_object(json_object_get(group, "weights")))	/* else only what flows through them is rounded */
+			rc = add_targets(c->rules, json_object_get(group, "targets"), &l, e);
+		if (rc < 0)
+			return rc;
+	}
+	return add_targets(c->ignored, json_object_get(q, "ignore"), &(const struct quant_layout){ .left_out = true }, e);
 }
 
 static const struct {
@@ -123,28 +185,46 @@ static const struct {
 	{ "modelopt", parse_modelopt }, { "compressed-tensors", parse_compressed },
 };
 
+static int parse_method(struct quant_config *c, const json_t *q, struct err *e)
+{
+	const char *method = json_get_str_or(q, "quant_method", json_get_str(q, "quant_algo") ? "modelopt" : "");
+	int rc;
+
+	snprintf(c->method, sizeof(c->method), "%s", method);
+	c->layout.bits = (uint32_t)json_get_int(q, "bits", json_get_int(q, "w_bit", 4));
+	c->layout.group_size = json_get_int(q, "group_size", json_get_int(q, "q_group_size", -1));
+	rc = check_group_size(c->layout.group_size, e);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		if (strcmp(methods[i].method, method) == 0)
+			return methods[i].parse(c, q, e);
+	return unsupported(e, *method ? method : "an unnamed method", "this runner can't decode it");
+}
+
 int quant_config_parse(struct quant_config *c, const json_t *config, struct err *e)
 {
 	const json_t *q = json_object_get(config, "quantization_config");
-	const char *method;
+	int rc;
 
-	*c = (struct quant_config){ .group_size = -1 };
+	*c = (struct quant_config){ .layout.group_size = -1 };
 	if (!q || json_is_null(q))
 		q = json_object_get(config, "compression_config");
 	if (!q || json_is_null(q))
 		q = json_object_get(json_object_get(config, "text_config"), "quantization_config");
 	if (!q || json_is_null(q))
 		return json_is_object(json_object_get(config, "quantization")) ? unsupported(e, "mlx", "this runner can't decode it") : 0;
-	method = json_get_str_or(q, "quant_method", json_get_str(q, "quant_algo") ? "modelopt" : "");
-	snprintf(c->method, sizeof(c->method), "%s", method);
-	c->bits = (uint32_t)json_get_int(q, "bits", json_get_int(q, "w_bit", 4));
-	c->group_size = json_get_int(q, "group_size", json_get_int(q, "q_group_size", -1));
-	if (c->group_size == 0 || c->group_size < -1)
-		return err_set(e, ERR_INPUT, "quantization_config: a group size of %lld", (long long)c->group_size);
-	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-		if (strcmp(methods[i].method, method) == 0)
-			return methods[i].parse(c, q, e);
-	return unsupported(e, *method ? method : "an unnamed method", "this runner can't decode it");
+	rc = parse_method(c, q, e);
+	if (rc < 0)
+		quant_config_close(c);
+	return rc;
+}
+
+void quant_config_close(struct quant_config *c)
+{
+	quant_rules_free(c->rules);
+	quant_rules_free(c->ignored);
+	c->rules = c->ignored = NULL;
 }
 
 bool quant_is_companion(const char *name)

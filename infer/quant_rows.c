@@ -67,10 +67,16 @@ static void rows_fp8(const struct quant_weight *w, const uint8_t *p, uint64_t ro
 static void rows_int8(const struct quant_weight *w, const uint8_t *p, uint64_t row, uint64_t n, float *dst)
 {
 	for (uint64_t r = row; r < row + n; r++, dst += w->in, p += w->in) {
-		float s = w->scale[w->n_groups == 1 ? 0 : r];
+		const float *scale = w->scale + r * w->n_groups;
+		const int32_t *zero = w->zero ? w->zero + r * w->n_groups : NULL;
 
-		for (uint64_t i = 0; i < w->in; i++)
-			dst[i] = (float)(int8_t)p[i] * s;
+		for (uint64_t g = 0; g < w->n_groups; g++) {
+			uint64_t end = (g + 1) * w->group < w->in ? (g + 1) * w->group : w->in;
+			int32_t z = zero ? zero[g] : 0;
+
+			for (uint64_t i = g * w->group; i < end; i++)
+				dst[i] = (float)((int8_t)p[i] - z) * scale[g];
+		}
 	}
 }
 
@@ -130,15 +136,17 @@ static void rows_bnb4(const struct quant_weight *w, const uint8_t *p, uint64_t r
 static void rows_packed(const struct quant_weight *w, const uint8_t *p, uint64_t row, uint64_t n, float *dst)
 {
 	unsigned mask = (1u << w->bits) - 1, per = 8 / w->bits;
-	int32_t zero = 1 << (w->bits - 1);
+	int32_t middle = 1 << (w->bits - 1);
 
 	for (uint64_t r = row; r < row + n; r++, dst += w->in, p += row_bytes(w)) {
 		const float *scale = w->scale + r * w->n_groups;
+		const int32_t *zero = w->zero ? w->zero + r * w->n_groups : NULL;
 
 		for (uint64_t i = 0; i < w->in; i++) {
 			int32_t q = (int32_t)((unsigned)p[i / per] >> (i % per * w->bits) & mask);
+			uint64_t g = w->g_idx ? w->g_idx[i] : i / w->group;
 
-			dst[i] = (float)(q - zero) * scale[w->g_idx ? w->g_idx[i] : i / w->group];
+			dst[i] = (float)(q - (zero ? zero[g] : middle)) * scale[g];
 		}
 	}
 }

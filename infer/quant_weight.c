@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "infer/quant_parts.h"
+#include "infer/quant_rules.h"
 
 #define STATE_MAX_BYTES ((uint64_t)65536)	/* bitsandbytes' quant_state */
 #define SIDE_MAX	((uint64_t)1 << 31)	/* rows or columns of one weight */
@@ -16,6 +17,7 @@ struct opening {
 	struct quant_weight *w;
 	const struct quant_config *c;
 	const struct quant_source *src;
+	struct quant_layout layout;	/* what the configuration says of this weight */
 	char stem[QUANT_NAME_MAX];	/* the name without ".weight" */
 	const char *weight;		/* ".weight", or "" for a tensor that is called otherwise */
 	struct err *e;
@@ -165,7 +167,7 @@ static int open_plain(struct opening *o)
 static int fp8_blocks(struct opening *o, const struct quant_part *scale)
 {
 	struct quant_weight *w = o->w;
-	const uint64_t *b = o->c->block;
+	const uint64_t *b = o->layout.block;
 	uint64_t n;
 
 	if (!count(scale, &n))
@@ -216,10 +218,60 @@ static int open_fp8(struct opening *o)
 	return o->w->scale ? 0 : ERR_INPUT;
 }
 
+/* Inputs that share a scale; checks that so many groups are there. Where nothing is said of their size, it must divide the inputs. */
+static int set_groups(struct opening *o, uint64_t groups)
+{
+	struct quant_weight *w = o->w;
+
+	w->n_groups = groups;
+	w->group = o->layout.group_size > 0 ? (uint64_t)o->layout.group_size : w->in;
+	if (groups == 1)
+		w->group = w->in;
+	else if (o->layout.unsaid && groups && w->in % groups == 0)
+		w->group = w->in / groups;
+	if (groups == 0 || ceil_div(w->in, w->group) != groups)
+		return BAD(o, "%llu groups of scales, %llu inputs in groups of %llu need %llu", (unsigned long long)groups, (unsigned long long)w->in,
+			   (unsigned long long)w->group, (unsigned long long)ceil_div(w->in, w->group));
+	return 0;
+}
+
+/* compressed-tensors' zeros beside bytes: I8 for each scale. */
+static int load_byte_zeros(struct opening *o, const struct quant_part *p, uint64_t n)
+{
+	struct quant_weight *w = o->w;
+	own(mem) int8_t *bytes = NULL;
+
+	if (!type_is(p, "I8") || p->size_bytes != n)
+		return BAD(o, "its zero points are not one I8 for each of %llu scales", (unsigned long long)n);
+	bytes = load(o, p, "zero points");
+	if (!bytes)
+		return ERR_INPUT;
+	w->zero = malloc(w->out * w->n_groups * sizeof(*w->zero));
+	if (!w->zero)
+		return err_set(o->e, ERR_FAILED, "%s: no memory for its zeros", o->stem);
+	for (uint64_t i = 0; i < w->out * w->n_groups; i++)
+		w->zero[i] = bytes[n == 1 ? 0 : i];
+	return 0;
+}
+
+/* One scale for all is as many for each row as there are. */
+static int spread_scale(struct opening *o)
+{
+	struct quant_weight *w = o->w;
+	float one = w->scale[0], *all = realloc(w->scale, (w->out + 1) * sizeof(*all));
+
+	if (!all)
+		return err_set(o->e, ERR_FAILED, "%s: no memory for its scale", o->stem);
+	for (uint64_t i = 0; i < w->out; i++)
+		all[i] = one;
+	w->scale = all;
+	return 0;
+}
+
 static int open_int8(struct opening *o)
 {
 	struct quant_weight *w = o->w;
-	struct quant_part scale;
+	struct quant_part scale, zeros;
 	bool bnb = find(o, ".SCB", &scale);
 	uint64_t n;
 	int r = matrix_shape(o, &w->main);
@@ -230,36 +282,21 @@ static int open_int8(struct opening *o)
 		return err_set(o->e, ERR_UNSUPPORTED, "not run: eetq");
 	if (!bnb && !find(o, ".weight_scale", &scale))
 		return BAD(o, "I8 elements without a scale (%s.SCB or .weight_scale)", o->stem);
-	if (find(o, ".weight_zero_point", &(struct quant_part){ 0 }))
-		return err_set(o->e, ERR_UNSUPPORTED, "not run: %s is int8 with zero points", w->name);
 	w->scheme = QUANT_INT8;
-	if (!count(&scale, &n) || (n != 1 && n != w->out))
-		return BAD(o, "a scale of another length than its %llu rows", (unsigned long long)w->out);
+	if (!count(&scale, &n) || (n != 1 && (n == 0 || n % w->out || (n != w->out && (scale.rank != 2 || scale.shape[0] != w->out)))))
+		return BAD(o, "a scale of %llu numbers for its %llu rows", (unsigned long long)n, (unsigned long long)w->out);
 	r = need_main_bytes(o, w->out * w->in);
+	if (r == 0)
+		r = set_groups(o, n == 1 ? 1 : n / w->out);
 	if (r < 0)
 		return r;
 	w->scale = load_floats(o, &scale, n, "scale");
 	if (!w->scale)
 		return ERR_INPUT;
-	w->n_groups = n;
 	for (uint64_t i = 0; bnb && i < n; i++)
 		w->scale[i] /= 127.0f;
-	return 0;
-}
-
-/* Inputs that share a scale; checks that so many groups are there. */
-static int set_groups(struct opening *o, uint64_t groups)
-{
-	struct quant_weight *w = o->w;
-
-	w->n_groups = groups;
-	w->group = o->c->group_size > 0 ? (uint64_t)o->c->group_size : w->in;
-	if (groups == 1)
-		w->group = w->in;
-	if (groups == 0 || ceil_div(w->in, w->group) != groups)
-		return BAD(o, "%llu groups of scales, %llu inputs in groups of %llu need %llu", (unsigned long long)groups, (unsigned long long)w->in,
-			   (unsigned long long)w->group, (unsigned long long)ceil_div(w->in, w->group));
-	return 0;
+	r = n == 1 ? spread_scale(o) : 0;
+	return r == 0 && find(o, ".weight_zero_point", &zeros) ? load_byte_zeros(o, &zeros, n) : r;
 }
 
 static int load_g_idx(struct opening *o, const char *suffix)
@@ -339,9 +376,14 @@ static int open_gptq(struct opening *o, const struct quant_part *q, const struct
 	int r;
 
 	w->scheme = QUANT_GPTQ;
-	w->bits = o->c->bits;
+	w->bits = o->layout.bits;
 	if (w->bits != 2 && w->bits != 3 && w->bits != 4 && w->bits != 8)
 		return BAD(o, "GPTQ with %u bits", w->bits);
+	if (!find(o, ".qzeros", &zeros))
+		return BAD(o, "GPTQ without qzeros");
+	if (zeros.rank == 2 && zeros.shape[1] != ceil_div(q->shape[1] * w->bits, 32))
+		return BAD(o, "its qzeros hold %.3g bits for each of %llu outputs, quantization_config says %u", (double)zeros.shape[1] * 32 / (double)q->shape[1],
+			   (unsigned long long)q->shape[1], w->bits);
 	if (q->shape[0] * 32 % w->bits)
 		return BAD(o, "%llu rows of words hold no whole number of %u-bit values", (unsigned long long)q->shape[0], w->bits);
 	r = set_shape(o, q->shape[1], q->shape[0] * 32 / w->bits);
@@ -349,8 +391,6 @@ static int open_gptq(struct opening *o, const struct quant_part *q, const struct
 		r = need_main_bytes(o, q->shape[0] * q->shape[1] * 4);
 	if (r < 0)
 		return r;
-	if (!find(o, ".qzeros", &zeros))
-		return BAD(o, "GPTQ without qzeros");
 	r = load_columns(o, scales->shape[0], scales, &zeros, o->c->gptq_v2 ? 0 : 1, NULL);
 	return r < 0 ? r : load_g_idx(o, ".g_idx");
 }
@@ -461,21 +501,47 @@ static int open_bnb4(struct opening *o, const struct quant_part *state_part)
 	return w->scale ? 0 : ERR_INPUT;
 }
 
-/* compressed-tensors: weight_packed I32 [out][words], weight_scale [out][groups], weight_zero_point I32 [words of out][groups]. */
-static int open_packed(struct opening *o)
+/* compressed-tensors: weight_zero_point I32 [words of out][groups], fields down a column; or I8 [out][groups], in programs of old. */
+static int load_packed_zeros(struct opening *o, const struct quant_part *p)
 {
 	struct quant_weight *w = o->w;
-	struct quant_part scale, shape;
+	own(mem) uint8_t *bytes = NULL;
+	uint64_t words = ceil_div(w->out * w->bits, 32);
+
+	if (type_is(p, "I8")) {
+		int r = load_byte_zeros(o, p, w->out * w->n_groups);
+
+		for (uint64_t i = 0; r == 0 && i < w->out * w->n_groups; i++)
+			w->zero[i] += 1 << (w->bits - 1);
+		return r;
+	}
+	if (!type_is(p, "I32") || p->rank != 2 || p->shape[0] != words || p->shape[1] != w->n_groups || p->size_bytes != words * w->n_groups * 4)
+		return BAD(o, "its zero points are not I32 of %llu x %llu", (unsigned long long)words, (unsigned long long)w->n_groups);
+	bytes = load(o, p, "zero points");
+	if (!bytes)
+		return ERR_INPUT;
+	w->zero = malloc(w->out * w->n_groups * sizeof(*w->zero));
+	if (!w->zero)
+		return err_set(o->e, ERR_FAILED, "%s: no memory for its zeros", o->stem);
+	for (uint64_t r = 0; r < w->out; r++) {
+		for (uint64_t g = 0; g < w->n_groups; g++) {
+			uint32_t word;
+
+			memcpy(&word, bytes + (r * w->bits / 32 * w->n_groups + g) * 4, 4);
+			w->zero[r * w->n_groups + g] = (int32_t)(word >> r * w->bits % 32 & ((1u << w->bits) - 1));
+		}
+	}
+	return 0;
+}
+
+static int packed_shape(struct opening *o)
+{
+	struct quant_part shape;
 	own(mem) uint8_t *dims = NULL;
 	int64_t n[2];
-	int r;
 
-	if (!type_is(&w->main, "I32") || w->main.rank != 2)
+	if (!type_is(&o->w->main, "I32") || o->w->main.rank != 2)
 		return BAD(o, "its weight_packed is no matrix of I32");
-	w->scheme = QUANT_PACKED;
-	w->bits = o->c->bits;
-	if (w->bits != 4 && w->bits != 8)
-		return BAD(o, "packed with %u bits", w->bits);
 	if (!find(o, ".weight_shape", &shape) || (!type_is(&shape, "I64") && !type_is(&shape, "I32")) || shape.size_bytes != (type_is(&shape, "I64") ? 16 : 8))
 		return BAD(o, "no usable weight_shape");
 	dims = load(o, &shape, "weight_shape");
@@ -485,20 +551,48 @@ static int open_packed(struct opening *o)
 		n[i] = 0;
 		memcpy(&n[i], dims + i * shape.size_bytes / 2, shape.size_bytes / 2);
 	}
-	r = set_shape(o, (uint64_t)n[0], (uint64_t)n[1]);
+	return set_shape(o, (uint64_t)n[0], (uint64_t)n[1]);
+}
+
+/* The number of bits, of which the words of a row tell too. Those that don't divide a word have been laid out in two ways. */
+static int packed_bits(struct opening *o)
+{
+	struct quant_weight *w = o->w;
+
+	w->bits = o->layout.bits;
+	for (uint32_t b = 2; o->layout.unsaid && b <= 8; b *= 2)
+		if (w->main.shape[1] == ceil_div(w->in * b, 32))
+			w->bits = b;
+	if (w->bits != 2 && w->bits != 4 && w->bits != 8)
+		return err_set(o->e, ERR_UNSUPPORTED, "not run: %s is packed with %u bits, this runner knows 2, 4 and 8", w->name, w->bits);
+	if (w->main.shape[1] != ceil_div(w->in * w->bits, 32))
+		return BAD(o, "its rows hold %.3g bits for each of %llu inputs, quantization_config says %u", (double)w->main.shape[1] * 32 / (double)w->in,
+			   (unsigned long long)w->in, w->bits);
+	return need_main_bytes(o, w->out * ceil_div(w->in * w->bits, 32) * 4);
+}
+
+/* compressed-tensors: weight_packed I32 [out][words], weight_scale [out][groups]. */
+static int open_packed(struct opening *o)
+{
+	struct quant_weight *w = o->w;
+	struct quant_part scale, zeros;
+	int r = packed_shape(o);
+
+	w->scheme = QUANT_PACKED;
 	if (r == 0)
-		r = need_main_bytes(o, w->out * ceil_div(w->in * w->bits, 32) * 4);
+		r = packed_bits(o);
 	if (r < 0)
 		return r;
-	if (find(o, ".weight_zero_point", &scale))
-		return err_set(o->e, ERR_UNSUPPORTED, "not run: %s is packed with zero points", w->name);
 	if (!find(o, ".weight_scale", &scale) || scale.rank != 2 || scale.shape[0] != w->out)
 		return BAD(o, "no usable weight_scale");
 	r = set_groups(o, scale.shape[1]);
 	if (r < 0)
 		return r;
 	w->scale = load_floats(o, &scale, w->out * w->n_groups, "weight_scale");
-	return w->scale ? load_g_idx(o, ".weight_g_idx") : ERR_INPUT;
+	if (!w->scale)
+		return ERR_INPUT;
+	r = find(o, ".weight_zero_point", &zeros) ? load_packed_zeros(o, &zeros) : 0;
+	return r < 0 ? r : load_g_idx(o, ".weight_g_idx");
 }
 
 /* modelopt multiplies with weight_scale_2, compressed-tensors divides by weight_global_scale. */
@@ -534,10 +628,31 @@ static int open_nvfp4(struct opening *o)
 	return need_main_bytes(o, w->out * w->in / 2);
 }
 
+/* What the configuration says of this module: a rule for it, or what is said of all. */
+static int find_layout(struct opening *o)
+{
+	struct quant_layout none;
+	bool found = false;
+	int r = 0;
+
+	o->layout = o->c->layout;
+	if (o->c->ignored)
+		r = quant_rules_find(o->c->ignored, o->stem, &none, &found, o->e);
+	if (r == 0 && found)
+		o->layout.left_out = true;
+	else if (r == 0 && o->c->rules)
+		r = quant_rules_find(o->c->rules, o->stem, &o->layout, &found, o->e);
+	return r;
+}
+
 static int open_weight(struct opening *o)
 {
+	static const char *const packed[] = { ".qweight", ".weight_packed" };
 	struct quant_part p, state;
+	int r = find_layout(o);
 
+	if (r < 0)
+		return r;
 	if (find(o, o->weight, &p)) {
 		set_main(o, o->weight, &p);
 		if (find(o, ".weight.quant_state.bitsandbytes__nf4", &state) || find(o, ".weight.quant_state.bitsandbytes__fp4", &state))
@@ -552,13 +667,13 @@ static int open_weight(struct opening *o)
 			return BAD(o, "U8 elements without a quant_state or a scale");
 		return open_plain(o);
 	}
-	if (find(o, ".qweight", &p)) {
-		set_main(o, ".qweight", &p);
-		return open_qweight(o);
-	}
-	if (find(o, ".weight_packed", &p)) {
-		set_main(o, ".weight_packed", &p);
-		return type_is(&p, "U8") ? open_nvfp4(o) : open_packed(o);
+	for (size_t i = 0; i < ARRAY_LEN(packed); i++) {
+		if (!find(o, packed[i], &p))
+			continue;
+		set_main(o, packed[i], &p);
+		if (o->layout.left_out)
+			return BAD(o, "it is packed, and quantization_config leaves it as it is");
+		return i == 0 ? open_qweight(o) : type_is(&p, "U8") ? open_nvfp4(o) : open_packed(o);
 	}
 	return err_set(o->e, ERR_NOT_FOUND, "%s%s is missing", o->stem, o->weight);
 }

@@ -27,21 +27,31 @@
 enum quant_scheme {
 	QUANT_PLAIN,	/* one tensor, rows of quant_type */
 	QUANT_FP8,	/* rows of an FP8 type times a scale: of the tensor, of each row, or of each block */
-	QUANT_INT8,	/* rows of I8 times a scale (compressed-tensors int-quantized; bitsandbytes: SCB / 127) */
+	QUANT_INT8,	/* rows of I8 times a scale of the row or of each group (compressed-tensors int-quantized; bitsandbytes: SCB / 127) */
 	QUANT_GPTQ,
 	QUANT_AWQ,
 	QUANT_BNB4,	/* bitsandbytes nf4 and fp4 */
-	QUANT_PACKED,	/* compressed-tensors pack-quantized: 4 or 8 bits in I32 words along a row */
+	QUANT_PACKED,	/* compressed-tensors pack-quantized: 2, 4 or 8 bits in I32 words along a row */
 	QUANT_NVFP4,	/* two FP4 a byte, an F8_E4M3 scale each 16, one more scale for the tensor */
 };
+
+/* How a module's weight is packed, as the configuration has it. */
+struct quant_layout {
+	uint32_t bits;		/* GPTQ, AWQ, packed */
+	int64_t group_size;	/* -1: one group a row */
+	uint64_t block[2];	/* FP8 scale blocks: rows, columns; 0 when not said */
+	bool left_out;		/* said not to be packed */
+	bool unsaid;		/* not spoken of: the shapes of its tensors tell */
+};
+
+struct quant_rules;
 
 /* What config.json's quantization_config says; method is empty when there is none. */
 struct quant_config {
 	char method[32];	/* quant_method: "gptq", "awq", "bitsandbytes", "fp8", "compressed-tensors", "modelopt", ""… */
-	uint32_t bits;		/* GPTQ, AWQ, packed */
-	int64_t group_size;	/* -1: one group a row */
+	struct quant_layout layout;	/* of modules of which no rule speaks */
 	bool gptq_v2;		/* zeros are stored as they are, not less one */
-	uint64_t block[2];	/* FP8 scale blocks: rows, columns; 0 when not said */
+	struct quant_rules *rules, *ignored;	/* quant_rules.h; NULL: none */
 };
 
 /* A tensor of the checkpoint. `id` is the source's own. */
@@ -69,14 +79,16 @@ struct quant_weight {
 	uint64_t group;		/* inputs that share a scale */
 	uint64_t block[2];	/* FP8: rows and columns that share a scale */
 	uint64_t n_groups;
-	float *scale;		/* FP8: [ceil(out/block0)][ceil(in/block1)]; INT8: [out]; GPTQ, AWQ: [groups][out]; packed, NVFP4: [out][groups]; BNB4: a block */
-	int32_t *zero;		/* GPTQ, AWQ: [groups][out], (q - zero) * scale */
+	float *scale;		/* FP8: [ceil(out/block0)][ceil(in/block1)]; GPTQ, AWQ: [groups][out]; INT8, packed, NVFP4: [out][groups]; BNB4: a block */
+	int32_t *zero;		/* laid out as the scale, (q - zero) * scale; INT8, packed: NULL where it is the middle */
 	uint32_t *g_idx;	/* GPTQ: the group of each input, or NULL */
 	float map[16];		/* BNB4 */
 };
 
-/* Reads quantization_config out of a config.json. ERR_UNSUPPORTED with "not run: …" for a method we can't decode (eetq, hqq, aqlm…). */
+/* Reads quantization_config out of a config.json. ERR_UNSUPPORTED with "not run: …" for a method we can't decode (eetq, hqq, aqlm…).
+ * What there is to close is closed on failure. */
 int quant_config_parse(struct quant_config *c, const json_t *config, struct err *e);
+void quant_config_close(struct quant_config *c);
 
 /*
  * Finds the tensors that make up `name` (as in an unquantised checkpoint, "….weight"), loads the small ones and checks every shape.
@@ -94,6 +106,11 @@ int quant_weight_rows(const struct quant_weight *w, const void *window, uint64_t
 
 /* Is `name` a companion of a quantised weight (a scale, zeros, g_idx, quant_state…) rather than a tensor of the model? */
 bool quant_is_companion(const char *name);
+
+static inline void own_quant_config(struct quant_config *c)
+{
+	quant_config_close(c);
+}
 
 static inline void own_quant_weight(struct quant_weight *w)
 {

@@ -468,10 +468,10 @@ static int find(struct token_regex *re, const char *s, size_t n, size_t at, size
 		PCRE2_UCHAR why[160];
 
 		pcre2_get_error_message(rc, why, sizeof(why));
-		return err_set(e, ERR_LIMIT, "a pattern of the tokenizer takes too long on this text: %s", (const char *)why);
+		return err_set(e, ERR_LIMIT, "a pattern takes too long on this text: %s", (const char *)why);
 	}
 	if (bounds[0] < at || bounds[1] < bounds[0])	/* \K can do that */
-		return err_set(e, ERR_UNSUPPORTED, "a pattern of the tokenizer matches backwards");
+		return err_set(e, ERR_UNSUPPORTED, "a pattern matches backwards");
 	*from = bounds[0];
 	*to = bounds[1];
 	return 1;

@@ -49,7 +49,9 @@ template <void (*ROW)(float *, const void *, size_t)> struct fp8 {
 struct int8 {
 	static __device__ float at(const struct scheme &s, struct element e)
 	{
-		return (float)(int8_t)s.d.main[e.local * s.in + e.i] * s.d.scale[s.n_groups == 1 ? 0 : e.r];
+		uint64_t at = e.r * s.n_groups + e.i / s.group;
+
+		return (float)((int8_t)s.d.main[e.local * s.in + e.i] - (s.d.zero ? s.d.zero[at] : 0)) * s.d.scale[at];
 	}
 };
 
@@ -101,7 +103,9 @@ struct pack_quantized {
 		uint64_t row = (s.in * s.bits + 31) / 32 * 4;
 		int32_t q = (int32_t)((unsigned)s.d.main[e.local * row + e.i / per] >> (e.i % per * s.bits) & ((1u << s.bits) - 1));
 
-		return (float)(q - (1 << (s.bits - 1))) * s.d.scale[e.r * s.n_groups + (s.d.g_idx ? s.d.g_idx[e.i] : e.i / s.group)];
+		uint64_t at = e.r * s.n_groups + (s.d.g_idx ? s.d.g_idx[e.i] : e.i / s.group);
+
+		return (float)(q - (s.d.zero ? s.d.zero[at] : 1 << (s.bits - 1))) * s.d.scale[at];
 	}
 };
 
@@ -182,7 +186,7 @@ static uint64_t ceil_div(uint64_t a, uint64_t b)
 /* As quant_weight.h describes the arrays. */
 static uint64_t n_scales(const struct quant_weight *q)
 {
-	bool each_output = q->scheme == QUANT_GPTQ || q->scheme == QUANT_AWQ || q->scheme == QUANT_PACKED || q->scheme == QUANT_NVFP4;
+	bool each_output = q->scheme != QUANT_FP8 && q->scheme != QUANT_BNB4;
 
 	return each_output ? q->n_groups * q->out : q->n_groups;
 }

@@ -163,7 +163,7 @@ static struct quant_config config_of(const char *json)
 static void check_packed_one(const struct gpu *g, struct weights *weights, const char *name, const char *config)
 {
 	struct packed *p own(packed) = NULL;
-	struct quant_config c = config_of(config);
+	own(quant_config) struct quant_config c = config_of(config);
 	struct weight views[3];
 	char full[64];
 	struct err e = ERR_NONE;

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const suffixes[] = { ".weight", ".qweight", ".weight_packed", ".scales", ".qzeros", ".g_idx", ".weight_scale", ".weight_scale_inv", ".SCB",
 					".weight_scale_2", ".weight_shape", ".weight.absmax", ".weight.quant_map", ".weight.nested_absmax",
-					".weight.nested_quant_map", ".weight.quant_state.bitsandbytes__nf4" };
+					".weight.nested_quant_map", ".weight.quant_state.bitsandbytes__nf4", ".weight_zero_point" };
 static const char *const dtypes[] = { "F32", "F16", "BF16", "F8_E4M3", "F8_E8M0", "U8", "I8", "I32", "I64", "Q4_K", "Q8_0", "BOOL" };
 static const char *const configs[] = {
 	"{}",
@@ -23,7 +23,8 @@ static const char *const configs[] = {
 	"{\"quantization_config\":{\"quant_method\":\"awq\",\"bits\":4,\"group_size\":32}}",
 	"{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[16,32]}}",
 	"{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}}",
-	"{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\",\"config_groups\":{\"g\":{\"weights\":{\"num_bits\":4,\"group_size\":32}}}}}",
+	"{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\",\"config_groups\":{\"g\":{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":4,\"group_size\":32}}}}}",
+	"{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"mixed-precision\"}}",
 };
 
 struct file {
@@ -98,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct quant_source source = { &f, find, load };
 	own(quant_weight) struct quant_weight w = { 0 };
 	own(json) json_t *config = NULL;
-	struct quant_config c;
+	own(quant_config) struct quant_config c = { 0 };
 	struct err e = ERR_NONE;
 	size_t head = 1 + 4 * ARRAY_LEN(suffixes);
 

@@ -95,32 +95,38 @@ def write_int4(model, where, zeros):
         yield base + "weight_scale", "F32", [n_out, 1], struct.pack(f"<{n_out}f", *scale)
         yield base + "weight_shape", "I64", [2], struct.pack("<2q", n_out, n_in)
         if zeros:
-            yield base + "weight_zero_point", "I32", [n_out // 8, 1], struct.pack(f"<{n_out // 8}I", *[0x88888888] * (n_out // 8))
+            yield base + "weight_zero_point", "I32", [-(-n_out // 8), 1], struct.pack(f"<{-(-n_out // 8)}I", *[0x88888888] * -(-n_out // 8))
 
     weights = {"num_bits": 4, "type": "int", "strategy": "channel", "symmetric": not zeros}
     return write_quantised(model, where, {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {
         "group_0": {"targets": ["Linear"], "weights": weights}}}, linear)
 
 
-def test_int4_with_zero_points_is_not_run(stories, tmp_path):
+def test_int4_with_zero_points(stories, tmp_path):
+    middle = smoke(write_int4(Model(stories / "hf-f32"), tmp_path / "middle", zeros=False))[1]
     done, report = smoke(write_int4(Model(stories / "hf-f32"), tmp_path / "m", zeros=True))
-    assert done.returncode == 5 and report["verdict"] == "not_run", report["reasons"]
-    assert report["reasons"][0].startswith("not run: ") and "zero points" in report["reasons"][0]
-    assert not findings(report, "reject")
+    assert done.returncode == 0 and report["loss_nats_per_token"] == middle["loss_nats_per_token"], report["reasons"]
 
 
-def test_int8_with_zero_points_is_not_run(stories, tmp_path):
+def write_int8(model, where):
     def linear(name, shape, data):
         n_out, n_in = shape
-        scale = [max(abs(v) for v in data[o * n_in:(o + 1) * n_in]) / 127 for o in range(n_out)]
-        yield name, "I8", shape, struct.pack(f"<{n_out * n_in}b", *[round(v / scale[i // n_in]) for i, v in enumerate(data)])
+        low = [min(data[o * n_in:(o + 1) * n_in]) for o in range(n_out)]
+        scale = [(max(data[o * n_in:(o + 1) * n_in]) - low[o]) / 255 for o in range(n_out)]
+        zero = [round(-128 - low[o] / scale[o]) for o in range(n_out)]
+        codes = [max(-128, min(127, round(v / scale[i // n_in]) + zero[i // n_in])) for i, v in enumerate(data)]
+        yield name, "I8", shape, struct.pack(f"<{n_out * n_in}b", *codes)
         yield name + "_scale", "F32", [n_out, 1], struct.pack(f"<{n_out}f", *scale)
-        yield name + "_zero_point", "I8", [n_out, 1], bytes(n_out)
+        yield name + "_zero_point", "I8", [n_out, 1], struct.pack(f"<{n_out}b", *zero)
     weights = {"num_bits": 8, "type": "int", "strategy": "channel", "symmetric": False}
-    where = write_quantised(Model(stories / "hf-f32"), tmp_path / "m", {"quant_method": "compressed-tensors", "format": "int-quantized", "config_groups": {
+    return write_quantised(model, where, {"quant_method": "compressed-tensors", "format": "int-quantized", "config_groups": {
         "group_0": {"targets": ["Linear"], "weights": weights}}}, linear)
-    done, report = smoke(where)
-    assert done.returncode == 5 and "zero points" in report["reasons"][0] and not findings(report, "reject")
+
+
+def test_int8_with_zero_points(stories, tmp_path):
+    report = smoke("--text", stories / "text.txt", write_int8(Model(stories / "hf-f32"), tmp_path / "m"))[1]
+    assert report["verdict"] == "pass", report["reasons"]
+    assert report["loss_nats_per_token"] == pytest.approx(0.98759, abs=0.01), "eight bits cost next to nothing"
 
 
 # ---- packed where a vector must be --------------------------------------------------------------------------------------
@@ -456,18 +462,37 @@ def test_windows_begin_behind_the_layers_that_the_class_has_without(stories, tmp
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_layers_packed_in_different_ways_are_not_run(stories, tmp_path):
+def test_layers_packed_in_different_ways(stories, tmp_path):
+    """One layer of 8 bits among others of 4, and rules that do not say so."""
+    where = write_int4(Model(stories / "hf-f32"), tmp_path / "m", zeros=False)
+    eight = write_int8(Model(stories / "hf-f32"), tmp_path / "8")
+    tensors, name = read_tensors(where / "model.safetensors"), "model.layers.1.mlp.down_proj."
+    tensors.update({n: t for n, t in read_tensors(eight / "model.safetensors").items() if n.startswith(name)})
+    tensors.pop(name + "weight_packed"), tensors.pop(name + "weight_shape")
+    write_tensors(where / "model.safetensors", tensors)
+    config = json.loads((where / "config.json").read_text())
+    four, packing = config["quantization_config"]["config_groups"]["group_0"], config["quantization_config"]
+
+    def run(**more):
+        (where / "config.json").write_text(json.dumps({**config, "quantization_config": {**packing, "format": "mixed-precision", **more}}))
+        return smoke(where)
+    good = {"group_0": {**four, "targets": [r"re:.*(self_attn|up_proj|gate_proj|layers\.[^1].*down_proj)"]}, "group_1": {
+        "targets": [name[:-1]], "format": "int-quantized", "weights": {"num_bits": 8, "type": "int", "strategy": "channel"}}}
+    assert run(config_groups=good)[0].returncode == 0
+    done, report = run(config_groups={**good, "group_0": {**four, "weights": {"num_bits": 8}}})
+    assert done.returncode == 6 and "quantization_config says 8" in " ".join(report["reasons"]), report["reasons"]
+    done, report = run(config_groups=good, ignore=["model.layers.2.mlp.up_proj"])
+    assert done.returncode == 6 and "quantization_config leaves it as it is" in " ".join(report["reasons"]), report["reasons"]
+
+
+def test_gptq_with_rules_for_single_modules(stories, tmp_path):
     where = write_gptq(Model(stories / "hf-f32"), tmp_path / "gptq")
     config = json.loads((where / "config.json").read_text())
-    packing = config["quantization_config"]
-    for dynamic, status in (({"-:.*down_proj": {}}, 0), ({"+:.*down_proj": {"bits": 8}}, 5), ({".*up_proj": {"group_size": 64}}, 5)):
-        (where / "config.json").write_text(json.dumps({**config, "quantization_config": {**packing, "dynamic": dynamic}}))
-        assert smoke(where)[0].returncode == status, dynamic
-    groups = {f"group_{i}": {"targets": [name], "weights": {"num_bits": bits, "group_size": 32}} for i, (name, bits) in enumerate((("a", 4), ("b", 8)))}
-    packing = {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": groups}
-    (where / "config.json").write_text(json.dumps({**config, "quantization_config": packing}))
-    done, report = smoke(where)
-    assert done.returncode == 5 and "config_groups that differ" in report["reasons"][0]
+    for bits, dynamic, word in ((8, {"-:.*nothing": {}}, None), (4, {r"model\..*": {"bits": 8}}, None), (8, {"+:.*down_proj": {"bits": 4}}, "quantization_config says 4"),
+                                (8, {"-:.*down_proj": {}}, "leaves it as it is")):
+        (where / "config.json").write_text(json.dumps({**config, "quantization_config": {**config["quantization_config"], "bits": bits, "dynamic": dynamic}}))
+        done, report = smoke(where)
+        assert done.returncode == (6 if word else 0) and (not word or word in " ".join(report["reasons"])), (dynamic, report["reasons"])
 
 
 # ---- zeros --------------------------------------------------------------------------------------------------------------

@@ -119,10 +119,31 @@ def nvfp4():
     put("nvfp4_packed", w / 8, weight_packed=packed, weight_scale=scale, weight_global_scale=torch.tensor([8.0]))
 
 
+def compressed_more():
+    """Zero points beside the codes, groups of bytes, two bits: the codes less their zeros, times the scale."""
+    helpers = module(SRC / "compressed_tensors/compressors/pack_quantized/helpers.py")
+    torch.manual_seed(4)
+    for bits, out, inp, group in ((2, 24, 48, 16), (4, 24, 64, 32), (8, 20, 64, 16)):
+        low, high = -2 ** (bits - 1), 2 ** (bits - 1)
+        codes = torch.randint(low, high, (out, inp), dtype=torch.int8)
+        zeros = torch.randint(low, high, (out, inp // group), dtype=torch.int8)
+        scale = (torch.rand(out, inp // group) * 0.1).bfloat16()
+        expected = (codes.float() - zeros.float().repeat_interleave(group, 1)) * scale.float().repeat_interleave(group, 1)
+        packed, packed_zeros = helpers.pack_to_int32(codes, bits), helpers.pack_to_int32(zeros, bits, packed_dim=0)
+        assert torch.equal(helpers.unpack_from_int32(packed_zeros, bits, zeros.shape, packed_dim=0), zeros)
+        put(f"packed{bits}_zeros", expected, weight_packed=packed, weight_scale=scale, weight_shape=torch.tensor([out, inp]), weight_zero_point=packed_zeros)
+        if bits == 8:
+            put("int8_zeros", expected, weight=codes, weight_scale=scale, weight_zero_point=zeros)
+            tensors["packed8_zeros.bytes"] = zeros      # as older programs had them
+            one = (codes.float() - 3) * 0.01
+            put("int8_tensor", one, weight=codes, weight_scale=torch.tensor([0.01]), weight_zero_point=torch.tensor([3], dtype=torch.int8))
+
+
 gptq()
 awq()
 bnb()
 compressed()
 fp8()
 nvfp4()
+compressed_more()
 save_file(tensors, Path(__file__).resolve().parent / "packed.safetensors")

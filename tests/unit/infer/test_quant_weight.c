@@ -114,7 +114,7 @@ static void golden_weights(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(packed_cases); i++) {
-		struct quant_config c = config_of(packed_cases[i].config);
+		own(quant_config) struct quant_config c = config_of(packed_cases[i].config);
 		own(quant_weight) struct quant_weight w = { 0 };
 		struct quant_part expected;
 		float want[VALUES_MAX], got[VALUES_MAX], row[VALUES_MAX];
@@ -147,8 +147,8 @@ static void golden_weights(void **state)
 /* Version 2 of GPTQ keeps zeros as they are: fields one larger, the same weights. */
 static void gptq_v2_zeros(void **state)
 {
-	struct quant_config c1 = config_of(packed_cases[2].config);
-	struct quant_config c2 = config_of("{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"checkpoint_format\":\"gptq_v2\"}}");
+	own(quant_config) struct quant_config c1 = config_of(packed_cases[2].config);
+	own(quant_config) struct quant_config c2 = config_of("{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"checkpoint_format\":\"gptq_v2\"}}");
 	own(quant_weight) struct quant_weight w1 = { 0 }, w2 = { 0 };
 	float a[VALUES_MAX], b[VALUES_MAX];
 	struct err e = ERR_NONE;
@@ -166,7 +166,7 @@ static void gptq_v2_zeros(void **state)
 
 static void refused(const char *config, const char *name, int code, const char *word)
 {
-	struct quant_config c = config_of(config);
+	own(quant_config) struct quant_config c = config_of(config);
 	own(quant_weight) struct quant_weight w = { 0 };
 	struct err e = ERR_NONE;
 
@@ -227,11 +227,71 @@ static void shapes_that_lie(void **state)
 {
 	(void)state;
 	refused("{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":32}}", "gptq4.weight", ERR_INPUT, "groups");
-	refused("{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":8,\"group_size\":16}}", "gptq4.weight", ERR_INPUT, "groups");
+	refused("{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":8,\"group_size\":16}}", "gptq4.weight", ERR_INPUT, "hold 4 bits for each of 32 outputs, quantization_config says 8");
 	refused("{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[128,128]}}", "fp8_block.weight", ERR_INPUT, "blocks of 128");
 	golden.rename_from = "gptq4.scales";
 	golden.rename_to = "awq.scales";
 	refused(packed_cases[2].config, "gptq4.weight", ERR_INPUT, "groups");
+	golden.rename_from = NULL;
+}
+
+#define GPTQ(dynamic) "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"dynamic\":{" dynamic "}}}"
+#define GROUP(targets, bits) "{\"targets\":[" targets "],\"weights\":{\"num_bits\":" bits ",\"group_size\":32}}"
+#define GROUPS(more, ...) "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\"" more ",\"config_groups\":{" __VA_ARGS__ "}}}"
+
+/* Each module has the bits of the rule that is meant for it, or it is refused. */
+static void rules_for_modules(void **state)
+{
+	static const struct {
+		const char *config, *name, *word;	/* "": as the configuration has it */
+	} cases[] = {
+		{ GPTQ("\"+:gptq8\":{\"bits\":8}"), "gptq8.weight", "" },
+		{ GPTQ("\"gptq[38]\":{\"bits\":8}"), "gptq4.weight", "" },
+		{ GPTQ("\"ptq8\":{\"bits\":8}"), "gptq8.weight", "hold 8 bits for each of 32 outputs, quantization_config says 4" },
+		{ GPTQ("\"+:.*\":{\"bits\":8},\"gptq4\":{\"bits\":4}"), "gptq4.weight", "quantization_config says 8" },
+		{ GPTQ("\"gptq4\":{\"group_size\":32}"), "gptq4.weight", "in groups of 32" },
+		{ GPTQ("\"-:.*4\":{}"), "gptq4.weight", "quantization_config leaves it as it is" },
+		{ GPTQ("\"-:.*4\":{}"), "nf4.weight", "" },
+		{ GROUPS("", "\"a\":" GROUP("\"Linear\"", "4") ",\"b\":" GROUP("\"re:packed8\"", "8")), "packed8.weight", "" },
+		{ GROUPS("", "\"a\":" GROUP("\"re:packed.*\",\"packed4\"", "4") ",\"b\":" GROUP("\"Linear\"", "8")), "packed8.weight", "hold 8 bits for each of 64 inputs, quantization_config says 4" },
+		{ GROUPS("", "\"a\":" GROUP("\"packed4\"", "4") ",\"b\":" GROUP("\"re:.*\"", "8")), "packed4.weight", "" },
+		{ GROUPS("", "\"a\":" GROUP("\"Linear\"", "8") ",\"b\":" GROUP("\"Embedding\"", "4")), "packed4.weight", "" },
+		{ GROUPS("", "\"a\":" GROUP("\"re:nothing\"", "4")), "packed8.weight", "" },
+		{ GROUPS("", "\"a\":" GROUP("\"Linear\"", "3")), "packed4.weight", "not run: packed4.weight_packed is packed with 3 bits" },
+		{ GROUPS(",\"ignore\":[\"re:.*4$\"]", "\"a\":" GROUP("\"Linear\"", "4")), "packed4.weight", "quantization_config leaves it as it is" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(quant_config) struct quant_config c = config_of(cases[i].config);
+		own(quant_weight) struct quant_weight w = { 0 };
+		struct err e = ERR_NONE;
+
+		if (quant_weight_open(&w, &c, &source, cases[i].name, &e) < 0 ? !*cases[i].word || !strstr(e.msg, cases[i].word) : *cases[i].word)
+			fail_msg("%s of %s: '%s' does not say '%s'", cases[i].name, cases[i].config, e.msg, cases[i].word);
+	}
+}
+
+/* Zero points as programs of old stored them, and some that fit nothing. */
+static void zero_points(void **state)
+{
+	own(quant_config) struct quant_config c = config_of(packed_cases[ARRAY_LEN(packed_cases) - 3].config);
+	own(quant_weight) struct quant_weight w1 = { 0 }, w2 = { 0 };
+	float a[VALUES_MAX], b[VALUES_MAX];
+	struct err e = ERR_NONE;
+
+	(void)state;
+	assert_int_equal(quant_weight_open(&w1, &c, &source, "packed8_zeros.weight", &e), 0);
+	golden.rename_from = "packed8_zeros.weight_zero_point";
+	golden.rename_to = "packed8_zeros.bytes";
+	assert_int_equal(quant_weight_open(&w2, &c, &source, "packed8_zeros.weight", &e), 0);
+	decode(&w1, 0, w1.out, a);
+	decode(&w2, 0, w2.out, b);
+	assert_memory_equal(a, b, w1.out * w1.in * sizeof(float));
+	golden.rename_to = "packed4_zeros.weight_zero_point";
+	refused(packed_cases[ARRAY_LEN(packed_cases) - 3].config, "packed8_zeros.weight", ERR_INPUT, "zero points are not I32 of 5 x 4");
+	golden.rename_from = "int8_zeros.weight_zero_point";
+	refused(packed_cases[ARRAY_LEN(packed_cases) - 2].config, "int8_zeros.weight", ERR_INPUT, "zero points are not one I8");
 	golden.rename_from = NULL;
 }
 
@@ -248,6 +308,10 @@ static void configurations(void **state)
 		{ "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":0}}", ERR_INPUT },
 		{ "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[128,0]}}", ERR_INPUT },
 		{ "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\"}}", ERR_INPUT },
+		{ GPTQ("\".*\":{\"bits\":5}"), ERR_INPUT },
+		{ GPTQ("\".*\":{\"group_size\":0}"), ERR_INPUT },
+		{ GPTQ("\"(.*\":{\"bits\":8}"), ERR_UNSUPPORTED },
+		{ GROUPS("", "\"a\":{\"format\":\"marlin-24\",\"weights\":{}}"), ERR_UNSUPPORTED },
 		{ "{\"quantization_config\":null}", 0 },
 		{ "{\"text_config\":{\"quantization_config\":{\"quant_method\":\"fp8\"}}}", 0 },
 	};
@@ -255,7 +319,7 @@ static void configurations(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(configs); i++) {
 		own(json) json_t *j = json_parse(configs[i].json, strlen(configs[i].json), "config", NULL);
-		struct quant_config c;
+		own(quant_config) struct quant_config c = { 0 };
 		struct err e = ERR_NONE;
 
 		assert_int_equal(quant_config_parse(&c, j, &e), configs[i].code);
@@ -273,6 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden_weights),  cmocka_unit_test(gptq_v2_zeros),   cmocka_unit_test(missing_parts),
 		cmocka_unit_test(poisoned_parts), cmocka_unit_test(shapes_that_lie), cmocka_unit_test(configurations),
+		cmocka_unit_test(rules_for_modules), cmocka_unit_test(zero_points),
 	};
 
 	return cmocka_run_group_tests_name("quant_weight", tests, setup, teardown);
