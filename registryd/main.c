@@ -5,9 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "base/log.h"
 #include "base/str.h"
@@ -22,6 +20,7 @@
 #include "registryd/http.h"
 #include "registryd/metrics.h"
 #include "registryd/net.h"
+#include "registryd/notify.h"
 #include "registryd/page.h"
 #include "registryd/rules.h"
 #include "registryd/webhook.h"
@@ -176,36 +175,6 @@ static void reload(struct daemon *d, const struct invocation *v, struct settings
 	log_event(LOG_NOTICE, "config.reloaded", "file=%s", v->config_path ? v->config_path : "embedded");
 }
 
-/* --- systemd ------------------------------------------------------------------------------------------------------------------------ */
-
-/* sd_notify(3) in a few lines: one datagram to $NOTIFY_SOCKET. Nobody listening is fine. */
-static void notify_supervisor(const char *text)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	size_t n = path ? strlen(path) : 0;
-	own(fd) int fd = -1;
-
-	if (!n || n >= sizeof(to.sun_path) || (path[0] != '/' && path[0] != '@'))
-		return;
-	memcpy(to.sun_path, path, n);
-	if (path[0] == '@')
-		to.sun_path[0] = 0;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-		log_event(LOG_WARNING, "daemon.notify_failed", "socket=%s", path);
-}
-
-static void notify_reloading(void)
-{
-	struct timespec t;
-	char text[96];
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)t.tv_sec * 1000000 + t.tv_nsec / 1000);
-	notify_supervisor(text);
-}
-
 /* --- opening and closing ------------------------------------------------------------------------------------------------------------- */
 
 static void raise_file_limit(void)
@@ -316,25 +285,35 @@ static void close_data(struct daemon *d)
 static void say_ready(struct daemon *d)
 {
 	const struct config *c = daemon_config(d);
+	char status[300];
 
 	for (size_t i = 0; i < c->listen.n; i++)
 		log_event(LOG_NOTICE, "daemon.ready", "listen=%s port=%u data=%s version=%s", c->listen.items[i], http_port(d->http, i), c->data, REGISTRYD_VERSION);
-	notify_supervisor("READY=1");
+	snprintf(status, sizeof(status), "serving %s at %s", c->data, c->listen.items[0]);
+	notify_ready(status);
 }
 
-/* Until SIGTERM or SIGINT. Signals are blocked in every thread and taken here, so no handler runs anywhere. */
+/*
+ * Until SIGTERM or SIGINT. Signals are blocked in every thread and taken here, so no handler runs anywhere. The watchdog is told from here:
+ * it sees a process that is stopped or starved, or a reload that hangs. Whether requests can be answered is for /-/ready to say.
+ */
 static void follow_signals(struct daemon *d, const struct invocation *v, struct settings **list, const sigset_t *signals)
 {
-	for (;;) {
-		int sig = sigwaitinfo(signals, NULL);
+	int64_t every = notify_watchdog_ms();
+	struct timespec wait = { .tv_sec = every / 1000, .tv_nsec = every % 1000 * 1000000 };
 
+	for (;;) {
+		int sig = sigtimedwait(signals, NULL, every ? &wait : NULL);
+
+		if (every)
+			notify_alive();
 		if (sig == SIGHUP) {
 			notify_reloading();
 			reload(d, v, list);
-			notify_supervisor("READY=1");
+			notify_ready(NULL);
 		} else if (sig > 0) {
 			log_event(LOG_NOTICE, "daemon.stopping", "signal=%s", sigabbrev_np(sig));
-			notify_supervisor("STOPPING=1");
+			notify_stopping(daemon_config(d)->http.grace_s);
 			return;
 		}
 	}

@@ -193,18 +193,43 @@ def test_reload(tmp_path):
         assert "config.needs_restart setting=http" in r.log
 
 
-def test_supervisor_is_told(tmp_path):
+@pytest.fixture
+def supervisor(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.bind(str(tmp_path / "notify"))
         s.settimeout(10)
-        with Seeded(tmp_path) as r:
-            r.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
-            assert s.recv(1000) == b"READY=1"
-            r.process.send_signal(signal.SIGHUP)
-            assert s.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
-            assert s.recv(1000) == b"READY=1"
-            r.stop()
-            assert s.recv(1000) == b"STOPPING=1"
+        yield s
+
+
+def test_supervisor_is_told(tmp_path, supervisor):
+    config = tmp_path / "registryd.yaml"
+    config.write_text("http: {grace: 5m}\n")
+    with Seeded(tmp_path, "--config", config) as r:
+        r.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert supervisor.recv(1000).decode() == f"READY=1\nSTATUS=serving {r.data} at 127.0.0.1:0"
+        r.process.send_signal(signal.SIGHUP)
+        assert supervisor.recv(1000).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+        assert supervisor.recv(1000) == b"READY=1"
+        r.stop()
+        assert supervisor.recv(1000) == b"STOPPING=1\nSTATUS=running answers end\nEXTEND_TIMEOUT_USEC=350000000", "it may take the grace that was set"
+
+
+def test_watchdog_is_told(tmp_path, supervisor):
+    with Seeded(tmp_path) as r:
+        r.start(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="20000")
+        assert supervisor.recv(1000).startswith(b"READY=1")
+        assert [supervisor.recv(1000) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        r.process.send_signal(signal.SIGHUP)
+        while supervisor.recv(1000) != b"READY=1":      # signals are followed all the same
+            pass
+
+
+def test_watchdog_of_another_process(tmp_path, supervisor):
+    with Seeded(tmp_path) as r:
+        r.start(NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="1000", WATCHDOG_PID="1")
+        assert supervisor.recv(1000).startswith(b"READY=1")
+        r.stop()
+        assert supervisor.recv(1000).startswith(b"STOPPING=1")
 
 
 def test_stop_lets_answers_end(tmp_path):
