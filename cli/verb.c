@@ -299,7 +299,7 @@ static void man_verb(FILE *out, const struct verb *v)
 {
 	fputs(".SS ", out);
 	man_text(out, v->name);
-	fputc(' ', out);
+	fputs(v->args[0] ? " " : "", out);
 	man_text(out, v->args);
 	fputc('\n', out);
 	man_text(out, v->summary);
@@ -313,7 +313,7 @@ static void man_verb(FILE *out, const struct verb *v)
 
 static const char man_head[] =
 	".\\\" Made by script/make-man from cli/verb.c.\n"
-	".TH REGISTRYCTL 1 \"\" registryd\n"
+	".TH REGISTRYCTL 1 2026-11-29 registryd \"User commands\"\n"
 	".SH NAME\n"
 	"registryctl \\- the command line of registryd\n"
 	".SH SYNOPSIS\n"
