@@ -164,6 +164,7 @@ struct model_plan {
 	const char *ref;		/* the ref that was asked for ("main"): publishing moves it here; NULL for a pinned commit */
 	const char *title;
 	int64_t commit_at;
+	const char *upstream_key;	/* the id that upstream keeps for the repository when it is renamed; NULL unknown */
 	const char *selection;		/* JSON of the include/exclude globs used, or NULL for everything */
 	const struct model_file *files;	/* sorted or not; paths checked with fdio_check_relative() */
 	size_t n_files;
@@ -242,6 +243,14 @@ int model_set_facts(struct db *db, int64_t revision_id, const struct model_facts
 
 /* Everything policy_decide() wants to know about a revision, read in one snapshot. */
 int model_evidence(struct db *db, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e);
+/*
+ * Is this withdrawn, or rejected by a person, under another name: the same commit, or another of what upstream has renamed? model_id: what it is here, 0 nothing;
+ * upstream_key as in model_plan. The sentence lives in a; NULL: it is not.
+ */
+struct model_off {
+	const char *rule, *why;
+};
+int model_off(struct db *db, int64_t model_id, const char *commit, const char *upstream_key, struct arena *a, struct model_off *out, struct err *e);
 /*
  * The gate has decided: in ONE transaction record each decision (for `why`), set the state, and when it is `publish`, move the refs that the
  * revision was planned for (unless one of them already serves a revision planned later) and write the event. Older published revisions stay

@@ -270,31 +270,21 @@ static int about_person(struct db_conn *c, int64_t id, struct arena *a, struct p
 	return sql_done(&q);
 }
 
-/*
- * Is it withdrawn under another name: the same commit, or a model that upstream has renamed to this one? A person may publish it all the same. What is
- * published already is not taken off for it.
- */
-static int about_withdrawn(struct db_conn *c, int64_t id, struct arena *a, struct policy_facts *f, struct err *e)
+/* Is it withdrawn or rejected under another name? A person may publish it all the same. What is published already is not taken off for it. */
+static int about_off(struct db_conn *c, int64_t id, struct arena *a, struct policy_facts *f, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT m.name, l.off_reason FROM revision AS r JOIN lifecycle AS l ON l.withdrawn_at > 0 AND l.model_id <> r.model_id "
-					    "JOIN model AS m ON m.id = l.model_id WHERE r.id = $1 AND r.state <> 7 AND (EXISTS (SELECT 1 FROM revision AS w WHERE w.model_id = l.model_id "
-					    "AND w.commit_id = r.commit_id AND l.revision_id IN (0, w.id)) OR (l.revision_id = 0 AND EXISTS (SELECT 1 FROM alias AS x WHERE x.name = m.name "
-					    "AND x.model_id = r.model_id))) LIMIT 1",
-					    e);
-	const char *why;
+	struct model_off off;
+	int rc = model_off_tx(c, id, a, &off, e);
 
-	sql_int(&q, id);
-	if (sql_row(&q)) {
-		why = sql_get_text(&q, 1);
-		f->n_flagged++;
-		if (!f->n_rejected) {
-			f->worst_path = "the revision";
-			f->worst_rule = "withdrawn";
-			f->worst_message = arena_printf(a, "it is withdrawn as %s%s%s", sql_get_text(&q, 0), why ? ": " : "", why ? why : "");
-		}
+	if (rc < 0 || !off.why)
+		return rc;
+	f->n_flagged++;
+	if (!f->n_rejected) {
+		f->worst_path = "the revision";
+		f->worst_rule = off.rule;
+		f->worst_message = off.why;
 	}
-	return sql_done(&q);
+	return 0;
 }
 
 static int evidence_tx(struct db_conn *c, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e)
@@ -307,7 +297,7 @@ static int evidence_tx(struct db_conn *c, int64_t revision_id, struct arena *a, 
 		return rc;
 	list_conflicts(conflicts, a, &f);
 	if ((rc = about_files(c, revision_id, a, &f, e)) < 0 || (rc = about_findings(c, revision_id, a, &f, e)) < 0 ||
-	    (rc = about_withdrawn(c, revision_id, a, &f, e)) < 0 || (rc = about_smoke(c, revision_id, a, &f, e)) < 0 || (rc = about_person(c, revision_id, a, &f, e)) < 0)
+	    (rc = about_off(c, revision_id, a, &f, e)) < 0 || (rc = about_smoke(c, revision_id, a, &f, e)) < 0 || (rc = about_person(c, revision_id, a, &f, e)) < 0)
 		return rc;
 	*out = f;
 	return 0;

@@ -29,8 +29,8 @@ static int find_revision(struct db_conn *c, int64_t model_id, const struct diges
 static int insert_revision(struct db_conn *c, const struct model_plan *p, const struct digest *commit, int64_t now, int64_t *id, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "INSERT INTO revision (model_id, commit_id, state, planned_at, state_at, title, commit_at, selection) "
-					    "VALUES ($1, $2, 1, $3, $3, $4, $5, $6) RETURNING id",
+					    "INSERT INTO revision (model_id, commit_id, state, planned_at, state_at, title, commit_at, selection, upstream_key) "
+					    "VALUES ($1, $2, 1, $3, $3, $4, $5, $6, $7) RETURNING id",
 					    e);
 
 	sql_int(&q, p->model_id);
@@ -39,6 +39,7 @@ static int insert_revision(struct db_conn *c, const struct model_plan *p, const 
 	sql_text(&q, p->title);
 	sql_int(&q, p->commit_at);
 	sql_text(&q, p->selection);
+	sql_text(&q, p->upstream_key);
 	if (sql_row(&q))
 		*id = sql_get_int(&q, 0);
 	return sql_done(&q);
@@ -48,7 +49,7 @@ static int insert_revision(struct db_conn *c, const struct model_plan *p, const 
 static int replan_revision(struct db_conn *c, int64_t id, const struct model_plan *p, int64_t now, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "UPDATE revision SET planned_at = $2, selection = $3, title = coalesce($4, title), "
+					    "UPDATE revision SET planned_at = $2, selection = $3, title = coalesce($4, title), upstream_key = coalesce($6, upstream_key), "
 					    "commit_at = CASE WHEN $5 = 0 THEN commit_at ELSE $5 END, reason = CASE state WHEN 7 THEN reason ELSE NULL END, "
 					    "state_at = CASE state WHEN 7 THEN state_at ELSE $2 END, state = CASE state WHEN 7 THEN 7 ELSE 1 END WHERE id = $1",
 					    e);
@@ -58,6 +59,7 @@ static int replan_revision(struct db_conn *c, int64_t id, const struct model_pla
 	sql_text(&q, p->selection);
 	sql_text(&q, p->title);
 	sql_int(&q, p->commit_at);
+	sql_text(&q, p->upstream_key);
 	return sql_run(&q);
 }
 

@@ -56,6 +56,8 @@ void model_file_oid(struct digest *git_oid, bool lfs, const struct digest *sha25
 void model_row(struct sql *q, int col, struct arena *a, struct model *m);
 void model_revision_row(struct sql *q, int col, struct arena *a, struct revision *r);
 
+/* model_off() for a revision of the catalog. One that is published is none. */
+int model_off_tx(struct db_conn *c, int64_t revision_id, struct arena *a, struct model_off *out, struct err *e);
 int model_is_metadata_tx(struct db_conn *c, int64_t revision_id, bool *metadata, struct err *e);
 /* Name (any case) or former name to the model's id; 0 when there is none. */
 int model_id_tx(struct db_conn *c, const char *repo, int64_t *id, struct err *e);

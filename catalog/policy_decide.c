@@ -72,6 +72,13 @@ static void rule_findings(struct deciding *d)
 		add(d, "findings", POLICY_PUBLISH, "no finding");
 }
 
+/* Before anything was looked at "no finding" would be no news. */
+static void rule_known_findings(struct deciding *d)
+{
+	if (d->f->n_flagged)
+		rule_findings(d);
+}
+
 static bool listed(const struct policy_list *l, const char *id)
 {
 	for (size_t i = 0; i < l->n; i++)
@@ -287,7 +294,7 @@ void policy_decide(const struct policy *p, const struct policy_facts *f, int64_t
 
 void policy_preview(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out)
 {
-	static void (*const rules[])(struct deciding *) = { rule_licence, rule_format, rule_size, rule_quota, rule_ends };
+	static void (*const rules[])(struct deciding *) = { rule_known_findings, rule_licence, rule_format, rule_size, rule_quota, rule_ends };
 
 	run(p, f, now, a, out, rules, ARRAY_LEN(rules));
 }

@@ -272,7 +272,7 @@ static int record_plan(struct bundle *b, bool *changed, struct err *e)
 		.is_private = b->info.is_private, .disabled = 0, .downloads = json_get_int(b->info.doc, "downloads", -1), .likes = json_get_int(b->info.doc, "likes", -1),
 		.modified_at = b->info.last_modified };
 	struct model_plan p = { .commit = b->commit, .title = *b->proof.title ? b->proof.title : NULL, .commit_at = b->proof.commit_at ? b->proof.commit_at : b->info.last_modified,
-		.files = b->files, .n_files = b->n_files };
+		.upstream_key = *b->info.key ? b->info.key : NULL, .files = b->files, .n_files = b->n_files };
 	const json_t *refs = json_object_get(b->entry, "refs"), *said = json_object_get(b->entry, "base_models");
 	own(mem) char *info = json_text(b->info.doc);
 	own(mem) char *bases = json_is_object(said) ? json_text(said) : NULL;

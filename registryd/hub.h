@@ -139,6 +139,7 @@ enum hub_gated {
 
 struct hub_revision {
 	char sha[41];
+	char key[25];		/* what upstream calls the repository in its database, which outlasts a rename; "" unknown */
 	char *id;		/* the canonical name: differs from what was asked for after a rename */
 	enum hub_gated gated;
 	bool is_private, disabled;

@@ -80,6 +80,15 @@ static char *revision_url(const struct hub *h, const char *repo, const char *rev
 	return url;
 }
 
+/* 24 hex digits, of which some are not zero: one that says the same of all its models says nothing. */
+static void read_key(struct hub_revision *r)
+{
+	const char *key = json_get_str(r->doc, "_id");
+
+	if (key && str_is_hex(key, sizeof(r->key) - 1) && strspn(key, "0") < sizeof(r->key) - 1)
+		snprintf(r->key, sizeof(r->key), "%s", key);
+}
+
 int hub_revision_read(struct hub_revision *r, const char *from, const char *repo, const char *what, struct err *e)
 {
 	const char *sha = json_get_str(r->doc, "sha"), *id = json_get_str(r->doc, "id"), *at = json_get_str(r->doc, "lastModified");
@@ -94,6 +103,7 @@ int hub_revision_read(struct hub_revision *r, const char *from, const char *repo
 	if (id && hub_check_repo(id, e))
 		return err_wrap(e, "%s: %s answers for", what, from);
 	snprintf(r->sha, sizeof(r->sha), "%s", sha);
+	read_key(r);
 	r->id = mem_strdup(id ? id : repo);
 	r->gated = json_is_true(gated) || (json_is_string(gated) && strcmp(json_string_value(gated), "false")) ? HUB_GATED : HUB_OPEN;
 	r->is_private = json_get_bool(r->doc, "private", false);

@@ -113,8 +113,23 @@ static int plan_licence(struct sync *s, const struct plan_texts *texts, struct l
 	return rc;
 }
 
+/* What is withdrawn or rejected under another name is held. */
+static int find_off(struct sync *s, struct policy_facts *facts, struct err *e)
+{
+	struct model_off off;
+	int rc = model_off(s->w->db, s->model_id, s->info.sha, *s->info.key ? s->info.key : NULL, s->w->arena, &off, e);
+
+	if (!rc && off.why) {
+		facts->n_flagged = 1;
+		facts->worst_path = "";
+		facts->worst_rule = off.rule;
+		facts->worst_message = off.why;
+	}
+	return rc;
+}
+
 /* What is known here of the model may stand in the way of all of it: it comes from elsewhere, or has been taken off the doors. *why: the sentence, or NULL. */
-static int find_obstacle(struct sync *s, const char **why, struct err *e)
+static int find_obstacle(struct sync *s, struct policy_facts *facts, const char **why, struct err *e)
 {
 	struct lifecycle life = { 0 };
 	struct revision r = { 0 };
@@ -123,7 +138,7 @@ static int find_obstacle(struct sync *s, const char **why, struct err *e)
 
 	*why = NULL;
 	if (model_find_repo(s->w->db, s->name, s->w->arena, &m, NULL))
-		return 0;
+		return find_off(s, facts, e);
 	if (strcmp(m.upstream, s->hub->config.name))
 		return err_set(e, ERR_CONFLICT, "%s is here from '%s', and can't come from upstream '%s' too", m.name, m.upstream, s->hub->config.name);
 	s->model_id = m.id;	/* what of it is here is not fetched again */
@@ -132,7 +147,7 @@ static int find_obstacle(struct sync *s, const char **why, struct err *e)
 	rc = lifecycle_at(s->w->db, m.id, r.id, work_now(), s->w->arena, &life, e);
 	if (!rc)
 		*why = judge_off(s->w, &life);
-	return rc;
+	return rc || (r.id && r.state == REVISION_PUBLISHED) ? rc : find_off(s, facts, e);
 }
 
 int sync_plan_job(struct work *w, struct err *e)
@@ -148,7 +163,7 @@ int sync_plan_job(struct work *w, struct err *e)
 	int rc = sync_begin(&s, w, e);
 
 	if (!rc)
-		rc = find_obstacle(&s, &obstacle, e);
+		rc = find_obstacle(&s, &facts, &obstacle, e);
 	if (!rc)
 		rc = sync_list(&s, e);
 	if (rc)

@@ -139,6 +139,42 @@ def test_a_new_name_does_not_publish_what_is_withdrawn(site, hub):
     assert [door(site, f"/org/{n}/resolve/main/config.json")[0] for n in ("good", "bad")] == [200, 403]
 
 
+def test_a_new_name_and_a_new_commit_do_not_publish_what_is_withdrawn(site, hub):
+    """Nobody has asked for the former name since: upstream's own id of the repository tells."""
+    add(site, hub, "org/bad")
+    add(site, hub, "org/other", "license: apache-2.0")
+    site.ctl("withdraw", "org/bad", "--reason", "leaked")
+    hub.rename("org/bad", "org/good")
+    hub.commit("org/good", {"notes.txt": b"another commit\n"})
+    why = "it is withdrawn as org/bad, which upstream has renamed to this: leaked (withdrawn)"
+    assert why in site.ctl("sync", "org/good", "--dry-run").stdout
+    assert why in site.ctl("sync", "org/good", code=5).stderr
+    assert site.json("show", "org/good")["state"] == "held" and why in site.ctl("why", "org/good").stdout
+    hub.commit("org/other", {"notes.txt": b"another commit\n"})
+    site.ctl("sync", "org/other")                           # not all that comes is suspected
+    site.ctl("publish", "org/good", "--reason", "looked at")
+    assert [door(site, f"/org/{n}/resolve/main/config.json")[0] for n in ("good", "bad")] == [200, 403]
+    assert why not in site.ctl("sync", "org/good", "--dry-run").stdout
+
+
+def test_a_new_name_does_not_publish_what_a_person_has_rejected(site, hub):
+    for name in "org/no", "org/once":
+        add(site, hub, name, f"license: mit\ntags: [{name}]")
+        site.ctl("reject", name, "--reason", "trained on our mail")
+    hub.commit("org/once", {"notes.txt": b"a better one\n"})
+    site.ctl("sync", "org/once")                            # so it was that commit which was rejected, and not the model
+    for name in "org/no", "org/once":
+        hub.rename(name, name + "-2")
+    assert "it was rejected by admin as org/no: trained on our mail (rejected)" in site.ctl("sync", "org/no-2", code=5).stderr
+    for name in "org/no-2", "org/once-2":
+        hub.commit(name, {"notes.txt": b"yet another\n"})
+    why = "it was rejected by admin as org/no, which upstream has renamed to this: trained on our mail"
+    assert why in site.ctl("sync", "org/no-2", code=5).stderr
+    site.ctl("sync", "org/once-2")
+    site.ctl("publish", "org/no-2")
+    assert door(site, "/org/no-2/resolve/main/config.json")[0] == 200
+
+
 def events(r, kind):
     token = (r.data / "admin.token").read_text().strip()
     answer = r.get("/-/v1/events", Authorization=f"Bearer {token}")

@@ -226,7 +226,7 @@ static void test_golden_schema(void **state)
 static void test_lifecycle_sources(void **state)
 {
 	static const char before[] =
-		"DROP TABLE lost; ALTER TABLE upstream_ref DROP COLUMN is_tag; DROP TABLE lifecycle; CREATE TABLE lifecycle (model_id INTEGER NOT NULL REFERENCES model (id), revision_id INTEGER NOT NULL, deprecated_at INTEGER NOT NULL DEFAULT 0, "
+		"DROP INDEX revision_commit; DROP INDEX revision_upstream_key; ALTER TABLE revision DROP COLUMN upstream_key; DROP TABLE lost; ALTER TABLE upstream_ref DROP COLUMN is_tag; DROP TABLE lifecycle; CREATE TABLE lifecycle (model_id INTEGER NOT NULL REFERENCES model (id), revision_id INTEGER NOT NULL, deprecated_at INTEGER NOT NULL DEFAULT 0, "
 		"sunset_at INTEGER NOT NULL DEFAULT 0, successor TEXT COLLATE NOCASE, reason TEXT, retired_at INTEGER NOT NULL DEFAULT 0, withdrawn_at INTEGER NOT NULL DEFAULT 0, "
 		"legal INTEGER NOT NULL DEFAULT 0, who TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (model_id, revision_id)) STRICT, WITHOUT ROWID; "
 		"CREATE INDEX lifecycle_sunset ON lifecycle (sunset_at) WHERE sunset_at > 0; CREATE INDEX lifecycle_successor ON lifecycle (successor) WHERE successor IS NOT NULL; "
@@ -261,11 +261,41 @@ static void test_lifecycle_sources(void **state)
 	assert_true(sql_row(&dates));	/* those of all marks together, which the rows of models show */
 }
 
+/* The id that upstream keeps for a repository, of revisions that were here before 0010: from the answers that are kept. */
+static void test_upstream_keys(void **state)
+{
+	static const char before[] =
+		"DROP INDEX revision_commit; DROP INDEX revision_upstream_key; ALTER TABLE revision DROP COLUMN upstream_key; "
+		"INSERT INTO term (id, kind, name) VALUES (901, 1, 'org'), (902, 8, 'hub'); INSERT INTO model (id, name, author_id, upstream_id) VALUES (1, 'org/m', 901, 902); "
+		"INSERT INTO revision (id, model_id, commit_id, state, planned_at, state_at) VALUES (1, 1, zeroblob(20), 7, 1, 1), (2, 1, randomblob(20), 7, 1, 1), "
+		"(3, 1, randomblob(20), 7, 1, 1), (4, 1, randomblob(20), 7, 1, 1); "
+		"INSERT INTO document (revision_id, kind, name, at, body) VALUES (1, 1, '', 1, CAST('{\"_id\":\"621FFDC036468d709f17434d\",\"id\":\"org/m\"}' AS BLOB)), "
+		"(2, 1, '', 1, CAST('{\"id\":\"org/m\"}' AS BLOB)), (3, 1, '', 1, CAST('{\"_id\":\"000000000000000000000000\"}' AS BLOB)), (4, 1, '', 1, CAST('{\"_id\":\"short\"}' AS BLOB)); "
+		"PRAGMA user_version = 9";
+	struct fixture *f = *state;
+	own(read) struct read r = { 0 };
+
+	{
+		own(tx) struct tx t = { 0 };
+		ok(tx_begin(&t, f->db, e));
+		ok(sql_exec(t.c, before, e));
+		ok(tx_commit(&t, e));
+	}
+	db_close(f->db);
+	f->db = NULL;
+	ok(db_open(&f->db, f->path, 0, e));
+	ok(read_begin(&r, f->db, e));
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT group_concat(id || '=' || coalesce(upstream_key, '-'), ' ') FROM (SELECT * FROM revision ORDER BY id)", NULL);
+	assert_true(sql_row(&q));
+	assert_string_equal(sql_get_text(&q, 0), "1=621ffdc036468d709f17434d 2=- 3=- 4=-");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_fixture(test_rollback),	 with_fixture(test_statement_errors), with_fixture(test_newer_catalog), with_fixture(test_not_a_catalog),
 		with_fixture(test_unclean_end),	 with_fixture(test_damaged_catalog),  with_fixture(test_threads),	with_fixture(test_golden_schema), with_fixture(test_lifecycle_sources),
+		with_fixture(test_upstream_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
