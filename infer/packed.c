@@ -4,6 +4,7 @@
 #include "base/fdio.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "infer/gaps.h"
 
 static bool find_part(void *ctx, const char *name, struct quant_part *out)
 {
@@ -29,12 +30,16 @@ static int load_part(void *ctx, const struct quant_part *part, void *dst, struct
 static int keep_whole(struct packed *p, struct err *e)
 {
 	uint64_t offset, bytes;
+	int rc;
 
 	quant_weight_window(&p->q, 0, 1, &offset, &bytes);
 	if (p->q.out <= 1 || bytes != p->main->bytes)
 		return 0;
 	p->whole = mem_zalloc(bytes);
-	return fdio_pread_exact(p->main->fd, p->whole, bytes, p->main->at, p->main->file, e);
+	rc = fdio_pread_exact(p->main->fd, p->whole, bytes, p->main->at, p->main->file, e);
+	if (rc == 0)
+		gaps_look(p->main, p->main->at, p->whole, bytes);
+	return rc;
 }
 
 int packed_open(struct packed **out, struct weights *w, const struct quant_config *c, const char *name, bool to_read, struct err *e)
@@ -79,6 +84,7 @@ int packed_rows(const struct packed *p, uint64_t row, uint32_t n, float *out, st
 		rc = fdio_pread_exact(p->main->fd, window, bytes, p->main->at + offset, p->main->file, e);
 		if (rc < 0)
 			return rc;
+		gaps_look(p->main, p->main->at + offset, window, bytes);
 	}
 	return quant_weight_rows(&p->q, window, row, n, out, e);
 }

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "base/vec.h"
+#include "infer/gaps.h"
 #include "infer/kernel.h"
 #include "infer/kind.h"
 
@@ -95,6 +96,24 @@ static bool judge_alone(struct smoke *s, const struct model *m, const struct ten
 	else
 		return false;
 	return true;
+}
+
+/* Bytes that never came. */
+static int judge_gaps(struct smoke *s, const struct tensor *t, struct report *r, struct err *e)
+{
+	struct gap gaps[GAPS_MAX];
+	size_t n = 0;
+	int rc = is_matrix(t) && t->stats.n_zero < t->stats.n + !t->stats.n ? gaps_found(t, gaps, &n, e) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bool sure = gaps[i].at_page && t->claimed;
+
+		found(s, r, sure ? REPORT_REJECT : REPORT_FLAG, t, "stats.gap", gaps[i].at_page ?
+			"holds %.0f bytes of zeros, from byte %.0f of the file on, which begin or end within a row and at a page of the file" :
+			"holds %.0f bytes of zeros, from byte %.0f of the file on, which begin or end within a row",
+			(double)(gaps[i].to - gaps[i].from), (double)gaps[i].from);
+	}
+	return rc;
 }
 
 static int by_size(const void *a, const void *b)
@@ -319,6 +338,7 @@ int survey_unknown(struct smoke *s, int dirfd, const char *file, struct tell *li
 		s->weight_bytes += m.weights.tensors[i].bytes;
 		s->n_params += tensor_elements(&m.weights.tensors[i]);
 		judge_unknown(s, &m.weights.tensors[i], r);
+		rc = judge_gaps(s, &m.weights.tensors[i], r, e);
 	}
 	if (rc == 0)
 		judge_alike(s, &m, r);
@@ -334,7 +354,8 @@ int survey_run(struct smoke *s, struct model *m, struct tell *listener, struct r
 	for (size_t i = 0; rc == 0 && i < m->weights.n; i++) {
 		struct tensor *t = &m->weights.tensors[i];
 
-		if (t->stats.n == 0 || judge_alone(s, m, t, r) || !t->claimed || t->is_bias || !is_matrix(t) || t->role < ROLE_LAYER_FIRST)
+		rc = judge_gaps(s, t, r, e);
+		if (rc < 0 || t->stats.n == 0 || judge_alone(s, m, t, r) || !t->claimed || t->is_bias || !is_matrix(t) || t->role < ROLE_LAYER_FIRST)
 			continue;
 		*vec_push(&peers[t->role].v, &peers[t->role].n, &peers[t->role].cap) = t;
 	}

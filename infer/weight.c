@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/fdio.h"
+#include "infer/gaps.h"
 #include "infer/packed.h"
 #include "infer/weights.h"
 
@@ -59,9 +60,13 @@ static uint32_t run_length(const struct weight *w, uint32_t r, uint32_t n)
 
 static int read_stored(const struct weight *w, uint32_t r, uint32_t n, void *raw, struct err *e)
 {
-	int rc = fdio_pread_exact(w->tensor->fd, raw, n * w->pitch, w->at + stored_row(w, r) * w->pitch, w->tensor->file, e);
+	uint64_t at = w->at + stored_row(w, r) * w->pitch;
+	int rc = fdio_pread_exact(w->tensor->fd, raw, n * w->pitch, at, w->tensor->file, e);
 
-	return rc < 0 ? err_wrap(e, "tensor %s", w->tensor->name) : 0;
+	if (rc < 0)
+		return err_wrap(e, "tensor %s", w->tensor->name);
+	gaps_look(w->tensor, at, raw, n * w->pitch);
+	return 0;
 }
 
 static int read_run(const struct weight *w, uint32_t r, uint32_t n, float *out, struct scratch *s, struct err *e)

@@ -40,6 +40,7 @@ struct tensor {
 	uint32_t layer;
 	uint64_t stands_for;			/* numbers of the matrix that it packs; 0: it holds its own */
 	struct tensor_stats stats;
+	struct tensor_gaps *gaps;		/* gaps.h; NULL: none */
 };
 
 struct weights {

@@ -63,8 +63,8 @@ static void read_unit(void *arg, uint32_t no, unsigned)
 
 	if (u->x->memory)
 		memcpy(to, static_cast<const uint8_t *>(u->x->memory) + u->skip, u->bytes);
-	else
-		fdio_pread_exact(u->x->fd, to, u->bytes, u->x->at + u->skip, u->x->file, &r->errors[no]);
+	else if (fdio_pread_exact(u->x->fd, to, u->bytes, u->x->at + u->skip, u->x->file, &r->errors[no]) == 0 && u->x->tensor)
+		gaps_look(u->x->tensor, u->x->at + u->skip, to, u->bytes);
 }
 
 /* Long extents are cut, so that all threads have something to do. */

@@ -170,7 +170,7 @@ static void push(struct extents *x, struct extent e)
 static void row_extents(const struct product *p, uint32_t first, uint32_t n, struct extents *x)
 {
 	const struct weight *w = p->w;
-	const struct tensor *t = w->packed ? w->packed->main : w->tensor;
+	struct tensor *t = w->packed ? w->packed->main : w->tensor;
 	uint64_t at = w->packed ? t->at : w->at;
 	size_t to = 0;
 
@@ -179,7 +179,7 @@ static void row_extents(const struct product *p, uint32_t first, uint32_t n, str
 
 		run = w->group ? w->group - r % w->group : left;
 		run = run < left ? run : left;
-		push(x, { t->fd, NULL, at + stored_row(w, r) * p->row_bytes, run * p->row_bytes, to, t->file });
+		push(x, { t->fd, NULL, at + stored_row(w, r) * p->row_bytes, run * p->row_bytes, to, t->file, t });
 		to += run * p->row_bytes;
 	}
 }
@@ -191,11 +191,11 @@ static void column_extents(const struct product *p, uint32_t first, uint32_t n, 
 	size_t bytes = n * p->row_bytes;
 
 	if (bytes == w->pitch) {
-		push(x, { w->tensor->fd, NULL, at, w->cols * bytes, 0, w->tensor->file });
+		push(x, { w->tensor->fd, NULL, at, w->cols * bytes, 0, w->tensor->file, w->tensor });
 		return;
 	}
 	for (uint32_t k = 0; k < w->cols; k++)
-		push(x, { w->tensor->fd, NULL, at + k * w->pitch, bytes, k * bytes, w->tensor->file });
+		push(x, { w->tensor->fd, NULL, at + k * w->pitch, bytes, k * bytes, w->tensor->file, NULL });
 }
 
 /* Bytes skip … skip + n of what is stored, for WHOLE. */
@@ -204,10 +204,10 @@ static struct extent whole_extent(const struct product *p, size_t skip, size_t n
 	const struct weight *w = p->w;
 
 	if (w->packed && w->packed->whole)
-		return { -1, static_cast<const uint8_t *>(w->packed->whole) + skip, 0, n, 0, NULL };
+		return { -1, static_cast<const uint8_t *>(w->packed->whole) + skip, 0, n, 0, NULL, NULL };
 	if (w->packed)
-		return { w->packed->main->fd, NULL, w->packed->main->at + skip, n, 0, w->packed->main->file };
-	return { w->tensor->fd, NULL, w->at + skip, n, 0, w->tensor->file };
+		return { w->packed->main->fd, NULL, w->packed->main->at + skip, n, 0, w->packed->main->file, w->packed->main };
+	return { w->tensor->fd, NULL, w->at + skip, n, 0, w->tensor->file, w->tensor };
 }
 
 /* ---- the course of a product -------------------------------------------------------------------------------------------- */

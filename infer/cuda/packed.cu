@@ -224,7 +224,7 @@ unsigned packed_aux(const struct quant_weight *q, size_t to, struct extent *x, c
 	for (int i = 0; i < 3; i++) {
 		if (p[i].bytes == 0)
 			continue;
-		x[n++] = { -1, p[i].memory, 0, p[i].bytes, to, NULL };
+		x[n++] = { -1, p[i].memory, 0, p[i].bytes, to, NULL, NULL };
 		at[i] = base + to;
 		to += ceil_div(p[i].bytes, AUX_ALIGN) * AUX_ALIGN;
 	}

@@ -21,6 +21,7 @@
 
 extern "C" {
 #include "infer/ops.h"
+#include "infer/gaps.h"
 #include "infer/packed.h"
 #include "infer/pool.h"
 }
@@ -54,6 +55,7 @@ struct extent {
 	uint64_t at;
 	size_t bytes, to;
 	const char *file;
+	struct tensor *tensor;	/* whose rows these are, for gaps.h; NULL: it has seen them, or would not */
 };
 
 struct feed_slot {
