@@ -8,31 +8,43 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "catalog/model.h"
+#include "verify/card.h"
 
 #define NAME_MAX_BYTES 250
 
+/* Behind the host, where it is an address on the Hub; NULL for one elsewhere. */
+static const char *skip_host(const char *written)
+{
+	static const char *const hosts[] = { "huggingface.co/", "hf.co/" };
+	const char *scheme = strstr(written, "://"), *at = scheme ? scheme + 3 : written;
+
+	if (!strncasecmp(at, "www.", 4))
+		at += 4;
+	for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
+		if (!strncasecmp(at, hosts[i], strlen(hosts[i])))
+			return at + strlen(hosts[i]);
+	return !scheme ? written : !strncasecmp(written, "hf://", 5) ? at : NULL;
+}
+
 const char *bases_name(const char *written, struct arena *a)
 {
-	static const char *const hosts[] = { "https://", "http://", "www.", "huggingface.co/", "hf.co/" };
 	const char *slash;
 	char *name, *end;
 
 	while (isspace((unsigned char)*written))
 		written++;
-	for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
-		if (str_starts(written, hosts[i]))
-			written += strlen(hosts[i]);
-	if (!*written || strchr("./~", *written) || strchr(written, '\\') || strlen(written) > NAME_MAX_BYTES)
+	written = skip_host(written);
+	if (!written || !*written || strchr("./~", *written) || strchr(written, '\\') || strlen(written) > NAME_MAX_BYTES)
 		return NULL;
 	name = arena_strdup(a, written);
 	slash = strchr(name, '/');
 	end = slash ? strpbrk(slash + 1, "/@ \t\r\n?#") : strpbrk(name, "@ \t\r\n?#");
 	if (end)
 		*end = 0;
-	return name;
+	return hub_check_repo(name, NULL) == 0 ? name : NULL;
 }
 
-static void add(struct bases *b, const char *written, struct arena *a)
+void bases_add(struct bases *b, const char *written, struct arena *a)
 {
 	const char *repo = bases_name(written, a);
 
@@ -46,36 +58,39 @@ static void add(struct bases *b, const char *written, struct arena *a)
 		b->v[b->n++] = (struct licence_base){ .repo = repo };
 }
 
-/* One that a card names as text, or as {"name": …}. */
-static void add_one(struct bases *b, const json_t *v, struct arena *a)
-{
-	const char *name = json_is_string(v) ? json_string_value(v) : json_get_str(v, "name");
-
-	if (name)
-		add(b, name, a);
-}
-
-/* One or a list of them. */
 static void add_json(struct bases *b, const json_t *names, struct arena *a)
 {
-	const json_t *item;
-	size_t i;
+	struct card_list l;
 
-	if (!json_is_array(names))
-		add_one(b, names, a);
-	json_array_foreach (names, i, item)
-		add_one(b, item, a);
+	card_read_bases(names, a, &l);	/* what can't be read is said where the card itself is */
+	for (size_t i = 0; i < l.n; i++)
+		bases_add(b, l.item[i], a);
 }
 
-/* "base_model:org/name", "base_model:finetune:org/name": what upstream itself has found out. */
+const char *bases_of_tag(const char *tag, struct arena *a)
+{
+	static const char *const relations[] = { "adapter:", "finetune:", "merge:", "quantized:" };
+
+	if (!str_starts(tag, "base_model:"))
+		return NULL;
+	tag += strlen("base_model:");
+	for (size_t i = 0; i < ARRAY_LEN(relations); i++)
+		if (str_starts(tag, relations[i]))
+			return bases_name(tag + strlen(relations[i]), a);
+	return bases_name(tag, a);
+}
+
 static void add_tags(struct bases *b, const json_t *tags, struct arena *a)
 {
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach (tags, i, item)
-		if (json_is_string(item) && str_starts(json_string_value(item), "base_model:"))
-			add(b, strrchr(json_string_value(item), ':') + 1, a);
+	json_array_foreach (tags, i, item) {
+		const char *name = json_is_string(item) ? bases_of_tag(json_string_value(item), a) : NULL;
+
+		if (name)
+			bases_add(b, name, a);
+	}
 }
 
 /* Those of a model, from what upstream says about it. */
@@ -105,7 +120,7 @@ static bool from_catalog(struct work *w, struct bases *b, size_t i)
 	b->v[i].license = r.license;
 	if (model_base_models(w->db, r.id, w->arena, &repos, &n, NULL, NULL) == 0)
 		for (size_t k = 0; k < n; k++)
-			add(b, repos[k], w->arena);
+			bases_add(b, repos[k], w->arena);
 	return true;
 }
 
@@ -138,13 +153,10 @@ static json_t *read_asked(struct work *w, int64_t revision_id)
 	return NULL;
 }
 
-void bases_gather(struct work *w, const char *const *repos, size_t n, int64_t revision_id, struct bases *out)
+void bases_gather(struct work *w, int64_t revision_id, struct bases *out)
 {
 	own(json) json_t *asked = read_asked(w, revision_id);
 
-	*out = (struct bases){ 0 };
-	for (size_t i = 0; i < n; i++)
-		add(out, repos[i], w->arena);
 	out->n_own = out->n;
 	for (size_t i = 0; i < out->n; i++)	/* grows meanwhile */
 		if (!from_catalog(w, out, i))
@@ -235,12 +247,6 @@ static int ask(struct work *w, struct hub *hub, const char *repo, json_t *asked,
 	return 0;
 }
 
-/* Names without a namespace are models of the Hub's first days, or anything: what can't be one is not asked about. */
-static bool may_be_asked(const char *repo)
-{
-	return strchr(repo, '/') || hub_check_repo(repo, NULL) == 0;
-}
-
 /* Asks about those of b that the catalog does not have and `asked` does not answer, and about what these were made from. */
 static int ask_along(struct work *w, struct hub *hub, struct bases *b, json_t *asked, struct err *e)
 {
@@ -250,7 +256,7 @@ static int ask_along(struct work *w, struct hub *hub, struct bases *b, json_t *a
 	for (size_t i = 0; i < b->n && rc == 0; i++) {	/* grows meanwhile */
 		const char *repo = b->v[i].repo;
 
-		if (from_catalog(w, b, i) || !may_be_asked(repo))
+		if (from_catalog(w, b, i))
 			continue;
 		if (!json_object_get(asked, repo)) {
 			if (requests++ == BASES_ASKED_MAX)
@@ -265,62 +271,85 @@ static int ask_along(struct work *w, struct hub *hub, struct bases *b, json_t *a
 	return rc;
 }
 
-int bases_ask(struct work *w, struct hub *hub, const json_t *doc, const char *adapter_of, json_t **asked, struct bases *out, struct err *e)
+int bases_ask(struct work *w, struct hub *hub, const json_t *doc, json_t **asked, struct bases *out, struct err *e)
 {
 	*asked = json_object();
-	*out = (struct bases){ 0 };
 	add_doc(out, doc, w->arena);
-	if (adapter_of)
-		add(out, adapter_of, w->arena);
 	out->n_own = out->n;
 	return ask_along(w, hub, out, *asked, e);
 }
 
-/* ---- what an adapter's configuration names ----------------------------------------------------------------------- */
+/* ---- what the card and adapters' configurations name --------------------------------------------------------------- */
 
-const char *bases_of_adapter(const char *config, size_t n, struct arena *a)
+bool bases_is_adapter(const char *path)
 {
-	own(json) json_t *j = json_parse_lax(config, n, BASES_ADAPTER_PATH, NULL);
-	const char *base = json_get_str(j, "base_model_name_or_path");
+	const char *slash = strrchr(path, '/');
 
-	return base && *base ? arena_strdup(a, base) : NULL;
+	return !strcmp(slash ? slash + 1 : path, "adapter_config.json");
 }
 
-static int read_adapter(struct work *w, int64_t revision_id, const char **base, struct err *e)
+void bases_add_adapter(struct bases *b, const char *config, size_t n, struct arena *a)
 {
-	struct model_file f;
-	own(buf) struct buf b;
+	own(json) json_t *j = json_parse_lax(config, n, "adapter_config.json", NULL);
+	const char *base = json_get_str(j, "base_model_name_or_path");
+
+	if (base && *base)
+		bases_add(b, base, a);
+}
+
+static void add_card(struct bases *b, const struct buf *text, struct arena *a)
+{
+	own(card) struct card c = { 0 };
+
+	card_parse(text->data, text->len, a, &c);
+	for (size_t i = 0; i < c.base_model.n; i++)
+		bases_add(b, c.base_model.item[i], a);
+}
+
+static int read_stored(struct work *w, const struct model_file *f, struct bases *b, struct err *e)
+{
+	own(buf) struct buf text;
 	int rc;
 
-	*base = NULL;
-	buf_init(&b, BASES_ADAPTER_MAX);
-	if (model_file(w->db, revision_id, BASES_ADAPTER_PATH, FILES_ALL, w->arena, &f, NULL) || !f.stored || f.size_bytes > BASES_ADAPTER_MAX)
-		return 0;
-	own(fd) int fd = store_open_blob(w->store, &f.sha256, NULL, e);
+	buf_init(&text, BASES_TEXT_MAX);
+	own(fd) int fd = store_open_blob(w->store, &f->sha256, NULL, e);
 	if (fd < 0)
 		return fd;
-	if ((rc = fdio_slurp_fd(fd, f.path, &b, e)) < 0)
+	if ((rc = fdio_slurp_fd(fd, f->path, &text, e)) < 0)
 		return rc;
-	*base = bases_of_adapter(b.data, b.len, w->arena);
+	if (bases_is_adapter(f->path))
+		bases_add_adapter(b, text.data, text.len, w->arena);
+	else
+		add_card(b, &text, w->arena);
 	return 0;
 }
 
-int bases_ask_adapter(struct work *w, struct hub *hub, int64_t revision_id, struct err *e)
+static int read_all_stored(struct work *w, int64_t revision_id, struct bases *b, struct err *e)
+{
+	own(walk) struct model_walk files = { .db = w->db, .revision_id = revision_id, .which = FILES_ALL };
+	const struct model_file *f;
+	int rc;
+
+	while ((rc = model_walk_next(&files, &f, e)) > 0)
+		if ((bases_is_adapter(f->path) || !strcmp(f->path, "README.md")) && f->stored && f->size_bytes <= BASES_TEXT_MAX && (rc = read_stored(w, f, b, e)) < 0)
+			return rc;
+	return rc;
+}
+
+int bases_ask_stored(struct work *w, struct hub *hub, int64_t revision_id, struct err *e)
 {
 	struct bases *b = arena_alloc(w->arena, sizeof(*b));
 	own(json) json_t *asked = NULL;
 	own(mem) char *text = NULL;
-	const char *base;
 	size_t known;
-	int rc = read_adapter(w, revision_id, &base, e);
+	int rc = read_all_stored(w, revision_id, b, e);
 
-	if (rc || !base)
+	if (rc || !b->n)
 		return rc;
 	asked = read_asked(w, revision_id);
 	if (!asked)
 		asked = json_object();
 	known = json_object_size(asked);
-	add(b, base, w->arena);
 	rc = ask_along(w, hub, b, asked, e);
 	if (rc || json_object_size(asked) == known)
 		return rc;

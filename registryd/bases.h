@@ -13,8 +13,7 @@
 
 #define BASES_MAX	64
 #define BASES_ASKED_MAX 40	/* requests for one revision */
-#define BASES_ADAPTER_PATH "adapter_config.json"
-#define BASES_ADAPTER_MAX  (4u << 20)
+#define BASES_TEXT_MAX	(4u << 20)	/* of a card, an adapter's configuration */
 #define BASES_DOCUMENT	"base_models"	/* the name under which answers are kept, as DOCUMENT_PROOF */
 
 struct bases {
@@ -25,25 +24,32 @@ struct bases {
 
 /*
  * A base as cards name it: "org/name", perhaps with blanks around it, as an address on the Hub, or with "@revision" or a further path behind it. NULL for what is no
- * repository (a path on somebody's disk).
+ * repository of the Hub (a path on somebody's disk, an address elsewhere).
  */
 const char *bases_name(const char *written, struct arena *a);
+/* "base_model:org/name", "base_model:finetune:org/name": what upstream itself has found out. NULL: the tag is about something else. */
+const char *bases_of_tag(const char *tag, struct arena *a);
 
 /* What upstream says of a model's licence in its answer about the model: its reading of the card, and its tags. Strings live in a. */
 void bases_upstream_claims(const json_t *doc, struct arena *a, struct licence_claims *c);
 
+/* One more that the model itself names; what is no repository is left out, and what is there already. b begins zeroed. */
+void bases_add(struct bases *b, const char *written, struct arena *a);
+/* Is this file an adapter's configuration? There may be several adapters, each in its folder. */
+bool bases_is_adapter(const char *path);
+/* The base that such a configuration names. */
+void bases_add_adapter(struct bases *b, const char *config, size_t n, struct arena *a);
+
 /*
- * Asks upstream about those that the catalog does not have: `doc` is what it said about the model, adapter_of what bases_of_adapter() found where the configuration is
- * known already, else NULL. *asked: {repo: {"license": …, "base_model": […]}}, the caller's; out has them all. What could not be asked now is {"unanswered": why} there,
+ * Asks upstream about those that the catalog does not have: those added already, and those that `doc` names, which is what it said about the model.
+ * *asked: {repo: {"license": …, "base_model": […]}}, the caller's; out has them all. What could not be asked now is {"unanswered": why} there,
  * and not known for that reason: it holds the model (see licence_base).
  */
-int bases_ask(struct work *w, struct hub *hub, const json_t *doc, const char *adapter_of, json_t **asked, struct bases *out, struct err *e);
-/* The base that an adapter's configuration names, in a; NULL none. */
-const char *bases_of_adapter(const char *config, size_t n, struct arena *a);
-/* The same as bases_ask() for the base that the revision's configuration names, now that it is in the store; the answers join those kept with the revision. */
-int bases_ask_adapter(struct work *w, struct hub *hub, int64_t revision_id, struct err *e);
-/* All of them, from the names in the card, tags and configuration, and the answers kept with the revision. Strings live in w->arena or are the caller's. */
-void bases_gather(struct work *w, const char *const *repos, size_t n, int64_t revision_id, struct bases *out);
+int bases_ask(struct work *w, struct hub *hub, const json_t *doc, json_t **asked, struct bases *out, struct err *e);
+/* The same for the bases that the card and adapters' configurations in the store name; the answers join those kept with the revision. */
+int bases_ask_stored(struct work *w, struct hub *hub, int64_t revision_id, struct err *e);
+/* All of them, from those that were added and the answers kept with the revision. Strings live in w->arena or are the caller's. */
+void bases_gather(struct work *w, int64_t revision_id, struct bases *out);
 /* Does what is kept with this revision have questions that were not answered? */
 bool bases_unanswered(struct work *w, int64_t revision_id);
 

@@ -24,7 +24,6 @@ struct documents {
 	struct licence_text texts[TEXTS_MAX + 1];
 	size_t n_texts;
 	struct bases bases;
-	const char *adapter_of;		/* what adapter_config.json names as its base; NULL none */
 	const char *tags[TAGS_MAX];
 	size_t n_tags;
 };
@@ -45,7 +44,7 @@ static int read_blob(struct work *w, const struct model_file *f, struct buf *b, 
 
 static bool is_config(const char *path)
 {
-	static const char *const names[] = { "config.json", "tokenizer_config.json", "generation_config.json", "model_index.json", "adapter_config.json",
+	static const char *const names[] = { "config.json", "tokenizer_config.json", "generation_config.json", "model_index.json",
 					     "config_sentence_transformers.json", "modules.json", "preprocessor_config.json" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -58,7 +57,7 @@ static enum document_kind kind_of(const char *path)
 {
 	if (!strcmp(path, "README.md"))
 		return DOCUMENT_CARD;
-	if (is_config(path))
+	if (is_config(path) || bases_is_adapter(path))
 		return DOCUMENT_CONFIG;
 	return licence_is_text_path(path) ? DOCUMENT_LICENSE : 0;
 }
@@ -98,8 +97,8 @@ static int read_document(struct documents *d, const struct model_file *f, enum d
 		licence_read_text(b.data, b.len, d->w->arena, &t);
 		add_text(d, t);
 	}
-	if (!strcmp(f->path, BASES_ADAPTER_PATH))
-		d->adapter_of = bases_of_adapter(b.data, b.len, d->w->arena);
+	if (bases_is_adapter(f->path))
+		bases_add_adapter(&d->bases, b.data, b.len, d->w->arena);
 	if (!strcmp(f->path, "config.json"))
 		d->config = json_parse_lax(b.data, b.len, f->path, NULL);
 	return 0;
@@ -158,31 +157,30 @@ static void gather_tags(struct documents *d)
 	add_tags(d, &d->card.tags, "");
 	add_tags(d, &d->card.language, "");
 	add_tags(d, &d->card.datasets, "dataset:");
-	add_tags(d, &d->card.base_model, "base_model:");
+	for (i = 0; i < d->card.base_model.n; i++) {
+		const char *name = bases_name(d->card.base_model.item[i], d->w->arena);
+
+		if (name)
+			add_tag(d, arena_printf(d->w->arena, "base_model:%s", name));
+	}
 	add_tags(d, &d->card.license, "license:");
 }
 
-/* What it was made from, by its card, by upstream's tags, and an adapter's by its configuration. */
-static size_t base_names(struct documents *d, const char *names[BASES_MAX])
-{
-	const json_t *list = json_object_get(d->info, "tags"), *item;
-	size_t i, n = 0;
-
-	for (i = 0; i < d->card.base_model.n && n < BASES_MAX; i++)
-		names[n++] = d->card.base_model.item[i];
-	if (d->adapter_of && n < BASES_MAX)
-		names[n++] = d->adapter_of;
-	json_array_foreach (list, i, item)
-		if (n < BASES_MAX && json_is_string(item) && str_starts(json_string_value(item), "base_model:"))
-			names[n++] = strrchr(json_string_value(item), ':') + 1;
-	return n;
-}
-
+/* What it was made from: adapters' configurations have been read for it; its card and upstream's tags say so too. */
 static void gather_bases(struct documents *d)
 {
-	const char *names[BASES_MAX];
+	const json_t *list = json_object_get(d->info, "tags"), *item;
+	size_t i;
 
-	bases_gather(d->w, names, base_names(d, names), d->revision_id, &d->bases);
+	for (i = 0; i < d->card.base_model.n; i++)
+		bases_add(&d->bases, d->card.base_model.item[i], d->w->arena);
+	json_array_foreach (list, i, item) {
+		const char *name = json_is_string(item) ? bases_of_tag(json_string_value(item), d->w->arena) : NULL;
+
+		if (name)
+			bases_add(&d->bases, name, d->w->arena);
+	}
+	bases_gather(d->w, d->revision_id, &d->bases);
 }
 
 static void resolve_licence(struct documents *d, const char *chosen, struct licence_answer *out)

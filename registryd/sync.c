@@ -166,8 +166,8 @@ static int keep_bases(struct sync *s, struct err *e)
 	const char *repos[BASES_MAX];
 	own(json) json_t *asked = NULL;
 	own(mem) char *text = NULL;
-	struct bases all;
-	int rc = bases_ask(s->w, s->hub, s->info.doc, NULL, &asked, &all, e);
+	struct bases all = { .n = 0 };
+	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, &all, e);
 
 	for (size_t i = 0; i < all.n_own && !rc; i++)
 		repos[i] = all.v[i].repo;
@@ -443,7 +443,7 @@ static int store_all(struct sync *s, struct err *e)
 	if (!rc)
 		rc = fetch(s, e);
 	if (!rc)
-		rc = bases_ask_adapter(s->w, s->hub, s->revision_id, e);	/* its configuration is here now */
+		rc = bases_ask_stored(s->w, s->hub, s->revision_id, e);	/* card and configurations are here now */
 	return rc;
 }
 

@@ -10,6 +10,7 @@
 #include "registryd/sync_impl.h"
 
 #define PLAN_TEXTS_MAX	  20
+#define PLAN_ADAPTERS_MAX 20
 
 /* Equal contents are fetched once. */
 static bool counted_before(json_t *seen, const struct model_file *f)
@@ -28,8 +29,8 @@ static bool counted_before(json_t *seen, const struct model_file *f)
 
 struct plan_texts {
 	struct licence_text v[PLAN_TEXTS_MAX];
-	size_t n;
-	const char *adapter_of;
+	size_t n, n_adapters;
+	struct bases bases;
 };
 
 static void plan_files(struct sync *s, uint64_t *total, uint64_t *to_fetch, unsigned *formats)
@@ -82,33 +83,32 @@ static void plan_adapter(struct sync *s, const struct model_file *f, struct plan
 
 	buf_init(&body, GATE_DOCUMENT_MAX);
 	if (plan_read(s, f, &body))
-		t->adapter_of = bases_of_adapter(body.data, body.len, s->w->arena);
+		bases_add_adapter(&t->bases, body.data, body.len, s->w->arena);
 }
 
-/* The licence texts are small, and say what a card may not; so is an adapter's configuration, which names its base. */
+/* The licence texts are small, and say what a card may not; so are the configurations of adapters, which name their bases. */
 static void plan_texts(struct sync *s, struct plan_texts *t)
 {
 	for (size_t i = 0; i < s->n_files; i++) {
 		if (licence_is_text_path(s->files[i].path) && t->n < PLAN_TEXTS_MAX)
 			plan_text(s, &s->files[i], t);
-		else if (!strcmp(s->files[i].path, BASES_ADAPTER_PATH))
+		else if (bases_is_adapter(s->files[i].path) && t->n_adapters++ < PLAN_ADAPTERS_MAX)
 			plan_adapter(s, &s->files[i], t);
 	}
 }
 
 /* The licence as upstream's own reading of the card says, the texts, and the base models. */
-static int plan_licence(struct sync *s, const struct plan_texts *texts, struct licence_answer *answer, struct err *e)
+static int plan_licence(struct sync *s, struct plan_texts *texts, struct licence_answer *answer, struct err *e)
 {
 	own(json) json_t *asked = NULL;
-	struct bases *bases = arena_alloc(s->w->arena, sizeof(*bases));
-	int rc = bases_ask(s->w, s->hub, s->info.doc, texts->adapter_of, &asked, bases, e);
+	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, &texts->bases, e);
 	struct licence_claims c;
 
 	bases_upstream_claims(s->info.doc, s->w->arena, &c);
 	c.texts = texts->v;
 	c.n_texts = texts->n;
-	c.bases = bases->v;
-	c.n_bases = bases->n;
+	c.bases = texts->bases.v;
+	c.n_bases = texts->bases.n;
 	licence_resolve(&c, s->w->arena, answer);
 	return rc;
 }

@@ -84,6 +84,52 @@ static struct card_list list_of(const json_t *front, const char *key, struct are
 	return l;
 }
 
+static bool is_too_long(const json_t *v)
+{
+	return json_is_string(v) && json_string_length(v) > CARD_ITEM_BYTES;
+}
+
+static bool names_a_model(const char *key)
+{
+	static const char *const keys[] = { "name", "model", "models", "id", "model_id", "model_name", "repo", "repo_id", "repo_name", "url", "link", "base", "base_model",
+					    "base_model_name_or_path", "finetune", "adapter", "merge", "quantized" };
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (!strcasecmp(key, keys[i]))
+			return true;
+	return false;
+}
+
+/* False: a mapping in it names none, or a text is too long for a name. */
+static bool collect_bases(struct card_list *l, const json_t *v, int depth, struct arena *a)
+{
+	size_t before = l->n, i;
+	const json_t *item;
+	json_t *member;
+	const char *key;
+	bool read = !is_too_long(v);
+
+	if (json_is_string(v) && l->n < CARD_LIST_MAX && (l->item[l->n] = usable(v, a)))
+		l->n++;
+	if (depth == CARD_BASES_DEPTH)
+		return read && !json_is_array(v) && !json_is_object(v);
+	json_array_foreach (v, i, item)
+		read &= collect_bases(l, item, depth + 1, a);
+	json_object_foreach ((json_t *)v, key, member) {
+		if (names_a_model(key))
+			read &= collect_bases(l, member, depth + 1, a);
+		else if (strchr(key, '/') && strlen(key) <= CARD_ITEM_BYTES && l->n < CARD_LIST_MAX)	/* {org/name: {relation: …}} */
+			l->item[l->n++] = arena_strdup(a, key);
+	}
+	return read && (!json_object_size(v) || l->n > before);
+}
+
+bool card_read_bases(const json_t *v, struct arena *a, struct card_list *out)
+{
+	*out = (struct card_list){ .item = arena_alloc(a, CARD_LIST_MAX * sizeof(*out->item)) };
+	return collect_bases(out, v, 0, a);
+}
+
 static void read_front(struct card *c, struct arena *a)
 {
 	const struct {
@@ -91,7 +137,7 @@ static void read_front(struct card *c, struct arena *a)
 		struct card_list *to;
 	} lists[] = {
 		{ "license", &c->license },   { "language", &c->language },	{ "tags", &c->tags },	       { "datasets", &c->datasets },
-		{ "metrics", &c->metrics },   { "base_model", &c->base_model }, { "library_name", &c->library }, { "pipeline_tag", &c->task },
+		{ "metrics", &c->metrics },   { "library_name", &c->library },	{ "pipeline_tag", &c->task },
 	};
 	const struct {
 		const char *key;
@@ -157,7 +203,7 @@ static void look_for_doubles(struct card *c, const json_t *twice, struct arena *
 /* Is it neither nothing nor a text of which all is kept? */
 static bool is_unread(const json_t *v)
 {
-	return v && !json_is_null(v) && (!json_is_string(v) || json_string_length(v) > CARD_ITEM_BYTES);
+	return v && !json_is_null(v) && (!json_is_string(v) || is_too_long(v));
 }
 
 /* What is left out of a licence may be another one. */
@@ -208,6 +254,8 @@ void card_parse(const char *text, size_t n, struct arena *a, struct card *c)
 		return;
 	look_for_hidden_licences(c, a);
 	read_front(c, a);
+	if (!card_read_bases(json_object_get(c->front, "base_model"), a, &c->base_model))
+		judge(c, a, CARD_ODD, "README.md: something under 'base_model' names no model, so what this was made from may be anything");
 }
 
 void card_done(struct card *c)

@@ -17,6 +17,8 @@
 #define CARD_LIST_MAX	1000		/* items of one list that are kept */
 #define CARD_ITEM_BYTES 512		/* longer strings are left out */
 
+#define CARD_BASES_DEPTH 4		/* lists and mappings in each other under base_model */
+
 struct card_list {
 	const char **item;
 	size_t n;
@@ -43,6 +45,12 @@ bool card_find_front(const char *text, size_t n, size_t *begin, size_t *end);
 /* Never fails: what is wrong with the card is in c. */
 void card_parse(const char *text, size_t n, struct arena *a, struct card *c);
 void card_done(struct card *c);
+
+/*
+ * The models under base_model, as written: a name, {name: …}, {quantized: …}, {org/name: …}, or a list of such. False when there is more than could be read: a mapping
+ * that names none, say. Of the card itself, or of what the Hub's API has made of it.
+ */
+bool card_read_bases(const json_t *v, struct arena *a, struct card_list *out);
 
 static inline void own_card(struct card *c)
 {

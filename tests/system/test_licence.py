@@ -76,27 +76,45 @@ def test_many_bases(reg, hub):
     assert state == "held" and conflicts == ["the licence of its base model org/c40 is not known: upstream was asked about many others before it"]
 
 
-@pytest.mark.parametrize("card", ["base_model: 'org/base '", "base_model: https://huggingface.co/org/base", "base_model: org/base@main",
-                                  "base_model: https://huggingface.co/org/base/tree/main", "tags: [x]"])
-def test_other_ways_to_name_a_base(reg, hub, card):
+@pytest.mark.parametrize("is_here", [True, False])
+def test_other_ways_to_name_a_base(reg, hub, is_here):
+    """Whichever it is, it is known as a base of the model: in `show`, and so in bills of materials."""
     add(hub, "org/base", "license: cc-by-nc-4.0")
-    reg.ctl("sync", "org/base", code=None)
-    more = {"adapter_config.json": json.dumps({"base_model_name_or_path": "org/base"})} if card.startswith("tags") else {}
-    add(hub, "org/m", f"license: mit\n{card}", **more)
-    assert outcome(reg, "org/m") == ("held", "mit", ["mit is looser than cc-by-nc-4.0, the licence of its base model org/base"])
+    if is_here:
+        reg.ctl("sync", "org/base", code=None)
+    ways = ["base_model: 'org/base '", "base_model: https://huggingface.co/org/base", "base_model: HTTPS://www.HuggingFace.co/org/base", "base_model: org/base@main",
+            "base_model: https://huggingface.co/org/base/tree/main", "base_model: {name: org/base, relation: finetune}", "base_model: [{model: org/base}]",
+            "base_model: [{name: https://huggingface.co/org/base, notes: a/b}]", "base_model: {quantized: org/base}", "base_model: {org/base: {relation: merge}}",
+            "base_model: {models: [{id: org/base, revision: main}]}"]
+    for i, card in enumerate(ways):
+        add(hub, f"org/m{i}", f"license: mit\n{card}")
+        assert outcome(reg, f"org/m{i}") == ("held", "mit", ["mit is looser than cc-by-nc-4.0, the licence of its base model org/base"]), card
+        assert reg.json("show", f"org/m{i}")["base_models"] == ["org/base"], card
+    add(hub, "org/elsewhere", "license: mit\nbase_model: https://example.com/org/base")
+    assert outcome(reg, "org/elsewhere") == ("published", "mit", []) and reg.json("show", "org/elsewhere")["base_models"] == []
+
+
+def test_a_base_that_can_not_be_read(reg, hub):
+    for i, card in enumerate(["{relation: finetune}", "[org/a, {version: 2}]", "[[[[[org/a]]]]]"]):
+        add(hub, f"org/m{i}", f"license: mit\nbase_model: {card}")
+        assert outcome(reg, f"org/m{i}")[0] == "held", card
+        assert "something under 'base_model' names no model" in reg.ctl("why", f"org/m{i}").stdout, card
+    for i, card in enumerate(["{}", "[]", "", "[null]"]):
+        add(hub, f"org/n{i}", f"license: mit\nbase_model: {card}")
+        assert outcome(reg, f"org/n{i}")[0] == "published", card
 
 
 def test_a_base_that_only_the_adapter_names(reg, hub):
     """Its configuration is read when it is here: upstream is asked then, or by the preview."""
     add(hub, "org/base", "license: cc-by-nc-4.0")
     add(hub, "legacy", "license: cc-by-nc-4.0")
-    for name, base in ("org/m", "org/base"), ("org/l", "legacy"):
-        add(hub, name, "license: mit", **{"adapter_config.json": json.dumps({"base_model_name_or_path": base})})
+    for name, base, folder in ("org/m", "org/base", ""), ("org/l", "legacy", ""), ("org/sub", "org/base", "checkpoint-500/"):
+        add(hub, name, "license: mit", **{folder + "adapter_config.json": json.dumps({"base_model_name_or_path": base})})
         said = [f"mit is looser than cc-by-nc-4.0, the licence of its base model {base}"]
         reg.ctl("policy", "check", name, code=5)
         assert outcome(reg, name) == ("held", "mit", said)
         reg.ctl("rebuild")
-        assert reg.json("show", name)["license"]["conflicts"] == said
+        assert reg.json("show", name)["license"]["conflicts"] == said and reg.json("show", name)["base_models"] == [base]
     add(hub, "org/local", "license: mit", **{"adapter_config.json": json.dumps({"base_model_name_or_path": "./base"})})
     assert outcome(reg, "org/local") == ("published", "mit", [])
     hub.faults.add(repo="org/base", route="info", status=500)

@@ -78,6 +78,8 @@ static void test_what_hides_a_licence(void **state)
 		{ "license: {name: gemma}", CARD_ODD },
 		{ "license: mit\nx: {license: gemma}\ntags: [license, license]\nlanguage: en", CARD_FINE },
 		{ "license: mit\nmore: |\n  license: gemma\n  license: gemma", CARD_FINE },
+		{ "license: mit\nbase_model: {relation: finetune}", CARD_ODD },
+		{ "license: mit\nbase_model: {name: org/a, relation: finetune}", CARD_FINE },
 		{ "license:", CARD_FINE },
 		{ "license: []", CARD_FINE },
 	};
