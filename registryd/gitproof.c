@@ -312,7 +312,8 @@ int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *
 	if (rc)
 		return rc;
 	digest_hex(tree, &p->tree);
-	about = json_pack("{s:s, s:b, s:s, s:I, s:s, s:b}", "level", proof_level_name(p->level), "git", p->have, "tree", tree, "files", (json_int_t)p->n_files, "why_not", p->why_not, "again", p->again);
+	about = json_pack("{s:s, s:b, s:s, s:I, s:s, s:b, s:I}", "level", proof_level_name(p->level), "git", p->have, "tree", tree, "files", (json_int_t)p->n_files, "why_not", p->why_not,
+		"again", p->again, "at", (json_int_t)work_now());
 	text = json_text(about);
 	rc = model_keep_document(w->db, revision_id, DOCUMENT_PROOF, "", text, strlen(text), work_now(), e);
 	if (!rc && p->pack.n && p->pack.n <= GITPROOF_PACK_MAX)
@@ -320,16 +321,27 @@ int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *
 	return rc;
 }
 
-const char *gitproof_why_not(struct db *db, int64_t revision_id, struct arena *a, bool *again)
+/* What was kept of the proof, NULL: nothing. */
+static json_t *kept(struct db *db, int64_t revision_id, struct arena *a)
 {
-	own(json) json_t *about = NULL;
-	const char *text, *why;
+	const char *text;
 	size_t n;
 
-	*again = false;
-	if (model_document(db, revision_id, DOCUMENT_PROOF, "", a, &text, &n, NULL) < 0 || !(about = json_parse_lax(text, n, "what was proven", NULL)))
-		return NULL;
+	return model_document(db, revision_id, DOCUMENT_PROOF, "", a, &text, &n, NULL) < 0 ? NULL : json_parse_lax(text, n, "what was proven", NULL);
+}
+
+const char *gitproof_why_not(struct db *db, int64_t revision_id, struct arena *a, bool *again)
+{
+	own(json) json_t *about = kept(db, revision_id, a);
+	const char *why = json_get_str_or(about, "why_not", "");
+
 	*again = json_get_bool(about, "again", false);
-	why = json_get_str_or(about, "why_not", "");
 	return *why ? arena_strdup(a, why) : NULL;
+}
+
+bool gitproof_due(struct db *db, int64_t revision_id, int64_t wait_s, struct arena *a)
+{
+	own(json) json_t *about = kept(db, revision_id, a);
+
+	return *json_get_str_or(about, "why_not", "") && json_get_bool(about, "again", false) && llabs(work_now() - json_get_int(about, "at", 0)) >= wait_s;
 }

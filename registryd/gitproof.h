@@ -49,6 +49,8 @@ int gitproof_record(struct work *w, int64_t revision_id, const struct gitproof *
 
 /* What gitproof_record() kept: why the commit was not proven (NULL: it was, or nothing is known), and whether to ask again. */
 const char *gitproof_why_not(struct db *db, int64_t revision_id, struct arena *a, bool *again);
+/* Is that to be done, when git was asked at least wait_s ago? */
+bool gitproof_due(struct db *db, int64_t revision_id, int64_t wait_s, struct arena *a);
 
 /* The comparing by itself: every file of the commit in any order, then the end. */
 struct gitproof_compare {

@@ -36,7 +36,8 @@ struct round {
 	int64_t newest, open_from;	/* lastModified of the newest model, and of the oldest that is not brought in yet (0 none) */
 	struct retry {
 		char *repo;
-	} *retry;		/* failed before and are to be tried again, once the others have had their turn */
+		int64_t at;	/* when its last sync ended */
+	} *retry;		/* failed before, or are here in some way, and are to be asked again, once the others have had their turn */
 	size_t n_retry, cap_retry;
 	int64_t failed;		/* models whose last sync failed */
 	char *failed_repo, *failed_why;	/* the first of them */
@@ -221,6 +222,20 @@ static bool is_left(const struct round *r, const struct past *p, enum settled he
 	return p->skipped || (here == SETTLED_OTHERWISE && !r->fresh && llabs(work_now() - p->at) < SETTLED_S);
 }
 
+static void ask_later(struct round *r, const char *repo, const struct past *p)
+{
+	*vec_push(&r->retry, &r->n_retry, &r->cap_retry) = (struct retry){ mem_strdup(repo), p->at };
+}
+
+/*
+ * Has its last sync brought in what the entry follows? A listing gives the commit of `main` only: of another branch just the model's own sync can tell, and models that
+ * had one wait for those that had none.
+ */
+static bool has_had_turn(const struct round *r, const struct past *p)
+{
+	return p->state == JOB_DONE && (p->same_commit || strcmp(r->m->revision, "main") != 0);
+}
+
 /* A model that is not here as it is listed. 1 when the round's limit is reached. */
 static int bring_in(struct round *r, const struct hub_listed *l, enum settled here, struct arena *a, struct err *e)
 {
@@ -231,14 +246,14 @@ static int bring_in(struct round *r, const struct hub_listed *l, enum settled he
 	if (p.state == JOB_DONE && p.same_commit && is_left(r, &p, here))
 		return 0;
 	keep_open(r, l);
-	if (p.state == JOB_DONE && p.same_commit) {	/* it is here in some way: others have had no turn yet */
-		vec_push(&r->retry, &r->n_retry, &r->cap_retry)->repo = mem_strdup(l->id);
+	if (has_had_turn(r, &p)) {	/* it is here in some way: others have had no turn yet */
+		ask_later(r, l->id, &p);
 		return 0;
 	}
 	if (p.state == JOB_FAILED || p.state == JOB_CANCELED) {
 		note_failed(r, l->id, &p);
 		if (is_due(r, &p))
-			vec_push(&r->retry, &r->n_retry, &r->cap_retry)->repo = mem_strdup(l->id);
+			ask_later(r, l->id, &p);
 		return 0;
 	}
 	r->cut = r->queued >= r->limit;
@@ -399,9 +414,20 @@ static int each_listed(const struct hub_listed *l, void *arg)
 	return follow_model(r, l, &r->err);
 }
 
+static int by_last_turn(const void *a, const void *b)
+{
+	const struct retry *x = a, *y = b;
+
+	return x->at == y->at ? strcmp(x->repo, y->repo) : x->at < y->at ? -1 : 1;
+}
+
+/* Where the limit leaves some out, whoever has waited longest comes first. */
 static int try_again(struct round *r, struct err *e)
 {
 	int rc = 0;
+
+	if (r->n_retry)
+		qsort(r->retry, r->n_retry, sizeof(*r->retry), by_last_turn);
 
 	for (size_t i = 0; !rc && i < r->n_retry && r->queued < r->limit; i++)
 		rc = queue_sync(r, r->retry[i].repo, e);

@@ -16,6 +16,7 @@
 #include "registryd/sync_impl.h"
 
 #define SPACE_WAIT_S	 300	/* how soon a sync looks again whether there is room */
+#define PROVE_EVERY_S	 86400	/* how often the clock asks git about what is served without its proof */
 #define SHORT_COMMIT_MIN 7
 
 /* The plan is in the catalog: a listing of 100,000 files is not held beside what comes next. */
@@ -321,6 +322,12 @@ static int tell_result(struct sync *s, const struct gate_outcome *g, struct err 
 	return rc;
 }
 
+/* Nobody asked for it but a mirror's round. */
+static bool by_clock(const struct sync *s)
+{
+	return !strcmp(s->w->job.who, "schedule");
+}
+
 /* Does the ref serve this revision? */
 static int is_at_ref(struct sync *s, const struct revision *r, bool *at_ref, struct err *e)
 {
@@ -340,12 +347,11 @@ static int is_at_ref(struct sync *s, const struct revision *r, bool *at_ref, str
  */
 static int is_settled(struct sync *s, const struct revision *r, bool *done, const char **why, struct err *e)
 {
-	bool by_clock = !strcmp(s->w->job.who, "schedule");
 	own(arena) struct arena a = { 0 };
 	enum settled settled;
 	int rc = settled_ask(s->w, r, &s->selection, s->info.n_siblings, &a, &settled, why, e);
 
-	*done = !rc && (settled == SETTLED || settled == SETTLED_REFUSED) && (by_clock || (r->state == REVISION_PUBLISHED && settled == SETTLED));
+	*done = !rc && (settled == SETTLED || settled == SETTLED_REFUSED) && (by_clock(s) || (r->state == REVISION_PUBLISHED && settled == SETTLED));
 	*why = *done && *why ? arena_strdup(s->w->arena, *why) : NULL;
 	return rc || !*done || r->state != REVISION_PUBLISHED ? rc : is_at_ref(s, r, done, e);
 }
@@ -385,10 +391,9 @@ static int contradicted(struct sync *s, struct err *e)
 static int prove_again(struct sync *s, struct err *e)
 {
 	struct revision r;
-	bool again;
 	int rc = model_revision(s->w->db, s->revision_id, s->w->arena, NULL, &r, e);
 
-	if (rc || r.state != REVISION_PUBLISHED || r.proof == PROOF_COMMIT || !gitproof_why_not(s->w->db, r.id, s->w->arena, &again) || !again)
+	if (rc || r.state != REVISION_PUBLISHED || r.proof == PROOF_COMMIT || !gitproof_due(s->w->db, r.id, by_clock(s) ? PROVE_EVERY_S : 0, s->w->arena))
 		return rc;
 	rc = sync_list(s, e);
 	if (!rc)

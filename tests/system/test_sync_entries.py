@@ -1,0 +1,57 @@
+"""Mirror entries for other branches than `main`, and several of one model: what a round costs, and that rounds come to rest."""
+import json
+import sqlite3
+import time
+
+import pytest
+
+from tests.system.registry import Registry
+from tests.system.sync_case import CARD, POLICY, get, mirror_round, settings, settled
+from tests.system.test_sync_mirror import ENTRIES, days_ago, following, published, small
+
+
+def git_was_asked_a_day_ago(reg):
+    reg.stop()
+    with sqlite3.connect(reg.data / "catalog.sqlite") as db:
+        for row, body in db.execute("SELECT rowid, body FROM document WHERE kind = 6 AND name = ''").fetchall():
+            db.execute("UPDATE document SET body = ? WHERE rowid = ?", (json.dumps(json.loads(body) | {"at": int(time.time()) - 90000}).encode(), row))
+    db.close()
+    reg.start()
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+@pytest.mark.parametrize("state", ["published", "held", "unproven", "absent"])
+def test_an_entry_for_another_branch_costs_two_requests_a_model(tmp_path, hub, entry, state):
+    """A listing says nothing of it, so each model is asked; but for no more than that, also where git can't be asked."""
+    hub.add_model("team/m", {**small(0), "README.md": CARD.replace("mit", "cc-by-nc-4.0") if state == "held" else CARD}, date=days_ago(30), branches=["dev"] * (state != "absent"))
+    hub.commit("team/m", {"config.json": "{ }"}, date=days_ago(20))
+    if state == "unproven":
+        hub.faults.add(route="git", status=503)
+    with following(tmp_path, hub, entry, ", revision: dev") as reg:
+        settled(reg, "team/m")
+        for _ in range(2):
+            hub.clear_log()
+            mirror_round(reg)
+            asked = [r.route for r in hub.requests() if r.route != "listing"]
+            assert asked == ["info"] * (2 if state == "absent" else 1)
+        if state == "unproven":
+            git_was_asked_a_day_ago(reg)
+            hub.clear_log()
+            mirror_round(reg)
+            assert "git" in {r.route for r in hub.requests()}
+
+
+def test_an_entry_for_another_branch_gives_all_models_their_turn(tmp_path, hub):
+    for n in range(5):
+        hub.add_model(f"team/m{n}", small(n), date=days_ago(n + 2), branches=["dev"])
+        hub.commit(f"team/m{n}", {"config.json": "{ }"}, date=days_ago(n + 1))
+    entry = "mirror:\n  - {author: team, revision: dev, limit: 2, every: 6h}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry)) as reg:
+        settled(reg, "team/m0")
+        for _ in range(2):
+            mirror_round(reg)
+        assert published(reg) == {f"team/m{n}" for n in range(5)}
+        hub.commit("team/m4", {"config.json": '{"later": 1}'}, branch="dev", date=days_ago(6))
+        for _ in range(3):
+            mirror_round(reg)
+        assert get(f"{reg.url}/team/m4/resolve/dev/config.json") == (200, b'{"later": 1}')
