@@ -1,7 +1,9 @@
 /* settled.c - see settled.h. */
 #include "registryd/settled.h"
 
+#include "base/json.h"
 #include "base/str.h"
+#include "catalog/mirror.h"
 #include "catalog/retention.h"
 #include "registryd/bases.h"
 #include "registryd/gate.h"
@@ -141,4 +143,70 @@ int settled_ask(struct work *w, const struct revision *r, const struct plan_sele
 		rc = ask_turned_down(&q, out, why, e);
 	w->arena = outer;
 	return rc;
+}
+
+/* ---- two entries of one model ----------------------------------------------------------------------------------- */
+
+#define SYNCS_LOOKED_AT 100
+
+static bool covers(const struct mirror *m, const char *repo)
+{
+	size_t n = strlen(m->target);
+
+	if (m->kind == MIRROR_AUTHOR)
+		return !strncasecmp(m->target, repo, n) && repo[n] == '/';
+	return m->kind == MIRROR_QUERY || !strcasecmp(m->target, repo);
+}
+
+/* Does an entry select of this model what was planned last? Otherwise it was a person, or an entry that is gone or has been edited. */
+static int is_of_entry(struct work *w, const char *planned, struct arena *a, bool *of_entry, struct err *e)
+{
+	struct mirror *list;
+	size_t n;
+	int rc = mirror_list(w->db, a, &list, &n, e);
+
+	*of_entry = false;
+	for (size_t i = 0; i < n && !rc && !*of_entry; i++) {
+		struct plan_selection *s = arena_alloc(a, sizeof(*s));
+		own(json) json_t *options = json_parse(list[i].options, strlen(list[i].options), "the entry's options", e);
+
+		if (!covers(&list[i], w->job.repo))
+			continue;
+		rc = options ? plan_read_selection(s, options, a, e) : (int)e->code;
+		*of_entry = !rc && !strcmp(s->text ? s->text : "", planned ? planned : "");
+	}
+	return rc;
+}
+
+/* Has a sync like this one gone to its end for this commit, not long ago? */
+static int had_turn(struct work *w, const struct revision *r, struct arena *a, bool *had, struct err *e)
+{
+	struct job_filter f = { .kind = "sync", .repo = w->job.repo, .limit = SYNCS_LOOKED_AT };
+	struct job *jobs;
+	size_t n;
+	int rc = job_list(w->db, &f, a, &jobs, &n, e);
+
+	*had = false;
+	for (size_t i = 0; i < n && !rc; i++) {
+		own(json) json_t *result = NULL;
+
+		if (!jobs[i].finished_at || strcmp(jobs[i].revision, w->job.revision) || strcmp(jobs[i].args, w->job.args))
+			continue;
+		result = jobs[i].result ? json_parse_lax(jobs[i].result, strlen(jobs[i].result), "a job's result", NULL) : NULL;
+		*had = jobs[i].state == JOB_DONE && !strcmp(json_get_str_or(result, "revision", ""), r->commit) && llabs(work_now() - jobs[i].finished_at) < SETTLED_S;
+		break;
+	}
+	return rc;
+}
+
+int settled_in_turns(struct work *w, const struct revision *r, bool *turns, struct err *e)
+{
+	own(arena) struct arena a = { 0 };
+	const char *planned;
+	int rc = model_selection(w->db, r->id, &a, &planned, e);
+
+	*turns = false;
+	if (!rc)
+		rc = is_of_entry(w, planned, &a, turns, e);
+	return rc || !*turns ? rc : had_turn(w, r, &a, turns, e);
 }

@@ -25,4 +25,10 @@ enum settled {
 int settled_ask(struct work *w, const struct revision *r, const struct plan_selection *s, size_t n_listed, struct arena *a, enum settled *out, const char **why,
 		struct err *e);
 
+/*
+ * The clock's sync w found `r` SETTLED_OTHERWISE. Is that because two entries select otherwise of it? With the selection of an entry it was held or rejected, and with
+ * this one not long ago: they leave each other alone, lest they do it over in turns.
+ */
+int settled_in_turns(struct work *w, const struct revision *r, bool *turns, struct err *e);
+
 #endif

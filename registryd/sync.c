@@ -352,6 +352,8 @@ static int is_settled(struct sync *s, const struct revision *r, bool *done, cons
 	int rc = settled_ask(s->w, r, &s->selection, s->info.n_siblings, &a, &settled, why, e);
 
 	*done = !rc && (settled == SETTLED || settled == SETTLED_REFUSED) && (by_clock(s) || (r->state == REVISION_PUBLISHED && settled == SETTLED));
+	if (!rc && settled == SETTLED_OTHERWISE && by_clock(s))
+		rc = settled_in_turns(s->w, r, done, e);
 	*why = *done && *why ? arena_strdup(s->w->arena, *why) : NULL;
 	return rc || !*done || r->state != REVISION_PUBLISHED ? rc : is_at_ref(s, r, done, e);
 }

@@ -7,7 +7,7 @@ import pytest
 
 from tests.system.registry import Registry
 from tests.system.sync_case import CARD, POLICY, get, mirror_round, settings, settled
-from tests.system.test_sync_mirror import ENTRIES, days_ago, following, published, small
+from tests.system.test_sync_mirror import ENTRIES, days_ago, edit, following, kinds, paths, published, small, states
 
 
 def git_was_asked_a_day_ago(reg):
@@ -55,3 +55,26 @@ def test_an_entry_for_another_branch_gives_all_models_their_turn(tmp_path, hub):
         for _ in range(3):
             mirror_round(reg)
         assert get(f"{reg.url}/team/m4/resolve/dev/config.json") == (200, b'{"later": 1}')
+
+
+def test_two_entries_of_one_repo_that_select_otherwise_leave_each_other_alone(tmp_path, hub):
+    """Each has its turn at what is held, and then it rests, until an entry is edited."""
+    hub.add_model("team/m", {**small(0), "README.md": CARD.replace("mit", "cc-by-nc-4.0")}, date=days_ago(30))
+    first, second = "include: ['*.md', '*.json']", "include: ['*.md', '*.safetensors']"
+    entries = "mirror:\n" + "".join(f"  - {{name: {name}, repo: team/m, {globs}, every: 6h}}\n" for name, globs in (("first", first), ("second", second)))
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entries)) as reg:
+        settled(reg, "team/m")
+        mirror_round(reg)
+        before = kinds(reg, "team/m")
+        hub.clear_log()
+        for _ in range(2):
+            mirror_round(reg)
+        assert [r.route for r in hub.requests()] == ["info"] * 4 and kinds(reg, "team/m") == before and states(reg) == {"team/m": "held"}
+        one_of_them = {"README.md", "config.json"}, {"README.md", "small.safetensors"}
+        assert paths(reg, "team/m") in one_of_them
+        edit(reg, first, "exclude: [x]")
+        mirror_round(reg)
+        assert paths(reg, "team/m") == {".gitattributes", *small(0)}
+        edit(reg, "exclude: [x]", first)                # what no entry selects any more does not stay for a week
+        mirror_round(reg)
+        assert paths(reg, "team/m") in one_of_them
