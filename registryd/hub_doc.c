@@ -453,18 +453,14 @@ int hub_tree_finish(struct hub_tree *t, struct err *e)
 	return 0;
 }
 
-/*
- * The next page's address from the Link header, at our own endpoint whatever host it names: another registry or a mirror of the Hub may call
- * itself something that means nothing here, and no listing leads us to another host. NULL at the end.
- */
+/* The next page's address from the Link header, see net_page(). NULL at the end. */
 static int next_page(struct hub *h, const char *url, const struct net_answer *a, char **next, struct err *e)
 {
 	own(mem) char *link = a->header[NET_LINK] ? net_link_next(a->header[NET_LINK]) : NULL;
-	own(mem) char *named = link ? net_join(url, link) : NULL;
 
-	*next = named ? net_at(h->config.endpoint, named) : NULL;
+	*next = link ? net_page(url, link) : NULL;
 	if (link && !*next)
-		return err_set(e, ERR_INPUT, "%s names '%.200s' as the listing's next page, which is no http address", h->config.endpoint, link);
+		return err_set(e, ERR_INPUT, "%s names '%.200s' as the listing's next page, which is no http address with a query", h->config.endpoint, str_printable(link));
 	if (*next && !strcmp(*next, url)) {
 		free(take(*next));
 		return err_set(e, ERR_INPUT, "the listing has a page that leads to itself");

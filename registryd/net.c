@@ -48,6 +48,23 @@ void net_answer_done(struct net_answer *a)
 	net_answer_reset(a);
 }
 
+/* A list may come in several lines, which mean the same as one. Of other headers the last counts. What would be longer than is kept is left out. */
+static void set_header(struct net_answer *a, size_t i, const char *value, size_t n)
+{
+	char *before = take(a->header[i]);
+	int rc = 0;
+
+	if (i != NET_LINK || !before)
+		a->header[i] = mem_strndup(value, n);
+	else if (strlen(before) + n + 2 > NET_HEADER_MAX)
+		a->header[i] = take(before);
+	else
+		rc = asprintf(&a->header[i], "%s, %.*s", before, (int)n, value);
+	if (rc < 0)
+		abort();
+	free(before);
+}
+
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
 {
 	struct net_answer *a = arg;
@@ -76,8 +93,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	for (size_t i = 0; i < NET_HEADERS; i++) {
 		if (strlen(header_names[i]) != key || strncasecmp(header_names[i], line, key))
 			continue;
-		free(a->header[i]);
-		a->header[i] = mem_strndup(line + start, end - start);
+		set_header(a, i, line + start, end - start);
 	}
 	return len;
 }
@@ -204,23 +220,15 @@ static size_t origin_bytes(const char *url)
 }
 
 /* Put together as text: libcurl would write the escapes anew. */
-char *net_at(const char *base, const char *url)
+char *net_page(const char *asked, const char *link)
 {
-	own(url) CURLU *u = parse(base);
-	own(url) CURLU *from = parse(url);
-	own(part) char *prefix = NULL;
-	own(part) char *path = NULL;
-	own(part) char *query = NULL;
-	size_t n;
+	own(mem) char *named = net_join(asked, link);
+	const char *query = named ? strchr(named, '?') : NULL;
 	char *out;
 
-	if (!u || !from || curl_url_get(u, CURLUPART_PATH, &prefix, 0) != CURLUE_OK || curl_url_get(from, CURLUPART_PATH, &path, 0) != CURLUE_OK)
+	if (!query)
 		return NULL;
-	n = strlen(prefix) - str_ends(prefix, "/");
-	if (!strncmp(path, prefix, n) && path[n] == '/')
-		n = 0;
-	curl_url_get(from, CURLUPART_QUERY, &query, 0);
-	if (asprintf(&out, "%.*s%.*s%s%s%s", (int)origin_bytes(base), base, (int)n, prefix, path, query ? "?" : "", query ? query : "") < 0)
+	if (asprintf(&out, "%.*s%.*s", (int)strcspn(asked, "?#"), asked, (int)strcspn(query, "#"), query) < 0)
 		abort();
 	return out;
 }
@@ -230,19 +238,77 @@ void net_origin(char *out, size_t n, const char *url)
 	snprintf(out, n, "%.*s", (int)origin_bytes(url), url);
 }
 
+/* Where a quoted string ends that begins at p: behind its closing quote, or at the end of the text. */
+static const char *skip_quoted(const char *p)
+{
+	for (p++; *p && *p != '"'; p++)
+		p += *p == '\\' && p[1];
+	return p + (*p == '"');
+}
+
+/* Is "next" among the relations of a value: several are parted by blanks, and it may stand in quotes? */
+static bool holds_next(const char *value, size_t n)
+{
+	static const char blanks[] = " \t\"";
+
+	for (size_t word = 0, i = 0; i <= n; i++) {
+		if (i < n && !strchr(blanks, value[i]))
+			continue;
+		if (i - word == 4 && !strncasecmp(value + word, "next", 4))
+			return true;
+		word = i + 1;
+	}
+	return false;
+}
+
+/*
+ * The parameters of one link, up to the comma that ends it, or the end. *next is what the first rel says; RFC 8288 has the others ignored. A comma or a
+ * semicolon within quotes parts nothing.
+ */
+static const char *read_parameters(const char *p, bool *next)
+{
+	bool had_rel = false;
+
+	*next = false;
+	while (*p && *p != ',') {
+		const char *name = p += strspn(p, "; \t"), *value;
+		size_t n = strcspn(p, "=;, \t\"");
+
+		p += n;
+		p += strspn(p, " \t");
+		if (*p != '=') {
+			p = *p == '"' ? skip_quoted(p) : p;
+			continue;
+		}
+		p++;
+		value = p += strspn(p, " \t");
+		p = *p == '"' ? skip_quoted(p) : p + strcspn(p, ";,");
+		if (n == 3 && !strncasecmp(name, "rel", 3) && !had_rel) {
+			had_rel = true;
+			*next = holds_next(value, (size_t)(p - value));
+		}
+	}
+	return p;
+}
+
 char *net_link_next(const char *link)
 {
-	for (const char *p = link; p && (p = strchr(p, '<')); p++) {
-		const char *end = strchr(p, '>');
-		size_t params;
+	const char *p = link;
+	bool next;
 
-		if (!end)
+	while (*(p += strspn(p, ", \t"))) {
+		const char *target = p + 1;
+		size_t n = strcspn(p, ">");
+
+		if (*p != '<') {
+			p = read_parameters(p, &next);	/* no link */
+			continue;
+		}
+		if (!p[n])
 			return NULL;
-		params = strcspn(end, ",");
-		for (const char *q = end; q < end + params; q++)
-			if (str_starts(q, "rel=\"next\"") || str_starts(q, "rel=next"))
-				return mem_strndup(p + 1, (size_t)(end - p - 1));
-		p = end;
+		p = read_parameters(p + n + 1, &next);
+		if (next)
+			return mem_strndup(target, n - 1);
 	}
 	return NULL;
 }

@@ -67,13 +67,13 @@ bool net_same_origin(const char *a, const char *b);
 /* The absolute URL that `location` means on a page at `base`; http and https only. Caller frees; NULL when it is none. */
 char *net_join(const char *base, const char *location);
 /*
- * What `url` names, asked for at `base`: its path and query behind base's host and, where they lack it, base's own path. For links by which a
- * server calls itself something else than we do. Caller frees; NULL when one of them is no address.
+ * A listing's next page, which `link` names on the page that was asked for: the query of the link at the address that was asked. A server, or who stands before
+ * it, may have another host and path for itself than we have for it, and no listing leads us elsewhere. Caller frees; NULL when it is no http address with a query.
  */
-char *net_at(const char *base, const char *url);
+char *net_page(const char *asked, const char *link);
 /* scheme://host:port of a URL, for messages (signed query strings stay out of logs). */
 void net_origin(char *out, size_t n, const char *url);
-/* The target of rel="next" in a Link header, or NULL; caller frees. */
+/* The target of rel="next" in a Link header (RFC 8288; several lines are joined with commas), or NULL; caller frees. */
 char *net_link_next(const char *link);
 
 /* Seconds named by Retry-After (number or date), -1 when it says nothing. */

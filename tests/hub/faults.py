@@ -16,7 +16,7 @@ What it does (any number together):
     redirect "loop"|"other"|URL 302 to itself, to the third listener (which has the file), or to URL
     html true                   a 200 login page instead of the answer
     malformed true|TEXT         the JSON cut in half, or TEXT in its place
-    set_headers {..}            drop_headers [..]
+    set_headers {..}            drop_headers [..]        add_headers {..}: a further line of each
     etag "changing"|VALUE       another ETag with each answer, or VALUE
     linked_size N               X-Linked-Size is off by N;   content_length N: Content-Length is off by N
     ignore_range true           200 and the whole body for a Range request
@@ -38,7 +38,7 @@ import threading
 MATCH = {"listener", "method", "route", "repo", "file", "path", "range", "skip", "times"}
 BODY = {"truncate", "reset", "stall", "corrupt", "throttle"}
 WHOLE = {"delay", "close", "status", "headers", "body", "retry_after", "code", "message", "redirect", "html", "malformed",
-         "set_headers", "drop_headers", "etag", "linked_size", "content_length", "ignore_range", "wrong_range", "expires",
+         "set_headers", "add_headers", "drop_headers", "etag", "linked_size", "content_length", "ignore_range", "wrong_range", "expires",
          "listing", "endless"}
 PATCH = {"size", "oid", "lfs_oid", "lfs_size", "pointer_size", "path", "type"}
 

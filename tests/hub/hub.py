@@ -465,6 +465,7 @@ def bend(response, effects, request):
         response.close = True
     for name, value in effects.get("set_headers", {}).items():
         response.set(name, value)
+    response.headers += list(effects.get("add_headers", {}).items())
     for name in effects.get("drop_headers", []):
         response.drop(name)
     response.effects = {k: effects[k] for k in ("truncate", "reset", "stall", "corrupt", "throttle") if k in effects}

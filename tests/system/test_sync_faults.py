@@ -198,11 +198,12 @@ def test_names_that_differ_by_case_are_kept_apart(reg, hub):
     assert_served(reg, hub)
 
 
-def test_next_pages_are_asked_for_where_upstream_is_reached(tmp_path, hub, monkeypatch):
-    """Another registry with a public_url, or a mirror that passes the Hub's links through, names a host that need not even exist."""
+@pytest.mark.parametrize("path", ["", "/a/hub"])
+def test_next_pages_are_asked_for_where_upstream_is_reached(tmp_path, hub, monkeypatch, path):
+    """Another registry with a public_url, or a mirror that passes the Hub's links through, names a host that need not even exist, and a path that is not ours."""
     monkeypatch.setattr(api, "TREE_PAGE", 3)
     monkeypatch.setattr(api, "LIST_PAGE_MAX", 2)
-    hub.options.public_url = hub.other_url
+    hub.options.public_url = hub.other_url + path
     for n in range(5):
         hub.add_model(f"org/m{n}", files(**{"data.safetensors": Noise(4000, 10 + n)}))
     entry = "mirror:\n  - {author: org, every: 6h}\n"
@@ -214,6 +215,17 @@ def test_next_pages_are_asked_for_where_upstream_is_reached(tmp_path, hub, monke
         monkeypatch.undo()
         for n in range(5):
             assert_served(reg, hub, f"org/m{n}")
+
+
+def test_a_link_in_a_line_of_its_own_does_not_hide_the_next_page(reg, hub, monkeypatch):
+    monkeypatch.setattr(api, "TREE_PAGE", 3)
+    hub.add_model(NAME, files())
+    hub.faults.add(route="git", status=404)
+    hub.faults.add(route="tree", add_headers={"Link": '</terms>; rel="license"'})
+    reg.ctl("sync", NAME)
+    assert len(hub.requests(route="tree")) == 3
+    monkeypatch.undo()
+    assert_served(reg, hub)
 
 
 @pytest.mark.parametrize("link", ["ftp://127.0.0.2/api/models", "file:///etc/passwd", "http://"])

@@ -46,26 +46,27 @@ static void test_join(void **state)
 	}
 }
 
-/* A listing's next page, by whatever name a server calls itself: asked for where we reach it. */
-static void test_at(void **state)
+/* A listing's next page, by whatever name and path a server, or a gateway before it, calls itself: asked for where we reach it. */
+static void test_page(void **state)
 {
 	static const struct {
-		const char *base, *url, *want;
+		const char *asked, *link, *want;
 	} cases[] = {
-		{ "https://h", "https://huggingface.co/api/models?limit=2&cursor=a%2Fb%3D", "https://h/api/models?limit=2&cursor=a%2Fb%3D" },
-		{ "http://10.0.0.1:8080", "https://models.example:8443/api/models/o/n/tree/main", "http://10.0.0.1:8080/api/models/o/n/tree/main" },
-		{ "https://h/hf", "https://huggingface.co/api/models?cursor=x", "https://h/hf/api/models?cursor=x" },
-		{ "https://h/hf", "https://other/hf/api/models?cursor=x", "https://h/hf/api/models?cursor=x" },
-		{ "https://h/hf", "https://other/hfx/api/models", "https://h/hf/hfx/api/models" },
-		{ "https://h/hf/", "https://other/api", "https://h/hf/api" },
-		{ "https://h", "https://user:word@other/x#y", "https://h/x" },
-		{ "https://h", "https://other", "https://h/" },
-		{ "https://h", "no address\n", NULL },
+		{ "https://h/api/models?limit=2", "https://huggingface.co/api/models?limit=2&cursor=a%2Fb%3D", "https://h/api/models?limit=2&cursor=a%2Fb%3D" },
+		{ "https://h/hf/api/models?limit=2", "https://huggingface.co/api/models?cursor=x", "https://h/hf/api/models?cursor=x" },
+		{ "https://h/hf/api/models", "https://other/a/hf/api/models?cursor=x", "https://h/hf/api/models?cursor=x" },
+		{ "http://10.0.0.1:8080/api/m", "https://models.example:8443/hub/api/m?a=b?c", "http://10.0.0.1:8080/api/m?a=b?c" },
+		{ "https://h/api/m?a=b", "/api/m?cursor=x", "https://h/api/m?cursor=x" },
+		{ "https://h/api/m?a=b", "?cursor=x", "https://h/api/m?cursor=x" },
+		{ "https://h/api/m", "https://user:word@other/x?p=2#y", "https://h/api/m?p=2" },
+		{ "https://h/api/m", "https://other/api/m/page/2", NULL },
+		{ "https://h/api/m", "file:///etc/passwd?x", NULL },
+		{ "https://h/api/m", "http://no address\n?x", NULL },
 	};
 	(void)state;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		own(mem) char *got = net_at(cases[i].base, cases[i].url);
+		own(mem) char *got = net_page(cases[i].asked, cases[i].link);
 
 		if (!cases[i].want)
 			assert_null(got);
@@ -74,17 +75,43 @@ static void test_at(void **state)
 	}
 }
 
+/* What may stand in a Link header after RFC 8288, and what is no next page. */
 static void test_link(void **state)
 {
-	own(mem) char *next = net_link_next("<https://h/x?cursor=a%2Cb>; rel=\"next\"");
-	own(mem) char *second = net_link_next("<https://h/p>; rel=\"prev\", <https://h/n>; rel=\"next\"");
+	static const struct {
+		const char *link, *want;
+	} cases[] = {
+		{ "<https://h/x?cursor=a%2Cb>; rel=\"next\"", "https://h/x?cursor=a%2Cb" },
+		{ "<https://h/p>; rel=\"prev\", <https://h/n>; rel=\"next\"", "https://h/n" },
+		{ "<n>;rel=next", "n" },
+		{ "<n>; rel=\"next last\"", "n" },
+		{ "<n>; rel=\"prev\tNEXT\"", "n" },
+		{ "<n>; Rel = \"next\"", "n" },
+		{ "<n>; title=\"a, b; rel=prev\"; rel=\"next\"", "n" },
+		{ "<n>; title=\"a \\\", <x>\"; rel=\"next\"", "n" },
+		{ "<a>; rel=\"first\", , <n?a=1,2;3>;rel=next;title=\"a,b\", <z>; rel=next", "n?a=1,2;3" },
+		{ "<n>; crossorigin; rel=next", "n" },
+		{ "<n>; title*=UTF-8''a; rel=next", "n" },
+		{ "odd \"<x>; rel=next\", <n>; rel=next", "n" },
+		{ "<a>; rel=prev; rel=next", NULL },
+		{ "<a>; rel=\"nexts\"", NULL },
+		{ "<a>; xrel=next", NULL },
+		{ "<a>; title=\"rel=next\"", NULL },
+		{ "<a>; title=\"; rel=next", NULL },
+		{ "<https://h/xet>; rel=\"xet-auth\"", NULL },
+		{ "<unfinished", NULL },
+		{ "", NULL },
+	};
 	(void)state;
 
-	assert_string_equal(next, "https://h/x?cursor=a%2Cb");
-	assert_string_equal(second, "https://h/n");
-	assert_null(net_link_next("<https://h/xet>; rel=\"xet-auth\""));
-	assert_null(net_link_next("<unfinished"));
-	assert_null(net_link_next(""));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(mem) char *got = net_link_next(cases[i].link);
+
+		if (!cases[i].want)
+			assert_null(got);
+		else
+			assert_string_equal(got, cases[i].want);
+	}
 }
 
 static void test_limits(void **state)
@@ -202,7 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_webhook_signature),
-		cmocka_unit_test(test_origin),	   cmocka_unit_test(test_join),	  cmocka_unit_test(test_at),	  cmocka_unit_test(test_link),	    cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_origin),	   cmocka_unit_test(test_join),	  cmocka_unit_test(test_page),	  cmocka_unit_test(test_link),	    cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_backoff_grows_and_is_bounded), cmocka_unit_test(test_pace), cmocka_unit_test(test_window), cmocka_unit_test(test_bandwidth),
 		cmocka_unit_test(test_token_stays_home),
 	};
