@@ -181,7 +181,7 @@ struct hub_tree {
 	struct arena arena;
 	struct hub_file *files;		/* sorted by path, paths checked and distinct */
 	size_t n_files, cap_files;
-	size_t n_dirs;
+	size_t n_dirs, n_others;
 	uint64_t total_bytes;
 	const char *odd_path;		/* a name that other systems can't hold (case, trailing dot), NULL when none */
 	struct buf raw;			/* the pages as they came, one a line; failed, and nothing, when they are more than HUB_TREE_RAW_MAX bytes */

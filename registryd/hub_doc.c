@@ -122,7 +122,9 @@ static size_t count_siblings(const struct buf *body)
 
 	while (at && (at = memmem(at, (size_t)(end - at), key, sizeof(key) - 1))) {
 		at += sizeof(key) - 1;
-		n++;
+		while (at < end && strchr(" \t\r\n", *at))
+			at++;
+		n += at < end && *at == ':';	/* else a file is called so */
 	}
 	return n;
 }
@@ -150,6 +152,7 @@ int hub_get_revision(struct hub *h, const char *repo, const char *rev, const ato
 	}
 	r.n_siblings = count_siblings(&body);
 	json_empty_member(&body, "siblings");
+	r.n_siblings -= count_siblings(&body);	/* elsewhere in it, in a card's words say */
 	r.doc = parse_answer(body.data, body.len, what, h->config.endpoint, e);
 	if (!r.doc)
 		return ERR_INPUT;
@@ -366,7 +369,8 @@ static int read_item(struct hub_tree *t, const json_t *item, struct err *e)
 		return read_file(t, item, path, e);
 	if (!strcmp(type, "directory"))
 		return read_dir(t, item, path, e);
-	return 0;	/* a submodule: nothing to fetch */
+	t->n_others++;	/* a submodule: nothing to fetch */
+	return 0;
 }
 
 int hub_tree_page(struct hub_tree *t, const char *text, size_t n, struct err *e)

@@ -499,6 +499,17 @@ static bool too_large(struct sync *s)
 	return true;
 }
 
+/* A page of the listing may have been lost on the way, and the model's info knows how many files there are. Git's objects would have told. */
+static int refuse_short(struct sync *s, struct err *e)
+{
+	size_t listed = s->tree.n_files + s->tree.n_others;
+
+	if (s->proof.have || s->info.n_siblings <= listed)
+		return 0;
+	return err_set(e, ERR_INPUT, "the listing of %s@%.12s ends after %zu files, and upstream's info of the model names %zu: is there a proxy before %s that drops or changes Link "
+		       "headers?", s->name, s->info.sha, listed, s->info.n_siblings, s->hub->config.endpoint);
+}
+
 /* From the listing to the files in the store. *skipped: it is not wanted after all, and w->result says why. */
 static int obtain(struct sync *s, bool *skipped, struct err *e)
 {
@@ -512,6 +523,8 @@ static int obtain(struct sync *s, bool *skipped, struct err *e)
 		return rc;
 	if (!known) {
 		rc = gitproof_make(&s->proof, s->w, s->hub, s->name, s->info.sha, &s->tree, e);
+		if (!rc)
+			rc = refuse_short(s, e);
 		if (rc)
 			return rc;
 		sync_make_plan(s);

@@ -228,6 +228,20 @@ def test_a_link_in_a_line_of_its_own_does_not_hide_the_next_page(reg, hub, monke
     assert_served(reg, hub)
 
 
+def test_a_listing_without_its_further_pages_is_not_all(reg, hub, monkeypatch):
+    """Where git can't tell, the files that the model's info names do."""
+    monkeypatch.setattr(api, "TREE_PAGE", 3)
+    hub.add_model(NAME, files(rfilename="called like a key of the info\n"))
+    hub.faults.add(route="git", status=404)
+    dropped = hub.faults.add(route="tree", drop_headers=["Link"])
+    assert "ends after 3 files, and upstream's info of the model names 8" in reg.ctl("sync", NAME, code=1).stderr
+    assert_not_served(reg)
+    hub.faults.remove(dropped)
+    reg.ctl("sync", NAME)
+    monkeypatch.undo()
+    assert_served(reg, hub)
+
+
 @pytest.mark.parametrize("link", ["ftp://127.0.0.2/api/models", "file:///etc/passwd", "http://"])
 def test_a_next_page_that_is_no_address(reg, hub, link):
     hub.add_model(NAME, files())
