@@ -40,6 +40,11 @@ void http_set(struct request *rq, const char *name, const char *fmt, ...)
 	vsnprintf(value, sizeof(value), fmt, ap);
 	va_end(ap);
 	make_plain(value);
+	for (size_t i = 0; i < a->n_headers; i++)
+		if (!strcasecmp(a->headers[i].key, name)) {	/* a list's further item: not every client joins several lines */
+			a->headers[i].value = arena_printf(&rq->arena, "%s, %s", a->headers[i].value, value);
+			return;
+		}
 	assert(a->n_headers < HTTP_HEADERS_MAX);
 	a->headers[a->n_headers++] = (struct http_pair){ name, arena_strdup(&rq->arena, value) };
 }

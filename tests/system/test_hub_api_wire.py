@@ -233,6 +233,8 @@ def test_deprecated_is_served_with_a_warning(site):
         assert got["Link"] == f'<{site.url}/org/next>; rel="successor-version"'
         assert got["X-HF-Warning"] == "deprecated; org/ending is deprecated until 2099-06-30, use org/next"
     assert "Deprecation" not in site.get("/api/models/org/m").headers
+    first, further = site.get("/api/models/org/ending/tree/main?limit=1")["Link"].split(", ")       # in one line: not every client reads a second
+    assert first == f'<{site.url}/org/next>; rel="successor-version"' and further.endswith('>; rel="next"')
 
 
 @pytest.mark.parametrize("repo,status,words", [
