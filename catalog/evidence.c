@@ -53,7 +53,7 @@ static int put(struct db_conn *c, int64_t revision_id, const char *name, const s
 	return rc ? rc : sql_fill(c, "document", "body", row, x->text, e);
 }
 
-static int digest_text(struct digest *out, const struct spool *text, struct err *e)
+int evidence_digest(struct digest *out, const struct spool *text, struct err *e)
 {
 	own(digest) struct digest_ctx c = { 0 };
 	char piece[32768];
@@ -77,7 +77,7 @@ static int keep_one(struct db_conn *c, int64_t revision_id, const struct evidenc
 
 	if (x->text->n > MODEL_DOCUMENT_MAX)
 		return err_set(e, ERR_LIMIT, "a bill of materials of %llu bytes: at most %u are kept", (unsigned long long)x->text->n, MODEL_DOCUMENT_MAX);
-	if ((rc = digest_text(&sha256, x->text, e)) < 0)
+	if ((rc = evidence_digest(&sha256, x->text, e)) < 0)
 		return rc;
 	digest_hex(hex, &sha256);
 	name_of(name, x->format, hex);

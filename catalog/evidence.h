@@ -19,6 +19,8 @@ struct evidence {
 int evidence_keep(struct db *db, int64_t revision_id, const struct evidence *list, size_t n, int64_t now, struct err *e);
 /* The newest of a format, or with sha256 (64 hex) that one, into out. ERR_NOT_FOUND. */
 int evidence_read(struct db *db, int64_t revision_id, const char *format, const char *sha256, struct spool *out, struct err *e);
+/* The SHA-256 under which an ended text is kept. */
+int evidence_digest(struct digest *out, const struct spool *text, struct err *e);
 /* [{"format","sha256","size_bytes","at"}…], newest first. NULL on error. */
 json_t *evidence_list(struct db *db, int64_t revision_id, struct err *e);
 

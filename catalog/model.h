@@ -345,6 +345,15 @@ int model_sum(struct db *db, int64_t revision_id, struct model_sum *out, struct 
 /* One file by its path, of those served or of all. ERR_NOT_FOUND. */
 int model_file(struct db *db, int64_t revision_id, const char *path, enum model_files_of which, struct arena *a, struct model_file *f, struct err *e);
 
+/* One content of a model: a file that a revision shows with it. */
+struct model_content {
+	int64_t revision_id;
+	char commit[MODEL_COMMIT_HEX + 1];
+	struct model_file file;
+};
+/* Where this model shows this content: one file of each visible revision that has it, newest first. */
+int model_contents(struct db *db, int64_t model_id, const struct digest *sha256, struct arena *a, struct model_content **list, size_t *n, struct err *e);
+
 /* Contents that the store holds for some revision, in order, from behind `after` (DIGEST_NONE: from the first); at most limit. */
 int model_blobs(struct db *db, const struct digest *after, size_t limit, struct arena *a, struct digest **blobs, size_t *n, struct err *e);
 int model_tags(struct db *db, int64_t model_id, struct arena *a, const char ***tags, size_t *n, struct err *e);

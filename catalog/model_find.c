@@ -312,7 +312,8 @@ int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct aren
 
 /* --- files --- */
 
-#define FILE_COLUMNS "SELECT f.path, f.size_bytes, f.git_oid, b.sha256, f.lfs, f.wanted, f.why, coalesce(b.stored, 0) FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
+#define FILE_FIELDS  "f.path, f.size_bytes, f.git_oid, b.sha256, f.lfs, f.wanted, f.why, coalesce(b.stored, 0)"
+#define FILE_COLUMNS "SELECT " FILE_FIELDS " FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
 #define HELD	     "AND f.wanted = 1 AND b.stored = 1 "
 #define SERVED	     "AND f.wanted = 1 "
 #define FIRST                                                                                                                        \
@@ -483,6 +484,36 @@ int model_file(struct db *db, int64_t revision_id, const char *path, enum model_
 	if ((rc = sql_done(&q)) < 0)
 		return rc;
 	return found ? 0 : err_set(e, ERR_NOT_FOUND, "the revision has no file %.200s", path);
+}
+
+int model_contents(struct db *db, int64_t model_id, const struct digest *sha256, struct arena *a, struct model_content **list, size_t *n, struct err *e)
+{
+	own(read) struct read rd = { 0 };
+	size_t cap = 0;
+	int rc;
+
+	*list = NULL;
+	*n = 0;
+	if ((rc = read_begin(&rd, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(rd.c,
+					    "SELECT " FILE_FIELDS ", r.id, r.commit_id FROM blob AS b JOIN blob_use AS u ON u.blob_id = b.id JOIN revision AS r ON r.id = u.revision_id "
+					    "JOIN file AS f ON f.revision_id = r.id AND f.blob_id = b.id WHERE b.sha256 = $1 AND r.model_id = $2 "
+					    "AND r.published_at > 0 AND r.state IN (7, 8) " SERVED "ORDER BY r.planned_at DESC, r.id DESC, f.path",
+					    e);
+	sql_digest(&q, sha256);
+	sql_int(&q, model_id);
+	while (sql_row(&q)) {
+		struct model_content *c;
+
+		if (*n && (*list)[*n - 1].revision_id == sql_get_int(&q, 8))
+			continue;	/* the same content under another name */
+		c = list_push(a, list, n, &cap);
+		c->revision_id = sql_get_int(&q, 8);
+		hex_commit(&q, 9, c->commit);
+		file_row(&q, a, &c->file);
+	}
+	return sql_done(&q);
 }
 
 int model_blobs(struct db *db, const struct digest *after, size_t limit, struct arena *a, struct digest **blobs, size_t *n, struct err *e)

@@ -8,6 +8,33 @@
 #include "catalog/finding.h"
 #include "registryd/auth.h"
 
+/* In the header whose text clients of this door show: `hf` X-HF-Warning, those of the OCI door Warning, 299 (distribution-spec, "Warnings"). */
+static void warn(struct request *rq, const char *kind, const char *text)
+{
+	char *quoted;
+
+	if (!http_is_oci(rq)) {
+		http_set(rq, "X-HF-Warning", "%s; %s", kind, text);
+		return;
+	}
+	quoted = arena_strdup(&rq->arena, text);
+	for (char *p = quoted; *p; p++)
+		if (*p == '"' || *p == '\\')
+			*p = '\'';
+	http_set(rq, "Warning", "299 - \"%s: %s\"", kind, quoted);
+}
+
+/* The Hub's X-Error-Code in the words of the OCI distribution API; NULL: what the status stands for. */
+static const char *oci_code(const char *code)
+{
+	static const char *const same[][2] = { { "RepoNotFound", "NAME_UNKNOWN" }, { "RevisionNotFound", "MANIFEST_UNKNOWN" }, { "EntryNotFound", "BLOB_UNKNOWN" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(same); i++)
+		if (code && !strcmp(code, same[i][0]))
+			return same[i][1];
+	return NULL;
+}
+
 int door_refuse(struct request *rq, int status, const char *code, const char *fmt, ...)
 {
 	char text[ERR_MSG_MAX];
@@ -21,9 +48,11 @@ int door_refuse(struct request *rq, int status, const char *code, const char *fm
 		http_set(rq, "X-Error-Code", "%s", code);
 	http_set(rq, "X-Error-Message", "%s", text);
 	if (status == 403 || status == 410 || status == 451)	/* newer `hf` has words of its own for these, and prints ours only so */
-		http_set(rq, "X-HF-Warning", "%s; %s", status == 410 ? "gone" : "refused", text);
+		warn(rq, status == 410 ? "gone" : "refused", text);
 	if (status == 401)
-		http_set(rq, "WWW-Authenticate", "Bearer realm=\"registryd\"");
+		http_challenge(rq);
+	if (http_is_oci(rq))
+		return http_answer_oci_error(rq, status, oci_code(code), text);
 	if (!strncmp(rq->path, "/api/", 5))
 		return http_answer_json(rq, status, json_pack("{s:s%}", "error", text, strlen(text)));
 	if (rq->route && rq->route->flags & HTTP_HTML)
@@ -154,7 +183,7 @@ static void announce(struct request *rq, const struct door *d, bool refused)
 	if (l->successor)
 		http_set(rq, "Link", "<%s/%s>; rel=\"successor-version\"", door_base_url(rq), l->successor);
 	if (!l->sunset_at && holds)
-		http_set(rq, "X-HF-Warning", "deprecated; %s is deprecated%s%s", d->m.name, l->successor ? ", use " : "", l->successor ? l->successor : "");
+		warn(rq, "deprecated", arena_printf(&rq->arena, "%s is deprecated%s%s", d->m.name, l->successor ? ", use " : "", l->successor ? l->successor : ""));
 	if (!l->sunset_at)
 		return;
 	str_format_http_date(http, l->sunset_at);
@@ -162,7 +191,7 @@ static void announce(struct request *rq, const struct door *d, bool refused)
 	day[10] = 0;
 	http_set(rq, "Sunset", "%s", http);
 	if (holds)
-		http_set(rq, "X-HF-Warning", "deprecated; %s is deprecated until %s%s%s", d->m.name, day, l->successor ? ", use " : "", l->successor ? l->successor : "");
+		warn(rq, "deprecated", arena_printf(&rq->arena, "%s is deprecated until %s%s%s", d->m.name, day, l->successor ? ", use " : "", l->successor ? l->successor : ""));
 }
 
 int64_t door_listed_at(const struct request *rq)

@@ -37,7 +37,7 @@ bool door_enter(struct request *rq, enum door_for what, struct door *out);
 int64_t door_listed_at(const struct request *rq);
 
 /*
- * Answers with a status, the Hub's X-Error-Code (may be NULL) and a sentence: as JSON below /api, as text elsewhere. Always 0.
+ * Answers with a status, the Hub's X-Error-Code (may be NULL) and a sentence: as JSON below /api, in the OCI door's shape below /v2, as text elsewhere. Always 0.
  */
 int door_refuse(struct request *rq, int status, const char *code, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* "http://host:port" for links: public_url, or the request's own Host. */

@@ -135,6 +135,12 @@ int http_answer_reader(struct request *rq, int status, const char *type, uint64_
 	ssize_t (*read)(void *state, void *p, size_t max), void (*release)(void *state), void *state);
 /* A sentence as the page for people that http_options.error_page makes; as text where there is none. */
 int http_answer_page(struct request *rq, int status, const char *text);
+/* Is this a request to the OCI door (/v2/), whose clients understand errors in one shape only? */
+bool http_is_oci(const struct request *rq);
+/* That shape: {"errors":[{"code":CODE,"message":TEXT}]}. code NULL: the one that the status stands for. */
+int http_answer_oci_error(struct request *rq, int status, const char *code, const char *text);
+/* Says with a 401 how to send a token: Bearer; Basic, with the token as the password, to the OCI door, where Bearer means a token server. */
+void http_challenge(struct request *rq);
 /* The answer for an error, as when the handler had returned it. */
 int http_answer_error(struct request *rq, const struct err *e);
 

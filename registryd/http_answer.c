@@ -203,6 +203,29 @@ int http_answer_page(struct request *rq, int status, const char *text)
 	return http_answer_text(rq, status, "text/plain; charset=utf-8", text);
 }
 
+bool http_is_oci(const struct request *rq)
+{
+	return rq->path && str_starts(rq->path, "/v2/");
+}
+
+void http_challenge(struct request *rq)
+{
+	http_set(rq, "WWW-Authenticate", "%s realm=\"registryd\"", http_is_oci(rq) ? "Basic" : "Bearer");
+}
+
+int http_answer_oci_error(struct request *rq, int status, const char *code, const char *text)
+{
+	static const struct {
+		int status;
+		const char *code;
+	} codes[] = { { 401, "UNAUTHORIZED" }, { 403, "DENIED" }, { 404, "NAME_UNKNOWN" }, { 405, "UNSUPPORTED" }, { 410, "DENIED" }, { 429, "TOOMANYREQUESTS" }, { 451, "DENIED" }, { 503, "UNAVAILABLE" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(codes) && !code; i++)
+		if (codes[i].status == status)
+			code = codes[i].code;
+	return http_answer_json(rq, status, json_pack("{s:[{s:s, s:s%}]}", "errors", "code", code ? code : "UNKNOWN", "message", text, strlen(text)));
+}
+
 /* rq->answer->status, when a caller has set it, wins over err.h's table (405, 414). */
 int http_answer_error(struct request *rq, const struct err *e)
 {
@@ -213,11 +236,13 @@ int http_answer_error(struct request *rq, const struct err *e)
 	str_printable(text);
 	http_set(rq, "X-Error-Message", "%s", text);
 	if (status == 401)
-		http_set(rq, "WWW-Authenticate", "Bearer realm=\"registryd\"");
+		http_challenge(rq);
 	if (status == 503)
 		http_set(rq, "Retry-After", "5");
 	if (rq->route && rq->route->flags & HTTP_HTML && rq->exchange->server && http_error_page(rq, status, e) == 0)
 		return 0;
+	if (http_is_oci(rq))
+		return http_answer_oci_error(rq, status, NULL, text);
 	/* Our own API says it as an object; Hub clients look for a text called `error`. */
 	if (rq->path && str_starts(rq->path, "/-/"))
 		return http_answer_json(rq, status, json_pack("{s:{s:s, s:s}}", "error", "code", err_label(e->code), "message", text));

@@ -13,6 +13,7 @@
 #include "catalog/query.h"
 #include "catalog/usage.h"
 #include "registryd/api_hub.h"
+#include "registryd/api_oci.h"
 #include "registryd/api_ops.h"
 #include "registryd/api_v1.h"
 #include "registryd/auth.h"
@@ -217,7 +218,7 @@ static uint64_t generation(void *app)
 
 static int open_http(struct daemon *d, struct err *e)
 {
-	static const struct http_route *const tables[] = { api_ops_routes, api_v1_routes, api_hub_routes, page_routes };
+	static const struct http_route *const tables[] = { api_ops_routes, api_v1_routes, api_oci_routes, api_hub_routes, page_routes };
 	const struct config *c = daemon_config(d);
 	struct http_options o = {
 		.listen = c->listen.items,

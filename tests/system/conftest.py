@@ -28,6 +28,7 @@ ORACLES = {
     "ranks": ["--no-deps", "dashscope==2.0.2", "llama-models==0.3.0"],     # for the vocabularies in them
     "sbom": ["cyclonedx-python-lib[json-validation]==11.12.0", "pyshacl==0.40.1"],
     "calendar": ["icalendar==7.3.2"],
+    "oci": ["oras==0.2.43", "modelpack-client==0.1.0"],
     "model-signing": ["model-signing==1.1.1", "pyOpenSSL"],
 }
 
