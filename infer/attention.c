@@ -19,17 +19,17 @@ static void rotate(struct run *r, float *x, uint32_t n_head, uint32_t d_head, ui
 	r->op->rope(r->be, x, r->n, &rope);
 }
 
-/* Queries of layers without positions grow a little with their distance from the start. */
+/* Queries of layers without positions, or of all, grow a little with their distance from the start. */
 static void temper(struct run *r, float *q)
 {
 	const struct spec *s = r->s;
 	own(mem) float *by = NULL;
 
-	if (rotates(r) || s->q_temper_scale <= 0 || s->q_temper_floor <= 0)
+	if ((rotates(r) && !s->q_temper_all) || s->q_temper_scale <= 0 || s->q_temper_floor <= 0)
 		return;
 	by = mem_zalloc(r->n * sizeof(*by));
 	for (uint32_t i = 0; i < r->n; i++)
-		by[i] = (float)(1 + s->q_temper_scale * log(1 + floor((r->positions[i] + 1) / s->q_temper_floor)));
+		by[i] = (float)(1 + s->q_temper_scale * log(1 + floor((r->positions[i] + !s->q_temper_all) / s->q_temper_floor)));
 	r->op->scale_rows(r->be, q, by, r->n, spec_q_dim(s));
 }
 

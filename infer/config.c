@@ -22,7 +22,7 @@ const struct config_key config_keys[] = {
 	{ "partial_rotary_factor rotary_pct", "", CONFIG_F64, AT(partial_rotary) },
 	{ "", "rope.dimension_count", CONFIG_U32, AT(n_rot) },
 	{ "sliding_window", "attention.sliding_window", CONFIG_U32, AT(window) },
-	{ "max_window_layers sliding_window_pattern _sliding_window_pattern", "", CONFIG_U32, AT(pattern_n) },
+	{ "max_window_layers sliding_window_pattern", "", CONFIG_U32, AT(pattern_n) },
 	{ "attention_chunk_size", "attention.chunk_size", CONFIG_U32, AT(chunk) },
 	{ "no_rope_layer_interval", "", CONFIG_U32, AT(nope_every) },
 	{ "attn_scale", "", CONFIG_F64, AT(q_temper_scale) },

@@ -22,6 +22,6 @@ int config_read_hf(struct spec *s, const struct family **family, const json_t *c
 int config_read_gguf(struct spec *s, const struct family **family, const struct gguf *g, struct report *r, struct err *e);
 
 /* After spec_finish: what layer_types and no_rope_layers say of single layers. */
-int config_layers_hf(struct spec *s, const json_t *config, struct err *e);
+int config_layers_hf(struct spec *s, const struct family *f, const json_t *config, struct report *r, struct err *e);
 
 #endif

@@ -25,6 +25,8 @@ static const char *const not_plain =
 /* Is it a key that the family's class does not look at? */
 static bool is_passed_over(const struct family *f, const char *name)
 {
+	if (config_in_list(" rms_norm_eps layer_norm_epsilon layer_norm_eps norm_epsilon ", name))
+		return strcmp(name, f->eps ? f->eps : "rms_norm_eps") != 0;
 	return ((f->flags & FAMILY_PLAIN) && config_in_list(not_plain, name)) || (!(f->flags & FAMILY_CAPS) && strstr(name, "softcap")) ||
 		(!(f->flags & FAMILY_PARTIAL) && config_in_list(" partial_rotary_factor rotary_pct ", name));
 }
@@ -118,7 +120,7 @@ static int rope_kind(struct rope_config *c, const char *name, struct err *e)
 }
 
 /* One object of rope_scaling or rope_parameters. A key that is not understood must not be passed over: it changes every position. */
-static int read_rope(struct rope_config *c, const json_t *o, struct report *r, struct err *e)
+static int read_rope(struct rope_config *c, const json_t *o, bool tempers, struct report *r, struct err *e)
 {
 	const struct {
 		const char *key;
@@ -137,7 +139,8 @@ static int read_rope(struct rope_config *c, const json_t *o, struct report *r, s
 	if (kind && rope_kind(c, kind, e) < 0)
 		return ERR_UNSUPPORTED;
 	json_object_foreach((json_t *)o, key, v) {
-		bool known = config_in_list(" rope_type type truncate partial_rotary_factor finetuned ", key);
+		bool known = config_in_list(" rope_type type truncate partial_rotary_factor finetuned ", key) ||
+			(tempers && config_in_list(" llama_4_scaling_beta max_position_embeddings ", key));
 
 		for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 			if (strcmp(numbers[i].key, key) == 0) {
@@ -158,36 +161,70 @@ static int read_rope(struct rope_config *c, const json_t *o, struct report *r, s
 	if (c->scaling == ROPE_YARN && c->n_short)	/* longrope, before it was called so */
 		c->scaling = ROPE_LONG;
 	c->no_truncate = !json_get_bool(o, "truncate", true);
+	c->beta_fast = c->beta_fast ? c->beta_fast : 32;	/* 0 is taken for unsaid there */
+	c->beta_slow = c->beta_slow ? c->beta_slow : 1;
 	return 0;
+}
+
+/* rope_parameters, or rope_scaling of old: alone or by kinds of layers. */
+static int read_ropes(struct rope_config c[2], const json_t *o, bool tempers, struct report *r, struct err *e)
+{
+	const json_t *full = json_object_get(o, "full_attention"), *local = json_object_get(o, "sliding_attention");
+	int rc = 0;
+
+	if (!full && !local)
+		return read_rope(&c[0], o, tempers, r, e);
+	if (full)
+		rc = read_rope(&c[0], full, tempers, r, e);
+	return local && rc == 0 ? read_rope(&c[1], local, tempers, r, e) : rc;
+}
+
+/* Where a file has both, transformers 5 reads the old one, and others the new: they had better say the same. */
+static int read_both_ropes(struct rope_config c[2], const json_t *text, bool tempers, struct report *r, struct err *e)
+{
+	const json_t *new = json_object_get(text, "rope_parameters"), *old = json_object_get(text, "rope_scaling");
+	const struct rope_config before[2] = { c[0], c[1] };
+	struct rope_config other[2] = { c[0], c[1] };
+	int rc = 0;
+
+	if (json_object_size(new))
+		rc = read_ropes(c, new, tempers, r, e);
+	if (rc < 0 || json_object_size(old) == 0)
+		return rc;
+	other[1] = c[1];
+	rc = read_ropes(other, old, tempers, r, e);
+	if (rc == 0 && json_object_size(new) && memcmp(c, other, sizeof(other)) != 0)
+		report_flag(r, "config.rope", "rope_parameters and rope_scaling say different things: rope_scaling is taken, as transformers 5 does");
+	c[0] = other[0];
+	c[1] = json_object_size(new) ? c[1] : before[1];
+	return rc;
 }
 
 static int read_rope_all(struct spec *s, const struct family *f, const json_t *text, struct report *r, struct err *e)
 {
-	const json_t *o = json_object_get(text, "rope_parameters"), *full, *local;
+	static const char *const both[] = { "rope_parameters", "rope_scaling" };
 	struct rope_config *c = s->rope_config;
-	int rc = 0;
+	const json_t *said = NULL;
+	int rc;
 
 	for (int i = 0; i < 2; i++) {
 		c[i].beta_fast = 32;
 		c[i].beta_slow = 1;
 		c[i].original_ctx = json_get_real(text, "original_max_position_embeddings", 0);
+		if (json_object_size(json_object_get(text, both[i])))
+			said = json_object_get(text, both[i]);
 	}
-	if (!json_is_object(o))
-		o = json_object_get(text, "rope_scaling");
-	if (!json_is_object(o))
+	if (!said)
 		return 0;
-	full = json_object_get(o, "full_attention");
-	local = json_object_get(o, "sliding_attention");
-	if (!full && !local)
-		rc = read_rope(&c[0], o, r, e);
-	if (full && rc == 0)
-		rc = read_rope(&c[0], full, r, e);
-	if (local && rc == 0)
-		rc = read_rope(&c[1], local, r, e);
-	if (json_object_get(o, "partial_rotary_factor") && (f->flags & FAMILY_PARTIAL))
-		s->partial_rotary = json_get_real(o, "partial_rotary_factor", 1);
+	rc = read_both_ropes(c, text, f->flags & FAMILY_ROPE_TEMPER, r, e);
+	if (json_object_get(said, "partial_rotary_factor") && (f->flags & FAMILY_PARTIAL))
+		s->partial_rotary = json_get_real(said, "partial_rotary_factor", 1);
 	if (c[0].original_ctx <= 0)
 		c[0].original_ctx = s->n_ctx;
+	if (f->flags & FAMILY_ROPE_TEMPER) {
+		s->q_temper_scale = json_get_real(said, "llama_4_scaling_beta", 0);
+		s->q_temper_floor = c[0].original_ctx;
+	}
 	return rc;
 }
 
@@ -196,12 +233,14 @@ static int read_switches(struct spec *s, const struct family *f, const json_t *t
 {
 	const char *method = json_get_str(text, "topk_method"), *scoring = json_get_str(text, "scoring_func");
 	const json_t *temper = json_object_get(text, "attn_temperature_tuning"), *freq = json_object_get(text, "moe_layer_freq");
-	const json_t *chunks = json_object_get(text, "dual_chunk_attention_config");
+	const json_t *chunks = json_object_get(text, "dual_chunk_attention_config"), *window = json_object_get(text, "sliding_window");
 
 	if (json_is_object(chunks) && json_get_int(chunks, "chunk_size", 0) < DUAL_CHUNK_MIN)
 		return err_set(e, ERR_UNSUPPORTED, "not run: dual_chunk_attention_config has a chunk_size below %d", DUAL_CHUNK_MIN);
 	if ((f->flags & FAMILY_WINDOW_OPT_IN) && !json_get_bool(text, "use_sliding_window", false))
 		s->window = 0;
+	else if (json_is_integer(window) && json_integer_value(window) == 0 && !(f->flags & FAMILY_PLAIN))	/* none, for some programs; for others nothing is seen */
+		return err_set(e, ERR_UNSUPPORTED, "not run: sliding_window is 0");
 	if (f->flags & FAMILY_MULTI_QUERY) {
 		s->qkv_per_head = !json_get_bool(text, "multi_query", true);
 		s->n_kv = s->qkv_per_head ? s->n_head : 1;
@@ -233,19 +272,28 @@ static int read_switches(struct spec *s, const struct family *f, const json_t *t
 	return 0;
 }
 
-static const struct family *find_family(const json_t *config, const json_t *text, const char **architecture)
+static const struct family *family_by_type(const char *type)
 {
-	const json_t *list = json_object_get(config, "architectures");
-	const char *type = json_get_str(text, "model_type");
-
-	*architecture = json_is_array(list) ? json_string_value(json_array_get(list, 0)) : NULL;
-	if (*architecture)
-		return family_by_hf(*architecture);
-	*architecture = type;
 	for (size_t i = 0; type && family_at(i); i++)
 		if (strcmp(family_at(i)->name, type) == 0)
 			return family_at(i);
 	return NULL;
+}
+
+/* By the class; in one for several models of text, by the type of that. */
+static const struct family *find_family(const json_t *config, const json_t *text, const char **architecture)
+{
+	const json_t *list = json_object_get(config, "architectures");
+	const char *type = json_get_str(text, "model_type");
+	const struct family *f;
+
+	*architecture = json_is_array(list) ? json_string_value(json_array_get(list, 0)) : NULL;
+	if (!*architecture) {
+		*architecture = type;
+		return family_by_type(type);
+	}
+	f = family_by_hf(*architecture);
+	return f && text != config && family_by_type(type) ? family_by_type(type) : f;
 }
 
 int config_read_hf(struct spec *s, const struct family **family, const json_t *config, struct report *r, struct err *e)
@@ -320,25 +368,55 @@ static bool names_layer(const json_t *list, size_t layer)
 	return false;
 }
 
-int config_layers_hf(struct spec *s, const json_t *config, struct err *e)
+/* What layer_types say, for a class that looks at them. */
+static int read_kinds(struct spec *s, const struct family *f, const json_t *kinds, struct report *r, struct err *e)
+{
+	const json_t *v;
+	size_t i;
+
+	if (!(f->flags & FAMILY_LAYER_TYPES)) {
+		json_array_foreach(kinds, i, v) {
+			if (!json_equal(v, json_array_get(kinds, 0))) {
+				report_flag(r, "config.layer_types", "layer_types differ between layers, and the class of a %s does not look at them", f->name);
+				break;
+			}
+		}
+		return 0;
+	}
+	if (json_array_size(kinds) && json_array_size(kinds) != s->n_layer)
+		return err_set(e, ERR_INPUT, "config.json: layer_types needs an entry for each of %u layers", s->n_layer);
+	json_array_foreach(kinds, i, v) {
+		int rc = layer_kind(s, (uint32_t)i, json_is_string(v) ? json_string_value(v) : "", e);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int config_layers_hf(struct spec *s, const struct family *f, const json_t *config, struct report *r, struct err *e)
 {
 	const json_t *text = json_object_get(config, "text_config"), *kinds, *ropes, *dense, *routed, *v;
+	int64_t pattern;
 	size_t i;
 	int rc;
 
 	if (!json_is_object(text))
 		text = config;
+	pattern = json_get_int(text, "_sliding_window_pattern", 0);
 	kinds = json_object_get(text, "layer_types");
 	ropes = json_object_get(text, "no_rope_layers");
 	dense = json_object_get(text, "mlp_only_layers");
 	routed = json_object_get(text, "moe_layers");
-	if ((json_array_size(kinds) && json_array_size(kinds) != s->n_layer) || (json_array_size(ropes) && json_array_size(ropes) != s->n_layer))
-		return err_set(e, ERR_INPUT, "config.json: layer_types and no_rope_layers need an entry for each of %u layers", s->n_layer);
-	json_array_foreach(kinds, i, v) {
-		rc = layer_kind(s, (uint32_t)i, json_is_string(v) ? json_string_value(v) : "", e);
-		if (rc < 0)
-			return rc;
-	}
+	report_path(r, "config.json");
+	rc = read_kinds(s, f, kinds, r, e);
+	if (rc < 0)
+		return rc;
+	if (pattern && s->pattern == PATTERN_NTH_FULL && json_array_size(kinds) == 0 && (uint64_t)pattern != s->pattern_n)
+		report_flag(r, "config.layer_types", "_sliding_window_pattern is %lld, and the class of a %s does not look at it: every %u. layer is full", (long long)pattern,
+			f->name, s->pattern_n);
+	if (json_array_size(ropes) && json_array_size(ropes) != s->n_layer)
+		return err_set(e, ERR_INPUT, "config.json: no_rope_layers needs an entry for each of %u layers", s->n_layer);
 	json_array_foreach(ropes, i, v)		/* 1: with rope, whatever the key's name says */
 		s->layer[i].rope = json_integer_value(v) ? 0 : -1;
 	json_array_foreach(dense, i, v) {

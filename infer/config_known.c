@@ -20,7 +20,7 @@ static const char *const known_keys =
 	" use_flash_attn use_dynamic_ntk use_logn_attn bf16 fp16 fp32 onnx_safe softmax_in_fp32 use_cache_quantization use_cache_kernel"
 	" tokenizer_class rotary_emb_base attn_implementation _attn_implementation input_jitter_noise router_z_loss_coef attn_pdrop_prob"
 	" projector_hidden_act vision_feature_layer spatial_merge_size multimodal_projector_bias moe_layers sliding_window_size offset_alibi dual_chunk_attention_config"
-	" _attn_implementation_autoset attention_probs_dropout_prob attn_dropout ";
+	" _attn_implementation_autoset attention_probs_dropout_prob attn_dropout _sliding_window_pattern ";
 
 /* How to sample and what to call things: leftovers of the class that wrote the file, and of tools. */
 static const char *const harmless_keys =

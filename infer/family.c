@@ -124,6 +124,7 @@ const struct family_name family_gguf_names[] = {
 #define WITH(n, first) { .rows = n, .also = first }
 
 static const struct spec base_llama = { .eps = 1e-6, GATED, ROPE(10000), .moe = { .renorm = true } };
+static const struct spec base_ministral3 = { .eps = 1e-5, GATED, ROPE(1e6), .d_k = 128, .q_temper_all = true };
 static const struct spec base_qwen2 = { .eps = 1e-6, GATED, ROPE(10000), .bias_qkv = true, .pattern = PATTERN_FROM, .pattern_n = 28 };
 static const struct spec base_qwen2moe = { .eps = 1e-6, GATED, ROPE(10000), .bias_qkv = true, .moe = { .shared = SHARED_GATED } };
 static const struct spec base_qwen3 = { .eps = 1e-6, GATED, ROPE(10000), .qk_norm = QK_NORM_HEAD, .pattern = PATTERN_FROM, .pattern_n = 28 };
@@ -156,34 +157,36 @@ static const struct spec base_grok = { .eps = 1e-5, .ffn_gated = true, .act = AC
 	.moe = { .n_expert = 8, .n_used = 2 } };
 
 static const struct family families[] = {
-	{ "llama", { "LlamaForCausalLM", "LLaMAForCausalLM" }, { "llama" }, ALL(names_llama), false, true, FAMILY_PLAIN, &base_llama },
-	{ "mistral", { "MistralForCausalLM", "Mistral3ForConditionalGeneration" }, { "mistral3" }, ALL(names_llama), false, true, FAMILY_OWN_BIAS, &base_llama },
-	{ "mixtral", { "MixtralForCausalLM" }, { NULL }, WITH(names_llama, names_mixtral), false, true, FAMILY_OWN_BIAS, &base_mixtral },
+	{ "llama", { "LlamaForCausalLM", "LLaMAForCausalLM" }, { "llama" }, ALL(names_llama), false, true, FAMILY_PLAIN, &base_llama, NULL },
+	{ "mistral", { "MistralForCausalLM", "MinistralForCausalLM", "Mistral3ForConditionalGeneration" }, { "mistral3" }, ALL(names_llama), false, true,
+		FAMILY_OWN_BIAS | FAMILY_LAYER_TYPES, &base_llama, NULL },	/* with layer_types it is taken for a Ministral */
+	{ "ministral3", { "Ministral3ForCausalLM" }, { NULL }, ALL(names_llama), false, true, FAMILY_OWN_BIAS | FAMILY_ROPE_TEMPER, &base_ministral3, NULL },
+	{ "mixtral", { "MixtralForCausalLM" }, { NULL }, WITH(names_llama, names_mixtral), false, true, FAMILY_OWN_BIAS, &base_mixtral, NULL },
 	{ "qwen", { "QWenLMHeadModel" }, { "qwen" }, WITH(names_gpt2, names_qwen1), false, false, FAMILY_HALF_FF,
-		&(const struct spec){ .eps = 1e-6, GATED, ROPE(10000), .bias_qkv = true } },
-	{ "qwen2", { "Qwen2ForCausalLM" }, { "qwen2" }, ALL(names_llama), false, false, FAMILY_WINDOW_OPT_IN | FAMILY_OWN_BIAS, &base_qwen2 },
-	{ "qwen2_moe", { "Qwen2MoeForCausalLM" }, { "qwen2moe" }, WITH(names_llama, names_moe), false, false, FAMILY_WINDOW_OPT_IN, &base_qwen2moe },
-	{ "qwen3", { "Qwen3ForCausalLM" }, { "qwen3" }, ALL(names_llama), false, false, FAMILY_WINDOW_OPT_IN, &base_qwen3 },
+		&(const struct spec){ .eps = 1e-6, GATED, ROPE(10000), .bias_qkv = true }, "layer_norm_epsilon" },
+	{ "qwen2", { "Qwen2ForCausalLM" }, { "qwen2" }, ALL(names_llama), false, false, FAMILY_WINDOW_OPT_IN | FAMILY_OWN_BIAS | FAMILY_LAYER_TYPES, &base_qwen2, NULL },
+	{ "qwen2_moe", { "Qwen2MoeForCausalLM" }, { "qwen2moe" }, WITH(names_llama, names_moe), false, false, FAMILY_WINDOW_OPT_IN | FAMILY_LAYER_TYPES, &base_qwen2moe, NULL },
+	{ "qwen3", { "Qwen3ForCausalLM" }, { "qwen3" }, ALL(names_llama), false, false, FAMILY_WINDOW_OPT_IN | FAMILY_LAYER_TYPES, &base_qwen3, NULL },
 	{ "qwen3_moe", { "Qwen3MoeForCausalLM" }, { "qwen3moe" }, WITH(names_llama, names_moe), false, false, FAMILY_WINDOW_OPT_IN | FAMILY_GGUF_RENORM,
-		&(const struct spec){ .eps = 1e-6, GATED, ROPE(10000), .qk_norm = QK_NORM_HEAD } },
-	{ "deepseek", { "DeepseekForCausalLM" }, { "deepseek" }, WITH(names_llama, names_moe), false, true, 0, &base_deepseek },
-	{ "deepseek_v2", { "DeepseekV2ForCausalLM" }, { "deepseek2" }, WITH(names_llama, names_moe), true, true, FAMILY_GGUF_SELECT_BIAS, &base_deepseek },
-	{ "deepseek_v3", { "DeepseekV3ForCausalLM" }, { NULL }, WITH(names_llama, names_moe), true, true, 0, &base_deepseek3 },
-	{ "gemma", { "GemmaForCausalLM" }, { "gemma" }, ALL(names_llama), false, false, FAMILY_GELU_IS_TANH | FAMILY_PLAIN, &base_gemma },
-	{ "gemma2", { "Gemma2ForCausalLM" }, { "gemma2" }, WITH(names_llama, names_gemma2), false, false, FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN | FAMILY_CAPS, &base_gemma2 },
+		&(const struct spec){ .eps = 1e-6, GATED, ROPE(10000), .qk_norm = QK_NORM_HEAD }, NULL },
+	{ "deepseek", { "DeepseekForCausalLM" }, { "deepseek" }, WITH(names_llama, names_moe), false, true, 0, &base_deepseek, NULL },
+	{ "deepseek_v2", { "DeepseekV2ForCausalLM" }, { "deepseek2" }, WITH(names_llama, names_moe), true, true, FAMILY_GGUF_SELECT_BIAS, &base_deepseek, NULL },
+	{ "deepseek_v3", { "DeepseekV3ForCausalLM" }, { NULL }, WITH(names_llama, names_moe), true, true, 0, &base_deepseek3, NULL },
+	{ "gemma", { "GemmaForCausalLM" }, { "gemma" }, ALL(names_llama), false, false, FAMILY_GELU_IS_TANH | FAMILY_PLAIN, &base_gemma, NULL },
+	{ "gemma2", { "Gemma2ForCausalLM" }, { "gemma2" }, WITH(names_llama, names_gemma2), false, false, FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN | FAMILY_CAPS | FAMILY_LAYER_TYPES, &base_gemma2, NULL },
 	{ "gemma3", { "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration" }, { "gemma3" }, WITH(names_llama, names_gemma2), false, false,
-		FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN | FAMILY_CAPS, &base_gemma3 },
-	{ "phi3", { "Phi3ForCausalLM" }, { "phi3" }, WITH(names_llama, names_phi3), false, false, FAMILY_OWN_BIAS | FAMILY_PARTIAL, &base_phi3 },
-	{ "phimoe", { "PhimoeForCausalLM", "PhiMoEForCausalLM" }, { "phimoe" }, WITH(names_llama, names_mixtral), false, false, FAMILY_GGUF_SOFTMAX | FAMILY_GGUF_RENORM | FAMILY_GGUF_RMS, &base_phimoe },
-	{ "phi", { "PhiForCausalLM" }, { "phi2" }, WITH(names_llama, names_phi), false, false, FAMILY_PARTIAL, &base_phi },
+		FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN | FAMILY_CAPS | FAMILY_LAYER_TYPES, &base_gemma3, NULL },
+	{ "phi3", { "Phi3ForCausalLM" }, { "phi3" }, WITH(names_llama, names_phi3), false, false, FAMILY_OWN_BIAS | FAMILY_PARTIAL, &base_phi3, NULL },
+	{ "phimoe", { "PhimoeForCausalLM", "PhiMoEForCausalLM" }, { "phimoe" }, WITH(names_llama, names_mixtral), false, false, FAMILY_GGUF_SOFTMAX | FAMILY_GGUF_RENORM | FAMILY_GGUF_RMS, &base_phimoe, NULL },
+	{ "phi", { "PhiForCausalLM" }, { "phi2" }, WITH(names_llama, names_phi), false, false, FAMILY_PARTIAL, &base_phi, "layer_norm_eps" },
 	{ "llama4", { "Llama4ForCausalLM", "Llama4ForConditionalGeneration" }, { "llama4" },
-		{ .rows = names_llama, .also = names_llama4, .experts_transposed = true }, true, true, 0, &base_llama4 },
-	{ "smollm3", { "SmolLM3ForCausalLM" }, { "smollm3" }, ALL(names_llama), false, true, FAMILY_WINDOW_OPT_IN, &base_smollm3 },
-	{ "starcoder2", { "Starcoder2ForCausalLM" }, { "starcoder2" }, WITH(names_llama, names_starcoder2), false, false, 0, &base_starcoder2 },
-	{ "gpt_bigcode", { "GPTBigCodeForCausalLM" }, { "starcoder" }, ALL(names_gpt2), false, false, FAMILY_MULTI_QUERY, &base_gpt2 },
-	{ "gpt2", { "GPT2LMHeadModel" }, { "gpt2" }, { .rows = names_gpt2, .conv1d = true }, false, false, 0, &base_gpt2 },
-	{ "bloom", { "BloomForCausalLM", "BloomModel" }, { "bloom" }, ALL(names_bloom), false, false, 0, &base_bloom },
-	{ "grok", { "Grok1ForCausalLM", "Grok1ModelForCausalLM", "GrokForCausalLM" }, { "grok" }, ALL(names_grok), false, false, FAMILY_GGUF_RENORM | FAMILY_CAPS, &base_grok },
+		{ .rows = names_llama, .also = names_llama4, .experts_transposed = true }, true, true, FAMILY_LAYER_TYPES, &base_llama4, NULL },
+	{ "smollm3", { "SmolLM3ForCausalLM" }, { "smollm3" }, ALL(names_llama), false, true, FAMILY_WINDOW_OPT_IN | FAMILY_LAYER_TYPES, &base_smollm3, NULL },
+	{ "starcoder2", { "Starcoder2ForCausalLM" }, { "starcoder2" }, WITH(names_llama, names_starcoder2), false, false, 0, &base_starcoder2, "norm_epsilon" },
+	{ "gpt_bigcode", { "GPTBigCodeForCausalLM" }, { "starcoder" }, ALL(names_gpt2), false, false, FAMILY_MULTI_QUERY, &base_gpt2, "layer_norm_epsilon" },
+	{ "gpt2", { "GPT2LMHeadModel" }, { "gpt2" }, { .rows = names_gpt2, .conv1d = true }, false, false, 0, &base_gpt2, "layer_norm_epsilon" },
+	{ "bloom", { "BloomForCausalLM", "BloomModel" }, { "bloom" }, ALL(names_bloom), false, false, 0, &base_bloom, "layer_norm_epsilon" },
+	{ "grok", { "Grok1ForCausalLM", "Grok1ModelForCausalLM", "GrokForCausalLM" }, { "grok" }, ALL(names_grok), false, false, FAMILY_GGUF_RENORM | FAMILY_CAPS, &base_grok, NULL },
 };
 
 const struct family *family_at(size_t i)

@@ -51,6 +51,8 @@ enum {
 	FAMILY_PLAIN = 512,		/* its class does not look at windows, soft caps and experts, which a converted configuration may still have */
 	FAMILY_CAPS = 2048,		/* its class looks at soft caps, which other classes' configurations may name in vain */
 	FAMILY_PARTIAL = 4096,		/* the same of a share of the head that is rotated */
+	FAMILY_LAYER_TYPES = 8192,	/* the same of layer_types */
+	FAMILY_ROPE_TEMPER = 16384,	/* its rope_parameters say how queries grow with their position */
 	FAMILY_GGUF_SELECT_BIAS = 1024,	/* a sigmoid router of a GGUF has a bias for the choice */
 };
 
@@ -66,6 +68,7 @@ struct family {
 	bool hf_rope_interleaved, gguf_rope_interleaved;
 	unsigned flags;
 	const struct spec *base;	/* defaults; what the configuration says wins */
+	const char *eps;		/* the key that its class has for the norms' epsilon; NULL: rms_norm_eps */
 };
 
 const struct family *family_by_hf(const char *architecture);	/* NULL: not one we know */

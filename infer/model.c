@@ -81,7 +81,7 @@ static int open_hf(struct model *m, int dirfd, const char *file, uint32_t n_toke
 		rc = quant_config_parse(&m->quant, m->config, e);
 	if (rc == 0)
 		rc = spec_finish(m->spec, n_tokens, e);
-	return rc < 0 ? rc : config_layers_hf(m->spec, m->config, e);
+	return rc < 0 ? rc : config_layers_hf(m->spec, m->family, m->config, r, e);
 }
 
 /* Numbers that a tensor holds or stands for; scales and the like are none of the model's. */

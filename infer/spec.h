@@ -98,7 +98,8 @@ struct spec {
 	struct rope_config rope_config[2];	/* [1]: local layers, where they have their own */
 	struct rope_table rope[2];
 	bool local_rope;
-	double q_temper_scale, q_temper_floor;	/* q *= 1 + scale ln(1 + floor((pos + 1) / floor)) on layers without rope */
+	double q_temper_scale, q_temper_floor;	/* q *= 1 + scale ln(1 + floor((pos + 1) / floor)) on layers without rope … */
+	bool q_temper_all;			/* … or on all layers, and without the + 1 */
 
 	uint32_t n_head, n_kv, d_k, d_v;
 	double attn_scale;		/* 0: d_k^-1/2 (or query_pre_attn^-1/2) */

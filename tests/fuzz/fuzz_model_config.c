@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (config)
 		check_shapes(config);
-	if (!config || config_read_hf(s, &family, config, &r, &e) < 0 || spec_finish(s, 100, &e) < 0 || config_layers_hf(s, config, &e) < 0)
+	if (!config || config_read_hf(s, &family, config, &r, &e) < 0 || spec_finish(s, 100, &e) < 0 || config_layers_hf(s, family, config, &r, &e) < 0)
 		return 0;
 	check(s);
 	return 0;

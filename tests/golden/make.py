@@ -42,6 +42,8 @@ CASES = {
     "llama-dynamic": ("llama", dict(rope_parameters=dict(rope_type="dynamic", rope_theta=10000.0, factor=2.0))),
     "mistral": ("mistral", dict(head_dim=32, sliding_window=16)),
     "mistral-codestral": ("mistral", dict(sliding_window=None, rope_parameters=dict(rope_type="default", rope_theta=1000000.0))),
+    "ministral": ("ministral", dict(sliding_window=16, layer_types=["full_attention", "sliding_attention", "full_attention", "sliding_attention"])),
+    "ministral3": ("ministral3", dict(head_dim=32, rope_parameters=dict(YARN, original_max_position_embeddings=16, llama_4_scaling_beta=0.3))),
     "mixtral": ("mixtral", dict(num_local_experts=6, num_experts_per_tok=2, sliding_window=None)),
     "qwen2": ("qwen2", dict(use_sliding_window=True, sliding_window=16, max_window_layers=2)),
     "qwen2_moe": ("qwen2_moe", dict(num_experts=6, num_experts_per_tok=3, moe_intermediate_size=48, shared_expert_intermediate_size=80,
@@ -62,6 +64,8 @@ CASES = {
     "deepseek_v3-one": ("deepseek_v3", dict(MLA, num_experts_per_tok=1, topk_group=1, routed_scaling_factor=2.5, rope_parameters=YARN)),
     "gemma2-uncapped": ("gemma2", dict(head_dim=16, sliding_window=16, query_pre_attn_scalar=24, attn_logit_softcapping=None, final_logit_softcapping=None)),
     "llama-foreign": ("llama", dict(sliding_window=8, attn_logit_softcapping=2.0, final_logit_softcapping=2.0, attention_chunk_size=8, num_experts_per_tok=2)),
+    "starcoder2-epsilon": ("starcoder2", dict(norm_epsilon=0.01, layer_norm_epsilon=0.5)),
+    "llama-yarn-zero": ("llama", dict(rope_parameters=dict(YARN, beta_fast=0, beta_slow=0))),
     "qwen2-said": ("qwen2", dict(attention_bias=False)),
     "gemma": ("gemma", dict(head_dim=16)),
     "gemma2": ("gemma2", dict(head_dim=16, sliding_window=16, query_pre_attn_scalar=24, attn_logit_softcapping=5.0, final_logit_softcapping=3.0)),
@@ -84,9 +88,18 @@ CASES = {
     "gpt_bigcode-mha": ("gpt_bigcode", dict(multi_query=False)),
     "gpt2": ("gpt2", dict()),
     "bloom": ("bloom", dict(num_attention_heads=6, hidden_size=48)),
+    # What files say that this transformers would not write.
+    "llama-ropes": ("llama", dict(), dict(rope_parameters=dict(rope_type="default", rope_theta=500000.0), rope_scaling=dict(type="linear", factor=4.0))),
+    "gemma3-ropes": ("gemma3_text", dict(head_dim=16, num_hidden_layers=6, sliding_window=16), dict(rope_scaling=dict(rope_type="linear", factor=4.0))),
+    "gemma3-pattern": ("gemma3_text", dict(head_dim=16, sliding_window=16), dict(layer_types=None, sliding_window_pattern=2)),
+    "gemma3-ignored": ("gemma3_text", dict(head_dim=16, num_hidden_layers=6, sliding_window=16), dict(layer_types=None, _sliding_window_pattern=2)),
+    "mistral-types": ("mistral", dict(sliding_window=16), dict(layer_types=["full_attention", "sliding_attention"] * 2)),
+    "phi3-types": ("phi3", dict(sliding_window=16), dict(layer_types=["full_attention", "sliding_attention"] * 2)),
     # The text model inside a multimodal one.
     "mistral3": ("mistral3", dict(text_config=dict(TEXT, model_type="mistral", head_dim=32, sliding_window=None),
                                   vision_config=dict(VISION, model_type="pixtral", head_dim=16), image_token_index=100)),
+    "ministral3-multimodal": ("mistral3", dict(text_config=dict(TEXT, model_type="ministral3", head_dim=32, rope_parameters=dict(
+        YARN, original_max_position_embeddings=16, llama_4_scaling_beta=0.3)), vision_config=dict(VISION, model_type="pixtral", head_dim=16), image_token_index=100)),
     "gemma3-multimodal": ("gemma3", dict(text_config=dict(TEXT, model_type="gemma3_text", head_dim=16, num_hidden_layers=6, sliding_window=16),
                                          vision_config=dict(VISION, model_type="siglip_vision_model"), mm_tokens_per_image=4, image_token_index=100)),
     "llama4-multimodal": ("llama4", dict(text_config=dict(TEXT, model_type="llama4_text", head_dim=16, intermediate_size_mlp=112, num_local_experts=4,
@@ -220,12 +233,12 @@ def ids_of(n):
     return [1] + [int(v) % (VOCAB - 3) + 3 for v in mix(np.arange(1, n))]
 
 
-def record(name, config, tensors, logits):
+def record(name, config, tensors, logits, config_old=None):
     ids = ids_of(N_TOKENS)
     with torch.no_grad():
         scores = logits(torch.tensor([ids])).double()
     losses = torch.nn.functional.cross_entropy(scores[:-1], torch.tensor(ids[1:]), reduction="none")
-    golden = dict(made_with=f"transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}", config=config, config_old=old_spelling(config),
+    golden = dict(made_with=f"transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}", config=config, config_old=config_old,
                   tensors=tensors, ids=ids, losses=[round(float(v), 6) for v in losses], top1=[int(v) for v in scores.argmax(-1)])
     golden = {k: v for k, v in golden.items() if v is not None}
     text = json.dumps(golden, separators=(",", ":"))
@@ -239,10 +252,10 @@ def make_remote(name):
     config, shapes, logits = remote.CASES[name](VOCAB)
     tensors = {k: [s, *scale_of(k, s, False)] for k, s in sorted(shapes.items())}
     weights = {k: torch.from_numpy(v) for k, v in values(tensors).items()}
-    record(name, config, tensors, lambda ids: logits(weights, ids))
+    record(name, config, tensors, lambda ids: logits(weights, ids), old_spelling(config))
 
 
-def make(name, kind, more):
+def make(name, kind, more, said=None):
     torch.manual_seed(0)
     config = config_of(kind, more)
     config.dtype = "float32"
@@ -258,15 +271,18 @@ def make(name, kind, more):
         if name.endswith("-fp8"):
             tensors = packed_fp8(tensors)
         save_file(values(tensors), where / "model.safetensors", metadata={"format": "pt"})
-        loaded, info = type(model).from_pretrained(where, attn_implementation="eager", dtype=torch.float32, output_loading_info=True)
-        assert not info["missing_keys"] and not info["unexpected_keys"], info
         text = json.loads((where / "config.json").read_text())
+        if said:
+            text = {k: v for k, v in {**text, **said}.items() if v is not None}
+            (where / "config.json").write_text(json.dumps(text))
+        loaded, info = (auto if said else type(model)).from_pretrained(where, attn_implementation="eager", dtype=torch.float32, output_loading_info=True)
+        assert not info["missing_keys"] and not info["unexpected_keys"], info
     if name.endswith("-fp8"):
         text["quantization_config"] = dict(quant_method="fp8", fmt="e4m3", weight_block_size=[128, 128], activation_scheme="dynamic")
     loaded.eval()
     if kind == "llama4" and hasattr(loaded, "language_model"):
         loaded = loaded.language_model      # 5.24.0 fails on the whole when there is no image
-    record(name, text, tensors, lambda ids: loaded(ids, use_cache=False).logits[0])
+    record(name, text, tensors, lambda ids: loaded(ids, use_cache=False).logits[0], None if said else old_spelling(text))
 
 
 for case in sys.argv[1:] or [*CASES, *remote.CASES]:

@@ -76,7 +76,7 @@ static bool understood(const char *name, const json_t *config, const json_t *exp
 	json_t *want;
 	bool good = true;
 
-	if (config_read_hf(s, &f, config, &r, &e) < 0 || spec_finish(s, 64, &e) < 0 || config_layers_hf(s, config, &e) < 0) {
+	if (config_read_hf(s, &f, config, &r, &e) < 0 || spec_finish(s, 64, &e) < 0 || config_layers_hf(s, f, config, &r, &e) < 0) {
 		print_error("%s: %s\n", name, e.msg);
 		return false;
 	}
@@ -166,6 +166,54 @@ static void refused_values(void **state)
 	}
 }
 
+/* What classes read in different ways, or not at all, is named or not run. */
+static void said_in_vain(void **state)
+{
+	static const struct {
+		const char *model, *more, *word;
+		int code;
+	} cases[] = {
+		{ "Llama-3.2-1B", "{\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":7.0}}", "rope_parameters and rope_scaling say different things", 0 },
+		{ "Llama-3.2-1B", "{\"layer_types\":[\"full_attention\",\"sliding_attention\"]}", "layer_types differ between layers", 0 },
+		{ "Llama-3.2-1B", "{\"layer_types\":[\"full_attention\",\"full_attention\"]}", NULL, 0 },
+		{ "Llama-3.2-1B", "{\"layer_norm_eps\":0.5,\"sliding_window\":0}", NULL, 0 },
+		{ "Mistral-7B-v0.1", "{\"sliding_window\":0}", "sliding_window is 0", ERR_UNSUPPORTED },
+		{ "Mistral-7B-v0.1", "{\"layer_types\":[\"full_attention\"]}", "layer_types needs an entry for each", ERR_INPUT },
+		{ "Mistral-7B-v0.1", "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":2,\"llama_4_scaling_beta\":0.1}}", "llama_4_scaling_beta", ERR_INPUT },
+		{ "gemma-3-1b-pt", "{\"layer_types\":[],\"_sliding_window_pattern\":2}", "_sliding_window_pattern is 2", 0 },
+		{ "gemma-3-1b-pt", "{\"layer_types\":[],\"_sliding_window_pattern\":6}", NULL, 0 },
+	};
+	json_t *all own(json) = NULL;
+	struct buf text own(buf);
+
+	(void)state;
+	buf_init(&text, 4 << 20);
+	assert_int_equal(fdio_slurp(AT_FDCWD, PUBLISHED, &text, NULL), 0);
+	all = json_parse(text.data, text.len, PUBLISHED, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		json_t *config own(json) = json_copy(json_object_get(json_object_get(all, cases[i].model), "config"));
+		json_t *more own(json) = json_parse(cases[i].more, strlen(cases[i].more), "more", NULL);
+		own(mem) struct spec *s = mem_zalloc(sizeof(*s));
+		struct report r own(report) = { 0 };
+		const struct family *f;
+		struct err e = ERR_NONE;
+		int rc;
+
+		assert_int_equal(json_object_update(config, more), 0);
+		rc = config_read_hf(s, &f, config, &r, &e);
+		if (rc == 0)
+			rc = spec_finish(s, 64, &e);
+		if (rc == 0)
+			rc = config_layers_hf(s, f, config, &r, &e);
+		if (rc != cases[i].code || (rc < 0 && !strstr(e.msg, cases[i].word)))
+			fail_msg("%s with %s: %d '%s'", cases[i].model, cases[i].more, rc, e.msg);
+		if (rc == 0 && r.n != (cases[i].word != NULL))
+			fail_msg("%s with %s: %zu findings", cases[i].model, cases[i].more, r.n);
+		if (rc == 0 && r.n && !strstr(r.v[0].message, cases[i].word))
+			fail_msg("%s with %s: '%s'", cases[i].model, cases[i].more, r.v[0].message);
+	}
+}
+
 /* Of how it was run and trained, and what is built on it. */
 static void no_mathematics(void **state)
 {
@@ -196,7 +244,7 @@ static void no_mathematics(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(published_configurations), cmocka_unit_test(one_key_too_many), cmocka_unit_test(refused_values),
-		cmocka_unit_test(no_mathematics) };
+		cmocka_unit_test(no_mathematics), cmocka_unit_test(said_in_vain) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
