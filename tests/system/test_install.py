@@ -1,12 +1,15 @@
 """cmake --install: what lies where, and whether a service manager could start it from there."""
+import ctypes
+import errno
 import os
 import re
 import shutil
+import struct
 import subprocess
 
 import pytest
 
-from tests.system.registry import BUILD
+from tests.system.registry import BUILD, ROOT
 
 
 def tool(name):
@@ -61,9 +64,36 @@ def test_the_service_manager_takes_the_unit(installed):
         (root / "usr/lib/systemd/system").mkdir(parents=True, exist_ok=True)
         (root / "usr/lib/systemd/system" / name).write_text("[Unit]\nDescription=a stand-in\nDefaultDependencies=no\n")
     (root / "bin").mkdir(exist_ok=True)
-    shutil.copy("/bin/kill", root / "bin/kill")
+    shutil.copy("/bin/sh", root / "bin/sh")
     done = subprocess.run([tool("systemd-analyze"), "verify", "--man=no", f"--root={root}", unit], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "registryd" not in done.stderr, done.stderr
+
+
+def test_the_unit_leaves_what_tests_of_models_need(installed):
+    """Openat2 for a model's files, machine code for regular expressions; and a reload needs no program that a small system lacks."""
+    unit = (installed[1] / "lib/systemd/system/registryd.service").read_text()
+    said = [line for line in unit.splitlines() if not line.startswith("#")]
+    assert not [line for line in said if line.startswith(("RestrictSUIDSGID=", "MemoryDenyWriteExecute="))]
+    programs = {re.match(r"Exec\w+=(\S+)", line)[1] for line in said if line.startswith("Exec")}
+    assert programs == {"/" + named(installed[1])[0], "/bin/sh"}
+
+
+def refuse_openat2():
+    """In a child: as systemd's RestrictSUIDSGID= does."""
+    openat2, no_new_privs, seccomp, filter_mode, enosys = 437, 38, 22, 2, 0x50000 | errno.ENOSYS
+    code = b"".join(struct.pack("HBBI", *one) for one in [(0x20, 0, 0, 0), (0x15, 0, 1, openat2), (0x06, 0, 0, enosys), (0x06, 0, 0, 0x7fff0000)])
+    program = ctypes.create_string_buffer(code)
+    libc = ctypes.CDLL(None, use_errno=True)
+    head = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", 4, ctypes.addressof(program)))
+    if libc.prctl(no_new_privs, 1, 0, 0, 0) or libc.prctl(seccomp, filter_mode, head, 0, 0):
+        raise OSError(ctypes.get_errno(), "no filter could be set")
+
+
+def test_a_filter_without_openat2_is_named():
+    """What a site adds to the unit can take it away: that says nothing of a model."""
+    done = subprocess.run([BUILD / "bin/registryd-smoke", "--device", "cpu", ROOT / "tests/models/tiny-story"], capture_output=True, text=True, timeout=60,
+                          preexec_fn=refuse_openat2)
+    assert done.returncode == 1 and "openat2 is refused here" in done.stdout and "RestrictSUIDSGID" in done.stdout
 
 
 def test_its_user_can_be_made(installed):
