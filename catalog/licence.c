@@ -1,4 +1,4 @@
-/* licence.c - the table of licences, and from many claims to one answer; see licence.h. Recognising texts is licence_text.c. */
+/* licence.c - the table of licences, and from many claims to one answer; see licence.h. Recognising texts is licence_text.c, which files hold some licence_file.c. */
 #include "catalog/licence.h"
 
 #include <ctype.h>
@@ -283,7 +283,7 @@ static void conflict(struct licence_answer *out, const char *sentence)
  * "other:<name>" from license_name or free text; spaces become '-', other odd characters too. Where letters outside ASCII or what is beyond the length are left out, a
  * hash of the whole name stands for them.
  */
-static const char *other_id(struct arena *a, const char *name)
+const char *licence_other_id(struct arena *a, const char *name)
 {
 	static const char prefix[] = "other:";
 	char *id = arena_alloc(a, LICENCE_ID_MAX), *out = id + sizeof(prefix) - 1;
@@ -315,12 +315,12 @@ static const char *id_of_card(const struct licence_claims *c, const char *writte
 		return id;
 	if (id && c->card_name && *c->card_name) {
 		*name = arena_strdup(a, c->card_name);
-		return other_id(a, c->card_name);
+		return licence_other_id(a, c->card_name);
 	}
 	if (id)
 		return "other";
 	*name = str_mend_utf8(arena_strndup(a, written, strnlen(written, WRITTEN_MAX)));
-	return other_id(a, written);
+	return licence_other_id(a, written);
 }
 
 static enum licence_use use_of_id(const char *id)
@@ -445,7 +445,7 @@ static void unknown_texts(const struct licence_claims *c, struct arena *a, struc
 
 		if (holds(t, out->id))
 			return;
-		if (!unknown && !t->recognised && !t->unread && t->notice && licence_is_main_text(t->path) && !speaks_of(t->notice, out->id))
+		if (!unknown && !t->recognised && !t->unread && t->notice && (t->linked || licence_is_main_text(t->path)) && !speaks_of(t->notice, out->id))
 			unknown = t->path;
 	}
 	if (unknown)
@@ -455,7 +455,7 @@ static void unknown_texts(const struct licence_claims *c, struct arena *a, struc
 static void from_texts(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
 	for (size_t i = 0; i < c->n_texts; i++)
-		if (!licence_is_of_parts(c->texts[i].path))
+		if (c->texts[i].linked || !licence_is_of_parts(c->texts[i].path))
 			from_text(&c->texts[i], a, out);
 	unknown_texts(c, a, out);
 }
@@ -464,7 +464,7 @@ static void from_texts(const struct licence_claims *c, struct arena *a, struct l
 static void from_tags(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
 	for (size_t i = 0; i < c->n_tags; i++) {
-		const char *known = licence_normalise(c->tags[i]), *id = known ? known : other_id(a, c->tags[i]);
+		const char *known = licence_normalise(c->tags[i]), *id = known ? known : licence_other_id(a, c->tags[i]);
 		bool is_first = strcmp(out->source, "tag") != 0;
 
 		if (!is_first && strcmp(id, out->id) != 0)
@@ -530,7 +530,7 @@ void licence_resolve(const struct licence_claims *c, struct arena *a, struct lic
 		const char *said = strcmp(out->source, "card") ? NULL : out->id;
 
 		out->name = id ? NULL : arena_strdup(a, c->chosen);
-		out->id = id ? id : other_id(a, c->chosen);
+		out->id = id ? id : licence_other_id(a, c->chosen);
 		out->source = "person";
 		if (said && licence_is_stricter(said, out->id))
 			conflict(out, arena_printf(a, "a person says %s but the card says %s", out->id, said));
@@ -541,71 +541,4 @@ void licence_resolve(const struct licence_claims *c, struct arena *a, struct lic
 	out->commercial_use = use_of_id(out->id);
 	licence_spdx(out->id, spdx);
 	out->spdx = arena_strdup(a, spdx);
-}
-
-/* --- which files ------------------------------------------------------------------------------------------------------------------ */
-
-static bool one_of(const char *s, size_t n, const char *const *list)
-{
-	for (; *list; list++)
-		if (strlen(*list) == n && !strncasecmp(s, *list, n))
-			return true;
-	return false;
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-bool licence_is_text_path(const char *path)
-{
-	static const char *const starts[] = { "license", "licence", "copying", "notice", "use_policy", "unlicense" };
-	static const char *const not_texts[] = { "py", "ipynb", "js", "ts", "c", "h", "cc", "cpp", "cu", "sh", "json", "jsonl", "yaml", "yml", "toml", "csv", "tsv", "xml", "parquet",
-						 "arrow", "png", "jpg", "jpeg", "gif", "svg", "webp", "bmp", "mp3", "mp4", "wav", "zip", "gz", "tar", "safetensors", "gguf", "ggml",
-						 "bin", "pt", "pth", "ckpt", "pkl", "pickle", "onnx", "h5", "keras", "pb", "tflite", "npy", "npz", "msgpack", "mlmodel", "engine", NULL };
-	const char *name = base_name(path), *dot = strrchr(name, '.');
-	size_t stem = dot ? (size_t)(dot - name) : strlen(name);
-
-	if (dot && one_of(dot + 1, strlen(dot + 1), not_texts))
-		return false;
-	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
-		if (!strncasecmp(name, starts[i], strlen(starts[i])))
-			return true;
-	return stem > 7 && (!strncasecmp(name + stem - 7, "license", 7) || !strncasecmp(name + stem - 7, "licence", 7));
-}
-
-bool licence_is_main_text(const char *path)
-{
-	static const char *const names[] = { "license", "licence", "copying", NULL };
-	static const char *const kinds[] = { "txt", "md", "rst", NULL };
-	const char *dot = strrchr(path, '.');
-
-	return one_of(path, dot ? (size_t)(dot - path) : strlen(path), names) && (!dot || one_of(dot + 1, strlen(dot + 1), kinds));
-}
-
-/* Does the word stand in the name, between what are no letters? CodeLlama is not code. */
-static bool has_word(const char *name, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (const char *p = name; (p = strcasestr(p, word)); p++)
-		if ((p == name || !isalnum((unsigned char)p[-1])) && !isalnum((unsigned char)p[n]))
-			return true;
-	return false;
-}
-
-bool licence_is_of_parts(const char *path)
-{
-	static const char *const places[] = { "third_party", "third-party", "thirdparty", "3rdparty", "vendor", "node_modules", "external", NULL };
-	const char *name = base_name(path);
-
-	if (has_word(name, "code") || has_word(name, "third") || strcasestr(name, "thirdparty"))
-		return true;
-	for (const char *end; (end = strchr(path, '/')); path = end + 1)
-		if (one_of(path, (size_t)(end - path), places))
-			return true;
-	return false;
 }

@@ -55,6 +55,7 @@ struct licence_claims {
 	const char *chosen;		/* given by a person at import; wins */
 	struct licence_text {
 		const char *path;
+		bool linked;		/* the card's license_link names it: it is the model's own, whatever it is called */
 		const char *recognised;	/* its licence; of several the strictest, of equally strict ones the first. NULL: none that is known */
 		const char *const *all;	/* every licence in it */
 		size_t n_all;
@@ -90,17 +91,21 @@ bool licence_is_stricter(const char *id, const char *other);
 /* Maps one written form ("MIT", "Apache 2.0", "apache-2", "Academic Free License v3.0") to an id, or NULL. */
 const char *licence_normalise(const char *written);
 /*
- * What the text of a licence file says: recognised, all and notice of *out. By normalised text, so that copyright lines and line breaks do not matter. All of it is read:
- * the caller bounds n.
+ * What the text of a licence file says: recognised, all and notice of *out. By normalised text, so that copyright lines and line breaks do not matter, and by
+ * "SPDX-License-Identifier:". All of it is read: the caller bounds n.
  */
 void licence_read_text(const char *text, size_t n, struct arena *a, struct licence_text *out);
 /* Is there a text by which this licence would be recognised? */
 bool licence_has_text(const char *id);
+/* The same for a file that may be data: of LICENSE.json and the like the strings are read, and the ids under "license" and such. */
+void licence_read_file(const char *path, const char *text, size_t n, struct arena *a, struct licence_text *out);
 /*
  * Is this file a licence, notice or use policy? LICENSE*, LICENCE*, COPYING*, NOTICE*, USE_POLICY*, *LICENSE, *LICENCE with any extension but those of programs,
- * data and weights, in any directory.
+ * data and weights, in any directory; what else of that kind lies in a folder "licenses" (REUSE: LICENSES/); X.license beside X; and LICENSE.json, .yaml, .toml.
  */
 bool licence_is_text_path(const char *path);
+/* The file of the model's own repository that license_link names, in a: a path, or an address on the Hub. NULL: it leads elsewhere, or to the card. repo: the model's name. */
+const char *licence_link_path(const char *link, const char *repo, struct arena *a);
 /* Is it the model's own licence, LICENSE, LICENCE or COPYING beside the card, where its text is expected? */
 bool licence_is_main_text(const char *path);
 /* Is what it says about something else than the model: code that comes with it (LICENSE-CODE), or what lies in third_party/ and the like? */

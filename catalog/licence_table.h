@@ -1,12 +1,17 @@
-/* licence_table.h - between licence.c and licence_text.c; nobody else includes it. */
+/* licence_table.h - between licence.c, licence_text.c and licence_file.c; nobody else includes it. */
 #ifndef CATALOG_LICENCE_TABLE_H
 #define CATALOG_LICENCE_TABLE_H
 
 #include <stddef.h>
 
+#include "base/arena.h"
+
 /* The embedded file schema/NAME. */
 const struct embedded *licence_file(const char *name);
 /* Cuts one CSV line in place into at most max fields; how many there were. */
 size_t licence_csv_row(char *line, char **fields, size_t max);
+
+/* The id of a licence that the table does not have, made of its name. */
+const char *licence_other_id(struct arena *a, const char *name);
 
 #endif

@@ -270,6 +270,64 @@ static void find_all(const struct reduced *r, struct found_list *out)
 		note(out, titles[i].id, find_title(titles[i].title, r));
 }
 
+static size_t token_length(const char *p, const char *end)
+{
+	size_t n = 0;
+
+	while (p + n < end && (isalnum((unsigned char)p[n]) || strchr(".+-", p[n])) && p[n])
+		n++;
+	return n;
+}
+
+static const char *skip_blanks(const char *p, const char *end)
+{
+	while (p < end && *p && strchr(" \t()\"'=:", *p))
+		p++;
+	return p;
+}
+
+static bool is_word(const char *p, size_t n, const char *word)
+{
+	return strlen(word) == n && !strncasecmp(p, word, n);
+}
+
+/* One SPDX expression: ids with AND or OR between them, and exceptions behind WITH. */
+static void read_expression(const char *p, const char *end, const char *at, struct arena *a, struct found_list *out)
+{
+	for (int ids = 0; ids < FOUND_MAX; ids++) {
+		size_t n = token_length(p = skip_blanks(p, end), end);
+		const char *name, *id;
+
+		if (!n || !isalnum((unsigned char)*p))
+			return;
+		name = arena_strndup(a, p, n);
+		id = licence_normalise(name);
+		note(out, id ? id : licence_other_id(a, str_starts(name, "LicenseRef-") ? name + strlen("LicenseRef-") : name), at);
+		n = token_length(p = skip_blanks(p + n, end), end);
+		if (is_word(p, n, "with")) {
+			p = skip_blanks(p + n, end);
+			p = skip_blanks(p + token_length(p, end), end);
+			n = token_length(p, end);
+		}
+		if (!is_word(p, n, "and") && !is_word(p, n, "or"))
+			return;
+		p += n;
+	}
+}
+
+static void find_identifiers(const char *text, size_t n, const char *at, struct arena *a, struct found_list *out)
+{
+	static const char tag[] = "SPDX-License-Identifier";
+	const char *end = text + n;
+
+	for (const char *p = text; out->n < FOUND_MAX && (p = memmem(p, (size_t)(end - p), tag, sizeof(tag) - 1));) {
+		const char *line = memchr(p, '\n', (size_t)(end - p));
+
+		p += sizeof(tag) - 1;
+		read_expression(p, line ? line : end, at, a, out);
+	}
+}
+
 static const char *recognise(const struct reduced *r, const struct found_list *found)
 {
 	const char *id = strictest(found);
@@ -295,6 +353,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 
 	reduce(&r, text, n);
 	find_all(&r, &found);
+	find_identifiers(text, n, r.text, a, &found);
 	all = arena_alloc(a, found.n * sizeof(*all) + 1);
 	for (size_t i = 0; i < found.n; i++)
 		all[i] = found.v[i].id;

@@ -147,7 +147,8 @@ int model_set_facts(struct db *db, int64_t revision_id, const struct model_facts
 static int about_revision(struct db_conn *c, int64_t id, struct arena *a, struct policy_facts *f, const char **conflicts, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT m.name, au.name, ta.name, li.name, r.license_conflicts, r.proof, r.commit_at, ar.name, qu.name, r.dtypes FROM revision AS r "
+					    "SELECT m.name, au.name, ta.name, li.name, r.license_conflicts, r.proof, r.commit_at, ar.name, qu.name, r.dtypes, "
+					    "(SELECT n.message FROM finding AS n WHERE n.revision_id = r.id AND n.inspector = 'card' AND n.rule = 'license-link') FROM revision AS r "
 					    "JOIN model AS m ON m.id = r.model_id JOIN term AS au ON au.id = m.author_id LEFT JOIN term AS ta ON ta.id = r.task_id "
 					    "LEFT JOIN term AS li ON li.id = r.license_id LEFT JOIN term AS ar ON ar.id = r.architecture_id "
 					    "LEFT JOIN term AS qu ON qu.id = r.quantization_id WHERE r.id = $1",
@@ -167,6 +168,7 @@ static int about_revision(struct db_conn *c, int64_t id, struct arena *a, struct
 		f->architecture = sql_get_dup(&q, 7, a);
 		f->quantization = sql_get_dup(&q, 8, a);
 		f->dtypes = sql_get_dup(&q, 9, a);
+		f->license_unread = sql_get_dup(&q, 10, a);
 	}
 	if ((rc = sql_done(&q)) < 0)
 		return rc;

@@ -48,6 +48,7 @@ struct policy_facts {
 	const char *license;			/* resolved id, NULL or "unknown" when undetermined */
 	const char *const *license_conflicts;
 	size_t n_license_conflicts;
+	const char *license_unread;	/* where its terms are said to be, when nobody here can have read them; else NULL */
 	const char *architecture, *quantization, *dtypes;	/* as in struct revision; NULL unknown */
 	double compute_capability;		/* of the device of the newest test; 0 unknown */
 	uint64_t size_bytes;

@@ -113,6 +113,8 @@ static void rule_licence(struct deciding *d)
 	const char *id = f->license ? f->license : "unknown";
 
 	rule_licence_listed(d, id);
+	if (f->license_unread)
+		add(d, "license", POLICY_PUBLISH, f->license_unread);	/* no objection of its own; whoever reads `why` should know */
 	for (size_t i = 0; i < f->n_license_conflicts; i++)
 		add(d, "license", POLICY_HOLD, arena_printf(d->a, "licence conflict: %s", f->license_conflicts[i]));
 }

@@ -12,20 +12,6 @@
 
 #define NAME_MAX_BYTES 250
 
-/* Behind the host, where it is an address on the Hub; NULL for one elsewhere. */
-static const char *skip_host(const char *written)
-{
-	static const char *const hosts[] = { "huggingface.co/", "hf.co/" };
-	const char *scheme = strstr(written, "://"), *at = scheme ? scheme + 3 : written;
-
-	if (!strncasecmp(at, "www.", 4))
-		at += 4;
-	for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
-		if (!strncasecmp(at, hosts[i], strlen(hosts[i])))
-			return at + strlen(hosts[i]);
-	return !scheme ? written : !strncasecmp(written, "hf://", 5) ? at : NULL;
-}
-
 const char *bases_name(const char *written, struct arena *a)
 {
 	const char *slash;
@@ -33,7 +19,7 @@ const char *bases_name(const char *written, struct arena *a)
 
 	while (isspace((unsigned char)*written))
 		written++;
-	written = skip_host(written);
+	written = card_skip_host(written);
 	if (!written || !*written || strchr("./~", *written) || strchr(written, '\\') || strlen(written) > NAME_MAX_BYTES)
 		return NULL;
 	name = arena_strdup(a, written);

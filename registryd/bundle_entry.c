@@ -4,6 +4,7 @@
 #include "catalog/lifecycle.h"
 #include "catalog/lost.h"
 #include "registryd/bases.h"
+#include "registryd/gate.h"
 #include "registryd/bundle.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
@@ -54,13 +55,16 @@ static json_t *tree_pages(struct daemon *d, const struct revision *r, const stru
 	return json_pack("[o]", page);
 }
 
-static json_t *held_files(const struct model_file *files, size_t n)
+/* linked: the file that the card names as its licence; NULL none. */
+static json_t *held_files(const struct model_file *files, size_t n, const char *linked)
 {
 	json_t *held = json_array();
 	char hex[DIGEST_HEX_MAX];
 
 	for (size_t i = 0; i < n; i++) {
-		if (!files[i].stored || files[i].pending || (!files[i].wanted && !licence_is_text_path(files[i].path)))	/* the other site reads licences too */
+		bool is_licence = licence_is_text_path(files[i].path) || (linked && !strcmp(files[i].path, linked));
+
+		if (!files[i].stored || files[i].pending || (!files[i].wanted && !is_licence))	/* the other site reads licences too */
 			continue;
 		digest_hex(hex, &files[i].sha256);
 		json_array_append_new(held, json_pack("{s:s, s:s, s:I}", "path", files[i].path, "sha256", hex, "size_bytes", (json_int_t)files[i].size_bytes));
@@ -115,6 +119,7 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 	struct model_ref *refs;
 	struct lifecycle life;
 	size_t n, n_refs;
+	json_t *info;
 
 	if (lifecycle_at(d->db, m->id, r->id, (int64_t)time(NULL), a, &life, e) < 0 || model_files(d->db, r->id, FILES_ALL, "", NULL, 0, a, &files, &n, e) < 0 ||
 	    model_refs(d->db, m->id, r->id, a, &refs, &n_refs, e) < 0)
@@ -127,8 +132,9 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 		err_wrap(e, "%s@%.12s goes into no bundle", m->name, r->commit);
 		return NULL;
 	}
+	info = info_of(d, m, r, a);
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:s, s:s*}, s:o, s:o, s:o, s:o, s:o, s:o*, s:{s:s*, s:I}}", "format", BUNDLE_ENTRY_FORMAT, "repo", m->name, "revision", r->commit,
-		"refs", ref_names(refs, n_refs, false), "tags", ref_names(refs, n_refs, true), "upstream", "name", m->upstream, "endpoint", up ? up->endpoint : NULL, "info", info_of(d, m, r, a),
-		"tree", tree_pages(d, r, files, n, a), "pack", pack_of(d, r, a), "held", held_files(files, n), "lifecycle", lifecycle_json(&life),
+		"refs", ref_names(refs, n_refs, false), "tags", ref_names(refs, n_refs, true), "upstream", "name", m->upstream, "endpoint", up ? up->endpoint : NULL, "info", info,
+		"tree", tree_pages(d, r, files, n, a), "pack", pack_of(d, r, a), "held", held_files(files, n, gate_linked_text(NULL, info, m->name, a)), "lifecycle", lifecycle_json(&life),
 		"base_models", bases_of(d, r, a), "about", "license", r->license, "size_bytes", (json_int_t)r->size_bytes);
 }

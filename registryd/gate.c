@@ -14,6 +14,7 @@
 
 #define TEXTS_MAX      200	/* licence texts of one model */
 #define TAGS_MAX       500
+#define CARD_PATH      "README.md"
 
 struct documents {
 	struct work *w;
@@ -24,6 +25,9 @@ struct documents {
 	struct licence_text texts[TEXTS_MAX + 1];
 	size_t n_texts;
 	struct bases bases;
+	const char *linked;		/* the file that the card's license_link names; NULL: it leads elsewhere, or there is none */
+	bool linked_listed;		/* the revision has that file */
+	const char *terms_elsewhere;	/* a sentence, where nobody here can have read the licence */
 	const char *tags[TAGS_MAX];
 	size_t n_tags;
 };
@@ -53,13 +57,18 @@ static bool is_config(const char *path)
 	return false;
 }
 
-static enum document_kind kind_of(const char *path)
+static bool is_linked(const struct documents *d, const char *path)
 {
-	if (!strcmp(path, "README.md"))
+	return d->linked && !strcmp(d->linked, path);
+}
+
+static enum document_kind kind_of(const struct documents *d, const char *path)
+{
+	if (!strcmp(path, CARD_PATH))
 		return DOCUMENT_CARD;
 	if (is_config(path) || bases_is_adapter(path))
 		return DOCUMENT_CONFIG;
-	return licence_is_text_path(path) ? DOCUMENT_LICENSE : 0;
+	return licence_is_text_path(path) || is_linked(d, path) ? DOCUMENT_LICENSE : 0;
 }
 
 /* What can't be read may say anything. */
@@ -68,6 +77,7 @@ static void add_text(struct documents *d, struct licence_text t)
 	if (d->n_texts > TEXTS_MAX)
 		return;
 	t.path = arena_strdup(d->w->arena, t.path);
+	t.linked = is_linked(d, t.path);
 	if (d->n_texts == TEXTS_MAX)
 		t = (struct licence_text){ .path = t.path, .unread = arena_printf(d->w->arena, "and what follows were not read: more than %d licence texts", TEXTS_MAX) };
 	d->texts[d->n_texts++] = t;
@@ -94,7 +104,7 @@ static int read_document(struct documents *d, const struct model_file *f, enum d
 	if (kind == DOCUMENT_LICENSE) {
 		struct licence_text t = { .path = f->path, .unread = gate_unreadable(&b) };
 
-		licence_read_text(b.data, b.len, d->w->arena, &t);
+		licence_read_file(f->path, b.data, b.len, d->w->arena, &t);
 		add_text(d, t);
 	}
 	if (bases_is_adapter(f->path))
@@ -104,6 +114,37 @@ static int read_document(struct documents *d, const struct model_file *f, enum d
 	return 0;
 }
 
+/* It says which other file may be a licence. */
+static int read_card(struct documents *d, struct err *e)
+{
+	struct model_file f;
+
+	if (model_file(d->w->db, d->revision_id, CARD_PATH, FILES_ALL, d->w->arena, &f, NULL) || !f.stored || f.size_bytes > GATE_DOCUMENT_MAX)
+		return 0;
+	return read_document(d, &f, DOCUMENT_CARD, e);
+}
+
+const char *gate_linked_text(const char *link, const json_t *info, const char *repo, struct arena *a)
+{
+	const char *canonical = json_get_str(info, "id"), *path = NULL;
+
+	if (!link)
+		link = json_get_str(json_object_get(info, "cardData"), "license_link");
+	if (link && canonical)
+		path = licence_link_path(link, canonical, a);
+	return link && !path ? licence_link_path(link, repo, a) : path;
+}
+
+static int find_linked(struct documents *d, struct err *e)
+{
+	struct revision r;
+	struct model m;
+	int rc = model_revision(d->w->db, d->revision_id, d->w->arena, &m, &r, e);
+
+	d->linked = rc ? NULL : gate_linked_text(d->card.license_link, d->info, m.name, d->w->arena);
+	return rc;
+}
+
 static int read_all(struct documents *d, struct err *e)
 {
 	own(walk) struct model_walk w = { .db = d->w->db, .revision_id = d->revision_id, .which = FILES_ALL };
@@ -111,13 +152,14 @@ static int read_all(struct documents *d, struct err *e)
 	int rc;
 
 	while ((rc = model_walk_next(&w, &f, e)) > 0) {
-		enum document_kind kind = kind_of(f->path);
+		enum document_kind kind = kind_of(d, f->path);
 
+		d->linked_listed |= is_linked(d, f->path);
 		if (kind == DOCUMENT_LICENSE && f->size_bytes > GATE_DOCUMENT_MAX)
 			add_text(d, (struct licence_text){ .path = f->path, .unread = "is too long for a licence, so nobody has read it" });
 		else if (kind == DOCUMENT_LICENSE && !f->stored)
 			add_text(d, (struct licence_text){ .path = f->path, .unread = "is not here, so nobody has read it" });
-		if (!kind || !f->stored || f->size_bytes > GATE_DOCUMENT_MAX)
+		if (!kind || kind == DOCUMENT_CARD || !f->stored || f->size_bytes > GATE_DOCUMENT_MAX)
 			continue;
 		rc = read_document(d, f, kind, e);
 		if (rc)
@@ -258,6 +300,21 @@ static void put_licence_tag(struct documents *d, const struct licence_answer *an
 		add_tag(d, arena_printf(d->w->arena, "license:%s", str_starts(answer->id, "other:") ? "other" : answer->id));
 }
 
+/* Has nobody read the terms of this licence: it is no known one, and no text here is its? Then where they are is said. NULL: they are known. */
+static const char *terms_elsewhere(const struct documents *d, const char *id)
+{
+	const char *link = d->card.license_link ? tame(d->w, d->card.license_link) : NULL;
+
+	if (!link || licence_has_text(id) || d->linked_listed)
+		return NULL;
+	for (size_t i = 0; i < d->n_texts; i++)
+		if (d->texts[i].recognised && !strcmp(d->texts[i].recognised, id))
+			return NULL;
+	if (d->linked)
+		return arena_printf(d->w->arena, "the terms of its licence are said to be in %s, which is not in the repository, so nobody here has read them", d->linked);
+	return arena_printf(d->w->arena, "the terms of its licence are said to be at %s, which is not in the repository, so nobody here has read them", link);
+}
+
 static int set_facts(struct documents *d, const char *license, struct err *e)
 {
 	const char *task = first(&d->card.task), *library = first(&d->card.library), *bases[BASES_MAX];
@@ -268,6 +325,7 @@ static int set_facts(struct documents *d, const char *license, struct err *e)
 	gather_bases(d);
 	resolve_licence(d, license, &answer);
 	put_licence_tag(d, &answer);
+	d->terms_elsewhere = terms_elsewhere(d, answer.id);
 	for (size_t i = 0; i < d->bases.n_own; i++)
 		bases[i] = d->bases.v[i].repo;
 	f = (struct model_facts){
@@ -296,9 +354,14 @@ static int set_facts(struct documents *d, const char *license, struct err *e)
 
 static int record_card(struct documents *d, struct err *e)
 {
-	struct finding f = { "README.md", "card", FINDING_FLAG, d->card.problem };
+	struct finding f[2];
+	size_t n = 0;
 
-	return finding_record(d->w->db, d->revision_id, "card", NULL, 0, &f, d->card.verdict == CARD_FINE ? 0 : 1, true, work_now(), e);
+	if (d->card.verdict != CARD_FINE)
+		f[n++] = (struct finding){ CARD_PATH, "card", FINDING_FLAG, d->card.problem };
+	if (d->terms_elsewhere)
+		f[n++] = (struct finding){ CARD_PATH, "license-link", FINDING_ACCEPT, d->terms_elsewhere };
+	return finding_record(d->w->db, d->revision_id, "card", NULL, 0, f, n, true, work_now(), e);
 }
 
 int gate_read_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e)
@@ -310,7 +373,11 @@ int gate_read_documents(struct work *w, int64_t revision_id, const json_t *info,
 	d->revision_id = revision_id;
 	d->info = info;
 	d->inspection = inspection;
-	rc = read_all(d, e);
+	rc = read_card(d, e);
+	if (!rc)
+		rc = find_linked(d, e);
+	if (!rc)
+		rc = read_all(d, e);
 	if (!rc)
 		rc = set_facts(d, license, e);
 	if (!rc)

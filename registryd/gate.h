@@ -17,6 +17,12 @@ int gate_read_documents(struct work *w, int64_t revision_id, const json_t *info,
 /* Why nobody here can read this licence text: formats of word processors. NULL: it is a text. */
 const char *gate_unreadable(const struct buf *b);
 
+/*
+ * The file that the card's license_link names, which is read as a licence text whatever it is called; in a, NULL when it leads elsewhere. link: NULL takes it from what
+ * upstream has made of the card; repo: a name of the model besides the one in info.
+ */
+const char *gate_linked_text(const char *link, const json_t *info, const char *repo, struct arena *a);
+
 /* Before anything is fetched: ERR_REFUSED when the revision's namespace would pass its quota. */
 int gate_admit(struct work *w, int64_t revision_id, struct err *e);
 /* The same for a preview: fills in what the rule is asked about. new_bytes: what would be fetched. */

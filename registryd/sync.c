@@ -83,6 +83,7 @@ int sync_begin(struct sync *s, struct work *w, struct err *e)
 		return rc;
 	}
 	s->name = arena_strdup(w->arena, s->info.id);
+	s->linked = gate_linked_text(NULL, s->info.doc, s->repo, w->arena);
 	if (s->ref && strlen(s->ref) >= SHORT_COMMIT_MIN && str_is_hex(s->ref, strlen(s->ref)) && str_starts(s->info.sha, s->ref))
 		s->ref = s->info.sha;	/* the beginning of a commit's id is no branch */
 	return 0;

@@ -99,7 +99,7 @@ static int record_found(struct sync *s, struct found *found, struct err *e)
 /* The text of a licence is fetched, to be read and not to be served, where globs leave it out too: without it the licence is not known. */
 static bool is_evidence(struct sync *s, const struct model_file *f)
 {
-	if (f->wanted || f->stored || f->size_bytes > GATE_DOCUMENT_MAX || s->evidence_files == EVIDENCE_FILES_MAX || !licence_is_text_path(f->path))
+	if (f->wanted || f->stored || f->size_bytes > GATE_DOCUMENT_MAX || s->evidence_files == EVIDENCE_FILES_MAX || !sync_is_licence(s, f->path))
 		return false;
 	s->evidence_files++;
 	s->evidence_bytes += f->size_bytes;

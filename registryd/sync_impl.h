@@ -6,6 +6,7 @@
 #define REGISTRYD_SYNC_IMPL_H
 
 #include "base/str.h"
+#include "catalog/licence.h"
 #include "registryd/fetch.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
@@ -29,6 +30,7 @@ struct sync {
 	bool planned;			/* the revision is in the catalog as this sync wants it */
 	struct model_kin kin;		/* other models that may hold its files */
 	const char *name;		/* canonical */
+	const char *linked;		/* the file that the card names as its licence, NULL none */
 	struct arena missing;
 	struct fetch_file *wanted;	/* what has to be fetched, until it is here */
 	size_t n_wanted, cap_wanted;
@@ -42,6 +44,11 @@ void own_sync(struct sync *s);
 static inline bool sync_is_commit(const char *rev)
 {
 	return rev && str_is_hex(rev, 40);
+}
+
+static inline bool sync_is_licence(const struct sync *s, const char *path)
+{
+	return licence_is_text_path(path) || (s->linked && !strcmp(path, s->linked));
 }
 
 /* The branch or tag that publishing moves; NULL for a pinned commit. */

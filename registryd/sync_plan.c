@@ -73,8 +73,8 @@ static void plan_text(struct sync *s, const struct model_file *f, struct plan_te
 	buf_init(&body, GATE_DOCUMENT_MAX);
 	if (!plan_read(s, f, &body))
 		return;
-	t->v[t->n] = (struct licence_text){ .path = arena_strdup(s->w->arena, f->path), .unread = gate_unreadable(&body) };
-	licence_read_text(body.data, body.len, s->w->arena, &t->v[t->n++]);
+	t->v[t->n] = (struct licence_text){ .path = arena_strdup(s->w->arena, f->path), .linked = s->linked && !strcmp(s->linked, f->path), .unread = gate_unreadable(&body) };
+	licence_read_file(f->path, body.data, body.len, s->w->arena, &t->v[t->n++]);
 }
 
 static void plan_adapter(struct sync *s, const struct model_file *f, struct plan_texts *t)
@@ -90,7 +90,7 @@ static void plan_adapter(struct sync *s, const struct model_file *f, struct plan
 static void plan_texts(struct sync *s, struct plan_texts *t)
 {
 	for (size_t i = 0; i < s->n_files; i++) {
-		if (licence_is_text_path(s->files[i].path) && t->n < PLAN_TEXTS_MAX)
+		if (sync_is_licence(s, s->files[i].path) && t->n < PLAN_TEXTS_MAX)
 			plan_text(s, &s->files[i], t);
 		else if (bases_is_adapter(s->files[i].path) && t->n_adapters++ < PLAN_ADAPTERS_MAX)
 			plan_adapter(s, &s->files[i], t);

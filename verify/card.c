@@ -155,6 +155,19 @@ static void read_front(struct card *c, struct arena *a)
 		*strings[i].to = usable(json_object_get(c->front, strings[i].key), a);
 }
 
+const char *card_skip_host(const char *written)
+{
+	static const char *const hosts[] = { "huggingface.co/", "hf.co/" };
+	const char *scheme = strstr(written, "://"), *at = scheme ? scheme + 3 : written;
+
+	if (!strncasecmp(at, "www.", 4))
+		at += 4;
+	for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
+		if (!strncasecmp(at, hosts[i], strlen(hosts[i])))
+			return at + strlen(hosts[i]);
+	return !scheme ? written : !strncasecmp(written, "hf://", 5) ? at : NULL;
+}
+
 /* ---- what is odd ---------------------------------------------------------------------------------------------- */
 
 static void judge(struct card *c, struct arena *a, enum card_verdict v, const char *problem)

@@ -52,6 +52,9 @@ void card_done(struct card *c);
  */
 bool card_read_bases(const json_t *v, struct arena *a, struct card_list *out);
 
+/* What stands behind the host, of an address on the Hub; all of what is no address; NULL for an address elsewhere. */
+const char *card_skip_host(const char *written);
+
 static inline void own_card(struct card *c)
 {
 	card_done(c);

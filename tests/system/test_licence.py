@@ -201,6 +201,49 @@ def test_texts_say_what_a_card_does_not(reg, hub):
     assert outcome(reg, "org/code") == ("published", "mit", [])
 
 
+def test_texts_in_folders_and_as_data(reg, hub):
+    add(hub, "org/reuse", "license: mit", **{"LICENSES/GPL-3.0-only.txt": GPL})
+    add(hub, "org/same", "license: apache-2.0", **{"LICENSES/Apache-2.0.txt": APACHE, "weights.bin.license": "SPDX-License-Identifier: Apache-2.0\n"})
+    add(hub, "org/beside", "license: mit", **{"config.json.license": "SPDX-License-Identifier: CC-BY-NC-4.0\n"})
+    add(hub, "org/data", "license: mit", **{"LICENSE.json": json.dumps({"license": "CC-BY-NC-4.0"})})
+    add(hub, "org/copying", "license: mit", COPYING=GPL)
+    add(hub, "org/parts", "license: mit", **{"third_party/licenses/x.txt": GPL})
+    assert outcome(reg, "org/reuse") == ("held", "gpl-3.0", ["card says mit but LICENSES/GPL-3.0-only.txt is the text of gpl-3.0"])
+    assert outcome(reg, "org/same") == ("published", "apache-2.0", [])
+    assert outcome(reg, "org/beside") == ("held", "cc-by-nc-4.0", ["card says mit but config.json.license is the text of cc-by-nc-4.0"])
+    assert outcome(reg, "org/data") == ("held", "cc-by-nc-4.0", ["card says mit but LICENSE.json is the text of cc-by-nc-4.0"])
+    assert outcome(reg, "org/copying") == ("held", "gpl-3.0", ["card says mit but COPYING is the text of gpl-3.0"])
+    assert outcome(reg, "org/parts") == ("published", "mit", [])
+
+
+@pytest.mark.parametrize("link", ["docs/terms.md", "https://huggingface.co/org/m/blob/main/docs/terms.md"])
+def test_a_text_that_the_card_links_to(reg, hub, link):
+    """Whatever it is called, and also where globs leave it out; by the preview, too."""
+    add(hub, "org/m", f"license: mit\nlicense_link: {link}", docs__terms=b"x", **{"docs/terms.md": GPL})
+    said = ["card says mit but docs/terms.md is the text of gpl-3.0"]
+    assert reg.json("sync", "org/m", "--dry-run", code=None)["license"] == "gpl-3.0"
+    assert outcome(reg, "org/m", "--exclude", "docs/*") == ("held", "gpl-3.0", said)
+    reg.ctl("rebuild")
+    assert reg.json("show", "org/m")["license"]["conflicts"] == said
+    add(hub, "org/mine", "license: apache-2.0\nlicense_link: terms.txt", **{"terms.txt": b"You may look at this on Mondays, and nobody else may. " * 20})
+    assert outcome(reg, "org/mine") == ("held", "apache-2.0", ["terms.txt is not the text of apache-2.0, nor any other that is known here"])
+
+
+def test_terms_that_nobody_here_has_read(reg, hub):
+    (reg.where / "policy.yaml").write_text(POLICY.replace("mit]", "mit, 'other:ours']"))
+    reg.ctl("policy", "reload")
+    ours = "license: other\nlicense_name: ours\nlicense_link: "
+    for name, link, says in ("org/away", "https://example.com/terms", "at https://example.com/terms"), ("org/gone", "terms.md", "in terms.md"):
+        add(hub, name, ours + link)
+        assert outcome(reg, name) == ("published", "other:ours", [])
+        said = f"the terms of its licence are said to be {says}, which is not in the repository, so nobody here has read them"
+        assert said in reg.ctl("show", name).stdout and said in reg.ctl("why", name).stdout
+    add(hub, "org/here", ours + "terms.md", **{"terms.md": b"Ours."})
+    add(hub, "org/known", "license: apache-2.0\nlicense_link: https://www.apache.org/licenses/LICENSE-2.0")
+    for name in "org/here", "org/known":
+        assert outcome(reg, name)[0] == "published" and "nobody here has read" not in reg.ctl("show", name).stdout
+
+
 def test_a_text_is_read_that_was_left_out(reg, hub):
     add(hub, "org/m", "license: mit", LICENSE=GPL, other__txt="x")
     add(hub, "org/ok", "license: apache-2.0", LICENSE=APACHE, other__txt="x")

@@ -408,6 +408,16 @@ static void text_paths(void **state)
 	assert_false(licence_is_text_path("license.py"));
 	assert_false(licence_is_text_path("license_plates.safetensors"));
 	assert_false(licence_is_text_path("licenses/README.md"));
+	assert_true(licence_is_text_path("LICENSES/Apache-2.0.txt"));
+	assert_true(licence_is_text_path("docs/licenses/llama/MIT"));
+	assert_false(licence_is_text_path("LICENSES/check.py"));
+	assert_false(licence_is_text_path("licenses.txt.d/x"));
+	assert_true(licence_is_text_path("model.safetensors.license"));
+	assert_true(licence_is_text_path("COPYING"));
+	assert_true(licence_is_text_path("LICENCE"));
+	assert_true(licence_is_text_path("LICENSE.json"));
+	assert_true(licence_is_text_path("docs/license.yaml"));
+	assert_false(licence_is_text_path("license_plates.json"));
 	assert_false(licence_is_of_parts("docs/LICENSE"));
 	assert_true(licence_is_of_parts("third_party/zlib/LICENSE"));
 	assert_true(licence_is_of_parts("LICENSE-CODE"));
@@ -420,11 +430,74 @@ static void text_paths(void **state)
 	assert_false(licence_is_text_path("model.safetensors"));
 }
 
+static void check_file(const char *path, const char *text, const char *want)
+{
+	own(arena) struct arena a;
+	struct licence_text t = { .path = path };
+
+	arena_init(&a);
+	licence_read_file(path, text, strlen(text), &a, &t);
+	if (!want != !t.recognised || (want && strcmp(want, t.recognised) != 0))
+		fail_msg("%s: %s, not %s", path, t.recognised ? t.recognised : "nothing", want ? want : "nothing");
+}
+
+static void ids_in_files(void **state)
+{
+	(void)state;
+	check_file("a.license", "SPDX-FileCopyrightText: us\nSPDX-License-Identifier: CC-BY-NC-4.0\n", "cc-by-nc-4.0");
+	check_file("LICENSE", "# SPDX-License-Identifier: (MIT OR GPL-3.0-only WITH Classpath-exception-2.0 AND Apache-2.0)", "gpl-3.0");
+	check_file("LICENSE", "SPDX-License-Identifier: MIT and see below: GPL-3.0-only", "other:see");
+	check_file("LICENSE", "SPDX-License-Identifier: LicenseRef-Ours", "other:ours");
+	check_file("LICENSE", "SPDX-License-Identifier:", NULL);
+	check_file("LICENSE.json", "{\"license\": \"cc-by-nc-4.0\"}", "cc-by-nc-4.0");
+	check_file("LICENSE.json", "{\"about\": {\"spdx\": [\"MIT\", \"CC-BY-NC-4.0\"]}}", "cc-by-nc-4.0");
+	check_file("LICENSE.json", "{\"text\": \"Llama 3.1 Community\\nLicense Agreement\"}", "llama3.1");
+	check_file("LICENSE.json", "{\"note\": \"mit\"}", NULL);
+	check_file("LICENSE.json", "{ no json, but Gemma Terms of Use", "gemma");
+	check_file("LICENSE.yaml", "license: CC BY-NC 4.0\n", "cc-by-nc-4.0");
+	check_file("LICENSE.yaml", "license: cc-by-nc-4.0\n", "cc-by-nc-4.0");
+	check_file("LICENSE.toml", "SPDX-License-Identifier = \"MPL-2.0\"\n", "mpl-2.0");
+}
+
+static void links(void **state)
+{
+	static const struct {
+		const char *link, *path;
+	} cases[] = {
+		{ "LICENSE", "LICENSE" },
+		{ "./docs/terms.md", "docs/terms.md" },
+		{ "/terms.md#use", "terms.md" },
+		{ "our%20terms.txt", "our terms.txt" },
+		{ "blob/main/terms.md", "terms.md" },
+		{ "https://huggingface.co/Org/m/blob/main/docs/terms.md", "docs/terms.md" },
+		{ "http://www.hf.co/org/M/resolve/refs%2Fpr%2F1/terms.md?download=true", "terms.md" },
+		{ "huggingface.co/org/m/raw/main/terms.md", "terms.md" },
+		{ "https://huggingface.co/org/m", NULL },
+		{ "https://huggingface.co/org/m/discussions/1", NULL },
+		{ "https://huggingface.co/org/more/blob/main/terms.md", NULL },
+		{ "https://example.com/org/m/blob/main/terms.md", NULL },
+		{ "../terms.md", NULL },
+		{ "README.md", NULL },
+		{ "%zz", NULL },
+		{ "", NULL },
+	};
+	own(arena) struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *path = licence_link_path(cases[i].link, "org/m", &a);
+
+		if (!path != !cases[i].path || (path && strcmp(path, cases[i].path) != 0))
+			fail_msg("%s: %s", cases[i].link, path ? path : "nothing");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_is_whole), cmocka_unit_test(written_forms),	    cmocka_unit_test(texts),
-		cmocka_unit_test(one_answer),	      cmocka_unit_test(conflicts_are_said), cmocka_unit_test(text_paths),
+		cmocka_unit_test(one_answer),	      cmocka_unit_test(conflicts_are_said), cmocka_unit_test(text_paths), cmocka_unit_test(ids_in_files), cmocka_unit_test(links),
 		cmocka_unit_test(names_are_filled_in), cmocka_unit_test(one_of_several_in_a_text), cmocka_unit_test(what_a_key_would_not_say), cmocka_unit_test(every_tag_counts),
 		cmocka_unit_test(other_names_have_other_ids), cmocka_unit_test(several_in_one_text),
 		cmocka_unit_test(a_text_that_nobody_knows),
