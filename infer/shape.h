@@ -3,7 +3,8 @@
  * A kind is a table of tensors with their shapes in words of the configuration (shape_table.h); what it demands must be there so.
  *
  * Rules of the findings: shape.missing shape.shape shape.config (rejects: the configuration lacks a number, or it is none),
- * shape.rank shape.pair shape.target (rejects, of adapters), shape.pooling (reject), shape.unexpected shape.base (flags)
+ * shape.rank shape.pair (rejects, of adapters), shape.target shape.layers (rejects or flags, of adapters), shape.pooling (reject),
+ * shape.unexpected shape.base shape.pattern (flags)
  */
 #ifndef INFER_SHAPE_H
 #define INFER_SHAPE_H
@@ -54,7 +55,7 @@ struct shape_count {
 
 /* config is foreign input of any form. ERR_INPUT when something is missing or differs. Marks what has a place as claimed. */
 int shape_check(struct weights *w, const char *architecture, const json_t *config, struct shape_count *n, struct report *r, struct err *e);
-/* An adapter against its adapter_config.json: pairs that fit, ranks as said, every target met, a base that is named. */
+/* An adapter against its adapter_config.json: pairs that fit, ranks as said, some target met, no layer lost, a base that is named. */
 int shape_check_adapter(struct weights *w, const json_t *config, struct shape_count *n, struct report *r, struct err *e);
 
 #endif

@@ -361,33 +361,6 @@ def test_pipeline_of_folders(tmp_path):
     assert done.returncode == 6 and [a["verdict"] for a in report["artefacts"]] == ["not_run", "not_run", "fail"] and report["file"].startswith("vae/")
 
 
-def test_adapter(tmp_path):
-    done, report = smoke(build(tmp_path / "m", "lora"))
-    assert done.returncode == 5 and report["reasons"][0] == "not run: task adapter" and not report["findings"]
-
-
-@pytest.mark.parametrize("config, rule", [
-    ({"r": 8}, "shape.rank"), ({"rank_pattern": {}}, "shape.rank"), ({"target_modules": ["q_proj", "v_proj", "down_proj", "o_proj"]}, "shape.target"),
-])
-def test_adapter_and_its_configuration_disagree(tmp_path, config, rule):
-    done, report = smoke(build(tmp_path / "m", "lora", **config))
-    assert done.returncode == 6 and any(f["rule"] == rule for f in report["findings"])
-
-
-def test_adapter_without_a_base_is_named(tmp_path):
-    done, report = smoke(build(tmp_path / "m", "lora", base_model_name_or_path=None))
-    assert done.returncode == 5 and report["findings"][0]["rule"] == "shape.base"
-
-
-@pytest.mark.parametrize("half", ["lora_A", "lora_B"])
-def test_half_an_adapter(tmp_path, half):
-    where = build(tmp_path / "m", "lora")
-    tensor = next(t for t in KINDS["lora"]["tensors"] if half in t)
-    change(where, "lora", tensor, lambda tensors, t: tensors.pop(t))
-    done, report = smoke(where)
-    assert done.returncode == 6 and any(f["rule"] == "shape.missing" for f in report["findings"])
-
-
 # ---- several artefacts --------------------------------------------------------------------------------------------------
 
 STORY = ROOT / "tests/models/tiny-story-bpe"

@@ -1,0 +1,128 @@
+"""Low-rank adapters: pairs that fit, ranks as said, targets that are met, layers that were lost."""
+import array
+import random
+
+import pytest
+
+from tests.system.test_smoke_kinds import KINDS, build, change
+from tests.system.test_smoke_runner import read_tensors, smoke, write_tensors
+
+
+def test_adapter(tmp_path):
+    done, report = smoke(build(tmp_path / "m", "lora"))
+    assert done.returncode == 5 and report["reasons"][0] == "not run: task adapter" and not report["findings"]
+
+
+@pytest.mark.parametrize("config, rule", [
+    ({"r": 8}, "shape.rank"), ({"rank_pattern": {}}, "shape.rank"), ({"target_modules": ["query_key_value", "o_proj"]}, "shape.target"),
+    ({"rank_pattern": {r"layers\.1\.mlp\.down_proj": 2}}, "shape.rank"), ({"rank_pattern": {r".*\.self_attn\..*": 2, "down_proj": 2}}, "shape.rank"),
+    ({"rank_pattern": {"^model.layers.0.mlp.down_proj": 2}}, "shape.rank"), ({"rank_pattern": {"own_proj": 2}}, "shape.rank"),
+])
+def test_adapter_and_its_configuration_disagree(tmp_path, config, rule):
+    done, report = smoke(build(tmp_path / "m", "lora", **config))
+    assert done.returncode == 6 and any(f["rule"] == rule for f in report["findings"])
+
+
+def test_adapter_without_a_base_is_named(tmp_path):
+    done, report = smoke(build(tmp_path / "m", "lora", base_model_name_or_path=None))
+    assert done.returncode == 5 and report["findings"][0]["rule"] == "shape.base"
+
+
+@pytest.mark.parametrize("half", ["lora_A", "lora_B"])
+def test_half_an_adapter(tmp_path, half):
+    where = build(tmp_path / "m", "lora")
+    tensor = next(t for t in KINDS["lora"]["tensors"] if half in t)
+    change(where, "lora", tensor, lambda tensors, t: tensors.pop(t))
+    done, report = smoke(where)
+    assert done.returncode == 6 and any(f["rule"] == "shape.missing" for f in report["findings"])
+
+
+# ---- what PEFT takes ----------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("patterns", [
+    {r"layers\.[01]\.mlp\.down_proj": 2}, {r".*\.(0|1)\.mlp.*": 2}, {r"^model\.layers\.\d+\.mlp\.down_proj": 2}, {"mlp.down_proj": 2},
+    {"down_proj": 2, ".*": 3, "q_proj": 4, "v_proj": 4}, {"model.layers.0.mlp.down_proj": 2, "model.layers.1.mlp.down_proj": 2}])
+def test_ranks_by_patterns(tmp_path, patterns):
+    """The first key that fits counts: a regular expression for the end of a name from a dot on."""
+    where = build(tmp_path / "m", "lora", rank_pattern=patterns)
+    done, report = smoke(where)
+    expected = 6 if ".*" in patterns else 5     # which says 3 of all but the first
+    assert done.returncode == expected and {f["rule"] for f in report["findings"]} == ({"shape.rank"} if expected == 6 else set()), report["findings"]
+
+
+@pytest.mark.parametrize("pattern", ["down_proj(", "(a+)+" * 30 + "x" * 1200])
+def test_a_pattern_that_is_none_is_named(tmp_path, pattern):
+    done, report = smoke(build(tmp_path / "m", "lora", rank_pattern={pattern: 7, "down_proj": 2}))
+    assert done.returncode == 5 and [(f["rule"], f["severity"]) for f in report["findings"]] == [("shape.pattern", "flag")]
+
+
+def test_a_pattern_that_takes_for_ever(tmp_path):
+    done, report = smoke(build(tmp_path / "m", "lora", rank_pattern={"(([a-z_]+)+)+[0-9]": 7, "down_proj": 2}))
+    assert done.returncode in (5, 6)
+
+
+@pytest.mark.parametrize("config, named", [
+    ({"target_modules": ["q_proj", "v_proj", "down_proj", "query_key_value", "Wqkv"]}, {"query_key_value", "Wqkv"}),
+    ({"target_modules": ["q_proj", "v_proj", "down_proj", "proj"]}, {"proj"}),
+    ({"target_modules": ["q_proj", "v_proj", "down_proj", "o_proj"], "exclude_modules": ["o_proj"]}, set()),
+    ({"target_modules": ["q_proj", "v_proj", "down_proj", "self_attn.o_proj"], "exclude_modules": ["o_proj"]}, set()),
+    ({"target_modules": ["q_proj", "v_proj", "down_proj", "o_proj"], "exclude_modules": r".*\.o_proj"}, set()),
+    ({"target_modules": r".*\.(q|v|down)_proj"}, set()), ({"target_modules": "all-linear"}, set()), ({"target_modules": None}, set())])
+def test_a_target_that_the_base_lacks_is_named(tmp_path, config, named):
+    """Lists for several models hold names that some have not; PEFT wants one that the base has."""
+    done, report = smoke(build(tmp_path / "m", "lora", **config))
+    assert done.returncode == 5 and {f["message"].split("adapts ")[1].split(",")[0] for f in report["findings"] if f["rule"] == "shape.target"} == named
+    assert len(report["findings"]) == len(named)
+
+
+# ---- layers that were lost ----------------------------------------------------------------------------------------------
+
+def layers(where, parts, prefix="base_model.model.model.layers.", **config):
+    """An adapter of {part: its layers}."""
+    build(where, "lora", **{"rank_pattern": {}, "target_modules": sorted(p.split(".")[-1] for p in parts), **config})
+    rnd, tensors = random.Random(1), {}
+    for part, which in parts.items():
+        for layer in which:
+            for half, shape in (("A", [4, 24]), ("B", [24, 4])):
+                tensors[f"{prefix}{layer}.{part}.lora_{half}.weight"] = "F32", shape, array.array("f", (rnd.gauss(0, 1) for _ in range(96))).tobytes()
+    write_tensors(where / "adapter_model.safetensors", tensors)
+    return where
+
+
+def verdict(where):
+    done, report = smoke(where)
+    return done.returncode, [(f["rule"], f["severity"]) for f in report["findings"]]
+
+
+LOST, NAMED = (6, [("shape.layers", "reject")]), (5, [("shape.layers", "flag")])
+Q, V, UP = "self_attn.q_proj", "self_attn.v_proj", "mlp.up_proj"
+
+
+@pytest.mark.parametrize("parts, config, expected", [
+    ({Q: range(12), V: range(12)}, {}, (5, [])),
+    ({Q: [0, 1, 3, 4], V: [0, 1, 3, 4]}, {}, LOST),                                     # a hole
+    ({Q: [0, 1, 2, 10, 11], V: [0, 1, 2, 10, 11]}, {}, NAMED),                          # more hole than layers
+    ({Q: range(5), V: range(4)}, {}, NAMED), ({Q: range(5), V: [0, 1, 3, 4]}, {}, NAMED),
+    ({Q: [3, 7, 11], V: [3, 7, 11]}, {}, NAMED),                                        # attention in every fourth
+    ({Q: range(4), "mlp.down_proj": [0], **{f"mlp.experts.{i}.gate_proj": [1, 2, 3] for i in range(3)}}, {}, NAMED),    # a dense first layer
+    ({Q: [2, 3]}, {}, NAMED),                                                           # none before the first
+    ({Q: [1, 2], V: [1, 2]}, {"layers_to_transform": [1, 2]}, (5, [])), ({Q: [2]}, {"layers_to_transform": 2}, (5, [])),
+    ({Q: [1, 2], V: [1, 2]}, {"layers_to_transform": [1, 2], "layers_pattern": "layers"}, (5, [])),
+    ({Q: [1, 2, 5], V: [1, 2, 5]}, {"layers_to_transform": [1, 2, 3, 5]}, LOST),
+    ({Q: [1, 2, 5], V: [1, 2, 5]}, {"layers_to_transform": [1, 2, 3, 5], "layers_pattern": ["h", "layers"]}, LOST),
+    ({Q: [1, 2, 5], V: [1, 2, 5]}, {"layers_to_transform": [1, 2, 5, 9]}, (5, [])),     # how many the base has is not said
+    ({Q: [0, 2, 3]}, {"target_modules": ["layers.0.self_attn.q_proj", "2.self_attn.q_proj", "layers.3.self_attn.q_proj"]}, (5, [])),
+    ({Q: [0, 2, 3]}, {"target_modules": r".*layers\.[023]\..*"}, (5, [])),
+    ({Q: [0, 1, 3, 4]}, {"exclude_modules": ["layers.2.self_attn.q_proj"]}, (5, [])),
+])
+def test_layers(tmp_path, parts, config, expected):
+    assert verdict(layers(tmp_path / "m", parts, **config)) == expected
+
+
+def test_layers_of_two_lists(tmp_path):
+    """Each list of layers is looked at by itself."""
+    where = layers(tmp_path / "m", {Q: range(3)}, prefix="base_model.model.vision_tower.layers.")
+    tensors = read_tensors(where / "adapter_model.safetensors")
+    layers(tmp_path / "n", {Q: [0, 1, 3]}, prefix="base_model.model.language_model.model.layers.")
+    write_tensors(where / "adapter_model.safetensors", {**tensors, **read_tensors(tmp_path / "n/adapter_model.safetensors")})
+    assert verdict(where) == LOST
