@@ -361,6 +361,20 @@ def test_pipeline_of_folders(tmp_path):
     assert done.returncode == 6 and [a["verdict"] for a in report["artefacts"]] == ["not_run", "not_run", "fail"] and report["file"].startswith("vae/")
 
 
+@pytest.mark.parametrize("architecture, task", [
+    ("BigBirdPegasusForConditionalGeneration", "summarization"), ("PegasusXForConditionalGeneration", "summarization"),
+    ("MvpForConditionalGeneration", "text2text-generation"), ("UMT5ForConditionalGeneration", "text2text-generation"),
+    ("Qwen2_5_VLForConditionalGeneration", "image-text-to-text"), ("LlavaNextForConditionalGeneration", "image-text-to-text"),
+    ("SmolVLMForConditionalGeneration", "image-text-to-text"), ("T5Gemma2ForConditionalGeneration", "image-text-to-text"),
+    ("Idefics3ForConditionalGeneration", "image-text-to-text"), ("NobodyKnowsForConditionalGeneration", None)])
+def test_tasks_by_name(tmp_path, architecture, task):
+    """What a class is for is known or not, and never guessed."""
+    write_tensors(tmp_path / "model.safetensors", {"a.weight": ("F32", [2, 2], array.array("f", [1, 2, 3, 4]).tobytes())})
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": [architecture]}))
+    report = smoke(tmp_path)[1]
+    assert report["verdict"] == "not_run" and report["reasons"][0] == (f"not run: task {task}" if task else f"not run: architecture {architecture}")
+
+
 # ---- several artefacts --------------------------------------------------------------------------------------------------
 
 STORY = ROOT / "tests/models/tiny-story-bpe"
