@@ -28,6 +28,7 @@ static bool is_passed_over(const struct family *f, const char *name)
 	if (config_in_list(" rms_norm_eps layer_norm_epsilon layer_norm_eps norm_epsilon ", name))
 		return strcmp(name, f->eps ? f->eps : "rms_norm_eps") != 0;
 	return ((f->flags & FAMILY_PLAIN) && config_in_list(not_plain, name)) || (!(f->flags & FAMILY_CAPS) && strstr(name, "softcap")) ||
+		((f->flags & FAMILY_CAP_LAST) && strcmp(name, "attn_logit_softcapping") == 0) ||
 		(!(f->flags & FAMILY_PARTIAL) && config_in_list(" partial_rotary_factor rotary_pct ", name));
 }
 

@@ -175,7 +175,7 @@ static const struct family families[] = {
 	{ "gemma", { "GemmaForCausalLM" }, { "gemma" }, ALL(names_llama), false, false, FAMILY_GELU_IS_TANH | FAMILY_PLAIN, &base_gemma, NULL },
 	{ "gemma2", { "Gemma2ForCausalLM" }, { "gemma2" }, WITH(names_llama, names_gemma2), false, false, FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN | FAMILY_CAPS | FAMILY_LAYER_TYPES, &base_gemma2, NULL },
 	{ "gemma3", { "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration" }, { "gemma3" }, WITH(names_llama, names_gemma2), false, false,
-		FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN | FAMILY_CAPS | FAMILY_LAYER_TYPES, &base_gemma3, NULL },
+		FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN | FAMILY_CAPS | FAMILY_CAP_LAST | FAMILY_LAYER_TYPES, &base_gemma3, NULL },
 	{ "phi3", { "Phi3ForCausalLM" }, { "phi3" }, WITH(names_llama, names_phi3), false, false, FAMILY_OWN_BIAS | FAMILY_PARTIAL, &base_phi3, NULL },
 	{ "phimoe", { "PhimoeForCausalLM", "PhiMoEForCausalLM" }, { "phimoe" }, WITH(names_llama, names_mixtral), false, false, FAMILY_GGUF_SOFTMAX | FAMILY_GGUF_RENORM | FAMILY_GGUF_RMS, &base_phimoe, NULL },
 	{ "phi", { "PhiForCausalLM" }, { "phi2" }, WITH(names_llama, names_phi), false, false, FAMILY_PARTIAL, &base_phi, "layer_norm_eps" },

@@ -50,6 +50,7 @@ enum {
 	FAMILY_OWN_BIAS = 256,		/* which linears have biases is the class's, whatever attention_bias says */
 	FAMILY_PLAIN = 512,		/* its class does not look at windows, soft caps and experts, which a converted configuration may still have */
 	FAMILY_CAPS = 2048,		/* its class looks at soft caps, which other classes' configurations may name in vain */
+	FAMILY_CAP_LAST = 65536,	/* of these only at that of the logits */
 	FAMILY_PARTIAL = 4096,		/* the same of a share of the head that is rotated */
 	FAMILY_LAYER_TYPES = 8192,	/* the same of layer_types */
 	FAMILY_ROPE_TEMPER = 16384,	/* its rope_parameters say how queries grow with their position */

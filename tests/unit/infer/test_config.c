@@ -111,6 +111,29 @@ static void published_configurations(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* Gemma 3 has kept the key of Gemma 2's cap on attention, and its class does not look at it. */
+static void caps_that_the_class_looks_at(void **state)
+{
+	static const struct {
+		const char *type, *architecture;
+		double attn, last;
+	} cases[] = { { "gemma2", "Gemma2ForCausalLM", 20, 10 }, { "gemma3_text", "Gemma3ForCausalLM", 0, 10 }, { "llama", "LlamaForCausalLM", 0, 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(mem) struct spec *s = mem_zalloc(sizeof(*s));
+		struct report r own(report) = { 0 };
+		const struct family *f = NULL;
+		struct err e = ERR_NONE;
+		json_t *config own(json) = json_pack("{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f}", "architectures", cases[i].architecture, "model_type", cases[i].type,
+			"hidden_size", 64, "num_hidden_layers", 2, "num_attention_heads", 4, "num_key_value_heads", 2, "head_dim", 16, "intermediate_size", 96, "vocab_size", 512,
+			"attn_logit_softcapping", 20.0, "final_logit_softcapping", 10.0);
+
+		assert_int_equal(config_read_hf(s, &f, config, &r, &e), 0);
+		assert_true(s->attn_softcap == cases[i].attn && s->logit_softcap == cases[i].last);
+	}
+}
+
 /* Any of these passed over would make a good model look bad, or a bad one good. */
 static void one_key_too_many(void **state)
 {
@@ -243,8 +266,8 @@ static void no_mathematics(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(published_configurations), cmocka_unit_test(one_key_too_many), cmocka_unit_test(refused_values),
-		cmocka_unit_test(no_mathematics), cmocka_unit_test(said_in_vain) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(published_configurations), cmocka_unit_test(caps_that_the_class_looks_at), cmocka_unit_test(one_key_too_many),
+		cmocka_unit_test(refused_values), cmocka_unit_test(no_mathematics), cmocka_unit_test(said_in_vain) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
