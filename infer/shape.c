@@ -386,16 +386,14 @@ static bool fits(const struct shape_kind *k, const char *architecture)
 }
 
 /* "key=text", "!key=true", "key" */
-static bool applies(const struct checker *c)
+static bool condition_holds(const struct checker *c, const char *when)
 {
-	const char *when = c->kind->when, *want;
+	bool negated = *when == '!', so;
+	const char *want;
 	char key[WORD_MAX];
 	const json_t *v;
-	bool so;
 
-	if (!when)
-		return true;
-	when += *when == '!';
+	when += negated;
 	want = strchr(when, '=');
 	snprintf(key, sizeof(key), "%.*s", want ? (int)(want - when) : (int)strlen(when), when);
 	v = value_of(c, key);
@@ -403,7 +401,17 @@ static bool applies(const struct checker *c)
 		so = strcmp(json_is_string(v) ? json_string_value(v) : json_is_true(v) ? "true" : json_is_false(v) ? "false" : "", want + 1) == 0;
 	else
 		so = v && !json_is_null(v);
-	return so != (*c->kind->when == '!');
+	return so != negated;
+}
+
+static bool applies(const struct checker *c)
+{
+	char one[WORD_MAX];
+
+	for (const char *list = c->kind->when; list && next_word(&list, ' ', one);)
+		if (!condition_holds(c, one))
+			return false;
+	return true;
 }
 
 /* A class of the repository's own, whatever it is called: what it makes of the configuration is not known here. */

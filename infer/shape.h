@@ -40,7 +40,7 @@ struct shape_kind {
 	const char *roots;		/* tried in turn, separated by blanks; "-" is none, as NULL */
 	const char *layers, *stages;	/* how many there are, as a dimension is written; layers may differ by stage ("depths.%S") */
 	const char *config;		/* the object within config.json that the keys are in, NULL itself; what it lacks is looked for outside it */
-	const char *when;		/* "key=text", "!key=true", "key" for anything: only where this is so */
+	const char *when;		/* "key=text", "!key=true", "key" for anything: only where all of these are so */
 	const char *defaults;		/* "key=number …": what the configuration leaves unsaid, as transformers does where it has an object for each part */
 	bool partial;			/* the rows are some of what there is: the rest is not named */
 };

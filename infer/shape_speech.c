@@ -76,8 +76,10 @@ static const struct shape_row spectrogram[] = {
 static const struct shape_row spectrogram_head[] = { { "classifier.layernorm", H, B }, { "classifier.dense", "#id2label " H, B }, { 0 } };
 
 #define WAVLM "WavLMModel WavLMForCTC WavLMForSequenceClassification WavLMForAudioFrameClassification WavLMForXVector"
-#define WAV2VEC2 WAVLM " HubertModel HubertForCTC HubertForSequenceClassification Wav2Vec2Model Wav2Vec2ForCTC Wav2Vec2ForPreTraining" \
+/* Those with adapters for languages: WavLM's configuration may give their width too, and no class of it builds them. */
+#define LANGUAGES "HubertModel HubertForCTC HubertForSequenceClassification Wav2Vec2Model Wav2Vec2ForCTC Wav2Vec2ForPreTraining" \
 	" Wav2Vec2ForSequenceClassification Wav2Vec2ForAudioFrameClassification Wav2Vec2ForXVector"
+#define WAV2VEC2 WAVLM " " LANGUAGES
 #define ROOTS "- wav2vec2. hubert. wavlm."
 #define AST "ASTModel ASTForAudioClassification"
 #define AST_ROOTS "- audio_spectrogram_transformer."
@@ -93,7 +95,7 @@ const struct shape_kind shape_speech[] = {
 	{ WAV2VEC2, .rows = feature_projection, .roots = ROOTS, .when = "!feat_proj_layer_norm=false" },
 	{ WAV2VEC2, .rows = positions, .roots = ROOTS, .when = "!conv_pos_batch_norm=true" },
 	{ WAV2VEC2, .rows = positions_normed, .roots = ROOTS, .when = "conv_pos_batch_norm=true" },
-	{ WAV2VEC2, .rows = language, .roots = ROOTS, .layers = "num_hidden_layers", .when = "adapter_attn_dim" },
+	{ LANGUAGES, .rows = language, .roots = ROOTS, .layers = "num_hidden_layers", .when = "adapter_attn_dim do_stable_layer_norm=true" },
 	{ WAVLM, .rows = wavlm, .roots = ROOTS, .layers = "num_hidden_layers" },
 	{ "Wav2Vec2ForCTC HubertForCTC WavLMForCTC", .rows = ctc },
 	{ "Wav2Vec2ForPreTraining", .rows = quantizer },

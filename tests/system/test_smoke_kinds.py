@@ -361,6 +361,15 @@ def test_pipeline_of_folders(tmp_path):
     assert done.returncode == 6 and [a["verdict"] for a in report["artefacts"]] == ["not_run", "not_run", "fail"] and report["file"].startswith("vae/")
 
 
+@pytest.mark.parametrize("name, config", [
+    ("wavlm", {"adapter_attn_dim": 8}), ("wavlm-speakers", {"adapter_attn_dim": 8, "do_stable_layer_norm": True}), ("wav2vec2-ctc", {"adapter_attn_dim": 8})])
+def test_languages_adapters_that_no_class_builds(tmp_path, name, config):
+    """Only wav2vec 2.0 and HuBERT have them, and only in layers of the stable kind."""
+    assert not KINDS[name]["config"].get("do_stable_layer_norm")
+    done, report = smoke(build(tmp_path / "m", name, **config))
+    assert done.returncode == 5 and not report["findings"], report
+
+
 @pytest.mark.parametrize("architecture, task", [
     ("BigBirdPegasusForConditionalGeneration", "summarization"), ("PegasusXForConditionalGeneration", "summarization"),
     ("MvpForConditionalGeneration", "text2text-generation"), ("UMT5ForConditionalGeneration", "text2text-generation"),
