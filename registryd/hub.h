@@ -61,6 +61,7 @@ struct hub {
 		int under_way;		/* begun with hub_pace() and not learned from yet */
 		bool met;		/* an answer has told how things stand; until then one request goes alone */
 	} limit[HUB_BUCKETS];
+	int users;			/* jobs that work with it; for hubs.c */
 	int active;			/* places taken: by transfers of files, and by calls */
 	int calls;			/* of the API and git, those that hold a place */
 	int64_t crowded_ms;		/* when somebody last waited for a place */

@@ -30,6 +30,8 @@ struct work {
 	struct store *store;
 	struct pool *pool;
 	struct arena *arena;		/* lives as long as the job */
+	struct hub **hubs;		/* those that the job has asked for */
+	size_t n_hubs, cap_hubs;
 	struct job job;
 	json_t *args;			/* of the job; an object */
 	atomic_bool stop;		/* the daemon stops, or somebody asked to cancel */
@@ -56,7 +58,7 @@ void work_done(struct work *w, uint64_t bytes, uint64_t files);
 void work_file(struct work *w, json_t *file);
 /* ERR_CANCELED when the job is to end. */
 int work_check(struct work *w, struct err *e);
-/* The upstream of this name (NULL: the first) as configured now. Lives as long as the daemon. NULL with ERR_USAGE, or ERR_FAILED for its token. */
+/* The upstream of this name (NULL: the first) as configured now. Lives as long as the job. NULL with ERR_USAGE, or ERR_FAILED for its token. */
 struct hub *work_hub(struct work *w, const char *name, struct err *e);
 
 #endif

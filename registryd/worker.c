@@ -3,10 +3,8 @@
 
 #include <stdarg.h>
 
-#include <fcntl.h>
 #include <malloc.h>
 
-#include "base/fdio.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -15,7 +13,7 @@
 #include "registryd/clock.h"
 #include "registryd/derive.h"
 #include "registryd/housekeep.h"
-#include "registryd/hub.h"
+#include "registryd/hubs.h"
 #include "registryd/import.h"
 #include "registryd/mirror.h"
 #include "registryd/recheck.h"
@@ -56,10 +54,9 @@ static const struct {
 struct worker {
 	struct daemon *d;
 	struct pool pool;
+	struct hubs hubs;
 	pthread_rwlock_t store_use;
 	pthread_mutex_t lock;		/* for all below */
-	struct hub **hubs;		/* never freed before the end: jobs hold on to them */
-	size_t n_hubs, cap_hubs;
 	struct work *running[THREADS_MAX];
 	pthread_t threads[THREADS_MAX], ticker, recheck;
 	size_t n_threads;
@@ -118,73 +115,26 @@ int work_check(struct work *w, struct err *e)
 
 /* ---- upstreams ------------------------------------------------------------------------------------------------- */
 
-/* The first line of a token file. It is for whoever runs the daemon, not for whoever asked for the job. */
-static int read_token(const char *path, struct buf *b, struct err *e)
-{
-	if (fdio_slurp(AT_FDCWD, path, b, e)) {
-		e->code = ERR_FAILED;
-		return err_wrap(e, "token_file");
-	}
-	b->len = strcspn(b->data, "\r\n");
-	b->data[b->len] = 0;
-	for (size_t i = 0; i < b->len; i++)
-		if (b->data[i] <= ' ' || b->data[i] > '~')
-			return err_set(e, ERR_FAILED, "token_file %s: its first line is not a token", path);
-	return b->len ? 0 : err_set(e, ERR_FAILED, "token_file %s: there is no token in its first line", path);
-}
-
-static struct hub *make_hub(const struct config_upstream *u, struct err *e)
-{
-	struct hub_config c = {
-		.name = u->name,
-		.endpoint = u->endpoint,
-		.proxy = u->proxy,
-		.ca_file = u->ca_file,
-		.connections = (int)u->connections,
-		.rate_limit = u->rate_limit,
-		.retries = u->retries ? (int)u->retries : -1,
-		.backoff_ms = u->backoff_ms,
-		.stall_s = (int)u->stall_s,
-		.window_from = u->window.from,
-		.window_to = u->window.to,
-	};
-	own(buf) struct buf token;
-
-	buf_init(&token, HUB_TOKEN_MAX);
-	if (u->token_file && read_token(u->token_file, &token, e)) {
-		err_wrap(e, "upstream '%s'", u->name);
-		return NULL;
-	}
-	c.token = u->token_file ? token.data : NULL;
-	return hub_new(&c);
-}
-
-/*
- * What limits an upstream has announced, and the cap on its bandwidth, outlast a reload of the settings. The token's file is read for every job: a new one counts
- * from the next job on.
- */
 struct hub *work_hub(struct work *w, const char *name, struct err *e)
 {
 	const struct config_upstream *u = config_find_upstream(w->config, name);
-	struct worker *all = w->worker;
-	struct hub *h = NULL, *made;
+	struct hub *h;
 
 	if (!u) {
 		err_set(e, ERR_USAGE, "there is no upstream '%s' in the settings", name ? name : "");
 		return NULL;
 	}
-	made = make_hub(u, e);
-	if (!made)
-		return NULL;
-	pthread_mutex_lock(&all->lock);
-	for (size_t i = 0; i < all->n_hubs && !h; i++)
-		if (hub_equal(all->hubs[i], made))
-			h = all->hubs[i];
-	if (!h)
-		h = *vec_push(&all->hubs, &all->n_hubs, &all->cap_hubs) = take(made);
-	pthread_mutex_unlock(&all->lock);
-	hub_free(made);
+	h = hubs_take(&w->worker->hubs, u, e);
+	if (h)
+		*vec_push(&w->hubs, &w->n_hubs, &w->cap_hubs) = h;
 	return h;
+}
+
+static void leave_hubs(struct work *w)
+{
+	for (size_t i = 0; i < w->n_hubs; i++)
+		hubs_give(&w->worker->hubs, w->hubs[i]);
+	free(w->hubs);
 }
 
 /* ---- one job --------------------------------------------------------------------------------------------------- */
@@ -288,6 +238,7 @@ static void run_job(struct work *w)
 	json_decref(w->args);
 	json_decref(w->result);
 	spool_done(&w->files);
+	leave_hubs(w);
 }
 
 /* ---- the threads ----------------------------------------------------------------------------------------------- */
@@ -400,6 +351,7 @@ int worker_start(struct worker **out, struct daemon *d, struct err *e)
 	smoke_view_clean(d->store);
 	all->d = d;
 	pool_init(&all->pool, c->sync.buffers);
+	hubs_init(&all->hubs);
 	pthread_rwlock_init(&all->store_use, NULL);
 	pthread_mutex_init(&all->lock, NULL);
 	all->n_threads = c->sync.jobs < 1 ? 1 : c->sync.jobs > THREADS_MAX ? THREADS_MAX : (size_t)c->sync.jobs;
@@ -431,9 +383,7 @@ void worker_stop(struct worker *all)
 		pthread_join(all->threads[i], NULL);
 	pthread_join(all->ticker, NULL);
 	pthread_join(all->recheck, NULL);
-	for (size_t i = 0; i < all->n_hubs; i++)
-		hub_free(all->hubs[i]);
-	free(all->hubs);
+	hubs_done(&all->hubs);
 	pool_done(&all->pool);
 	pthread_rwlock_destroy(&all->store_use);
 	pthread_mutex_destroy(&all->lock);

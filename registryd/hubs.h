@@ -1,0 +1,25 @@
+/*
+ * hubs.h - the upstreams that jobs work with. What limits one has announced, its idle connections and the cap on its bandwidth outlast a job and a
+ * reload of the settings; they belong to its settings and its token, though. One whose settings or token have been replaced since is freed
+ * when the last job that uses it ends.
+ */
+#ifndef REGISTRYD_HUBS_H
+#define REGISTRYD_HUBS_H
+
+#include "registryd/config.h"
+#include "registryd/hub.h"
+
+struct hubs {
+	pthread_mutex_t lock;	/* for all below, and for hub->users */
+	struct hub **all;	/* of those with one name the last is current */
+	size_t n, cap;
+};
+
+void hubs_init(struct hubs *s);
+void hubs_done(struct hubs *s);	/* every one must be given back */
+
+/* The upstream as configured, with the token that its file holds now. NULL with ERR_FAILED when that can't be read. hubs_give() ends its use. */
+struct hub *hubs_take(struct hubs *s, const struct config_upstream *u, struct err *e);
+void hubs_give(struct hubs *s, struct hub *h);
+
+#endif
