@@ -466,10 +466,27 @@ int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, s
 
 /* ---- what a refusal means ------------------------------------------------------------------------------------- */
 
-/* Does the Hub know our token? 1 yes, 0 no, -1 it did not say. */
-static int token_known(struct hub *h, const atomic_bool *stop)
+enum token { TOKEN_KNOWN, TOKEN_UNKNOWN, TOKEN_UNCLEAR };
+
+/* An answer to whose the token is that is neither a name nor a plain no. */
+static void say_unclear(const struct hub *h, const struct net_answer *a, const char *url, struct err *unclear)
+{
+	own(mem) char *to = a->status >= 301 && a->status <= 308 && a->header[NET_LOCATION] ? net_join(url, a->header[NET_LOCATION]) : NULL;
+	char origin[200];
+
+	if (!to || net_same_origin(to, url)) {
+		err_set(unclear, ERR_INPUT, "asked whose it is, %s answers %ld%s", h->config.endpoint, a->status, a->status == 200 ? " without a name" : "");
+		return;
+	}
+	net_origin(origin, sizeof(origin), to);
+	err_set(unclear, ERR_INPUT, "%s redirects to %s, and the token is sent to no other address: if that is the right one, make it the endpoint", h->config.endpoint, origin);
+}
+
+/* Does the Hub know our token? What is no answer to that, from a gateway on the way say, counts neither way. */
+static enum token ask_token(struct hub *h, const atomic_bool *stop, struct err *unclear)
 {
 	own(answer) struct net_answer a = { 0 };
+	own(json) json_t *doc = NULL;
 	own(buf) struct buf body;
 	own(mem) char *url = NULL;
 	char why[CURL_ERROR_SIZE];
@@ -479,31 +496,59 @@ static int token_known(struct hub *h, const atomic_bool *stop)
 	if (asprintf(&url, "%s/api/whoami-v2", h->config.endpoint) < 0)
 		abort();
 	exchange(h, &(struct hub_call){ .url = url, .what = "whoami", .bucket = HUB_API, .stop = stop }, url, &a, &body, &code, why);
-	if (code != CURLE_OK)
-		return -1;
-	return a.status == 200 ? 1 : a.status == 401 ? 0 : -1;
+	if (code == CURLE_OK && a.status == 401)
+		return TOKEN_UNKNOWN;
+	if (code == CURLE_OK && a.status == 200 && (doc = json_parse_lax(body.data, body.len, "whoami", NULL)) && json_get_str(doc, "name"))
+		return TOKEN_KNOWN;
+	if (code == CURLE_OK)
+		say_unclear(h, &a, url, unclear);
+	else
+		hub_unreachable(h, "asked whose it is", url, code, why, unclear);
+	return TOKEN_UNCLEAR;
+}
+
+static int token_is_not_valid(const struct hub *h, const char *what, struct err *e)
+{
+	return err_set(e, ERR_AUTH, "%s: the token of upstream '%s' is not valid (%s does not know it): write a current one to its token_file, which every sync reads anew", what,
+		       h->config.name, h->config.endpoint);
 }
 
 int hub_explain_gated(struct hub *h, const char *repo, const char *what, const atomic_bool *stop, struct err *e)
 {
 	const char *ep = h->config.endpoint, *name = h->config.name;
+	struct err unclear;
 
 	if (!h->config.token)
 		return err_set(e, ERR_AUTH, "%s: %s is gated upstream: accept its terms at %s/%s, then set token_file of upstream '%s' to a token of that account", what, repo, ep, repo, name);
-	if (token_known(h, stop) == 0)
-		return err_set(e, ERR_AUTH, "%s: the token of upstream '%s' is not valid (%s does not know it): write a current one to its token_file, which every sync reads anew", what, name, ep);
-	return err_set(e, ERR_AUTH, "%s: %s is gated upstream and the account of upstream '%s' has no access: the token is valid, so accept the terms at %s/%s (or wait until its owner grants access)", what, repo, name, ep, repo);
+	switch (ask_token(h, stop, &unclear)) {
+	case TOKEN_UNKNOWN:
+		return token_is_not_valid(h, what, e);
+	case TOKEN_KNOWN:
+		return err_set(e, ERR_AUTH, "%s: %s is gated upstream and the account of upstream '%s' has no access: the token is valid, so accept the terms at %s/%s (or wait until its owner grants access)", what, repo, name, ep, repo);
+	case TOKEN_UNCLEAR:
+		break;
+	}
+	return err_set(e, ERR_AUTH, "%s: %s is gated upstream and upstream '%s' gets no access: accept the terms at %s/%s with its account, or write a current token to its token_file; whether the token is valid could not be found out (%s)",
+		       what, repo, name, ep, repo, unclear.msg);
 }
 
 static int explain_401(struct hub *h, const char *repo, const char *what, const atomic_bool *stop, struct err *e)
 {
 	const char *ep = h->config.endpoint, *name = h->config.name;
+	struct err unclear;
 
 	if (!h->config.token)
 		return err_set(e, ERR_NOT_FOUND, "%s: %s has no public repository '%s': check the name, or, when it is private, set token_file of upstream '%s'", what, ep, repo, name);
-	if (token_known(h, stop) == 0)
-		return err_set(e, ERR_AUTH, "%s: the token of upstream '%s' is not valid (%s does not know it): write a current one to its token_file, which every sync reads anew", what, name, ep);
-	return err_set(e, ERR_AUTH, "%s: %s answers 401 for '%s' although it knows the token of upstream '%s': the token lacks the right to read it", what, ep, repo, name);
+	switch (ask_token(h, stop, &unclear)) {
+	case TOKEN_UNKNOWN:
+		return token_is_not_valid(h, what, e);
+	case TOKEN_KNOWN:
+		return err_set(e, ERR_AUTH, "%s: %s answers 401 for '%s' although it knows the token of upstream '%s': the token lacks the right to read it", what, ep, repo, name);
+	case TOKEN_UNCLEAR:
+		break;
+	}
+	return err_set(e, ERR_AUTH, "%s: %s answers 401 for '%s': the name is wrong, or the token of upstream '%s' lacks the right to read it or is not valid, which could not be found out (%s)",
+		       what, ep, repo, name, unclear.msg);
 }
 
 /* The Hub has no code for it: only this sentence tells a disabled repository from another refusal. */

@@ -302,6 +302,21 @@ def test_a_token_that_is_not_valid_is_named(tmp_path, hub):
         assert said.returncode and ("not valid" in said.stderr)
 
 
+def test_gated_where_nobody_says_whether_the_token_is_valid(tmp_path, hub):
+    """A gateway that lets no such question through says nothing of the token, and nor do we."""
+    hub.add_model(NAME, files(), gated="manual")
+    hub.add_model("org/hidden", files(), private=True)
+    with with_token(tmp_path, hub, "hf_wrong") as reg:
+        for fault, why in ((dict(status=404), "answers 404"), (dict(status=200, body="<html>"), "answers 200 without a name"), (dict(close=True), "asked whose it is: "),
+                           (dict(redirect="other"), f"redirects to {hub.other_url}, and the token is sent to no other address")):
+            hub.faults.clear()
+            hub.faults.add(route="whoami", **fault)
+            for name, to_do in ((NAME, "accept the terms"), ("org/hidden", "lacks the right to read it")):
+                said = reg.ctl("sync", name, code=None).stderr
+                assert "could not be found out" in said and why in said and to_do in said, said
+                assert "is valid," not in said and "it knows the token" not in said
+
+
 def test_a_new_token_counts_at_the_next_sync(tmp_path, hub):
     hub.add_token("hf_new", granted=[NAME])
     hub.add_model(NAME, files(), gated="manual")
