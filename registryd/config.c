@@ -113,13 +113,23 @@ static int read_window(const char *text, struct config_window *out, struct err *
 	return 0;
 }
 
+/* An address as it may be shown: a name and a password in it are for the other side alone. */
+static const char *shown(struct config *c, const char *url)
+{
+	const char *scheme = strstr(url, "://");
+	size_t n = scheme ? (size_t)(scheme + 3 - url) : 0;
+	const char *at = strrchr(url + n, '@');
+
+	return at ? arena_printf(&c->arena, "%.*s...%s", (int)n, url, at) : url;
+}
+
 static int read_url(struct config *c, const char *text, const char **out, struct err *e)
 {
 	char *url = arena_strdup(&c->arena, text);
 	size_t n = strlen(url);
 
 	if ((!str_starts(url, "http://") && !str_starts(url, "https://")) || strpbrk(url, " \t\"<>"))
-		return err_set(e, ERR_USAGE, "\"%s\" is not an address that begins with http:// or https://", text);
+		return err_set(e, ERR_USAGE, "\"%s\" is not an address that begins with http:// or https://", shown(c, text));
 	while (n > 8 && url[n - 1] == '/')
 		url[--n] = 0;
 	*out = url;
@@ -308,29 +318,37 @@ static int read_all(struct config *c, const json_t *root, struct err *e)
 
 /* --- what spans settings ------------------------------------------------------------------------------------------------------------ */
 
-/* What libcurl takes; without a scheme it is an HTTP proxy. */
-static bool is_proxy(const char *text)
+/* Such an address stands in messages, in the answers of the API and in bundles. */
+static int check_open(struct config *c, const char *url, const char *where, const char *instead, struct err *e)
 {
-	static const char *const schemes[] = { "http", "https", "socks4", "socks4a", "socks5", "socks5h" };
-	const char *host = strstr(text, "://");
-	size_t n = host ? (size_t)(host - text) : 0;
-	bool known = !host;
+	const char *host = strstr(url, "://") + 3;
 
-	for (size_t i = 0; i < ARRAY_LEN(schemes) && !known; i++)
-		known = strlen(schemes[i]) == n && !strncasecmp(schemes[i], text, n);
-	host = host ? host + 3 : text;
-	return known && *host && !strpbrk(text, " \t\"<>");
+	if (!memchr(host, '@', strcspn(host, "/?#")))
+		return 0;
+	return err_set(e, ERR_USAGE, "%s: \"%s\" holds a user's name or password, and everybody is shown this address: leave them out%s", where, shown(c, url), instead);
 }
 
-static int check_upstreams(const struct config *c, struct err *e)
+static int check_endpoint(struct config *c, size_t i, struct err *e)
 {
+	char where[48];
+
+	snprintf(where, sizeof(where), "upstreams[%zu].endpoint", i + 1);
+	return check_open(c, c->upstreams[i].endpoint, where, ", and name a file with a token in token_file", e);
+}
+
+static int check_upstreams(struct config *c, struct err *e)
+{
+	if (c->public_url && check_open(c, c->public_url, "public_url", "", e))
+		return e->code;
 	if (!c->n_upstreams)
 		return err_set(e, ERR_USAGE, "upstreams is empty: name at least one, such as {name: hub, endpoint: https://huggingface.co}");
 	for (size_t i = 0; i < c->n_upstreams; i++) {
 		const char *proxy = c->upstreams[i].proxy;
 
-		if (proxy && !is_proxy(proxy))
-			return err_set(e, ERR_USAGE, "upstreams[%zu].proxy: \"%s\" is not HOST:PORT, or an address that begins with http://, https:// or socks5://", i + 1, proxy);
+		if (check_endpoint(c, i, e))
+			return e->code;
+		if (proxy && !net_is_proxy(proxy))
+			return err_set(e, ERR_USAGE, "upstreams[%zu].proxy: \"%s\" is not HOST:PORT, or an address that begins with http://, https:// or socks5://", i + 1, shown(c, proxy));
 		if (!strcmp(c->upstreams[i].name, "import") || !strcmp(c->upstreams[i].name, "bundle"))
 			return err_set(e, ERR_USAGE, "upstreams[%zu].name: \"%s\" is where models come from that no upstream gave; choose another", i + 1, c->upstreams[i].name);
 		for (size_t k = 0; k < i; k++)
@@ -451,12 +469,12 @@ static int check_events(const struct config *c, struct err *e)
 }
 
 /* How far an address was told is kept by address. */
-static int check_webhooks(const struct config *c, struct err *e)
+static int check_webhooks(struct config *c, struct err *e)
 {
 	for (size_t i = 0; i < c->n_webhooks; i++)
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(c->webhooks[k].url, c->webhooks[i].url))
-				return err_set(e, ERR_USAGE, "webhooks: \"%s\" is there twice; one entry may name all the events it wants", c->webhooks[i].url);
+				return err_set(e, ERR_USAGE, "webhooks: \"%s\" is there twice; one entry may name all the events it wants", shown(c, c->webhooks[i].url));
 	return check_events(c, e);
 }
 

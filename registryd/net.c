@@ -158,6 +158,8 @@ void net_blame_proxy(CURL *h, char why[CURL_ERROR_SIZE])
 {
 	long status = 0;
 
+	if (str_starts(why, "Unsupported proxy"))	/* libcurl goes on to show the whole address, with the password in it */
+		snprintf(why, CURL_ERROR_SIZE, "its address makes no sense");
 	if (curl_easy_getinfo(h, CURLINFO_HTTP_CONNECTCODE, &status) == CURLE_OK && status >= 300)
 		snprintf(why, CURL_ERROR_SIZE, "the proxy answers %ld: see the upstream's proxy setting, or https_proxy in the daemon's environment", status);
 }
@@ -198,6 +200,27 @@ bool net_same_origin(const char *a, const char *b)
 	own(url) CURLU *y = parse(b);
 
 	return x && y && same_part(x, y, CURLUPART_SCHEME) && same_part(x, y, CURLUPART_HOST) && same_part(x, y, CURLUPART_PORT);
+}
+
+/* Without a scheme it is an HTTP proxy. */
+bool net_is_proxy(const char *text)
+{
+	static const char *const schemes[] = { "http", "https", "socks4", "socks4a", "socks5", "socks5h" };
+	own(url) CURLU *u = curl_url();
+	own(part) char *scheme = NULL;
+	bool known = false;
+
+	if (!u)
+		abort();
+	if (strpbrk(text, " \t\"<>") || curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) != CURLUE_OK)
+		return false;
+	if (!strstr(text, "://"))	/* libcurl would guess by the host's name */
+		return true;
+	if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(schemes) && !known; i++)
+		known = !strcasecmp(schemes[i], scheme);
+	return known;
 }
 
 char *net_join(const char *base, const char *location)

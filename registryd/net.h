@@ -59,7 +59,9 @@ void net_init(void);
 /* A handle for GETs whose header lines go to `a`. Aborts when out of memory. curl_easy_cleanup() ends it. */
 CURL *net_open(const struct net_via *via);
 void net_prepare(CURL *h, const char *url, struct net_answer *a);
-/* After a failure: when it was a proxy that refused, says so in `why` instead of libcurl's words. */
+/* Could this be a proxy's address, as libcurl reads one? */
+bool net_is_proxy(const char *text);
+/* After a failure: when it was a proxy that refused, says so in `why` instead of libcurl's words. A proxy's name and password never stand there. */
 void net_blame_proxy(CURL *h, char why[CURL_ERROR_SIZE]);
 
 /* Do two URLs name the same scheme, host and port? Unparsable URLs are the same as nothing. */

@@ -1,4 +1,5 @@
 """Through a site's proxy, and to upstreams whose certificate a site's own authority signed. What a proxy or another host may read of our token: nothing."""
+import json
 import re
 import socket
 import subprocess
@@ -187,6 +188,14 @@ def test_a_proxy_that_wants_a_password(tmp_path, tls_hub, authority, token):
             published(reg)
             assert "s3cret" not in reg.said()
         assert TOKEN not in readable(proxy)
+
+
+def test_a_proxy_whose_address_makes_no_sense(tmp_path, tls_hub, authority):
+    """libcurl would show all of it, password included."""
+    with registry(tmp_path, tls_hub, {"https_proxy": "http://site:s3cret@127.0.0.1:port"}, ca_file=authority("site")[0], retries=0) as reg:
+        said = reg.ctl("sync", NAME, code=1).stderr
+        assert "https_proxy" in said and "makes no sense" in said
+        assert "s3cret" not in said + reg.said() + json.dumps([reg.json("jobs"), reg.json("events")])
 
 
 def test_a_proxy_that_is_not_there(tmp_path, tls_hub, authority):

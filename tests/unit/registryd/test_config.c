@@ -103,6 +103,13 @@ static const struct {
 	{ "mirror: [{author: a/b}]", "test.yaml: mirror[1].author: 'a/b' is not an author's name: ORG of letters, digits, '-', '_' and '.' is meant" },
 	{ "mirror: [{author: a, license: [mitt]}]", "test.yaml: mirror[1].license: unknown licence \"mitt\"; did you mean \"mit\"?" },
 	{ "mirror: [{query: a, license: [Apache 2.0]}]", "test.yaml: mirror[1].license: unknown licence \"Apache 2.0\"; did you mean \"apache-2.0\"?" },
+	{ "upstreams: [{name: a, endpoint: 'https://u:pw@x/y'}]",
+	  "test.yaml: upstreams[1].endpoint: \"https://...@x/y\" holds a user's name or password, and everybody is shown this address: leave them out, and name a file with a token in "
+	  "token_file" },
+	{ "public_url: 'http://u@x'", "test.yaml: public_url: \"http://...@x\" holds a user's name or password, and everybody is shown this address: leave them out" },
+	{ "upstreams: [{name: a, endpoint: 'htps://u:pw@x'}]", "test.yaml: upstreams[1].endpoint: \"htps://...@x\" is not an address that begins with http:// or https://" },
+	{ "upstreams: [{name: a, endpoint: http://x, proxy: 'http://u:pw@x:port'}]",
+	  "test.yaml: upstreams[1].proxy: \"http://...@x:port\" is not HOST:PORT, or an address that begins with http://, https:// or socks5://" },
 	{ "upstreams: [{name: a, endpoint: http://x, proxy: ftp://x}]",
 	  "test.yaml: upstreams[1].proxy: \"ftp://x\" is not HOST:PORT, or an address that begins with http://, https:// or socks5://" },
 	{ "webhooks: [{url: http://a/h}, {url: http://a/h, events: [x]}]", "test.yaml: webhooks: \"http://a/h\" is there twice; one entry may name all the events it wants" },
