@@ -51,8 +51,8 @@ const struct setting config_settings[] = {
 	{ "upstreams", "backoff", SETTING_MILLIS, UP(backoff_ms), 1, 600000, "500ms", NULL, "Wait before the first further try; it doubles each time." },
 	{ "upstreams", "stall", SETTING_DURATION, UP(stall_s), 1, 3600, "30s", NULL, "Give up a transfer that stands still for so long." },
 	{ "upstreams", "window", SETTING_WINDOW, UP(window), 0, 0, NULL, NULL, "Hours (UTC) in which files are fetched, such as 22:00-06:00." },
-	{ "upstreams", "proxy", SETTING_TEXT, UP(proxy), 0, 0, NULL, NULL, "HTTP proxy to reach it through. Without it the environment's https_proxy counts." },
-	{ "upstreams", "ca_file", SETTING_TEXT, UP(ca_file), 0, 0, NULL, NULL, "Certificates to trust for it, instead of the system's." },
+	{ "upstreams", "proxy", SETTING_TEXT, UP(proxy), 0, 0, NULL, NULL, "HTTP proxy to reach it through. Without it the environment's https_proxy counts. A name and password in it are shown by --print-config only." },
+	{ "upstreams", "ca_file", SETTING_TEXT, UP(ca_file), 0, 0, NULL, NULL, "Certificates to trust for it, and for a proxy that is reached by https, instead of the system's." },
 
 	{ "mirror", "name", SETTING_TEXT, MIRROR(name), 0, 0, NULL, NULL, "What registryctl calls the entry. Without it the repo (and @REVISION unless that is main), author or query." },
 	{ "mirror", "repo", SETTING_TEXT, MIRROR(repo), 0, 0, NULL, NULL, "One model, as ORG/NAME." },

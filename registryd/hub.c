@@ -240,6 +240,7 @@ void hub_prepare(const struct hub *h, CURL *c, const char *url, struct net_answe
 int hub_unreachable(const struct hub *h, const char *what, const char *url, CURLcode code, const char *said, struct err *e)
 {
 	const char *why = said && *said ? said : curl_easy_strerror(code);
+	bool nested = h->config.proxy && !strncasecmp(h->config.proxy, "https:", 6);
 	char origin[300];
 
 	net_origin(origin, sizeof(origin), url);
@@ -247,14 +248,23 @@ int hub_unreachable(const struct hub *h, const char *what, const char *url, CURL
 	case CURLE_PEER_FAILED_VERIFICATION:
 		return err_set(e, ERR_UNREACHABLE, "%s: the certificate of %s is not trusted (%s): if it is the right one, name the authority that signed it in ca_file of upstream '%s'",
 			       what, origin, why, h->config.name);
+	case NET_PROXY_NOT_TRUSTED:
+		return err_set(e, ERR_UNREACHABLE, "%s: the certificate of the proxy to %s is not trusted (%s): if it is the right one, name the authority that signed it in ca_file of upstream '%s', beside the one of the upstream itself",
+			       what, origin, why, h->config.name);
 	case CURLE_SSL_CACERT_BADFILE:
 		return err_set(e, ERR_UNREACHABLE, "%s: ca_file of upstream '%s' can't be used: %s", what, h->config.name, why);
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return err_set(e, ERR_UNREACHABLE, "%s: the proxy to %s can't be found (%s): see proxy of upstream '%s', or https_proxy in the daemon's environment", what, origin, why,
 			       h->config.name);
+	case CURLE_SSL_CONNECT_ERROR:
+		if (nested)	/* of a handshake in a tunnel of TLS libcurl loses why it failed */
+			return err_set(e, ERR_UNREACHABLE, "%s: %s: %s: it may be that its certificate is not trusted: if it is the right one, name the authority that signed it in ca_file of upstream '%s'",
+				       what, origin, why, h->config.name);
+		break;
 	default:
-		return err_set(e, ERR_UNREACHABLE, "%s: %s: %s", what, origin, why);
+		break;
 	}
+	return err_set(e, ERR_UNREACHABLE, "%s: %s: %s", what, origin, why);
 }
 
 struct curl_slist *hub_headers(const struct hub *h, const char *url)
@@ -403,7 +413,7 @@ static void exchange(struct hub *h, const struct hub_call *call, const char *url
 	}
 	*rc = curl_easy_perform(c);
 	if (*rc != CURLE_OK)
-		net_blame_proxy(c, why);
+		*rc = net_blame_proxy(c, *rc, why);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(c, CURLOPT_USERNAME, NULL);

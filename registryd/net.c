@@ -142,8 +142,10 @@ CURL *net_open(const struct net_via *via)
 	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_header);
 	if (via->proxy)
 		curl_easy_setopt(h, CURLOPT_PROXY, via->proxy);
-	if (via->ca_file)
+	if (via->ca_file) {
 		curl_easy_setopt(h, CURLOPT_CAINFO, via->ca_file);
+		curl_easy_setopt(h, CURLOPT_PROXY_CAINFO, via->ca_file);
+	}
 	return h;
 }
 
@@ -154,14 +156,18 @@ void net_prepare(CURL *h, const char *url, struct net_answer *a)
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, a);
 }
 
-void net_blame_proxy(CURL *h, char why[CURL_ERROR_SIZE])
+CURLcode net_blame_proxy(CURL *h, CURLcode code, char why[CURL_ERROR_SIZE])
 {
-	long status = 0;
+	long status = 0, unproven = 0;
 
 	if (str_starts(why, "Unsupported proxy"))	/* libcurl goes on to show the whole address, with the password in it */
 		snprintf(why, CURL_ERROR_SIZE, "its address makes no sense");
 	if (curl_easy_getinfo(h, CURLINFO_HTTP_CONNECTCODE, &status) == CURLE_OK && status >= 300)
 		snprintf(why, CURL_ERROR_SIZE, "the proxy answers %ld: see the upstream's proxy setting, or https_proxy in the daemon's environment", status);
+	/* One that proved itself to libcurl has 0 there, whatever became of the upstream behind it; so has one that speaks no TLS. */
+	if (code == CURLE_PEER_FAILED_VERIFICATION && curl_easy_getinfo(h, CURLINFO_PROXY_SSL_VERIFYRESULT, &unproven) == CURLE_OK && unproven)
+		return NET_PROXY_NOT_TRUSTED;
+	return code;
 }
 
 static void own_url(CURLU **u)
@@ -415,6 +421,7 @@ bool net_code_transient(CURLcode rc)
 	case CURLE_URL_MALFORMAT:
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_PEER_FAILED_VERIFICATION:
+	case NET_PROXY_NOT_TRUSTED:
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_OUT_OF_MEMORY:

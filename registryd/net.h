@@ -61,8 +61,13 @@ CURL *net_open(const struct net_via *via);
 void net_prepare(CURL *h, const char *url, struct net_answer *a);
 /* Could this be a proxy's address, as libcurl reads one? */
 bool net_is_proxy(const char *text);
-/* After a failure: when it was a proxy that refused, says so in `why` instead of libcurl's words. A proxy's name and password never stand there. */
-void net_blame_proxy(CURL *h, char why[CURL_ERROR_SIZE]);
+/* libcurl gives this one only with an option that is not used here. */
+#define NET_PROXY_NOT_TRUSTED CURLE_SSL_ISSUER_ERROR
+/*
+ * After a failure: when it was a proxy that refused, says so in `why` instead of libcurl's words. A proxy's name and password never stand there.
+ * Returns code, or NET_PROXY_NOT_TRUSTED when it was the proxy's certificate that failed.
+ */
+CURLcode net_blame_proxy(CURL *h, CURLcode code, char why[CURL_ERROR_SIZE]);
 
 /* Do two URLs name the same scheme, host and port? Unparsable URLs are the same as nothing. */
 bool net_same_origin(const char *a, const char *b);

@@ -538,7 +538,7 @@ int transfer_exchanged(struct transfer *t, CURLcode code, struct err *e)
 
 	curl_multi_remove_handle(t->loop->multi, t->h);
 	if (code != CURLE_OK)
-		net_blame_proxy(t->h, t->curl_error);
+		code = net_blame_proxy(t->h, code, t->curl_error);
 	curl_easy_getinfo(t->h, CURLINFO_RESPONSE_CODE, &t->answer.status);
 	learn(t, &t->answer);
 	if (t->large && stream_ended(t->large->stream, &unused, &rc, &disk) && rc) {

@@ -4,7 +4,9 @@ It keeps what it could read. That is the point: of a tunnel it knows the target 
 """
 
 import base64
+import select
 import socket
+import ssl
 import threading
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -30,14 +32,21 @@ class Proxy:
             assert not [r for r in proxy.requests() if "authorization" in r.headers]
     """
 
-    def __init__(self, user=None, password=None):
+    def __init__(self, user=None, password=None, tls=None):
+        """tls: (chain, key) of a proxy that is itself reached by https."""
         self.basic = user and "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         self.sock = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.sock.getsockname()[1]
         self.passed, self.lock, self.live, self.stopping = [], threading.Lock(), set(), False
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._accept, args=(self.sock, self._serve), daemon=True).start()
+        self.front = None
+        if tls:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(*tls)
+            self.front = socket.create_server(("127.0.0.1", 0), backlog=128)
+            threading.Thread(target=self._accept, args=(self.front, self._serve_tls), daemon=True).start()
 
-    url = property(lambda self: f"http://127.0.0.1:{self.port}")
+    url = property(lambda self: f"https://127.0.0.1:{self.front.getsockname()[1]}" if self.front else f"http://127.0.0.1:{self.port}")
 
     def __enter__(self):
         return self
@@ -45,7 +54,7 @@ class Proxy:
     def __exit__(self, *_):
         self.stopping = True
         with self.lock:
-            live = [self.sock, *self.live]
+            live = [self.sock, *([self.front] if self.front else []), *self.live]
         for sock in live:
             shut(sock)
 
@@ -53,13 +62,22 @@ class Proxy:
         with self.lock:
             return list(self.passed)
 
-    def _accept(self):
+    def _accept(self, listener, serve):
         while not self.stopping:
             try:
-                sock, _ = self.sock.accept()
+                sock, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+            threading.Thread(target=serve, args=(sock,), daemon=True).start()
+
+    def _serve_tls(self, sock):
+        """Takes TLS off, and is a client of the plain proxy with what is in it."""
+        sock.settimeout(IDLE_S)
+        try:
+            with self.context.wrap_socket(sock, server_side=True) as client, socket.create_connection(("127.0.0.1", self.port), 10) as plain:
+                relay(client, plain)
+        except OSError:
+            pass        # a client that does not trust us hangs up
 
     def _serve(self, client):
         client.settimeout(IDLE_S)
@@ -142,6 +160,19 @@ def _up(client, upstream, data, seen):
     except OSError:
         pass
     shut(upstream)
+
+
+def relay(tls, plain):
+    """Both ways in one thread, which a TLS connection wants, until either side is done."""
+    while True:
+        ready = [tls] if tls.pending() else select.select([tls, plain], [], [], IDLE_S)[0]
+        for sock in ready:
+            data = sock.recv(1 << 16)
+            if not data:
+                return
+            (plain if sock is tls else tls).sendall(data)
+        if not ready:
+            return
 
 
 def shut(sock):

@@ -190,6 +190,24 @@ def test_a_proxy_that_wants_a_password(tmp_path, tls_hub, authority, token):
         assert TOKEN not in readable(proxy)
 
 
+def test_a_proxy_reached_by_https(tmp_path, tls_hub, authority, token):
+    """Its certificate is held against ca_file too, and is not mixed up with the upstream's."""
+    site, another = authority("site"), authority("another")
+    both = tmp_path / "both.pem"
+    both.write_text(site[0].read_text() + another[0].read_text())
+    tls_hub.add_token(TOKEN)
+    with Proxy(tls=another[1:]) as proxy:
+        with registry(tmp_path / "1", tls_hub, ca_file=both, proxy=proxy.url, token_file=token) as reg:
+            published(reg)
+        assert proxy.requests() and TOKEN not in readable(proxy)
+        with registry(tmp_path / "2", tls_hub, ca_file=site[0], proxy=proxy.url) as reg:
+            said = reg.ctl("sync", NAME, code=1).stderr
+            assert "the certificate of the proxy to " + tls_hub.url in said and "ca_file of upstream 'hub'" in said
+        with registry(tmp_path / "3", tls_hub, ca_file=another[0], proxy=proxy.url, retries=0) as reg:
+            said = reg.ctl("sync", NAME, code=1).stderr
+            assert tls_hub.url in said and "its certificate is not trusted" in said and "the proxy" not in said and "ca_file of upstream 'hub'" in said
+
+
 def test_a_proxy_whose_address_makes_no_sense(tmp_path, tls_hub, authority):
     """libcurl would show all of it, password included."""
     with registry(tmp_path, tls_hub, {"https_proxy": "http://site:s3cret@127.0.0.1:port"}, ca_file=authority("site")[0], retries=0) as reg:
