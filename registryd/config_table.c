@@ -82,9 +82,9 @@ const struct setting config_settings[] = {
 	{ "http", "idle_timeout", SETTING_DURATION, HTTP(idle_timeout_s), 1, 3600, "60s", NULL, "Close a connection on which nothing moves." },
 	{ "http", "grace", SETTING_DURATION, HTTP(grace_s), 0, 3600, "10s", NULL, "At SIGTERM, wait so long for running answers." },
 
-	{ "sync", "jobs", SETTING_COUNT, SYNC(jobs), 1, 64, "2", NULL, "Models worked on at once." },
+	{ "sync", "jobs", SETTING_COUNT, SYNC(jobs), 1, 64, "2", NULL, "Models worked on at once. Where a reload lowers it, those that are under way are worked on to their end." },
 	{ "sync", "files", SETTING_COUNT, SYNC(files), 1, 64, "4", NULL, "Files of one model fetched at once." },
-	{ "sync", "buffers", SETTING_SIZE, SYNC(buffers), 4 << 20, 16 * GB, "24MiB", NULL, "Memory that all transfers share." },
+	{ "sync", "buffers", SETTING_SIZE, SYNC(buffers), 4 << 20, 16 * GB, "24MiB", NULL, "Memory that all transfers share. A change needs a restart." },
 	{ "sync", "keep_free", SETTING_SIZE, SYNC(keep_free), 0, 1000 * TB, "1GiB", NULL, "Disk space that is left free; a sync that would use it waits." },
 
 	{ "catalog", "index_memory", SETTING_SIZE, CATALOG(index_memory), 0, TB, "512MiB", NULL, "Memory for the search index; 0 is none." },

@@ -148,6 +148,7 @@ static void note_restart(const struct config *old, const struct config *new)
 		{ "data", strcmp(old->data, new->data) != 0 },
 		{ "listen", !same_list(&old->listen, &new->listen) },
 		{ "http", memcmp(&old->http, &new->http, sizeof(old->http)) != 0 },
+		{ "sync.buffers", old->sync.buffers != new->sync.buffers },
 		{ "catalog", memcmp(&old->catalog, &new->catalog, sizeof(old->catalog)) != 0 },
 	};
 

@@ -51,16 +51,24 @@ static const struct {
 	{ "policy", rules_job, STORE_USED },
 };
 
+struct thread {
+	struct worker *all;
+	size_t n;		/* its place among them: the last retire first */
+	pthread_t id;
+	bool begun, ended;	/* to be joined; has retired */
+	struct work *running;	/* NULL: none */
+};
+
 struct worker {
 	struct daemon *d;
 	struct pool pool;
 	struct hubs hubs;
 	pthread_rwlock_t store_use;
 	pthread_mutex_t lock;		/* for all below */
-	struct work *running[THREADS_MAX];
-	pthread_t threads[THREADS_MAX], ticker, recheck;
-	size_t n_threads;
+	struct thread threads[THREADS_MAX];
+	pthread_t ticker, recheck;
 	atomic_bool stop;
+	unsigned reloads;		/* of the settings that the ticker has followed */
 };
 
 /* ---- what a job may ask ---------------------------------------------------------------------------------------- */
@@ -243,18 +251,19 @@ static void run_job(struct work *w)
 
 /* ---- the threads ----------------------------------------------------------------------------------------------- */
 
-static void show(struct worker *all, size_t slot, struct work *w)
+static void show(struct thread *t, struct work *w)
 {
-	pthread_mutex_lock(&all->lock);
-	all->running[slot] = w;
-	if (w && atomic_load(&all->stop))
+	pthread_mutex_lock(&t->all->lock);
+	t->running = w;
+	if (w && atomic_load(&t->all->stop))
 		atomic_store(&w->stop, true);
-	pthread_mutex_unlock(&all->lock);
+	pthread_mutex_unlock(&t->all->lock);
 }
 
 /* Claims and runs one job; false when there was none, *next_at says when there may be. */
-static bool one_job(struct worker *all, size_t slot, int64_t *next_at)
+static bool one_job(struct thread *t, int64_t *next_at)
 {
+	struct worker *all = t->all;
 	own(arena) struct arena a;
 	struct work w = { .d = all->d, .worker = all, .db = all->d->db, .store = all->d->store, .pool = &all->pool, .arena = &a };
 	struct err e = ERR_NONE;
@@ -271,34 +280,82 @@ static bool one_job(struct worker *all, size_t slot, int64_t *next_at)
 	w.config = daemon_config(all->d);
 	w.policy = daemon_policy(all->d);
 	pthread_mutex_init(&w.lock, NULL);
-	show(all, slot, &w);
+	show(t, &w);
 	run_job(&w);
-	show(all, slot, NULL);
+	show(t, NULL);
 	pthread_mutex_destroy(&w.lock);
 	arena_done(&a);
 	malloc_trim(0);	/* a listing of 100,000 files leaves a lot of memory that nobody needs now */
 	return true;
 }
 
-struct slot {
-	struct worker *all;
-	size_t n;
-};
+static size_t threads_wanted(struct daemon *d)
+{
+	int64_t n = daemon_config(d)->sync.jobs;
+
+	return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (size_t)n;
+}
+
+/* The settings are read under the lock: whoever begins threads after a reload sees who has retired by the former ones. */
+static bool retires(struct thread *t)
+{
+	pthread_mutex_lock(&t->all->lock);
+	t->ended = t->n >= threads_wanted(t->all->d);
+	pthread_mutex_unlock(&t->all->lock);
+	return t->ended;
+}
 
 static void *work_loop(void *arg)
 {
-	own(mem) struct slot *s = arg;
-	struct worker *all = s->all;
+	struct thread *t = arg;
+	struct worker *all = t->all;
 	uint64_t seen = 0;
 
-	while (!atomic_load(&all->stop)) {
+	while (!atomic_load(&all->stop) && !retires(t)) {
 		int64_t next_at = 0;
 
 		db_wait_change(all->d->db, &seen, 0);
-		if (!one_job(all, s->n, &next_at) && !atomic_load(&all->stop))
+		if (!one_job(t, &next_at) && !atomic_load(&all->stop))
 			db_wait_change(all->d->db, &seen, IDLE_WAIT_MS);
 	}
 	return NULL;
+}
+
+/* As many as the settings say. The first has to be. */
+static void begin_threads(struct worker *all)
+{
+	size_t wanted = threads_wanted(all->d);
+
+	for (size_t i = 0; i < wanted; i++) {
+		struct thread *t = &all->threads[i];
+		bool works;
+
+		pthread_mutex_lock(&all->lock);
+		works = t->begun && !t->ended;
+		t->ended = false;
+		pthread_mutex_unlock(&all->lock);
+		if (works)
+			continue;
+		if (t->begun)
+			pthread_join(t->id, NULL);
+		t->begun = !pthread_create(&t->id, NULL, work_loop, t);
+		if (!t->begun && !i)
+			abort();
+		if (!t->begun) {
+			log_event(LOG_ERR, "worker.no_thread", "jobs=%zu wanted=%zu effect=\"so many run at once until the settings are read again\"", i, wanted);
+			return;
+		}
+	}
+}
+
+static void follow_settings(struct worker *all)
+{
+	unsigned reloads = atomic_load(&all->d->reloads);
+
+	if (all->reloads == reloads)
+		return;
+	all->reloads = reloads;
+	begin_threads(all);
 }
 
 /* Reports progress, learns of cancellations, and lets the clock do what is due. */
@@ -308,10 +365,11 @@ static void *tick_loop(void *arg)
 	struct clock clock = { 0 };
 
 	while (net_sleep(TICK_MS, &all->stop)) {
+		follow_settings(all);
 		pthread_mutex_lock(&all->lock);
-		for (size_t i = 0; i < all->n_threads; i++)
-			if (all->running[i])
-				report(all->running[i]);
+		for (size_t i = 0; i < THREADS_MAX; i++)
+			if (all->threads[i].running)
+				report(all->threads[i].running);
 		pthread_mutex_unlock(&all->lock);
 		clock_tick(&clock, all->d, work_now());
 	}
@@ -354,14 +412,10 @@ int worker_start(struct worker **out, struct daemon *d, struct err *e)
 	hubs_init(&all->hubs);
 	pthread_rwlock_init(&all->store_use, NULL);
 	pthread_mutex_init(&all->lock, NULL);
-	all->n_threads = c->sync.jobs < 1 ? 1 : c->sync.jobs > THREADS_MAX ? THREADS_MAX : (size_t)c->sync.jobs;
-	for (size_t i = 0; i < all->n_threads; i++) {
-		struct slot *s = mem_zalloc(sizeof(*s));
-
-		*s = (struct slot){ all, i };
-		if (pthread_create(&all->threads[i], NULL, work_loop, s))
-			abort();
-	}
+	for (size_t i = 0; i < THREADS_MAX; i++)
+		all->threads[i] = (struct thread){ .all = all, .n = i };
+	all->reloads = atomic_load(&d->reloads);
+	begin_threads(all);
 	if (pthread_create(&all->ticker, NULL, tick_loop, all) || pthread_create(&all->recheck, NULL, recheck_loop, all))
 		abort();
 	*out = all;
@@ -374,14 +428,15 @@ void worker_stop(struct worker *all)
 		return;
 	atomic_store(&all->stop, true);
 	pthread_mutex_lock(&all->lock);
-	for (size_t i = 0; i < all->n_threads; i++)
-		if (all->running[i])
-			atomic_store(&all->running[i]->stop, true);
+	for (size_t i = 0; i < THREADS_MAX; i++)
+		if (all->threads[i].running)
+			atomic_store(&all->threads[i].running->stop, true);
 	pthread_mutex_unlock(&all->lock);
 	db_wake(all->d->db);
-	for (size_t i = 0; i < all->n_threads; i++)
-		pthread_join(all->threads[i], NULL);
-	pthread_join(all->ticker, NULL);
+	pthread_join(all->ticker, NULL);	/* it begins threads */
+	for (size_t i = 0; i < THREADS_MAX; i++)
+		if (all->threads[i].begun)
+			pthread_join(all->threads[i].id, NULL);
 	pthread_join(all->recheck, NULL);
 	hubs_done(&all->hubs);
 	pool_done(&all->pool);

@@ -27,7 +27,7 @@
 
 struct worker;
 
-/* Recovers jobs that a dead daemon left behind, then starts config.sync.jobs threads and the clock. d must outlive it. */
+/* Recovers jobs that a dead daemon left behind, then starts config.sync.jobs threads, which follow a reload of the settings, and the clock. d must outlive it. */
 int worker_start(struct worker **out, struct daemon *d, struct err *e);
 /* Asks every job to stop, waits for them, ends the threads. Jobs not ended run again at the next start. Accepts NULL. */
 void worker_stop(struct worker *w);
