@@ -448,6 +448,21 @@ int job_wait_until(struct db *db, int64_t id, int64_t not_before, const char *ph
 	return end(db, id, (struct ending){ .state = JOB_WAITING, .not_before = not_before, .phase = phase }, now, e);
 }
 
+int job_wake(struct db *db, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0)
+		return rc;
+	{
+		own(sql) struct sql q = sql_prepare(t.c, "UPDATE job SET not_before = 0 WHERE state = 3 AND attempts > 0", e);
+		if ((rc = sql_run(&q)) < 0)
+			return rc;
+	}
+	return tx_commit(&t, e);
+}
+
 int job_cancel(struct db *db, int64_t id, int64_t now, struct err *e)
 {
 	struct running *r = running_of(db);

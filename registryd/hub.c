@@ -81,7 +81,7 @@ bool hub_equal(const struct hub *a, const struct hub *b)
 
 	return same_text(x->name, y->name) && same_text(x->endpoint, y->endpoint) && same_text(x->token, y->token) && same_text(x->proxy, y->proxy) &&
 	       same_text(x->ca_file, y->ca_file) && x->connections == y->connections && x->rate_limit == y->rate_limit && x->retries == y->retries &&
-	       x->backoff_ms == y->backoff_ms && x->stall_s == y->stall_s && x->window_from == y->window_from && x->window_to == y->window_to;
+	       x->backoff_ms == y->backoff_ms && x->stall_s == y->stall_s;
 }
 
 CURL *hub_take(struct hub *h)
@@ -216,11 +216,23 @@ int64_t hub_spend(struct hub *h, uint64_t n)
 	return wait;
 }
 
-int64_t hub_window_wait(const struct hub *h, int64_t now)
+void hub_set_window(struct hub *h, int from, int to)
 {
-	int minute = (int)(now % 86400 / 60), from = h->config.window_from, to = h->config.window_to;
-	bool open = from == to || (from < to ? minute >= from && minute < to : minute >= from || minute < to);
+	pthread_mutex_lock(&h->lock);
+	h->config.window_from = from;
+	h->config.window_to = to;
+	pthread_mutex_unlock(&h->lock);
+}
 
+int64_t hub_window_wait(struct hub *h, int64_t now)
+{
+	int minute = (int)(now % 86400 / 60), from, to;
+	bool open;
+
+	pthread_mutex_lock(&h->lock);
+	from = h->config.window_from, to = h->config.window_to;
+	pthread_mutex_unlock(&h->lock);
+	open = from == to || (from < to ? minute >= from && minute < to : minute >= from || minute < to);
 	return open ? 0 : (int64_t)((from - minute + 1440) % 1440) * 60 - now % 60;
 }
 

@@ -37,7 +37,7 @@ struct hub_config {
 	int retries;			/* further tries after a passing fault; 0 means 6, below 0 none */
 	int64_t backoff_ms;		/* the first delay; 0 means 500 */
 	int stall_s;			/* give up a body that stands still; 0 means 30 */
-	int window_from, window_to;	/* minutes after midnight UTC between which files are fetched; equal means always */
+	int window_from, window_to;	/* minutes after midnight UTC between which files are fetched; equal means always. hub_set_window() changes it */
 };
 
 enum hub_bucket {
@@ -49,7 +49,7 @@ enum hub_bucket {
 };
 
 struct hub {
-	struct hub_config config;	/* strings owned */
+	struct hub_config config;	/* strings owned; the window is the lock's, too */
 	struct net_via via;
 	pthread_mutex_t lock;		/* for all below */
 	CURL *idle[16];
@@ -71,7 +71,7 @@ struct hub {
 /* Copies the configuration. Aborts when out of memory. */
 struct hub *hub_new(const struct hub_config *config);
 void hub_free(struct hub *h);
-/* Were they made from the same configuration? */
+/* Were they made from the same configuration? All but the window, which may change. */
 bool hub_equal(const struct hub *a, const struct hub *b);
 
 /* An idle connection's handle or a new one; hub_put gives it back. */
@@ -106,7 +106,8 @@ int hub_unreachable(const struct hub *h, const char *what, const char *url, CURL
 /* Takes n bytes from the bandwidth cap; returns how many milliseconds to pause before reading on. */
 int64_t hub_spend(struct hub *h, uint64_t n);
 /* Seconds until the time-of-day window opens, 0 when it is open at `now` (unix seconds). */
-int64_t hub_window_wait(const struct hub *h, int64_t now);
+int64_t hub_window_wait(struct hub *h, int64_t now);
+void hub_set_window(struct hub *h, int from, int to);
 /* The Authorization header for a URL: NULL unless there is a token and the URL is on the endpoint's own host and port. Caller frees with curl_slist_free_all. */
 struct curl_slist *hub_headers(const struct hub *h, const char *url);
 

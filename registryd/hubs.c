@@ -110,20 +110,44 @@ static void free_old(struct hubs *s)
 	} while (old);
 }
 
-struct hub *hubs_take(struct hubs *s, const struct config_upstream *u, struct err *e)
+static void follow(struct hub *h, const struct config *c)
 {
-	struct hub *made = make_hub(u, e), *h;
+	const struct config_upstream *u = config_find_upstream(c, h->config.name);
 
+	if (u)
+		hub_set_window(h, u->window.from, u->window.to);
+}
+
+/* The settings are looked at again under the lock: hubs_follow() may have been here since they were. */
+struct hub *hubs_take(struct hubs *s, struct daemon *d, const char *name, struct err *e)
+{
+	const struct config_upstream *u = config_find_upstream(daemon_config(d), name);
+	struct hub *made, *h;
+
+	if (!u) {
+		err_set(e, ERR_USAGE, "there is no upstream '%s' in the settings", name ? name : "");
+		return NULL;
+	}
+	made = make_hub(u, e);
 	if (!made)
 		return NULL;
 	pthread_mutex_lock(&s->lock);
 	h = make_current_locked(s, made);
 	h->users++;
+	follow(h, daemon_config(d));
 	pthread_mutex_unlock(&s->lock);
 	if (h != made)
 		hub_free(made);
 	free_old(s);
 	return h;
+}
+
+void hubs_follow(struct hubs *s, const struct config *c)
+{
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->n; i++)
+		follow(s->all[i], c);
+	pthread_mutex_unlock(&s->lock);
 }
 
 void hubs_give(struct hubs *s, struct hub *h)

@@ -6,7 +6,7 @@
 #ifndef REGISTRYD_HUBS_H
 #define REGISTRYD_HUBS_H
 
-#include "registryd/config.h"
+#include "registryd/daemon.h"
 #include "registryd/hub.h"
 
 struct hubs {
@@ -18,8 +18,13 @@ struct hubs {
 void hubs_init(struct hubs *s);
 void hubs_done(struct hubs *s);	/* every one must be given back */
 
-/* The upstream as configured, with the token that its file holds now. NULL with ERR_FAILED when that can't be read. hubs_give() ends its use. */
-struct hub *hubs_take(struct hubs *s, const struct config_upstream *u, struct err *e);
+/*
+ * The upstream of this name (NULL: the first) as d's settings have it now, with the token that its file holds now. NULL with ERR_USAGE when there is none, ERR_FAILED
+ * when its token can't be read. hubs_give() ends its use.
+ */
+struct hub *hubs_take(struct hubs *s, struct daemon *d, const char *name, struct err *e);
 void hubs_give(struct hubs *s, struct hub *h);
+/* After a reload: its windows count for those who are at work, too. */
+void hubs_follow(struct hubs *s, const struct config *c);
 
 #endif

@@ -68,7 +68,7 @@ struct worker {
 	struct thread threads[THREADS_MAX];
 	pthread_t ticker, recheck;
 	atomic_bool stop;
-	unsigned reloads;		/* of the settings that the ticker has followed */
+	const struct config *followed;	/* the settings that the ticker has seen last */
 };
 
 /* ---- what a job may ask ---------------------------------------------------------------------------------------- */
@@ -125,14 +125,8 @@ int work_check(struct work *w, struct err *e)
 
 struct hub *work_hub(struct work *w, const char *name, struct err *e)
 {
-	const struct config_upstream *u = config_find_upstream(w->config, name);
-	struct hub *h;
+	struct hub *h = hubs_take(&w->worker->hubs, w->d, name, e);
 
-	if (!u) {
-		err_set(e, ERR_USAGE, "there is no upstream '%s' in the settings", name ? name : "");
-		return NULL;
-	}
-	h = hubs_take(&w->worker->hubs, u, e);
 	if (h)
 		*vec_push(&w->hubs, &w->n_hubs, &w->cap_hubs) = h;
 	return h;
@@ -348,14 +342,32 @@ static void begin_threads(struct worker *all)
 	}
 }
 
+/* May what made jobs wait be otherwise now? */
+static bool may_go_on(const struct config *old, const struct config *new)
+{
+	bool changed = new->sync.keep_free != old->sync.keep_free;
+
+	for (size_t i = 0; i < new->n_upstreams && !changed; i++) {
+		const struct config_upstream *u = &new->upstreams[i], *o = config_find_upstream(old, u->name);
+
+		changed = o && (o->window.from != u->window.from || o->window.to != u->window.to);
+	}
+	return changed;
+}
+
 static void follow_settings(struct worker *all)
 {
-	unsigned reloads = atomic_load(&all->d->reloads);
+	const struct config *c = daemon_config(all->d);
+	struct err e = ERR_NONE;
+	char quoted[LOG_QUOTE_MAX];
 
-	if (all->reloads == reloads)
+	if (all->followed == c)
 		return;
-	all->reloads = reloads;
 	begin_threads(all);
+	hubs_follow(&all->hubs, c);
+	if (may_go_on(all->followed, c) && job_wake(all->d->db, &e))
+		log_event(LOG_ERR, "job.wake", "error=%s", log_quote(quoted, e.msg));
+	all->followed = c;
 }
 
 /* Reports progress, learns of cancellations, and lets the clock do what is due. */
@@ -414,7 +426,7 @@ int worker_start(struct worker **out, struct daemon *d, struct err *e)
 	pthread_mutex_init(&all->lock, NULL);
 	for (size_t i = 0; i < THREADS_MAX; i++)
 		all->threads[i] = (struct thread){ .all = all, .n = i };
-	all->reloads = atomic_load(&d->reloads);
+	all->followed = c;
 	begin_threads(all);
 	if (pthread_create(&all->ticker, NULL, tick_loop, all) || pthread_create(&all->recheck, NULL, recheck_loop, all))
 		abort();

@@ -4,7 +4,7 @@ import time
 import urllib.request
 
 from tests.system.registry import Registry
-from tests.system.sync_case import CARD, POLICY, Noise, settings, wait_for
+from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, files, settings, wait_for
 
 
 def reload(reg, text):
@@ -60,3 +60,44 @@ def test_the_memory_of_transfers_needs_a_restart(tmp_path, hub):
     with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
         reload(reg, settings(hub, extra="sync: {buffers: 64MiB}\n"))
         assert "config.needs_restart setting=sync.buffers" in reg.said()
+
+
+# --- the time of day ------------------------------------------------------------------------------------------------------------
+
+
+def closed():
+    """A window that is not open now."""
+    hour = time.gmtime().tm_hour
+    return f"'{(hour + 3) % 24:02}:00-{(hour + 4) % 24:02}:00'"
+
+
+def test_a_window_that_is_taken_away(tmp_path, hub):
+    hub.add_model(NAME, files())
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, window=closed())) as reg:
+        reg.ctl("sync", NAME, "--no-wait")
+        wait_for(lambda: jobs(reg, "waiting"))
+        asked = len(hub.requests())
+        reload(reg, settings(hub, window=closed()))
+        time.sleep(0.5)
+        assert jobs(reg, "waiting") and len(hub.requests()) == asked, "nothing has changed"
+        reload(reg, settings(hub))
+        wait_for(lambda: jobs(reg, "done"))
+        assert_served(reg, hub)
+
+
+def test_a_window_that_closes_while_files_come(tmp_path, hub):
+    """What runs pauses, keeps what it has, and goes on when the window opens."""
+    hub.add_model(NAME, {"README.md": CARD, "data.safetensors": Noise(BIG)})
+    rule = hub.faults.add(route="cdn", throttle=1 << 20)
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+        reg.ctl("sync", NAME, "--no-wait")
+        wait_for(lambda: any(j["progress"]["bytes_done"] > 1 << 20 for j in jobs(reg, "running")))
+        reload(reg, settings(hub, window=closed()))
+        job = wait_for(lambda: jobs(reg, "waiting"))[0]
+        assert "time of day" in job["progress"]["phase"] and job["progress"]["bytes_done"] < BIG
+        hub.faults.remove(rule)
+        before = len(hub.requests(listener="cdn"))
+        reload(reg, settings(hub))
+        wait_for(lambda: jobs(reg, "done"))
+        assert sum(r.bytes_sent for r in hub.requests(listener="cdn")[before:]) < BIG, "it goes on where it was"
+        assert_served(reg, hub)

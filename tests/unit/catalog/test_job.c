@@ -49,6 +49,25 @@ static void test_order(void **state)
 	assert_string_equal(j.repo, "b/b");
 }
 
+/* What waits for a change of things may run at once; what is to run for the first time later is not due by that. */
+static void test_wake(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	struct job j;
+	int64_t id = put(f->db, "a/a", 0, 0);
+
+	arena_init(&a);
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	ok(job_wait_until(f->db, id, 150, "waiting for room", 101, e));
+	put(f->db, "b/b", 0, 120);
+	fails(ERR_NOT_FOUND, "due", job_claim(f->db, NULL, 102, &a, &j, NULL, e));
+	ok(job_wake(f->db, e));
+	ok(job_claim(f->db, NULL, 102, &a, &j, NULL, e));
+	assert_int_equal(j.id, id);
+	fails(ERR_NOT_FOUND, "due", job_claim(f->db, NULL, 102, &a, &j, NULL, e));
+}
+
 static void test_restart(void **state)
 {
 	struct fixture *f = *state;
@@ -161,8 +180,8 @@ static void test_files_of_a_result(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_restart), with_fixture(test_progress_cancel_fail),
-					     with_fixture(test_files_of_a_result) };
+	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_wake), with_fixture(test_restart),
+					     with_fixture(test_progress_cancel_fail), with_fixture(test_files_of_a_result) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
