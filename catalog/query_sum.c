@@ -185,7 +185,8 @@ json_t *query_totals(struct db *db, struct err *e)
 	static const struct {
 		const char *name, *sql;
 	} numbers[] = {
-		{ "models", "SELECT count(*) FROM model" },
+		{ "models", "SELECT count(DISTINCT model_id) FROM revision" },	/* as `ls` lists them */
+		{ "models_without_revision", "SELECT count(*) FROM model AS m WHERE NOT EXISTS (SELECT 1 FROM revision AS r WHERE r.model_id = m.id)" },
 		{ "revisions", "SELECT count(*) FROM revision" },
 		{ "published", "SELECT count(*) FROM revision WHERE state = 7" },
 		{ "held", "SELECT count(*) FROM revision WHERE state = 5" },

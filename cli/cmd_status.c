@@ -31,6 +31,8 @@ static void print_status(const json_t *s)
 	text_duration(up, json_get_int(s, "uptime_s", 0));
 	printf("%-14s %s, up %s\n", "registryd", ctl_text(s, "version"), up);
 	figure(totals, "models", "models");
+	if (json_get_int(totals, "models_without_revision", 0))
+		printf("%-14s and %lld that were asked for, of which nothing is here yet\n", "", (long long)json_get_int(totals, "models_without_revision", 0));
 	figure(totals, "revisions", "revisions");
 	figure(totals, "published", "published");
 	figure(totals, "held", "held");

@@ -150,7 +150,8 @@ static void put_seconds(struct buf *b, const struct counters *c)
 static const struct {
 	const char *key, *name, *type, *help;
 } totals[] = {
-	{ "models", "registryd_models", "gauge", "Models in the catalog." },
+	{ "models", "registryd_models", "gauge", "Models of which there is a revision in the catalog." },
+	{ "models_without_revision", "registryd_models_without_revision", "gauge", "Models that were asked for, and of which there is nothing." },
 	{ "revisions", "registryd_revisions", "gauge", "Revisions in the catalog." },
 	{ "published", "registryd_revisions_published", "gauge", "Revisions that clients can have." },
 	{ "held", "registryd_revisions_held", "gauge", "Revisions that wait for a person's decision." },

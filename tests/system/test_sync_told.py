@@ -23,6 +23,21 @@ def test_dry_run_fetches_nothing(reg, hub):
     reg.ctl("show", NAME, code=4)
 
 
+def test_models_are_counted_as_they_are_listed(reg, hub):
+    """One of which nothing has come is none: it is named apart."""
+    hub.add_model(NAME, files())
+    reg.ctl("sync", NAME)
+    hub.add_model("org/broken", {"README.md": CARD})
+    hub.faults.add(repo="org/broken", route="tree", status=404)
+    reg.ctl("sync", "org/broken", code=4)
+    catalog = reg.json("status")["catalog"]
+    assert (catalog["models"], catalog["models_without_revision"]) == (1, 1) and [m["repo"] for m in reg.json("ls")] == [NAME]
+    assert "and 1 that were asked for, of which nothing is here yet" in reg.ctl("status").stdout
+    hub.faults.clear()
+    reg.ctl("sync", "org/broken", code=None)
+    assert "nothing is here yet" not in reg.ctl("status").stdout and reg.json("status")["catalog"]["models"] == 2
+
+
 def test_a_plan_counts_equal_files_once(reg, hub):
     hub.add_model(NAME, files(**{"copy.safetensors": Noise(BIG), "copy.json": "{}"}))
     plan = reg.json("sync", NAME, "--dry-run")
