@@ -34,6 +34,7 @@ static inline void own_policy(struct policy **p)
 {
 	policy_free(*p);
 }
+bool policy_lists_licences(const struct policy *p);	/* false: it has no `licenses`, so that the built-in rule for them holds and is what its reasons name */
 char *policy_show(const struct policy *p);	/* as YAML with every default filled in; caller frees */
 
 enum policy_person {

@@ -102,7 +102,7 @@ static void rule_licence_listed(struct deciding *d, const char *id)
 	else if (p->default_licences && l && l->permissive)
 		add(d, "license", POLICY_PUBLISH, arena_printf(d->a, "licence %s is permissive", id));
 	else if (p->default_licences)
-		add(d, "license", POLICY_HOLD, arena_printf(d->a, "licence %s is not one of the permissive licences that are published without a policy file", id));
+		add(d, "license", POLICY_HOLD, arena_printf(d->a, "licence %s is not one of the permissive licences, which alone are published where no policy file lists licences", id));
 	else
 		add(d, "license", p->unknown, arena_printf(d->a, "licence %s is in no list of the policy (licenses.unknown: %s)", id, unknown_words[p->unknown]));
 }

@@ -134,6 +134,11 @@ static void show_retention(struct buf *b, const struct policy *p)
 	}
 }
 
+bool policy_lists_licences(const struct policy *p)
+{
+	return !p->default_licences;
+}
+
 char *policy_show(const struct policy *p)
 {
 	struct buf b;

@@ -106,6 +106,9 @@ static int adopt(struct daemon *d, struct policy *p, const char *who, bool yes, 
 
 	if (!strcmp(text, old)) {
 		set_waiting(d->rules, (struct waiting){ 0 });
+		*taken = policy_lists_licences(p) != policy_lists_licences(daemon_policy(d));	/* the same rules, which stand elsewhere now: reasons name that */
+		if (*taken)
+			put_in_force(d, p);
 		return 0;
 	}
 	digest_of(&sha256, DIGEST_SHA256, text, strlen(text));
@@ -304,9 +307,21 @@ static int work_one(void *arg, const struct policy_changed *ch, struct err *e)
 	return 0;
 }
 
+/* The rules that are kept under this text, as they are in force: the text itself does not know whether they stand in a file. *parsed: the caller's, where another took its place. */
+static const struct policy *as_in_force(struct work *w, const struct policy_kept *k, struct policy **parsed, struct err *e)
+{
+	const struct policy *p = daemon_policy(w->d);
+	own(mem) char *text = policy_show(p);
+
+	if (!strcmp(text, k->text))
+		return p;
+	return policy_parse(parsed, k->text, strlen(k->text), "the policy in force", e) ? NULL : *parsed;
+}
+
 int rules_job(struct work *w, struct err *e)
 {
-	own(policy) struct policy *old = NULL, *new = NULL;
+	own(policy) struct policy *old = NULL, *parsed = NULL;
+	const struct policy *new;
 	struct through t = { .w = w };
 	struct policy_kept from, to;
 	struct policy_effect x;
@@ -315,9 +330,10 @@ int rules_job(struct work *w, struct err *e)
 	rc = policy_kept_newest(w->db, true, w->arena, &from, e);
 	if (!rc)
 		rc = policy_kept_newest(w->db, false, w->arena, &to, e);
-	if (!rc && from.id != to.id && !(rc = policy_parse(&old, from.text, strlen(from.text), "the policy before", e)) &&
-	    !(rc = policy_parse(&new, to.text, strlen(to.text), "the policy in force", e)))
-		rc = policy_compare(w->db, old, new, work_now(), work_one, &t, &x, e);
+	if (!rc && from.id != to.id && !(rc = policy_parse(&old, from.text, strlen(from.text), "the policy before", e))) {
+		new = as_in_force(w, &to, &parsed, e);
+		rc = new ? policy_compare(w->db, old, new, work_now(), work_one, &t, &x, e) : (int)e->code;
+	}
 	if (!rc)
 		rc = policy_applied(w->db, to.id, e);
 	if (!rc)

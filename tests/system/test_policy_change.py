@@ -63,7 +63,36 @@ def test_reasons_of_a_site_without_a_policy_file_stay_what_they_are(tmp_path, hu
         reg.stop()
         reg.start()
         second = reg.ctl("sync", "org/two", code=5).stderr
-        assert "permissive licences that are published without a policy file" in first and "permissive licences that are published without a policy file" in second
+        assert all("permissive licences, which alone are published where no policy file lists licences" in said for said in (first, second))
+
+
+def test_reasons_name_where_the_same_rules_stand_now(tmp_path, hub, models):
+    """From no policy file to one that says the same, and back: no rule has changed, but where it stands."""
+    for i in range(3):
+        add(hub, models, f"org/{i}", "gpl-3.0")
+    with Registry(tmp_path / "r", upstream=hub.url) as reg:
+        built_in, listed = "no policy file lists licences", "licence gpl-3.0 is in no list of the policy"
+        bare, policy = reg.config.read_text(), tmp_path / "policy.yaml"
+        policy.write_text(reg.ctl("policy", "show").stdout)
+        assert built_in in reg.ctl("sync", "org/0", code=5).stderr
+        reg.config.write_text(bare + f"policy: {policy}\n")
+        hang_up(reg, "config.reloaded")
+        assert listed in reg.ctl("sync", "org/1", code=5).stderr
+        reg.config.write_text(bare)
+        hang_up(reg, "config.reloaded")
+        assert built_in in reg.ctl("sync", "org/2", code=5).stderr and kinds(reg) == ["policy.changed"]     # of the first start
+
+
+def test_a_change_to_no_file_names_the_built_in_rules(tmp_path, hub, models):
+    add(hub, models, "org/gpl", "gpl-3.0")
+    with Registry(tmp_path / "r", upstream=hub.url, policy="licenses: {allow: [gpl-3.0, mit, apache-2.0], unknown: hold}\n") as reg:
+        for name in "org/mit", "org/apache":
+            add(hub, models, name, "mit")
+            reg.ctl("sync", name)
+        reg.ctl("sync", "org/gpl")
+        reg.config.write_text(reg.config.read_text().replace(f"policy: {reg.where / 'policy.yaml'}\n", ""))
+        hang_up(reg, "policy.changed")
+        assert states(reg)["org/gpl"] == "held" and "no policy file lists licences" in reg.ctl("why", "org/gpl").stdout
 
 
 def hang_up(reg, word):
