@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "base/str.h"
+#include "base/vec.h"
 
 #define PATH_MAX_BYTES	    1024
 #define COMPONENT_MAX_BYTES 255
@@ -204,11 +205,40 @@ int fdio_output(const char *path, const void *p, size_t n, struct err *e)
 	return fdio_replace(AT_FDCWD, file, p, n, st.st_mode & 0777, e);
 }
 
+/* One directory after the other, no link followed: where openat2() is not to be had, in the runner's cage and before Linux 5.6. */
+static int open_stepwise(int dirfd, const char *path, int flags)
+{
+	own(mem) char *copy = mem_strdup(path);
+	char *rest = copy, *name;
+	int at = dirfd;
+
+	while ((name = strsep(&rest, "/"))) {
+		bool leaves = !strcmp(name, "..") || (!*name && name == copy);
+		int fd = leaves ? -1 : openat(at, *name ? name : ".", O_NOFOLLOW | O_CLOEXEC | (rest ? O_RDONLY | O_DIRECTORY : flags));
+		int why = leaves ? EXDEV : errno == ENOTDIR && rest ? ELOOP : errno;	/* ENOTDIR: what a link gives when a directory is asked for */
+
+		if (at != dirfd)
+			close(at);
+		errno = why;
+		if (fd < 0)
+			return -1;
+		at = fd;
+	}
+	return at;
+}
+
+static int open_confined(int dirfd, const char *path, int flags)
+{
+	struct open_how how = { .flags = (uint64_t)(unsigned)flags, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+
+	return fd < 0 && errno == ENOSYS ? open_stepwise(dirfd, path, flags) : (int)fd;
+}
+
 int fdio_open_beneath(int dirfd, const char *path, int flags, struct err *e)
 {
 	bool reads = (flags & O_ACCMODE) == O_RDONLY && !(flags & O_PATH);
-	struct open_how how = { .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | (reads ? O_NONBLOCK : 0)), .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
-	long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+	int fd = open_confined(dirfd, path, flags | O_CLOEXEC | (reads ? O_NONBLOCK : 0));
 
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, ERR_NOT_FOUND, "%s does not exist", path);
@@ -218,11 +248,11 @@ int fdio_open_beneath(int dirfd, const char *path, int flags, struct err *e)
 		return err_set(e, ERR_FAILED, "open %s: openat2 is refused here, by a kernel before 5.6 or a filter such as systemd's RestrictSUIDSGID=", path);
 	if (fd < 0)
 		return err_errno(e, "open %s", path);
-	if (reads && !is_file_or_directory((int)fd)) {
-		close((int)fd);
+	if (reads && !is_file_or_directory(fd)) {
+		close(fd);
 		return err_set(e, ERR_INPUT, "%s is no regular file", path);
 	}
-	return (int)fd;
+	return fd;
 }
 
 int fdio_open_dir(int dirfd, const char *path, struct err *e)

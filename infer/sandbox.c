@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #define WATCH_INTERVAL_MS 100
@@ -21,6 +22,14 @@
 #ifndef LANDLOCK_ACCESS_FS_TRUNCATE
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
 #endif
+
+#define LANDLOCK_NET_TCP   3ULL	/* bind and connect, from ABI 4 on */
+#define LANDLOCK_SCOPE_ALL 3ULL	/* abstract sockets of others and signals to them, from ABI 6 on */
+
+/* landlock_ruleset_attr as of ABI 6; older kernels are shown its beginning. */
+struct rights {
+	uint64_t fs, net, scoped;
+};
 
 static int statm_fd = -1, status_fd = -1;	/* of this process: /proc is out of reach later */
 
@@ -84,7 +93,8 @@ static int allow_gpu(int ruleset, struct err *e)
 /* Reading below dirfd, and with a GPU what it needs. A kernel without Landlock is no error: the report says so. */
 static int enter_landlock(struct sandbox *s, enum sandbox_mode mode, int dirfd, struct err *e)
 {
-	struct landlock_ruleset_attr ruleset = { 0 };
+	struct rights ruleset = { 0 };
+	size_t size = sizeof(ruleset.fs);
 	own(fd) int fd = -1;
 	int rc;
 
@@ -93,8 +103,16 @@ static int enter_landlock(struct sandbox *s, enum sandbox_mode mode, int dirfd, 
 		s->landlock_abi = 0;
 		return 0;
 	}
-	ruleset.handled_access_fs = landlock_rights(s->landlock_abi);
-	fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
+	ruleset.fs = landlock_rights(s->landlock_abi);
+	if (s->landlock_abi >= 4) {
+		ruleset.net = LANDLOCK_NET_TCP;
+		size += sizeof(ruleset.net);
+	}
+	if (s->landlock_abi >= 6) {
+		ruleset.scoped = LANDLOCK_SCOPE_ALL;
+		size += sizeof(ruleset.scoped);
+	}
+	fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, size, 0);
 	if (fd < 0)
 		return err_errno(e, "make a Landlock ruleset");
 	rc = allow_beneath(fd, dirfd, READING, e);
@@ -111,21 +129,41 @@ static int enter_landlock(struct sandbox *s, enum sandbox_mode mode, int dirfd, 
 /* What reading files, arithmetic in threads and ending need. Sanitizers ask for some of it. */
 static const int allowed[] = {
 	SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(readv), SCMP_SYS(preadv), SCMP_SYS(lseek), SCMP_SYS(close), SCMP_SYS(fstat),
-	SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(getdents64), SCMP_SYS(fadvise64), SCMP_SYS(openat2), SCMP_SYS(readlink),
+	SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(getdents64), SCMP_SYS(fadvise64), SCMP_SYS(readlink),
 	SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mprotect), SCMP_SYS(brk), SCMP_SYS(futex), SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity), SCMP_SYS(getrandom), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(getrusage), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(getuid), SCMP_SYS(exit),
-	SCMP_SYS(exit_group), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(tgkill),
-	SCMP_SYS(prlimit64), SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(membarrier), SCMP_SYS(fcntl), SCMP_SYS(getcpu), SCMP_SYS(restart_syscall),
+	SCMP_SYS(exit_group), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
+	SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(membarrier), SCMP_SYS(getcpu), SCMP_SYS(restart_syscall),
 };
+
+static const unsigned descriptor_commands[] = { F_GETFD, F_SETFD, F_GETFL, F_DUPFD, F_DUPFD_CLOEXEC };
 
 static const int refused_with_gpu[] = {
 	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen),
-	SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-	SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(symlink), SCMP_SYS(symlinkat), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
-	SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(truncate), SCMP_SYS(chmod), SCMP_SYS(fchmodat),
-	SCMP_SYS(kill), SCMP_SYS(bpf), SCMP_SYS(keyctl), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(init_module), SCMP_SYS(finit_module),
+	SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_getfd), SCMP_SYS(pidfd_send_signal), SCMP_SYS(kill), SCMP_SYS(tkill),
+	SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo), SCMP_SYS(perf_event_open), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(chroot),
+	SCMP_SYS(pivot_root), SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(symlink), SCMP_SYS(symlinkat), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rename),
+	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(mkdir), SCMP_SYS(mkdirat), SCMP_SYS(mknod), SCMP_SYS(mknodat), SCMP_SYS(truncate), SCMP_SYS(chmod),
+	SCMP_SYS(fchmodat), SCMP_SYS(bpf), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(unshare), SCMP_SYS(setns),
+	SCMP_SYS(init_module), SCMP_SYS(finit_module),
 };
+
+/* These say in memory, out of the filter's sight, what they do: open for writing, make sockets. Programs know that they may be absent. */
+static const int unseen[] = { SCMP_SYS(openat2), SCMP_SYS(clone3), SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register) };
+
+/* Signals reach other processes by more ways than kill: as what a descriptor sends when it has news. */
+static const unsigned signal_commands[] = { F_SETOWN, F_SETOWN_EX, F_SETSIG };
+
+static int refuse_unseen(scmp_filter_ctx ctx)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(unseen); i++)
+		rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), unseen[i], 0);
+	return rc;
+}
 
 static int add_gpu_rules(scmp_filter_ctx ctx)
 {
@@ -133,12 +171,17 @@ static int add_gpu_rules(scmp_filter_ctx ctx)
 
 	for (size_t i = 0; i < ARRAY_LEN(refused_with_gpu); i++)
 		rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), refused_with_gpu[i], 0);
-	/* No new files; no new processes, whose flags clone3 would hide. */
+	for (size_t i = 0; i < ARRAY_LEN(signal_commands); i++)
+		rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, signal_commands[i], 0));
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid(), 0));
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, TIOCSTI, 0));
+	/* No new files, no new processes. */
 	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT));
 	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(open), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, O_CREAT, O_CREAT));
 	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(creat), 0);
-	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+	rc |= refuse_unseen(ctx);
 	/* The driver's threads are there already: they too. */
 	return rc | seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 }
@@ -154,12 +197,18 @@ static int add_strict_rules(scmp_filter_ctx ctx, const struct sandbox *s)
 	for (unsigned fd = 1; fd <= 2; fd++) {
 		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, fd, 0));
 		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(writev), 1, SCMP_A0(SCMP_CMP_EQ, fd, 0));
-		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A0(SCMP_CMP_EQ, fd, 0));
 	}
+	/* Is it a terminal? Nothing else: a terminal would also take what it is to be thought that somebody typed. */
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, TCGETS, 0));
+	for (size_t i = 0; i < ARRAY_LEN(descriptor_commands); i++)
+		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, descriptor_commands[i], 0));
+	/* This process may signal itself, as abort() does, and ask for its limits; no other. */
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
+	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, SCMP_A0(SCMP_CMP_EQ, 0, 0), SCMP_A2(SCMP_CMP_EQ, 0, 0));
 	if (s->tell_fd)
 		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)s->tell_fd, 0));
-	/* Threads, but no processes: clone3 hides its flags, and without it the C library uses clone. */
-	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	/* Threads, but no processes: without clone3 the C library uses clone. */
+	rc |= refuse_unseen(ctx);
 	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM));
 	/* PCRE2 compiles patterns to code: private memory may become executable. No mapping of a file that writes back. */
 	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_PRIVATE, MAP_PRIVATE));
