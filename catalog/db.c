@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
 #include "base/embed.h"
+#include "base/log.h"
 #include "base/vec.h"
 #include "catalog/conn.h"
 #include "catalog/query_index.h"
@@ -23,8 +25,14 @@
  */
 #define SQLITE_BYTES_MAX  (20 << 20)
 
+#define N_FILES		  3		/* the catalog, its write-ahead log, the log's index */
+
 struct db {
 	char *path;
+	struct {
+		dev_t dev;
+		ino_t ino;	/* 0: not opened yet */
+	} files[N_FILES];
 	struct db_conn writer;
 	pthread_mutex_t write_lock;
 
@@ -42,9 +50,82 @@ struct db {
 		void (*done)(void *);
 	} slots[DB_SLOT_N];
 	pthread_mutex_t slot_lock;
-	bool unclean;
+	bool unclean, said_gone;
 	int version;
 };
+
+/* --- the files --- */
+
+/*
+ * SQLite's locks on these files are POSIX locks: they belong to the process, and the first descriptor of a file that it closes, whoever opened
+ * it, lets go of all of them. Another process then takes itself for the last user, moves the log into the catalog and removes it, and what is
+ * committed here from then on goes into a file without a name. So nothing in this process opens them but SQLite; to look at them there is stat().
+ */
+static const char *const suffixes[N_FILES] = { "", "-wal", "-shm" };
+
+static int look_at(struct db *db, unsigned i, struct stat *s, struct err *e)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s%s", db->path, suffixes[i]);
+	return lstat(path, s) < 0 ? err_errno(e, "%s", path) : 0;
+}
+
+/* SQLite would make it with 0644; its other files take its mode. It is opened only to be made, before SQLite has it. */
+static int make_file(struct db *db, struct err *e)
+{
+	struct stat s;
+	int rc, fd = open(db->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+
+	if (fd >= 0)
+		return close(fd) < 0 ? err_errno(e, "make %s", db->path) : 0;
+	if (errno != EEXIST)
+		return err_errno(e, "make %s", db->path);
+	if ((rc = look_at(db, 0, &s, e)) < 0)
+		return rc;
+	if (!S_ISREG(s.st_mode))
+		return err_set(e, ERR_FAILED, "%s is not a plain file: the catalog has to lie in its own place, not behind a symbolic link", db->path);
+	return faccessat(AT_FDCWD, db->path, R_OK | W_OK, AT_EACCESS) < 0 ? err_errno(e, "open %s", db->path) : 0;
+}
+
+static int note_files(struct db *db, struct err *e)
+{
+	struct stat s;
+	int rc;
+
+	for (unsigned i = 0; i < N_FILES; i++) {
+		if ((rc = look_at(db, i, &s, e)) < 0)
+			return rc;
+		db->files[i].dev = s.st_dev;
+		db->files[i].ino = s.st_ino;
+	}
+	return 0;
+}
+
+/*
+ * SQLite keeps them while it has them open. What is written to one that somebody has removed or replaced is lost at the end at the latest, and until
+ * then nobody sees it: so nothing more is. A log without a name is still moved into the catalog by db_close(). The caller has the write lock.
+ */
+static int files_are_there(struct db *db, struct err *e)
+{
+	struct stat s;
+
+	for (unsigned i = 0; i < N_FILES && db->files[i].ino; i++) {
+		struct err why = ERR_NONE;
+		char quoted[LOG_QUOTE_MAX];
+		bool there = look_at(db, i, &s, NULL) == 0;
+
+		if (there && s.st_dev == db->files[i].dev && s.st_ino == db->files[i].ino)
+			continue;
+		err_set(&why, ERR_FAILED, "%s%s was %s while registryd had it open, so nothing more is written: %s", db->path, suffixes[i], there ? "replaced" : "removed",
+			i ? "end registryd with SIGTERM, which saves what it has committed, and start it again" : "stop registryd before its catalog is changed, and start it again");
+		if (!db->said_gone)
+			log_event(LOG_CRIT, "catalog.file_gone", "error=%s", log_quote(quoted, why.msg));
+		db->said_gone = true;
+		return err_set(e, why.code, "%s", why.msg);
+	}
+	return 0;
+}
 
 /* --- opening one connection --- */
 
@@ -206,13 +287,11 @@ static int open_all(struct db *db, unsigned readers, struct err *e)
 {
 	int rc;
 
-	/* Create it ourselves: SQLite would use 0644. */
-	own(fd) int fd = open(db->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0)
-		return err_errno(e, "open %s", db->path);
+	if ((rc = make_file(db, e)) < 0)
+		return rc;
 	if ((rc = connect_to(&db->writer, db->path, true, e)) < 0)
 		return err_wrap(e, "%s", db->path);
-	if ((rc = migrate(db, e)) < 0 || (rc = mark_open(db, e)) < 0)
+	if ((rc = migrate(db, e)) < 0 || (rc = mark_open(db, e)) < 0 || (rc = note_files(db, e)) < 0)
 		return rc;
 	if (readers > READERS_MAX)
 		readers = READERS_MAX;
@@ -327,7 +406,8 @@ int tx_begin(struct tx *t, struct db *db, struct err *e)
 	int rc;
 
 	pthread_mutex_lock(&db->write_lock);
-	{
+	rc = files_are_there(db, e);
+	if (rc == 0) {
 		own(sql) struct sql q = sql_prepare(&db->writer, "BEGIN IMMEDIATE", e);
 		rc = sql_run(&q);
 	}

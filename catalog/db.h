@@ -3,6 +3,8 @@
  * what can go wrong. What the rows mean is in schema/NNNN_*.sql and in the header of each part that keeps them.
  *
  * Durability: WAL with synchronous=FULL. When a function of catalog/ that changes rows has returned 0, the change survives a power cut.
+ * No descriptor of the catalog, its -wal or its -shm is opened in this process but by SQLite: closing it would drop SQLite's locks (db.c). When one
+ * of the three is removed or replaced under the open catalog, every later transaction fails, and so does db_ready().
  * Threads: every function of catalog/ that takes a struct db may be called from any thread. Writers wait for one another; readers never wait
  * for a writer and see the last committed state.
  */
@@ -20,7 +22,7 @@
 struct db;
 
 /*
- * Opens or creates the catalog at path and brings it to this program's schema, one transaction a migration. A catalog of a newer program is
+ * Opens or creates the catalog at path (mode 0640; no symbolic link is followed) and brings it to this program's schema, one transaction a migration. A catalog of a newer program is
  * refused (ERR_UNSUPPORTED, both versions named). After an unclean end a catalog of up to DB_CHECK_AT_OPEN_MAX bytes is read and checked first, and a
  * damaged one is ERR_MISMATCH and left alone; a larger one would delay the start: db_was_unclean() tells the caller to run db_check() behind it.
  * readers: reading connections, 0 for the default.

@@ -164,6 +164,42 @@ static void test_damaged_catalog(void **state)
 	f->db = NULL;
 }
 
+/* What is written to a file that has no name is lost: it is refused, and what was committed before is saved by a clean end. */
+static void test_files_removed(void **state)
+{
+	struct fixture *f = *state;
+	char path[sizeof(f->path) + 8];
+
+	set_meta(f->db, "before", "x");
+	snprintf(path, sizeof(path), "%s-wal", f->path);
+	assert_int_equal(unlink(path), 0);
+	fails(ERR_FAILED, "catalog.sqlite-wal was removed", db_ready(f->db, e));
+	own(fd) int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0640);
+	assert_true(fd >= 0);
+	{
+		own(tx) struct tx t = { 0 };
+		fails(ERR_FAILED, "catalog.sqlite-wal was replaced", tx_begin(&t, f->db, e));
+	}
+	assert_int_equal(unlink(path), 0);
+	assert_true(has_meta(f->db, "before"));
+	db_close(f->db);
+	f->db = NULL;
+	ok(db_open(&f->db, f->path, 0, e));
+	assert_true(has_meta(f->db, "before"));
+	ok(db_ready(f->db, e));
+}
+
+static void test_catalog_behind_a_link(void **state)
+{
+	struct fixture *f = *state;
+	struct db *db;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/link.sqlite", f->dir);
+	assert_int_equal(symlink(f->path, path), 0);
+	fails(ERR_FAILED, "not a plain file", db_open(&db, path, 0, e));
+}
+
 static void *count_up(void *arg)
 {
 	struct db *db = arg;
@@ -294,7 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_fixture(test_rollback),	 with_fixture(test_statement_errors), with_fixture(test_newer_catalog), with_fixture(test_not_a_catalog),
-		with_fixture(test_unclean_end),	 with_fixture(test_damaged_catalog),  with_fixture(test_threads),	with_fixture(test_golden_schema), with_fixture(test_lifecycle_sources),
+		with_fixture(test_unclean_end),	 with_fixture(test_damaged_catalog),  with_fixture(test_files_removed), with_fixture(test_catalog_behind_a_link), with_fixture(test_threads),	with_fixture(test_golden_schema), with_fixture(test_lifecycle_sources),
 		with_fixture(test_upstream_keys),
 	};
 
