@@ -234,13 +234,15 @@ struct walk {
 	int64_t bad_id;
 };
 
-static int check_one(struct walk *w, const struct event *ev, const struct digest *expected, struct err *e)
+static int check_one(struct walk *w, const struct event *ev, bool whole, const struct digest *expected, struct err *e)
 {
 	struct digest hash;
 
 	w->bad_id = w->head.id + 1;
 	if (ev->id != w->head.id + 1)
 		return err_set(e, ERR_MISMATCH, "event %lld is missing (the next one is %lld)", (long long)w->bad_id, (long long)ev->id);
+	if (!whole)
+		return err_set(e, ERR_MISMATCH, "event %lld (%s) was altered: one of its texts is missing or has a NUL in it", (long long)ev->id, ev->kind);
 	chain(&hash, &w->head.hash, ev);
 	if (!digest_equal(&hash, &ev->hash))
 		return err_set(e, ERR_MISMATCH, "event %lld (%s) was altered, or the one before it was: its hash does not follow", (long long)ev->id, ev->kind);
@@ -249,17 +251,29 @@ static int check_one(struct walk *w, const struct event *ev, const struct digest
 	return 0;
 }
 
+/* A text is written without a NUL. One that has it was altered: what is behind it is seen by nobody who reads the event, and not by chain() either. */
+static const char *whole_text(struct sql *q, int col, bool *whole)
+{
+	size_t n;
+	const char *s = sql_get_text(q, col);
+
+	sql_get_blob(q, col, &n);
+	*whole = *whole && s && strlen(s) == n;
+	return s ? s : "";
+}
+
 static int walk(struct db_conn *c, struct walk *w, const struct digest *expected, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c, COLUMNS "ORDER BY id", e);
 	int rc = 0;
 
 	while (rc == 0 && sql_row(&q)) {
-		struct event ev = { .id = sql_get_int(&q, 0),	     .at = sql_get_int(&q, 1),	       .kind = sql_get_text(&q, 2),
-				    .repo = sql_get_text(&q, 3), .revision = sql_get_text(&q, 4), .data = sql_get_text(&q, 5) };
+		bool whole = true;
+		struct event ev = { .id = sql_get_int(&q, 0), .at = sql_get_int(&q, 1), .kind = whole_text(&q, 2, &whole), .repo = whole_text(&q, 3, &whole),
+				    .revision = whole_text(&q, 4, &whole), .data = whole_text(&q, 5, &whole) };
 
 		sql_get_digest(&q, 6, DIGEST_SHA256, &ev.hash);
-		rc = check_one(w, &ev, expected, e);
+		rc = check_one(w, &ev, whole, expected, e);
 	}
 	return rc < 0 ? rc : sql_done(&q);
 }

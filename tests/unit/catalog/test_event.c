@@ -74,6 +74,29 @@ static void test_missing_and_cut(void **state)
 	assert_int_equal(bad, 4);
 }
 
+/* What is put behind a NUL is in the file, though neither a reader nor a hash of C strings would see it. */
+static void test_behind_a_nul(void **state)
+{
+	static const char *const columns[] = { "kind", "repo", "revision", "data" };
+	struct fixture *f = *state;
+	const struct digest none = { 0 };
+	int64_t checked, bad;
+
+	add(f->db, 5);
+	for (size_t i = 0; i < 4; i++) {
+		char text[200];
+
+		snprintf(text, sizeof(text), "UPDATE event SET %s = %s || char(0) || 'x' WHERE id = 3", columns[i], columns[i]);
+		tamper(f->db, text);
+		fails(ERR_MISMATCH, "event 3", event_verify(f->db, &none, &checked, &bad, e));
+		assert_int_equal(bad, 3);
+		assert_int_equal(checked, 2);
+		snprintf(text, sizeof(text), "UPDATE event SET %s = substr(%s, 1, instr(%s, char(0)) - 1) WHERE id = 3", columns[i], columns[i], columns[i]);
+		tamper(f->db, text);
+		ok(event_verify(f->db, &none, &checked, &bad, e));
+	}
+}
+
 static void test_tokens(void **state)
 {
 	struct fixture *f = *state;
@@ -164,7 +187,7 @@ static void test_hooks(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_chain), with_fixture(test_missing_and_cut), with_fixture(test_tokens), with_fixture(test_hooks) };
+	const struct CMUnitTest tests[] = { with_fixture(test_chain), with_fixture(test_missing_and_cut), with_fixture(test_behind_a_nul), with_fixture(test_tokens), with_fixture(test_hooks) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
