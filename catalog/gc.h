@@ -15,8 +15,6 @@
 #include "catalog/policy.h"
 #include "catalog/store.h"
 
-#define GC_UNUSED_DAYS 30	/* a revision that nobody pulled for so long is not in use */
-
 struct gc_rules {
 	int64_t keep_last;	/* published revisions of a model that stay; 0: all */
 	const struct policy *quotas;	/* of namespaces; NULL none */

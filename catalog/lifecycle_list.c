@@ -6,8 +6,8 @@
 #include "catalog/lifecycle_tx.h"
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
+#include "catalog/usage.h"
 
-#define PULLS_WINDOW_S (30 * 86400)
 #define CONSUMERS_MAX  20	/* named in one row */
 #define ICS_MAX	       (16u << 20)
 #define ICS_LINE_MAX   75	/* octets, RFC 5545 section 3.1 */
@@ -89,14 +89,14 @@ static int marks(struct db_conn *c, int64_t until, bool only_dated, int64_t now,
 static int pulls(struct db_conn *c, const struct row *r, int64_t now, json_t *into, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT consumer, sum(pulls) FROM pull WHERE model_id = $1 AND day > $2 AND ($3 = 0 OR revision_id = $3) GROUP BY consumer "
+					    "SELECT consumer, sum(pulls) FROM pull WHERE model_id = $1 AND " USAGE_SINCE("pull", "$2") " AND ($3 = 0 OR revision_id = $3) GROUP BY consumer "
 					    "ORDER BY 2 DESC, consumer",
 					    e);
 	json_t *who = json_array();
 	int64_t total = 0;
 
 	sql_int(&q, r->model_id);
-	sql_int(&q, now - PULLS_WINDOW_S);
+	sql_int(&q, now - USAGE_LATELY_DAYS * 86400);
 	sql_int(&q, r->revision_id);
 	while (sql_row(&q)) {
 		total += sql_get_int(&q, 1);

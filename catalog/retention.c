@@ -6,6 +6,7 @@
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
 #include "catalog/sql.h"
+#include "catalog/usage.h"
 
 /* The models of a namespace, $1: a range of the index of names, which compares without case ('0' follows '/'). Names without a '/' are few. */
 #define OF_AUTHOR  "m.name >= $1 || '/' AND m.name < $1 || '0'"
@@ -13,7 +14,7 @@
 /* Nobody is served it from a ref, and nobody pulled it since $2. */
 #define NOT_IN_USE                                                                                                            \
 	"NOT EXISTS (SELECT 1 FROM ref WHERE ref.model_id = r.model_id AND ref.revision_id = r.id) "                           \
-	"AND NOT EXISTS (SELECT 1 FROM pull WHERE pull.model_id = r.model_id AND pull.revision_id = r.id AND pull.last_at >= $2)"
+	"AND NOT EXISTS (SELECT 1 FROM pull WHERE pull.model_id = r.model_id AND pull.revision_id = r.id AND " USAGE_SINCE("pull", "$2") ")"
 
 struct released {
 	int64_t id, model_id;

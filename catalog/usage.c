@@ -156,7 +156,7 @@ json_t *usage_json(struct db *db, int64_t model_id, int days, int64_t now, struc
 		return NULL;
 	own(sql) struct sql q = sql_prepare(r.c,
 					    "SELECT m.name, p.consumer, sum(p.pulls), sum(p.bytes), max(p.last_at) FROM pull AS p JOIN model AS m ON m.id = p.model_id "
-					    "WHERE p.day > $1 AND ($2 = 0 OR p.model_id = $2) GROUP BY m.name, p.consumer ORDER BY 3 DESC, 1, 2 LIMIT $3",
+					    "WHERE " USAGE_SINCE("p", "$1") " AND ($2 = 0 OR p.model_id = $2) GROUP BY m.name, p.consumer ORDER BY 3 DESC, 1, 2 LIMIT $3",
 					    e);
 	sql_int(&q, now - (int64_t)days * DAY_S);
 	sql_int(&q, model_id);

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "catalog/lifecycle.h"
+#include "catalog/usage.h"
 #include "registryd/bill.h"
 
 enum order {
@@ -185,6 +186,8 @@ int api_v1_lifecycle(struct request *rq, struct err *e)
 		return ics ? http_answer_text(rq, 200, "text/calendar; charset=utf-8", ics) : (int)e->code;
 	}
 	if (http_query_u64(rq, "within", 0, (uint64_t)INT32_MAX * 10, &within, e) < 0)
+		return e->code;
+	if (usage_flush(api_v1_daemon(rq)->db, e) < 0)	/* counters still in memory belong to the answer */
 		return e->code;
 	list = lifecycle_list(api_v1_daemon(rq)->db, all ? 0 : rq->now + (int64_t)within, rq->now, e);
 	return list ? http_answer_json(rq, 200, json_pack("{s:o}", "lifecycle", list)) : (int)e->code;

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "catalog/finding.h"
 #include "catalog/retention.h"
+#include "catalog/usage.h"
 #include "registryd/bases.h"
 #include "registryd/bill.h"
 #include "registryd/loss.h"
@@ -405,7 +406,7 @@ int gate_admit(struct work *w, int64_t revision_id, struct err *e)
 	str_format_size(have, bytes);
 	str_format_size(most, max);
 	return err_set(e, ERR_REFUSED, "nothing is fetched: with it the models of %s would take %s, more than their quota of %s (retention.quotas of the policy). "
-				       "`registryctl gc` frees what was retired %d days ago; else raise the quota", *author ? author : "no namespace", have, most, GC_UNUSED_DAYS);
+				       "`registryctl gc` frees what was retired %d days ago; else raise the quota", *author ? author : "no namespace", have, most, USAGE_LATELY_DAYS);
 }
 
 int gate_preview_quota(struct work *w, const char *repo, uint64_t new_bytes, struct policy_facts *f, struct err *e)

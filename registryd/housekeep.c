@@ -13,7 +13,7 @@ int housekeep_gc_job(struct work *w, struct err *e)
 	struct gc_rules rules = {
 		.keep_last = json_get_int(w->args, "keep_last", policy_keep_last(daemon_policy(w->d))),
 		.quotas = daemon_policy(w->d),
-		.unused_since = work_now() - GC_UNUSED_DAYS * 86400,
+		.unused_since = work_now() - USAGE_LATELY_DAYS * 86400,
 		.rejected_before = policy_rejected_s(daemon_policy(w->d)) ? work_now() - policy_rejected_s(daemon_policy(w->d)) : 0,
 		.dry_run = json_get_bool(w->args, "dry_run", false),
 	};

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "catalog/event.h"
 #include "catalog/finding.h"
+#include "catalog/gc.h"
 #include "catalog/lifecycle.h"
 #include "catalog/mirror.h"
 #include "catalog/model.h"
@@ -282,6 +283,32 @@ static void facts(struct db *db, int64_t rev, const char *license, const char *d
 	struct model_facts f = { .license = license, .dtypes = dtypes, .new_version = new_version };
 
 	ok(model_set_facts(db, rev, &f, e));
+}
+
+/* "In the last 30 days" is 30 times 24 hours, at any hour, for whoever asks who still pulls a model and for gc. */
+static void test_lately(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t noon = NOW + DAY / 2, begin = noon - USAGE_LATELY_DAYS * DAY;
+	int64_t r, newer, m = make(f->db, "org/m", 'a', &r);
+	struct lifecycle_order o = { .model_id = m, .who = "ada", .sunset_at = NOW + 100 * DAY };
+	struct gc_rules gc = { .keep_last = 1, .unused_since = begin, .dry_run = true };
+
+	make(f->db, "org/m", 'b', &newer);
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	for (int late = 0; late < 2; late++) {
+		struct gc_counts freed = { 0 };
+
+		usage_count(f->db, m, r, "ci", 100, begin - 1 + late);
+		ok(usage_flush(f->db, e));
+		own(json) json_t *list = lifecycle_list(f->db, 0, noon, NULL), *use = usage_json(f->db, m, USAGE_LATELY_DAYS, noon, NULL);
+		ok(gc_run(f->db, f->store, &gc, noon, &freed, e));
+		own(json) json_t *gone = freed.list;
+		json_decref(freed.quotas);
+		assert_int_equal(json_array_size(use), late);
+		assert_int_equal(json_get_int(json_array_get(list, 0), "pulls_30d", -1), late * 2);
+		assert_int_equal(json_array_size(gone), !late);
+	}
 }
 
 static void test_rules(void **state)
@@ -737,7 +764,7 @@ static void test_mirror(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_ended), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_ended), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
