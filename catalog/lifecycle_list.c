@@ -141,6 +141,7 @@ json_t *lifecycle_list(struct db *db, int64_t until, int64_t now, struct err *e)
 
 /* --- RFC 5545 --- */
 
+/* TEXT: of the control characters a tab may be in it, and the end of a line by its name. */
 static void escaped(struct buf *b, const char *s)
 {
 	for (; *s; s++) {
@@ -148,7 +149,7 @@ static void escaped(struct buf *b, const char *s)
 			buf_puts(b, "\\n");
 		else if (strchr("\\;,", *s))
 			buf_printf(b, "\\%c", *s);
-		else if ((unsigned char)*s >= 0x20)
+		else if (*s == '\t' || ((unsigned char)*s >= 0x20 && *s != 0x7f))
 			buf_putc(b, *s);
 	}
 }

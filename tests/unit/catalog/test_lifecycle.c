@@ -248,6 +248,11 @@ static void test_list_and_calendar(void **state)
 	own(mem) char *ics = lifecycle_ics(f->db, NOW, NULL);
 	assert_non_null(ics);
 	assert_non_null(strstr(ics, "DTSTART;VALUE=DATE:20250112\r\n"));
+	o.reason = "a\ttab\x7f\a";
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	free(ics);
+	ics = lifecycle_ics(f->db, NOW, NULL);
+	assert_non_null(strstr(ics, "DESCRIPTION:a\ttab\\n"));
 	o.sunset_at = 0;
 	char reason[2001] = "x";
 	for (size_t i = 1; i + 2 < sizeof(reason); i += 2)
