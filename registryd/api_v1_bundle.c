@@ -12,6 +12,7 @@
 #include "base/vec.h"
 #include "registryd/api_v1_impl.h"
 #include "registryd/bundle.h"
+#include "registryd/door.h"
 #include "registryd/keys.h"
 #include "registryd/loss.h"
 
@@ -21,12 +22,13 @@
 
 int api_v1_bundle_entry(struct request *rq, struct err *e)
 {
+	const char *rev = http_query(rq, "revision");
 	struct daemon *d = api_v1_daemon(rq);
 	struct revision r;
 	struct model m;
 	json_t *entry;
 
-	if (api_v1_find_published(rq, http_query(rq, "revision"), &m, &r, e) < 0)
+	if (api_v1_find_published(rq, rev, &m, &r, e) < 0 || door_check_new_user(rq, &m, &r, rev, e) < 0)
 		return e->code;
 	entry = bundle_entry(d, &m, &r, &rq->arena, e);
 	return entry ? http_answer_json(rq, 200, entry) : (int)e->code;

@@ -202,14 +202,38 @@ int64_t door_listed_at(const struct request *rq)
 	return rules.gone_after_sunset ? rq->now : 0;
 }
 
+/* Why the policy refuses it to whoever names no commit; NULL: it does not. */
+static const char *not_for_new_users(struct request *rq, const struct door *d, const char *rev)
+{
+	struct policy_lifecycle rules;
+
+	policy_lifecycle(daemon_policy(rq->app), &rules);
+	if (!rules.refuse_new_when_deprecated || d->life.state == LIFECYCLE_ACTIVE || (rev && str_is_hex(rev, 40)))
+		return NULL;
+	return arena_printf(&rq->arena, "%s is deprecated and no longer given to new users%s; one that needs it goes on with the commit %s", d->m.name,
+			    and_successor(rq, &d->life), d->r.commit);
+}
+
+int door_check_new_user(struct request *rq, const struct model *m, const struct revision *r, const char *rev, struct err *e)
+{
+	struct daemon *daemon = rq->app;
+	struct door d = { .m = *m, .r = *r };
+	const char *why;
+
+	if (lifecycle_at(daemon->db, m->id, r->id, rq->now, &rq->arena, &d.life, e) < 0)
+		return e->code;
+	why = not_for_new_users(rq, &d, rev);
+	return why ? err_set(e, ERR_REFUSED, "%s", why) : 0;
+}
+
 /* What holds now for this revision: false when that was the answer. */
 static bool alive(struct request *rq, struct door *d, const char *rev)
 {
 	struct policy_lifecycle rules;
-	bool by_hand = d->life.retired_at && d->life.retired_at <= rq->now, refused;
+	bool by_hand = d->life.retired_at && d->life.retired_at <= rq->now;
+	const char *refused = not_for_new_users(rq, d, rev);
 
 	policy_lifecycle(daemon_policy(rq->app), &rules);
-	refused = rules.refuse_new_when_deprecated && !(rev && str_is_hex(rev, 40));
 	switch (d->life.state) {
 	case LIFECYCLE_ACTIVE:
 		if (d->life.deprecated_at > rq->now)	/* announced for later */
@@ -225,10 +249,9 @@ static bool alive(struct request *rq, struct door *d, const char *rev)
 	case LIFECYCLE_DEPRECATED:
 		break;
 	}
-	announce(rq, d, refused);
+	announce(rq, d, refused != NULL);
 	if (refused) {
-		door_refuse(rq, 403, "GatedRepo", "%s is deprecated and no longer given to new users%s; one that needs it goes on with the commit %s", d->m.name,
-			    and_successor(rq, &d->life), d->r.commit);
+		door_refuse(rq, 403, "GatedRepo", "%s", refused);
 		return false;
 	}
 	return true;

@@ -33,6 +33,12 @@ struct door {
 /* The model and revision that rq's {repo} and {rev} name (rev NULL: main). False: the request has been answered. */
 bool door_enter(struct request *rq, enum door_for what, struct door *out);
 
+/*
+ * For what is handed out past door_enter(): 0, or ERR_REFUSED with the door's own words where the policy gives a deprecated model only to whoever names its
+ * commit (`deprecated: pinned_only`) and rev is none.
+ */
+int door_check_new_user(struct request *rq, const struct model *m, const struct revision *r, const char *rev, struct err *e);
+
 /* The time by which a listing leaves out what has ended: now, or never where the policy goes on serving that (`after_sunset: warn`). */
 int64_t door_listed_at(const struct request *rq);
 

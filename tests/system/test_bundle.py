@@ -359,6 +359,19 @@ def test_who_may_and_what_may_go(fresh, tmp_path):
         assert refused.value.code in (401, 403)
 
 
+def test_a_deprecated_model_goes_by_its_commit_where_the_policy_wants_that(fresh, tmp_path):
+    commit = fresh.json("show", "org/story")["revision"]
+    fresh.ctl("deprecate", "org/story", "--sunset", "2099-06-30")
+    fresh.stop()
+    (fresh.where / "policy.yaml").write_text(RELAXED + "lifecycle: {deprecated: pinned_only}\n")
+    fresh.start()
+    for name in "org/story", "org/story@main":
+        said = fresh.ctl("bundle", "create", "-o", tmp_path / "none", name, code=5).stderr
+        assert f"org/story is deprecated and no longer given to new users; one that needs it goes on with the commit {commit}" in said
+    assert "1 models" in fresh.ctl("bundle", "create", "-o", tmp_path / "pinned", f"org/story@{commit}").stdout
+    assert "2 models" in fresh.ctl("bundle", "create", "-o", tmp_path / "all", "--all").stdout
+
+
 def test_all_goes_on_without_what_is_not_whole(fresh, hub, tmp_path):
     """A lost file keeps its own model out, and no other; the medium does not say what it might have held."""
     hub.add_model("org/odd-tagged", {"README.md": CARD, "config.json": '{"tagged": 1}'}, tags=["v1"])
