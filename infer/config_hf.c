@@ -109,6 +109,7 @@ static int rope_kind(struct rope_config *c, const char *name, struct err *e)
 	} kinds[] = {
 		{ "default", ROPE_PLAIN }, { "linear", ROPE_LINEAR }, { "dynamic", ROPE_DYNAMIC }, { "llama3", ROPE_LLAMA3 },
 		{ "yarn", ROPE_YARN }, { "longrope", ROPE_LONG }, { "su", ROPE_LONG },
+		{ "mrope", ROPE_PLAIN },	/* three positions, which for text are one */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
@@ -140,7 +141,7 @@ static int read_rope(struct rope_config *c, const json_t *o, bool tempers, struc
 	if (kind && rope_kind(c, kind, e) < 0)
 		return ERR_UNSUPPORTED;
 	json_object_foreach((json_t *)o, key, v) {
-		bool known = config_in_list(" rope_type type truncate partial_rotary_factor finetuned ", key) ||
+		bool known = config_in_list(" rope_type type truncate partial_rotary_factor finetuned mrope_section mrope_interleaved ", key) ||
 			(tempers && config_in_list(" llama_4_scaling_beta max_position_embeddings ", key));
 
 		for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {

@@ -6,9 +6,9 @@
 
 #define MASKED_BY ".c_attn.weight"	/* of the attention that a stored mask belongs to */
 
-static const char *const tower[] = { "vision_tower.*", "vision_model.*", "model.vision_*", "vision_encoder.*", "visual.*", "transformer.visual.*" };
+static const char *const tower[] = { "vision_tower.*", "vision_model.*", "model.vision_*", "vision_encoder.*", "visual.*", "transformer.visual.*", "model.visual.*" };
 static const char *const joint[] = { "multi_modal_projector.*", "model.multi_modal_projector.*", "vision_language_adapter.*", "patch_merger.*",
-	"pre_mm_projector_norm.*", "visual.*", "transformer.visual.*" };
+	"pre_mm_projector_norm.*", "visual.*", "transformer.visual.*", "model.visual.*" };
 
 static bool is_one_of(const char *const *patterns, size_t n, const char *name)
 {

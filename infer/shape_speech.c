@@ -58,6 +58,20 @@ static const struct shape_row quantizer[] = {
 	{ "project_q", "proj_codevector_dim codevector_dim", B | O }, { "project_hid", "proj_codevector_dim " H, B | O },
 	{ 0 },
 };
+static const struct shape_row unispeech[] = {
+	{ "quantizer.codevectors!", "1 num_codevectors_per_group*num_codevector_groups codevector_dim/num_codevector_groups", O },
+	{ "quantizer.weight_proj", "num_codevectors_per_group*num_codevector_groups conv_dim.last", B | O },
+	{ "project_q", "proj_codevector_dim codevector_dim", B | O }, { "project_hid", H " proj_codevector_dim", B | O },
+	{ "ctc_proj", "num_ctc_classes " H, B | O },
+	{ 0 },
+};
+static const struct shape_row unispeech_sat[] = {
+	{ "quantizer.codevectors!", "1 num_codevectors_per_group*num_codevector_groups codevector_dim/num_codevector_groups", O },
+	{ "quantizer.weight_proj", "num_codevectors_per_group*num_codevector_groups " H, B | O },
+	{ "project_q", "proj_codevector_dim codevector_dim", B | O }, { "project_hid", "proj_codevector_dim " H, B | O },
+	{ "speaker_proj", "codevector_dim " H, B | O }, { "label_embeddings_concat!", "num_clusters codevector_dim", O }, { "layer_norm_for_extract", H, B | O },
+	{ 0 },
+};
 static const struct shape_row utterance_head[] = {
 	{ "projector", "classifier_proj_size=256 " H, B }, { "classifier", "#id2label classifier_proj_size=256", B }, { 0 },
 };
@@ -78,9 +92,11 @@ static const struct shape_row spectrogram_head[] = { { "classifier.layernorm", H
 #define WAVLM "WavLMModel WavLMForCTC WavLMForSequenceClassification WavLMForAudioFrameClassification WavLMForXVector"
 /* Those with adapters for languages: WavLM's configuration may give their width too, and no class of it builds them. */
 #define LANGUAGES "HubertModel HubertForCTC HubertForSequenceClassification Wav2Vec2Model Wav2Vec2ForCTC Wav2Vec2ForPreTraining" \
-	" Wav2Vec2ForSequenceClassification Wav2Vec2ForAudioFrameClassification Wav2Vec2ForXVector"
+	" Wav2Vec2ForSequenceClassification Wav2Vec2ForAudioFrameClassification Wav2Vec2ForXVector" \
+	" UniSpeechModel UniSpeechForCTC UniSpeechForSequenceClassification UniSpeechForPreTraining UniSpeechSatModel UniSpeechSatForCTC" \
+	" UniSpeechSatForSequenceClassification UniSpeechSatForAudioFrameClassification UniSpeechSatForXVector UniSpeechSatForPreTraining"
 #define WAV2VEC2 WAVLM " " LANGUAGES
-#define ROOTS "- wav2vec2. hubert. wavlm."
+#define ROOTS "- wav2vec2. hubert. wavlm. unispeech. unispeech_sat."
 #define AST "ASTModel ASTForAudioClassification"
 #define AST_ROOTS "- audio_spectrogram_transformer."
 
@@ -97,11 +113,14 @@ const struct shape_kind shape_speech[] = {
 	{ WAV2VEC2, .rows = positions_normed, .roots = ROOTS, .when = "conv_pos_batch_norm=true" },
 	{ LANGUAGES, .rows = language, .roots = ROOTS, .layers = "num_hidden_layers", .when = "adapter_attn_dim do_stable_layer_norm=true" },
 	{ WAVLM, .rows = wavlm, .roots = ROOTS, .layers = "num_hidden_layers" },
-	{ "Wav2Vec2ForCTC HubertForCTC WavLMForCTC", .rows = ctc },
+	{ "Wav2Vec2ForCTC HubertForCTC WavLMForCTC UniSpeechForCTC UniSpeechSatForCTC", .rows = ctc },
 	{ "Wav2Vec2ForPreTraining", .rows = quantizer },
-	{ "Wav2Vec2ForSequenceClassification HubertForSequenceClassification WavLMForSequenceClassification", .rows = utterance_head },
-	{ "Wav2Vec2ForAudioFrameClassification WavLMForAudioFrameClassification", .rows = shape_head },
-	{ "Wav2Vec2ForXVector WavLMForXVector", .rows = xvector, .stages = "#tdnn_dim" },
+	{ "UniSpeechForPreTraining", .rows = unispeech },
+	{ "UniSpeechSatForPreTraining", .rows = unispeech_sat },
+	{ "Wav2Vec2ForSequenceClassification HubertForSequenceClassification WavLMForSequenceClassification UniSpeechForSequenceClassification"
+		" UniSpeechSatForSequenceClassification", .rows = utterance_head },
+	{ "Wav2Vec2ForAudioFrameClassification WavLMForAudioFrameClassification UniSpeechSatForAudioFrameClassification", .rows = shape_head },
+	{ "Wav2Vec2ForXVector WavLMForXVector UniSpeechSatForXVector", .rows = xvector, .stages = "#tdnn_dim" },
 	{ AST, .rows = spectrogram, .roots = AST_ROOTS },
 	{ AST, .rows = shape_vit_layers, .roots = AST_ROOTS, .layers = "num_hidden_layers" },
 	{ AST, .rows = shape_vit_bias, .roots = AST_ROOTS, .layers = "num_hidden_layers", .when = "!qkv_bias=false" },

@@ -156,6 +156,10 @@ static const struct shape_row sines[] = {
 	{ "^encoder.embed_positions.weights!", "? " D, O }, { "^decoder.embed_positions.weights!", "? " D, O },
 	{ 0 },
 };
+static const struct shape_row learned[] = {
+	{ "^encoder.embed_positions", "max_position_embeddings " D, 0 }, { "^decoder.embed_positions", "max_position_embeddings " D, 0 }, { 0 },
+};
+static const struct shape_row first_norms[] = { { "^encoder.layernorm_embedding", D, B }, { "^decoder.layernorm_embedding", D, B }, { 0 } };
 static const struct shape_row dense[] = { { "linear", "out_features in_features", 0 }, { "linear.bias!", "out_features", O }, { 0 } };
 
 #define BERT "BertModel BertFor* BertLMHeadModel "
@@ -167,6 +171,8 @@ static const struct shape_row dense[] = { { "linear", "out_features in_features"
 #define MBART "MBartModel MBartForConditionalGeneration MBartForSequenceClassification MBartForQuestionAnswering "
 #define MARIAN "MarianModel MarianMTModel "
 #define SINES "PegasusModel PegasusForConditionalGeneration M2M100Model M2M100ForConditionalGeneration "
+#define BLENDERBOT "BlenderbotModel BlenderbotForConditionalGeneration "
+#define BLENDERBOT_SMALL "BlenderbotSmallModel BlenderbotSmallForConditionalGeneration "
 #define MODEL "model. -"
 
 const struct shape_kind shape_text[] = {
@@ -185,16 +191,18 @@ const struct shape_kind shape_text[] = {
 	{ "EsmForTokenClassification", .rows = shape_head },
 	{ T5 " T5EncoderModel UMT5EncoderModel", .rows = t5_encoder, .layers = "num_layers" },
 	{ T5, .rows = t5_decoder, .layers = "num_decoder_layers|num_layers" },
-	{ BART MBART MARIAN SINES, .rows = shape_encoder_layers, .roots = MODEL, .layers = "encoder_layers" },
-	{ BART MBART MARIAN SINES, .rows = shape_encoder_key_bias, .roots = MODEL, .layers = "encoder_layers" },
-	{ BART MBART MARIAN SINES, .rows = shape_decoder_layers, .roots = MODEL, .layers = "decoder_layers" },
-	{ BART MBART MARIAN SINES, .rows = shape_decoder_key_bias, .roots = MODEL, .layers = "decoder_layers" },
-	{ BART MBART SINES, .rows = one_embedding, .roots = MODEL },
+	{ BART MBART MARIAN SINES BLENDERBOT BLENDERBOT_SMALL, .rows = shape_encoder_layers, .roots = MODEL, .layers = "encoder_layers" },
+	{ BART MBART MARIAN SINES BLENDERBOT BLENDERBOT_SMALL, .rows = shape_encoder_key_bias, .roots = MODEL, .layers = "encoder_layers" },
+	{ BART MBART MARIAN SINES BLENDERBOT BLENDERBOT_SMALL, .rows = shape_decoder_layers, .roots = MODEL, .layers = "decoder_layers" },
+	{ BART MBART MARIAN SINES BLENDERBOT BLENDERBOT_SMALL, .rows = shape_decoder_key_bias, .roots = MODEL, .layers = "decoder_layers" },
+	{ BART MBART SINES BLENDERBOT BLENDERBOT_SMALL, .rows = one_embedding, .roots = MODEL },
 	{ MARIAN, .rows = one_embedding, .roots = MODEL, .when = "!share_encoder_decoder_embeddings=false" },
 	{ MARIAN, .rows = two_embeddings, .roots = MODEL, .when = "share_encoder_decoder_embeddings=false" },
 	{ BART MBART, .rows = bart_ends, .roots = MODEL },
 	{ "BartForSequenceClassification MBartForSequenceClassification", .rows = bart_head },
-	{ MBART SINES, .rows = last_norms, .roots = MODEL },
+	{ BLENDERBOT BLENDERBOT_SMALL, .rows = learned, .roots = MODEL },
+	{ BLENDERBOT_SMALL, .rows = first_norms, .roots = MODEL },
+	{ MBART SINES BLENDERBOT, .rows = last_norms, .roots = MODEL },
 	{ MARIAN SINES, .rows = sines, .roots = MODEL },
 	{ "Dense", .rows = dense },
 	{ 0 },

@@ -59,6 +59,41 @@ static const struct part {
 	{ "Llama4For*", "*vision_model.vision_adapter.mlp.fc1.*", ANY, ANY },
 	{ "Llama4For*", "*vision_model.vision_adapter.mlp.fc2.*", ANY, ANY },
 	{ "Llama4For*", "*multi_modal_projector.linear_1.*", TEXT, OUT },
+	{ "Qwen2VLFor*", "*visual.patch_embed.proj.*", SIGHT, ANY },
+	{ "Qwen2VLFor*", "*visual.blocks.0.norm1.*", SIGHT, NONE },
+	{ "Qwen2VLFor*", "*visual.blocks.0.norm2.*", SIGHT, NONE },
+	{ "Qwen2VLFor*", "*visual.blocks.0.attn.qkv.*", ANY, ANY },
+	{ "Qwen2VLFor*", "*visual.blocks.0.attn.proj.*", ANY, ANY },
+	{ "Qwen2VLFor*", "*visual.blocks.0.mlp.fc1.*", ANY, ANY },
+	{ "Qwen2VLFor*", "*visual.blocks.0.mlp.fc2.*", ANY, ANY },
+	{ "Qwen2VLFor*", "*visual.merger.ln_q.*", SIGHT, NONE },
+	{ "Qwen2VLFor*", "*visual.merger.mlp.0.*", MERGED, MERGED },
+	{ "Qwen2VLFor*", "*visual.merger.mlp.2.*", TEXT, MERGED },
+	{ "Qwen2_5_VLFor*", "*visual.patch_embed.proj.*", SIGHT, ANY },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.norm1.*", SIGHT, NONE },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.norm2.*", SIGHT, NONE },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.attn.qkv.*", ANY, ANY },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.attn.proj.*", ANY, ANY },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.mlp.gate_proj.*", ANY, ANY },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.mlp.up_proj.*", ANY, ANY },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.mlp.down_proj.*", ANY, ANY },
+	{ "Qwen2_5_VLFor*", "*visual.merger.ln_q.*", SIGHT, NONE },
+	{ "Qwen2_5_VLFor*", "*visual.merger.mlp.0.*", MERGED, MERGED },
+	{ "Qwen2_5_VLFor*", "*visual.merger.mlp.2.*", TEXT, MERGED },
+	{ "Qwen3VLFor*", "*visual.patch_embed.proj.*", SIGHT, ANY },
+	{ "Qwen3VLFor*", "*visual.blocks.0.norm1.*", SIGHT, NONE },
+	{ "Qwen3VLFor*", "*visual.blocks.0.norm2.*", SIGHT, NONE },
+	{ "Qwen3VLFor*", "*visual.blocks.0.attn.qkv.*", ANY, ANY },
+	{ "Qwen3VLFor*", "*visual.blocks.0.attn.proj.*", ANY, ANY },
+	{ "Qwen3VLFor*", "*visual.blocks.0.mlp.linear_fc1.*", ANY, ANY },
+	{ "Qwen3VLFor*", "*visual.blocks.0.mlp.linear_fc2.*", ANY, ANY },
+	{ "Qwen3VLFor*", "*visual.pos_embed.*", ANY, SIGHT },
+	{ "Qwen3VLFor*", "*visual.merger.norm.*", SIGHT, NONE },
+	{ "Qwen3VLFor*", "*visual.merger.linear_fc1.*", MERGED, MERGED },
+	{ "Qwen3VLFor*", "*visual.merger.linear_fc2.*", TEXT, MERGED },
+	{ "Qwen3VLFor*", "*visual.deepstack_merger_list.*.norm.*", MERGED, NONE },
+	{ "Qwen3VLFor*", "*visual.deepstack_merger_list.*.linear_fc1.*", MERGED, MERGED },
+	{ "Qwen3VLFor*", "*visual.deepstack_merger_list.*.linear_fc2.*", TEXT, MERGED },
 };
 
 /* Known beside them; heads that a tower was trained with, and is not used for. */
@@ -75,9 +110,10 @@ void sight_read(struct sight *s, const json_t *config, bool own_form)
 {
 	const json_t *v = json_object_get(config, own_form ? "vision_encoder" : "vision_config");
 	const char *name = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
-	uint64_t merge = side(config, "spatial_merge_size");
+	uint64_t merge = side(json_object_get(v, "spatial_merge_size") ? v : config, "spatial_merge_size");
+	const char *depth = json_object_get(v, "num_hidden_layers") ? "num_hidden_layers" : "depth";
 
-	*s = (struct sight){ .declared = true, .n_layer = (uint32_t)side(v, "num_hidden_layers"), .size = side(v, "hidden_size"),
+	*s = (struct sight){ .declared = true, .n_layer = (uint32_t)side(v, depth), .size = side(v, json_object_get(v, "embed_dim") ? "embed_dim" : "hidden_size"),
 		.size_out = side(v, "vision_output_dim") };
 	s->size_merged = merge && merge < 64 ? s->size * merge * merge : 0;
 	if (name && !own_form)

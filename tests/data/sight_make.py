@@ -11,6 +11,9 @@ SIGHT = {"hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 2, "num
 TEXT = {"vocab_size": 32, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8,
         "max_position_embeddings": 128}
 
+PATCHES = {"depth": 2, "num_heads": 2, "patch_size": 4, "spatial_merge_size": 2, "temporal_patch_size": 2}
+SPREAD = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 1, 1]}
+
 
 def models():
     yield "mistral3", transformers.Mistral3Config(text_config={**TEXT, "model_type": "mistral"}, image_token_index=10,
@@ -20,6 +23,11 @@ def models():
     yield "llama4", transformers.Llama4Config(
         text_config={**TEXT, "model_type": "llama4_text", "num_local_experts": 2, "intermediate_size_mlp": 24},
         vision_config={**SIGHT, "intermediate_size": 32, "vision_output_dim": 20, "projector_input_dim": 20, "projector_output_dim": 20})
+    yield "qwen2-vl", transformers.Qwen2VLConfig(text_config={**TEXT, "rope_parameters": SPREAD}, vision_config={**PATCHES, "embed_dim": 8, "hidden_size": 16, "mlp_ratio": 2})
+    yield "qwen2.5-vl", transformers.Qwen2_5_VLConfig(text_config={**TEXT, "rope_parameters": SPREAD}, vision_config={
+        **PATCHES, "hidden_size": 8, "out_hidden_size": 16, "intermediate_size": 12})
+    yield "qwen3-vl", transformers.Qwen3VLConfig(text_config={**TEXT, "rope_parameters": {**SPREAD, "mrope_interleaved": True}}, vision_config={
+        **PATCHES, "hidden_size": 8, "out_hidden_size": 16, "intermediate_size": 12, "num_position_embeddings": 16, "deepstack_visual_indexes": [0, 1]})
 
 
 def main():

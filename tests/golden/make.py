@@ -33,6 +33,8 @@ MLA = dict(kv_lora_rank=32, q_lora_rank=24, qk_nope_head_dim=16, qk_rope_head_di
            moe_intermediate_size=48, n_shared_experts=2, first_k_dense_replace=1, n_group=4, topk_group=2, num_key_value_heads=4)
 LONG = dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7], long_factor=[2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0])
 
+SPREAD = dict(rope_type="default", rope_theta=10000.0, mrope_section=[3, 3, 2])
+PATCHES = dict(depth=1, num_heads=2, patch_size=4, spatial_merge_size=2, temporal_patch_size=2)
 VISION = dict(hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8)
 CASES = {
     "llama": ("llama", dict(rope_parameters=LLAMA3, attention_bias=True, mlp_bias=True)),
@@ -100,6 +102,10 @@ CASES = {
                                   vision_config=dict(VISION, model_type="pixtral", head_dim=16), image_token_index=100)),
     "ministral3-multimodal": ("mistral3", dict(text_config=dict(TEXT, model_type="ministral3", head_dim=32, rope_parameters=dict(
         YARN, original_max_position_embeddings=16, llama_4_scaling_beta=0.3)), vision_config=dict(VISION, model_type="pixtral", head_dim=16), image_token_index=100)),
+    "qwen2_vl": ("qwen2_vl", dict(text_config=dict(TEXT, rope_parameters=SPREAD), vision_config=dict(PATCHES, embed_dim=16, hidden_size=64, mlp_ratio=2))),
+    "qwen2_5_vl": ("qwen2_5_vl", dict(text_config=dict(TEXT, rope_parameters=SPREAD), vision_config=dict(PATCHES, hidden_size=16, out_hidden_size=64, intermediate_size=24))),
+    "qwen3_vl": ("qwen3_vl", dict(text_config=dict(TEXT, head_dim=16, rope_parameters=dict(SPREAD, mrope_interleaved=True)), vision_config=dict(
+        PATCHES, hidden_size=16, out_hidden_size=64, intermediate_size=24, num_position_embeddings=16, deepstack_visual_indexes=[0]))),
     "gemma3-multimodal": ("gemma3", dict(text_config=dict(TEXT, model_type="gemma3_text", head_dim=16, num_hidden_layers=6, sliding_window=16),
                                          vision_config=dict(VISION, model_type="siglip_vision_model"), mm_tokens_per_image=4, image_token_index=100)),
     "llama4-multimodal": ("llama4", dict(text_config=dict(TEXT, model_type="llama4_text", head_dim=16, intermediate_size_mlp=112, num_local_experts=4,

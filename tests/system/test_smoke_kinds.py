@@ -18,7 +18,8 @@ TASKS = {
     "bart": "text2text-generation", "mbart": "text2text-generation", "t5": "text2text-generation", "pegasus": "summarization",
     "marian": "translation", "marian-two-vocabularies": "translation", "m2m100": "translation", "bart-zero-shot": "text-classification",
     "bert-mlm": "fill-mask", "albert": "fill-mask", "esm": "fill-mask", "whisper": "automatic-speech-recognition",
-    "wav2vec2-ctc": "automatic-speech-recognition", "wav2vec2-deep": "automatic-speech-recognition", "hubert-ctc": "automatic-speech-recognition",
+    "wav2vec2-ctc": "automatic-speech-recognition", "wav2vec2-deep": "automatic-speech-recognition", "hubert-ctc": "automatic-speech-recognition", "blenderbot": "text2text-generation",
+    "blenderbot-small": "text2text-generation", "unispeech-ctc": "automatic-speech-recognition", "unispeech-sat": "audio-classification",
     "wav2vec2-classifier": "audio-classification", "wavlm-speakers": "audio-classification", "spectrogram": "audio-classification",
     "clip": "zero-shot-image-classification", "siglip": "zero-shot-image-classification", "segformer": "image-segmentation", "detr": "object-detection",
     **dict.fromkeys(["unet", "vae", "flux", "sd3"], "text-to-image"),
@@ -27,7 +28,7 @@ TASKS = {
 }
 LAYERS = {
     "distilbert": "n_layers", "t5": "num_layers", "t5-encoder": "num_layers",
-    **dict.fromkeys(["whisper", "bart", "bart-zero-shot", "mbart", "pegasus", "marian", "marian-two-vocabularies", "m2m100"], "decoder_layers"),
+    **dict.fromkeys(["whisper", "bart", "bart-zero-shot", "mbart", "pegasus", "marian", "marian-two-vocabularies", "m2m100", "blenderbot", "blenderbot-small"], "decoder_layers"),
     **dict.fromkeys(["albert", "albert-groups"], "num_hidden_groups"),
 }
 
