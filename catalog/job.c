@@ -213,12 +213,16 @@ static int insert(struct db_conn *c, const struct job_new *j, int64_t now, int64
 	return sql_done(&q);
 }
 
-/* Somebody asks for what waits: it is looked at again now. */
-static int wake(struct db_conn *c, int64_t id, struct err *e)
+/* Somebody asks for what waits: it is looked at again now, and is as urgent as the more urgent of the two. */
+static int wake(struct db_conn *c, int64_t id, int priority, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "UPDATE job SET not_before = 0 WHERE id = $1 AND state = 3", e);
+	own(sql) struct sql q = sql_prepare(c,
+					    "UPDATE job SET not_before = CASE state WHEN 3 THEN 0 ELSE not_before END, priority = CASE WHEN priority < $2 THEN $2 ELSE priority END "
+					    "WHERE id = $1 AND state IN (1, 3)",
+					    e);
 
 	sql_int(&q, id);
+	sql_int(&q, priority);
 	return sql_run(&q);
 }
 
@@ -239,7 +243,7 @@ int job_enqueue(struct db *db, const struct job_new *asked, int64_t now, int64_t
 		*existed = same != 0;
 	if (same) {
 		*id = same;
-		rc = wake(t.c, same, e);
+		rc = wake(t.c, same, j.priority, e);
 		return rc < 0 ? rc : tx_commit(&t, e);
 	}
 	if ((rc = insert(t.c, &j, now, &same, e)) < 0 || (rc = tx_commit(&t, e)) < 0)
@@ -261,9 +265,11 @@ static int pick(struct db_conn *c, const char *const *kinds, int64_t now, int64_
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT id, kind, state, not_before FROM job AS j WHERE state IN (1, 3) AND (repo = '' OR NOT EXISTS "
-					    "(SELECT 1 FROM job AS r WHERE r.state = 2 AND r.repo = j.repo)) ORDER BY priority DESC, id",
+					    "(SELECT 1 FROM job AS r WHERE r.state = 2 AND r.repo = j.repo)) AND (priority > $1 OR NOT EXISTS "
+					    "(SELECT 1 FROM job AS r WHERE r.state = 2 AND r.priority <= $1)) ORDER BY priority DESC, id",
 					    e);
 
+	sql_int(&q, JOB_BACKGROUND);
 	*id = 0;
 	*next_at = 0;
 	while (*id == 0 && sql_row(&q)) {

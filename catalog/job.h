@@ -34,7 +34,7 @@ struct job {
 	const char *args;	/* JSON object, canonical text (json_text) */
 	const char *who;	/* token name or "schedule" */
 	enum job_state state;
-	int priority;		/* higher first; 0 usual */
+	int priority;		/* higher first; 0 usual, -1 scheduled, JOB_BACKGROUND */
 	int attempts;		/* times it was claimed */
 	int64_t created_at, started_at, finished_at, not_before;
 	bool cancel_asked;
@@ -47,13 +47,15 @@ struct job {
 	bool has_files;		/* and its member "files" is kept beside it: job_put_files() */
 };
 
+#define JOB_BACKGROUND (-2)	/* behind all other work, and one at a time: it may be thousands of tests, and other work comes meanwhile */
+
 struct job_new {
 	const char *kind, *repo, *revision, *args, *who;	/* repo, revision, args may be NULL */
 	int priority;
 	int64_t not_before;
 };
 #define JOB_WAIT_MAX_S 86400	/* no job waits longer: one that would was told to by a clock that was wrong, and may run */
-/* *id is the new job, or the identical one (kind, repo, revision, args) that is queued or waiting already; *existed (may be NULL) says which. */
+/* *id is the new job, or the identical one (kind, repo, revision, args) that is queued or waiting already, which is then as urgent as the more urgent of the two; *existed (may be NULL) says which. */
 int job_enqueue(struct db *db, const struct job_new *j, int64_t now, int64_t *id, bool *existed, struct err *e);
 
 /*

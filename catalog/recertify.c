@@ -58,7 +58,7 @@ static bool is_outdated(const char *device, const char *platform, const struct r
 	return false;
 }
 
-int recertify_due(struct db *db, const struct recertify_platform *now, size_t limit, struct arena *a, struct recertify_due **out, size_t *n, struct err *e)
+int recertify_due(struct db *db, const struct recertify_platform *now, int64_t at, size_t limit, struct arena *a, struct recertify_due **out, size_t *n, struct err *e)
 {
 	struct recertify_platform newest[KINDS_MAX];
 	own(read) struct read r = { 0 };
@@ -74,8 +74,12 @@ int recertify_due(struct db *db, const struct recertify_platform *now, size_t li
 	own(sql) struct sql q = sql_prepare(r.c,
 					    "SELECT m.name, r.commit_id, s.device, s.platform FROM smoke_run AS s JOIN revision AS r ON r.id = s.revision_id JOIN model AS m ON m.id = r.model_id "
 					    "WHERE r.state = 7 AND s.device IS NOT NULL AND s.platform IS NOT NULL "
-					    "AND s.id = (SELECT max(x.id) FROM smoke_run AS x WHERE x.revision_id = s.revision_id) ORDER BY s.id",
+					    "AND s.id = (SELECT max(x.id) FROM smoke_run AS x WHERE x.revision_id = s.revision_id AND x.verdict <> 'error') "
+					    "AND NOT EXISTS (SELECT 1 FROM smoke_run AS y WHERE y.revision_id = s.revision_id AND y.id > s.id AND y.at > $1) "
+					    "AND NOT EXISTS (SELECT 1 FROM lifecycle AS l WHERE l.model_id = r.model_id AND l.revision_id IN (0, r.id) "
+					    "AND (l.retired_at > 0 OR l.withdrawn_at > 0)) ORDER BY s.id",
 					    e);
+	sql_int(&q, at - RECERTIFY_RETRY_S);
 	while (*n < limit && sql_row(&q)) {
 		char hex[DIGEST_HEX_MAX];
 		struct digest commit;

@@ -26,10 +26,12 @@ struct recertify_due {
 	const char *repo, *commit;
 };
 /*
- * Published revisions, at most limit, whose last test ran on another platform than there is now, on a device of the same kind ("cpu", "cuda"). What
- * there is of each kind, `now` says, or else (it may be NULL) the newest test of all.
+ * Published revisions, at most limit, whose last verdict was made on another platform than there is now, on a device of the same kind ("cpu", "cuda"). What
+ * there is of each kind, `now` says, or else (it may be NULL) the newest test of all. A test that went wrong is no verdict: it is made again a day later. What is
+ * withdrawn or retired is left alone until it is restored.
  */
-int recertify_due(struct db *db, const struct recertify_platform *now, size_t limit, struct arena *a, struct recertify_due **out, size_t *n, struct err *e);
+#define RECERTIFY_RETRY_S 86400
+int recertify_due(struct db *db, const struct recertify_platform *now, int64_t at, size_t limit, struct arena *a, struct recertify_due **out, size_t *n, struct err *e);
 
 #define RECERTIFY_SMOKE	  "smoke"
 #define RECERTIFY_LICENCE "licence"

@@ -155,7 +155,7 @@ static int queue_smoke(void *arg, struct arena *a, const struct query_row *row, 
 {
 	struct smoke_all *all = arg;
 	struct job_new j = {
-		.kind = "smoke", .repo = row->m.name, .revision = row->r.commit, .args = all->args, .who = all->rq->who, .priority = -1,
+		.kind = "smoke", .repo = row->m.name, .revision = row->r.commit, .args = all->args, .who = all->rq->who, .priority = JOB_BACKGROUND,
 	};
 	int64_t id;
 

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "catalog/finding.h"
+#include "catalog/lifecycle.h"
 #include "catalog/lost.h"
 #include "catalog/model.h"
 #include "catalog/recertify.h"
@@ -212,15 +213,39 @@ static int decide_again(struct work *w, struct revision *r, struct err *e)
 	return rc;
 }
 
+/* It may have been taken off the doors since it was queued behind other work: then nobody needs the test. *state: what it is now. */
+static int is_off(struct work *w, const struct model *m, const struct revision *r, const char **state, struct err *e)
+{
+	struct lifecycle life;
+	int rc;
+
+	*state = NULL;
+	if (w->job.priority > JOB_BACKGROUND)
+		return 0;	/* somebody asks for this one */
+	rc = lifecycle_at(w->db, m->id, r->id, work_now(), w->arena, &life, e);
+	if (!rc && r->state != REVISION_PUBLISHED)
+		*state = revision_state_name(r->state);
+	else if (!rc && (life.retired_at || life.withdrawn_at))
+		*state = lifecycle_state_name(life.state);
+	return rc;
+}
+
 int recheck_smoke_job(struct work *w, struct err *e)
 {
 	struct finding_smoke s;
+	const char *off;
 	struct revision r;
 	struct model m;
 	char *dir = NULL;
 	int rc;
 
 	rc = model_find(w->db, w->job.repo, *w->job.revision ? w->job.revision : NULL, MODEL_ANY, w->arena, &m, &r, NULL, e);
+	if (!rc)
+		rc = is_off(w, &m, &r, &off, e);
+	if (!rc && off) {
+		w->result = json_pack("{s:s, s:s, s:s, s:n}", "revision", r.commit, "state", off, "reason", "not tested again: it is not served", "smoke");
+		return 0;
+	}
 	if (!rc)
 		rc = smoke_check_device(w->d, json_get_str(w->args, "device"), e);
 	if (!rc)
@@ -253,9 +278,9 @@ static int queue_due(struct daemon *d, const struct recertify_platform *platform
 
 	arena_init(&a);
 	*n_queued = 0;
-	rc = recertify_due(d->db, platform, RECHECK_BATCH, &a, &due, &n, e);
+	rc = recertify_due(d->db, platform, now, RECHECK_BATCH, &a, &due, &n, e);
 	for (size_t i = 0; i < n && !rc; i++) {
-		struct job_new j = { .kind = "smoke", .repo = due[i].repo, .revision = due[i].commit, .args = "{}", .who = "schedule", .priority = -1 };
+		struct job_new j = { .kind = "smoke", .repo = due[i].repo, .revision = due[i].commit, .args = "{}", .who = "schedule", .priority = JOB_BACKGROUND };
 		bool existed;
 		int64_t id;
 

@@ -16,12 +16,13 @@ def site(tmp_path, hub, models, monkeypatch):
     where.mkdir()
     for name in "registryd", "registryctl":
         shutil.copy(BIN / name, where / name)
-    broken, platform, wrong = tmp_path / "broken", tmp_path / "platform", tmp_path / "wrong"
+    broken, platform, wrong, slow = tmp_path / "broken", tmp_path / "platform", tmp_path / "wrong", tmp_path / "slow"
     (where / "registryd-smoke").write_text(f"""#!/bin/sh
 other() {{ if [ -e {platform} ]; then sed "s/\\"platform\\": *{{[^}}]*}}/\\"platform\\":$(cat {platform})/"; else cat; fi; }}
 case "$*" in *"--device cuda"*) echo "registryd-smoke: device cuda: there is none" >&2; exit 1 ;; esac
 case "$*" in *--platform*) {BIN}/registryd-smoke "$@" | other; exit ;; esac
 case "$*" in *--inspect*) exec {BIN}/registryd-smoke "$@" ;; esac
+while [ -e {slow} ]; do sleep 0.05; done
 [ -e {wrong} ] && {{ echo '{{"verdict":"error","device":"cpu","reasons":["the device has no memory left"]}}'; exit 1; }}
 [ -e {broken} ] || {{ {BIN}/registryd-smoke "$@" | other; exit; }}
 {BIN}/registryd-smoke "$@" | sed 's/"verdict": *"pass"/"verdict":"fail"/; s/"reasons": *\\[\\]/"reasons":["the logits are not finite"]/'
@@ -31,7 +32,7 @@ exit 6
     monkeypatch.setattr(programs, "BIN", where)
     hub.add_model("org/tiny-story", models / "tiny-story")
     with Registry(tmp_path / "r", upstream=hub.url) as reg:
-        reg.broken, reg.platform, reg.wrong = broken, platform, wrong
+        reg.broken, reg.platform, reg.wrong, reg.slow = broken, platform, wrong, slow
         reg.ctl("sync", "org/tiny-story")
         yield reg
 
@@ -54,6 +55,35 @@ def test_a_model_that_no_longer_passes_is_deprecated_and_recovers(site, hf_clien
     assert site.json("show", "org/tiny-story")["lifecycle"]["state"] == "active"
     assert "smoke.recovered" in site.said()
     assert len([e for e in site.json("events") if e["kind"] == "revision.sbom"]) == 3        # each verdict is a fact of the bill of materials
+
+
+def test_tests_behind_other_work(site, hub, models):
+    """One of them runs at a time, and another sync goes before those that wait. A kill ends none of them; what is withdrawn meanwhile is left alone."""
+    def jobs(*states):
+        return sorted(j["repo"] for j in site.json("jobs") if j["kind"] == "smoke" and j["state"] in states)
+
+    names = [f"org/t{i}" for i in range(3)]
+    for name in names:
+        hub.add_model(name, {p.name: p.read_bytes() for p in (models / "tiny-story").iterdir()} | {"note.txt": name})
+        site.ctl("sync", name)
+    site.slow.touch()
+    site.broken.touch()
+    site.ctl("smoke", "--all")
+    wait_for(lambda: len(jobs("running")) == 1)
+    site.ctl("withdraw", "org/tiny-story", "--reason", "leaked")
+    hub.add_model("org/new", {"README.md": "---\nlicense: mit\n---\nnew\n", "config.json": "{}"})
+    site.ctl("sync", "org/new", code=5)                         # nothing in it could be tested
+    assert len(jobs("running")) == 1 and len(jobs("running", "queued")) == 4
+    site.kill()
+    site.start()
+    assert len(jobs("running", "queued")) == 4
+    site.slow.unlink()
+    settle(site)
+    assert jobs("done") == sorted([*names, "org/tiny-story"])
+    skipped = next(j for j in site.json("jobs") if j["kind"] == "smoke" and j["repo"] == "org/tiny-story")["result"]
+    assert skipped["state"] == "withdrawn" and skipped["smoke"] is None and "not tested again" in skipped["reason"]
+    assert site.json("show", "org/tiny-story")["smoke"]["verdict"] == "pass"
+    assert sorted(e["repo"] for e in site.json("events") if e["kind"] == "lifecycle.deprecated") == names
 
 
 def test_a_new_driver_is_seen_at_the_start(site):

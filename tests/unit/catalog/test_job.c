@@ -49,6 +49,31 @@ static void test_order(void **state)
 	assert_string_equal(j.repo, "b/b");
 }
 
+/* What is behind all other work runs one at a time, so that it never takes every worker; whoever asks for one of it by name does not wait for the others. */
+static void test_background(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	struct job j;
+
+	arena_init(&a);
+	int64_t first = put(f->db, "a/a", JOB_BACKGROUND, 0), second = put(f->db, "b/b", JOB_BACKGROUND, 0), third = put(f->db, "c/c", JOB_BACKGROUND, 0);
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	assert_int_equal(j.id, first);
+	fails(ERR_NOT_FOUND, "due", job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	int64_t other = put(f->db, "d/d", -1, 0);
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	assert_int_equal(j.id, other);
+	assert_int_equal(put(f->db, "c/c", 0, 0), third);
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	assert_int_equal(j.id, third);
+	assert_int_equal(j.priority, 0);
+	assert_int_equal(put(f->db, "b/b", JOB_BACKGROUND, 0), second);
+	ok(job_finish(f->db, first, NULL, NULL, 101, e));
+	ok(job_claim(f->db, NULL, 101, &a, &j, NULL, e));
+	assert_int_equal(j.id, second);
+}
+
 /* What waits for a change of things may run at once; what is to run for the first time later is not due by that. */
 static void test_wake(void **state)
 {
@@ -180,7 +205,7 @@ static void test_files_of_a_result(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_wake), with_fixture(test_restart),
+	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_background), with_fixture(test_wake), with_fixture(test_restart),
 					     with_fixture(test_progress_cancel_fail), with_fixture(test_files_of_a_result) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -444,16 +444,21 @@ static void test_chains_of_hints(void **state)
 	assert_non_null(at(f->db, mx, r[3], NOW + 5, &a).successor);	/* leads into the circle, and is not of it */
 }
 
+static void tested_as(struct db *db, int64_t rev, const char *verdict, const char *device, const char *platform)
+{
+	ok(finding_record_smoke(db, rev, &(struct finding_smoke){ .verdict = verdict, .device = device, .platform = platform, .bits_per_byte = 1, .tokens_per_s = 1, .reasons = "[]", .at = NOW }, e));
+}
+
 static void tested(struct db *db, int64_t rev, const char *device, const char *platform)
 {
-	ok(finding_record_smoke(db, rev, &(struct finding_smoke){ .verdict = "pass", .device = device, .platform = platform, .bits_per_byte = 1, .tokens_per_s = 1, .reasons = "[]", .at = NOW }, e));
+	tested_as(db, rev, "pass", device, platform);
 }
 
 /* The newest test of a kind of device tells what the platform is now; older verdicts of that kind are due. */
 static void test_recertification(void **state)
 {
 	struct fixture *f = *state;
-	int64_t r1, r2, r3, m1 = make(f->db, "org/one", 'a', &r1);
+	int64_t r1, r2, r3, m1 = make(f->db, "org/one", 'a', &r1), m3;
 	struct recertify_due *due;
 	own(arena) struct arena a;
 	bool changed;
@@ -461,28 +466,43 @@ static void test_recertification(void **state)
 
 	arena_init(&a);
 	make(f->db, "org/two", 'b', &r2);
-	make(f->db, "org/cpu", 'c', &r3);
+	m3 = make(f->db, "org/cpu", 'c', &r3);
 	tested(f->db, r1, "cuda:0 H100", "{\"driver\":\"570\"}");
 	tested(f->db, r3, "cpu", "{\"isa\":\"avx2\"}");
 	tested(f->db, r2, "cuda:0 H100", "{\"driver\":\"570\"}");
-	ok(recertify_due(f->db, NULL, 10, &a, &due, &n, e));
+	ok(recertify_due(f->db, NULL, NOW, 10, &a, &due, &n, e));
 	assert_int_equal(n, 0);
 	tested(f->db, r2, "cuda:0 H100", "{\"driver\":\"580\"}");
-	ok(recertify_due(f->db, NULL, 10, &a, &due, &n, e));
+	ok(recertify_due(f->db, NULL, NOW, 10, &a, &due, &n, e));
 	assert_int_equal(n, 1);
 	assert_string_equal(due[0].repo, "org/one");
 	ok(recertify_any(f->db, &changed, e));
 	assert_true(changed);
 	tested(f->db, r1, "cuda:0 H100", "{\"driver\":\"580\"}");
-	ok(recertify_due(f->db, NULL, 10, &a, &due, &n, e));
+	ok(recertify_due(f->db, NULL, NOW, 10, &a, &due, &n, e));
 	assert_int_equal(n, 0);
 
 	/* What there is now goes before what tests have seen, for its kind of device. */
-	ok(recertify_due(f->db, &(struct recertify_platform){ "cuda:0 H100", "{\"driver\":\"590\"}" }, 10, &a, &due, &n, e));
+	ok(recertify_due(f->db, &(struct recertify_platform){ "cuda:0 H100", "{\"driver\":\"590\"}" }, NOW, 10, &a, &due, &n, e));
 	assert_int_equal(n, 2);
-	ok(recertify_due(f->db, &(struct recertify_platform){ "cpu", "{\"isa\":\"avx512\"}" }, 10, &a, &due, &n, e));
+	ok(recertify_due(f->db, &(struct recertify_platform){ "cpu", "{\"isa\":\"avx512\"}" }, NOW, 10, &a, &due, &n, e));
 	assert_int_equal(n, 1);
 	assert_string_equal(due[0].repo, "org/cpu");
+
+	/* One that went wrong is no verdict, and is made again a day later; what is off the doors is left alone. */
+	const struct recertify_platform avx512 = { "cpu", "{\"isa\":\"avx512\"}" };
+	tested_as(f->db, r3, "error", NULL, NULL);
+	ok(recertify_due(f->db, &avx512, NOW + 3600, 10, &a, &due, &n, e));
+	assert_int_equal(n, 0);
+	ok(recertify_due(f->db, &avx512, NOW + DAY, 10, &a, &due, &n, e));
+	assert_int_equal(n, 1);
+	struct lifecycle_order off = { .model_id = m3, .who = "ada", .reason = "leaked" };
+	ok(lifecycle_withdraw(f->db, &off, NOW, e));
+	ok(recertify_due(f->db, &avx512, NOW + DAY, 10, &a, &due, &n, e));
+	assert_int_equal(n, 0);
+	ok(restore(f->db, &off, NOW, e));
+	ok(recertify_due(f->db, &avx512, NOW + DAY, 10, &a, &due, &n, e));
+	assert_int_equal(n, 1);
 
 	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, NULL, NOW, &changed, e));
 	assert_false(changed);
