@@ -11,7 +11,7 @@ const char *const event_kinds[] = {
 	"lifecycle.withdrawn", "lifecycle.withdrawn_legal", "policy.changed", "policy.refused", "revision.files_refused", "revision.freed",
 	"revision.held", "revision.published", "revision.rejected", "revision.sbom", "token.created", "token.revoked", "upstream.card_changed",
 	"upstream.commit_gone", "upstream.contradicts", "upstream.disabled", "upstream.gated", "upstream.license_changed", "upstream.moved",
-	"upstream.private", "upstream.ref_gone", "upstream.renamed", "upstream.returned", "upstream.rewritten", "upstream.vanished", NULL,
+	"upstream.name_reused", "upstream.private", "upstream.ref_gone", "upstream.renamed", "upstream.returned", "upstream.rewritten", "upstream.vanished", NULL,
 };
 
 #define EVENT_DATA_MAX (64u << 10)

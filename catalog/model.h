@@ -29,6 +29,7 @@
 #define MODEL_NAME_MAX	  200	/* bytes of "org/name" */
 #define MODEL_REF_MAX	  255
 #define MODEL_COMMIT_HEX  40
+#define MODEL_KEY_HEX	  24	/* of the id that a Hub keeps for a repository when it is renamed */
 #define MODEL_FILES_MAX	  200000	/* files of one revision */
 #define MODEL_DOCUMENT_MAX (64u << 20)	/* bytes of one raw document */
 
@@ -243,9 +244,13 @@ int model_set_facts(struct db *db, int64_t revision_id, const struct model_facts
 
 /* Everything policy_decide() wants to know about a revision, read in one snapshot. */
 int model_evidence(struct db *db, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e);
+/* The key that a registry like this one makes from a model's name: it says nothing of the repository behind it. */
+void model_made_key(const char *name, char key[MODEL_KEY_HEX + 1]);
+/* Which of upstream's repositories the model is: the key of the revision published last, else of the first that was planned; "" unknown. *published: it is of the former. */
+int model_key(struct db *db, int64_t model_id, char key[MODEL_KEY_HEX + 1], bool *published, struct err *e);
 /*
- * Is this withdrawn, or rejected by a person, under another name: the same commit, or another of what upstream has renamed? model_id: what it is here, 0 nothing;
- * upstream_key as in model_plan. The sentence lives in a; NULL: it is not.
+ * Is this withdrawn, or rejected by a person, under another name: the same commit, or another of what upstream has renamed? Or does it come from another repository than
+ * what was published under its own? model_id: what it is here, 0 nothing; upstream_key as in model_plan. The sentence lives in a; NULL: it is not.
  */
 struct model_off {
 	const char *rule, *why;
@@ -280,6 +285,8 @@ enum model_who {
 int model_find(struct db *db, const char *repo, const char *rev, enum model_who who, struct arena *a, struct model *m, struct revision *r,
 	       bool *no_such_revision, struct err *e);
 int model_find_repo(struct db *db, const char *repo, struct arena *a, struct model *m, struct err *e);
+/* Its name, and those that it has or had upstream. */
+int model_names(struct db *db, int64_t model_id, struct arena *a, const char ***names, size_t *n, struct err *e);
 int model_revision(struct db *db, int64_t revision_id, struct arena *a, struct model *m, struct revision *r, struct err *e);	/* m may be NULL */
 /* The first revision after this number, in any state; 0 behind the last. */
 int model_next_revision(struct db *db, int64_t after, int64_t *id, struct err *e);

@@ -537,7 +537,7 @@ int model_blobs(struct db *db, const struct digest *after, size_t limit, struct 
 	return 0;
 }
 
-/* --- tags and base models --- */
+/* --- tags, names and base models --- */
 
 static int texts_of(struct sql *q, struct arena *a, const char ***out, size_t *n)
 {
@@ -564,6 +564,18 @@ int model_tags(struct db *db, int64_t model_id, struct arena *a, const char ***t
 	own(sql) struct sql q = sql_prepare(rd.c, "SELECT t.name FROM model_tag AS mt JOIN term AS t ON t.id = mt.tag_id WHERE mt.model_id = $1 ORDER BY t.name", e);
 	sql_int(&q, model_id);
 	return texts_of(&q, a, tags, n);
+}
+
+int model_names(struct db *db, int64_t model_id, struct arena *a, const char ***names, size_t *n, struct err *e)
+{
+	own(read) struct read rd = { 0 };
+	int rc;
+
+	if ((rc = read_begin(&rd, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(rd.c, "SELECT name FROM model WHERE id = $1 UNION ALL SELECT name FROM alias WHERE model_id = $1", e);
+	sql_int(&q, model_id);
+	return texts_of(&q, a, names, n);
 }
 
 int model_base_models(struct db *db, int64_t revision_id, struct arena *a, const char ***repos, size_t *n, const char **relation, struct err *e)

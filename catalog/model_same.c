@@ -1,4 +1,7 @@
-/* model_same.c - see model.h: what comes under one name and was withdrawn, or rejected by a person, under another. */
+/*
+ * model_same.c - see model.h: what comes under one name and was withdrawn, or rejected by a person, under another; and what comes under the name of a model and is
+ * another repository.
+ */
 #include "base/str.h"
 #include "catalog/model_tx.h"
 
@@ -6,6 +9,7 @@ struct same {
 	int64_t model_id;	/* 0: not in the catalog */
 	struct digest commit;
 	const char *key;	/* the upstream's id of the repository, NULL unknown */
+	bool was_published;	/* here, and under this name */
 };
 
 static void bind(struct sql *q, const struct same *s)
@@ -56,13 +60,72 @@ static int find_rejected(struct db_conn *c, const struct same *s, struct arena *
 	return sql_done(&q);
 }
 
+/* --- which repository a model is --- */
+
+void model_made_key(const char *name, char key[MODEL_KEY_HEX + 1])
+{
+	char hex[DIGEST_HEX_MAX];
+	struct digest d;
+
+	digest_of(&d, DIGEST_SHA1, name, strlen(name));
+	digest_hex(hex, &d);
+	snprintf(key, MODEL_KEY_HEX + 1, "%.24s", hex);
+}
+
+static int known_key(struct db_conn *c, int64_t model_id, char key[MODEL_KEY_HEX + 1], bool *published, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT r.upstream_key, r.published_at, m.name FROM revision AS r JOIN model AS m ON m.id = r.model_id "
+					    "WHERE r.model_id = $1 AND r.upstream_key IS NOT NULL ORDER BY r.published_at DESC, CASE WHEN r.published_at > 0 THEN -r.id ELSE r.id END",
+					    e);
+	char made[MODEL_KEY_HEX + 1];
+
+	*key = 0;
+	*published = false;
+	sql_int(&q, model_id);
+	while (!*key && sql_row(&q)) {
+		model_made_key(sql_get_text(&q, 2), made);
+		if (!strcmp(sql_get_text(&q, 0), made))
+			continue;
+		snprintf(key, MODEL_KEY_HEX + 1, "%s", sql_get_text(&q, 0));
+		*published = sql_get_int(&q, 1) > 0;
+	}
+	return sql_done(&q);
+}
+
+int model_key(struct db *db, int64_t model_id, char key[MODEL_KEY_HEX + 1], bool *published, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	return rc < 0 ? rc : known_key(r.c, model_id, key, published, e);
+}
+
+/* A name that has served the bytes of one repository does not by itself serve those of another. */
+static int find_reused(struct db_conn *c, const struct same *s, struct model_off *out, struct err *e)
+{
+	char known[MODEL_KEY_HEX + 1];
+	bool published;
+	int rc;
+
+	if (!s->key || (rc = known_key(c, s->model_id, known, &published, e)) < 0)
+		return s->key ? rc : 0;
+	if (published && strcmp(known, s->key) != 0)
+		*out = (struct model_off){ "reused", "upstream has another repository under this name than the one that was published here: that was deleted and made anew, or was renamed "
+						     "and somebody took its name" };
+	return 0;
+}
+
 static int find_off(struct db_conn *c, const struct same *s, struct arena *a, struct model_off *out, struct err *e)
 {
 	int rc;
 
 	*out = (struct model_off){ 0 };
-	rc = find_withdrawn(c, s, a, out, e);
-	return rc < 0 || out->why ? rc : find_rejected(c, s, a, out, e);
+	if ((rc = find_withdrawn(c, s, a, out, e)) < 0 || out->why)
+		return rc;
+	if ((rc = find_rejected(c, s, a, out, e)) < 0 || out->why || s->was_published)
+		return rc;
+	return find_reused(c, s, out, e);
 }
 
 int model_off_tx(struct db_conn *c, int64_t revision_id, struct arena *a, struct model_off *out, struct err *e)
@@ -73,12 +136,13 @@ int model_off_tx(struct db_conn *c, int64_t revision_id, struct arena *a, struct
 
 	*out = (struct model_off){ 0 };
 	{
-		own(sql) struct sql q = sql_prepare(c, "SELECT model_id, commit_id, upstream_key FROM revision WHERE id = $1 AND state <> 7", e);
+		own(sql) struct sql q = sql_prepare(c, "SELECT model_id, commit_id, upstream_key, published_at FROM revision WHERE id = $1 AND state <> 7", e);
 		sql_int(&q, revision_id);
 		if ((asked = sql_row(&q))) {
 			s.model_id = sql_get_int(&q, 0);
 			sql_get_digest(&q, 1, DIGEST_SHA1, &s.commit);
 			s.key = sql_get_dup(&q, 2, a);
+			s.was_published = sql_get_int(&q, 3) > 0;
 		}
 		if ((rc = sql_done(&q)) < 0)
 			return rc;

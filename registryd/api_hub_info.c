@@ -74,12 +74,10 @@ static json_t *f_storage(struct making *k) { return json_integer((json_int_t)k->
 /* 24 hex digits that stay the same for a name: clients use them as a key. */
 static json_t *f_key(struct making *k)
 {
-	char hex[DIGEST_HEX_MAX];
-	struct digest d;
+	char key[MODEL_KEY_HEX + 1];
 
-	digest_of(&d, DIGEST_SHA1, k->m->name, strlen(k->m->name));
-	digest_hex(hex, &d);
-	return json_stringn(hex, 24);
+	model_made_key(k->m->name, key);
+	return json_string(key);
 }
 
 static json_t *f_gated(struct making *k)

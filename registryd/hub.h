@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "catalog/model.h"
 #include "registryd/net.h"
 #include "verify/digest.h"
 
@@ -141,7 +142,7 @@ enum hub_gated {
 
 struct hub_revision {
 	char sha[41];
-	char key[25];		/* what upstream calls the repository in its database, which outlasts a rename; "" unknown */
+	char key[MODEL_KEY_HEX + 1];	/* what upstream calls the repository in its database, which outlasts a rename; "" unknown */
 	char *id;		/* the canonical name: differs from what was asked for after a rename */
 	enum hub_gated gated;
 	bool is_private, disabled;
@@ -159,6 +160,8 @@ static inline void own_revision(struct hub_revision *r)
 	hub_revision_done(r);
 }
 
+/* The key in what upstream says of a model that it calls id; "" when there is none. */
+void hub_read_key(const json_t *doc, const char *id, char out[MODEL_KEY_HEX + 1]);
 /* What r->doc, which somebody (`from`) gave for repo, says: fills in the rest but for raw. ERR_INPUT when it makes no sense. */
 int hub_revision_read(struct hub_revision *r, const char *from, const char *repo, const char *what, struct err *e);
 /* rev NULL is the default branch. With ERR_REFUSED, out->disabled tells whether that is because upstream has disabled the repository. */

@@ -80,13 +80,18 @@ static char *revision_url(const struct hub *h, const char *repo, const char *rev
 	return url;
 }
 
-/* 24 hex digits, of which some are not zero: one that says the same of all its models says nothing. */
-static void read_key(struct hub_revision *r)
+/* Hex digits, of which some are not zero: one that says the same of all its models says nothing, and one that a registry has made from the name says no more than that. */
+void hub_read_key(const json_t *doc, const char *id, char out[MODEL_KEY_HEX + 1])
 {
-	const char *key = json_get_str(r->doc, "_id");
+	const char *key = json_get_str(doc, "_id");
+	char made[MODEL_KEY_HEX + 1];
 
-	if (key && str_is_hex(key, sizeof(r->key) - 1) && strspn(key, "0") < sizeof(r->key) - 1)
-		snprintf(r->key, sizeof(r->key), "%s", key);
+	*out = 0;
+	if (!key || !str_is_hex(key, MODEL_KEY_HEX) || strspn(key, "0") == MODEL_KEY_HEX)
+		return;
+	model_made_key(id, made);
+	if (strcmp(key, made) != 0)
+		snprintf(out, MODEL_KEY_HEX + 1, "%s", key);
 }
 
 int hub_revision_read(struct hub_revision *r, const char *from, const char *repo, const char *what, struct err *e)
@@ -103,8 +108,8 @@ int hub_revision_read(struct hub_revision *r, const char *from, const char *repo
 	if (id && hub_check_repo(id, e))
 		return err_wrap(e, "%s: %s answers for", what, from);
 	snprintf(r->sha, sizeof(r->sha), "%s", sha);
-	read_key(r);
 	r->id = mem_strdup(id ? id : repo);
+	hub_read_key(r->doc, r->id, r->key);
 	r->gated = json_is_true(gated) || (json_is_string(gated) && strcmp(json_string_value(gated), "false")) ? HUB_GATED : HUB_OPEN;
 	r->is_private = json_get_bool(r->doc, "private", false);
 	r->disabled = json_get_bool(r->doc, "disabled", false);

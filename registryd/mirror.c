@@ -310,13 +310,20 @@ static int note_drift(struct round *r, const struct hub_listed *l, struct err *e
 	struct model_upstream u = { .upstream = r->hub->config.name, .gated = gate_listed(json_object_get(l->doc, "gated")), .is_private = flag_listed(l->doc, "private"),
 				    .disabled = flag_listed(l->doc, "disabled"), .downloads = json_get_int(l->doc, "downloads", -1), .likes = json_get_int(l->doc, "likes", -1) };
 	own(arena) struct arena a = { 0 };
+	char key[MODEL_KEY_HEX + 1], known[MODEL_KEY_HEX + 1];
 	struct model m;
+	bool published;
 	int64_t id;
 
 	if (model_find_repo(r->w->db, l->id, &a, &m, NULL) || strcmp(m.upstream, u.upstream) != 0)
 		return 0;
 	if (!differs(u.gated, (int)m.gated) && !differs(u.is_private, m.is_private) && !differs(u.disabled, m.disabled) && !m.vanished_at)
 		return 0;
+	hub_read_key(l->doc, l->id, key);
+	if (model_key(r->w->db, m.id, known, &published, e))
+		return e->code;
+	if (*key && published && strcmp(key, known) != 0)
+		return 0;	/* it is about another repository: see sync_drift.c */
 	u.name = m.name;
 	return model_upsert(r->w->db, &u, work_now(), &id, e);
 }

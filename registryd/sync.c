@@ -540,7 +540,11 @@ static int sync_revision(struct sync *s, struct err *e)
 	bool done, skipped = false;
 	int rc;
 
-	rc = sync_note_model(s, e);
+	rc = sync_check_name(s, e);
+	if (rc == ERR_REFUSED)
+		sync_note_reuse(s, e->msg, NULL);
+	if (!rc)
+		rc = sync_note_model(s, e);
 	if (!rc)
 		rc = nothing_changed(s, &done, e);
 	if (rc)

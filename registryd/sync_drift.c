@@ -5,6 +5,8 @@
 #include "catalog/event.h"
 #include "catalog/model.h"
 
+#define NAMES_MAX 8	/* names of one model that upstream is asked for */
+
 static int gate_of(const struct hub_revision *r)
 {
 	const char *gated = json_get_str(r->doc, "gated");
@@ -53,6 +55,100 @@ static int note_ref(struct sync *s, struct err *e)
 	return !rc && moved && *before ? note_rewrite(s, before, e) : rc;
 }
 
+/* ---- which repository it is ---------------------------------------------------------------------------------------- */
+
+/* What is here of the repository that upstream answers for; false when there is nothing. */
+static bool find_here(struct sync *s, struct model *m)
+{
+	return (!model_find_repo(s->w->db, s->name, s->w->arena, m, NULL) || !model_find_repo(s->w->db, s->repo, s->w->arena, m, NULL)) &&
+	       !strcmp(m->upstream, s->hub->config.name);
+}
+
+static int refuse_other(struct sync *s, const struct model *m, const char *lives_as, struct err *e)
+{
+	return err_set(e, ERR_REFUSED, "upstream has another repository as %s now, and the model that is here as %s lives on there as %s: what is served stays as it is, and follows "
+		       "`registryctl sync %s`; to have the other one too, give it a name of its own (registryctl import DIR --as ORG/NAME)", s->name, m->name, lives_as, lives_as);
+}
+
+static int refuse_either(struct sync *s, const struct model *m, const char *other, struct err *e)
+{
+	return err_set(e, ERR_REFUSED, "%s and %s are one model here (%s), but two repositories upstream, which gives no ids that tell which of them it is: what is served stays as it is",
+		       s->name, other, m->name);
+}
+
+/* Does upstream still have, under this other name of it, the repository that is here? `known`: its key. */
+static int ask_name(struct sync *s, const struct model *m, const char *name, const char *known, struct err *e)
+{
+	own(revision) struct hub_revision r = { 0 };
+	int rc = hub_get_revision(s->hub, name, NULL, &s->w->stop, &r, e);
+
+	if (rc == ERR_NOT_FOUND || rc == ERR_GONE || rc == ERR_AUTH || rc == ERR_REFUSED) {	/* nobody gets anything there */
+		*e = (struct err)ERR_NONE;
+		return 0;
+	}
+	if (rc)
+		return rc;
+	if (*known && *r.key && *s->info.key)
+		return strcmp(r.key, known) ? 0 : refuse_other(s, m, name, e);
+	if (*r.key && *s->info.key ? !strcmp(r.key, s->info.key) : !strcasecmp(r.id, s->name))
+		return 0;	/* the same by two names */
+	return refuse_either(s, m, name, e);
+}
+
+/*
+ * A name that became free when its model was renamed may be given to another repository. Upstream's keys tell them apart; where it gives none, that both names are
+ * answered for.
+ */
+int sync_check_name(struct sync *s, struct err *e)
+{
+	char known[MODEL_KEY_HEX + 1];
+	const char **names;
+	struct model m;
+	bool published;
+	size_t n = 0;
+	int rc;
+
+	if (!find_here(s, &m))
+		return 0;
+	rc = model_key(s->w->db, m.id, known, &published, e);
+	if (rc || (*known && !strcmp(known, s->info.key)))
+		return rc;
+	rc = model_names(s->w->db, m.id, s->w->arena, &names, &n, e);
+	for (size_t i = 0; i < n && i < NAMES_MAX && !rc; i++)
+		if (strcasecmp(names[i], s->name) != 0)
+			rc = ask_name(s, &m, names[i], known, e);
+	return rc;
+}
+
+int sync_note_reuse(struct sync *s, const char *why, struct err *e)
+{
+	struct model m;
+
+	if (!find_here(s, &m))
+		return 0;
+	return event_add_once(s->w->db, "upstream.name_reused", m.name, s->info.sha, json_pack("{s:s, s:s*}", "name", s->name, "reason", why), work_now(), e);
+}
+
+/* Deleted and made anew, say: what is said of it is about another repository than the one that is here. The gate holds it (model_off()). */
+static int note_other(struct sync *s, bool *other, struct err *e)
+{
+	char known[MODEL_KEY_HEX + 1];
+	struct model m;
+	bool published;
+	int rc;
+
+	*other = false;
+	if (!*s->info.key || !find_here(s, &m))
+		return 0;
+	rc = model_key(s->w->db, m.id, known, &published, e);
+	if (rc || !published || !strcmp(known, s->info.key))
+		return rc;
+	*other = true;
+	s->model_id = m.id;
+	rc = sync_note_reuse(s, NULL, e);
+	return !rc && sync_served_ref(s) ? model_saw_ref(s->w->db, m.id, sync_served_ref(s), s->info.sha, work_now(), NULL, e) : rc;
+}
+
 int sync_note_model(struct sync *s, struct err *e)
 {
 	const struct hub_revision *r = &s->info;
@@ -68,8 +164,12 @@ int sync_note_model(struct sync *s, struct err *e)
 		.created_at = time_of(r->doc, "createdAt"),
 		.modified_at = r->last_modified,
 	};
-	int rc = model_upsert(s->w->db, &u, work_now(), &s->model_id, e);
+	bool other;
+	int rc = note_other(s, &other, e);
 
+	if (rc || other)
+		return rc;
+	rc = model_upsert(s->w->db, &u, work_now(), &s->model_id, e);
 	if (!rc)
 		rc = model_saw_gone(s->w->db, s->model_id, false, work_now(), e);
 	return !rc && sync_served_ref(s) ? note_ref(s, e) : rc;

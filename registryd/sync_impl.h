@@ -69,6 +69,10 @@ int sync_held(struct sync *s, const struct model_file *f, struct digest *sha256,
 /* Of the planned files, what the store holds is recorded; the rest goes to s->wanted. */
 int sync_look_around(struct sync *s, struct err *e);
 
+/* ERR_REFUSED: upstream has another repository under this name than the model that is here under it, which lives on there under another. */
+int sync_check_name(struct sync *s, struct err *e);
+/* Tells of it, once for each revision. why NULL: it is held, and says why. */
+int sync_note_reuse(struct sync *s, const char *why, struct err *e);
 /* What upstream says of the model now, into the catalog; every change is an event. */
 int sync_note_model(struct sync *s, struct err *e);
 /* Upstream has no such model or revision any more, or has disabled it: what we serve stays, but it is seen. */

@@ -163,6 +163,8 @@ int sync_plan_job(struct work *w, struct err *e)
 	int rc = sync_begin(&s, w, e);
 
 	if (!rc)
+		rc = sync_check_name(&s, e);
+	if (!rc)
 		rc = find_obstacle(&s, &facts, &obstacle, e);
 	if (!rc)
 		rc = sync_list(&s, e);

@@ -191,7 +191,7 @@ class Commit:
 class Repo:
     def __init__(self, name, root, payloads, **about):
         self.name = name
-        self.hub_id = hashlib.sha1(name.encode()).hexdigest()[:24]
+        self.hub_id = hashlib.sha1(f"{root.name}/{name}".encode()).hexdigest()[:24]    # another one of the same name has another
         self.payloads = payloads
         self.git = GitStore(root)
         self.commits = {}

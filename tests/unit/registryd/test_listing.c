@@ -309,6 +309,37 @@ static void test_repo_names(void **state)
 			fail_msg("'%s' is accepted", bad[i]);
 }
 
+/* What tells a repository from another of the same name: not what is the same for all, nor what a registry makes from the name. */
+static void test_keys(void **state)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ "{\"_id\":\"621ffdc036468d709f17434d\"}", "621ffdc036468d709f17434d" },
+		{ "{\"_id\":\"000000000000000000000000\"}", "" },
+		{ "{\"_id\":\"621ffdc036468d709f17434\"}", "" },
+		{ "{\"_id\":\"621ffdc036468d709f17434g\"}", "" },
+		{ "{\"_id\":7}", "" },
+		{ "{}", "" },
+	};
+	char key[MODEL_KEY_HEX + 1], made[MODEL_KEY_HEX + 1];
+	own(json) json_t *own_key = NULL;
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(json) json_t *doc = json_parse(cases[i].text, strlen(cases[i].text), "a model", NULL);
+
+		hub_read_key(doc, "org/name", key);
+		assert_string_equal(key, cases[i].want);
+	}
+	model_made_key("org/name", made);
+	own_key = json_pack("{s:s}", "_id", made);
+	hub_read_key(own_key, "org/name", key);
+	assert_string_equal(key, "");
+	hub_read_key(own_key, "org/other", key);
+	assert_string_equal(key, made);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_globs),
 		cmocka_unit_test(test_bad_globs),
 		cmocka_unit_test(test_repo_names),
+		cmocka_unit_test(test_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
