@@ -79,6 +79,10 @@ static void plain(struct run *r)
 		run_norm(r, r->q, r->q, &r->w, ROLE_Q_NORM, (size_t)r->n * s->n_head, s->d_k);
 		run_norm(r, k, k, &r->w, ROLE_K_NORM, (size_t)r->n * s->n_kv, s->d_k);
 	}
+	if (s->qk_norm == QK_NORM_ALL) {
+		run_norm(r, r->q, r->q, &r->w, ROLE_Q_NORM, r->n, s->n_head * s->d_k);
+		run_norm(r, k, k, &r->w, ROLE_K_NORM, r->n, s->n_kv * s->d_k);
+	}
 	rotate(r, r->q, s->n_head, s->d_k, 0);
 	rotate(r, k, s->n_kv, s->d_k, 0);
 	if (s->qk_norm == QK_NORM_L2 && rotates(r)) {

@@ -253,6 +253,10 @@ static int read_switches(struct spec *s, const struct family *f, const json_t *t
 		s->bias_qkv = f->base->bias_qkv;
 		s->bias_o = f->base->bias_o;
 	}
+	if (f->flags & FAMILY_NO_O_BIAS)
+		s->bias_o = false;
+	if (json_get_bool(text, "use_qk_norm", false) && f->base->qk_norm == QK_NORM_NONE)
+		return err_set(e, ERR_UNSUPPORTED, "not run: use_qk_norm is true");
 	if (json_object_get(text, "use_bias"))
 		s->bias_qkv = s->bias_o = s->bias_ffn = json_get_bool(text, "use_bias", true);
 	if (json_object_get(text, "use_qk_norm") && !json_get_bool(text, "use_qk_norm", true))
@@ -271,6 +275,24 @@ static int read_switches(struct spec *s, const struct family *f, const json_t *t
 		s->moe.score = ROUTER_SIGMOID;
 	else if (scoring)
 		return err_set(e, ERR_UNSUPPORTED, "not run: scoring_func \"%.60s\"", scoring);
+	return 0;
+}
+
+/* Keys that mean something to families with FAMILY_OWN_KEYS, and are not known elsewhere. */
+static const char own_keys[] = " attention_multiplier embedding_multiplier residual_multiplier logits_scaling logit_scale attention_out_bias use_qkv_bias ";
+
+static int read_own_keys(struct spec *s, const json_t *text, struct err *e)
+{
+	double divisor = json_get_real(text, "logits_scaling", 1);
+
+	if (!(divisor > 0))
+		return err_set(e, ERR_INPUT, "config.json: logits_scaling is %g", divisor);
+	s->logit_scale = json_get_real(text, "logit_scale", s->logit_scale > 0 ? s->logit_scale : 1) / divisor;
+	s->attn_scale = json_get_real(text, "attention_multiplier", s->attn_scale);
+	s->embed_scale = json_get_real(text, "embedding_multiplier", s->embed_scale);
+	s->residual_scale = json_get_real(text, "residual_multiplier", 1);
+	s->bias_o = json_get_bool(text, "attention_out_bias", s->bias_o);
+	s->bias_qkv = json_get_bool(text, "use_qkv_bias", s->bias_qkv);
 	return 0;
 }
 
@@ -326,7 +348,7 @@ int config_read_hf(struct spec *s, const struct family **family, const json_t *c
 	*s = *f->base;
 	s->task = task;
 	s->rope_interleaved = f->hf_rope_interleaved;
-	rc = config_check_keys(text, task != NULL, r, e);
+	rc = config_check_keys(text, task != NULL, f->flags & FAMILY_OWN_KEYS ? own_keys : "", r, e);
 	if (rc == 0)
 		rc = read_table(s, f, text, e);
 	if (rc == 0 && text != config)	/* writers put the flag in either place; it means the text model's head in both */
@@ -337,6 +359,8 @@ int config_read_hf(struct spec *s, const struct family **family, const json_t *c
 		rc = read_rope_all(s, f, text, r, e);
 	if (rc == 0)
 		rc = read_switches(s, f, text, e);
+	if (rc == 0 && (f->flags & FAMILY_OWN_KEYS))
+		rc = read_own_keys(s, text, e);
 	if (rc < 0)
 		return rc;
 	if (s->embed_scale < 0)

@@ -149,7 +149,7 @@ static int check_fixed(const json_t *text, bool not_run, struct err *e)
 	return 0;
 }
 
-int config_check_keys(const json_t *text, bool not_run, struct report *r, struct err *e)
+int config_check_keys(const json_t *text, bool not_run, const char *also_known, struct report *r, struct err *e)
 {
 	const char *name;
 	json_t *v;
@@ -158,7 +158,7 @@ int config_check_keys(const json_t *text, bool not_run, struct report *r, struct
 	if (rc < 0)
 		return rc;
 	json_object_foreach((json_t *)text, name, v) {
-		if (is_fixed(name) || says_nothing(v) || config_in_list(known_keys, name) || config_in_list(harmless_keys, name) || in_table(name) ||
+		if (is_fixed(name) || says_nothing(v) || config_in_list(known_keys, name) || config_in_list(harmless_keys, name) || config_in_list(also_known, name) || in_table(name) ||
 			is_token(name))
 			continue;
 		if (sounds_like_mathematics(name))

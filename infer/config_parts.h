@@ -20,7 +20,7 @@ extern const struct config_key config_keys[];	/* ended by a NULL */
 
 int config_store(struct spec *s, const struct config_key *key, double value, const char *name, struct err *e);
 /* config_known.c: is every key of this object one whose meaning we know? */
-int config_check_keys(const json_t *text, bool not_run, struct report *r, struct err *e);
+int config_check_keys(const json_t *text, bool not_run, const char *also_known, struct report *r, struct err *e);
 /* The same of a GGUF's key-values of its architecture. ERR_UNSUPPORTED for one that sounds like mathematics: its writers run it so. */
 int config_check_gguf_keys(const struct gguf *g, const char *arch, struct report *r, struct err *e);
 /* Is name one of a list separated, begun and ended by blanks? */

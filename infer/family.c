@@ -58,6 +58,15 @@ static const struct family_name names_starcoder2[] = {
 	N(UP, "^layers.%L.mlp.c_fc"), N(DOWN, "^layers.%L.mlp.c_proj"),
 	{ 0 },
 };
+static const struct family_name names_glm4[] = {
+	N(GATE_UP, "^layers.%L.mlp.gate_up_proj"), N(ATTN_POST_NORM, "^layers.%L.post_self_attn_layernorm"),
+	N(FFN_POST_NORM, "^layers.%L.post_mlp_layernorm"),
+	{ 0 },
+};
+static const struct family_name names_olmo2[] = {
+	N(ATTN_POST_NORM, "^layers.%L.post_attention_layernorm"), N(FFN_POST_NORM, "^layers.%L.post_feedforward_layernorm"),
+	{ 0 },
+};
 static const struct family_name names_llama4[] = {
 	N(GATE, "^layers.%L.feed_forward.gate_proj"), N(UP, "^layers.%L.feed_forward.up_proj"), N(DOWN, "^layers.%L.feed_forward.down_proj"),
 	N(ROUTER, "^layers.%L.feed_forward.router"), N(EXP_GATE_UP, "^layers.%L.feed_forward.experts.gate_up_proj!"),
@@ -156,6 +165,15 @@ static const struct spec base_grok = { .eps = 1e-5, .ffn_gated = true, .act = AC
 	.embed_scale = 78.38367176906169, .logit_scale = 0.5773502691896257, .attn_scale = 0.08838834764831845, .attn_softcap = 30,
 	.moe = { .n_expert = 8, .n_used = 2 } };
 
+static const struct spec base_olmo2 = { .eps = 1e-5, GATED, ROPE(10000), .no_pre_norms = true, .post_norms = true, .qk_norm = QK_NORM_ALL };
+static const struct spec base_granite = { .eps = 1e-6, GATED, ROPE(10000), .attn_scale = 1 };
+static const struct spec base_glm = { .eps = 1.5625e-7, GATED, ROPE(10000), .d_k = 128, .n_kv = 2, .bias_qkv = true, .partial_rotary = 0.5 };
+static const struct spec base_glm4 = { .eps = 1.5625e-7, GATED, ROPE(10000), .d_k = 128, .n_kv = 2, .bias_qkv = true, .partial_rotary = 0.5, .post_norms = true };
+static const struct spec base_cohere = { .norm = NORM_LAYER, .norm_bare = true, .eps = 1e-5, GATED, ROPE(500000), .parallel = true, .tied = true, .logit_scale = 0.0625 };
+static const struct spec base_seed_oss = { .eps = 1e-6, GATED, ROPE(10000), .d_k = 128, .bias_qkv = true };
+static const struct spec base_ernie4_5 = { .eps = 1e-5, GATED, ROPE(500000), .d_k = 128, .tied = true };
+static const struct spec base_stablelm = { .norm = NORM_LAYER, .eps = 1e-5, GATED, ROPE(10000), .partial_rotary = 0.25 };
+
 static const struct family families[] = {
 	{ "llama", { "LlamaForCausalLM", "LLaMAForCausalLM" }, { "llama" }, ALL(names_llama), false, true, FAMILY_PLAIN, &base_llama, NULL },
 	{ "mistral", { "MistralForCausalLM", "MinistralForCausalLM", "Mistral3ForConditionalGeneration" }, { "mistral3" }, ALL(names_llama), false, true,
@@ -181,6 +199,14 @@ static const struct family families[] = {
 	{ "phi", { "PhiForCausalLM" }, { "phi2" }, WITH(names_llama, names_phi), false, false, FAMILY_PARTIAL, &base_phi, "layer_norm_eps" },
 	{ "llama4", { "Llama4ForCausalLM", "Llama4ForConditionalGeneration" }, { "llama4" },
 		{ .rows = names_llama, .also = names_llama4, .experts_transposed = true }, true, true, FAMILY_LAYER_TYPES, &base_llama4, NULL },
+	{ "olmo2", { "Olmo2ForCausalLM" }, { NULL }, WITH(names_llama, names_olmo2), false, false, FAMILY_PLAIN, &base_olmo2, NULL },
+	{ "granite", { "GraniteForCausalLM" }, { NULL }, ALL(names_llama), false, false, FAMILY_PLAIN | FAMILY_OWN_KEYS, &base_granite, NULL },
+	{ "glm4", { "Glm4ForCausalLM" }, { NULL }, WITH(names_llama, names_glm4), true, false, FAMILY_PLAIN | FAMILY_PARTIAL | FAMILY_NO_O_BIAS, &base_glm4, NULL },
+	{ "glm", { "GlmForCausalLM" }, { NULL }, WITH(names_llama, names_glm4), true, false, FAMILY_PLAIN | FAMILY_PARTIAL | FAMILY_NO_O_BIAS, &base_glm, NULL },
+	{ "cohere", { "CohereForCausalLM" }, { NULL }, ALL(names_llama), true, false, FAMILY_PLAIN | FAMILY_OWN_KEYS, &base_cohere, "layer_norm_eps" },
+	{ "seed_oss", { "SeedOssForCausalLM" }, { NULL }, ALL(names_llama), false, false, FAMILY_PLAIN | FAMILY_OWN_KEYS, &base_seed_oss, NULL },
+	{ "ernie4_5", { "Ernie4_5ForCausalLM" }, { NULL }, ALL(names_llama), true, false, FAMILY_PLAIN, &base_ernie4_5, NULL },
+	{ "stablelm", { "StableLmForCausalLM" }, { NULL }, ALL(names_llama), false, false, FAMILY_PLAIN | FAMILY_PARTIAL | FAMILY_OWN_KEYS, &base_stablelm, "layer_norm_eps" },
 	{ "smollm3", { "SmolLM3ForCausalLM" }, { "smollm3" }, ALL(names_llama), false, true, FAMILY_WINDOW_OPT_IN | FAMILY_LAYER_TYPES, &base_smollm3, NULL },
 	{ "starcoder2", { "Starcoder2ForCausalLM" }, { "starcoder2" }, WITH(names_llama, names_starcoder2), false, false, 0, &base_starcoder2, "norm_epsilon" },
 	{ "gpt_bigcode", { "GPTBigCodeForCausalLM" }, { "starcoder" }, ALL(names_gpt2), false, false, FAMILY_MULTI_QUERY, &base_gpt2, "layer_norm_epsilon" },

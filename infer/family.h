@@ -53,6 +53,8 @@ enum {
 	FAMILY_CAP_LAST = 65536,	/* of these only at that of the logits */
 	FAMILY_PARTIAL = 4096,		/* the same of a share of the head that is rotated */
 	FAMILY_LAYER_TYPES = 8192,	/* the same of layer_types */
+	FAMILY_OWN_KEYS = 32768,	/* its configuration has some of the keys in config_hf.c's table of such */
+	FAMILY_NO_O_BIAS = 65536,	/* attention_bias is of queries, keys and values alone */
 	FAMILY_ROPE_TEMPER = 16384,	/* its rope_parameters say how queries grow with their position */
 	FAMILY_GGUF_SELECT_BIAS = 1024,	/* a sigmoid router of a GGUF has a bias for the choice */
 };

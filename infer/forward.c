@@ -80,23 +80,40 @@ static void embed(struct run *r)
 		run_norm(r, r->x, r->x, ends, ROLE_EMBED_NORM, r->n, s->d_model);
 }
 
+/* What a half of a layer is given: the residual, normed or as it is. */
+static void enter(struct run *r, enum role norm)
+{
+	size_t n = (size_t)r->n * r->s->d_model;
+
+	if (!r->s->no_pre_norms) {
+		run_norm(r, r->xn, r->x, &r->w, norm, r->n, r->s->d_model);
+		return;
+	}
+	r->op->zero(r->be, r->xn, n);
+	r->op->add(r->be, r->xn, r->x, n);
+}
+
+/* And what comes out of it. */
+static void leave(struct run *r, enum role norm)
+{
+	size_t n = (size_t)r->n * r->s->d_model;
+
+	if (r->s->post_norms)
+		run_norm(r, r->y, r->y, &r->w, norm, r->n, r->s->d_model);
+	if (r->s->residual_scale > 0 && r->s->residual_scale != 1)
+		r->op->scale(r->be, r->y, r->s->residual_scale, n);
+	r->op->add(r->be, r->x, r->y, n);
+}
+
 static void layer(struct run *r)
 {
-	const struct spec *s = r->s;
-	const struct ops *op = r->op;
-	size_t n = (size_t)r->n * s->d_model;
-
-	run_norm(r, r->xn, r->x, &r->w, ROLE_ATTN_NORM, r->n, s->d_model);
+	enter(r, ROLE_ATTN_NORM);
 	attention(r);
-	if (s->post_norms)
-		run_norm(r, r->y, r->y, &r->w, ROLE_ATTN_POST_NORM, r->n, s->d_model);
-	op->add(r->be, r->x, r->y, n);
-	if (!s->parallel)
-		run_norm(r, r->xn, r->x, &r->w, ROLE_FFN_NORM, r->n, s->d_model);
+	leave(r, ROLE_ATTN_POST_NORM);
+	if (!r->s->parallel)
+		enter(r, ROLE_FFN_NORM);
 	ffn(r);
-	if (s->post_norms)
-		run_norm(r, r->y, r->y, &r->w, ROLE_FFN_POST_NORM, r->n, s->d_model);
-	op->add(r->be, r->x, r->y, n);
+	leave(r, ROLE_FFN_POST_NORM);
 }
 
 /* What the disk should bring while this layer computes. Packed weights load their scales on opening: not worth it twice. */

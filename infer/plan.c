@@ -302,7 +302,7 @@ static void take_linear(struct finder *f, enum role role, bool bias, uint32_t ro
 static void take_norm(struct finder *f, enum role role, uint32_t n)
 {
 	if (take_weight(f, role, NEEDED, n, 1))
-		take_bias(f, role, f->p->spec->norm == NORM_LAYER || (f->p->gguf && f->p->family->base->norm == NORM_LAYER), n);
+		take_bias(f, role, (f->p->spec->norm == NORM_LAYER && !f->p->spec->norm_bare) || (f->p->gguf && f->p->family->base->norm == NORM_LAYER), n);
 }
 
 /* q, k and v as views of one matrix. */
@@ -340,6 +340,9 @@ static void take_attention(struct finder *f)
 	if (s->qk_norm == QK_NORM_HEAD) {
 		take_norm(f, ROLE_Q_NORM, s->d_k);
 		take_norm(f, ROLE_K_NORM, s->d_k);
+	} else if (s->qk_norm == QK_NORM_ALL) {
+		take_norm(f, ROLE_Q_NORM, q);
+		take_norm(f, ROLE_K_NORM, k);
 	}
 	take_linear(f, ROLE_O, s->bias_o, s->d_model, s->n_head * s->d_v);
 }
@@ -461,12 +464,13 @@ int plan_layer_open(const struct plan *p, uint32_t l, struct plan_layer *out, st
 	struct finder f = { .p = p, .out = out, .layer = l, .r = r, .e = e };
 
 	memset(out, 0, sizeof(*out));
-	take_norm(&f, ROLE_ATTN_NORM, s->d_model);
+	if (!s->no_pre_norms)
+		take_norm(&f, ROLE_ATTN_NORM, s->d_model);
 	if (s->mla.kv_lora)
 		take_mla(&f);
 	else
 		take_attention(&f);
-	if (!s->parallel)
+	if (!s->parallel && !s->no_pre_norms)
 		take_norm(&f, ROLE_FFN_NORM, s->d_model);
 	if (s->post_norms) {
 		take_norm(&f, ROLE_ATTN_POST_NORM, s->d_model);

@@ -26,7 +26,7 @@
 enum norm_kind { NORM_RMS, NORM_LAYER };
 enum act_kind { ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_RELU };
 enum pos_kind { POS_ROPE, POS_LEARNED, POS_ALIBI };
-enum qk_norm { QK_NORM_NONE, QK_NORM_HEAD /* weighted RMS of a head, before rope */, QK_NORM_L2 /* unweighted, after rope, where there is rope */ };
+enum qk_norm { QK_NORM_NONE, QK_NORM_HEAD /* weighted RMS of a head, before rope */, QK_NORM_ALL /* of all heads together */, QK_NORM_L2 /* unweighted, after rope, where there is rope */ };
 enum router_score { ROUTER_SOFTMAX, ROUTER_SIGMOID, ROUTER_SPARSEMIXER };
 enum group_score { GROUP_MAX, GROUP_TOP2 };
 enum shared_kind { SHARED_NONE, SHARED_PLAIN, SHARED_GATED /* times sigmoid(gate x) */ };
@@ -87,9 +87,11 @@ struct spec {
 	uint32_t n_layer, d_model, n_vocab, n_ctx;
 	enum norm_kind norm;
 	bool norm_plus1;		/* the weight stored is w - 1 */
+	bool norm_bare;			/* LayerNorms without a bias */
 	double eps;
 	bool post_norms, parallel, embed_norm;
-	double embed_scale, logit_scale, logit_softcap;	/* scales: 0 or 1 leave it alone */
+	bool no_pre_norms;		/* x += post_norm(attention(x)) */
+	double embed_scale, logit_scale, residual_scale, logit_softcap;	/* scales: 0 or 1 leave it alone; residual: of what is added to x */
 
 	enum pos_kind pos;
 	bool rope_interleaved;

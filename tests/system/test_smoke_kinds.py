@@ -374,7 +374,7 @@ def test_languages_adapters_that_no_class_builds(tmp_path, name, config):
 @pytest.mark.parametrize("architecture, task", [
     ("BigBirdPegasusForConditionalGeneration", "summarization"), ("PegasusXForConditionalGeneration", "summarization"),
     ("MvpForConditionalGeneration", "text2text-generation"), ("UMT5ForConditionalGeneration", "text2text-generation"),
-    ("Qwen2_5_VLForConditionalGeneration", "image-text-to-text"), ("LlavaNextForConditionalGeneration", "image-text-to-text"),
+    ("Qwen3VLMoeForConditionalGeneration", "image-text-to-text"), ("LlavaNextForConditionalGeneration", "image-text-to-text"),
     ("SmolVLMForConditionalGeneration", "image-text-to-text"), ("T5Gemma2ForConditionalGeneration", "image-text-to-text"),
     ("Idefics3ForConditionalGeneration", "image-text-to-text"), ("NobodyKnowsForConditionalGeneration", None)])
 def test_tasks_by_name(tmp_path, architecture, task):

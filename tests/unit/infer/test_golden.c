@@ -211,7 +211,7 @@ static void every_family_agrees(void **state)
 	}
 	closedir(dir);
 	assert_int_equal(bad, 0);
-	assert_true(n >= 40);
+	assert_true(n >= 69);
 }
 
 static int setup(void **state)
