@@ -244,8 +244,6 @@ int fdio_open_beneath(int dirfd, const char *path, int flags, struct err *e)
 		return err_set(e, ERR_NOT_FOUND, "%s does not exist", path);
 	if (fd < 0 && (errno == EXDEV || errno == ELOOP))
 		return err_set(e, ERR_INPUT, "%s leads out of its directory or through a symbolic link", path);
-	if (fd < 0 && errno == ENOSYS)
-		return err_set(e, ERR_FAILED, "open %s: openat2 is refused here, by a kernel before 5.6 or a filter such as systemd's RestrictSUIDSGID=", path);
 	if (fd < 0)
 		return err_errno(e, "open %s", path);
 	if (reads && !is_file_or_directory(fd)) {
