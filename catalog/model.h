@@ -287,6 +287,8 @@ int model_find(struct db *db, const char *repo, const char *rev, enum model_who 
 int model_find_repo(struct db *db, const char *repo, struct arena *a, struct model *m, struct err *e);
 /* Its name, and those that it has or had upstream. */
 int model_names(struct db *db, int64_t model_id, struct arena *a, const char ***names, size_t *n, struct err *e);
+/* The revision that listings show to clients: `main`, else the one published last. */
+int model_find_shown(struct db *db, const char *repo, struct arena *a, struct model *m, struct revision *r, struct err *e);
 int model_revision(struct db *db, int64_t revision_id, struct arena *a, struct model *m, struct revision *r, struct err *e);	/* m may be NULL */
 /* The first revision after this number, in any state; 0 behind the last. */
 int model_next_revision(struct db *db, int64_t after, int64_t *id, struct err *e);

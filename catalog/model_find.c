@@ -232,6 +232,29 @@ int model_find_repo(struct db *db, const char *repo, struct arena *a, struct mod
 	return id ? read_model(rd.c, id, a, m, NULL, e) : no_model(repo, e);
 }
 
+static int shown_revision(struct db_conn *c, int64_t model_id, int64_t *id, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "SELECT r.id FROM model AS m JOIN revision AS r ON r.id = m.revision_id WHERE m.id = $1 AND r.published_at > 0 AND r.state IN (7, 8)", e);
+
+	sql_int(&q, model_id);
+	*id = sql_row(&q) ? sql_get_int(&q, 0) : 0;
+	return sql_done(&q);
+}
+
+int model_find_shown(struct db *db, const char *repo, struct arena *a, struct model *m, struct revision *r, struct err *e)
+{
+	own(read) struct read rd = { 0 };
+	int64_t model_id, id;
+	int rc;
+
+	if ((rc = read_begin(&rd, db, e)) < 0 || (rc = model_id_tx(rd.c, repo, &model_id, e)) < 0 || (rc = shown_revision(rd.c, model_id, &id, e)) < 0)
+		return rc;
+	if (!id)
+		return no_model(repo, e);
+	rc = read_model(rd.c, model_id, a, m, NULL, e);
+	return rc < 0 ? rc : read_revision(rd.c, id, a, r, e);
+}
+
 int model_revision(struct db *db, int64_t revision_id, struct arena *a, struct model *m, struct revision *r, struct err *e)
 {
 	own(read) struct read rd = { 0 };

@@ -38,7 +38,7 @@ static int refs(struct request *rq, struct err *e)
 	size_t n;
 	int rc;
 
-	if (!door_enter(rq, DOOR_REFS, &d))
+	if (!door_enter(rq, DOOR_FACTS, &d))
 		return 0;
 	if ((rc = model_refs(app->db, d.m.id, 0, &rq->arena, &list, &n, e)))
 		return rc;

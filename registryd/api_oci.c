@@ -247,7 +247,7 @@ static int tags(struct request *rq, struct err *e)
 	size_t n;
 	int rc;
 
-	if (!door_enter(rq, DOOR_REFS, &d))
+	if (!door_enter(rq, DOOR_FACTS, &d))
 		return 0;
 	if ((rc = http_query_u64(rq, "n", 0, TAGS_MAX, &limit, e)) < 0 || (rc = model_refs(app->db, d.m.id, 0, &rq->arena, &refs, &n, e)) < 0)
 		return rc;

@@ -266,20 +266,12 @@ static bool may_have_bytes(struct request *rq, const struct door *d)
 	return false;
 }
 
-/* A model without `main` stands for itself by the newest revision that is published. */
-static int find_any(struct request *rq, const char *repo, struct door *out)
+/* A model that has no `main` here stands for itself by the revision that listings show. */
+static int find_shown(struct request *rq, const char *repo, struct door *out)
 {
 	struct daemon *d = rq->app;
-	struct revision *list;
-	size_t n = 0;
-	int rc = model_find_repo(d->db, repo, &rq->arena, &out->m, NULL);
 
-	if (!rc)
-		rc = model_revisions(d->db, out->m.id, MODEL_VISIBLE, &rq->arena, &list, &n, NULL);
-	if (rc || !n)
-		return ERR_NOT_FOUND;
-	out->r = list[0];
-	return 0;
+	return model_find_shown(d->db, repo, &rq->arena, &out->m, &out->r, NULL);
 }
 
 bool door_enter(struct request *rq, enum door_for what, struct door *out)
@@ -290,8 +282,8 @@ bool door_enter(struct request *rq, enum door_for what, struct door *out)
 	struct err e = ERR_NONE;
 	int rc = model_find(d->db, repo, rev, MODEL_VISIBLE, &rq->arena, &out->m, &out->r, &no_such_revision, &e);
 
-	if (rc == ERR_NOT_FOUND && no_such_revision && what == DOOR_REFS)
-		rc = find_any(rq, repo, out);
+	if (rc == ERR_NOT_FOUND && no_such_revision && (!rev || !strcmp(rev, "HEAD")))
+		rc = find_shown(rq, repo, out);
 	if (rc == ERR_NOT_FOUND)
 		return absent(rq, repo, rev, no_such_revision);
 	if (!rc && strcasecmp(out->m.name, repo))

@@ -20,7 +20,6 @@
 
 enum door_for {
 	DOOR_FACTS,	/* metadata */
-	DOOR_REFS,	/* the same of the whole model, which need not have a `main` here */
 	DOOR_BYTES,	/* the files themselves: also sends X-Repo-Commit */
 };
 
@@ -30,7 +29,10 @@ struct door {
 	struct lifecycle life;
 };
 
-/* The model and revision that rq's {repo} and {rev} name (rev NULL: main). False: the request has been answered. */
+/*
+ * The model and revision that rq's {repo} and {rev} name. Without {rev}, or with HEAD, that is `main`; where no `main` is here, the revision that listings show, so
+ * that what is listed can be asked about. False: the request has been answered.
+ */
 bool door_enter(struct request *rq, enum door_for what, struct door *out);
 
 /*

@@ -77,7 +77,7 @@ int sync_begin(struct sync *s, struct work *w, struct err *e)
 	if (rc)
 		return rc;
 	work_phase(w, "asking %s", s->hub->config.endpoint);
-	rc = hub_get_revision(s->hub, s->repo, s->ref, &w->stop, &s->info, e);
+	rc = hub_get_revision(s->hub, s->repo, s->ref ? s->ref : "main", &w->stop, &s->info, e);	/* not what another registry shows where it has no main */
 	if (rc) {
 		sync_note_gone(s, e);
 		return rc;

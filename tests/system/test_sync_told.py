@@ -148,6 +148,26 @@ def test_tags_are_tags(reg, hub):
         assert get(f"{reg.url}/{NAME}/resolve/{rev}/config.json")[0] == 200, rev
 
 
+def test_what_is_listed_can_be_asked_about(tmp_path, reg, hub):
+    """Also a model of which only a tag is here: without a revision clients get what the listing shows, and as `main` they get nothing else."""
+    first = hub.add_model(NAME, files(), tags=["v1"])
+    second = hub.commit(NAME, {"config.json": '{"a": 2}'})
+    reg.ctl("sync", f"{NAME}@v1")
+    listed, = json.loads(get(f"{reg.url}/api/models?full=true")[1])
+    assert (listed["id"], listed["sha"]) == (NAME, first)
+    for address in ("", "/revision/HEAD", f"/revision/{first}"):
+        status, info = get(f"{reg.url}/api/models/{NAME}{address}")
+        assert status == 200 and json.loads(info)["sha"] == first, address
+    assert get(f"{reg.url}/api/models/{NAME}/auth-check")[0] == get(f"{reg.url}/{NAME}")[0] == get(f"{reg.url}/{NAME}/resolve/HEAD/config.json")[0] == 200
+    for address in (f"api/models/{NAME}/revision/main", f"api/models/{NAME}/tree/main", f"{NAME}/resolve/main/config.json"):
+        assert get(f"{reg.url}/{address}")[0] == 404, address
+    with Registry(tmp_path / "second", policy=POLICY, settings=settings(reg)) as other:     # nor does it become the next registry's `main`
+        assert "no such revision" in other.ctl("sync", NAME, code=4).stderr
+        other.ctl("sync", f"{NAME}@v1")
+    reg.ctl("sync", NAME)
+    assert json.loads(get(f"{reg.url}/api/models/{NAME}")[1])["sha"] == second
+
+
 def test_skipped_formats_are_skipped_whatever_is_selected(tmp_path, hub):
     hub.add_model(NAME, files(**{"pytorch_model.bin": b"x"}))
     with Registry(tmp_path / "registry", policy=POLICY + "formats: {skip: [pickle]}\n", settings=settings(hub)) as reg:
