@@ -139,6 +139,15 @@ static void leave_hubs(struct work *w)
 	free(w->hubs);
 }
 
+/* Has the upstream that the job has asked got another token since, in its file or in the settings? */
+static bool has_new_token(struct work *w)
+{
+	const struct hub *before = w->n_hubs ? w->hubs[w->n_hubs - 1] : NULL;
+	const struct hub *now = before ? work_hub(w, before->config.name, NULL) : NULL;
+
+	return now && now != before;
+}
+
 /* ---- one job --------------------------------------------------------------------------------------------------- */
 
 /* A sweep does not wait for hours of downloads with a thread in hand: it comes again. Others wait for a sweep, which is short. */
@@ -233,6 +242,13 @@ static void run_job(struct work *w)
 
 	w->args = json_parse(w->job.args, strlen(w->job.args), "the job's arguments", &why);
 	rc = w->args ? run_kind(w, &why) : ERR_INPUT;
+	if (rc == ERR_AUTH && has_new_token(w)) {	/* replaced while the job ran: once more, from what is here by now */
+		log_event(LOG_NOTICE, "job.new_token", "id=%lld upstream=%s", (long long)w->job.id, w->hubs[w->n_hubs - 1]->config.name);
+		json_decref(take(w->result));
+		spool_done(&w->files);
+		why = (struct err)ERR_NONE;
+		rc = run_kind(w, &why);
+	}
 	if (!rc && w->files.max && spool_end(&w->files, &why))
 		rc = err_wrap(&why, "the files of the result");
 	if (settle(w, rc, &why, &e))

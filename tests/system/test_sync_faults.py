@@ -327,6 +327,31 @@ def test_a_new_token_counts_at_the_next_sync(tmp_path, hub):
         assert reg.json("show", NAME)["state"] == "published"
 
 
+@pytest.mark.parametrize("begun", ["tree", "resolve"])
+def test_a_token_that_is_replaced_while_a_sync_runs(tmp_path, hub, monkeypatch, begun):
+    """The old one is refused from one request to the next: the sync goes on with the new one, and asks no third time."""
+    hub.add_token("hf_old", granted=[NAME])
+    hub.add_model(NAME, files(), gated="manual")
+    real = hub._answer
+
+    def replaced(request, where, effects):
+        if where.route == begun and hub.accounts.pop("hf_old", None):
+            if granted:
+                hub.add_token("hf_new", granted=[NAME])
+            (tmp_path / "token").write_text("hf_new\n")
+        return real(request, where, effects)
+
+    monkeypatch.setattr(hub, "_answer", replaced)
+    granted = False
+    with with_token(tmp_path, hub, "hf_old") as reg:
+        assert "not valid" in reg.ctl("sync", NAME, code=1).stderr
+        assert reg.said().count("job.new_token") == 1
+        (tmp_path / "token").write_text(hub.add_token("hf_old", granted=[NAME]) + "\n")
+        granted = True
+        reg.ctl("sync", NAME)
+        assert reg.json("show", NAME)["state"] == "published" and reg.said().count("job.new_token") == 2
+
+
 @pytest.mark.parametrize("token", [None, "", "two words\n"])
 def test_a_token_file_without_a_token_is_a_fault_of_this_side(tmp_path, hub, token):
     hub.add_model(NAME, files())
