@@ -257,6 +257,15 @@ struct model_off {
 };
 int model_off(struct db *db, int64_t model_id, const char *commit, const char *upstream_key, struct arena *a, struct model_off *out, struct err *e);
 /*
+ * What goes on being served under other names of what is taken off: the same commit, other commits of a repository that upstream has renamed, or the same large files.
+ * revision_id 0: of the whole model. Strings live in a.
+ */
+#define MODEL_ELSEWHERE_MAX 100
+struct model_elsewhere {
+	const char *repo, *commit, *because;
+};
+int model_served_elsewhere(struct db *db, int64_t model_id, int64_t revision_id, struct arena *a, struct model_elsewhere **out, size_t *n, struct err *e);
+/*
  * The gate has decided: in ONE transaction record each decision (for `why`), set the state, and when it is `publish`, move the refs that the
  * revision was planned for (unless one of them already serves a revision planned later) and write the event. Older published revisions stay
  * reachable by commit. Publishing with a wanted file missing from the store is refused: ERR_CONFLICT. A hold or reject of a published revision's

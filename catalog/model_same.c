@@ -1,9 +1,12 @@
 /*
- * model_same.c - see model.h: what comes under one name and was withdrawn, or rejected by a person, under another; and what comes under the name of a model and is
- * another repository.
+ * model_same.c - see model.h: what comes under one name and was withdrawn, or rejected by a person, under another; what comes under the name of a model and is
+ * another repository; and what is withdrawn and goes on being served under another name.
  */
 #include "base/str.h"
+#include "catalog/list.h"
 #include "catalog/model_tx.h"
+
+#define WEIGHTS_MIN_BYTES (1 << 20)	/* a smaller file may be alike in models that have nothing to do with each other */
 
 struct same {
 	int64_t model_id;	/* 0: not in the catalog */
@@ -159,4 +162,41 @@ int model_off(struct db *db, int64_t model_id, const char *commit, const char *u
 	if (rc < 0 || (rc = read_begin(&r, db, e)) < 0)
 		return rc;
 	return find_off(r.c, &s, a, out, e);
+}
+
+int model_served_elsewhere(struct db *db, int64_t model_id, int64_t revision_id, struct arena *a, struct model_elsewhere **out, size_t *n, struct err *e)
+{
+	static const char *const because[] = { "it is the same commit", "upstream has renamed the one to the other", "it has the same large files, or some of them" };
+	own(read) struct read r = { 0 };
+	size_t cap = 0;
+	int rc = read_begin(&r, db, e);
+
+	*out = NULL;
+	*n = 0;
+	if (rc < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c,
+					    "SELECT m.name, r.commit_id, min(k.kind) FROM ("
+					    "SELECT o.id AS id, 0 AS kind FROM revision AS w JOIN revision AS o ON o.commit_id = w.commit_id WHERE w.model_id = $1 AND $2 IN (0, w.id) UNION ALL "
+					    "SELECT o.id, 1 FROM revision AS w JOIN revision AS o ON o.upstream_key = w.upstream_key WHERE w.model_id = $1 AND $2 = 0 UNION ALL "
+					    "SELECT u.revision_id, 2 FROM revision AS w JOIN file AS f ON f.revision_id = w.id AND f.wanted > 0 AND f.size_bytes >= $3 "
+					    "JOIN blob_use AS u ON u.blob_id = f.blob_id WHERE w.model_id = $1 AND $2 IN (0, w.id)) AS k "
+					    "JOIN revision AS r ON r.id = k.id AND r.state = 7 AND r.model_id <> $1 JOIN model AS m ON m.id = r.model_id "
+					    "WHERE NOT EXISTS (SELECT 1 FROM lifecycle AS l WHERE l.model_id = r.model_id AND l.revision_id IN (0, r.id) "
+					    "AND (l.retired_at > 0 OR l.withdrawn_at > 0)) GROUP BY m.name, r.commit_id ORDER BY 3, 1 LIMIT $4",
+					    e);
+	sql_int(&q, model_id);
+	sql_int(&q, revision_id);
+	sql_int(&q, WEIGHTS_MIN_BYTES);
+	sql_int(&q, MODEL_ELSEWHERE_MAX);
+	while (sql_row(&q)) {
+		struct model_elsewhere *x = list_push(a, out, n, &cap);
+		char hex[DIGEST_HEX_MAX];
+		struct digest commit;
+
+		sql_get_digest(&q, 1, DIGEST_SHA1, &commit);
+		digest_hex(hex, &commit);
+		*x = (struct model_elsewhere){ sql_get_dup(&q, 0, a), arena_strdup(a, hex), because[sql_get_int(&q, 2)] };
+	}
+	return sql_done(&q);
 }

@@ -25,7 +25,7 @@ static int order(struct ctl *c, const char *tail, struct err *e)
 					   args_text(a, "successor"));
 	own(json) json_t *answer = NULL;
 	own(buf) struct buf path;
-	const json_t *not_served;
+	const json_t *not_served, *also;
 	struct ctl_model m;
 	size_t i;
 	int rc;
@@ -51,6 +51,8 @@ static int order(struct ctl *c, const char *tail, struct err *e)
 	say_state(c, answer);
 	json_array_foreach(json_object_get(answer, "not_served"), i, not_served)
 		ctl_say(c, "but %s@%.12s is %s: %s", m.repo, ctl_text(not_served, "revision"), ctl_text(not_served, "state"), ctl_text(not_served, "reason"));
+	json_array_foreach(json_object_get(answer, "also_served"), i, also)
+		ctl_say(c, "but %s@%.12s goes on being served: %s", ctl_text(also, "repo"), ctl_text(also, "revision"), ctl_text(also, "because"));
 	return 0;
 }
 

@@ -108,6 +108,23 @@ static int find_meant(struct request *rq, const struct lifecycle_order *o, struc
 	return rc == ERR_NOT_FOUND ? model_find(db, repo, NULL, MODEL_ANY, &rq->arena, &m, r, NULL, e) : rc;
 }
 
+/* Somebody takes a model off and means what is in it, under whatever name. */
+static int add_also_served(struct request *rq, const struct lifecycle_order *o, json_t *answer, struct err *e)
+{
+	struct model_elsewhere *list;
+	json_t *also;
+	size_t n;
+	int rc = model_served_elsewhere(api_v1_daemon(rq)->db, o->model_id, o->revision_id, &rq->arena, &list, &n, e);
+
+	if (rc || !n)
+		return rc;
+	also = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(also, json_pack("{s:s, s:s, s:s}", "repo", list[i].repo, "revision", list[i].commit, "because", list[i].because));
+	json_object_set_new(answer, "also_served", also);
+	return 0;
+}
+
 /* What holds now, of all marks together: an order about the model may leave one on what it shows. */
 static int answer_order(struct request *rq, enum order what, const struct lifecycle_order *o, const struct model *m, json_t *not_served, struct err *e)
 {
@@ -126,6 +143,10 @@ static int answer_order(struct request *rq, enum order what, const struct lifecy
 	json_object_set_new(j, "repo", json_string(m->name));
 	if (json_array_size(not_served))
 		json_object_set(j, "not_served", not_served);
+	if (what == ORDER_WITHDRAW && add_also_served(rq, o, j, e) < 0) {
+		json_decref(j);
+		return e->code;
+	}
 	return http_answer_json(rq, 200, j);
 }
 

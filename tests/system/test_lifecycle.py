@@ -175,6 +175,28 @@ def test_a_new_name_does_not_publish_what_a_person_has_rejected(site, hub):
     assert door(site, "/org/no-2/resolve/main/config.json")[0] == 200
 
 
+def test_a_withdrawal_says_what_is_served_under_other_names(site, hub):
+    """The same commit, a repository with a new name, the same weights; a person decides about each."""
+    big = {"config.json": b"{}\n", "README.md": b"---\nlicense: mit\n---\n", "notes.png": PNG + os.urandom(2 << 20)}
+    for name, files in ("org/bad", big), ("org/copy", big), ("org/tuned", big | {"more.txt": b"x"}), ("org/off", big | {"more.txt": b"y"}), ("org/other", FILES):
+        hub.add_model(name, files)
+        site.ctl("sync", name)
+    site.ctl("retire", "org/off")
+    hub.rename("org/bad", "org/good")
+    hub.commit("org/good", {"notes.png": PNG + os.urandom(2 << 20)})
+    site.ctl("sync", "org/good")
+    said = site.ctl("withdraw", "org/bad", "--reason", "leaked").stderr + site.ctl("withdraw", "org/bad", "--reason", "leaked").stdout
+    for name, why in ("copy", "it is the same commit"), ("good", "upstream has renamed the one to the other"), ("tuned", "it has the same large files, or some of them"):
+        commit = site.json("show", f"org/{name}")["revision"]
+        assert f"but org/{name}@{commit[:12]} goes on being served: {why}" in said
+    assert "org/other" not in said and "org/off" not in said
+    also = site.json("withdraw", "org/bad", "--reason", "leaked")["also_served"]
+    assert [x["repo"] for x in also] == ["org/copy", "org/good", "org/tuned"]
+    for name in "org/copy", "org/good", "org/tuned":
+        site.ctl("withdraw", name, "--reason", "leaked")
+    assert "also_served" not in site.json("withdraw", "org/bad", "--reason", "leaked")
+
+
 def events(r, kind):
     token = (r.data / "admin.token").read_text().strip()
     answer = r.get("/-/v1/events", Authorization=f"Bearer {token}")
