@@ -25,6 +25,7 @@ static const char *const header_names[NET_HEADERS] = {
 	[NET_ERROR_MESSAGE] = "x-error-message",
 	[NET_LINK] = "link",
 	[NET_RETRY_AFTER] = "retry-after",
+	[NET_DATE] = "date",
 	[NET_RATELIMIT] = "ratelimit",
 	[NET_CONTENT_RANGE] = "content-range",
 	[NET_CONTENT_TYPE] = "content-type",
@@ -344,9 +345,9 @@ char *net_link_next(const char *link)
 
 int64_t net_retry_after(const struct net_answer *a, int64_t now)
 {
-	const char *s = a->header[NET_RETRY_AFTER];
+	const char *s = a->header[NET_RETRY_AFTER], *date = a->header[NET_DATE];
+	time_t at, theirs = date ? curl_getdate(date, NULL) : (time_t)-1;
 	uint64_t v;
-	time_t at;
 
 	if (!s)
 		return -1;
@@ -355,6 +356,8 @@ int64_t net_retry_after(const struct net_answer *a, int64_t now)
 	at = curl_getdate(s, NULL);
 	if (at == (time_t)-1)
 		return -1;
+	if (theirs != (time_t)-1)
+		now = theirs;
 	return at > now ? at - now : 0;
 }
 

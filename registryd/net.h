@@ -28,6 +28,7 @@ enum net_header {
 	NET_ERROR_MESSAGE,
 	NET_LINK,
 	NET_RETRY_AFTER,
+	NET_DATE,
 	NET_RATELIMIT,
 	NET_CONTENT_RANGE,
 	NET_CONTENT_TYPE,
@@ -83,7 +84,7 @@ void net_origin(char *out, size_t n, const char *url);
 /* The target of rel="next" in a Link header (RFC 8288; several lines are joined with commas), or NULL; caller frees. */
 char *net_link_next(const char *link);
 
-/* Seconds named by Retry-After (number or date), -1 when it says nothing. */
+/* Seconds named by Retry-After (number, or date by the clock of whoever answered, else by `now`), -1 when it says nothing. */
 int64_t net_retry_after(const struct net_answer *a, int64_t now);
 /* r and t of RateLimit's item `bucket` ("api"), 0 or -1 when it is not there. */
 int net_ratelimit(const struct net_answer *a, const char *bucket, int64_t *remaining, int64_t *reset_s);

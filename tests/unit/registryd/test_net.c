@@ -131,6 +131,15 @@ static void test_limits(void **state)
 	free(a.header[NET_RETRY_AFTER]);
 	a.header[NET_RETRY_AFTER] = mem_strdup("Thu, 01 Jan 1970 00:20:00 GMT");
 	assert_int_equal(net_retry_after(&a, 1000), 200);
+	a.header[NET_DATE] = mem_strdup("Thu, 01 Jan 1970 00:19:58 GMT");	/* its clock, which is ahead of ours */
+	assert_int_equal(net_retry_after(&a, 1000), 2);
+	assert_int_equal(net_retry_after(&a, 2000), 2);
+	free(a.header[NET_DATE]);
+	a.header[NET_DATE] = mem_strdup("Thu, 01 Jan 1970 00:20:01 GMT");
+	assert_int_equal(net_retry_after(&a, 1000), 0);
+	free(a.header[NET_DATE]);
+	a.header[NET_DATE] = mem_strdup("today");
+	assert_int_equal(net_retry_after(&a, 1000), 200);
 	free(a.header[NET_RETRY_AFTER]);
 	a.header[NET_RETRY_AFTER] = mem_strdup("soon");
 	assert_int_equal(net_retry_after(&a, 1000), -1);
