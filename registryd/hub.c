@@ -279,19 +279,28 @@ int hub_unreachable(const struct hub *h, const char *what, const char *url, CURL
 	return err_set(e, ERR_UNREACHABLE, "%s: %s: %s", what, origin, why);
 }
 
-struct curl_slist *hub_headers(const struct hub *h, const char *url)
+static void append(struct curl_slist *list, const char *line)
 {
-	struct curl_slist *list = curl_slist_append(NULL, "Accept-Encoding: identity");
+	if (!curl_slist_append(list, line))
+		abort();
+}
+
+static struct curl_slist *headers(const struct hub *h, const char *url, const char *encoding)
+{
+	struct curl_slist *list = curl_slist_append(NULL, encoding);
 	char line[AUTH_HEADER_MAX];
 
 	if (!list)
 		abort();
-	if (!sends_token(h, url))
-		return list;
-	snprintf(line, sizeof(line), "Authorization: Bearer %s", h->config.token);
-	if (!curl_slist_append(list, line))
-		abort();
+	snprintf(line, sizeof(line), "Authorization: Bearer %s", sends_token(h, url) ? h->config.token : "");
+	if (sends_token(h, url))
+		append(list, line);
 	return list;
+}
+
+struct curl_slist *hub_headers(const struct hub *h, const char *url)
+{
+	return headers(h, url, "Accept-Encoding: identity");
 }
 
 /* ---- one call ------------------------------------------------------------------------------------------------- */
@@ -345,32 +354,26 @@ static int wait_turn(struct hub *h, const struct hub_call *call, enum hub_bucket
 	return 0;
 }
 
-static void append(struct curl_slist *list, const char *line)
-{
-	if (!curl_slist_append(list, line))
-		abort();
-}
-
 /* Headers of one exchange. git's token is sent by libcurl as a password; it goes with the request to this one address only. */
 static struct curl_slist *headers_for(struct hub *h, const struct hub_call *call, const char *url, CURL *c)
 {
 	bool basic = call->basic && sends_token(h, url);
-	struct curl_slist *headers = call->basic ? curl_slist_append(NULL, "Accept-Encoding: identity") : hub_headers(h, url);
+	struct curl_slist *list = call->basic ? curl_slist_append(NULL, "Accept-Encoding: identity") : headers(h, url, "Accept-Encoding: gzip");
 	char line[128];
 
-	if (!headers)
+	if (!list)
 		abort();
 	curl_easy_setopt(c, CURLOPT_USERNAME, basic ? "registryd" : NULL);
 	curl_easy_setopt(c, CURLOPT_PASSWORD, basic ? h->config.token : NULL);
 	if (call->content_type) {
 		snprintf(line, sizeof(line), "Content-Type: %s", call->content_type);
-		append(headers, line);
+		append(list, line);
 	}
 	if (call->extra_header)
-		append(headers, call->extra_header);
+		append(list, call->extra_header);
 	if (call->post)
-		append(headers, "Expect:");
-	return headers;
+		append(list, "Expect:");
+	return list;
 }
 
 static bool enter_call(struct hub *h)
@@ -475,7 +478,7 @@ int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, s
 		if (buf_failed(body))
 			return err_set(e, ERR_LIMIT, "%s: the answer of %s is longer than %zu bytes", call->what, h->config.endpoint, body->max);
 		if (code == CURLE_OK && a->status >= 200 && a->status < 300)
-			return 0;
+			return net_unpack(a, body, e) ? err_wrap(e, "%s: %s", call->what, h->config.endpoint) : 0;
 		if (attempt < retries && (code == CURLE_OK ? net_status_transient(a->status) : net_code_transient(code)))
 			continue;
 		if (code != CURLE_OK) {
@@ -520,7 +523,7 @@ static enum token ask_token(struct hub *h, const atomic_bool *stop, struct err *
 	exchange(h, &(struct hub_call){ .url = url, .what = "whoami", .bucket = HUB_API, .stop = stop }, url, &a, &body, &code, why);
 	if (code == CURLE_OK && a.status == 401)
 		return TOKEN_UNKNOWN;
-	if (code == CURLE_OK && a.status == 200 && (doc = json_parse_lax(body.data, body.len, "whoami", NULL)) && json_get_str(doc, "name"))
+	if (code == CURLE_OK && a.status == 200 && !net_unpack(&a, &body, NULL) && (doc = json_parse_lax(body.data, body.len, "whoami", NULL)) && json_get_str(doc, "name"))
 		return TOKEN_KNOWN;
 	if (code == CURLE_OK)
 		say_unclear(h, &a, url, unclear);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <zlib.h>
 
 #include "base/fdio.h"
 #include "base/str.h"
@@ -13,6 +14,7 @@
 #define CONNECT_TIMEOUT_S 20
 #define BACKOFF_MAX_MS	  60000
 #define SLEEP_SLICE_MS	  50
+#define UNPACK_BYTES	  (32 << 10)
 #define RECEIVE_BYTES	  (2 << 20)	/* the kernel takes it twice, for its own needs */
 
 static const char *const header_names[NET_HEADERS] = {
@@ -341,6 +343,52 @@ char *net_link_next(const char *link)
 			return mem_strndup(target, n - 1);
 	}
 	return NULL;
+}
+
+static void own_inflate(z_stream *z)
+{
+	inflateEnd(z);
+}
+
+/* One layer only, so that no more is ever worked on than came. */
+static int inflate_into(struct buf *out, const struct buf *from, struct err *e)
+{
+	own(inflate) z_stream z = { .next_in = (unsigned char *)from->data, .avail_in = (unsigned)from->len };
+	unsigned char piece[UNPACK_BYTES];
+	int rc = Z_OK;
+
+	if (inflateInit2(&z, MAX_WBITS + 16) != Z_OK)
+		abort();
+	while (rc == Z_OK || (rc == Z_STREAM_END && z.avail_in)) {
+		if (rc == Z_STREAM_END)
+			inflateReset(&z);	/* a stream may follow another one */
+		z.next_out = piece;
+		z.avail_out = sizeof(piece);
+		rc = inflate(&z, Z_NO_FLUSH);
+		if (buf_add(out, piece, sizeof(piece) - z.avail_out))
+			return err_set(e, ERR_LIMIT, "there are more than %zu bytes in its compressed answer", out->max);
+	}
+	return rc == Z_STREAM_END ? 0 : err_set(e, ERR_INPUT, "its compressed answer is damaged or not whole");
+}
+
+int net_unpack(const struct net_answer *a, struct buf *body, struct err *e)
+{
+	const char *encoding = a->header[NET_CONTENT_ENCODING];
+	own(buf) struct buf out;
+	int rc;
+
+	buf_init(&out, body->max);
+	if (!encoding || !*encoding || !strcasecmp(encoding, "identity") || !body->len)
+		return 0;
+	if (strcasecmp(encoding, "gzip") && strcasecmp(encoding, "x-gzip"))
+		return err_set(e, ERR_INPUT, "its answer comes encoded as '%.60s', which was not asked for: is there a proxy in between?", str_printable(a->header[NET_CONTENT_ENCODING]));
+	rc = inflate_into(&out, body, e);
+	if (rc)
+		return rc;
+	buf_done(body);
+	*body = out;
+	out = (struct buf){ 0 };
+	return 0;
 }
 
 int64_t net_retry_after(const struct net_answer *a, int64_t now)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 #define NET_HEADER_MAX	  8192	/* bytes of one header value that are kept; signed URLs reach 2 KiB */
@@ -84,6 +85,11 @@ void net_origin(char *out, size_t n, const char *url);
 /* The target of rel="next" in a Link header (RFC 8288; several lines are joined with commas), or NULL; caller frees. */
 char *net_link_next(const char *link);
 
+/*
+ * Takes gzip off an answer's body, at most to the body's own ceiling; what has no Content-Encoding stays as it is. ERR_INPUT when it is not whole or comes in another
+ * encoding, ERR_LIMIT when there is more in it.
+ */
+int net_unpack(const struct net_answer *a, struct buf *body, struct err *e);
 /* Seconds named by Retry-After (number, or date by the clock of whoever answered, else by `now`), -1 when it says nothing. */
 int64_t net_retry_after(const struct net_answer *a, int64_t now);
 /* r and t of RateLimit's item `bucket` ("api"), 0 or -1 when it is not there. */

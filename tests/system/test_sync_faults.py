@@ -258,6 +258,29 @@ def test_a_next_page_that_is_the_same_one(reg, hub):
     assert not hub.requests(listener="other")
 
 
+# --- encodings ------------------------------------------------------------------------------------------------------------------
+
+
+def test_only_answers_of_the_api_come_compressed(reg, hub):
+    hub.add_model(NAME, files())
+    reg.ctl("sync", NAME)
+    asked = {}
+    for r in hub.requests():
+        asked.setdefault(r.headers.get("accept-encoding"), set()).add(r.route)
+    assert set(asked) == {"gzip", "identity"} and not asked["gzip"] & asked["identity"], asked
+    assert {"info", "tree"} <= asked["gzip"] and not {"resolve", "resolve-cache", "cdn", "git"} & asked["gzip"]
+    assert_served(reg, hub)
+
+
+@pytest.mark.parametrize("encoding,words", [("br", "encoded as 'br'"), ("gzip", "damaged or not whole")])
+def test_an_answer_in_an_encoding_that_it_is_not_in(reg, hub, encoding, words):
+    hub.add_model(NAME, files())
+    hub.faults.add(route="tree", status=200, body="[]", headers={"Content-Encoding": encoding, "Content-Type": "text/plain"})
+    said = reg.ctl("sync", NAME, code=None)
+    assert said.returncode and words in said.stderr and hub.url in said.stderr, said.stderr
+    assert_not_served(reg)
+
+
 # --- tokens ---------------------------------------------------------------------------------------------------------------------
 
 

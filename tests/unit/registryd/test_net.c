@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "base/vec.h"
 #include "registryd/hub.h"
@@ -145,6 +146,66 @@ static void test_limits(void **state)
 	assert_int_equal(net_retry_after(&a, 1000), -1);
 }
 
+static void add_packed(struct buf *out, const void *p, size_t n)
+{
+	unsigned char room[4096];
+	z_stream z = { .next_in = (unsigned char *)p, .avail_in = (unsigned)n, .next_out = room, .avail_out = sizeof(room) };
+
+	assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, MAX_WBITS + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	deflateEnd(&z);
+	buf_add(out, room, sizeof(room) - z.avail_out);
+}
+
+/* What an answer's body says under a Content-Encoding; "" when it can't be told. */
+static void unpacks(const char *encoding, const struct buf *packed, size_t n, size_t max, const char *want, const char *why)
+{
+	own(answer) struct net_answer a = { .status = 200, .header[NET_CONTENT_ENCODING] = encoding ? mem_strdup(encoding) : NULL };
+	own(buf) struct buf body;
+	struct err e = ERR_NONE;
+
+	buf_init(&body, max);
+	assert_int_equal(buf_add(&body, packed->data, n), 0);
+	if (why) {
+		assert_true(net_unpack(&a, &body, &e) < 0);
+		assert_non_null(strstr(e.msg, why));
+		return;
+	}
+	assert_int_equal(net_unpack(&a, &body, &e), 0);
+	assert_int_equal(body.len, strlen(want));
+	assert_string_equal(body.data, want);
+	assert_int_equal(body.max, max);
+}
+
+static void test_unpack(void **state)
+{
+	static const char zeros[1 << 20];
+	own(buf) struct buf plain;
+	own(buf) struct buf packed;
+	own(buf) struct buf two;
+	own(buf) struct buf bomb;
+
+	(void)state;
+	buf_init(&plain, 100), buf_init(&packed, 1000), buf_init(&two, 1000), buf_init(&bomb, 8000);
+	buf_puts(&plain, "{\"a\":1}");
+	add_packed(&packed, plain.data, plain.len);
+	add_packed(&two, "{\"a\":", 5);
+	add_packed(&two, "1}", 2);
+	add_packed(&bomb, zeros, sizeof(zeros));
+	unpacks(NULL, &plain, plain.len, 100, "{\"a\":1}", NULL);
+	unpacks("identity", &plain, plain.len, 100, "{\"a\":1}", NULL);
+	unpacks("gzip", &packed, packed.len, 100, "{\"a\":1}", NULL);
+	unpacks("X-GZip", &two, two.len, 100, "{\"a\":1}", NULL);
+	unpacks("gzip", &packed, 0, 100, "", NULL);	/* a 204, say */
+	for (size_t n = 1; n < packed.len; n++)
+		unpacks("gzip", &packed, n, 100, NULL, "not whole");
+	unpacks("gzip", &plain, plain.len, 100, NULL, "damaged");
+	unpacks("br", &plain, plain.len, 100, NULL, "encoded as 'br'");
+	unpacks("gzip, gzip", &packed, packed.len, 100, NULL, "encoded as 'gzip, gzip'");
+	assert_true(bomb.len < 2000);
+	unpacks("gzip", &bomb, bomb.len, sizeof(zeros) - 1, NULL, "more than 1048575 bytes");
+}
+
 static void test_backoff_grows_and_is_bounded(void **state)
 {
 	(void)state;
@@ -240,7 +301,7 @@ int main(void)
 		cmocka_unit_test(test_webhook_signature),
 		cmocka_unit_test(test_origin),	   cmocka_unit_test(test_join),	  cmocka_unit_test(test_page),	  cmocka_unit_test(test_link),	    cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_backoff_grows_and_is_bounded), cmocka_unit_test(test_pace), cmocka_unit_test(test_window), cmocka_unit_test(test_bandwidth),
-		cmocka_unit_test(test_token_stays_home),
+		cmocka_unit_test(test_token_stays_home), cmocka_unit_test(test_unpack),
 	};
 
 	net_init();
