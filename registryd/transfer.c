@@ -115,6 +115,9 @@ static size_t sends_too_much(struct transfer *t)
 {
 	if (t->until < t->file->size_bytes)
 		err_set(&t->why, ERR_UNREACHABLE, "'%s': upstream sends more than the range that was asked for", t->file->path);
+	else if (t->answer.header[NET_CONTENT_ENCODING])	/* these may not be upstream's bytes at all */
+		err_set(&t->why, ERR_UNREACHABLE, "'%s': it comes encoded as '%.60s', though it was asked for as it is: is there a proxy in between?", t->file->path,
+			str_printable(t->answer.header[NET_CONTENT_ENCODING]));
 	else
 		err_set(&t->why, ERR_MISMATCH, "'%s': upstream sends more than the %llu bytes that the listing says", t->file->path, (unsigned long long)t->file->size_bytes);
 	return 0;

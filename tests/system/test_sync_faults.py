@@ -281,6 +281,18 @@ def test_an_answer_in_an_encoding_that_it_is_not_in(reg, hub, encoding, words):
     assert_not_served(reg)
 
 
+def test_a_file_that_somebody_on_the_way_compresses(reg, hub):
+    """It is not upstream's fault: nothing is rejected for good."""
+    hub.add_model(NAME, files())
+    rule = hub.faults.add(route="resolve-cache", file="config.json", status=200, body="not two bytes", headers={"Content-Encoding": "gzip"})
+    said = reg.ctl("sync", NAME, code=1).stderr
+    assert hub.faults.acted(rule) and "'config.json'" in said and "encoded as 'gzip'" in said and "proxy" in said, said
+    assert_not_served(reg)
+    hub.faults.clear()
+    reg.ctl("sync", NAME)
+    assert_served(reg, hub)
+
+
 # --- tokens ---------------------------------------------------------------------------------------------------------------------
 
 
