@@ -279,12 +279,16 @@ static int read_switches(struct spec *s, const struct family *f, const json_t *t
 }
 
 /* Keys that mean something to families with FAMILY_OWN_KEYS, and are not known elsewhere. */
-static const char own_keys[] = " attention_multiplier embedding_multiplier residual_multiplier logits_scaling logit_scale attention_out_bias use_qkv_bias ";
+static const char own_keys[] = " attention_multiplier embedding_multiplier residual_multiplier logits_scaling logit_scale attention_out_bias use_qkv_bias"
+	" bias use_parallel_embedding position_embedding_type ";
 
 static int read_own_keys(struct spec *s, const json_t *text, struct err *e)
 {
+	const char *positions = json_get_str_or(text, "position_embedding_type", "rope_gptj");
 	double divisor = json_get_real(text, "logits_scaling", 1);
 
+	if (strcmp(positions, "rope_gptj") != 0)
+		return err_set(e, ERR_UNSUPPORTED, "not run: position_embedding_type \"%.60s\"", positions);
 	if (!(divisor > 0))
 		return err_set(e, ERR_INPUT, "config.json: logits_scaling is %g", divisor);
 	s->logit_scale = json_get_real(text, "logit_scale", s->logit_scale > 0 ? s->logit_scale : 1) / divisor;
@@ -293,6 +297,8 @@ static int read_own_keys(struct spec *s, const json_t *text, struct err *e)
 	s->residual_scale = json_get_real(text, "residual_multiplier", 1);
 	s->bias_o = json_get_bool(text, "attention_out_bias", s->bias_o);
 	s->bias_qkv = json_get_bool(text, "use_qkv_bias", s->bias_qkv);
+	if (json_object_get(text, "bias"))
+		s->bias_qkv = s->bias_o = s->bias_ffn = json_get_bool(text, "bias", false);
 	return 0;
 }
 
@@ -380,6 +386,8 @@ static int layer_kind(struct spec *s, uint32_t i, const char *kind, struct err *
 	l->chunk = chunked ? s->chunk : 0;
 	if (s->local_rope)
 		l->rope = local ? 1 : 0;
+	else if (s->nope_full)
+		l->rope = local ? 0 : -1;
 	return 0;
 }
 

@@ -56,6 +56,10 @@ static const struct {
 	{ "is_encoder_decoder", BOOLEAN, false, NULL }, { "is_causal", BOOLEAN, true, NULL }, { "use_bidirectional_attention", BOOLEAN, false, NULL },
 	{ "use_rope", BOOLEAN, true, NULL }, { "gated_mlp", BOOLEAN, true, NULL }, { "use_rms_norm", BOOLEAN, true, NULL }, { "use_parallel_residual", BOOLEAN, false, NULL }, { "no_bias", BOOLEAN, true, NULL },
 	{ "rope_interleaved", BOOLEAN, false, NULL }, { "interpolate_factor", NUMBER, 1, NULL }, { "full_attn_mod", NUMBER, 1, NULL },
+	{ "parallel_attn", BOOLEAN, true, NULL }, { "new_decoder_architecture", BOOLEAN, false, NULL }, { "num_ln_in_parallel_attn", NUMBER, 1, NULL },
+	{ "use_gated_activation", BOOLEAN, true, NULL }, { "use_parallel_block", BOOLEAN, true, NULL }, { "use_embedding_sharing", BOOLEAN, true, NULL },
+	{ "layer_switch", NUMBER, 4, NULL }, { "order_of_interleaved_layers", WORD, 0, "local_attn_first" },
+	{ "activation", WORD, 0, "gelu" },
 	{ "norm_type", WORD, 0, "layer_norm" }, { "mlp_type", WORD, 0, "default" },
 };
 

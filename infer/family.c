@@ -170,6 +170,10 @@ static const struct spec base_granite = { .eps = 1e-6, GATED, ROPE(10000), .attn
 static const struct spec base_glm = { .eps = 1.5625e-7, GATED, ROPE(10000), .d_k = 128, .n_kv = 2, .bias_qkv = true, .partial_rotary = 0.5 };
 static const struct spec base_glm4 = { .eps = 1.5625e-7, GATED, ROPE(10000), .d_k = 128, .n_kv = 2, .bias_qkv = true, .partial_rotary = 0.5, .post_norms = true };
 static const struct spec base_cohere = { .norm = NORM_LAYER, .norm_bare = true, .eps = 1e-5, GATED, ROPE(500000), .parallel = true, .tied = true, .logit_scale = 0.0625 };
+static const struct spec base_cohere2 = { .norm = NORM_LAYER, .norm_bare = true, .eps = 1e-5, GATED, ROPE(10000), .parallel = true, .tied = true, .logit_scale = 0.0625,
+	.window = 4096, .pattern = PATTERN_NTH_FULL, .pattern_n = 4, .nope_full = true };
+static const struct spec base_falcon = { .norm = NORM_LAYER, .eps = 1e-5, .act = ACT_GELU_ERF, ROPE(10000), .parallel = true, .tied = true,
+	.n_ctx = 2048 };
 static const struct spec base_seed_oss = { .eps = 1e-6, GATED, ROPE(10000), .d_k = 128, .bias_qkv = true };
 static const struct spec base_ernie4_5 = { .eps = 1e-5, GATED, ROPE(500000), .d_k = 128, .tied = true };
 static const struct spec base_stablelm = { .norm = NORM_LAYER, .eps = 1e-5, GATED, ROPE(10000), .partial_rotary = 0.25 };
@@ -204,6 +208,9 @@ static const struct family families[] = {
 	{ "glm4", { "Glm4ForCausalLM" }, { NULL }, WITH(names_llama, names_glm4), true, false, FAMILY_PLAIN | FAMILY_PARTIAL | FAMILY_NO_O_BIAS, &base_glm4, NULL },
 	{ "glm", { "GlmForCausalLM" }, { NULL }, WITH(names_llama, names_glm4), true, false, FAMILY_PLAIN | FAMILY_PARTIAL | FAMILY_NO_O_BIAS, &base_glm, NULL },
 	{ "cohere", { "CohereForCausalLM" }, { NULL }, ALL(names_llama), true, false, FAMILY_PLAIN | FAMILY_OWN_KEYS, &base_cohere, "layer_norm_eps" },
+	{ "cohere2", { "Cohere2ForCausalLM" }, { NULL }, ALL(names_llama), true, false, FAMILY_LAYER_TYPES | FAMILY_OWN_KEYS, &base_cohere2, "layer_norm_eps" },
+	{ "falcon", { "FalconForCausalLM", "RWForCausalLM" }, { NULL }, ALL(names_bloom), false, false, FAMILY_PLAIN | FAMILY_OWN_KEYS | FAMILY_MULTI_QUERY,
+		&base_falcon, "layer_norm_epsilon" },
 	{ "seed_oss", { "SeedOssForCausalLM" }, { NULL }, ALL(names_llama), false, false, FAMILY_PLAIN | FAMILY_OWN_KEYS, &base_seed_oss, NULL },
 	{ "ernie4_5", { "Ernie4_5ForCausalLM" }, { NULL }, ALL(names_llama), true, false, FAMILY_PLAIN, &base_ernie4_5, NULL },
 	{ "stablelm", { "StableLmForCausalLM" }, { NULL }, ALL(names_llama), false, false, FAMILY_PLAIN | FAMILY_PARTIAL | FAMILY_OWN_KEYS, &base_stablelm, "layer_norm_eps" },

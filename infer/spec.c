@@ -93,7 +93,7 @@ static void derive_layers(struct spec *s)
 	for (uint32_t i = 0; i < s->n_layer; i++) {
 		struct spec_layer *l = &s->layer[i];
 		bool full = layer_is_full(s, i);
-		bool nope = s->nope_every && (i + 1) % s->nope_every == 0;
+		bool nope = (s->nope_every && (i + 1) % s->nope_every == 0) || (s->nope_full && full);
 		uint32_t step = s->moe.step ? s->moe.step : 1;
 
 		l->rope = (int8_t)(s->pos != POS_ROPE || nope ? -1 : s->local_rope && !full ? 1 : 0);

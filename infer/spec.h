@@ -109,6 +109,7 @@ struct spec {
 	enum qk_norm qk_norm;
 	bool qkv_per_head;		/* a fused matrix holds a head's q, k, v, then the next head's; else all q, all k, all v */
 	uint32_t window, chunk, pattern_n, nope_every;
+	bool nope_full;			/* layers that see everything have no positions */
 	enum layer_pattern pattern;
 	struct mla_spec mla;
 

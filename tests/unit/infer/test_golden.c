@@ -211,7 +211,7 @@ static void every_family_agrees(void **state)
 	}
 	closedir(dir);
 	assert_int_equal(bad, 0);
-	assert_true(n >= 69);
+	assert_true(n >= 72);
 }
 
 static int setup(void **state)
