@@ -600,6 +600,25 @@ static int check_leftovers(const struct plan *p, struct report *r, struct err *e
 	return rc;
 }
 
+/*
+ * A part of the model that its index does not have: programs that load what the index lists take it for missing and start it at random,
+ * others load whole shards. A head that is not what is used is nobody's need.
+ */
+static int check_unlisted(const struct plan *p, struct report *r, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < p->weights->n; i++) {
+		const struct tensor *t = &p->weights->tensors[i];
+
+		if (!t->unlisted || !t->claimed || (t == p->stored_head && t != p->ends.w[ROLE_HEAD].tensor) || (p->spec->task && t->role == ROLE_HEAD))
+			continue;
+		report_path(r, "%s", t->file);
+		rc = report_reject(r, "plan.unlisted", t->file, e, "tensor %s is not in the index: what a program takes in its place depends on the program", t->name);
+	}
+	return rc;
+}
+
 int plan_open(struct plan *p, const struct spec *s, const struct family *f, struct weights *w, const struct quant_config *quant, bool gguf,
 	const struct sight *sight, struct report *r, struct err *e)
 {
@@ -622,6 +641,8 @@ int plan_open(struct plan *p, const struct spec *s, const struct family *f, stru
 	p->checking = false;
 	if (rc == 0)
 		rc = extra_check(p, r, e);
+	if (rc == 0)
+		rc = check_unlisted(p, r, e);
 	return rc < 0 ? rc : check_leftovers(p, r, e);
 }
 

@@ -3,7 +3,7 @@
  * and every tensor that is there must have a place (or be one of the few kinds that have none): that is the first layer of checks,
  * done before any arithmetic. Fused, stacked and transposed forms all become plain matrices (weights.h) here.
  *
- * Rules of the findings: plan.missing plan.shape plan.dtype plan.unexpected plan.tied plan.scale
+ * Rules of the findings: plan.missing plan.shape plan.dtype plan.unexpected plan.tied plan.scale plan.unlisted
  */
 #ifndef INFER_PLAN_H
 #define INFER_PLAN_H

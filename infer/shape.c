@@ -288,7 +288,7 @@ static void check_shape(struct checker *c, struct tensor *t, const char *dims)
 static void check_tensor(struct checker *c, const struct shape_row *row, const char *suffix, const char *dims)
 {
 	char name[SHAPE_NAME_MAX], first[SHAPE_NAME_MAX] = "";
-	bool any = false;
+	bool any = false, listed = false;
 
 	for (const char *at = row->name; next_name(c, &at, suffix, name);) {
 		struct tensor *t = find(c, name);
@@ -298,10 +298,13 @@ static void check_tensor(struct checker *c, const struct shape_row *row, const c
 		if (!t)
 			continue;
 		any = true;
+		listed = listed || !t->unlisted;
 		c->n->demanded += !t->claimed;	/* two rows may speak of one */
 		t->claimed = true;
 		check_shape(c, t, dims);
 	}
+	if (any && !listed && !(row->flags & SHAPE_OPTIONAL))
+		fail(c, "shape.unlisted", "", "tensor %s is not in the index: what a program takes in its place depends on the program", first);
 	if (any || (row->flags & SHAPE_OPTIONAL))
 		return;
 	c->n->demanded++;

@@ -2,7 +2,7 @@
  * shape.h - the structure of checkpoints that are not run: encoders, rerankers, vision, speech, parts of diffusion pipelines, adapters.
  * A kind is a table of tensors with their shapes in words of the configuration (shape_table.h); what it demands must be there so.
  *
- * Rules of the findings: shape.missing shape.shape shape.config (rejects: the configuration lacks a number, or it is none),
+ * Rules of the findings: shape.missing shape.shape shape.unlisted shape.config (rejects: the configuration lacks a number, or it is none),
  * shape.rank shape.pair (rejects, of adapters), shape.target shape.layers (rejects or flags, of adapters), shape.pooling (reject),
  * shape.unexpected shape.base shape.pattern (flags)
  */

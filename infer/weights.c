@@ -36,7 +36,8 @@ static void add_safetensors(struct weights *w)
 		struct tensor *t = vec_push(&w->tensors, &w->n, &w->cap);
 
 		*t = (struct tensor){ .name = from->name, .file = shard->file, .type_name = safetensors_dtype_name(from->dtype),
-			.rank = from->rank, .at = shard->st.data_start + from->begin, .bytes = from->end - from->begin, .fd = shard->fd };
+			.rank = from->rank, .at = shard->st.data_start + from->begin, .bytes = from->end - from->begin, .fd = shard->fd,
+			.unlisted = w->set.entries[i].unlisted };
 		t->type = quant_type(t->type_name);
 		memcpy(t->shape, from->shape, sizeof(from->shape));
 	}

@@ -34,6 +34,7 @@ struct tensor {
 	uint64_t shape[WEIGHTS_RANK_MAX];	/* slowest dimension first, also for GGUF */
 	uint64_t at, bytes;			/* in fd */
 	int fd;
+	bool unlisted;				/* the index of the shards does not have it */
 	bool claimed;				/* by the plan: it has a place in the model */
 	uint8_t role;				/* which (family.h), once it is claimed */
 	bool is_bias;

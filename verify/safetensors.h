@@ -11,6 +11,7 @@
 #ifndef VERIFY_SAFETENSORS_H
 #define VERIFY_SAFETENSORS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -74,6 +75,7 @@ struct safetensors_shard {
 struct safetensors_entry {
 	const struct safetensors_tensor *tensor;
 	uint32_t shard;
+	bool unlisted;				/* in the shard and not in the index */
 };
 
 struct safetensors_set {

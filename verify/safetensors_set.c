@@ -172,7 +172,7 @@ static uint64_t collect(struct opener *o)
 		const struct safetensors *st = &set->shards[s].st;
 
 		for (size_t i = 0; i < st->n_tensors; i++) {
-			*vec_push(&set->entries, &set->n_entries, &set->cap_entries) = (struct safetensors_entry){ &st->tensors[i], (uint32_t)s };
+			*vec_push(&set->entries, &set->n_entries, &set->cap_entries) = (struct safetensors_entry){ .tensor = &st->tensors[i], .shard = (uint32_t)s };
 			bytes += st->tensors[i].end - st->tensors[i].begin;
 		}
 	}
@@ -203,10 +203,13 @@ static int check_map(struct opener *o, const json_t *map)
 		if (!safetensors_find(&shard->st, tensor))
 			return REJECT(o, "idx.missing_tensor", "the index says that \"%s\" is in %s, but it is not", tensor, shard->file);
 	}
-	for (size_t i = 0; i < set->n_entries; i++)
-		if (!json_object_get(map, set->entries[i].tensor->name))
-			FLAG(o, "idx.unlisted", "tensor \"%s\" of %s is not in the index", set->entries[i].tensor->name,
-				set->shards[set->entries[i].shard].file);
+	for (size_t i = 0; i < set->n_entries; i++) {
+		struct safetensors_entry *entry = &set->entries[i];
+
+		entry->unlisted = !json_object_get(map, entry->tensor->name);
+		if (entry->unlisted)
+			FLAG(o, "idx.unlisted", "tensor \"%s\" of %s is not in the index", entry->tensor->name, set->shards[entry->shard].file);
+	}
 	return 0;
 }
 

@@ -362,6 +362,19 @@ def test_pipeline_of_folders(tmp_path):
     assert done.returncode == 6 and [a["verdict"] for a in report["artefacts"]] == ["not_run", "not_run", "fail"] and report["file"].startswith("vae/")
 
 
+@pytest.mark.parametrize("name", ["bert", "vit"])
+def test_tensor_that_the_index_lacks(tmp_path, name):
+    where, shard = build(tmp_path / "m", name), "model-00001-of-00001.safetensors"
+    (where / "model.safetensors").rename(where / shard)
+    listed, index = dict.fromkeys(KINDS[name]["tensors"], shard), where / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": listed}))
+    assert smoke(where)[0].returncode == 5
+    listed.pop(some_matrix(name))
+    index.write_text(json.dumps({"metadata": {}, "weight_map": listed}))
+    done, report = smoke(where)
+    assert done.returncode == 6 and any(f["rule"] == "shape.unlisted" and some_matrix(name) in f["message"] for f in report["findings"])
+
+
 @pytest.mark.parametrize("name, config", [
     ("wavlm", {"adapter_attn_dim": 8}), ("wavlm-speakers", {"adapter_attn_dim": 8, "do_stable_layer_norm": True}), ("wav2vec2-ctc", {"adapter_attn_dim": 8})])
 def test_languages_adapters_that_no_class_builds(tmp_path, name, config):

@@ -273,12 +273,28 @@ def test_index_and_shards(tmp_path):
     assert any(rule == "idx.total_size" for rule, _ in rules(report, "flag"))
     index["weight_map"].pop("model.norm.weight")
     path.write_text(json.dumps(index))
-    assert any(rule == "idx.unlisted" for rule, _ in rules(smoke(where)[1], "flag"))
+    done, report = smoke(where)
+    assert done.returncode == 6 and "tensor model.norm.weight is not in the index" in " ".join(report["reasons"])
+    assert any(rule == "plan.unlisted" for rule, _ in rules(report, "reject")) and any(rule == "idx.unlisted" for rule, _ in rules(report, "flag"))
     index["weight_map"]["model.norm.weight"] = "model-00001-of-00002.safetensors" if "00002" in index["weight_map"]["lm_head.weight"] else "x"
     index["weight_map"]["model.layers.9.mlp.up_proj.weight"] = "model-00002-of-00002.safetensors"
     path.write_text(json.dumps(index))
     done, report = smoke(where)
     assert done.returncode == 6 and any(rule == "idx.missing_tensor" for rule, _ in rules(report, "reject"))
+
+
+def test_what_nothing_needs_may_be_unlisted(tmp_path):
+    """A tied head, and frequencies that every program works out itself."""
+    where = copy(TIED, tmp_path)
+    add_head(where)
+    tensors = read_tensors(where / "model.safetensors")
+    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = "F32", [4], struct.pack("<4f", 1, 0.1, 0.01, 0.001)
+    (where / "model.safetensors").unlink()
+    write_tensors(where / "model-00001-of-00001.safetensors", tensors)
+    listed = {n: "model-00001-of-00001.safetensors" for n in tensors if n != "lm_head.weight" and not n.endswith("inv_freq")}
+    (where / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": listed}))
+    done, report = smoke(where)
+    assert done.returncode == 0 and len([f for f in report["findings"] if f["rule"] == "idx.unlisted"]) == 2
 
 
 def test_tensor_that_nothing_needs(tmp_path):
