@@ -80,6 +80,17 @@ static bool is_side(const char *name)
 	return false;
 }
 
+/* Not what programs call a model, or another form of it. */
+static bool is_extra(const char *name)
+{
+	static const char *const globs[] = { "*.gguf", "*.json", "model*", "pytorch_model*", "consolidated*", "diffusion_pytorch_model*", "*-of-*" };
+
+	for (size_t i = 0; i < ARRAY_LEN(globs); i++)
+		if (str_glob(globs[i], name))
+			return false;
+	return true;
+}
+
 static bool listed(const struct names *x, const char *name)
 {
 	for (size_t i = 0; i < x->n; i++)
@@ -164,7 +175,7 @@ static int add(struct walk *w, const char *dir, const char *file, bool stray)
 	if (w->a->n == ARTEFACTS_MAX)
 		return err_set(w->e, ERR_LIMIT, "there are more than %d checkpoints here: test a part of them at a time (--include)", ARTEFACTS_MAX);
 	*vec_push(&w->a->v, &w->a->n, &w->a->cap) =
-		(struct artefact){ .dir = mem_strdup(dir), .file = mem_strdup(file), .side = is_side(file), .stray = stray };
+		(struct artefact){ .dir = mem_strdup(dir), .file = mem_strdup(file), .side = is_side(file), .extra = is_extra(file), .stray = stray };
 	return 0;
 }
 

@@ -16,6 +16,7 @@ struct artefact {
 	char *dir;	/* "" the root, "unet/" */
 	char *file;	/* in it, as model_open takes it */
 	bool side;	/* a projector, calibration data, extra weights: looked at, but no model that could be run */
+	bool extra;	/* called like no model or variant of one: beside a model it may be anything */
 	bool stray;	/* numbered as a part of a set that it is no part of: looked at, and a defect whatever it holds */
 };
 

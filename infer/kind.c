@@ -23,6 +23,13 @@ static bool is_adapter(const char *file)
 	return str_glob("adapter_model*.safetensors*", file);
 }
 
+static bool is_gguf_adapter(const struct gguf *g)
+{
+	const char *type = gguf_str(g, "general.type");
+
+	return type && strcmp(type, "adapter") == 0;
+}
+
 /* What it calls itself: an architecture of transformers, a class of diffusers, or the one layer that sentence encoders add. */
 static const char *architecture(const json_t *config)
 {
@@ -98,13 +105,22 @@ static int check(struct weights *w, int dirfd, const char *file, const json_t *c
 
 int kind_check(struct smoke *s, struct weights *w, int dirfd, const char *file, struct report *r, struct err *e)
 {
-	json_t *config own(json) = read_object(dirfd, is_adapter(file) ? "adapter_config.json" : "config.json");
+	bool gguf = str_ends(file, ".gguf");
+	json_t *config own(json) = gguf ? NULL : read_object(dirfd, is_adapter(file) ? "adapter_config.json" : "config.json");
 	struct shape_count n = { 0 };
-	int rc = config ? check(w, dirfd, file, config, &n, r, e) : 0;
+	int rc = 0;
 
+	if (gguf && !is_gguf_adapter(w->parts[0].gguf))
+		return 0;
+	if (gguf)
+		rc = shape_check_gguf_adapter(w, file, &n, r, e);
+	else if (config && (!s->side || is_adapter(file)))
+		rc = check(w, dirfd, file, config, &n, r, e);
 	if (rc < 0)
 		return rc;
-	if (n.partial)
+	if (gguf && n.known)
+		smoke_reason(s, SMOKE_NOT_RUN, "its %zu tensors are pairs that fit; for which base, and of which rank, it does not say", n.demanded);
+	else if (n.partial)
 		smoke_reason(s, SMOKE_NOT_RUN, "as far as its configuration says, it is built so: %zu tensors", n.demanded);
 	else if (n.known)
 		smoke_reason(s, SMOKE_NOT_RUN, "built as its configuration demands: %zu tensors, %zu more that it says nothing of", n.demanded, n.unexpected);
@@ -113,21 +129,79 @@ int kind_check(struct smoke *s, struct weights *w, int dirfd, const char *file, 
 	return 0;
 }
 
-int kind_not_run(int dirfd, const char *file, struct err *e)
+/* What a GGUF says that it is, where that is no model; NULL where it is one, or can't be read. Static, or the GGUF's. */
+static const char *gguf_other(const struct gguf *g)
 {
-	json_t *config = NULL;
-	bool dense;
+	static const char *const types[] = { "adapter", "imatrix", "mmproj", "vocab" }, *const architectures[] = { "clip", "controlvector", "imatrix" };
+	const char *type = gguf_str(g, "general.type"), *architecture = gguf_str(g, "general.architecture");
 
-	if (is_adapter(file))
-		return err_set(e, ERR_UNSUPPORTED, "not run: task adapter");
-	if (str_ends(file, ".gguf"))
+	for (size_t i = 0; type && i < ARRAY_LEN(types); i++)
+		if (strcmp(types[i], type) == 0)
+			return types[i];
+	for (size_t i = 0; architecture && i < ARRAY_LEN(architectures); i++)
+		if (strcmp(architectures[i], architecture) == 0)
+			return architectures[i];
+	return gguf_n_tensors(g) == 0 ? "vocabulary without tensors" : NULL;
+}
+
+/* One that can't be read is refused when it is opened in earnest. */
+static int gguf_not_run(struct smoke *s, int dirfd, const char *file, struct err *e)
+{
+	own(fd) int fd = fdio_open_beneath(dirfd, file, O_RDONLY | O_CLOEXEC, NULL);
+	struct gguf *g = NULL;
+	const char *other;
+
+	if (fd < 0 || gguf_open(&g, fd, file, NULL) < 0)
 		return 0;
+	other = gguf_other(g);
+	s->side = other;
+	if (other && is_gguf_adapter(g))
+		err_set(e, ERR_UNSUPPORTED, "not run: task adapter");
+	else if (other)
+		err_set(e, ERR_UNSUPPORTED, "not run: no model by itself, but what it says: %s", other);
+	gguf_close(g);
+	return other ? ERR_UNSUPPORTED : 0;
+}
+
+/* Has no tensor of the file a place in what config.json describes? Of what is not known here nobody can say. */
+static bool is_foreign(int dirfd, const char *file, const json_t *config)
+{
+	const char *name = architecture(config);
+	const struct family *f = name ? family_by_hf(name) : NULL;
+	struct weights w own(weights) = { 0 };
+	struct shape_count n = { 0 };
+	bool any = false;
+
+	if (!name || weights_open_safetensors(&w, dirfd, file, NULL, NULL) < 0)
+		return false;
+	if (!f)
+		f = family_under_hf(name);
+	if (f)
+		return !plan_knows_any(f, &w);
+	shape_check(&w, name, config, &n, NULL, NULL);
+	for (size_t i = 0; i < w.n; i++)
+		any |= w.tensors[i].claimed;
+	return n.known && !any;
+}
+
+int kind_not_run(struct smoke *s, int dirfd, const char *file, bool beside, struct err *e)
+{
+	json_t *config own(json) = NULL;
+
+	if (is_adapter(file)) {
+		s->side = true;
+		return err_set(e, ERR_UNSUPPORTED, "not run: task adapter");
+	}
+	if (str_ends(file, ".gguf"))
+		return gguf_not_run(s, dirfd, file, e);
 	config = read_object(dirfd, "config.json");
-	dense = config && !json_get_str(config, "model_type") && !json_object_get(config, "architectures") && architecture(config);
-	if (dense)
-		err_set(e, ERR_UNSUPPORTED, "not run: task %s", kind_task(dirfd) ? kind_task(dirfd) : "part of a pipeline");
-	json_decref(config);
-	return dense ? ERR_UNSUPPORTED : 0;
+	if (beside && config && is_foreign(dirfd, file, config)) {
+		s->side = true;
+		return err_set(e, ERR_UNSUPPORTED, "not run: no model by itself: no tensor of it has a place in the model beside it");
+	}
+	if (config && !json_get_str(config, "model_type") && !json_object_get(config, "architectures") && architecture(config))
+		return err_set(e, ERR_UNSUPPORTED, "not run: task %s", kind_task(dirfd) ? kind_task(dirfd) : "part of a pipeline");
+	return 0;
 }
 
 static bool has_file(int dirfd, const char *name)

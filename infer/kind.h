@@ -9,8 +9,11 @@
 
 /* The structure of an opened artefact, as far as we know its kind. ERR_INPUT when it is not as its configuration demands. */
 int kind_check(struct smoke *s, struct weights *w, int dirfd, const char *file, struct report *r, struct err *e);
-/* "not run: task X" where the file is none that a language model is in; 0 else. */
-int kind_not_run(int dirfd, const char *file, struct err *e);
+/*
+ * "not run: …" where the file is none that a language model is in; 0 else. What is no model at all (an adapter, a GGUF that says so, a
+ * file `beside` a model that holds no tensor of it) is marked as s->side.
+ */
+int kind_not_run(struct smoke *s, int dirfd, const char *file, bool beside, struct err *e);
 /* The task of a language model that is used as an embedder: by the files of a sentence encoder beside it, or by a GGUF's pooling. NULL: it is none. Static. */
 const char *kind_embeds(int dirfd, const struct model *m);
 /* What the directory is for, as the Hub calls it; NULL when that can't be told. Static. */

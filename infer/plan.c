@@ -89,6 +89,14 @@ static bool find_name(const struct finder *f, enum role role, const char *suffix
 	return false;
 }
 
+/* What is missing is missing in the only file, or in all of them together. */
+static const char *whole_name(const struct weights *w)
+{
+	if (w->set.n_shards == 1)
+		return w->set.shards[0].file;
+	return w->n_parts == 1 ? w->parts[0].file : "the checkpoint";
+}
+
 static void fail(struct finder *f, const char *rule, const char *file, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 static void fail(struct finder *f, const char *rule, const char *file, const char *fmt, ...)
 {
@@ -99,7 +107,7 @@ static void fail(struct finder *f, const char *rule, const char *file, const cha
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
 	report_path(f->r, "%s", file);
-	report_reject(f->r, rule, *file ? file : "the checkpoint", f->e, "%s", message);
+	report_reject(f->r, rule, *file ? file : whole_name(f->p->weights), f->e, "%s", message);
 	f->failed = true;
 }
 
@@ -508,13 +516,54 @@ void plan_layer_close(struct plan_layer *layer)
 	memset(layer, 0, sizeof(*layer));
 }
 
+static const char *const roots[] = { "model.", "transformer.", "", "language_model.model.", "model.language_model." };
+
+/* Is this, behind the root, a name that the row may stand for, whatever the layer and the expert? */
+static bool is_of_row(const char *name, const char *row)
+{
+	size_t literal = strcspn(row, "%!"), n = 0;
+	char pattern[PLAN_NAME_MAX];
+
+	if (strncmp(name, row, literal) != 0)
+		return false;
+	for (const char *c = row; *c && *c != '!' && n + 8 < sizeof(pattern); c++) {
+		if (*c == '%') {
+			n += (size_t)snprintf(pattern + n, sizeof(pattern) - n, "[0-9]*");
+			c++;
+		} else {
+			pattern[n++] = *c;
+		}
+	}
+	snprintf(pattern + n, sizeof(pattern) - n, "%s", str_ends(row, "!") ? "" : ".*");
+	return str_glob(pattern, name);
+}
+
+static bool has_row(const struct family_name *rows, const char *name)
+{
+	for (const struct family_name *row = rows; row && row->name; row++) {
+		for (size_t i = 0; *row->name == '^' && i < ARRAY_LEN(roots); i++)
+			if (str_starts(name, roots[i]) && is_of_row(name + strlen(roots[i]), row->name + 1))
+				return true;
+		if (*row->name != '^' && is_of_row(name, row->name))
+			return true;
+	}
+	return false;
+}
+
+bool plan_knows_any(const struct family *f, const struct weights *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (has_row(f->hf_names.rows, w->tensors[i].name) || has_row(f->hf_names.also, w->tensors[i].name))
+			return true;
+	return false;
+}
+
 /*
  * Where the tensors hang: the root below which the embedding is found. Of two that are one, programs that write each piece of memory once
  * may have kept the head.
  */
 static int find_root(struct plan *p, struct report *r, struct err *e)
 {
-	static const char *const roots[] = { "model.", "transformer.", "", "language_model.model.", "model.language_model." };
 	struct finder f = { .p = p, .r = r, .e = e };
 	char name[PLAN_NAME_MAX];
 
@@ -532,7 +581,7 @@ static int find_root(struct plan *p, struct report *r, struct err *e)
 	p->root = roots[0];
 	find_name(&f, ROLE_EMBED, ".weight", name);
 	report_path(r, "%s", "");
-	return report_reject(r, "plan.missing", "the checkpoint", e, "tensor %s is missing, under this and every other known prefix", name);
+	return report_reject(r, "plan.missing", whole_name(p->weights), e, "tensor %s is missing, under this and every other known prefix", name);
 }
 
 static void take_embedding(struct finder *f)

@@ -39,6 +39,8 @@ struct plan {
 int plan_open(struct plan *p, const struct spec *s, const struct family *f, struct weights *w, const struct quant_config *quant, bool gguf,
 	const struct sight *sight, struct report *r, struct err *e);
 void plan_close(struct plan *p);
+/* Does any tensor have a name that some place of a model of this family has? */
+bool plan_knows_any(const struct family *f, const struct weights *w);
 
 /* The tensors of layer l, without its experts; what is packed is opened. Close it before the next. */
 int plan_layer_open(const struct plan *p, uint32_t l, struct plan_layer *out, struct report *r, struct err *e);

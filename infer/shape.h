@@ -57,5 +57,7 @@ struct shape_count {
 int shape_check(struct weights *w, const char *architecture, const json_t *config, struct shape_count *n, struct report *r, struct err *e);
 /* An adapter against its adapter_config.json: pairs that fit, ranks as said, some target met, no layer lost, a base that is named. */
 int shape_check_adapter(struct weights *w, const json_t *config, struct shape_count *n, struct report *r, struct err *e);
+/* One in a GGUF, which says no more than its adapter.type. */
+int shape_check_gguf_adapter(struct weights *w, const char *file, struct shape_count *n, struct report *r, struct err *e);
 
 #endif

@@ -262,3 +262,15 @@ int shape_check_adapter(struct weights *w, const json_t *config, struct shape_co
 		check_targets(&x);
 	return finish(&x);
 }
+
+int shape_check_gguf_adapter(struct weights *w, const char *file, struct shape_count *n, struct report *r, struct err *e)
+{
+	struct adapter x = { .w = w, .file = file, .r = r, .e = e };
+	const char *type = gguf_str(w->parts[0].gguf, "adapter.type");
+
+	*n = (struct shape_count){ .known = type && strcmp(type, "lora") == 0 };
+	if (!n->known)
+		return 0;
+	check_pairs(&x, n);
+	return finish(&x);
+}

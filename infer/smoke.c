@@ -285,7 +285,8 @@ static int run_all(struct test *t, int dirfd, const char *file, struct report *r
 	int rc;
 
 	tell(t->o->tell, "open", 0, 0);
-	rc = t->o->side ? err_set(t->e, ERR_UNSUPPORTED, "not run: no model by itself") : kind_not_run(dirfd, file, t->e);
+	t->s->side = t->o->side;
+	rc = t->o->side ? err_set(t->e, ERR_UNSUPPORTED, "not run: no model by itself") : kind_not_run(t->s, dirfd, file, t->o->beside, t->e);
 	if (rc == 0)
 		rc = open_all(t, dirfd, file, r);
 

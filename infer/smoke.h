@@ -45,6 +45,7 @@ struct smoke_options {
 	struct smoke_reference references[SMOKE_REFERENCES_MAX + 1];	/* one more: that of its folder */
 	size_t n_references;
 	bool side;			/* no model by itself */
+	bool beside;			/* a model that it may have nothing to do with came before it */
 	bool no_run;			/* structure and statistics are all that is wanted */
 	struct tell *tell;		/* NULL: nobody wants to know how far it is */
 };
@@ -62,6 +63,7 @@ struct smoke {
 	char *path;			/* where figures repeat bit by bit: the instruction set, or the GPU and its libraries */
 	const struct smoke_gpu *gpu;
 	const char *architecture;
+	bool side;			/* no model: that it is not run says nothing of one beside it */
 	enum smoke_verdict verdict;
 	char *reasons[SMOKE_REASONS_MAX];
 	size_t n_reasons;

@@ -280,7 +280,7 @@ static int compare_alike(const void *a, const void *b)
 /* Matrices that may be zero and mean it: adapters that have learnt nothing yet, embeddings of a difference that is not used. */
 static bool may_be_zero(const char *name)
 {
-	return str_glob("*lora_*B*", name) || str_glob("*token_type_embeddings*", name) || str_glob("*controlnet_*", name) || str_glob("*proj_out*", name);
+	return str_glob("*lora_*B*", name) || str_ends(name, ".lora_b") || str_glob("*token_type_embeddings*", name) || str_glob("*controlnet_*", name) || str_glob("*proj_out*", name);
 }
 
 static void judge_unknown(struct smoke *s, const struct tensor *t, struct report *r)
@@ -330,7 +330,7 @@ int survey_unknown(struct smoke *s, int dirfd, const char *file, struct tell *li
 	struct model m = { 0 };
 	int rc = str_ends(file, ".gguf") ? weights_open_gguf(&m.weights, dirfd, file, r, e) : weights_open_safetensors(&m.weights, dirfd, file, r, e);
 
-	if (rc == 0 && !str_ends(file, ".gguf"))
+	if (rc == 0)
 		rc = kind_check(s, &m.weights, dirfd, file, r, e);
 	if (rc == 0)
 		rc = scan_all(&m, listener, e);

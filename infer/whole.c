@@ -105,6 +105,12 @@ static const char *link_among(int dirfd, const char *file)
 	return NULL;
 }
 
+/* Is another the first of the artefact's folder? That is the model: what this one is, its tensors say. */
+static bool has_first(const struct artefacts *found, size_t i)
+{
+	return i > 0 && !found->v[i - 1].side && strcmp(found->v[i - 1].dir, found->v[i].dir) == 0;
+}
+
 static void run_one(struct whole *w, size_t i, const struct artefacts *found, int dirfd, const struct smoke_options *options, struct report *r)
 {
 	const struct artefact *a = &found->v[i];
@@ -118,6 +124,7 @@ static void run_one(struct whole *w, size_t i, const struct artefacts *found, in
 	prefix(&path, a->dir);
 	sibling = choose_references(&o, found, w->all, i, path);
 	o.side = a->side;
+	o.beside = a->extra && has_first(found, i);
 	tell_file(o.tell, (uint32_t)i + 1, (uint32_t)found->n, path);
 	link = link_among(*a->dir ? fd : dirfd, a->file);
 	if (link) {
@@ -141,9 +148,9 @@ static void find_worst(struct whole *w, const struct artefacts *found)
 	bool models = false;
 
 	for (size_t i = 0; i < found->n; i++)
-		models |= !found->v[i].side;
+		models |= !w->all[i].side;
 	for (size_t i = 0; i < found->n; i++)
-		if ((!found->v[i].side || !models || w->all[i].verdict > SMOKE_NOT_RUN) && (!w->worst || w->all[i].verdict > w->worst->verdict))
+		if ((!w->all[i].side || !models || w->all[i].verdict > SMOKE_NOT_RUN) && (!w->worst || w->all[i].verdict > w->worst->verdict))
 			w->worst = &w->all[i];
 }
 
