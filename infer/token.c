@@ -224,7 +224,7 @@ int tokenizer_open(struct tokenizer **out, int dirfd, struct err *e)
 /* --- encoding --- */
 
 /* Cuts the raw text at added tokens, normalises what is between and cuts that again. */
-static int cut(const struct tokenizer *t, const char *s, size_t n, struct token_text *out, struct err *e)
+int token_text_cut(const struct tokenizer *t, const char *s, size_t n, struct token_text *out, struct err *e)
 {
 	own(token_text) struct token_text raw;
 	own(buf) struct buf b;
@@ -255,7 +255,7 @@ static int encode(const struct tokenizer *t, const char *s, size_t n, struct tok
 	int rc;
 
 	token_text_init(&text);
-	rc = cut(t, s, n, &text, e);
+	rc = token_text_cut(t, s, n, &text, e);
 	if (rc == 0)
 		rc = token_pre_run(&t->pre, &text, e);
 	for (size_t i = 0; i < text.n && rc == 0; i++) {

@@ -41,6 +41,12 @@ int tokenizer_encode_plain(struct tokenizer *t, const char *text, size_t n, int3
 /* Appends the text of the ids; special tokens are left out. An id that is not in the vocabulary is ERR_INPUT. */
 int tokenizer_decode(struct tokenizer *t, const int32_t *ids, size_t n, struct buf *out, struct err *e);
 
+/*
+ * Is `back`, decoded from the ids of the text, that text: but for blanks in front, or as the normaliser leaves it? A normaliser that changes
+ * letters or digits of ASCII by more than their case does not count.
+ */
+bool tokenizer_gave_back(const struct tokenizer *t, const char *text, size_t n, const char *back, size_t m);
+
 int32_t tokenizer_bos(const struct tokenizer *t);	/* -1 when there is none */
 int32_t tokenizer_eos(const struct tokenizer *t);
 int64_t tokenizer_max_id(const struct tokenizer *t);	/* the highest id any token has: it must have a row in the embedding */

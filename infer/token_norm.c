@@ -131,7 +131,7 @@ static int strip_accents(const struct token_step *st, const char *s, size_t n, s
 	return 0;
 }
 
-static int byte_level(const struct token_step *st, const char *s, size_t n, struct buf *out, struct err *e)
+int token_norm_bytes(const struct token_step *st, const char *s, size_t n, struct buf *out, struct err *e)
 {
 	(void)st, (void)e;
 	for (size_t i = 0; i < n; i++)
@@ -349,7 +349,7 @@ static const struct {
 	{ "NFKD", nfkd, NULL },
 	{ "Lowercase", lowercase, NULL },
 	{ "Nmt", nmt, NULL },
-	{ "ByteLevel", byte_level, NULL },
+	{ "ByteLevel", token_norm_bytes, NULL },
 	{ "Precompiled", precompiled, read_precompiled },
 	{ "BertNormalizer", bert, read_bert },
 };

@@ -223,7 +223,7 @@ int token_norm_read(struct token_steps *s, const json_t *j, struct err *e);
 int token_pre_read(struct token_steps *s, const json_t *j, struct err *e);
 int token_decode_read(struct token_steps *s, const json_t *j, struct err *e);
 int token_base64(struct buf *out, const char *s, size_t n);	/* ERR_INPUT when it is none, ERR_LIMIT */
-token_norm_fn token_norm_replace;
+token_norm_fn token_norm_replace, token_norm_bytes;
 int token_norm_run(const struct token_steps *s, struct buf *text, struct err *e);	/* in place */
 int token_pre_run(const struct token_steps *s, struct token_text *text, struct err *e);
 int token_decode_run(const struct token_steps *s, struct token_text *pieces, struct err *e);
@@ -326,6 +326,9 @@ struct tokenizer {
 struct tokenizer *tokenizer_new(void);
 /* Once all parts are read: byte tokens, added tokens, checks that hold for every kind. */
 int tokenizer_finish(struct tokenizer *t, struct err *e);
+
+/* The text between added tokens as normalisation leaves it, and these. */
+int token_text_cut(const struct tokenizer *t, const char *s, size_t n, struct token_text *out, struct err *e);
 
 static inline void own_tokenizer(struct tokenizer **t)
 {
