@@ -333,6 +333,27 @@ int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct aren
 	return 0;
 }
 
+int model_ref_superseded(struct db *db, int64_t revision_id, const char *ref, char commit[MODEL_COMMIT_HEX + 1], struct err *e)
+{
+	own(read) struct read rd = { 0 };
+	bool found;
+	int rc;
+
+	if ((rc = read_begin(&rd, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(rd.c,
+					    "SELECT h.commit_id FROM revision AS r JOIN ref_wanted AS w ON w.revision_id = r.id AND w.name = $2 "
+					    "JOIN ref AS f ON f.model_id = r.model_id AND f.name = w.name AND f.revision_id <> r.id JOIN revision AS h ON h.id = f.revision_id "
+					    "WHERE r.id = $1 AND r.state = 7",
+					    e);
+	sql_int(&q, revision_id);
+	sql_text(&q, ref);
+	if ((found = sql_row(&q)))
+		hex_commit(&q, 0, commit);
+	rc = sql_done(&q);
+	return rc < 0 ? rc : found;
+}
+
 /* --- files --- */
 
 #define FILE_FIELDS  "f.path, f.size_bytes, f.git_oid, b.sha256, f.lfs, f.wanted, f.why, coalesce(b.stored, 0)"

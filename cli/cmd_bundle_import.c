@@ -19,6 +19,7 @@ struct bringing {
 	struct ctl *c;
 	struct bundle b;
 	json_t *results;
+	json_t *followed;			/* models that name a successor */
 	struct progress progress;
 	uint64_t total_bytes, done_bytes;	/* of the model under way, without what the daemon has */
 	const char *repo;
@@ -149,19 +150,40 @@ static void note(struct bringing *r, const json_t *model, const json_t *result, 
 		r->worst = *why;
 }
 
+static void say_kept(struct bringing *r, const json_t *model, const json_t *result)
+{
+	const json_t *ref;
+	size_t i;
+
+	json_array_foreach (json_object_get(result, "refs_kept"), i, ref)
+		ctl_say(r->c, "%s of %s stays at %.12s, which came here later; --rollback takes it back", json_get_str_or(ref, "name", "?"), json_get_str(model, "repo"),
+			json_get_str_or(ref, "revision", "?"));
+}
+
+/* The entry is there: the daemon's part. */
+static int start(struct bringing *r, const json_t *model, json_t **job, struct err *e)
+{
+	own(json) json_t *body = json_pack("{s:s, s:s}", "repo", json_get_str(model, "repo"), "entry", json_get_str(model, "entry"));
+
+	if (args_has(&r->c->args, "rollback"))
+		json_object_set_new(body, "rollback", json_true());
+	return job_start(r->c, "/-/v1/bundles", body, job, e);
+}
+
 static int judge(struct bringing *r, const json_t *model, struct err *e)
 {
-	own(json) json_t *body = json_pack("{s:s, s:s}", "repo", json_get_str(model, "repo"), "entry", json_get_str(model, "entry")), *job = NULL;
+	own(json) json_t *job = NULL;
 	const json_t *result;
 	struct err why = ERR_NONE;
 
-	if (job_start(r->c, "/-/v1/bundles", body, &job, e) < 0)
+	if (start(r, model, &job, e) < 0)
 		return e->code;
 	result = json_object_get(job, "result");
 	if (job_outcome(job, &why) == 0 && strcmp(json_get_str_or(result, "state", ""), "published") != 0)
 		err_set(&why, err_from_label(json_get_str(result, "code")) == ERR_MISMATCH ? ERR_MISMATCH : ERR_REFUSED, "%s",
 			json_get_str(result, "reason") ? ctl_text(result, "reason") : "`registryctl why` tells more");
 	note(r, model, result, &why);
+	say_kept(r, model, result);
 	return 0;
 }
 
@@ -179,6 +201,8 @@ static int bring(struct bringing *r, const json_t *model, struct err *e)
 	if (!entry)
 		return e->code;
 	progress_init(&r->progress, isatty(STDERR_FILENO), r->c->quiet);
+	if (json_get_str(json_object_get(entry, "lifecycle"), "successor"))
+		json_array_append(r->followed, (json_t *)model);
 	rc = send_contents(r, entry, e);
 	if (rc == 0)
 		rc = send_entry(r, model, e);
@@ -219,6 +243,21 @@ static int write_receipt(struct ctl *c, const char *file, struct err *e)
 
 /* ---- the command ----------------------------------------------------------------------------------------------- */
 
+/* A successor may have come after the model that names it: now that all are here, those are gone through again. What became of each is known. */
+static int name_successors(struct bringing *r, struct err *e)
+{
+	const json_t *model;
+	size_t i;
+
+	json_array_foreach (r->followed, i, model) {
+		own(json) json_t *job = NULL;
+
+		if (send_entry(r, model, e) < 0 || start(r, model, &job, e) < 0)
+			return e->code;
+	}
+	return 0;
+}
+
 static int bring_all(struct bringing *r, struct err *e)
 {
 	const json_t *model;
@@ -234,13 +273,13 @@ static int bring_all(struct bringing *r, struct err *e)
 			note(r, model, NULL, e);
 		*e = ERR_NONE;
 	}
-	return 0;
+	return name_successors(r, e);
 }
 
 int cmd_bundle_import(struct ctl *c, struct err *e)
 {
-	own(json) json_t *results = json_array();
-	struct bringing r = { .c = c, .b = { .dirfd = -1 }, .results = results };
+	own(json) json_t *results = json_array(), *followed = json_array();
+	struct bringing r = { .c = c, .b = { .dirfd = -1 }, .results = results, .followed = followed };
 	const char *receipt = args_text(&c->args, "receipt");
 	char hint[DIGEST_HEX_MAX];
 	int rc = bundle_open(&r.b, c->args.words[0], e);

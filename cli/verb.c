@@ -125,7 +125,8 @@ const struct verb verb_table[] = {
 	  "Sends what the daemon's store lacks; a run that was interrupted is gone on with. Ends with 0 when every model is published, 5 when the gate holds or rejects one, "
 	  "6 when content does not verify, 1 otherwise.",
 	  OPTS({ "trust", OPT_FILE, "FILE", "the public key (PEM) that must have signed it" },
-	       { "receipt", OPT_FILE, "FILE", "write what this site holds now, for `bundle create --since`" }, ),
+	       { "receipt", OPT_FILE, "FILE", "write what this site holds now, for `bundle create --since`" },
+	       { "rollback", OPT_FLAG, NULL, "let branches and tags go back to revisions that were superseded here" }, ),
 	  cmd_bundle_import },
 	{ "jobs", "", 0, 0, "what the daemon is doing and has done",
 	  NULL, OPTS({ "watch", OPT_FLAG, NULL, "go on showing it until interrupted" }, ), cmd_jobs },

@@ -206,15 +206,19 @@ int api_v1_blob_put(struct request *rq, struct err *e)
 
 int api_v1_bundle(struct request *rq, struct err *e)
 {
-	static const char *const names[] = { "repo", "entry", NULL };
+	static const char *const names[] = { "repo", "entry", "rollback", NULL };
 	own(json) json_t *body = http_json_object(rq, e);
 	const char *repo, *entry;
+	const json_t *back;
 
 	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "repo", &repo, e) < 0 || api_v1_check_repo(repo, e) < 0 || api_v1_text(body, "entry", &entry, e) < 0)
 		return e->code;
 	if (!entry || !str_is_hex(entry, 64))
 		return err_set(e, ERR_USAGE, "\"entry\" must be the SHA-256 of an uploaded entry");
-	return api_v1_enqueue(rq, "bundle", repo, NULL, json_pack("{s:s}", "entry", entry), e);
+	back = json_object_get(body, "rollback");
+	if (back && !json_is_boolean(back))
+		return err_set(e, ERR_USAGE, "\"rollback\" must be true or false");
+	return api_v1_enqueue(rq, "bundle", repo, NULL, json_pack("{s:s, s:b}", "entry", entry, "rollback", json_is_true(back)), e);
 }
 
 /* ---- the signature --------------------------------------------------------------------------------------------- */

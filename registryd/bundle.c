@@ -37,6 +37,7 @@ struct bundle {
 	struct model_file *files;
 	size_t n_files;
 	int64_t model_id, revision_id;
+	json_t *kept;			/* refs that stayed where they are: [{"name","revision"}…] */
 };
 
 /* ---- uploads --------------------------------------------------------------------------------------------------- */
@@ -266,6 +267,46 @@ static int plan_ref(struct bundle *b, struct model_plan *p, const char *ref, boo
 	return rc ? rc : model_ref_is_tag(b->w->db, b->model_id, ref, true, e);
 }
 
+/*
+ * An older bundle that comes again must not take a ref back to what was superseded here: the ref of a revision that is published stays with the one that
+ * came later, unless a person has asked for it. 1: it stays.
+ */
+static int stays(struct bundle *b, const char *ref, struct err *e)
+{
+	char now_at[MODEL_COMMIT_HEX + 1];
+	struct revision mine;
+	struct model m;
+	int rc;
+
+	if (!ref || json_get_bool(b->w->args, "rollback", false) || model_find(b->w->db, b->w->job.repo, b->commit, MODEL_ANY, b->w->arena, &m, &mine, NULL, NULL))
+		return 0;
+	rc = model_ref_superseded(b->w->db, mine.id, ref, now_at, e);
+	if (rc == 1)
+		json_array_append_new(b->kept, json_pack("{s:s, s:s}", "name", ref, "revision", now_at));
+	return rc;
+}
+
+/* The names that the revision is to have here; one at least is planned, NULL where there is none. */
+static int plan_refs(struct bundle *b, struct model_plan *p, bool *changed, struct err *e)
+{
+	const json_t *refs = json_object_get(b->entry, "refs");
+	size_t n = json_array_size(refs), planned = 0;
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < n; i++) {
+		const char *ref = json_string_value(json_array_get(refs, i));
+
+		if ((rc = stays(b, ref, e)) == 1) {
+			rc = 0;
+			continue;
+		}
+		planned++;
+		if (!rc)
+			rc = plan_ref(b, p, ref, changed, e);
+	}
+	return rc || planned ? rc : plan_ref(b, p, NULL, changed, e);
+}
+
 static int record_plan(struct bundle *b, bool *changed, struct err *e)
 {
 	struct model_upstream u = { .name = b->w->job.repo, .upstream = BUNDLE_UPSTREAM, .gated = b->info.gated == HUB_OPEN ? MODEL_OPEN : MODEL_GATED_MANUAL,
@@ -273,15 +314,14 @@ static int record_plan(struct bundle *b, bool *changed, struct err *e)
 		.modified_at = b->info.last_modified };
 	struct model_plan p = { .commit = b->commit, .title = *b->proof.title ? b->proof.title : NULL, .commit_at = b->proof.commit_at ? b->proof.commit_at : b->info.last_modified,
 		.upstream_key = *b->info.key ? b->info.key : NULL, .files = b->files, .n_files = b->n_files };
-	const json_t *refs = json_object_get(b->entry, "refs"), *said = json_object_get(b->entry, "base_models");
+	const json_t *said = json_object_get(b->entry, "base_models");
 	own(mem) char *info = json_text(b->info.doc);
 	own(mem) char *bases = json_is_object(said) ? json_text(said) : NULL;
-	size_t n = json_array_size(refs);
 	int rc = model_upsert(b->w->db, &u, work_now(), &b->model_id, e);
 
 	p.model_id = b->model_id;
-	for (size_t i = 0; !rc && i < (n ? n : 1); i++)
-		rc = plan_ref(b, &p, json_string_value(json_array_get(refs, i)), changed, e);
+	if (!rc)
+		rc = plan_refs(b, &p, changed, e);
 	if (!rc)
 		rc = model_keep_document(b->w->db, b->revision_id, DOCUMENT_INFO, "", info, strlen(info), work_now(), e);
 	if (!rc && !buf_failed(&b->tree.raw) && b->tree.raw.len)
@@ -401,6 +441,15 @@ static int take_files(struct bundle *b, struct err *e)
 
 /* ---- the end of it --------------------------------------------------------------------------------------------- */
 
+/* Is it for the bundle to say how this ends? Nobody here has; or its own word stands here, without a successor that had not come yet. */
+static bool bundle_may_say(const struct lifecycle *here, const struct lifecycle_order *o)
+{
+	if (!here->deprecated_at)
+		return here->state == LIFECYCLE_ACTIVE;
+	return o->successor && !here->successor && here->state <= LIFECYCLE_DEPRECATED && here->sunset_at == o->sunset_at &&
+	       !strcmp(here->reason ? here->reason : "", o->reason ? o->reason : "");
+}
+
 /* The other site's deprecation holds here too, where nobody has said otherwise. What this site's policy refuses of it is seen and does not count. */
 static int take_lifecycle(struct bundle *b, struct err *e)
 {
@@ -413,11 +462,11 @@ static int take_lifecycle(struct bundle *b, struct err *e)
 
 	if (!json_get_str(said, "deprecated_at"))
 		return 0;
-	rc = lifecycle_at(b->w->db, b->model_id, 0, work_now(), b->w->arena, &here, e);
-	if (rc || here.deprecated_at || here.state != LIFECYCLE_ACTIVE)
-		return rc;
 	if (json_get_str(said, "sunset_at"))
 		str_parse_time(json_get_str(said, "sunset_at"), &o.sunset_at, NULL);
+	rc = lifecycle_at(b->w->db, b->model_id, 0, work_now(), b->w->arena, &here, e);
+	if (rc || !bundle_may_say(&here, &o))
+		return rc;
 	policy_lifecycle(b->w->policy, &rules);
 	rc = lifecycle_deprecate(b->w->db, &o, &rules, work_now(), &why);
 	if (rc && o.successor) {	/* which may not have come with it */
@@ -521,20 +570,25 @@ static void tidy(struct bundle *b)
 
 int bundle_job(struct work *w, struct err *e)
 {
-	struct bundle b = { .w = w };
+	struct bundle b = { .w = w, .kept = json_array() };
 	int rc;
 
 	b.incoming = bundle_incoming(w->store, e);
-	if (b.incoming < 0)
+	if (b.incoming < 0) {
+		json_decref(b.kept);
 		return e->code;
+	}
 	hub_tree_init(&b.tree);
 	rc = bring_in(&b, e);
+	if (json_array_size(b.kept) && w->result)
+		json_object_set(w->result, "refs_kept", b.kept);
 	if (rc != ERR_CANCELED && rc != ERR_NOSPACE)
 		tidy(&b);
 	hub_revision_done(&b.info);
 	hub_tree_done(&b.tree);
 	gitproof_done(&b.proof);
 	json_decref(b.entry);
+	json_decref(b.kept);
 	close(b.incoming);
 	return rc;
 }

@@ -30,7 +30,10 @@ int bundle_incoming(struct store *st, struct err *e);
 /* Removes uploads that nobody has touched for BUNDLE_KEEP_S. Best effort. */
 void bundle_expire(int incoming_fd, int64_t now);
 
-/* Job kind "bundle": repo; args {"entry": SHA-256 of an uploaded entry}; result as sync. */
+/*
+ * Job kind "bundle": repo; args {"entry": SHA-256 of an uploaded entry, "rollback": true where refs may go back to what was superseded here}; result as
+ * sync, and "refs_kept": [{"name","revision"}…], those that stayed with a later revision.
+ */
 int bundle_job(struct work *w, struct err *e);
 
 #endif

@@ -143,6 +143,42 @@ def test_the_names_of_a_revision_cross_too(fresh, hub, tmp_path):
         assert refs_at(reg, "org/odd") == {"branches": {"main", "dev"}, "tags": {"v1", "v2"}}
 
 
+def test_an_older_bundle_takes_nothing_back(fresh, hub, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    fresh.ctl("bundle", "create", "-o", first, "--all")
+    hub.commit("org/odd", {"config.json": '{"fixed": 1}'})
+    fresh.ctl("sync", "org/odd")
+    fresh.ctl("bundle", "create", "-o", second, "--all")
+    with inside(tmp_path) as reg:
+        def served():
+            return get(f"{reg.url}/org/odd/resolve/main/config.json")[1]
+
+        for bundle in first, second, first:
+            said = reg.ctl("bundle", "import", bundle).stdout
+        assert served() == b'{"fixed": 1}'
+        assert f"main of org/odd stays at {hub.repos['org/odd'].head.sha[:12]}" in said
+        assert "refs_kept" in json.dumps(reg.json("jobs"))
+        assert "stays" not in reg.ctl("bundle", "import", first, "--rollback").stdout and served() == b"{}"
+        assert "stays" in reg.ctl("bundle", "import", second).stdout and served() == b"{}"     # that was the last word
+        reg.ctl("bundle", "import", second, "--rollback")
+        assert served() == b'{"fixed": 1}'
+
+
+def test_a_successor_that_comes_later(fresh, tmp_path):
+    """org/odd comes before org/story in the bundle; and the other way round nothing is missing."""
+    fresh.ctl("deprecate", "org/odd", "--successor", "org/story", "--reason", "worn out")
+    fresh.ctl("bundle", "create", "-o", tmp_path / "both", "--all")
+    fresh.ctl("bundle", "create", "-o", tmp_path / "odd", "org/odd")
+    with inside(tmp_path) as reg:
+        reg.ctl("bundle", "import", tmp_path / "both")
+        assert reg.json("show", "org/odd")["lifecycle"]["successor"] == "org/story"
+    with inside(tmp_path, "alone") as reg:
+        reg.ctl("bundle", "import", tmp_path / "odd")
+        assert reg.json("show", "org/odd")["lifecycle"]["successor"] is None
+        reg.ctl("bundle", "import", tmp_path / "both")
+        assert reg.json("show", "org/odd")["lifecycle"]["successor"] == "org/story"
+
+
 def test_the_evidence_of_a_licence_crosses_too(fresh, tmp_path):
     """Texts that are read and not served, and what upstream said of a base model: without them the other site would hold more, or less."""
     apache = (ROOT / "LICENSE").read_bytes()
