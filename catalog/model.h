@@ -294,6 +294,8 @@ enum model_who {
 int model_find(struct db *db, const char *repo, const char *rev, enum model_who who, struct arena *a, struct model *m, struct revision *r,
 	       bool *no_such_revision, struct err *e);
 int model_find_repo(struct db *db, const char *repo, struct arena *a, struct model *m, struct err *e);
+/* Has upstream answered for its name with another model that is here too? */
+int model_was_renamed(struct db *db, const struct model *m, bool *renamed, struct err *e);
 /* Its name, and those that it has or had upstream. */
 int model_names(struct db *db, int64_t model_id, struct arena *a, const char ***names, size_t *n, struct err *e);
 /* The revision that listings show to clients: `main`, else the one published last. */

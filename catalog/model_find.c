@@ -610,6 +610,20 @@ int model_tags(struct db *db, int64_t model_id, struct arena *a, const char ***t
 	return texts_of(&q, a, tags, n);
 }
 
+int model_was_renamed(struct db *db, const struct model *m, bool *renamed, struct err *e)
+{
+	own(read) struct read rd = { 0 };
+	int rc;
+
+	if ((rc = read_begin(&rd, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(rd.c, "SELECT 1 FROM alias WHERE name = $1 AND model_id <> $2", e);
+	sql_text(&q, m->name);
+	sql_int(&q, m->id);
+	*renamed = sql_row(&q);
+	return sql_done(&q);
+}
+
 int model_names(struct db *db, int64_t model_id, struct arena *a, const char ***names, size_t *n, struct err *e)
 {
 	own(read) struct read rd = { 0 };

@@ -33,6 +33,8 @@ struct round {
 	bool fresh;		/* the first round of an entry whose meaning is new: what is here may be too little */
 	bool asked, full, cut;	/* a person wants it now; the listing is read to its end; the limit ended it */
 	int64_t limit, seen, queued;
+	char *asked_to;		/* the last model that was asked for because it was not listed, in this round or the last one that asked */
+	size_t n_asked;
 	int64_t newest, open_from;	/* lastModified of the newest model, and of the oldest that is not brought in yet (0 none) */
 	struct retry {
 		char *repo;
@@ -345,36 +347,77 @@ static void note_listed(struct round *r, const char *name)
 		json_object_set_new(r->listed, key, json_true());
 }
 
-static bool is_missing(const struct round *r, const struct model *m)
+static bool was_listed(const struct round *r, const char *name)
 {
-	own(mem) char *key = lower(m->name);
+	own(mem) char *key = lower(name);
 
-	return !strcmp(m->upstream, r->hub->config.name) && !m->vanished_at && !json_object_get(r->listed, key);
+	return json_object_get(r->listed, key) != NULL;
 }
 
-/* What is served of the author or the query and was not listed: its sync learns whether it is gone, private or renamed. */
-static int ask_for_missing(struct round *r, const struct hub_query *q, struct err *e)
+/* By none of its names is it listed, nor is it known to be a model here that has another name upstream by now. */
+static int is_missing(struct round *r, const struct model *m, struct arena *a, bool *missing, struct err *e)
+{
+	const char **names;
+	size_t n = 0;
+	int rc;
+
+	*missing = !strcmp(m->upstream, r->hub->config.name) && !m->vanished_at && !was_listed(r, m->name) && name_wanted(r, m->name);
+	if (!*missing)
+		return 0;
+	rc = model_was_renamed(r->w->db, m, missing, e);
+	*missing = !*missing;
+	if (!rc && *missing)
+		rc = model_names(r->w->db, m->id, a, &names, &n, e);
+	for (size_t i = 0; i < n && *missing; i++)
+		*missing = !was_listed(r, names[i]);
+	return rc;
+}
+
+/* Those of one page that come after the name `after`, or up to the name `end`; NULL: all. */
+static int ask_for_some(struct round *r, const struct query_row *rows, size_t n, const char *after, const char *end, struct arena *a, struct err *e)
+{
+	for (size_t i = 0; i < n && r->n_asked < MISSING_MAX; i++) {
+		const struct model *m = &rows[i].m;
+		bool missing;
+
+		if ((after && strcasecmp(m->name, after) <= 0) || (end && strcasecmp(m->name, end) > 0))
+			continue;
+		if (is_missing(r, m, a, &missing, e))
+			return e->code;
+		if (!missing)
+			continue;
+		if (queue_sync(r, m->name, e))
+			return e->code;
+		free(r->asked_to);
+		r->asked_to = mem_strdup(m->name);
+		r->n_asked++;
+	}
+	return 0;
+}
+
+/* What is served of the author or the query and was not listed, by name: its sync learns whether it is gone, private or renamed. */
+static int ask_between(struct round *r, const struct hub_query *q, const char *after, const char *end, struct err *e)
 {
 	struct query_filter f = { .gated = -1, .author = q->author, .search = { q->search }, .n_search = q->search != NULL, .tag = { q->filter }, .n_tag = q->filter != NULL,
 				  .visible_only = true };
 	own(arena) struct arena a = { 0 };
-	size_t asked = 0;
 
 	do {
 		struct query_row *rows;
 		size_t n;
 
-		if (query_models(r->w->db, &f, work_now(), &a, &rows, &n, &f.cursor, e) < 0)
+		if (query_models(r->w->db, &f, work_now(), &a, &rows, &n, &f.cursor, e) < 0 || ask_for_some(r, rows, n, after, end, &a, e))
 			return e->code;
-		for (size_t i = 0; i < n && asked < MISSING_MAX; i++) {
-			if (!is_missing(r, &rows[i].m) || !name_wanted(r, rows[i].m.name))
-				continue;
-			asked++;
-			if (queue_sync(r, rows[i].m.name, e))
-				return e->code;
-		}
-	} while (f.cursor && asked < MISSING_MAX);
+	} while (f.cursor && r->n_asked < MISSING_MAX);
 	return 0;
+}
+
+/* Behind the one that was asked for last, and from the front again: what goes on being served under a name that is not listed any more leaves the others their turn. */
+static int ask_for_missing(struct round *r, const struct hub_query *q, const char *last, struct err *e)
+{
+	int rc = ask_between(r, q, last, NULL, e);
+
+	return rc || !last ? rc : ask_between(r, q, NULL, last, e);
 }
 
 static const char *licence_listed(const json_t *doc)
@@ -460,6 +503,7 @@ static int follow_list(struct round *r, struct err *e)
 	own(json) json_t *target = *r->m->target == '{' ? json_parse(r->m->target, strlen(r->m->target), "the entry's query", NULL) : NULL;
 	own(json) json_t *cursor = r->m->cursor ? json_parse(r->m->cursor, strlen(r->m->cursor), "the entry's memory", NULL) : NULL;
 	int64_t since = json_get_int(cursor, "since", 0);
+	const char *last = json_get_str(cursor, "asked_to");
 	struct hub_query q = { 0 };
 	int rc;
 
@@ -469,6 +513,7 @@ static int follow_list(struct round *r, struct err *e)
 	read_query(r->m, target, &q);
 	work_phase(r->w, "listing %s", r->m->name);
 	r->newest = since;
+	r->asked_to = last ? mem_strdup(last) : NULL;
 	r->fresh = !cursor;
 	r->full = r->asked || llabs(work_now() - json_get_int(cursor, "full_at", 0)) >= FULL_EVERY_S;
 	r->listed = r->full ? json_object() : NULL;
@@ -482,7 +527,7 @@ static int follow_list(struct round *r, struct err *e)
 	if (!rc)
 		rc = try_again(r, e);
 	if (!rc && r->full && !r->cut)
-		rc = ask_for_missing(r, &q, e);
+		rc = ask_for_missing(r, &q, last, e);
 	return rc;
 }
 
@@ -498,7 +543,8 @@ static char *next_cursor(const struct round *r)
 
 	if (r->m->kind == MIRROR_REPO || r->cut)
 		return NULL;
-	next = json_pack("{s:I, s:I}", "since", (json_int_t)since, "full_at", (json_int_t)(r->full ? work_now() : json_get_int(cursor, "full_at", 0)));
+	next = json_pack("{s:I, s:I, s:s*}", "since", (json_int_t)since, "full_at", (json_int_t)(r->full ? work_now() : json_get_int(cursor, "full_at", 0)), "asked_to",
+			 r->asked_to);
 	return json_text(next);
 }
 
@@ -524,6 +570,7 @@ static void own_round(struct round *r)
 	free(r->retry);
 	free(r->failed_repo);
 	free(r->failed_why);
+	free(r->asked_to);
 	free(r->refused_repo);
 	free(r->refused_why);
 	free(r->args);

@@ -1,0 +1,47 @@
+"""What the rounds of an author's entry remember from one to the next, and that it hides nothing."""
+import time
+
+import pytest
+
+from tests.system.registry import Registry
+from tests.system.sync_case import CARD, POLICY, Noise, mirror_round, settings, wait_for
+
+
+@pytest.fixture
+def reg(tmp_path, hub):
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as it:
+        yield it
+
+
+def published(reg):
+    return {m["repo"] for m in reg.json("ls") if m["state"] == "published"}
+
+
+def small(n):
+    return {"README.md": CARD, "config.json": f'{{"n": {n}}}', "small.safetensors": Noise(4000, 1)}
+
+
+def days_ago(n):
+    return int(time.time()) - n * 86400
+
+
+def test_what_is_not_listed_any_more_is_asked_for_in_turn(reg, hub):
+    """What has another name by now goes on being served, and must not take the turns of the others; what is here by that name too is not asked for."""
+    names = [f"team/m{n:02}" for n in range(26)]
+    for n, name in enumerate(names):
+        hub.add_model(name, small(n), date=days_ago(2))
+    hub.add_model("team/x", small(90), date=days_ago(2))
+    reg.ctl("mirror", "add", "--author", "team", "--every", "6h")
+    wait_for(lambda: len(published(reg)) == 27)
+    for name in names[:24]:
+        hub.rename(name, name.replace("team", "moved"))
+    for name in names[24:]:
+        hub.delete(name)
+    hub.rename("team/x", "team/y")
+    mirror_round(reg)
+    mirror_round(reg)
+    assert {e["repo"] for e in reg.json("events") if e["kind"] == "upstream.vanished"} == set(names[24:])
+    hub.clear_log()
+    mirror_round(reg)
+    asked = [r.repo for r in hub.requests(route="info") if r.repo.startswith("team/")]
+    assert len(asked) == 20 and "team/x" not in asked
