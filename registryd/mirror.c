@@ -498,11 +498,17 @@ static void read_query(const struct mirror *m, json_t *target, struct hub_query 
 		q->search = m->target;
 }
 
+/* A date that lies ahead, of a commit that somebody has dated so, would hide all that changes until then. */
+static int64_t not_later(int64_t at)
+{
+	return at < work_now() ? at : work_now();
+}
+
 static int follow_list(struct round *r, struct err *e)
 {
 	own(json) json_t *target = *r->m->target == '{' ? json_parse(r->m->target, strlen(r->m->target), "the entry's query", NULL) : NULL;
 	own(json) json_t *cursor = r->m->cursor ? json_parse(r->m->cursor, strlen(r->m->cursor), "the entry's memory", NULL) : NULL;
-	int64_t since = json_get_int(cursor, "since", 0);
+	int64_t since = not_later(json_get_int(cursor, "since", 0));
 	const char *last = json_get_str(cursor, "asked_to");
 	struct hub_query q = { 0 };
 	int rc;
@@ -538,7 +544,7 @@ static int follow_list(struct round *r, struct err *e)
 static char *next_cursor(const struct round *r)
 {
 	own(json) json_t *cursor = r->m->cursor ? json_parse(r->m->cursor, strlen(r->m->cursor), "the entry's memory", NULL) : NULL;
-	int64_t since = r->open_from && r->open_from < r->newest ? r->open_from : r->newest;
+	int64_t since = not_later(r->open_from && r->open_from < r->newest ? r->open_from : r->newest);
 	own(json) json_t *next = NULL;
 
 	if (r->m->kind == MIRROR_REPO || r->cut)

@@ -1,4 +1,6 @@
 """What the rounds of an author's entry remember from one to the next, and that it hides nothing."""
+import json
+import sqlite3
 import time
 
 import pytest
@@ -23,6 +25,34 @@ def small(n):
 
 def days_ago(n):
     return int(time.time()) - n * 86400
+
+
+def scheduled_round(reg, **memory):
+    """A round that the clock makes, and all that follows from it; `memory`: what the entry is to remember of the rounds before."""
+    wait_for(lambda: not any(j["state"] in ("queued", "running") for j in reg.json("jobs")))
+    before = max(j["id"] for j in reg.json("jobs") if j["kind"] == "mirror")
+    reg.stop()
+    with sqlite3.connect(reg.data / "catalog.sqlite") as db:
+        cursor = json.loads(db.execute("SELECT cursor FROM mirror").fetchone()[0])
+        db.execute("UPDATE mirror SET next_at = 1, cursor = ?", [json.dumps({**cursor, **memory})])
+    db.close()
+    reg.start()
+    wait_for(lambda: any(j["kind"] == "mirror" and j["id"] > before and j["state"] == "done" for j in reg.json("jobs")))
+    wait_for(lambda: not any(j["state"] in ("queued", "running") for j in reg.json("jobs")))
+    return cursor
+
+
+def test_a_date_that_lies_ahead_hides_nothing(reg, hub):
+    hub.add_model("team/ahead", small(0), date=int(time.time()) + 30 * 86400)
+    hub.add_model("team/old", small(1), date=days_ago(9))
+    reg.ctl("mirror", "add", "--author", "team", "--every", "6h")
+    wait_for(lambda: published(reg) == {"team/ahead", "team/old"})
+    scheduled_round(reg)
+    for memory in {}, {"since": int(time.time()) + 30 * 86400}:      # as it was kept once, too
+        name = f"team/m{len(memory)}"
+        hub.add_model(name, small(2 + len(memory)), date=int(time.time()))
+        assert scheduled_round(reg, **memory)["since"] <= time.time()
+        assert name in published(reg)
 
 
 def test_what_is_not_listed_any_more_is_asked_for_in_turn(reg, hub):
