@@ -18,6 +18,7 @@
 
 #define LIMIT_DEFAULT	1000
 #define FULL_EVERY_S	86400	/* how often a listing is read to its end */
+#define REGISTRY_FULL_EVERY_S 3600	/* of another registry */
 #define MISSING_MAX	20	/* models that it no longer has and that are asked for, a round */
 #define BACKOFF_MAX_S	(7 * 86400)
 #define SYNCS_LOOKED_AT 20	/* of one model: so many failures make no further difference */
@@ -31,6 +32,7 @@ struct round {
 	struct plan_selection selection;	/* and what they say of files */
 	json_t *listed;		/* names, in lower case, when the listing is read to its end; else NULL */
 	bool fresh;		/* the first round of an entry whose meaning is new: what is here may be too little */
+	bool registry;		/* upstream is one like this: what it publishes late keeps its commit's date, which an incremental round has passed */
 	bool asked, full, cut;	/* a person wants it now; the listing is read to its end; the limit ended it */
 	int64_t limit, seen, queued;
 	char *asked_to;		/* the last model that was asked for because it was not listed, in this round or the last one that asked */
@@ -449,9 +451,12 @@ static int note_licence_lost(struct round *r, const struct hub_listed *l, struct
 
 static int each_listed(const struct hub_listed *l, void *arg)
 {
+	char made[MODEL_KEY_HEX + 1];
 	struct round *r = arg;
 
 	note_listed(r, l->id);
+	model_made_key(l->id, made);
+	r->registry = r->registry || !strcmp(json_get_str_or(l->doc, "_id", ""), made);
 	if (note_drift(r, l, &r->err))
 		return 1;
 	r->seen++;
@@ -521,7 +526,9 @@ static int follow_list(struct round *r, struct err *e)
 	r->newest = since;
 	r->asked_to = last ? mem_strdup(last) : NULL;
 	r->fresh = !cursor;
-	r->full = r->asked || llabs(work_now() - json_get_int(cursor, "full_at", 0)) >= FULL_EVERY_S;
+	r->registry = json_get_bool(cursor, "registry", false);
+	r->full = r->asked || llabs(work_now() - json_get_int(cursor, "full_at", 0)) >= (r->registry ? REGISTRY_FULL_EVERY_S : FULL_EVERY_S);
+	r->registry = r->registry && !r->full;	/* a full round finds out anew */
 	r->listed = r->full ? json_object() : NULL;
 	if (!r->full && since > MIRROR_OVERLAP_S)
 		q.since = since - MIRROR_OVERLAP_S;
@@ -549,8 +556,8 @@ static char *next_cursor(const struct round *r)
 
 	if (r->m->kind == MIRROR_REPO || r->cut)
 		return NULL;
-	next = json_pack("{s:I, s:I, s:s*}", "since", (json_int_t)since, "full_at", (json_int_t)(r->full ? work_now() : json_get_int(cursor, "full_at", 0)), "asked_to",
-			 r->asked_to);
+	next = json_pack("{s:I, s:b, s:I, s:s*}", "since", (json_int_t)since, "registry", r->registry, "full_at",
+			 (json_int_t)(r->full ? work_now() : json_get_int(cursor, "full_at", 0)), "asked_to", r->asked_to);
 	return json_text(next);
 }
 

@@ -55,6 +55,23 @@ def test_a_date_that_lies_ahead_hides_nothing(reg, hub):
         assert name in published(reg)
 
 
+def test_what_another_registry_publishes_late_comes_within_the_hour(tmp_path, hub):
+    hub.add_model("team/new", small(0), date=days_ago(1))
+    hub.add_model("team/late", {**small(1), "README.md": CARD.replace("mit", "gemma")}, date=days_ago(90))
+    with Registry(tmp_path / "first", policy=POLICY, settings=settings(hub)) as first:
+        first.ctl("sync", "team/new")
+        first.ctl("sync", "team/late", code=5)
+        upstream = f"upstreams:\n  - {{name: first, endpoint: {first.url}}}\n"
+        with Registry(tmp_path / "second", policy=POLICY.replace("[mit]", "[mit, gemma]"), settings=upstream) as second:
+            second.ctl("mirror", "add", "--author", "team", "--every", "6h")
+            wait_for(lambda: published(second) == {"team/new"})
+            first.ctl("publish", "team/late", "--reason", "asked")
+            scheduled_round(second)
+            assert published(second) == {"team/new"}
+            scheduled_round(second, full_at=int(time.time()) - 3600)
+            assert published(second) == {"team/new", "team/late"}
+
+
 def test_what_is_not_listed_any_more_is_asked_for_in_turn(reg, hub):
     """What has another name by now goes on being served, and must not take the turns of the others; what is here by that name too is not asked for."""
     names = [f"team/m{n:02}" for n in range(26)]
