@@ -163,8 +163,8 @@ static int read_rope(struct rope_config *c, const json_t *o, bool tempers, struc
 	if (c->scaling == ROPE_YARN && c->n_short)	/* longrope, before it was called so */
 		c->scaling = ROPE_LONG;
 	c->no_truncate = !json_get_bool(o, "truncate", true);
-	c->beta_fast = c->beta_fast ? c->beta_fast : 32;	/* 0 is taken for unsaid there */
-	c->beta_slow = c->beta_slow ? c->beta_slow : 1;
+	c->beta_fast = c->beta_fast != 0 ? c->beta_fast : 32;	/* 0 is taken for unsaid there */
+	c->beta_slow = c->beta_slow != 0 ? c->beta_slow : 1;
 	return 0;
 }
 
