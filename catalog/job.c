@@ -516,6 +516,30 @@ int job_get(struct db *db, int64_t id, struct arena *a, struct job *out, struct 
 	return 0;
 }
 
+#define FILTER "WHERE ($1 = 0 OR state <= 3) AND ($2 IS NULL OR kind = $2) AND ($3 IS NULL OR repo = $3) "
+
+static void put_filter(struct sql *q, const struct job_filter *f)
+{
+	sql_int(q, f->active_only);
+	sql_text(q, f->kind);
+	sql_text(q, f->repo);
+}
+
+int job_total(struct db *db, const struct job_filter *f, int64_t *n, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc;
+
+	*n = 0;
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT count(*) FROM job " FILTER, e);
+	put_filter(&q, f);
+	if (sql_row(&q))
+		*n = sql_get_int(&q, 0);
+	return sql_done(&q);
+}
+
 int job_list(struct db *db, const struct job_filter *f, struct arena *a, struct job **out, size_t *n, struct err *e)
 {
 	own(read) struct read r = { 0 };
@@ -526,12 +550,9 @@ int job_list(struct db *db, const struct job_filter *f, struct arena *a, struct 
 	if ((rc = read_begin(&r, db, e)) < 0)
 		return rc;
 	own(sql) struct sql q = sql_prepare(r.c,
-					    COLUMNS "WHERE ($1 = 0 OR state <= 3) AND ($2 IS NULL OR kind = $2) AND ($3 IS NULL OR repo = $3) "
-						    "ORDER BY CASE WHEN state <= 3 THEN 0 ELSE 1 END, id DESC LIMIT $4",
+					    COLUMNS FILTER "ORDER BY CASE state WHEN 2 THEN 0 WHEN 3 THEN 1 WHEN 1 THEN 2 ELSE 3 END, id DESC LIMIT $4",
 					    e);
-	sql_int(&q, f->active_only);
-	sql_text(&q, f->kind);
-	sql_text(&q, f->repo);
+	put_filter(&q, f);
 	sql_int(&q, f->limit == 0 ? 100 : f->limit > LIST_MAX ? LIST_MAX : (int64_t)f->limit);
 	while (sql_row(&q))
 		row(&q, a, list_push(a, &list, &count, &cap));

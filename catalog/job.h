@@ -87,7 +87,8 @@ struct job_filter {
 	bool active_only;		/* queued, running, waiting */
 	size_t limit;			/* 0: 100 */
 };
-int job_list(struct db *db, const struct job_filter *f, struct arena *a, struct job **out, size_t *n, struct err *e);	/* active first, then newest */
+int job_list(struct db *db, const struct job_filter *f, struct arena *a, struct job **out, size_t *n, struct err *e);	/* running, waiting, queued, ended; of each the newest first */
+int job_total(struct db *db, const struct job_filter *f, int64_t *n, struct err *e);	/* how many there are, whatever the limit */
 json_t *job_json(const struct job *j);	/* without the files of the result */
 int job_put_files(struct db *db, int64_t id, struct spool *s, struct err *e);	/* the array's text */
 /* How many jobs are in each state: counts[enum job_state], for the metrics. */

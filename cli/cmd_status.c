@@ -113,6 +113,7 @@ static int show_jobs(struct ctl *c, struct err *e)
 	own(json) json_t *answer = NULL;
 	own(table) struct table t;
 	const json_t *jobs, *j;
+	long long total;
 	size_t i;
 	int rc;
 
@@ -121,12 +122,17 @@ static int show_jobs(struct ctl *c, struct err *e)
 	if (rc < 0)
 		return rc;
 	jobs = json_object_get(answer, "jobs");
-	if (c->json)
-		return ctl_print_json(jobs, e);
 	json_array_foreach(jobs, i, j)
 		add_job(&t, j);
-	ctl_print_table(c, &t, "no jobs yet");
-	return 0;
+	if (c->json)
+		rc = ctl_print_json(jobs, e);
+	else
+		ctl_print_table(c, &t, "no jobs yet");
+	total = (long long)json_get_int(answer, "total", 0);
+	if (total > (long long)json_array_size(jobs) && !c->quiet)
+		fprintf(stderr, "these are %zu of %lld jobs: what runs comes first, then what waits, is queued and has ended, of each the newest; `registryctl status` counts them\n",
+			json_array_size(jobs), total);
+	return rc;
 }
 
 int cmd_jobs(struct ctl *c, struct err *e)

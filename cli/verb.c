@@ -129,7 +129,7 @@ const struct verb verb_table[] = {
 	       { "rollback", OPT_FLAG, NULL, "let branches and tags go back to revisions that were superseded here" }, ),
 	  cmd_bundle_import },
 	{ "jobs", "", 0, 0, "what the daemon is doing and has done",
-	  NULL, OPTS({ "watch", OPT_FLAG, NULL, "go on showing it until interrupted" }, ), cmd_jobs },
+	  "What runs comes first, then what waits, is queued and has ended, of each the newest: a hundred in all. Says on stderr when there are more.", OPTS({ "watch", OPT_FLAG, NULL, "go on showing it until interrupted" }, ), cmd_jobs },
 	{ "events", "", 0, 0, "what happened, oldest first", NULL, OPTS({ "follow", OPT_FLAG, NULL, "the last ten, and then as it happens; with --json one object a line" }, ), cmd_events },
 	{ "audit head", "", 0, 0, "the newest event's hash, to be noted elsewhere", NULL, NULL, cmd_audit_head },
 	{ "audit verify", "", 0, 0, "check the chain of events", "Ends with 6 and names the first event that is altered or missing.",

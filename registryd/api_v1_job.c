@@ -192,17 +192,18 @@ int api_v1_jobs(struct request *rq, struct err *e)
 	uint64_t limit = 100;
 	json_t *list;
 	struct job *jobs;
+	int64_t total;
 	size_t n;
 
 	if (http_query_u64(rq, "limit", 1, API_V1_JOBS_MAX, &limit, e) < 0 || http_query_flag(rq, "active", &f.active_only, e) < 0)
 		return e->code;
 	f.limit = (size_t)limit;
-	if (job_list(api_v1_daemon(rq)->db, &f, &rq->arena, &jobs, &n, e) < 0)
+	if (job_list(api_v1_daemon(rq)->db, &f, &rq->arena, &jobs, &n, e) < 0 || job_total(api_v1_daemon(rq)->db, &f, &total, e) < 0)
 		return e->code;
 	list = json_array();
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, job_json(&jobs[i]));
-	return http_answer_json(rq, 200, json_pack("{s:o}", "jobs", list));
+	return http_answer_json(rq, 200, json_pack("{s:o, s:I}", "jobs", list, "total", (json_int_t)total));
 }
 
 static int job_id(const struct request *rq, int64_t *id, struct err *e)

@@ -1,4 +1,5 @@
 """registryctl with a model: from the stand-in Hub to published, looked at from every side."""
+import json
 import os
 import pty
 import re
@@ -6,6 +7,7 @@ import select
 import signal
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
@@ -199,6 +201,27 @@ def test_no_wait_leaves_the_job_to_the_daemon(registry, story):
         assert time.monotonic() < end
         time.sleep(0.1)
     assert registry.json("show", name)["state"] == "published"
+
+
+def test_jobs_shows_what_runs_whatever_is_queued(tmp_path, hub):
+    hub.add_model("org/slow", {"README.md": CARD.format(license="mit")})
+    hub.faults.add(repo="org/slow", route="info", delay=10)
+    with Registry(tmp_path / "registry", upstream=hub.url, settings="sync: {jobs: 1}\n") as registry:
+        job = registry.json("sync", "org/slow", "--no-wait")["id"]
+        end = time.monotonic() + 30
+        while registry.json("jobs")[0]["state"] != "running":
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert "of 1 jobs" not in registry.ctl("jobs").stderr
+        for i in range(120):
+            ask = urllib.request.Request(f"{registry.url}/-/v1/sync", json.dumps({"repo": f"org/m{i}"}).encode(),
+                                         {"Authorization": f"Bearer {registry.token()}", "Content-Type": "application/json"})
+            urllib.request.urlopen(ask, timeout=30).close()
+        shown = registry.ctl("jobs")
+        assert shown.stdout.count("running") == 1 and "these are 100 of 121 jobs" in shown.stderr
+        listed = registry.ctl("jobs", "--json")
+        assert "these are 100 of 121 jobs" in listed.stderr and [j["id"] for j in json.loads(listed.stdout)] == [job, *range(job + 120, job + 21, -1)]
+        registry.kill()
 
 
 def test_ctrl_c_leaves_the_job_running(registry, story, hub):

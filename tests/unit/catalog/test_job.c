@@ -203,10 +203,42 @@ static void test_files_of_a_result(void **state)
 	assert_true(job_put_files(f->db, id, &none, NULL) < 0);
 }
 
+/* What is being done comes first, however much was asked for since; and what is left out counts. */
+static void test_list(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a = { 0 };
+	struct job j, *list;
+	int64_t total;
+	size_t n;
+
+	arena_init(&a);
+	int64_t ends = put(f->db, "a/a", 9, 0), waits = put(f->db, "b/b", 8, 0), runs = put(f->db, "c/c", 7, 0);
+	for (int i = 0; i < 3; i++)
+		ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	ok(job_finish(f->db, ends, NULL, NULL, 101, e));
+	ok(job_wait_until(f->db, waits, 500, "waiting for room", 101, e));
+	int64_t queued = put(f->db, "d/d", 0, 0), newest = put(f->db, "e/e", 0, 0);
+	const int64_t want[] = { runs, waits, newest, queued, ends };
+	ok(job_list(f->db, &(struct job_filter){ 0 }, &a, &list, &n, e));
+	assert_int_equal(n, 5);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(list[i].id, want[i]);
+	ok(job_list(f->db, &(struct job_filter){ .limit = 1 }, &a, &list, &n, e));
+	assert_true(n == 1 && list[0].id == runs);
+	ok(job_total(f->db, &(struct job_filter){ .limit = 1 }, &total, e));
+	assert_int_equal(total, 5);
+	ok(job_total(f->db, &(struct job_filter){ .active_only = true }, &total, e));
+	assert_int_equal(total, 4);
+	ok(job_total(f->db, &(struct job_filter){ .kind = "sync", .repo = "a/a" }, &total, e));
+	assert_int_equal(total, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_background), with_fixture(test_wake), with_fixture(test_restart),
-					     with_fixture(test_progress_cancel_fail), with_fixture(test_files_of_a_result) };
+					     with_fixture(test_progress_cancel_fail), with_fixture(test_files_of_a_result),
+					     with_fixture(test_list) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
