@@ -27,31 +27,30 @@ static const char *no_longer_licensed(const struct policy *p, const struct polic
 	struct policy_verdict *v = arena_alloc(a, sizeof(*v));
 
 	policy_decide(p, f, work_now(), a, v);
-	for (size_t i = 0; v->outcome != POLICY_PUBLISH && i < v->n_reasons; i++)
-		if (!strcmp(v->reasons[i].rule, "license") && v->reasons[i].outcome != POLICY_PUBLISH)
-			return v->reasons[i].text;
-	return NULL;
+	return gate_word_on_licence(v);
 }
 
-int derive_judge_licence(struct work *w, int64_t revision_id, struct err *e)
+int derive_mark_licence(struct work *w, int64_t revision_id, const char *reason, struct err *e)
 {
-	struct policy_facts facts;
 	char quoted[LOG_QUOTE_MAX];
-	const char *reason;
 	bool changed = false;
 	struct revision r;
 	struct model m;
 	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
 
 	if (!rc)
-		rc = model_evidence(w->db, r.id, w->arena, &facts, e);
-	if (rc)
-		return rc;
-	reason = no_longer_licensed(daemon_policy(w->d), &facts, w->arena);
-	rc = recertify_record(w->db, r.id, RECERTIFY_LICENCE, reason, work_now(), &changed, e);
+		rc = recertify_record(w->db, r.id, RECERTIFY_LICENCE, reason, work_now(), &changed, e);
 	if (!rc && changed)
 		log_event(LOG_WARNING, reason ? "licence.conflict" : "licence.settled", "repo=%s revision=%s reason=%s", m.name, r.commit, log_quote(quoted, reason ? reason : ""));
 	return rc;
+}
+
+int derive_judge_licence(struct work *w, int64_t revision_id, struct err *e)
+{
+	struct policy_facts facts;
+	int rc = model_evidence(w->db, revision_id, w->arena, &facts, e);
+
+	return rc ? rc : derive_mark_licence(w, revision_id, no_longer_licensed(daemon_policy(w->d), &facts, w->arena), e);
 }
 
 /* Facts again for one revision; one whose files are not all here has none yet. */

@@ -15,5 +15,7 @@ int derive_queue(struct work *w, int64_t revision_id, const char *before, struct
 
 /* What is published goes on, whatever its licence has come to be: everybody who pulls it is told (it is deprecated with the reason), and a person decides. */
 int derive_judge_licence(struct work *w, int64_t revision_id, struct err *e);
+/* The same for a licence that was refused and is not recorded. reason: the policy's word; NULL takes the mark back. */
+int derive_mark_licence(struct work *w, int64_t revision_id, const char *reason, struct err *e);
 
 #endif

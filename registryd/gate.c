@@ -291,9 +291,20 @@ static const char *architecture(const struct documents *d)
 	return tame(d->w, s ? s : json_get_str(d->inspection, "architecture"));
 }
 
-/* As the Hub tags what has a licence, also where a text or a person says so and no card: clients and other registries read it there. */
+/*
+ * As the Hub tags what has a licence, also where a text or a person says so and no card: clients and other registries read it there. A person's word stands instead
+ * of what others have tagged: whoever filters by licence finds what a listing by licence finds.
+ */
 static void put_licence_tag(struct documents *d, const struct licence_answer *answer)
 {
+	size_t n = 0;
+
+	if (!strcmp(answer->source, "person")) {
+		for (size_t i = 0; i < d->n_tags; i++)
+			if (!str_starts(d->tags[i], "license:"))
+				d->tags[n++] = d->tags[i];
+		d->n_tags = n;
+	}
 	for (size_t i = 0; i < d->n_tags; i++)
 		if (str_starts(d->tags[i], "license:"))
 			return;
@@ -365,26 +376,33 @@ static int record_card(struct documents *d, struct err *e)
 	return finding_record(d->w->db, d->revision_id, "card", NULL, 0, f, n, true, work_now(), e);
 }
 
+static int documents_read(struct documents *d, struct err *e)
+{
+	int rc = read_card(d, e);
+
+	if (!rc)
+		rc = find_linked(d, e);
+	return rc ? rc : read_all(d, e);
+}
+
+static void documents_done(struct documents *d)
+{
+	card_done(&d->card);
+	json_decref(d->config);
+}
+
 int gate_read_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e)
 {
 	struct documents *d = arena_alloc(w->arena, sizeof(*d));
 	int rc;
 
-	d->w = w;
-	d->revision_id = revision_id;
-	d->info = info;
-	d->inspection = inspection;
-	rc = read_card(d, e);
-	if (!rc)
-		rc = find_linked(d, e);
-	if (!rc)
-		rc = read_all(d, e);
+	*d = (struct documents){ .w = w, .revision_id = revision_id, .info = info, .inspection = inspection };
+	rc = documents_read(d, e);
 	if (!rc)
 		rc = set_facts(d, license, e);
 	if (!rc)
 		rc = record_card(d, e);
-	card_done(&d->card);
-	json_decref(d->config);
+	documents_done(d);
 	return rc;
 }
 
@@ -465,6 +483,59 @@ int gate_may_differ(struct work *w, int64_t revision_id, bool *differs, struct e
 
 	*differs = !rc && (v->outcome == POLICY_PUBLISH || (facts.smoke && !strcmp(facts.smoke, "error")));
 	return rc;
+}
+
+const char *gate_word_on_licence(const struct policy_verdict *v)
+{
+	for (size_t i = 0; v->outcome != POLICY_PUBLISH && i < v->n_reasons; i++)
+		if (!strcmp(v->reasons[i].rule, "license") && v->reasons[i].outcome != POLICY_PUBLISH)
+			return v->reasons[i].text;
+	return NULL;
+}
+
+/* What the licence would be with this word of a person, and nothing of it is recorded. */
+static int licence_if(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct policy_facts *facts, struct err *e)
+{
+	struct documents *d = arena_alloc(w->arena, sizeof(*d));
+	struct licence_answer *answer = arena_alloc(w->arena, sizeof(*answer));
+	int rc;
+
+	*d = (struct documents){ .w = w, .revision_id = revision_id, .info = info };
+	rc = documents_read(d, e);
+	if (!rc) {
+		gather_bases(d);
+		resolve_licence(d, license, answer);
+		facts->license = answer->id;
+		facts->license_conflicts = answer->conflicts;
+		facts->n_license_conflicts = answer->n_conflicts;
+		facts->license_unread = terms_elsewhere(d, answer->id);
+	}
+	documents_done(d);
+	return rc;
+}
+
+int gate_relicense(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct gate_outcome *out, struct err *e)
+{
+	struct policy_verdict *v = arena_alloc(w->arena, sizeof(*v));
+	struct policy_facts facts;
+	struct revision r;
+	int rc = model_revision(w->db, revision_id, w->arena, NULL, &r, e);
+
+	*out = (struct gate_outcome){ 0 };
+	if (rc || r.state != REVISION_PUBLISHED)
+		return rc;
+	rc = model_evidence(w->db, revision_id, w->arena, &facts, e);
+	if (!rc)
+		rc = licence_if(w, revision_id, info, license, &facts, e);
+	if (rc)
+		return rc;
+	policy_decide(daemon_policy(w->d), &facts, work_now(), w->arena, v);
+	out->state = r.state;
+	out->reason = gate_word_on_licence(v);
+	if (!out->reason)
+		return 0;
+	v->summary = out->reason;
+	return model_conclude(w->db, revision_id, v, work_now(), e);
 }
 
 int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out, struct err *e)

@@ -45,6 +45,15 @@ struct gate_outcome {
  */
 int gate_may_differ(struct work *w, int64_t revision_id, bool *differs, struct err *e);
 
+/* The verdict's first word against the licence; NULL: there is none, or a person has decided. */
+const char *gate_word_on_licence(const struct policy_verdict *v);
+
+/*
+ * A person gives what is published another licence. Where the policy would not publish it under that, it is told so (the decision, and out->reason), and all that is
+ * known of what is served stays as it was. Else out->reason is NULL, and nothing has been done.
+ */
+int gate_relicense(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct gate_outcome *out, struct err *e);
+
 /* Asks the policy and publishes, holds or rejects. */
 int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out, struct err *e);
 

@@ -167,8 +167,12 @@ int judge_revision(struct work *w, int64_t revision_id, const json_t *info, cons
 {
 	struct gate_outcome g = { 0 };
 	own(mem) char *dir = NULL;
-	int rc;
+	int rc = license ? gate_relicense(w, revision_id, info, license, &g, e) : 0;
 
+	if (!rc && g.reason)
+		rc = derive_mark_licence(w, revision_id, g.reason, e);
+	if (rc || g.reason)
+		return rc ? rc : judge_result(w, revision_id, &g, e);
 	rc = model_set_state(w->db, revision_id, REVISION_VERIFYING, NULL, work_now(), e);
 	if (!rc)
 		rc = smoke_view_open(w, revision_id, &dir, e);

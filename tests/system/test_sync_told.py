@@ -9,7 +9,7 @@ from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served
 
 @pytest.fixture
 def reg(tmp_path, hub):
-    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as it:
+    with Registry(tmp_path / "registry", policy=POLICY.replace("[mit]", "[mit, apache-2.0]"), settings=settings(hub)) as it:
         yield it
 
 
@@ -77,22 +77,43 @@ def test_import(reg, tmp_path, models):
     assert "link to nothing" in reg.ctl("import", folder, "--as", "own/loop", code=2).stderr
 
 
-def test_import_again_under_another_licence(reg, tmp_path):
-    """What is served goes on, told of; whoever brought it learns that the gate is against it."""
+def by_licence(reg, license):
+    """What is found under a licence: the same by each listing."""
+    found = [m["repo"] for m in reg.json("ls", "--license", license)]
+    assert [m["id"] for m in json.loads(get(f"{reg.url}/api/models?filter=license:{license}")[1])] == found
+    return found
+
+
+@pytest.mark.parametrize("card, first", [(CARD, []), ("# no licence here\n", ["--license", "mit"])])
+def test_import_again_under_another_licence(reg, tmp_path, card, first):
+    """What is served goes on as it was, under the licence it has, told of; whoever brought it learns that the gate is against it."""
     (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "README.md").write_text(card)
     (tmp_path / "own" / "a.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
     again = ["import", tmp_path / "own", "--as", "own/m"]
-    reg.ctl(*again, "--license", "mit")
-    done = reg.ctl(*again, "--license", "cc-by-nc-4.0", code=5)
-    assert "is published as it was" in done.stderr and "cc-by-nc-4.0" in done.stderr
+    reg.ctl(*again, *first)
+    was = reg.json("show", "own/m")["license"]
+    for license in "cc-by-nc-4.0", "gpl-3.0":
+        done = reg.ctl(*again, "--license", license, code=5)
+        assert "is published as it was" in done.stderr and license in done.stderr
+        shown = reg.json("show", "own/m")
+        assert shown["state"] == "published" and shown["lifecycle"]["deprecated_at"] and license in shown["lifecycle"]["reason"]
+        assert shown["license"] == was and by_licence(reg, "mit") == ["own/m"] and by_licence(reg, license) == []
+        assert "goes on being served" in reg.ctl("why", "own/m").stdout.splitlines()[0] and license in reg.ctl("why", "own/m").stdout
+    reg.ctl(*again)
     shown = reg.json("show", "own/m")
-    assert shown["state"] == "published" and shown["lifecycle"]["deprecated_at"] and "cc-by-nc-4.0" in shown["lifecycle"]["reason"]
-    assert "goes on being served" in reg.ctl("why", "own/m").stdout.splitlines()[0]
-    reg.ctl(*again, code=5)                 # saying nothing takes nothing back
-    assert reg.json("show", "own/m")["license"]["id"] == "cc-by-nc-4.0"
-    reg.ctl(*again, "--license", "mit")
-    shown = reg.json("show", "own/m")
-    assert not shown["lifecycle"]["deprecated_at"] and "goes on" not in reg.ctl("why", "own/m").stdout
+    assert shown["license"] == was and not shown["lifecycle"]["deprecated_at"] and "goes on" not in reg.ctl("why", "own/m").stdout
+
+
+def test_import_again_under_another_allowed_licence(reg, tmp_path):
+    """It is that from then on, in every listing, whatever the card says; and stays so, until somebody says otherwise."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "README.md").write_text(CARD)
+    (tmp_path / "own" / "a.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}")
+    reg.ctl("import", tmp_path / "own", "--as", "own/m")
+    for more in ["--license", "apache-2.0"], []:
+        reg.ctl("import", tmp_path / "own", "--as", "own/m", *more)
+        assert by_licence(reg, "apache-2.0") == ["own/m"] and by_licence(reg, "mit") == []
 
 
 def test_wanting_more_of_what_is_served(reg, hub):
