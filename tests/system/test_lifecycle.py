@@ -1,4 +1,5 @@
 """What a model's end looks like from outside: at its doors, in listings and in the events, whoever has announced it."""
+import http.client
 import os
 import time
 import urllib.error
@@ -8,6 +9,7 @@ import pytest
 
 from tests.system.registry import Registry
 from tests.system.seeded import Seeded
+from tests.system.sync_case import Noise
 from tests.system.test_policy_change import settle
 
 LICENCES = "licenses: {allow: [apache-2.0, mit], unknown: hold}\nrequire: {smoke: none}\n"
@@ -81,6 +83,24 @@ def test_what_the_policy_denies_does_not_come_back_by_restoring(site, hub):
     site.ctl("policy", "reload", "--yes")
     settle(site)
     assert f"but org/b@{site.json('show', 'org/b')['revision'][:12]} is rejected" in site.ctl("restore", "org/b").stdout
+
+
+def test_a_withdrawal_counts_from_the_next_request_on(site, hub):
+    """An answer that has begun ends whole; whoever asks for the rest of it anew is refused."""
+    size = 16 << 20         # more than the sockets' buffers take
+    hub.add_model("org/big", {"README.md": FILES["README.md"], "m.safetensors": Noise(size)})
+    site.ctl("sync", "org/big")
+    runs, resumes = (http.client.HTTPConnection("127.0.0.1", site.port, timeout=30) for _ in range(2))
+    runs.request("GET", "/org/big/resolve/main/m.safetensors")
+    answer = runs.getresponse()
+    begun = answer.read(100_000)
+    site.ctl("withdraw", "org/big", "--reason", "leaked", "--legal")
+    resumes.request("GET", "/org/big/resolve/main/m.safetensors", headers={"Range": f"bytes={len(begun)}-"})
+    refused = resumes.getresponse()
+    assert refused.status == 451 and "leaked" in refused.headers["X-Error-Message"]
+    assert begun + answer.read() == site.blob(answer.headers["X-Linked-Etag"].strip('"')).read_bytes()
+    runs.close()
+    resumes.close()
 
 
 def test_a_withdrawn_revision_says_so_when_its_files_are_freed(site, hub):
