@@ -28,11 +28,22 @@ static const struct {
 	{ SQLITE_TOOBIG, ERR_LIMIT, "a value is too large for the catalog" },
 };
 
+/* What the system said; of a commit that could not be written only the log's file knows. */
+static int system_error(struct db_conn *c, int primary)
+{
+	int os = c->sqlite ? sqlite3_system_errno(c->sqlite) : 0;
+	sqlite3_file *log = NULL;
+
+	if (c->sqlite && !os && primary == SQLITE_IOERR && !sqlite3_file_control(c->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) && log && log->pMethods)
+		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &os);
+	return os;
+}
+
 int conn_error(struct db_conn *c, int sqlite_rc, const char *doing, struct err *e)
 {
 	const char *detail = c->sqlite ? sqlite3_errmsg(c->sqlite) : sqlite3_errstr(sqlite_rc);
 	int primary = sqlite_rc & 0xff;
-	int os = c->sqlite ? sqlite3_system_errno(c->sqlite) : 0;
+	int os = system_error(c, primary);
 
 	if (primary == SQLITE_NOMEM)
 		abort();
@@ -40,6 +51,9 @@ int conn_error(struct db_conn *c, int sqlite_rc, const char *doing, struct err *
 		primary = SQLITE_FULL;
 	if (os == EMFILE || os == ENFILE)	/* it says that it can't open a file */
 		return err_set(e, ERR_BUSY, "too many files are open (%s, while trying to %.120s)", detail, doing);
+	if (os == EROFS && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY))	/* of others it is an older one's */
+		return err_set(e, ERR_FAILED, "the file system of the catalog is read-only: what is here is served, and nothing can be changed until it may be written again (%s, while "
+				"trying to %.120s)", detail, doing);
 	for (size_t i = 0; i < ARRAY_LEN(errors); i++)
 		if (errors[i].primary == primary)
 			return err_set(e, errors[i].code, "%s (%s, while trying to %.120s)", errors[i].words, detail, doing);

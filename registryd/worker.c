@@ -25,6 +25,7 @@
 #define THREADS_MAX	 64
 #define IDLE_WAIT_MS	 1000	/* the longest sleep without a look at the queue */
 #define TICK_MS		 250
+#define RECORD_WAIT_MS	 500	/* between two tries to write down what became of a job */
 #define WAIT_DEFAULT_S	 60
 #define SWEEP_WAIT_S	 5
 #define UPSTREAM_WAIT_S	 300	/* before the second try of a scheduled job; as much more before each further one */
@@ -215,23 +216,48 @@ static bool waits_for_upstream(struct work *w, int rc)
 	return true;
 }
 
-/* Writes down what became of the job. A stopping daemon leaves it running: the next start queues it again. */
+static int record(struct work *w, int rc, bool waits, const struct err *why, const char *result, struct err *e)
+{
+	int64_t now = work_now();
+
+	if (waits)
+		return job_wait_until(w->db, w->job.id, now + wait_seconds(w), why->msg, now, e);
+	return rc ? job_fail(w->db, w->job.id, why, now, e) : job_finish(w->db, w->job.id, result, w->files.max ? &w->files : NULL, now, e);
+}
+
+/* May writing down what became of a job succeed later: is it the disk that is full, read-only or failing, or too many files that are open? */
+static bool passes(int rc)
+{
+	return rc == ERR_FAILED || rc == ERR_NOSPACE || rc == ERR_BUSY;
+}
+
+/*
+ * Writes down what became of the job, as soon as the disk lets it: else it would seem to run until the next start. A stopping daemon leaves it running: the next start
+ * queues it again.
+ */
 static int settle(struct work *w, int rc, struct err *why, struct err *e)
 {
 	own(mem) char *result = w->result ? json_text(w->result) : NULL;
-	int64_t now = work_now();
+	bool waits = rc == ERR_NOSPACE || rc == ERR_THROTTLED || waits_for_upstream(w, rc);
+	char quoted[LOG_QUOTE_MAX];
+	int wrote;
 
 	report(w);
 	if (rc == ERR_CANCELED && !atomic_load(&w->canceled))
 		return 0;
-	if (rc == ERR_NOSPACE || rc == ERR_THROTTLED || waits_for_upstream(w, rc)) {
-		char quoted[LOG_QUOTE_MAX];
-
+	if (waits)
 		log_event(LOG_WARNING, "job.waits", "id=%lld kind=%s repo=%s why=%s", (long long)w->job.id, w->job.kind, w->job.repo, log_quote(quoted, why->msg));
-		return job_wait_until(w->db, w->job.id, now + wait_seconds(w), why->msg, now, e);
+	else
+		log_end(w, rc, why);
+	wrote = record(w, rc, waits, why, result, e);
+	if (wrote && passes(wrote))
+		log_event(LOG_ERR, "job.unrecorded", "id=%lld error=%s", (long long)w->job.id, log_quote(quoted, e->msg));
+	while (wrote && passes(wrote) && !atomic_load(&w->worker->stop)) {
+		nanosleep(&(struct timespec){ .tv_nsec = RECORD_WAIT_MS * 1000000L }, NULL);
+		*e = (struct err)ERR_NONE;
+		wrote = record(w, rc, waits, why, result, e);
 	}
-	log_end(w, rc, why);
-	return rc ? job_fail(w->db, w->job.id, why, now, e) : job_finish(w->db, w->job.id, result, w->files.max ? &w->files : NULL, now, e);
+	return wrote;
 }
 
 static void run_job(struct work *w)

@@ -1,7 +1,8 @@
 /*
  * failnth.c - a preloaded library that makes the Nth call of a kind fail, or ends the process there, as a full disk, a dying disk or a
  * power switch would: REGISTRYD_FAULT="write:37:ENOSPC", "fsync:1:EIO", "link:2+:ENOSPC" (the second and all later ones),
- * "any:120:KILL". Kinds: write, fsync, link, create, any (all of these), malloc. REGISTRYD_FAULT_COUNT names a file that gets
+ * "any:120:KILL". Kinds: write, fsync, link, create, any (all of these), malloc. REGISTRYD_FAULT_WHILE names a file: calls count only
+ * while it is there, as on a file system that is read-only for a time. REGISTRYD_FAULT_COUNT names a file that gets
  * the number of calls seen of that kind when the process ends, so that a test knows how far N goes.
  *
  * Tests sweep N = 1, 2, 3 … until a run passes without a fault (sqlite.org/testing.html, "anomaly testing").
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -26,13 +28,15 @@ static unsigned kinds;
 static long nth;
 static bool onwards;
 static int error_number;	/* 0: SIGKILL */
+static const char *only_while;
 static atomic_long seen;
 
 static const struct {
 	const char *name;
 	int value;
 } kind_names[] = { { "write", KIND_WRITE }, { "fsync", KIND_FSYNC }, { "link", KIND_LINK }, { "create", KIND_CREATE }, { "any", KIND_ANY }, { "malloc", KIND_MALLOC } },
-  error_names[] = { { "ENOSPC", ENOSPC }, { "EIO", EIO }, { "EDQUOT", EDQUOT }, { "EMFILE", EMFILE }, { "ENOMEM", ENOMEM }, { "KILL", 0 } };
+  error_names[] = { { "ENOSPC", ENOSPC }, { "EIO", EIO }, { "EDQUOT", EDQUOT }, { "EMFILE", EMFILE }, { "ENOMEM", ENOMEM },
+		    { "EROFS", EROFS }, { "KILL", 0 } };
 
 static void bad(const char *spec)
 {
@@ -51,6 +55,7 @@ __attribute__((constructor)) static void begin(void)
 	if (sscanf(spec, "%15[a-z]:%ld%c%15s", kind, &nth, &plus, error) != 4)
 		bad(spec);
 	onwards = plus == '+';
+	only_while = getenv("REGISTRYD_FAULT_WHILE");
 	for (size_t i = 0; i < sizeof(error_names) / sizeof(*error_names); i++) {
 		if (!strcmp(error_names[i].name, error + (onwards ? 1 : 0))) {
 			error_number = error_names[i].value;
@@ -83,7 +88,7 @@ static bool fails(unsigned kind)
 {
 	long n;
 
-	if (!(kinds & kind))
+	if (!(kinds & kind) || (only_while && access(only_while, F_OK) < 0))
 		return false;
 	n = atomic_fetch_add(&seen, 1) + 1;
 	if (n != nth && !(onwards && n > nth))
@@ -97,7 +102,9 @@ static bool fails(unsigned kind)
 /* Files only: a socket or a pipe does not fill a disk. */
 static bool is_file(int fd)
 {
-	return fd > 2 && lseek(fd, 0, SEEK_CUR) >= 0;
+	struct stat st;
+
+	return fd > 2 && !fstat(fd, &st) && S_ISREG(st.st_mode);
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.system.registry import BUILD, Registry
-from tests.system.sync_case import BIG, NAME, POLICY, assert_not_served, assert_served, files, settings, wait_for
+from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_not_served, assert_served, files, get, settings, wait_for
 
 
 @pytest.fixture
@@ -80,3 +80,30 @@ def test_a_failing_disk_leaves_no_half_published_model(tmp_path, hub, fault):
         reg.ctl("sync", NAME, timeout=90)
         assert_served(reg, hub)
         reg.ctl("verify", "--all")
+
+
+def test_a_disk_that_may_not_be_written_for_a_time(tmp_path, hub):
+    """As ext4 makes itself after an error: what is here is served, whoever would change something learns why not, and later all goes on, a sync that ran meanwhile too."""
+    lib, off = BUILD / "tests" / "libfailnth.so", tmp_path / "read-only"
+    if not lib.exists():
+        pytest.skip(f"no {lib.name}: sanitized builds preload a library of their own")
+    hub.add_model(NAME, files())
+    hub.add_model("org/next", {"README.md": CARD, "m.safetensors": Noise(BIG, 2)})
+    env = {"LD_PRELOAD": str(lib), "REGISTRYD_FAULT": "any:1+:EROFS", "REGISTRYD_FAULT_WHILE": str(off)}
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, "sync: {keep_free: 0}\n"), env=env) as reg:
+        reg.ctl("sync", NAME)
+        slow = hub.faults.add(listener="cdn", throttle=1_000_000)
+        reg.ctl("sync", "org/next", "--no-wait")
+        wait_for(lambda: any(j["progress"]["bytes_done"] for j in reg.json("jobs") if j["state"] == "running"))
+        off.touch()
+        hub.faults.remove(slow)
+        assert_served(reg, hub)
+        for change in ["sync", "org/third"], ["withdraw", NAME, "--reason", "leaked"], ["token", "create", "alice"]:
+            assert "the file system of the catalog is read-only" in reg.ctl(*change, code=1).stderr
+        assert reg.json("show", NAME)["lifecycle"]["state"] == "active" and get(f"{reg.url}/-/healthy")[0] == 200
+        off.unlink()
+        reg.ctl("sync", "org/next", code=None)
+        wait_for(lambda: not any(j["state"] in ("queued", "running", "waiting") for j in reg.json("jobs")))
+        reg.ctl("sync", "org/next")
+        reg.ctl("withdraw", NAME, "--reason", "leaked")
+        assert_served(reg, hub, "org/next")
