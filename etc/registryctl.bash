@@ -56,7 +56,7 @@ _registryctl()
 	'bundle create') COMPREPLY=($(compgen -W ' -o --all --since --volume-size --sign --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'bundle inspect') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;
 	'bundle verify') COMPREPLY=($(compgen -W ' --trust --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;
-	'bundle import') COMPREPLY=($(compgen -W ' --trust --receipt --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;
+	'bundle import') COMPREPLY=($(compgen -W ' --trust --receipt --rollback --url --token-file --data --json --quiet --help -h --version' -- "$cur") $(compgen -f -- "$cur")) ;;
 	'jobs') COMPREPLY=($(compgen -W ' --watch --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'events') COMPREPLY=($(compgen -W ' --follow --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;
 	'audit head') COMPREPLY=($(compgen -W ' --url --token-file --data --json --quiet --help -h --version' -- "$cur")) ;;

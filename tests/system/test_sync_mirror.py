@@ -200,8 +200,9 @@ def test_an_upstream_that_took_it_off_for_legal_reasons(reg, hub):
 def test_rewritten_history(reg, hub):
     hub.add_model(NAME, files())
     reg.ctl("sync", NAME)
+    old = hub.repos[NAME].head.sha
     hub.commit(NAME, {"config.json": '{"a": 3}'})
-    rule = hub.faults.add(path=f"/api/models/{NAME}/revision/*", status=404, code="RevisionNotFound")
+    rule = hub.faults.add(path=f"/api/models/{NAME}/revision/{old}", status=404, code="RevisionNotFound")
     reg.ctl("sync", NAME)
     assert hub.faults.acted(rule) and "upstream.rewritten" in kinds(reg)
 
