@@ -27,13 +27,18 @@ static const char *tell(struct arena *a, bool commit, const char *what, const ch
 	return arena_printf(a, "it %s as %s%s%s%s", what, name, commit ? "" : ", which upstream has renamed to this", why ? ": " : "", why ? why : "");
 }
 
-/* A mark on one revision is about its commit, one on a model about all that upstream has in that repository. */
+/*
+ * What was withdrawn or rejected is little, and is gone through: indexes over all commits and keys would be a thirtieth of a large catalog, for a question
+ * that few revisions ask.
+ *
+ * A mark on one revision is about its commit, one on a model about all that upstream has in that repository.
+ */
 static int find_withdrawn(struct db_conn *c, const struct same *s, struct arena *a, struct model_off *out, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT m.name, l.off_reason, w.commit_id = $2 FROM revision AS w JOIN lifecycle AS l ON l.model_id = w.model_id AND l.withdrawn_at > 0 "
-					    "AND (l.revision_id = 0 OR (l.revision_id = w.id AND w.commit_id = $2)) JOIN model AS m ON m.id = w.model_id "
-					    "WHERE w.model_id <> $1 AND (w.commit_id = $2 OR w.upstream_key = $3) "
+					    "SELECT m.name, l.off_reason, w.commit_id = $2 FROM lifecycle AS l CROSS JOIN revision AS w ON w.model_id = l.model_id "
+					    "JOIN model AS m ON m.id = w.model_id WHERE l.withdrawn_at > 0 AND (l.revision_id = 0 OR (l.revision_id = w.id AND w.commit_id = $2)) "
+					    "AND w.model_id <> $1 AND (w.commit_id = $2 OR w.upstream_key = $3) "
 					    "UNION ALL SELECT m.name, l.off_reason, 0 FROM lifecycle AS l JOIN model AS m ON m.id = l.model_id JOIN alias AS x ON x.name = m.name "
 					    "WHERE l.withdrawn_at > 0 AND l.revision_id = 0 AND l.model_id <> $1 AND x.model_id = $1 ORDER BY 3 DESC LIMIT 1",
 					    e);
@@ -50,8 +55,8 @@ static int find_withdrawn(struct db_conn *c, const struct same *s, struct arena 
 static int find_rejected(struct db_conn *c, const struct same *s, struct arena *a, struct model_off *out, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT m.name, g.who, g.reason, w.commit_id = $2 FROM revision AS w JOIN ruling AS g ON g.revision_id = w.id AND g.verdict = 2 "
-					    "JOIN model AS m ON m.id = w.model_id WHERE w.model_id <> $1 AND (w.commit_id = $2 OR (w.upstream_key = $3 AND NOT EXISTS "
+					    "SELECT m.name, g.who, g.reason, w.commit_id = $2 FROM ruling AS g CROSS JOIN revision AS w ON w.id = g.revision_id "
+					    "JOIN model AS m ON m.id = w.model_id WHERE g.verdict = 2 AND w.model_id <> $1 AND (w.commit_id = $2 OR (w.upstream_key = $3 AND NOT EXISTS "
 					    "(SELECT 1 FROM revision AS p WHERE p.model_id = w.model_id AND p.id > w.id AND p.published_at > 0))) ORDER BY 4 DESC, g.at DESC LIMIT 1",
 					    e);
 
@@ -177,8 +182,9 @@ int model_served_elsewhere(struct db *db, int64_t model_id, int64_t revision_id,
 		return rc;
 	own(sql) struct sql q = sql_prepare(r.c,
 					    "SELECT m.name, r.commit_id, min(k.kind) FROM ("
-					    "SELECT o.id AS id, 0 AS kind FROM revision AS w JOIN revision AS o ON o.commit_id = w.commit_id WHERE w.model_id = $1 AND $2 IN (0, w.id) UNION ALL "
-					    "SELECT o.id, 1 FROM revision AS w JOIN revision AS o ON o.upstream_key = w.upstream_key WHERE w.model_id = $1 AND $2 = 0 UNION ALL "
+					    "SELECT o.id AS id, o.commit_id NOT IN (SELECT commit_id FROM revision WHERE model_id = $1) AS kind FROM revision AS o WHERE o.state = 7 "
+					    "AND (o.commit_id IN (SELECT commit_id FROM revision WHERE model_id = $1 AND $2 IN (0, id)) "
+					    "OR ($2 = 0 AND o.upstream_key IN (SELECT upstream_key FROM revision WHERE model_id = $1))) UNION ALL "
 					    "SELECT u.revision_id, 2 FROM revision AS w JOIN file AS f ON f.revision_id = w.id AND f.wanted > 0 AND f.size_bytes >= $3 "
 					    "JOIN blob_use AS u ON u.blob_id = f.blob_id WHERE w.model_id = $1 AND $2 IN (0, w.id)) AS k "
 					    "JOIN revision AS r ON r.id = k.id AND r.state = 7 AND r.model_id <> $1 JOIN model AS m ON m.id = r.model_id "

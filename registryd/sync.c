@@ -189,7 +189,7 @@ static int record_plan(struct sync *s, bool *changed, struct err *e)
 		.ref = sync_served_ref(s),
 		.title = *s->proof.title ? s->proof.title : NULL,
 		.commit_at = s->proof.commit_at ? s->proof.commit_at : s->proven ? 0 : s->info.last_modified,
-		.upstream_key = *s->info.key ? s->info.key : NULL,
+		.upstream_key = *s->info.key && !s->selection.metadata_only ? s->info.key : NULL,	/* millions may be kept so, and none is ever served */
 		.selection = s->selection.text,
 		.files = s->files,
 		.n_files = s->n_files,

@@ -4,5 +4,3 @@ ALTER TABLE revision ADD COLUMN upstream_key TEXT;	-- 24 hex digits; NULL: upstr
 UPDATE revision SET upstream_key = (SELECT lower(substr(CAST(d.body AS TEXT), instr(CAST(d.body AS TEXT), '"_id":"') + 7, 24)) FROM document AS d
 	WHERE d.revision_id = revision.id AND d.kind = 1 AND d.name = '' AND instr(CAST(d.body AS TEXT), '"_id":"') > 0);
 UPDATE revision SET upstream_key = NULL WHERE length(upstream_key) <> 24 OR upstream_key GLOB '*[^0-9a-f]*' OR upstream_key = '000000000000000000000000';
-CREATE INDEX revision_upstream_key ON revision (upstream_key) WHERE upstream_key IS NOT NULL;
-CREATE INDEX revision_commit ON revision (commit_id);

@@ -338,7 +338,5 @@ CREATE INDEX model_modified ON model (modified_at DESC);
 CREATE UNIQUE INDEX model_name ON model (name);
 CREATE INDEX model_sunset ON model (sunset_at) WHERE sunset_at > 0;
 CREATE INDEX model_tag_model ON model_tag (model_id);
-CREATE INDEX revision_commit ON revision (commit_id);
 CREATE INDEX revision_unsettled ON revision (state, model_id) WHERE state <> 7;
-CREATE INDEX revision_upstream_key ON revision (upstream_key) WHERE upstream_key IS NOT NULL;
 CREATE INDEX smoke_run_revision ON smoke_run (revision_id, id);
