@@ -455,16 +455,17 @@ static void tested(struct db *db, int64_t rev, const char *device, const char *p
 }
 
 /* The newest test of a kind of device tells what the platform is now; older verdicts of that kind are due. */
-static void test_recertification(void **state)
+static void test_due_again(void **state)
 {
 	struct fixture *f = *state;
-	int64_t r1, r2, r3, m1 = make(f->db, "org/one", 'a', &r1), m3;
+	int64_t r1, r2, r3, m3;
 	struct recertify_due *due;
 	own(arena) struct arena a;
 	bool changed;
 	size_t n;
 
 	arena_init(&a);
+	make(f->db, "org/one", 'a', &r1);
 	make(f->db, "org/two", 'b', &r2);
 	m3 = make(f->db, "org/cpu", 'c', &r3);
 	tested(f->db, r1, "cuda:0 H100", "{\"driver\":\"570\"}");
@@ -503,7 +504,18 @@ static void test_recertification(void **state)
 	ok(restore(f->db, &off, NOW, e));
 	ok(recertify_due(f->db, &avx512, NOW + DAY, 10, &a, &due, &n, e));
 	assert_int_equal(n, 1);
+}
 
+static void test_recertification(void **state)
+{
+	struct fixture *f = *state;
+	int64_t r1, r2, r3, m1 = make(f->db, "org/one", 'a', &r1);
+	own(arena) struct arena a;
+	bool changed;
+
+	arena_init(&a);
+	make(f->db, "org/two", 'b', &r2);
+	make(f->db, "org/three", 'c', &r3);
 	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, NULL, NOW, &changed, e));
 	assert_false(changed);
 	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, "tested again: fails", NOW, &changed, e));
@@ -789,7 +801,7 @@ static void test_mirror(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_ended), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_ended), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
