@@ -42,9 +42,9 @@ static void check_round_trip(struct smoke *s, struct tokenizer *t, const struct 
 {
 	struct buf back own(buf);
 
+	buf_init(&back, TOKEN_TEXT_MAX_BYTES);
 	if (spells_specials(s, t, o))
 		return;
-	buf_init(&back, TOKEN_TEXT_MAX_BYTES);
 	if (tokenizer_decode(t, s->tokens, s->n_tokens, &back, NULL) < 0)
 		smoke_reason(s, SMOKE_FAIL, "the tokenizer can't decode its own tokens");
 	else if (!tokenizer_gave_back(t, o->text, o->n_text, back.data, back.len))

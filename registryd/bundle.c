@@ -99,9 +99,9 @@ static int load_entry(struct bundle *b, struct err *e)
 	int rc = entry_id(b, &want, e);
 	own(fd) int fd = rc ? -1 : open_upload(b, &want);
 
+	buf_init(&text, BUNDLE_ENTRY_MAX);
 	if (rc)
 		return rc;
-	buf_init(&text, BUNDLE_ENTRY_MAX);
 	if (fd < 0)
 		return err_set(e, ERR_NOT_FOUND, "the bundle's entry is not here (any more): import the bundle again");
 	if (fdio_slurp_fd(fd, "the bundle's entry", &text, e) < 0)
