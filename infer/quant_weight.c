@@ -235,6 +235,15 @@ static int set_groups(struct opening *o, uint64_t groups)
 	return 0;
 }
 
+/* Room for a zero point of each scale. */
+static int make_zeros(struct opening *o)
+{
+	struct quant_weight *w = o->w;
+
+	w->zero = malloc(w->out * w->n_groups * sizeof(*w->zero));
+	return w->zero ? 0 : err_set(o->e, ERR_FAILED, "%s: no memory for its zeros", o->stem);
+}
+
 /* compressed-tensors' zeros beside bytes: I8 for each scale. */
 static int load_byte_zeros(struct opening *o, const struct quant_part *p, uint64_t n)
 {
@@ -246,9 +255,8 @@ static int load_byte_zeros(struct opening *o, const struct quant_part *p, uint64
 	bytes = load(o, p, "zero points");
 	if (!bytes)
 		return ERR_INPUT;
-	w->zero = malloc(w->out * w->n_groups * sizeof(*w->zero));
-	if (!w->zero)
-		return err_set(o->e, ERR_FAILED, "%s: no memory for its zeros", o->stem);
+	if (make_zeros(o) < 0)
+		return o->e->code;
 	for (uint64_t i = 0; i < w->out * w->n_groups; i++)
 		w->zero[i] = bytes[n == 1 ? 0 : i];
 	return 0;
@@ -520,9 +528,8 @@ static int load_packed_zeros(struct opening *o, const struct quant_part *p)
 	bytes = load(o, p, "zero points");
 	if (!bytes)
 		return ERR_INPUT;
-	w->zero = malloc(w->out * w->n_groups * sizeof(*w->zero));
-	if (!w->zero)
-		return err_set(o->e, ERR_FAILED, "%s: no memory for its zeros", o->stem);
+	if (make_zeros(o) < 0)
+		return o->e->code;
 	for (uint64_t r = 0; r < w->out; r++) {
 		for (uint64_t g = 0; g < w->n_groups; g++) {
 			uint32_t word;

@@ -1,4 +1,4 @@
-/* test_lifecycle.c - years in seconds: deprecation, sunset, retirement, withdrawal; mirror entries and pull counts beside them. */
+/* test_lifecycle.c - years in seconds: deprecation, sunset, retirement, withdrawal; tests made again, and who has pulled what ends. */
 #include "catalog_test.h"
 
 #include "base/json.h"
@@ -7,7 +7,6 @@
 #include "catalog/finding.h"
 #include "catalog/gc.h"
 #include "catalog/lifecycle.h"
-#include "catalog/mirror.h"
 #include "catalog/model.h"
 #include "catalog/query.h"
 #include "catalog/recertify.h"
@@ -759,49 +758,9 @@ static void test_rules_are_read_strictly(void **state)
 	assert_non_null(strstr(v.summary, "ended on 2027-01-01"));
 }
 
-static void test_mirror(void **state)
-{
-	struct fixture *f = *state;
-	own(arena) struct arena a;
-	struct mirror m = { .name = "Qwen/Q", .kind = MIRROR_REPO, .target = "Qwen/Q", .upstream = "hub", .every_s = 3600, .from_config = true }, *list;
-	int64_t id, id2, next;
-	size_t n;
-
-	arena_init(&a);
-	ok(mirror_put(f->db, &m, NOW, &id, e));
-	ok(mirror_due(f->db, NOW, &a, &list, &n, &next, e));
-	assert_int_equal(n, 1);
-	ok(mirror_queued(f->db, id, NOW, NOW + 1800, e));
-	ok(mirror_due(f->db, NOW, &a, &list, &n, &next, e));
-	assert_true(n == 0 && next == NOW + 1800);
-	ok(mirror_ran(f->db, id, NOW, NOW + 3600, "hub is down", "{\"x\":1}", e));
-	ok(mirror_queued(f->db, id, NOW, NOW + 7200, e));	/* written down when the run has ended already */
-	ok(mirror_put(f->db, &m, NOW + 1, &id2, e));	/* the same after a restart: its schedule stays */
-	assert_int_equal(id2, id);
-	ok(mirror_due(f->db, NOW + 1, &a, &list, &n, &next, e));
-	assert_int_equal(n, 0);
-	assert_int_equal(next, NOW + 3600);
-	ok(mirror_due(f->db, NOW - 10 * 365 * 86400, &a, &list, &n, &next, e));	/* the clock was years ahead then */
-	assert_int_equal(n, 1);
-	m.from_config = false;
-	fails(ERR_CONFLICT, "configuration", mirror_put(f->db, &m, NOW, NULL, e));
-	fails(ERR_CONFLICT, "configuration", mirror_remove(f->db, "qwen/q", e));
-	m.name = m.target = "org/b";
-	ok(mirror_put(f->db, &m, NOW, NULL, e));
-	ok(mirror_keep_config(f->db, NULL, 0, e));
-	ok(mirror_list(f->db, &a, &list, &n, e));
-	assert_int_equal(n, 1);
-	own(json) json_t *j = mirror_json(&list[0]);
-	assert_string_equal(json_get_str(j, "target"), "org/b");
-	ok(mirror_run_now(f->db, NULL, e));
-	fails(ERR_NOT_FOUND, "no mirror", mirror_run_now(f->db, "x", e));
-	ok(mirror_remove(f->db, "ORG/b", e));
-	fails(ERR_NOT_FOUND, "no mirror", mirror_remove(f->db, "org/b", e));
-}
-
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_ended), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly), with_fixture(test_mirror) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_ended), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
