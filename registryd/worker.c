@@ -455,6 +455,8 @@ int worker_start(struct worker **out, struct daemon *d, struct err *e)
 	int rc;
 
 	rc = job_recover(d->db, NULL, e);
+	if (!rc)
+		rc = job_wake(d->db, e);	/* settings may have changed, or room been made, while the daemon was stopped */
 	if (rc) {
 		free(all);
 		return rc;

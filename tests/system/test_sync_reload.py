@@ -85,6 +85,16 @@ def test_a_window_that_is_taken_away(tmp_path, hub):
         assert_served(reg, hub)
 
 
+def test_a_window_that_is_taken_away_while_the_daemon_is_stopped(tmp_path, hub):
+    hub.add_model(NAME, files())
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, window=closed())) as reg:
+        reg.ctl("sync", NAME, "--no-wait")
+        wait_for(lambda: jobs(reg, "waiting"))
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+        wait_for(lambda: jobs(reg, "done"))
+        assert_served(reg, hub)
+
+
 def test_a_window_that_closes_while_files_come(tmp_path, hub):
     """What runs pauses, keeps what it has, and goes on when the window opens."""
     hub.add_model(NAME, {"README.md": CARD, "data.safetensors": Noise(BIG)})
