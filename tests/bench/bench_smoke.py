@@ -18,18 +18,21 @@ class Run:
     """One run of a program: its wall time, its processor time, and the work it did in that."""
     wall: float
     cpu: float
-    peak: float | None          # GFLOP/s that a core had for it
+    peak: tuple | None          # the widest vectors for it, and the GFLOP/s that a core had with them
     report: dict = None
 
     def floor(self, params, tokens):
         """CPU-s that the model's multiply-adds alone take at that rate."""
-        return 2e-9 * params * tokens / self.peak if self.peak else None
+        return 2e-9 * params * tokens / self.peak[1] if self.peak else None
 
 
 def _fma_peak():
-    """fp32 multiply-adds of one core just now, in GFLOP/s."""
+    """fp32 multiply-adds of one core just now, in GFLOP/s, and with what."""
     out = subprocess.run([ROOT / "build" / "tests" / "fma_peak"], capture_output=True, text=True)
-    return float(out.stdout) if out.returncode == 0 else None
+    if out.returncode:
+        return None
+    name, rate = out.stdout.split()
+    return name, float(rate)
 
 
 def _smoke(*args, peak=None):
@@ -56,9 +59,9 @@ def _warm(path):
 def _add_of_peak(table, run, params, tokens, whose=""):
     """What part of all the multiply-adds that its processor time had room for are those of the model."""
     floor = run.floor(params, tokens)
-    if floor and (run.report or {}).get("isa", "avx2") == "avx2":
+    if floor:
         table.add(f"  multiply-adds{whose}, all of the run's {run.cpu:.2f} CPU-s", f"{2e-9 * params * tokens / run.cpu:.0f} GFLOP/s a core",
-                  f"most with AVX2 and FMA, {run.peak:.0f} GFLOP/s", floor / run.cpu)
+                  f"most with {run.peak[0]}, {run.peak[1]:.0f} GFLOP/s", floor / run.cpu)
     return floor
 
 

@@ -1,15 +1,22 @@
 /*
- * fma_peak.c - how many fp32 operations a second one core can do with AVX2: twelve independent chains of multiply-adds in registers, by the
- * thread's own time. Prints the median of many short stretches in GFLOP/s: what the core gives now, beside whatever else runs on it.
+ * fma_peak.c - how many fp32 operations a second one core can do with AVX2 or, where it has that, AVX-512: independent chains of multiply-adds in
+ * registers, by the thread's own time. Prints the set and the median of many short stretches in GFLOP/s: what the core gives now, beside whatever
+ * else runs on it. An argument, avx2 or avx512, asks for that set.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define STRETCHES 101
 #define LOOPS	  1000000L
 #define CHAINS	  12
-#define FLOP	  (2 * 8 * CHAINS)	/* a loop */
+
+struct set {
+	const char *name;
+	int lanes;
+	void (*multiply_add)(long loops);	/* CHAINS vectors, twice a lane's operations, a loop */
+};
 
 static double thread_s(void)
 {
@@ -20,35 +27,39 @@ static double thread_s(void)
 }
 
 #if defined(__x86_64__)
-#define CHAIN(r) "vfmadd231ps %%ymm14, %%ymm15, %%ymm" #r "\n\t"
+#define CHAIN(v, r) "vfmadd231ps %%" v "14, %%" v "15, %%" v #r "\n\t"
+#define MULTIPLY_ADD(name, v)                                                                                                                 \
+	static void name(long loops)                                                                                                          \
+	{                                                                                                                                     \
+		__asm__ volatile("vzeroall\n"                                                                                                 \
+			"1:\n\t"                                                                                                              \
+			CHAIN(v, 0) CHAIN(v, 1) CHAIN(v, 2) CHAIN(v, 3) CHAIN(v, 4) CHAIN(v, 5)                                               \
+			CHAIN(v, 6) CHAIN(v, 7) CHAIN(v, 8) CHAIN(v, 9) CHAIN(v, 10) CHAIN(v, 11)                                             \
+			"dec %0\n\t"                                                                                                          \
+			"jnz 1b\n\t"                                                                                                          \
+			"vzeroupper"                                                                                                          \
+			: "+r"(loops)                                                                                                         \
+			:                                                                                                                     \
+			: "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",    \
+			"xmm13", "xmm14", "xmm15");                                                                                           \
+	}
 
-static void multiply_add(long loops)
-{
-	__asm__ volatile("vzeroall\n"
-		"1:\n\t"
-		CHAIN(0) CHAIN(1) CHAIN(2) CHAIN(3) CHAIN(4) CHAIN(5) CHAIN(6) CHAIN(7) CHAIN(8) CHAIN(9) CHAIN(10) CHAIN(11)
-		"dec %0\n\t"
-		"jnz 1b\n\t"
-		"vzeroupper"
-		: "+r"(loops)
-		:
-		: "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
-		"xmm15");
-}
+MULTIPLY_ADD(avx2, "ymm")
+MULTIPLY_ADD(avx512, "zmm")
 
-static int has_fma(void)
+static const struct set *usable(const char *name)
 {
-	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+	static const struct set sets[] = { { "avx512", 16, avx512 }, { "avx2", 8, avx2 } };
+
+	if ((!name || !strcmp(name, "avx512")) && __builtin_cpu_supports("avx512f"))
+		return &sets[0];
+	return (!name || !strcmp(name, "avx2")) && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &sets[1] : NULL;
 }
 #else
-static void multiply_add(long loops)
+static const struct set *usable(const char *name)
 {
-	(void)loops;
-}
-
-static int has_fma(void)
-{
-	return 0;
+	(void)name;
+	return NULL;
 }
 #endif
 
@@ -59,21 +70,22 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	const struct set *set = usable(argc > 1 ? argv[1] : NULL);
 	double rate[STRETCHES];
 
-	if (!has_fma()) {
-		fputs("fma_peak: this processor has no AVX2 with FMA\n", stderr);
+	if (!set) {
+		fprintf(stderr, "fma_peak: this processor has no %s\n", argc > 1 ? argv[1] : "AVX2 with FMA");
 		return 1;
 	}
 	for (int i = 0; i < STRETCHES; i++) {
 		double start = thread_s();
 
-		multiply_add(LOOPS);
-		rate[i] = LOOPS * FLOP * 1e-9 / (thread_s() - start);
+		set->multiply_add(LOOPS);
+		rate[i] = (double)(LOOPS * 2 * set->lanes * CHAINS) * 1e-9 / (thread_s() - start);
 	}
 	qsort(rate, STRETCHES, sizeof(*rate), by_size);
-	printf("%.1f\n", rate[STRETCHES / 2]);
+	printf("%s %.1f\n", set->name, rate[STRETCHES / 2]);
 	return 0;
 }
