@@ -8,9 +8,6 @@
 
 #include "registryd/work.h"
 
-#define MIRROR_OVERLAP_S 3600	/* upstream's lastModified and its listing are not one transaction */
-#define MIRROR_RETRY_S	 600	/* after a failure, when the entry's own interval is longer */
-
 /* Job kind "mirror". */
 int mirror_job(struct work *w, struct err *e);
 /* Queues a job for each entry that is due. */

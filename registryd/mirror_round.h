@@ -1,0 +1,74 @@
+/* mirror_round.h - one round of a mirror entry, between mirror.c (the job), mirror_list.c (which models a listing brings in) and mirror_drift.c (what it says of those that are here). */
+#ifndef REGISTRYD_MIRROR_ROUND_H
+#define REGISTRYD_MIRROR_ROUND_H
+
+#include "base/json.h"
+#include "catalog/job.h"
+#include "catalog/mirror.h"
+#include "registryd/hub.h"
+#include "registryd/plan.h"
+#include "registryd/work.h"
+
+struct round {
+	struct work *w;
+	const struct mirror *m;
+	json_t *options;
+	struct hub *hub;	/* of an author or a query */
+	char *args;		/* of each sync */
+	struct plan_selection selection;	/* and what they say of files */
+	json_t *listed;		/* names, in lower case, when the listing is read to its end; else NULL */
+	bool fresh;		/* the first round of an entry whose meaning is new: what is here may be too little */
+	bool registry;		/* upstream is one like this: what it publishes late keeps its commit's date, which an incremental round has passed */
+	bool asked, full, cut;	/* a person wants it now; the listing is read to its end; the limit ended it */
+	int64_t limit, seen, queued;
+	char *asked_to;		/* the last model that was asked for because it was not listed, in this round or the last one that asked */
+	size_t n_asked;
+	int64_t newest, open_from;	/* lastModified of the newest model, and of the oldest that is not brought in yet (0 none) */
+	struct retry {
+		char *repo;
+		int64_t at;	/* when its last sync ended */
+	} *retry;		/* failed before, or are here in some way, and are to be asked again, once the others have had their turn */
+	size_t n_retry, cap_retry;
+	int64_t failed;		/* models whose last sync failed */
+	char *failed_repo, *failed_why;	/* the first of them */
+	int64_t refused;	/* models that are published without files that the entry wants */
+	char *refused_repo, *refused_why;
+	struct err err;
+};
+
+/* What became of the syncs that this entry made of a model before. */
+struct past {
+	enum job_state state;	/* of the last one; 0: there was none */
+	int64_t failures;	/* in a row, up to the last one */
+	int64_t at;		/* the last one's end */
+	bool same_commit;	/* it ended, and was about the commit that is listed now */
+	bool skipped;		/* it brought nothing in, as of a model that is too large */
+	const char *why;	/* it failed */
+	const char *refused;	/* it left files out of what is published, and why; else NULL */
+};
+
+/* One that waits already is woken; it does not count, so that models which wait for long leave the others their turn. */
+int mirror_queue_sync(struct round *r, const char *repo, struct err *e);
+/* sha: the commit that is listed now, may be NULL. */
+int mirror_look_back(struct round *r, const char *repo, const char *sha, struct arena *a, struct past *p, struct err *e);
+void mirror_note_failed(struct round *r, const char *repo, const struct past *p);
+void mirror_note_refused(struct round *r, const char *repo, const char *why);
+
+/* Reads the listing of an author or a query, and brings in what is to come. */
+int mirror_follow_list(struct round *r, struct err *e);
+bool mirror_name_wanted(const struct round *r, const char *name);
+/*
+ * What the next round needs to know, NULL when it is as before: a round that its limit ended has not seen everything, and the next one starts
+ * where this one did. `since` waits for the oldest model that is not brought in, however often that fails.
+ */
+char *mirror_next_cursor(const struct round *r);
+
+/* A gate, a lock or a ban of a model that is here is seen as its sync would see it, and one that was gone is back. */
+int mirror_note_drift(struct round *r, const struct hub_listed *l, struct err *e);
+/* What is served of the entry has got a licence that the entry doesn't want: it is not followed there, and it is said. */
+int mirror_note_licence_lost(struct round *r, const struct hub_listed *l, struct err *e);
+void mirror_note_listed(struct round *r, const char *name);
+/* Syncs some of what is served of the author or the query and was not listed: behind `last`, which was asked for last, and then from the front again. */
+int mirror_ask_for_missing(struct round *r, const struct hub_query *q, const char *last, struct err *e);
+
+#endif
