@@ -236,6 +236,11 @@ bool str_glob(const char *pattern, const char *text)
 	return fnmatch(pattern, text, FNM_NOESCAPE) == 0;
 }
 
+bool str_glob_nocase(const char *pattern, const char *text)
+{
+	return fnmatch(pattern, text, FNM_NOESCAPE | FNM_CASEFOLD) == 0;
+}
+
 static size_t edit_distance(const char *a, const char *b)
 {
 	size_t row[NAME_MAX_NEAR + 1], n = strlen(b);

@@ -33,6 +33,7 @@ bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 /* Shell glob where `*` also matches '/', `?` one byte, `[a-z]` a set: what --include and policies use (fnmatch without FNM_PATHNAME). */
 bool str_glob(const char *pattern, const char *text);
+bool str_glob_nocase(const char *pattern, const char *text);	/* for names of repositories, authors, licences: their case says nothing */
 /* The entry of names[0..n) nearest to s by edit distance, or NULL when none is near (more than a third of s to change). */
 const char *str_nearest(const char *s, const char *const *names, size_t n);
 

@@ -4,7 +4,7 @@
 
 static bool glob_or_any(const char *pattern, const char *text)
 {
-	return !pattern || (text && str_glob(pattern, text));
+	return !pattern || (text && str_glob_nocase(pattern, text));
 }
 
 /* dtypes is {"Q4_K":123,…}: the name stands there in quotes. */
@@ -12,7 +12,7 @@ static bool has_dtype(const char *dtypes, const char *name)
 {
 	size_t n = strlen(name);
 
-	for (const char *p = dtypes; p && (p = strstr(p, name)); p += n)
+	for (const char *p = dtypes; p && (p = strcasestr(p, name)); p += n)
 		if (p > dtypes && p[-1] == '"' && p[n] == '"')
 			return true;
 	return false;

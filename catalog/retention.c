@@ -109,11 +109,13 @@ static int waiting_tx(struct db_conn *c, const char *author, uint64_t max, uint6
 static int authors_with_content(struct db_conn *c, struct arena *a, const char ***out, size_t *n, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT t.name FROM term AS t WHERE t.kind = 1 AND t.id IN (SELECT m.author_id FROM model AS m WHERE m.newest_state > 0) ORDER BY t.name", e);
+					    "SELECT t.name FROM term AS t WHERE t.kind = 1 AND t.id IN (SELECT m.author_id FROM model AS m WHERE m.newest_state > 0) ORDER BY lower(t.name), t.name", e);
 	size_t cap = 0;
 
+	/* Spellings that differ in case are one namespace. */
 	while (sql_row(&q))
-		*list_push(a, out, n, &cap) = sql_get_dup(&q, 0, a);
+		if (!*n || strcasecmp((*out)[*n - 1], sql_get_text(&q, 0)))
+			*list_push(a, out, n, &cap) = sql_get_dup(&q, 0, a);
 	return sql_done(&q);
 }
 

@@ -18,7 +18,7 @@ bool mirror_name_wanted(const struct round *r, const char *name)
 	if (!json_array_size(globs))
 		return true;
 	json_array_foreach (globs, i, glob)
-		if (json_is_string(glob) && str_glob(json_string_value(glob), name))
+		if (json_is_string(glob) && str_glob_nocase(json_string_value(glob), name))
 			return true;
 	return false;
 }

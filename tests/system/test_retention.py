@@ -60,10 +60,12 @@ def test_what_is_in_use_never_goes_by_itself(site, hub, hf_client):
     commits = grow(site, hub, 3)
     done = hf_client(site.url, f"from huggingface_hub import hf_hub_download; hf_hub_download('org/tiny-story', 'config.json', revision='{commits[0]}')")
     assert done.returncode == 0, done.stderr
-    set_policy(site, quota("2MB"))
+    hub.add_model("ORG/other", {"README.md": "---\nlicense: apache-2.0\n---\n"})
+    site.ctl("sync", "ORG/other")
+    set_policy(site, quota("2MB", author="Org"))                             # one namespace, however it is written
     result = site.json("gc")
     assert [r["revision"] for r in result["revisions"]] == [commits[1]]      # not the one that was pulled, nor what main serves
-    assert result["quotas"][0]["over_bytes"] > 0
+    assert len(result["quotas"]) == 1 and result["quotas"][0]["over_bytes"] > 0
     assert "in use" not in site.ctl("gc").stdout and "deprecate and retire what may go" in site.ctl("gc").stdout
 
 

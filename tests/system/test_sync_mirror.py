@@ -412,7 +412,7 @@ def test_an_edited_author_entry_is_followed_for_what_is_here(tmp_path, hub):
     with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry.format("team/m0", "'*.md'"))) as reg:
         wait_for(lambda: published(reg) == {"team/m0"})
         reg.stop()
-        reg.config.write_text(reg.config.read_text().replace("names: [team/m0], include: ['*.md']", "names: ['team/m*'], include: ['*.md', '*.json']"))
+        reg.config.write_text(reg.config.read_text().replace("names: [team/m0], include: ['*.md']", "names: ['Team/M*'], include: ['*.md', '*.json']"))
         reg.start()
         wait_for(lambda: published(reg) == {"team/m0", "team/m1", "team/m2"})
         wait_for(lambda: {f["path"] for f in reg.json("show", "team/m0")["files"]} >= {"README.md", "config.json"})
