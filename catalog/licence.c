@@ -306,6 +306,20 @@ const char *licence_other_id(struct arena *a, const char *name)
 	return id;
 }
 
+const char *licence_other_pattern(struct arena *a, const char *glob)
+{
+	char *pattern = arena_printf(a, "other:%s", after_other(glob));
+
+	for (char *p = pattern + strlen("other:"); *p; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if (c >= 0x80)
+			return NULL;
+		*p = (char)(isalnum(c) || strchr(".+-_*?[]!", c) ? tolower(c) : '-');
+	}
+	return pattern;
+}
+
 /* The id for one string of the card; *name is set to the words when the Hub has no id for them. */
 static const char *id_of_card(const struct licence_claims *c, const char *written, struct arena *a, const char **name)
 {

@@ -1,4 +1,4 @@
-/* licence_table.h - between licence.c, licence_text.c and licence_file.c; nobody else includes it. */
+/* licence_table.h - between licence.c, licence_text.c, licence_file.c and, for the ids that its lists name, policy.c; nobody else includes it. */
 #ifndef CATALOG_LICENCE_TABLE_H
 #define CATALOG_LICENCE_TABLE_H
 
@@ -13,5 +13,7 @@ size_t licence_csv_row(char *line, char **fields, size_t max);
 
 /* The id of a licence that the table does not have, made of its name. */
 const char *licence_other_id(struct arena *a, const char *name);
+/* The same for a glob over such ids; NULL when letters outside ASCII are in it, for which ids have a hash. */
+const char *licence_other_pattern(struct arena *a, const char *glob);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/vec.h"
 #include "base/yaml.h"
 #include "catalog/licence.h"
+#include "catalog/licence_table.h"
 #include "catalog/policy_impl.h"
 
 #define DEFAULT_MAX_BITS_PER_BYTE 2.5
@@ -139,19 +140,36 @@ static int read_section(const struct reader *r, const char *section, const json_
 
 /* --- sections --------------------------------------------------------------------------------------------------------------------- */
 
-/* A licence of a list: a known id, "other:<name>" for those the Hub has no id for, or a glob that matches a known id. */
+static bool matches_known(const char *pattern)
+{
+	for (size_t i = 0; licence_at(i); i++)
+		if (str_glob_nocase(pattern, licence_at(i)->id))
+			return true;
+	return false;
+}
+
+/*
+ * A licence of a list: a known id, "other:<name>" for those the Hub has no id for, or a glob that matches a known id. A name is written as on the card or
+ * as in the id that is made of it; what could match no id is refused, for it would seem to be in force.
+ */
 static int add_licence(const struct reader *r, const char *path, const char *text, void *arg, struct err *e)
 {
-	struct policy_list *list = arg;
-	const char *near = licence_nearest(text);
 	const struct licence *l = licence_find(text);
+	bool is_pattern = strchr(text, '*') != NULL, is_other = !strncasecmp(text, "other:", 6);
+	struct policy_list *list = arg;
+	const char *near, *id = l ? l->id : NULL;
 
-	for (size_t i = 0; !l && strchr(text, '*') && licence_at(i); i++)
-		if (str_glob(text, licence_at(i)->id))
-			l = licence_at(i);
-	if (!l && !str_starts(text, "other:"))
+	if (!id && is_other && text[6])
+		id = is_pattern ? licence_other_pattern(&r->p->arena, text) : licence_other_id(&r->p->arena, text);
+	else if (!id && is_pattern && matches_known(text))
+		id = text;
+	if (!id && is_other)
+		return err_set(e, ERR_USAGE, "%s: %s: '%.60s' names no licence: %s", r->file, path, text,
+			       is_pattern ? "a pattern takes letters of ASCII only" : "write other:NAME, with the license_name of the card");
+	near = id ? NULL : licence_nearest(text);
+	if (!id)
 		return err_set(e, ERR_USAGE, near ? "%s: %s: unknown licence '%.60s'; did you mean '%s'?" : "%s: %s: unknown licence '%.60s'", r->file, path, text, near);
-	*vec_push(&list->v, &list->n, &list->cap) = arena_strdup(&r->p->arena, text);
+	*vec_push(&list->v, &list->n, &list->cap) = arena_strdup(&r->p->arena, id);
 	return 0;
 }
 
@@ -644,7 +662,7 @@ int64_t policy_keep_last(const struct policy *p)
 uint64_t policy_quota(const struct policy *p, const char *author)
 {
 	for (size_t i = 0; i < p->n_quotas; i++)
-		if (str_glob(p->quotas[i].author, author))
+		if (str_glob_nocase(p->quotas[i].author, author))
 			return p->quotas[i].max_bytes;
 	return 0;
 }

@@ -82,9 +82,20 @@ static void rule_known_findings(struct deciding *d)
 static bool listed(const struct policy_list *l, const char *id)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (!strcasecmp(l->v[i], id) || (strchr(l->v[i], '*') && str_glob(l->v[i], id)))
+		if (!strcasecmp(l->v[i], id) || (strchr(l->v[i], '*') && str_glob_nocase(l->v[i], id)))
 			return true;
 	return false;
+}
+
+/* A pattern allows licences, and these two name none: only `unknown` does, or the word itself. */
+static bool allowed(const struct policy_list *l, const char *id)
+{
+	bool named = strcmp(id, "unknown") != 0 && strcmp(id, "other") != 0;
+
+	for (size_t i = 0; i < l->n && !named; i++)
+		if (!strcasecmp(l->v[i], id))
+			return true;
+	return named && listed(l, id);
 }
 
 static void rule_licence_listed(struct deciding *d, const char *id)
@@ -97,7 +108,7 @@ static void rule_licence_listed(struct deciding *d, const char *id)
 		add(d, "license", POLICY_REJECT, arena_printf(d->a, "licence %s is denied (licenses.deny)", id));
 	else if (listed(&p->hold, id))
 		add(d, "license", POLICY_HOLD, arena_printf(d->a, "licence %s needs a person's decision (licenses.hold)", id));
-	else if (listed(&p->allow, id))
+	else if (allowed(&p->allow, id))
 		add(d, "license", POLICY_PUBLISH, arena_printf(d->a, "licence %s is allowed (licenses.allow)", id));
 	else if (p->default_licences && l && l->permissive)
 		add(d, "license", POLICY_PUBLISH, arena_printf(d->a, "licence %s is permissive", id));
@@ -170,7 +181,7 @@ enum policy_smoke policy_smoke_for(const struct policy *p, const char *repo, con
 	for (size_t i = p->n_exceptions; i-- > 0;) {
 		const struct policy_exception *x = &p->exceptions[i];
 
-		if ((x->repo && !(repo && str_glob(x->repo, repo))) || (x->task && !(task && str_glob(x->task, task))))
+		if ((x->repo && !(repo && str_glob_nocase(x->repo, repo))) || (x->task && !(task && str_glob_nocase(x->task, task))))
 			continue;
 		if (x->require >= 0)
 			smoke = (enum policy_smoke)x->require;

@@ -182,6 +182,70 @@ static void wrong_files_get_a_sentence(void **state)
 	}
 }
 
+static void expect_licence(const char *lists, const char *license, enum policy_outcome outcome)
+{
+	char text[300];
+	struct policy_facts f = good();
+
+	snprintf(text, sizeof(text), "licenses: {%s}\n", lists);
+	own(policy) struct policy *p = parse(text);
+	f.license = license;
+	expect(p, &f, outcome, outcome == POLICY_PUBLISH ? "every rule" : "");
+}
+
+static void patterns_name_licences(void **state)
+{
+	(void)state;
+	expect_licence("allow: ['*'], unknown: hold", "apache-2.0", POLICY_PUBLISH);
+	expect_licence("allow: ['*'], unknown: hold", "other:odd", POLICY_PUBLISH);
+	expect_licence("allow: ['*'], unknown: hold", "unknown", POLICY_HOLD);
+	expect_licence("allow: ['*'], unknown: deny", NULL, POLICY_REJECT);
+	expect_licence("allow: ['*'], unknown: hold", "other", POLICY_HOLD);
+	expect_licence("allow: ['*', unknown], unknown: hold", "unknown", POLICY_PUBLISH);
+	expect_licence("deny: ['*'], unknown: allow", "unknown", POLICY_REJECT);
+	expect_licence("allow: ['Apache-*']", "apache-2.0", POLICY_PUBLISH);
+}
+
+/* As the id is made of the card's name. */
+static void names_are_read_as_on_the_card(void **state)
+{
+	own(policy) struct policy *p = parse("licenses: {deny: ['other:Strange Words Of Mine', 'Other:My Co*'], allow: [MIT]}\n");
+	own(mem) char *shown = policy_show(p);
+	struct policy_facts f = good();
+	struct policy *q;
+	struct err e;
+
+	(void)state;
+	assert_non_null(strstr(shown, "\"other:strange-words-of-mine\", \"other:my-co*\""));
+	assert_non_null(strstr(shown, "allow: [\"mit\"]"));
+	expect_licence("deny: ['other:Strange Words Of Mine'], unknown: allow", "other:strange-words-of-mine", POLICY_REJECT);
+	expect_licence("deny: ['other:My Co*'], unknown: allow", "other:my-company", POLICY_REJECT);
+	expect_licence("deny: ['other:\xe6\xa8\xa1'], unknown: allow", "other:43135e6558669e0d", POLICY_REJECT);
+	for (size_t i = 0; i < 3; i++) {
+		const char *const wrong[] = { "licenses: {deny: ['other:\xe6\xa8\xa1*']}", "licenses: {deny: ['other:']}", "licenses: {allow: ['other:A b'], deny: ['other:a-b']}" };
+		const char *const said[] = { "letters of ASCII only", "license_name", "stands in both" };
+
+		assert_int_equal(policy_parse(&q, wrong[i], strlen(wrong[i]), "policy.yaml", &e), ERR_USAGE);
+		assert_non_null(strstr(e.msg, said[i]));
+	}
+	own(policy) struct policy *ends = parse("lifecycle: {notice: 0d, ends: [{license: MIT, repo: 'Org/*', dtype: bf16, at: 2020-01-01}]}\n");
+	f.license = "mit", f.repo = "oRG/M", f.dtypes = "{\"BF16\":3}";
+	expect(ends, &f, POLICY_HOLD, "ended on 2020-01-01");
+}
+
+static void names_of_repositories_have_no_case(void **state)
+{
+	own(policy) struct policy *p = parse("licenses: {allow: [mit, apache-2.0]}\nretention: {quotas: [{author: 'qQ*', max: 20kB}]}\n"
+					     "smoke: {for: [{repo: 'Org/*', require: none}]}\n");
+	struct policy_facts f = good();
+
+	(void)state;
+	assert_int_equal(policy_quota(p, "qq"), 20000);
+	assert_int_equal(policy_quota(p, "QQ"), 20000);
+	f.smoke = NULL, f.repo = "ORG/m";
+	expect(p, &f, POLICY_PUBLISH, "every rule");
+}
+
 static void skipping_formats(void **state)
 {
 	own(policy) struct policy *p = parse("formats: {skip: [pickle]}\n");
@@ -211,7 +275,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(default_fails_closed),		  cmocka_unit_test(the_contract_example),
 		cmocka_unit_test(defaults_of_require_one_by_one), cmocka_unit_test(people_decide_but_not_against_the_bytes),
-		cmocka_unit_test(wrong_files_get_a_sentence),	  cmocka_unit_test(skipping_formats),
+		cmocka_unit_test(wrong_files_get_a_sentence),	  cmocka_unit_test(patterns_name_licences), cmocka_unit_test(names_are_read_as_on_the_card),
+		cmocka_unit_test(names_of_repositories_have_no_case), cmocka_unit_test(skipping_formats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
