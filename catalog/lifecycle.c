@@ -74,29 +74,56 @@ static enum lifecycle_state state_at(const struct merged *m, int64_t now)
 	return l->deprecated_at && l->deprecated_at <= now ? LIFECYCLE_DEPRECATED : LIFECYCLE_ACTIVE;
 }
 
-int lifecycle_at_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
+static int merge(struct db_conn *c, int64_t model_id, int64_t revision_id, bool with_rules, struct arena *a, struct merged *m, struct err *e)
 {
 	/* What ends first comes first; of what ends at no date, a person's word. */
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT deprecated_at, sunset_at, successor, reason, retired_at, withdrawn_at, legal, off_reason FROM lifecycle "
-					    "WHERE model_id = $1 AND revision_id IN (0, $2) ORDER BY CASE WHEN sunset_at > 0 THEN 0 ELSE 1 END, sunset_at, "
+					    "WHERE model_id = $1 AND revision_id IN (0, $2) AND (source <> 'policy' OR revision_id = 0 OR $3 = 1) ORDER BY CASE WHEN sunset_at > 0 THEN 0 ELSE 1 END, sunset_at, "
 					    "CASE WHEN source = 'person' THEN 0 ELSE 1 END, deprecated_at, revision_id DESC",
 					    e);
-	struct merged m = { .off = OFF_NOT };
-	int rc;
 
+	*m = (struct merged){ .off = OFF_NOT };
 	sql_int(&q, model_id);
 	sql_int(&q, revision_id);
+	sql_int(&q, with_rules);
 	while (sql_row(&q)) {
-		take_deprecation(&q, a, &m.l);
-		take_off(&q, a, &m);
+		take_deprecation(&q, a, &m->l);
+		take_off(&q, a, m);
 	}
-	if ((rc = sql_done(&q)) < 0)
+	return sql_done(&q);
+}
+
+static void conclude(struct merged *m, int64_t now, struct lifecycle *out)
+{
+	m->l.state = state_at(m, now);
+	if (m->off >= OFF_WITHDRAWN || m->off_reason)
+		m->l.reason = m->off_reason;
+	*out = m->l;
+}
+
+int lifecycle_at_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
+{
+	struct merged m;
+	int rc = merge(c, model_id, revision_id, true, a, &m, e);
+
+	if (rc == 0)
+		conclude(&m, now, out);
+	return rc;
+}
+
+int lifecycle_with_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct lifecycle *rule, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
+{
+	struct merged m;
+	int rc = merge(c, model_id, revision_id, false, a, &m, e);
+
+	if (rc < 0)
 		return rc;
-	m.l.state = state_at(&m, now);
-	if (m.off >= OFF_WITHDRAWN || m.off_reason)
-		m.l.reason = m.off_reason;
-	*out = m.l;
+	if (rule->deprecated_at && (!m.l.deprecated_at || (rule->sunset_at && earlier(m.l.sunset_at, rule->sunset_at) != m.l.sunset_at)))
+		m.l.reason = rule->reason;
+	m.l.deprecated_at = earlier(m.l.deprecated_at, rule->deprecated_at);
+	m.l.sunset_at = earlier(m.l.sunset_at, rule->sunset_at);
+	conclude(&m, now, out);
 	return 0;
 }
 

@@ -82,6 +82,27 @@ int lifecycle_restore(struct db *db, const struct lifecycle_order *o, const stru
 int lifecycle_apply_rules(struct db *db, const struct policy *p, int64_t now, int64_t *n_changed, struct err *e);
 
 /*
+ * What clients would get of a published revision under a policy, once its rules had been applied now and with people's and tests' marks as they are.
+ * Whatever comes within LIFECYCLE_SOON_S counts as if it had come: nobody could do anything about it before.
+ */
+#define LIFECYCLE_SOON_S 86400
+enum lifecycle_reach {
+	LIFECYCLE_REACH_ACTIVE,
+	LIFECYCLE_REACH_DEPRECATED,	/* served with a warning, or announced to be */
+	LIFECYCLE_REACH_PINNED,		/* deprecated, and refused to whoever names no commit */
+	LIFECYCLE_REACH_GONE,		/* 410, or withdrawn; or no longer published */
+};
+const char *lifecycle_reach_name(enum lifecycle_reach r);	/* "active" "deprecated" "pinned_only" "gone" */
+struct lifecycle_foreseen {
+	enum lifecycle_reach reach;
+	bool named;		/* a ref leads to it, or the bare name of its model */
+	int64_t sunset_at;	/* 0 none */
+	const char *reason;	/* or NULL */
+};
+/* Under each of n policies. */
+int lifecycle_foresee(struct db *db, int64_t revision_id, const struct policy *const *p, size_t n, int64_t now, struct arena *a, struct lifecycle_foreseen *out, struct err *e);
+
+/*
  * An event "lifecycle.ended" for each revision or model whose sunset has passed since the last time, as what holds has it; *n_told counts. For the
  * clock, every minute.
  */

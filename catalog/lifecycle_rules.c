@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "catalog/event_tx.h"
 #include "catalog/finding.h"
-#include "catalog/lifecycle.h"
+#include "catalog/lifecycle_tx.h"
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
 
@@ -21,6 +21,7 @@ struct subject {
 	const char *repo, *commit, *new_version;
 	bool disabled, vanished;	/* upstream's word on the model */
 	struct policy_traits traits;
+	bool named;		/* a ref leads to it, or the bare name of its model */
 	bool by_person, exempt;	/* a person has said something of it or of its model; that rules leave it alone */
 	/* the policy's mark on it, if any */
 	bool marked;
@@ -60,11 +61,12 @@ static void read_subject(struct sql *q, struct arena *a, struct subject *s)
 	s->sunset_at = sql_get_int(q, 14);
 	s->disabled = sql_get_int(q, 18) != 0;
 	s->vanished = sql_get_int(q, 19) != 0;
+	s->named = sql_get_int(q, 20) != 0;
 	s->reason = sql_get_dup(q, 15, a);
 	s->successor = sql_get_dup(q, 16, a);
 }
 
-static int read_page(struct db *db, int64_t after, struct arena *a, struct subject **out, size_t *n, struct err *e)
+static int read_page(struct db *db, int64_t after, int most, struct arena *a, struct subject **out, size_t *n, struct err *e)
 {
 	own(read) struct read r = { 0 };
 	struct subject *list = NULL;
@@ -78,13 +80,14 @@ static int read_page(struct db *db, int64_t after, struct arena *a, struct subje
 					    "(SELECT platform FROM smoke_run WHERE revision_id = r.id " FINDING_SMOKE_FIRST "), "
 					    "l.source, l.deprecated_at, l.sunset_at, l.reason, l.successor, "
 					    "(SELECT max(w.exempt) FROM lifecycle AS w WHERE w.model_id = r.model_id AND w.revision_id IN (0, r.id) AND w.source = 'person'), "
-					    "m.disabled, m.vanished_at IS NOT NULL FROM revision AS r JOIN model AS m ON m.id = r.model_id "
+					    "m.disabled, m.vanished_at IS NOT NULL, m.revision_id = r.id OR EXISTS (SELECT 1 FROM ref WHERE ref.model_id = r.model_id AND ref.revision_id = r.id) "
+					    "FROM revision AS r JOIN model AS m ON m.id = r.model_id "
 					    "LEFT JOIN lifecycle AS l ON l.model_id = r.model_id AND l.revision_id = r.id AND l.source = 'policy' "
 					    "LEFT JOIN term AS li ON li.id = r.license_id LEFT JOIN term AS ar ON ar.id = r.architecture_id "
 					    "LEFT JOIN term AS qu ON qu.id = r.quantization_id WHERE r.id > $1 AND r.state = 7 ORDER BY r.id LIMIT $2",
 					    e);
 	sql_int(&q, after);
-	sql_int(&q, PAGE_ROWS);
+	sql_int(&q, most);
 	while (sql_row(&q))
 		read_subject(&q, a, list_push(a, &list, &count, &cap));
 	*out = list;
@@ -116,14 +119,15 @@ static void wish_end(const struct policy *p, const struct subject *s, const stru
 	w->successor = end->successor;
 }
 
-static void wish_age(const struct subject *s, const struct policy_lifecycle *rules, int64_t now, struct wish *w)
+/* until: old by then is old enough. */
+static void wish_age(const struct subject *s, const struct policy_lifecycle *rules, int64_t now, int64_t until, struct wish *w)
 {
 	int64_t sunset;
 
 	if (!rules->max_age_s || s->published_at == 0)
 		return;
 	sunset = with_notice(s->published_at + rules->max_age_s, s, rules, now);
-	if (sunset - rules->notice_s > now || (w->deprecated_at && w->sunset_at <= sunset))
+	if (sunset - rules->notice_s > until || (w->deprecated_at && w->sunset_at <= sunset))
 		return;		/* not old yet, or it ends sooner for another reason */
 	*w = (struct wish){ .deprecated_at = sunset - rules->notice_s, .sunset_at = sunset, .reason = "published longer ago than the policy's max_age" };
 }
@@ -241,6 +245,21 @@ static int wish_hint(struct db *db, const struct subject *s, const struct policy
 	return 0;
 }
 
+static int wish_for(struct db *db, const struct policy *p, const struct subject *s, int64_t now, int64_t until, struct arena *a, struct wish *w, struct err *e)
+{
+	struct policy_lifecycle rules;
+	int rc;
+
+	*w = (struct wish){ 0 };
+	policy_lifecycle(p, &rules);
+	wish_end(p, s, &rules, now, a, w);
+	wish_age(s, &rules, now, until, w);
+	rc = wish_hint(db, s, &rules, now, a, w, e);
+	if (s->exempt)
+		*w = (struct wish){ 0 };
+	return rc;
+}
+
 static bool same_text(const char *a, const char *b)
 {
 	return a == b || (a && b && !strcmp(a, b));
@@ -329,17 +348,11 @@ static int mark(struct db *db, const struct subject *s, struct wish w, int64_t n
 
 static int apply(struct db *db, const struct policy *p, const struct subject *s, int64_t now, struct arena *a, bool *changed, struct err *e)
 {
-	struct policy_lifecycle rules;
-	struct wish w = { 0 };
-	int rc;
+	struct wish w;
+	int rc = wish_for(db, p, s, now, now, a, &w, e);
 
-	policy_lifecycle(p, &rules);
-	wish_end(p, s, &rules, now, a, &w);
-	wish_age(s, &rules, now, &w);
-	if ((rc = wish_hint(db, s, &rules, now, a, &w, e)) < 0)
+	if (rc < 0)
 		return rc;
-	if (s->exempt)
-		w = (struct wish){ 0 };
 	if ((s->by_person && w.deprecated_at) || is_as_wished(s, &w))
 		return 0;
 	return mark(db, s, w, now, changed, e);
@@ -372,7 +385,7 @@ int lifecycle_apply_rules(struct db *db, const struct policy *p, int64_t now, in
 		arena_init(&a);
 		n = 0;
 		if (rc == 0 && needed)
-			rc = read_page(db, after, &a, &page, &n, e);
+			rc = read_page(db, after, PAGE_ROWS, &a, &page, &n, e);
 		for (size_t i = 0; rc == 0 && i < n; i++) {
 			bool changed = false;
 
@@ -383,5 +396,70 @@ int lifecycle_apply_rules(struct db *db, const struct policy *p, int64_t now, in
 	} while (rc == 0 && n == PAGE_ROWS);
 	if (n_changed)
 		*n_changed = changes;
+	return rc;
+}
+
+/* --- in advance --- */
+
+/* The mark that a run of the rules would leave. */
+static int mark_under(struct db *db, const struct policy *p, const struct subject *s, int64_t now, int64_t until, struct arena *a, struct lifecycle *mark, struct err *e)
+{
+	struct wish w;
+	int rc = wish_for(db, p, s, now, until, a, &w, e);
+
+	if (w.deprecated_at && s->by_person)	/* no rule adds one, and one that is there stays */
+		w = s->marked ? (struct wish){ s->deprecated_at, s->sunset_at, s->reason, s->successor } : (struct wish){ 0 };
+	else if (w.deprecated_at && s->marked && s->deprecated_at < w.deprecated_at)
+		w.deprecated_at = s->deprecated_at;
+	*mark = (struct lifecycle){ .deprecated_at = w.deprecated_at, .sunset_at = w.sunset_at, .reason = w.reason };
+	return rc;
+}
+
+static enum lifecycle_reach reach_of(const struct lifecycle *l, const struct policy_lifecycle *rules, int64_t until)
+{
+	bool is_off = l->withdrawn_at || l->retired_at;
+
+	if (is_off || (rules->gone_after_sunset && l->sunset_at && l->sunset_at <= until))
+		return LIFECYCLE_REACH_GONE;
+	if (!l->deprecated_at)
+		return LIFECYCLE_REACH_ACTIVE;
+	return rules->refuse_new_when_deprecated && l->deprecated_at <= until ? LIFECYCLE_REACH_PINNED : LIFECYCLE_REACH_DEPRECATED;
+}
+
+static int foresee(struct db *db, const struct policy *p, const struct subject *s, int64_t now, struct arena *a, struct lifecycle_foreseen *out, struct err *e)
+{
+	const int64_t until = now + LIFECYCLE_SOON_S;
+	struct policy_lifecycle rules;
+	struct lifecycle mark, l;
+	int rc = mark_under(db, p, s, now, until, a, &mark, e);
+
+	if (rc < 0)
+		return rc;
+	own(read) struct read r = { 0 };
+	if ((rc = read_begin(&r, db, e)) < 0 || (rc = lifecycle_with_tx(r.c, s->model_id, s->id, &mark, now, a, &l, e)) < 0)
+		return rc;
+	policy_lifecycle(p, &rules);
+	*out = (struct lifecycle_foreseen){ .reach = reach_of(&l, &rules, until), .named = s->named, .sunset_at = l.sunset_at, .reason = l.reason };
+	return 0;
+}
+
+const char *lifecycle_reach_name(enum lifecycle_reach r)
+{
+	static const char *const names[] = { "active", "deprecated", "pinned_only", "gone" };
+
+	return names[r];
+}
+
+int lifecycle_foresee(struct db *db, int64_t revision_id, const struct policy *const *p, size_t n, int64_t now, struct arena *a, struct lifecycle_foreseen *out, struct err *e)
+{
+	struct subject *s;
+	size_t found;
+	int rc = read_page(db, revision_id - 1, 1, a, &s, &found, e);
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		out[i] = (struct lifecycle_foreseen){ .reach = LIFECYCLE_REACH_GONE };
+		if (found && s->id == revision_id)
+			rc = foresee(db, p[i], s, now, a, &out[i], e);
+	}
 	return rc;
 }

@@ -79,9 +79,27 @@ int policy_applied(struct db *db, int64_t id, struct err *e)
 
 /* --- what it changes --- */
 
+static bool leaves_little(int64_t lost, int64_t of)
+{
+	return lost > 0 && (of - lost) * DRASTIC_SHARE < of;
+}
+
 bool policy_effect_is_drastic(const struct policy_effect *x)
 {
-	return x->unpublishes > 0 && (x->published - x->unpublishes) * DRASTIC_SHARE < x->published;
+	return leaves_little(x->unpublishes, x->published) || leaves_little(x->takes_off, x->served) || leaves_little(x->turns_away, x->named);
+}
+
+void policy_effect_question(char *out, size_t n, const struct policy_effect *x)
+{
+	*out = 0;
+	if (leaves_little(x->unpublishes, x->published))
+		snprintf(out, n, "it would take %lld of %lld published revisions off", (long long)x->unpublishes, (long long)x->published);
+	else if (leaves_little(x->takes_off, x->served))
+		snprintf(out, n, "it would leave clients without %lld of %lld published revisions, with what its lifecycle rules end within a day", (long long)x->takes_off,
+			 (long long)x->served);
+	else if (leaves_little(x->turns_away, x->named))
+		snprintf(out, n, "it would refuse new users %lld of %lld published revisions that a branch, a tag or the bare name gives them", (long long)x->turns_away,
+			 (long long)x->named);
 }
 
 struct settled {
@@ -158,6 +176,54 @@ static const struct policy_verdict *changed(const struct settled *s, const struc
 	return after;
 }
 
+/* What a change of the lifecycle comes to for clients: less (1), more (-1) or the same (0). A date that moves is one too. */
+static int loss(const struct lifecycle_foreseen *before, const struct lifecycle_foreseen *after)
+{
+	if (after->reach != before->reach)
+		return after->reach > before->reach ? 1 : -1;
+	if (after->reach == LIFECYCLE_REACH_GONE || after->sunset_at == before->sunset_at)
+		return 0;
+	return before->sunset_at == 0 || (after->sunset_at && after->sunset_at < before->sunset_at) ? 1 : -1;
+}
+
+/* The key of the policy that alone made it so, and what was said of it before. */
+static const char *why(const struct lifecycle_foreseen *before, const struct lifecycle_foreseen *after, struct arena *a)
+{
+	enum lifecycle_reach from = before->reach, to = after->reach;
+	const char *key = NULL;
+
+	if (from != to && to == LIFECYCLE_REACH_PINNED)
+		key = "lifecycle.deprecated: pinned_only";
+	else if (from == LIFECYCLE_REACH_PINNED && to == LIFECYCLE_REACH_DEPRECATED)
+		key = "lifecycle.deprecated: serve";
+	else if (from != to && before->sunset_at && before->sunset_at == after->sunset_at)
+		key = to == LIFECYCLE_REACH_GONE ? "lifecycle.after_sunset: gone" : "lifecycle.after_sunset: warn";
+	return key && after->reason ? arena_printf(a, "%s; %s", key, after->reason) : key ? key : after->reason;
+}
+
+/* One that is published now, before the old rules and after the new ones. */
+static void count_life(struct policy_effect *x, const struct lifecycle_foreseen *before, const struct lifecycle_foreseen *after)
+{
+	bool is_served = before->reach < LIFECYCLE_REACH_GONE, is_named = before->named && before->reach < LIFECYCLE_REACH_PINNED;
+
+	x->served += is_served;
+	x->takes_off += is_served && after->reach == LIFECYCLE_REACH_GONE;
+	x->named += is_named;
+	x->turns_away += is_named && after->reach >= LIFECYCLE_REACH_PINNED;
+}
+
+static void count_change(struct policy_effect *x, const struct lifecycle_foreseen *before, const struct lifecycle_foreseen *after)
+{
+	if (loss(before, after) < 0)
+		x->eases++;
+	else if (after->reach == LIFECYCLE_REACH_GONE)
+		x->ends++;
+	else if (after->reach == LIFECYCLE_REACH_PINNED)
+		x->pins++;
+	else
+		x->deprecates++;
+}
+
 static void count(struct policy_effect *x, enum revision_state from, enum policy_outcome to)
 {
 	if (from == REVISION_PUBLISHED)
@@ -168,13 +234,65 @@ static void count(struct policy_effect *x, enum revision_state from, enum policy
 		x->others++;
 }
 
+struct comparing {
+	struct db *db;
+	const struct policy *old, *new;
+	int64_t now;
+	int (*each)(void *arg, const struct policy_changed *ch, struct err *e);
+	void *arg;
+	struct policy_effect *out;	/* or NULL */
+};
+
+/* v: what the gate changes, or NULL. */
+static int compare_life(const struct comparing *c, const struct settled *s, const struct policy_verdict *v, struct arena *a, struct err *e)
+{
+	struct lifecycle_foreseen life[2];
+	struct policy_changed ch = { .revision_id = s->id, .repo = s->repo, .commit = s->commit, .from = s->state, .before = &life[0], .after = &life[1] };
+	int rc = lifecycle_foresee(c->db, s->id, (const struct policy *const[]){ c->old, c->new }, 2, c->now, a, life, e);
+
+	if (rc < 0)
+		return rc;
+	if (v)
+		life[1].reach = LIFECYCLE_REACH_GONE;
+	count_life(c->out, &life[0], &life[1]);
+	if (v || loss(&life[0], &life[1]) == 0)
+		return 0;
+	count_change(c->out, &life[0], &life[1]);
+	ch.why = why(&life[0], &life[1], a);
+	return c->each ? c->each(c->arg, &ch, e) : 0;
+}
+
+static int compare_one(const struct comparing *c, const struct settled *s, struct arena *a, struct err *e)
+{
+	const struct policy_verdict *v;
+	struct policy_facts facts;
+	int rc = model_evidence(c->db, s->id, a, &facts, e);
+
+	if (rc < 0)
+		return rc;
+	facts.is_published = s->state == REVISION_PUBLISHED;
+	v = changed(s, &facts, c->old, c->new, c->now, a);
+	if (c->out) {
+		c->out->tested++;
+		c->out->published += facts.is_published;
+		if (v)
+			count(c->out, s->state, v->outcome);
+		rc = facts.is_published ? compare_life(c, s, v, a, e) : 0;
+	}
+	if (rc < 0 || !v || !c->each)
+		return rc;
+	return c->each(c->arg, &(struct policy_changed){ .revision_id = s->id, .repo = s->repo, .commit = s->commit, .from = s->state, .verdict = v }, e);
+}
+
 int policy_compare(struct db *db, const struct policy *old, const struct policy *new, int64_t now,
 		   int (*each)(void *arg, const struct policy_changed *ch, struct err *e), void *arg, struct policy_effect *out, struct err *e)
 {
+	const struct comparing c = { db, old, new, now, each, arg, out };
 	int64_t last = 0;
 	int rc = 0;
 
-	*out = (struct policy_effect){ 0 };
+	if (out)
+		*out = (struct policy_effect){ 0 };
 	do {
 		own(arena) struct arena a;
 		struct settled *page = NULL;
@@ -182,22 +300,8 @@ int policy_compare(struct db *db, const struct policy *old, const struct policy 
 
 		arena_init(&a);
 		rc = read_page(db, last, &a, &page, &n, &last, e);
-		for (size_t i = 0; i < n && rc == 0; i++) {
-			const struct policy_verdict *v;
-			struct policy_facts facts;
-
-			rc = model_evidence(db, page[i].id, &a, &facts, e);
-			if (rc < 0)
-				break;
-			facts.is_published = page[i].state == REVISION_PUBLISHED;
-			out->tested++;
-			out->published += facts.is_published;
-			v = changed(&page[i], &facts, old, new, now, &a);
-			if (!v)
-				continue;
-			count(out, page[i].state, v->outcome);
-			rc = each ? each(arg, &(struct policy_changed){ page[i].id, page[i].repo, page[i].commit, page[i].state, v }, e) : 0;
-		}
+		for (size_t i = 0; i < n && rc == 0; i++)
+			rc = compare_one(&c, &page[i], &a, e);
 	} while (rc == 0 && last);
 	return rc;
 }

@@ -3,12 +3,14 @@
  * were settled (published, held, rejected) under the one before.
  *
  * Only the change counts. A revision changes when the old rules and the new ones, asked with the same evidence at the same time, say different
- * things; one whose state came about otherwise (a failed test after publication, a mark of its lifecycle) stays as it is.
+ * things; one whose state came about otherwise (a failed test after publication, a mark of its lifecycle) stays as it is. The same holds for what
+ * their lifecycle rules say of one that stays published: from when on clients are warned of it, or refused it.
  */
 #ifndef CATALOG_POLICY_CHANGE_H
 #define CATALOG_POLICY_CHANGE_H
 
 #include "catalog/db.h"
+#include "catalog/lifecycle.h"
 #include "catalog/model.h"
 #include "catalog/policy.h"
 #include "verify/digest.h"
@@ -31,18 +33,29 @@ struct policy_effect {
 	int64_t tested;			/* settled revisions */
 	int64_t published;		/* of them */
 	int64_t unpublishes, publishes, others;	/* others: from held to rejected or back */
+	/* Of those that stay published, by lifecycle rules: deprecated, or to end sooner; no longer for new users; ended, at once or within a day; the other way round. */
+	int64_t deprecates, pins, ends, eases;
+	int64_t served, takes_off;	/* published revisions that the old rules leave to clients, and of them those that the new ones would not */
+	int64_t named, turns_away;	/* of what is served: what new users get by a branch, a tag or the bare name, and of it what they would not */
 };
-/* Would it leave next to nothing of what is published? Then a person is asked. */
+/* Would it leave next to nothing of what is published, of what is served, or for new users? Then a person is asked. */
 bool policy_effect_is_drastic(const struct policy_effect *x);
+/* The sentence about a change that is asked about; "" for another. */
+void policy_effect_question(char *out, size_t n, const struct policy_effect *x);
 
 /* A revision that changes, for the caller of policy_compare(). Lives until the callback returns. */
 struct policy_changed {
 	int64_t revision_id;
 	const char *repo, *commit;
 	enum revision_state from;
-	const struct policy_verdict *verdict;	/* of the new rules */
+	const struct policy_verdict *verdict;	/* of the new rules; NULL: it stays published, and its lifecycle changes */
+	const struct lifecycle_foreseen *before, *after;	/* then */
+	const char *why;			/* then, or NULL */
 };
-/* Asks both policies about every settled revision, page by page, and tells each (may be NULL) of those that change. An error of each ends it. */
+/*
+ * Asks both policies about every settled revision, page by page, and tells each (may be NULL) of those that change. An error of each ends it. out NULL:
+ * of those alone that the gate settles otherwise, without counting.
+ */
 int policy_compare(struct db *db, const struct policy *old, const struct policy *new, int64_t now,
 		   int (*each)(void *arg, const struct policy_changed *ch, struct err *e), void *arg, struct policy_effect *out, struct err *e);
 

@@ -79,11 +79,29 @@ static void say_effect(const struct ctl *c, const json_t *answer)
 	long long changes = (long long)json_array_size(json_object_get(answer, "changes")), publishes = (long long)json_get_int(answer, "publishes", 0);
 	long long unpublishes = (long long)json_get_int(answer, "unpublishes", 0);
 
+	const json_t *life = json_object_get(answer, "lifecycle");
+
 	ctl_say(c, "%lld revisions tested: %lld newly allowed, %lld newly held or denied, %lld held instead of rejected or the other way round",
 		(long long)json_get_int(answer, "tested", 0), publishes, unpublishes, changes - publishes - unpublishes);
+	if (json_array_size(json_object_get(life, "changes")))
+		ctl_say(c, "Its lifecycle rules: %lld newly deprecated or to end sooner, %lld no longer for new users, %lld gone (410) within a day, %lld with more time than before",
+			(long long)json_get_int(life, "deprecates", 0), (long long)json_get_int(life, "pins", 0), (long long)json_get_int(life, "ends", 0),
+			(long long)json_get_int(life, "eases", 0));
 	if (json_get_bool(answer, "asks", false))
-		ctl_say(c, "It would take %lld of %lld published revisions off: it is not put in force before `registryctl policy reload --yes`.",
-			unpublishes, (long long)json_get_int(answer, "published", 0));
+		ctl_say(c, "It waits for a person, because %s: it is not put in force before `registryctl policy reload --yes`.", ctl_text(answer, "message"));
+}
+
+/* With the day on which it ends, which is what people ask. */
+static void add_lifecycle_change(struct table *t, const json_t *ch)
+{
+	const char *sunset = json_get_str(ch, "sunset_at"), *reason = json_get_str_or(ch, "reason", "");
+	char text[600];
+
+	snprintf(text, sizeof(text), "%s%.10s%s%s", sunset ? "ends on " : "", sunset ? sunset : "", sunset && *reason ? ": " : "", reason);
+	table_add(t, json_get_str(ch, "repo"));
+	table_add(t, json_get_str(ch, "from"));
+	table_add(t, json_get_str(ch, "to"));
+	table_add(t, text);
 }
 
 int cmd_policy_test(struct ctl *c, struct err *e)
@@ -114,6 +132,8 @@ int cmd_policy_test(struct ctl *c, struct err *e)
 		table_add(&t, json_get_str(ch, "to"));
 		table_add(&t, json_get_str(ch, "reason"));
 	}
+	json_array_foreach(json_object_get(json_object_get(answer, "lifecycle"), "changes"), i, ch)
+		add_lifecycle_change(&t, ch);
 	if (t.n_cells)
 		table_print(&t, stdout, c->columns);
 	say_effect(c, answer);

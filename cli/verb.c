@@ -105,9 +105,10 @@ const struct verb verb_table[] = {
 	  cmd_sbom },
 	{ "policy show", "", 0, 0, "the policy in force, every default filled in", NULL, NULL, cmd_policy_show },
 	{ "policy check", "REPO[@REV]", 1, 1, "what the gate would say, before a download", "Ends with 5 unless it would publish.", NULL, cmd_policy_check },
-	{ "policy test", "FILE", 1, 1, "what a changed policy would change in the whole catalog", "Nothing is changed by it.", NULL, cmd_policy_test },
+	{ "policy test", "FILE", 1, 1, "what a changed policy would change in the whole catalog",
+	  "Also what its lifecycle rules would deprecate or end, and on which day. Nothing is changed by it.", NULL, cmd_policy_test },
 	{ "policy reload", "", 0, 0, "put the policy file of the daemon's settings in force, as a reload of the daemon does",
-	  "What it changes for the models here is then worked through. Ends with 5, and the old policy stays, when next to nothing of what is published would be left.",
+	  "What it changes for the models here is then worked through. Ends with 5, and the old policy stays, when next to nothing of what is published or served would be left.",
 	  OPTS({ "yes", OPT_FLAG, NULL, "even then" }, ), cmd_policy_reload },
 	{ "bundle create", "[REPO[@REV]…]", 0, VERB_NO_LIMIT, "pack published models for a site without a network",
 	  "Contents, and with each revision what its Hub said and the git objects that prove it. A run that was interrupted is gone on with by the same command. "

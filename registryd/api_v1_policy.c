@@ -1,6 +1,7 @@
 /* api_v1_policy.c - the policy in force, what another one would change, and putting the file's in force. */
 #include "registryd/api_v1_impl.h"
 
+#include "base/json.h"
 #include "registryd/rules.h"
 
 int api_v1_policy(struct request *rq, struct err *e)
@@ -19,25 +20,42 @@ static const char *state_after(enum policy_outcome o)
 	return o == POLICY_PUBLISH ? "published" : o == POLICY_HOLD ? "held" : "rejected";
 }
 
+struct changes {
+	json_t *gate, *lifecycle;
+};
+
 static int add_change(void *arg, const struct policy_changed *ch, struct err *e)
 {
+	const struct changes *to = arg;
+
 	(void)e;
-	json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "repo", ch->repo, "revision", ch->commit, "from", revision_state_name(ch->from), "to",
-					     state_after(ch->verdict->outcome), "reason", ch->verdict->summary));
+	if (ch->verdict)
+		json_array_append_new(to->gate, json_pack("{s:s, s:s, s:s, s:s, s:s?}", "repo", ch->repo, "revision", ch->commit, "from", revision_state_name(ch->from), "to",
+							  state_after(ch->verdict->outcome), "reason", ch->verdict->summary));
+	else
+		json_array_append_new(to->lifecycle, json_pack("{s:s, s:s, s:s, s:s, s:o, s:s?}", "repo", ch->repo, "revision", ch->commit, "from",
+							       lifecycle_reach_name(ch->before->reach), "to", lifecycle_reach_name(ch->after->reach), "sunset_at",
+							       json_time(ch->after->sunset_at), "reason", ch->why));
 	return 0;
 }
 
 int api_v1_policy_test(struct request *rq, struct err *e)
 {
 	own(policy) struct policy *p = NULL;
-	own(json) json_t *changes = json_array();
+	own(json) json_t *gate = json_array(), *lifecycle = json_array();
 	struct policy_effect x;
 	struct daemon *d = api_v1_daemon(rq);
+	char question[200];
 
-	if (policy_parse(&p, rq->body.data, rq->body.len, "the policy", e) < 0 || policy_compare(d->db, daemon_policy(d), p, rq->now, add_change, changes, &x, e) < 0)
+	if (policy_parse(&p, rq->body.data, rq->body.len, "the policy", e) < 0 ||
+	    policy_compare(d->db, daemon_policy(d), p, rq->now, add_change, &(struct changes){ gate, lifecycle }, &x, e) < 0)
 		return e->code;
-	return http_answer_json(rq, 200, json_pack("{s:I, s:I, s:I, s:I, s:b, s:O}", "tested", (json_int_t)x.tested, "published", (json_int_t)x.published, "unpublishes",
-						   (json_int_t)x.unpublishes, "publishes", (json_int_t)x.publishes, "asks", policy_effect_is_drastic(&x), "changes", changes));
+	policy_effect_question(question, sizeof(question), &x);
+	return http_answer_json(rq, 200, json_pack("{s:I, s:I, s:I, s:I, s:b, s:s?, s:O, s:{s:I, s:I, s:I, s:I, s:O}}", "tested", (json_int_t)x.tested, "published",
+						   (json_int_t)x.published, "unpublishes", (json_int_t)x.unpublishes, "publishes", (json_int_t)x.publishes, "asks",
+						   policy_effect_is_drastic(&x), "message", *question ? question : NULL, "changes", gate, "lifecycle", "deprecates",
+						   (json_int_t)x.deprecates, "pins", (json_int_t)x.pins, "ends", (json_int_t)x.ends, "eases", (json_int_t)x.eases,
+						   "changes", lifecycle));
 }
 
 /* The file is the daemon's own, named in its settings; nothing of it comes with the request. */

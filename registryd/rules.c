@@ -47,13 +47,9 @@ static void set_waiting(struct rules *r, struct waiting w)
 
 static json_t *effect_json(const struct policy_effect *x)
 {
-	return json_pack("{s:I, s:I, s:I, s:I}", "tested", (json_int_t)x->tested, "published", (json_int_t)x->published, "unpublishes", (json_int_t)x->unpublishes,
-			 "publishes", (json_int_t)x->publishes);
-}
-
-void rules_question(char *out, size_t n, const struct policy_effect *x)
-{
-	snprintf(out, n, "it would take %lld of %lld published revisions off", (long long)x->unpublishes, (long long)x->published);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "tested", (json_int_t)x->tested, "published", (json_int_t)x->published, "unpublishes",
+			 (json_int_t)x->unpublishes, "publishes", (json_int_t)x->publishes, "deprecates", (json_int_t)x->deprecates, "pins", (json_int_t)x->pins, "ends",
+			 (json_int_t)x->ends);
 }
 
 static void put_in_force(struct daemon *d, struct policy *p)
@@ -92,7 +88,7 @@ static int ask(struct daemon *d, const struct digest *sha256, const struct polic
 		json_decref(data);
 	else
 		rc = event_add(d->db, "policy.refused", NULL, NULL, data, work_now(), e);
-	rules_question(question, sizeof(question), x);
+	policy_effect_question(question, sizeof(question), x);
 	return rc ? rc : err_set(e, ERR_REFUSED, "the new policy waits and the old one stays: %s. `registryctl policy test FILE` lists them; `registryctl policy reload --yes` puts it in force all the same",
 				 question);
 }
@@ -122,7 +118,8 @@ static int adopt(struct daemon *d, struct policy *p, const char *who, bool yes, 
 	*taken = true;
 	set_waiting(d->rules, (struct waiting){ 0 });
 	put_in_force(d, p);
-	log_event(LOG_NOTICE, "policy.changed", "by=%s unpublishes=%lld publishes=%lld", who, (long long)x.unpublishes, (long long)x.publishes);
+	log_event(LOG_NOTICE, "policy.changed", "by=%s unpublishes=%lld publishes=%lld deprecates=%lld pins=%lld ends=%lld", who, (long long)x.unpublishes,
+		  (long long)x.publishes, (long long)x.deprecates, (long long)x.pins, (long long)x.ends);
 	return queue_work(d, who, e);
 }
 
@@ -250,7 +247,7 @@ static json_t *waiting_json(const struct waiting *w)
 	if (!w->is)
 		return json_null();
 	digest_hex(hex, &w->sha256);
-	rules_question(question, sizeof(question), &w->effect);
+	policy_effect_question(question, sizeof(question), &w->effect);
 	j = effect_json(&w->effect);
 	json_object_set_new(j, "since", time_json(w->at));
 	json_object_set_new(j, "sha256", json_string(hex));
@@ -324,7 +321,6 @@ int rules_job(struct work *w, struct err *e)
 	const struct policy *new;
 	struct through t = { .w = w };
 	struct policy_kept from, to;
-	struct policy_effect x;
 	int rc;
 
 	rc = policy_kept_newest(w->db, true, w->arena, &from, e);
@@ -332,7 +328,7 @@ int rules_job(struct work *w, struct err *e)
 		rc = policy_kept_newest(w->db, false, w->arena, &to, e);
 	if (!rc && from.id != to.id && !(rc = policy_parse(&old, from.text, strlen(from.text), "the policy before", e))) {
 		new = as_in_force(w, &to, &parsed, e);
-		rc = new ? policy_compare(w->db, old, new, work_now(), work_one, &t, &x, e) : (int)e->code;
+		rc = new ? policy_compare(w->db, old, new, work_now(), work_one, &t, NULL, e) : (int)e->code;
 	}
 	if (!rc)
 		rc = policy_applied(w->db, to.id, e);

@@ -2,7 +2,7 @@
  * rules.h - the policy in force, and how another takes its place: at the start and at SIGHUP from the settings' file, or by a person's word
  * (`registryctl policy reload`). A change is worked through: revisions published under the old rules that the new ones would not publish are taken
  * off, and those held or rejected that the new ones allow are published. Because one slip of the pen could so empty the site, a policy
- * that would leave next to nothing published waits, and the old one stays, until a person says yes.
+ * that would leave next to nothing published or served waits, and the old one stays, until a person says yes.
  */
 #ifndef REGISTRYD_RULES_H
 #define REGISTRYD_RULES_H
@@ -22,10 +22,8 @@ int rules_adopt(struct daemon *d, struct policy *p, const char *who, bool yes, s
 /* The file that the settings name, read again. */
 int rules_reload(struct daemon *d, const char *who, bool yes, struct err *e);
 
-/* {"sha256","since","by","waiting": null | {"since","sha256","tested","published","unpublishes","publishes","message"}}. NULL on error. */
+/* {"sha256","since","by","waiting": null | {"since","sha256","tested","published","unpublishes","publishes","deprecates","pins","ends","message"}}. NULL on error. */
 json_t *rules_json(struct daemon *d, struct err *e);
-/* The sentence about a change that is asked about. */
-void rules_question(char *out, size_t n, const struct policy_effect *x);
 
 /* Job "policy": works a change through. result {"published","unpublished","others"} */
 int rules_job(struct work *w, struct err *e);

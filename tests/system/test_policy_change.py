@@ -173,6 +173,27 @@ def test_a_policy_that_empties_the_site_waits_for_a_person(site, tmp_path):
     assert site.json("audit", "verify")["intact"]
 
 
+def test_so_does_one_whose_lifecycle_rules_empty_it(site):
+    """What ends after the notice is told, with its day."""
+    site.policy.write_text(LENIENT + "lifecycle: {notice: 30d, deprecated: pinned_only, ends: [{repo: 'ORG/*', at: 2020-01-01, reason: over}]}\n")
+    told = site.json("policy", "test", site.policy)
+    assert (told["changes"], told["lifecycle"]["pins"], told["asks"]) == ([], 3, True) and "new users 3 of 3" in told["message"]
+    site.policy.write_text(site.policy.read_text().replace("pinned_only", "serve"))
+    told = site.json("policy", "test", site.policy)
+    assert (told["changes"], told["lifecycle"]["deprecates"], told["asks"], told["message"]) == ([], 3, False, None)
+    day = told["lifecycle"]["changes"][0]["sunset_at"][:10]
+    said = site.ctl("policy", "test", site.policy).stdout
+    assert f"ends on {day}: over" in said and "3 newly deprecated" in said and "--yes" not in said
+
+    site.policy.write_text(site.policy.read_text().replace("notice: 30d", "notice: 0d"))
+    said = site.ctl("policy", "test", site.policy).stdout
+    assert "3 gone (410)" in said and "3 of 3 published revisions" in said and "--yes" in said
+    assert "3 of 3 published revisions" in site.ctl("policy", "reload", code=5).stderr
+    assert site.json("policy", "show")["waiting"]["ends"] == 3
+    site.ctl("policy", "reload", "--yes")
+    assert "notice: 0d" in site.json("policy", "show")["policy"]
+
+
 def test_a_changed_file_is_noticed_at_the_next_start(site):
     site.stop()
     site.policy.write_text(WITHOUT_MIT)

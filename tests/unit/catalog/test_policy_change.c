@@ -2,6 +2,7 @@
 #include "catalog_test.h"
 
 #include "base/json.h"
+#include "base/str.h"
 #include "catalog/event.h"
 #include "catalog/finding.h"
 #include "catalog/lifecycle.h"
@@ -89,15 +90,117 @@ static void test_compare(void **state)
 	assert_int_equal(x.publishes, 1);
 }
 
-static void test_ends_keep_their_notice(void **state)
+static int remember_life(void *arg, const struct policy_changed *ch, struct err *e)
 {
-	struct fixture *f = *state;
-	own(policy) struct policy *old = policy("licenses: {allow: [mit]}"), *new = policy("{licenses: {allow: [mit]}, lifecycle: {ends: [{license: mit, at: 2020-01-01}]}}");
+	char *said = arg, day[STR_TIME_MAX] = "-";
+	size_t n = strlen(said);
+
+	(void)e;
+	assert_null(ch->verdict);
+	if (ch->after->sunset_at)
+		str_format_iso(day, ch->after->sunset_at);
+	snprintf(said + n, 600 - n, "%s %s->%s %.10s: %s\n", ch->repo, lifecycle_reach_name(ch->before->reach), lifecycle_reach_name(ch->after->reach), day,
+		 ch->why ? ch->why : "");
+	return 0;
+}
+
+/* What a change of the lifecycle section means at this time. */
+static struct policy_effect life(struct fixture *f, const char *before, const char *after, int64_t now, const char *expected)
+{
+	char texts[2][300], said[600] = "";
 	struct policy_effect x;
 
-	make(f, "o/mit", 'a', "mit");
-	ok(policy_compare(f->db, old, new, NOW, NULL, NULL, &x, e));
+	snprintf(texts[0], sizeof(texts[0]), "licenses: {allow: [mit]}\nlifecycle: %s\n", before);
+	snprintf(texts[1], sizeof(texts[1]), "licenses: {allow: [mit]}\nlifecycle: %s\n", after);
+	own(policy) struct policy *old = policy(texts[0]), *new = policy(texts[1]);
+	ok(policy_compare(f->db, old, new, now, remember_life, said, &x, e));
+	assert_string_equal(said, expected);
 	assert_int_equal(x.unpublishes, 0);
+	return x;
+}
+
+static bool asks(struct policy_effect x, const char *about)
+{
+	char question[200];
+
+	policy_effect_question(question, sizeof(question), &x);
+	assert_true(strstr(question, about) != NULL && !*question == !policy_effect_is_drastic(&x));
+	return *question;
+}
+
+/* 1750000000 is 2025-06-15. What ends after the notice is told with its day; what leaves clients without anything is asked about. */
+static void test_what_lifecycle_rules_end(void **state)
+{
+	struct fixture *f = *state;
+	const int64_t now = NOW + 10;
+	struct policy_effect x;
+
+	make(f, "o/one", 'a', "mit");
+	x = life(f, "{notice: 30d}", "{notice: 30d, ends: [{license: mit, at: 2020-01-01, reason: over}]}", now, "o/one active->deprecated 2025-07-15: over\n");
+	assert_int_equal(x.deprecates, 1);
+	assert_false(asks(x, ""));
+	x = life(f, "{}", "{ends: [{repo: 'O/*', at: 2027-01-01, reason: over}]}", now, "o/one active->deprecated 2027-01-01: over\n");
+	assert_false(asks(x, ""));
+	assert_false(asks(life(f, "{}", "{max_age: 730d}", now, ""), ""));
+	assert_true(asks(life(f, "{}", "{notice: 0d, max_age: 1s}", now, "o/one active->gone 2025-06-15: published longer ago than the policy's max_age\n"), "1 of 1 published"));
+	assert_true(asks(life(f, "{}", "{notice: 1m, max_age: 1h}", now, "o/one active->gone 2025-06-15: published longer ago than the policy's max_age\n"), "1 of 1 published"));
+	life(f, "{notice: 0d, max_age: 1s}", "{notice: 0d, max_age: 2s}", now, "");	/* gone all the same */
+	life(f, "{notice: 0d, max_age: 1s}", "{}", now, "o/one gone->active -: \n");
+	x = life(f, "{notice: 0d, max_age: 1s, after_sunset: warn}", "{notice: 0d, max_age: 1s}", now,
+		 "o/one deprecated->gone 2025-06-15: lifecycle.after_sunset: gone; published longer ago than the policy's max_age\n");
+	assert_int_equal(x.ends, 1);
+	assert_true(asks(x, "1 of 1 published"));
+}
+
+/* Of two models one has ten commits that nobody gets without naming them. */
+static void test_who_is_turned_away(void **state)
+{
+	struct fixture *f = *state;
+	own(policy) struct policy *plain = policy("licenses: {allow: [mit]}"), *pinned = policy("licenses: {allow: [mit]}\nlifecycle: {deprecated: pinned_only}"),
+				  *ends = policy("licenses: {allow: [mit]}\nlifecycle: {notice: 0d, ends: [{repo: o/many, at: 2020-01-01}]}");
+	struct lifecycle_order o = { .who = "ada", .reason = "old" };
+	struct policy_lifecycle rules = { .notice_s = 0 };
+	struct policy_effect x;
+	struct revision r;
+	struct model m;
+	own(arena) struct arena a;
+
+	arena_init(&a);
+	for (int i = 0; i < 10; i++)
+		make(f, "o/many", "0123456789"[i], "mit");
+	ok(model_revision(f->db, make(f, "o/many", 'a', "mit"), &a, &m, &r, e));
+	o.model_id = m.id;
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	ok(policy_compare(f->db, plain, pinned, NOW, NULL, NULL, &x, e));
+	assert_int_equal(x.pins, 11);
+	assert_int_equal(x.named, 1);
+	assert_true(asks(x, "new users 1 of 1"));
+	make(f, "o/other", 'b', "mit");
+	ok(policy_compare(f->db, plain, pinned, NOW, NULL, NULL, &x, e));
+	assert_false(asks(x, ""));
+	/* A person's word stands: no rule adds to it, and what is withdrawn is nobody's to lose. */
+	ok(policy_compare(f->db, plain, ends, NOW, NULL, NULL, &x, e));
+	assert_int_equal(x.ends + x.deprecates, 0);
+	ok(lifecycle_withdraw(f->db, &o, NOW, e));
+	ok(policy_compare(f->db, plain, pinned, NOW, NULL, NULL, &x, e));
+	assert_int_equal(x.served, 1);
+	assert_int_equal(x.pins, 0);
+}
+
+/* A date that was announced under the old rules is not brought forward unsaid. */
+static void test_an_announced_date_moves(void **state)
+{
+	struct fixture *f = *state;
+	own(policy) struct policy *old = policy("licenses: {allow: [mit]}\nlifecycle: {notice: 30d, ends: [{license: mit, at: 2020-01-01, reason: over}]}");
+
+	make(f, "o/one", 'a', "mit");
+	ok(lifecycle_apply_rules(f->db, old, NOW, NULL, e));
+	struct policy_effect x = life(f, "{notice: 30d, ends: [{license: mit, at: 2020-01-01, reason: over}]}", "{notice: 5d, ends: [{license: mit, at: 2020-01-01, reason: over}]}",
+				      NOW + 86400, "o/one deprecated->deprecated 2025-06-21: over\n");
+	assert_int_equal(x.deprecates, 1);
+	assert_true(asks(life(f, "{notice: 30d, ends: [{license: mit, at: 2020-01-01, reason: over}]}", "{notice: 0d, ends: [{license: mit, at: 2020-01-01, reason: over}]}",
+			      NOW + 86400, "o/one deprecated->gone 2025-06-16: over\n"), "1 of 1"));
+	life(f, "{notice: 30d, ends: [{license: mit, at: 2020-01-01, reason: over}]}", "{}", NOW + 86400, "o/one deprecated->active -: \n");
 }
 
 static void test_drastic(void **state)
@@ -176,7 +279,8 @@ static void test_restore_asks_the_gate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_fixture(test_compare), with_fixture(test_restore_asks_the_gate), with_fixture(test_ends_keep_their_notice), cmocka_unit_test(test_drastic), with_fixture(test_history),
+		with_fixture(test_compare), with_fixture(test_restore_asks_the_gate), with_fixture(test_what_lifecycle_rules_end), with_fixture(test_who_is_turned_away),
+		with_fixture(test_an_announced_date_moves), cmocka_unit_test(test_drastic), with_fixture(test_history),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
