@@ -14,7 +14,7 @@ const struct config_key config_keys[] = {
 	{ "num_key_value_heads num_kv_heads", "attention.head_count_kv", CONFIG_U32, AT(n_kv) },
 	{ "head_dim kv_channels", "attention.key_length", CONFIG_U32, AT(d_k) },
 	{ "v_head_dim", "attention.value_length", CONFIG_U32, AT(d_v) },
-	{ "intermediate_size n_inner ffn_dim", "feed_forward_length", CONFIG_U32, AT(d_ff) },
+	{ "intermediate_size n_inner ffn_dim ffn_hidden_size", "feed_forward_length", CONFIG_U32, AT(d_ff) },
 	{ "intermediate_size_mlp", "", CONFIG_U32, AT(d_ff_dense) },
 	{ "rms_norm_eps layer_norm_epsilon layer_norm_eps norm_epsilon", "attention.layer_norm_rms_epsilon attention.layer_norm_epsilon", CONFIG_F64, AT(eps) },
 	{ "rope_theta rotary_emb_base", "rope.freq_base", CONFIG_F64, AT(rope_config[0].theta) },

@@ -27,6 +27,8 @@ static bool is_passed_over(const struct family *f, const char *name)
 {
 	if (config_in_list(" rms_norm_eps layer_norm_epsilon layer_norm_eps norm_epsilon ", name))
 		return strcmp(name, f->eps ? f->eps : "rms_norm_eps") != 0;
+	if (config_in_list(f->flags & FAMILY_OWN_WIDTHS ? " intermediate_size num_key_value_heads " : " ffn_hidden_size ", name))
+		return true;
 	return ((f->flags & FAMILY_PLAIN) && config_in_list(not_plain, name)) || (!(f->flags & FAMILY_CAPS) && strstr(name, "softcap")) ||
 		((f->flags & FAMILY_CAP_LAST) && strcmp(name, "attn_logit_softcapping") == 0) ||
 		(!(f->flags & FAMILY_PARTIAL) && config_in_list(" partial_rotary_factor rotary_pct ", name));
@@ -121,6 +123,21 @@ static int rope_kind(struct rope_config *c, const char *name, struct err *e)
 	return err_set(e, ERR_UNSUPPORTED, "not run: rope scaling \"%.60s\"", name);
 }
 
+/* null is left out. What scales positions or their result by nothing, or turns them round, is damage: every family's own classes go on and compute nonsense. */
+static int read_rope_number(double *to, const char *key, const json_t *v, struct report *r, struct err *e)
+{
+	bool positive = config_in_list(" rope_theta factor original_max_position_embeddings attention_factor ", key);
+
+	if (json_is_null(v))
+		return 0;
+	if (!json_is_number(v))
+		return report_reject(r, "config.rope", "config.json", e, "rope scaling: %s is no number", key);
+	if (positive && !(json_number_value(v) > 0))
+		return report_reject(r, "config.rope", "config.json", e, "rope scaling: %s is %g, and has to be above 0", key, json_number_value(v));
+	*to = json_number_value(v);
+	return 0;
+}
+
 /* One object of rope_scaling or rope_parameters. A key that is not understood must not be passed over: it changes every position. */
 static int read_rope(struct rope_config *c, const json_t *o, bool tempers, struct report *r, struct err *e)
 {
@@ -147,10 +164,11 @@ static int read_rope(struct rope_config *c, const json_t *o, bool tempers, struc
 		for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 			if (strcmp(numbers[i].key, key) == 0) {
 				known = true;
-				if (json_is_number(v))
-					*numbers[i].to = json_number_value(v);
+				rc = read_rope_number(numbers[i].to, key, v, r, e);
 			}
 		}
+		if (rc < 0)
+			return rc;
 		if (strcmp(key, "short_factor") == 0)
 			rc = read_factors(v, c->short_factor, &c->n_short, key, e);
 		else if (strcmp(key, "long_factor") == 0)
@@ -162,6 +180,8 @@ static int read_rope(struct rope_config *c, const json_t *o, bool tempers, struc
 	}
 	if (c->scaling == ROPE_YARN && c->n_short)	/* longrope, before it was called so */
 		c->scaling = ROPE_LONG;
+	if (c->scaling != ROPE_PLAIN && c->scaling != ROPE_LONG && !json_object_get(o, "factor"))
+		return report_reject(r, "config.rope", "config.json", e, "rope scaling \"%.60s\" has no factor", kind);
 	c->no_truncate = !json_get_bool(o, "truncate", true);
 	c->beta_fast = c->beta_fast != 0 ? c->beta_fast : 32;	/* 0 is taken for unsaid there */
 	c->beta_slow = c->beta_slow != 0 ? c->beta_slow : 1;
@@ -252,6 +272,7 @@ static int read_switches(struct spec *s, const struct family *f, const json_t *t
 	if (f->flags & FAMILY_OWN_BIAS) {
 		s->bias_qkv = f->base->bias_qkv;
 		s->bias_o = f->base->bias_o;
+		s->bias_ffn = f->base->bias_ffn;
 	}
 	if (f->flags & FAMILY_NO_O_BIAS)
 		s->bias_o = false;

@@ -39,24 +39,25 @@ struct family_names {
 
 /* What a configuration means where families give one key different meanings. */
 enum {
-	FAMILY_GELU_IS_TANH = 1,	/* "gelu" in old configurations means the tanh form */
-	FAMILY_HALF_FF = 2,		/* the configuration's intermediate size counts both halves of a gated MLP */
-	FAMILY_WINDOW_OPT_IN = 4,	/* a sliding window counts only with use_sliding_window */
-	FAMILY_MULTI_QUERY = 8,		/* one key-value head unless multi_query is false */
-	FAMILY_WIDE_PRE_ATTN = 16,	/* a GGUF of 46 or 62 layers scales queries by the width over the heads: it can't say so itself */
-	FAMILY_GGUF_RENORM = 32,	/* a GGUF means renormalised expert weights where it does not say */
-	FAMILY_GGUF_SOFTMAX = 64,	/* a GGUF means a plain softmax router, whatever the original had */
-	FAMILY_GGUF_RMS = 128,		/* a GGUF means RMS norms (with biases), whatever the original had: what its users run */
-	FAMILY_OWN_BIAS = 256,		/* which linears have biases is the class's, whatever attention_bias says */
-	FAMILY_PLAIN = 512,		/* its class does not look at windows, soft caps and experts, which a converted configuration may still have */
-	FAMILY_CAPS = 2048,		/* its class looks at soft caps, which other classes' configurations may name in vain */
-	FAMILY_CAP_LAST = 65536,	/* of these only at that of the logits */
-	FAMILY_PARTIAL = 4096,		/* the same of a share of the head that is rotated */
-	FAMILY_LAYER_TYPES = 8192,	/* the same of layer_types */
-	FAMILY_OWN_KEYS = 32768,	/* its configuration has some of the keys in config_hf.c's table of such */
-	FAMILY_NO_O_BIAS = 65536,	/* attention_bias is of queries, keys and values alone */
-	FAMILY_ROPE_TEMPER = 16384,	/* its rope_parameters say how queries grow with their position */
-	FAMILY_GGUF_SELECT_BIAS = 1024,	/* a sigmoid router of a GGUF has a bias for the choice */
+	FAMILY_GELU_IS_TANH = 1 << 0,	/* "gelu" in old configurations means the tanh form */
+	FAMILY_HALF_FF = 1 << 1,	/* the configuration's intermediate size counts both halves of a gated MLP */
+	FAMILY_WINDOW_OPT_IN = 1 << 2,	/* a sliding window counts only with use_sliding_window */
+	FAMILY_MULTI_QUERY = 1 << 3,	/* one key-value head unless multi_query is false */
+	FAMILY_WIDE_PRE_ATTN = 1 << 4,	/* a GGUF of 46 or 62 layers scales queries by the width over the heads: it can't say so itself */
+	FAMILY_GGUF_RENORM = 1 << 5,	/* a GGUF means renormalised expert weights where it does not say */
+	FAMILY_GGUF_SOFTMAX = 1 << 6,	/* a GGUF means a plain softmax router, whatever the original had */
+	FAMILY_GGUF_RMS = 1 << 7,	/* a GGUF means RMS norms (with biases), whatever the original had: what its users run */
+	FAMILY_OWN_BIAS = 1 << 8,	/* which linears have biases is the class's, whatever attention_bias and mlp_bias say */
+	FAMILY_PLAIN = 1 << 9,	/* its class does not look at windows, soft caps and experts, which a converted configuration may still have */
+	FAMILY_CAPS = 1 << 10,	/* its class looks at soft caps, which other classes' configurations may name in vain */
+	FAMILY_CAP_LAST = 1 << 11,	/* of these only at that of the logits */
+	FAMILY_PARTIAL = 1 << 12,	/* the same of a share of the head that is rotated */
+	FAMILY_LAYER_TYPES = 1 << 13,	/* the same of layer_types */
+	FAMILY_OWN_KEYS = 1 << 14,	/* its configuration has some of the keys in config_hf.c's table of such */
+	FAMILY_NO_O_BIAS = 1 << 15,	/* attention_bias is of queries, keys and values alone */
+	FAMILY_ROPE_TEMPER = 1 << 16,	/* its rope_parameters say how queries grow with their position */
+	FAMILY_GGUF_SELECT_BIAS = 1 << 17,	/* a sigmoid router of a GGUF has a bias for the choice */
+	FAMILY_OWN_WIDTHS = 1 << 18,	/* its class does not look at intermediate_size and num_key_value_heads: it has keys of its own for them, or none */
 };
 
 /* The embedding as Meta's and Mistral's own programs call it; files with their names pair neighbours in a head for the rotation. */

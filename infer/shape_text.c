@@ -46,14 +46,14 @@ static const struct shape_row deberta2[] = {
 	{ "^encoder.layer.%L.attention.self.value_proj", H " " H, B }, { "^encoder.layer.%L.attention.output.dense", H " " H, B },
 	{ "^encoder.layer.%L.attention.output.LayerNorm", H, B }, { "^encoder.layer.%L.intermediate.dense", I " " H, B },
 	{ "^encoder.layer.%L.output.dense", H " " I, B }, { "^encoder.layer.%L.output.LayerNorm", H, B },
-	{ "pooler.dense", H " " H, B | O }, { "classifier", "#id2label " H, B | O },
+	{ "pooler.dense", H " " H, B | O }, { "classifier", "? " H, B | O },
 	{ 0 },
 };
 static const struct shape_row modernbert[] = {
 	{ "^embeddings.tok_embeddings", "vocab_size " H, 0 }, { "^embeddings.norm", H, 0 }, { "^final_norm", H, 0 }, { "^layers.%L.attn_norm", H, O },
 	{ "^layers.%L.attn.Wqkv", "3*" H " " H, 0 }, { "^layers.%L.attn.Wo", H " " H, 0 }, { "^layers.%L.mlp_norm", H, 0 },
 	{ "^layers.%L.mlp.Wi", "2*" I " " H, 0 }, { "^layers.%L.mlp.Wo", H " " I, 0 }, { "head.dense", H " " H, O }, { "head.norm", H, O },
-	{ "decoder.bias!", "vocab_size", O }, { "classifier", "#id2label " H, B | O },
+	{ "decoder.bias!", "vocab_size", O }, { "classifier", "? " H, B | O },
 	{ 0 },
 };
 #define AE "embedding_size=128"
@@ -185,7 +185,8 @@ const struct shape_kind shape_text[] = {
 	{ "DebertaV2Model DebertaV2For*", .rows = deberta2, .roots = "- deberta.", .layers = "num_hidden_layers" },
 	{ "ModernBertModel ModernBertFor*", .rows = modernbert, .roots = "- model.", .layers = "num_hidden_layers" },
 	{ "AlbertModel AlbertFor*", .rows = albert, .roots = "- albert.", .layers = "inner_group_num=1", .stages = "num_hidden_groups=1" },
-	{ "AlbertForSequenceClassification AlbertForTokenClassification", .rows = shape_head },
+	{ "DebertaV2ForSequenceClassification DebertaV2ForTokenClassification ModernBertForSequenceClassification ModernBertForTokenClassification"
+		" AlbertForSequenceClassification AlbertForTokenClassification", .rows = shape_head },
 	{ "EsmModel EsmForMaskedLM EsmForSequenceClassification EsmForTokenClassification", .rows = esm, .roots = "- esm.", .layers = "num_hidden_layers" },
 	{ "EsmForSequenceClassification", .rows = roberta_head },
 	{ "EsmForTokenClassification", .rows = shape_head },

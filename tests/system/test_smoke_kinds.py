@@ -495,3 +495,16 @@ def test_language_models_as_something_else(tmp_path, kind):
     write_tensors(where / "model.safetensors", {n: t for n, t in tensors.items() if n != removed})
     done, report = smoke(where)
     assert done.returncode == 6 and any(removed in f["message"] and f["rule"] == "plan.missing" for f in report["findings"]), report
+
+
+@pytest.mark.parametrize("rows, architecture, status", [(1, "MultipleChoice", 5), (1, "SequenceClassification", 6), (2, "SequenceClassification", 5), (0, "SequenceClassification", 6)])
+def test_rows_of_a_head(tmp_path, rows, architecture, status):
+    """One that chooses between texts gives each a number; one that classifies has a row for each of its labels, two where it names none."""
+    where = build(tmp_path / "m", "deberta-v2", architectures=["DebertaV2For" + architecture])
+    tensors = {"deberta." + n: t for n, t in read_tensors(where / "model.safetensors").items()}
+    if rows:
+        tensors["classifier.weight"] = "F32", [rows, 24], array.array("f", [0.5, -0.25] * (12 * rows)).tobytes()
+        tensors["classifier.bias"] = "F32", [rows], array.array("f", [0.5, -0.25][:rows]).tobytes()
+    write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    assert done.returncode == status, report

@@ -203,6 +203,13 @@ static void said_in_vain(void **state)
 		{ "Mistral-7B-v0.1", "{\"sliding_window\":0}", "sliding_window is 0", ERR_UNSUPPORTED },
 		{ "Mistral-7B-v0.1", "{\"layer_types\":[\"full_attention\"]}", "layer_types needs an entry for each", ERR_INPUT },
 		{ "Mistral-7B-v0.1", "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":2,\"llama_4_scaling_beta\":0.1}}", "llama_4_scaling_beta", ERR_INPUT },
+		{ "Llama-2-7b", "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":0}}", "factor is 0", ERR_INPUT },
+		{ "Llama-2-7b", "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":-2}}", "factor is -2", ERR_INPUT },
+		{ "Llama-2-7b", "{\"rope_scaling\":{\"type\":\"linear\"}}", "\"linear\" has no factor", ERR_INPUT },
+		{ "Llama-2-7b", "{\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":\"4\"}}", "factor is no number", ERR_INPUT },
+		{ "Llama-2-7b", "{\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":4,\"attention_factor\":0}}", "attention_factor is 0", ERR_INPUT },
+		{ "Llama-2-7b", "{\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":4,\"attention_factor\":null}}", NULL, 0 },
+		{ "Llama-2-7b", "{\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":0}}", "rope_theta is 0", ERR_INPUT },
 		{ "gemma-3-1b-pt", "{\"layer_types\":[],\"_sliding_window_pattern\":2}", "_sliding_window_pattern is 2", 0 },
 		{ "gemma-3-1b-pt", "{\"layer_types\":[],\"_sliding_window_pattern\":6}", NULL, 0 },
 	};
@@ -237,6 +244,47 @@ static void said_in_vain(void **state)
 	}
 }
 
+/* Of a key that another family's class looks at, and this one's does not, nothing comes. */
+static void keys_of_other_classes(void **state)
+{
+	static const struct {
+		const char *model, *more;
+		bool counts;
+	} cases[] = {
+		{ "gpt2", "{\"intermediate_size\":64,\"num_key_value_heads\":2,\"attention_bias\":false,\"mlp_bias\":false}", false },
+		{ "bloom-560m", "{\"intermediate_size\":64,\"num_key_value_heads\":2}", false },
+		{ "starcoder", "{\"intermediate_size\":64}", false },
+		{ "falcon-7b", "{\"intermediate_size\":64,\"attention_bias\":true}", false },
+		{ "falcon-7b", "{\"ffn_hidden_size\":64}", true },
+		{ "gpt2", "{\"n_inner\":64}", true },
+		{ "Llama-2-7b", "{\"ffn_hidden_size\":64}", false },
+		{ "Llama-2-7b", "{\"num_key_value_heads\":2}", true },
+		{ "gemma-3-1b-pt", "{\"attention_bias\":true}", true },
+	};
+	json_t *all own(json) = NULL;
+	struct buf text own(buf);
+
+	(void)state;
+	buf_init(&text, 4 << 20);
+	assert_int_equal(fdio_slurp(AT_FDCWD, PUBLISHED, &text, NULL), 0);
+	all = json_parse(text.data, text.len, PUBLISHED, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		json_t *config own(json) = json_copy(json_object_get(json_object_get(all, cases[i].model), "config"));
+		json_t *more own(json) = json_parse(cases[i].more, strlen(cases[i].more), "more", NULL);
+		own(mem) struct spec *without = mem_zalloc(sizeof(*without)), *with = mem_zalloc(sizeof(*with));
+		struct report r own(report) = { 0 };
+		const struct family *f;
+
+		assert_int_equal(config_read_hf(without, &f, config, &r, NULL), 0);
+		assert_int_equal(json_object_update(config, more), 0);
+		assert_int_equal(config_read_hf(with, &f, config, &r, NULL), 0);
+		if ((memcmp(without, with, sizeof(*with)) != 0) != cases[i].counts)
+			fail_msg("%s with %s", cases[i].model, cases[i].more);
+		if (strstr(cases[i].more, "attention_bias") && cases[i].counts)
+			assert_true(with->bias_qkv && with->bias_o);
+	}
+}
+
 /* Of how it was run and trained, and what is built on it. */
 static void no_mathematics(void **state)
 {
@@ -267,7 +315,8 @@ static void no_mathematics(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(published_configurations), cmocka_unit_test(caps_that_the_class_looks_at), cmocka_unit_test(one_key_too_many),
-		cmocka_unit_test(refused_values), cmocka_unit_test(no_mathematics), cmocka_unit_test(said_in_vain) };
+		cmocka_unit_test(refused_values), cmocka_unit_test(no_mathematics), cmocka_unit_test(said_in_vain),
+		cmocka_unit_test(keys_of_other_classes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
