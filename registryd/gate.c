@@ -1,7 +1,6 @@
 /* gate.c - see gate.h. Deciding itself is catalog/policy's, a pure function; here is what it is asked about. */
 #include "registryd/gate.h"
 
-#include "base/fdio.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -39,13 +38,6 @@ static const char *tame(struct work *w, const char *s)
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
-
-static int read_blob(struct work *w, const struct model_file *f, struct buf *b, struct err *e)
-{
-	own(fd) int fd = store_open_blob(w->store, &f->sha256, NULL, e);
-
-	return fd < 0 ? fd : fdio_slurp_fd(fd, f->path, b, e);
-}
 
 static bool is_config(const char *path)
 {
@@ -89,15 +81,27 @@ const char *gate_unreadable(const struct buf *b)
 	return (b->len > 4 && (!memcmp(b->data, "%PDF", 4) || !memcmp(b->data, "PK\3\4", 4))) ? "is not a text, so nobody has read it" : NULL;
 }
 
+/* A text that is not here, and what should be here and says what the licence is or what the model was made from, may say anything. */
+static int not_here(struct documents *d, const struct model_file *f, enum document_kind kind, struct err *e)
+{
+	*e = (struct err)ERR_NONE;
+	if (kind == DOCUMENT_LICENSE || (f->stored && (kind == DOCUMENT_CARD || bases_is_adapter(f->path))))
+		add_text(d, (struct licence_text){ .path = f->path, .unread = "is not here, so nobody has read it" });
+	return 0;
+}
+
 static int read_document(struct documents *d, const struct model_file *f, enum document_kind kind, struct err *e)
 {
 	own(buf) struct buf b;
+	bool kept;
 	int rc;
 
 	buf_init(&b, GATE_DOCUMENT_MAX);
-	rc = read_blob(d->w, f, &b, e);
-	if (!rc)
-		rc = model_keep_document(d->w->db, d->revision_id, kind, kind == DOCUMENT_CARD ? "" : f->path, b.data, b.len, work_now(), e);
+	rc = loss_read(d->w->d, d->revision_id, f, kind, &b, &kept, e);
+	if (rc == ERR_NOT_FOUND)
+		return not_here(d, f, kind, e);
+	if (!rc && !kept)
+		rc = model_keep_document(d->w->db, d->revision_id, kind, loss_document_name(kind, f->path), b.data, b.len, work_now(), e);
 	if (rc)
 		return rc;
 	if (kind == DOCUMENT_CARD)
@@ -120,7 +124,7 @@ static int read_card(struct documents *d, struct err *e)
 {
 	struct model_file f;
 
-	if (model_file(d->w->db, d->revision_id, CARD_PATH, FILES_ALL, d->w->arena, &f, NULL) || !f.stored || f.size_bytes > GATE_DOCUMENT_MAX)
+	if (model_file(d->w->db, d->revision_id, CARD_PATH, FILES_ALL, d->w->arena, &f, NULL) || f.size_bytes > GATE_DOCUMENT_MAX)
 		return 0;
 	return read_document(d, &f, DOCUMENT_CARD, e);
 }
@@ -158,9 +162,7 @@ static int read_all(struct documents *d, struct err *e)
 		d->linked_listed |= is_linked(d, f->path);
 		if (kind == DOCUMENT_LICENSE && f->size_bytes > GATE_DOCUMENT_MAX)
 			add_text(d, (struct licence_text){ .path = f->path, .unread = "is too long for a licence, so nobody has read it" });
-		else if (kind == DOCUMENT_LICENSE && !f->stored)
-			add_text(d, (struct licence_text){ .path = f->path, .unread = "is not here, so nobody has read it" });
-		if (!kind || kind == DOCUMENT_CARD || !f->stored || f->size_bytes > GATE_DOCUMENT_MAX)
+		if (!kind || kind == DOCUMENT_CARD || f->size_bytes > GATE_DOCUMENT_MAX)
 			continue;
 		rc = read_document(d, f, kind, e);
 		if (rc)

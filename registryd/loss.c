@@ -1,6 +1,7 @@
 /* loss.c - see loss.h. */
 #include "registryd/loss.h"
 
+#include "base/fdio.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/vec.h"
@@ -88,4 +89,63 @@ int loss_look(struct daemon *d, const struct digest *sha256, uint64_t size_bytes
 		return has;
 	}
 	return loss_note(d, sha256, has < 0, has < 0 ? why.msg : "it is no longer in the store", e);
+}
+
+/* ---- small files ------------------------------------------------------------------------------------------------ */
+
+static int read_store(struct daemon *d, const struct model_file *f, struct buf *b, struct err *e)
+{
+	int rc = store_has(d->store, &f->sha256, f->size_bytes, e);
+	struct digest is;
+
+	if (rc < 0)
+		return rc;
+	if (!rc)
+		return err_set(e, ERR_NOT_FOUND, "it is no longer in the store");
+	own(fd) int fd = store_open_blob(d->store, &f->sha256, NULL, e);
+	if (fd < 0 || (rc = fdio_slurp_fd(fd, f->path, b, e)) < 0)
+		return fd < 0 ? fd : rc;
+	digest_of(&is, DIGEST_SHA256, b->data, b->len);
+	return digest_equal(&is, &f->sha256) ? 0 : err_set(e, ERR_MISMATCH, "it is damaged: its bytes have another hash");
+}
+
+const char *loss_document_name(enum document_kind kind, const char *path)
+{
+	return kind == DOCUMENT_CARD ? "" : path;
+}
+
+static int read_kept(struct daemon *d, int64_t revision_id, const struct model_file *f, enum document_kind kind, struct buf *b, struct err *e)
+{
+	own(arena) struct arena a;
+	const char *text;
+	size_t n;
+	int rc;
+
+	arena_init(&a);
+	rc = model_document(d->db, revision_id, kind, loss_document_name(kind, f->path), &a, &text, &n, e);
+	if (rc)
+		return rc;
+	buf_reset(b);	/* of what is damaged, nothing */
+	return buf_add(b, text, n) < 0 ? err_set(e, ERR_LIMIT, "%s is larger than %zu bytes, the most that is read of it", f->path, b->max) : 0;
+}
+
+int loss_read(struct daemon *d, int64_t revision_id, const struct model_file *f, enum document_kind kind, struct buf *b, bool *kept, struct err *e)
+{
+	struct err why = ERR_NONE;
+	int rc = f->stored ? read_store(d, f, b, &why) : ERR_NOT_FOUND, noted = 0;
+	bool lost = rc == ERR_NOT_FOUND || rc == ERR_MISMATCH;
+
+	*kept = rc != 0;
+	if (!rc)
+		return 0;
+	if (lost && f->stored)
+		noted = loss_note(d, &f->sha256, rc == ERR_MISMATCH, why.msg, e);
+	if (noted)
+		return noted;
+	rc = read_kept(d, revision_id, f, kind, b, e);
+	if (rc == ERR_NOT_FOUND && !lost) {	/* it is there, and can't be read now */
+		*e = why;
+		return why.code;
+	}
+	return rc;
 }
