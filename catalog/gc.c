@@ -48,11 +48,14 @@ static int forget(struct db_conn *c, const struct blob_name *b, struct err *e)
 
 static int remove_all(struct store *st, const struct sweep *s, struct err *e)
 {
-	int rc = 0;
+	struct err first = ERR_NONE, why = ERR_NONE;
 
-	for (size_t i = 0; i < s->n && rc == 0; i++)
-		rc = store_remove(st, &s->unneeded[i].sha256, e);
-	return rc < 0 ? rc : store_flush(st, e);
+	for (size_t i = 0; i < s->n; i++)	/* one that can't be removed keeps no other */
+		if (store_remove(st, &s->unneeded[i].sha256, &why) && !first.code)
+			first = why;
+	if (store_flush(st, &why) && !first.code)
+		first = why;
+	return first.code ? err_set(e, first.code, "%s", first.msg) : 0;
 }
 
 static int plan_and_forget(struct db *db, struct store *st, const struct gc_rules *rules, int64_t now, struct sweep *s, struct gc_counts *out, struct err *e)

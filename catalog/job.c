@@ -469,6 +469,29 @@ int job_wake(struct db *db, struct err *e)
 	return tx_commit(&t, e);
 }
 
+int job_retry_failed(struct db *db, const char *kind, int64_t now, size_t *n, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	int rc;
+
+	*n = 0;
+	if ((rc = tx_begin(&t, db, e)) < 0)
+		return rc;
+	{
+		own(sql) struct sql q = sql_prepare(t.c,
+						    "INSERT INTO job (kind, repo, revision, args, who, state, priority, created_at, not_before) "
+						    "SELECT kind, repo, revision, args, who, 1, priority, $2, 0 FROM job WHERE state = 5 AND id IN "
+						    "(SELECT max(id) FROM job WHERE kind = $1 GROUP BY repo, revision, args) ON CONFLICT DO NOTHING",
+						    e);
+		sql_text(&q, kind);
+		sql_int(&q, now);
+		if ((rc = sql_run(&q)) < 0)
+			return rc;
+		*n = (size_t)sql_changes(&q);
+	}
+	return tx_commit(&t, e);
+}
+
 int job_cancel(struct db *db, int64_t id, int64_t now, struct err *e)
 {
 	struct running *r = running_of(db);

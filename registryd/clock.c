@@ -2,6 +2,7 @@
 #include "registryd/clock.h"
 
 #include "base/log.h"
+#include "base/vec.h"
 #include "catalog/job.h"
 #include "catalog/lifecycle.h"
 #include "catalog/partial.h"
@@ -86,12 +87,29 @@ static void sunsets(struct clock *c, struct daemon *d, int64_t now)
 		log_event(LOG_NOTICE, "lifecycle.ended", "count=%lld", (long long)told);
 }
 
+/* What is done for many models at once, and did not come to its end for some: nobody asks for it again. */
+static void again(struct clock *c, struct daemon *d, int64_t now)
+{
+	static const char *const kinds[] = { "derive", "policy" };
+
+	(void)c;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		struct err e = ERR_NONE;
+		size_t n = 0;
+
+		if (job_retry_failed(d->db, kinds[i], now, &n, &e))
+			failed("jobs that failed", &e);
+		if (n)
+			log_event(LOG_NOTICE, "clock.again", "kind=%s jobs=%zu", kinds[i], n);
+	}
+}
+
 void clock_tick(struct clock *c, struct daemon *d, int64_t now)
 {
 	static const struct {
 		int every_s;
 		void (*run)(struct clock *c, struct daemon *d, int64_t now);
-	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { 60, usage }, { 3600, tidy }, { 3600, lifecycle }, { 60, sunsets } };
+	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { 60, usage }, { 3600, tidy }, { 3600, lifecycle }, { 60, sunsets }, { 3600, again } };
 
 	for (size_t i = 0; i < CLOCK_DUTIES; i++) {
 		if (now < c->due_at[i] && c->due_at[i] - now <= duties[i].every_s)

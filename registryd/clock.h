@@ -1,13 +1,13 @@
 /*
  * clock.h - what becomes due by itself: mirror entries, usage counts to write, old jobs and abandoned downloads to forget, dates of
- * the policy, sunsets to tell of.
+ * the policy, sunsets to tell of, work over many models that failed for some.
  */
 #ifndef REGISTRYD_CLOCK_H
 #define REGISTRYD_CLOCK_H
 
 #include "registryd/daemon.h"
 
-#define CLOCK_DUTIES	     5
+#define CLOCK_DUTIES	     6
 #define CLOCK_JOBS_KEPT_S    (90 * 86400)	/* ended jobs */
 #define CLOCK_PARTIAL_KEPT_S (14 * 86400)	/* downloads that nobody has gone on with */
 

@@ -53,7 +53,7 @@ int derive_judge_licence(struct work *w, int64_t revision_id, struct err *e)
 	return rc ? rc : derive_mark_licence(w, revision_id, no_longer_licensed(daemon_policy(w->d), &facts, w->arena), e);
 }
 
-/* Facts again for one revision; one whose files are not all here has none yet. */
+/* Facts again for one revision. One whose files are not all here has none yet; what is published has had them all, and is served whatever it has lost since. */
 static int derive_revision(struct work *w, const struct revision *r, int64_t *done, struct err *e)
 {
 	own(json) json_t *info = NULL, *inspection = NULL;
@@ -62,7 +62,7 @@ static int derive_revision(struct work *w, const struct revision *r, int64_t *do
 	int rc;
 
 	rc = model_sum(w->db, r->id, &sum, e);
-	if (rc < 0 || !sum.files || sum.stored_files < sum.files)
+	if (rc < 0 || !sum.files || (r->state != REVISION_PUBLISHED && sum.stored_files < sum.files))
 		return rc;
 	info = document(w, w->arena, r->id, DOCUMENT_INFO);
 	inspection = document(w, w->arena, r->id, DOCUMENT_INSPECTION);
@@ -76,12 +76,18 @@ static int derive_revision(struct work *w, const struct revision *r, int64_t *do
 	return rc;
 }
 
-static int derive_model(struct work *w, const struct model *m, int64_t *done, struct err *e)
+/* What has been done, and what could not be. */
+struct derived {
+	int64_t models, revisions;
+	struct work_failures failures;
+};
+
+static int derive_model(struct work *w, const struct model *m, struct derived *done, struct err *e)
 {
 	struct arena *outer = w->arena;
 	struct revision *revisions;
 	own(arena) struct arena list;
-	size_t n;
+	size_t n = 0;
 	int rc;
 
 	arena_init(&list);
@@ -93,18 +99,27 @@ static int derive_model(struct work *w, const struct model *m, int64_t *done, st
 		arena_init(&a);
 		w->arena = &a;
 		rc = work_check(w, e);
-		if (rc == 0)
-			rc = derive_revision(w, &revisions[i], done, e);
+		if (rc == 0 && derive_revision(w, &revisions[i], &done->revisions, e)) {
+			err_wrap(e, "derive %s@%.12s", m->name, revisions[i].commit);
+			rc = work_failed(w, &done->failures, e);
+		}
 		w->arena = outer;
 	}
-	return rc ? err_wrap(e, "derive %s", m->name) : 0;
+	done->models++;
+	return rc;
+}
+
+static int derived_result(struct work *w, const struct derived *done, struct err *e)
+{
+	w->result = json_pack("{s:I, s:I}", "models", (json_int_t)done->models, "revisions", (json_int_t)done->revisions);
+	return work_failures(&done->failures, e);
 }
 
 int derive_rebuild_job(struct work *w, struct err *e)
 {
 	struct query_filter f = QUERY_FILTER_ANY;
 	own(mem) char *cursor = NULL;
-	int64_t models = 0, revisions = 0;
+	struct derived done = { 0 };
 
 	do {
 		own(arena) struct arena page;
@@ -117,14 +132,13 @@ int derive_rebuild_job(struct work *w, struct err *e)
 		f.limit = QUERY_LIMIT_MAX;
 		if (query_models(w->db, &f, work_now(), &page, &rows, &n, &next, e) < 0)
 			return e->code;
-		for (size_t i = 0; i < n; i++, models++)
-			if (derive_model(w, &rows[i].m, &revisions, e) < 0)
+		for (size_t i = 0; i < n; i++)
+			if (derive_model(w, &rows[i].m, &done, e) < 0)
 				return e->code;
 		free(cursor);
 		cursor = next ? mem_strdup(next) : NULL;
 	} while (cursor);
-	w->result = json_pack("{s:I, s:I}", "models", (json_int_t)models, "revisions", (json_int_t)revisions);
-	return 0;
+	return derived_result(w, &done, e);
 }
 
 /* ---- what was made from a model ---------------------------------------------------------------------------------- */
@@ -152,7 +166,7 @@ static int add_derivatives(struct work *w, struct family *f, const char *repo, s
 }
 
 /* What was made from these counts too: a licence is compared with those of the whole chain. */
-static int derive_family(struct work *w, struct family *f, int64_t *revisions, struct err *e)
+static int derive_family(struct work *w, struct family *f, struct derived *done, struct err *e)
 {
 	int rc = add_derivatives(w, f, w->job.repo, e);
 
@@ -162,7 +176,7 @@ static int derive_family(struct work *w, struct family *f, int64_t *revisions, s
 
 		rc = model_find_repo(w->db, name, w->arena, &m, e);
 		if (!rc)
-			rc = derive_model(w, &m, revisions, e);
+			rc = derive_model(w, &m, done, e);
 		if (!rc)
 			rc = add_derivatives(w, f, name, e);
 	}
@@ -172,31 +186,30 @@ static int derive_family(struct work *w, struct family *f, int64_t *revisions, s
 int derive_job(struct work *w, struct err *e)
 {
 	struct family f = { .seen = json_object() };
-	int64_t revisions = 0;
-	int rc = derive_family(w, &f, &revisions, e);
+	struct derived done = { 0 };
+	int rc = derive_family(w, &f, &done, e);
 
-	if (!rc)
-		w->result = json_pack("{s:I, s:I}", "models", (json_int_t)f.n, "revisions", (json_int_t)revisions);
 	json_decref(f.seen);
 	free(f.names);
-	return rc;
+	return rc ? rc : derived_result(w, &done, e);
+}
+
+int derive_queue_model(struct work *w, const char *repo, struct err *e)
+{
+	struct job_new j = { .kind = "derive", .repo = repo, .args = "{}", .who = "schedule", .priority = -1 };
+	const char **repos;
+	int64_t id;
+	size_t n;
+	int rc = model_derivatives(w->db, repo, w->arena, &repos, &n, e);
+
+	return rc || !n ? rc : job_enqueue(w->db, &j, work_now(), &id, NULL, e);
 }
 
 int derive_queue(struct work *w, int64_t revision_id, const char *before, struct err *e)
 {
-	struct job_new j = { .kind = "derive", .args = "{}", .who = "schedule", .priority = -1 };
-	const char **repos;
 	struct revision r;
 	struct model m;
-	int64_t id;
-	size_t n;
 	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
 
-	if (rc || (before && r.license && !strcmp(before, r.license)))
-		return rc;
-	rc = model_derivatives(w->db, m.name, w->arena, &repos, &n, e);
-	if (rc || !n)
-		return rc;
-	j.repo = m.name;
-	return job_enqueue(w->db, &j, work_now(), &id, NULL, e);
+	return rc || (before && r.license && !strcmp(before, r.license)) ? rc : derive_queue_model(w, m.name, e);
 }

@@ -12,6 +12,8 @@ int derive_job(struct work *w, struct err *e);
 
 /* To be called when the licence of this revision's model is derived. before: what was known of the revision, NULL nothing. Queues "derive" where somebody waits for it. */
 int derive_queue(struct work *w, int64_t revision_id, const char *before, struct err *e);
+/* The same when something else has changed of what is known of the model: the names that it has. */
+int derive_queue_model(struct work *w, const char *repo, struct err *e);
 
 /* What is published goes on, whatever its licence has come to be: everybody who pulls it is told (it is deprecated with the reason), and a person decides. */
 int derive_judge_licence(struct work *w, int64_t revision_id, struct err *e);

@@ -22,6 +22,7 @@
 struct tally {
 	int64_t same, differs, missing;
 	uint64_t bytes;
+	struct work_failures failures;
 };
 
 /* Bytes that are here again, put back by hand, end a loss. */
@@ -97,8 +98,8 @@ static int verify_revision(struct work *w, const struct model *m, const struct r
 			continue;
 		rc = work_check(w, e);
 		work_phase(w, "reading %s", f->path);
-		if (!rc)
-			rc = verify_file(w, m, r, f, t, e);
+		if (!rc && verify_file(w, m, r, f, t, e))
+			rc = work_failed(w, &t->failures, e);
 		if (rc)
 			return rc;
 		t->bytes += f->size_bytes;
@@ -142,6 +143,8 @@ int recheck_verify_job(struct work *w, struct err *e)
 		if (!rc)
 			rc = verify_revision(w, NULL, &r, &t, e);
 	}
+	if (!rc)
+		rc = work_failures(&t.failures, e);
 	if (rc)
 		return rc;
 	work_file(w, NULL);

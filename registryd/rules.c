@@ -274,6 +274,7 @@ json_t *rules_json(struct daemon *d, struct err *e)
 struct through {
 	struct work *w;
 	int64_t published, unpublished, others;
+	struct work_failures failures;
 };
 
 static int work_one(void *arg, const struct policy_changed *ch, struct err *e)
@@ -295,7 +296,8 @@ static int work_one(void *arg, const struct policy_changed *ch, struct err *e)
 	}
 	if (rc) {
 		*e = why;
-		return rc;
+		err_wrap(e, "judge %s@%.12s", ch->repo, ch->commit);
+		return work_failed(t->w, &t->failures, e);
 	}
 	bill_note(t->w->d, ch->revision_id);
 	t->published += ch->verdict->outcome == POLICY_PUBLISH;
@@ -330,6 +332,8 @@ int rules_job(struct work *w, struct err *e)
 		new = as_in_force(w, &to, &parsed, e);
 		rc = new ? policy_compare(w->db, old, new, work_now(), work_one, &t, NULL, e) : (int)e->code;
 	}
+	if (!rc)
+		rc = work_failures(&t.failures, e);	/* then it is not applied, and is worked through again later */
 	if (!rc)
 		rc = policy_applied(w->db, to.id, e);
 	if (!rc)

@@ -58,6 +58,17 @@ void work_done(struct work *w, uint64_t bytes, uint64_t files);
 void work_file(struct work *w, json_t *file);
 /* ERR_CANCELED when the job is to end. */
 int work_check(struct work *w, struct err *e);
+
+/* What failed of single models or files, while a job over many goes on with the others. */
+struct work_failures {
+	int64_t n;
+	struct err first;
+};
+/* This failed, by e. 0 when that is its own matter: it is logged and counted, and e is free again. Else everybody's (a stop, a full disk): the code in e. */
+int work_failed(struct work *w, struct work_failures *f, struct err *e);
+/* The end of such a job: 0 when nothing failed, else the first failure, and how many there were. */
+int work_failures(const struct work_failures *f, struct err *e);
+
 /* The upstream of this name (NULL: the first) as configured now. Lives as long as the job. NULL with ERR_USAGE, or ERR_FAILED for its token. */
 struct hub *work_hub(struct work *w, const char *name, struct err *e);
 

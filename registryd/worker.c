@@ -25,6 +25,7 @@
 #define THREADS_MAX	 64
 #define IDLE_WAIT_MS	 1000	/* the longest sleep without a look at the queue */
 #define TICK_MS		 250
+#define FAILURES_LOGGED	 100	/* of one job that goes on without what failed */
 #define RECORD_WAIT_MS	 500	/* between two tries to write down what became of a job */
 #define WAIT_DEFAULT_S	 60
 #define SWEEP_WAIT_S	 5
@@ -120,6 +121,31 @@ void work_file(struct work *w, json_t *file)
 int work_check(struct work *w, struct err *e)
 {
 	return atomic_load(&w->stop) ? err_set(e, ERR_CANCELED, "stopped") : 0;
+}
+
+int work_failed(struct work *w, struct work_failures *f, struct err *e)
+{
+	char quoted[LOG_QUOTE_MAX];
+
+	if (e->code == ERR_CANCELED || e->code == ERR_NOSPACE || e->code == ERR_THROTTLED)
+		return e->code;
+	if (!f->n++)
+		f->first = *e;
+	if (f->n <= FAILURES_LOGGED)
+		log_event(LOG_WARNING, "job.goes_on", "id=%lld kind=%s error=%s", (long long)w->job.id, w->job.kind, log_quote(quoted, e->msg));
+	*e = (struct err)ERR_NONE;
+	return 0;
+}
+
+int work_failures(const struct work_failures *f, struct err *e)
+{
+	if (!f->n)
+		return 0;
+	if (f->n == 1)
+		*e = f->first;
+	else
+		err_set(e, f->first.code, "%.600s; and %lld more failures", f->first.msg, (long long)f->n - 1);
+	return f->first.code;
 }
 
 /* ---- upstreams ------------------------------------------------------------------------------------------------- */

@@ -1,8 +1,10 @@
 """A real registryd with a directory of its own, and registryctl pointed at it."""
+import contextlib
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -77,6 +79,14 @@ class Registry:
                 raise AssertionError(f"registryd did not stop within {STOP_S} s: {self.said()[-2000:]}") from None
             assert code == 0, f"registryd ended with {code}: {self.said()[-2000:]}"
         self.process = None
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """A connection to the catalog, while the daemon is stopped; what is done there is committed."""
+        self.stop()
+        with contextlib.closing(sqlite3.connect(self.data / "catalog.sqlite")) as catalog, catalog:
+            yield catalog
+        self.start()
 
     def kill(self):
         if self.process and self.process.poll() is None:

@@ -162,6 +162,13 @@ def test_verify_all_reads_what_nobody_is_shown(site, hub, models):
     assert (again["differs"], again["missing"]) == (0, 6) and again["same"] == len(stored) - 3
     assert {f["revision"] for f in again["files"] if f["path"] == "notes.png" and f["status"] == "missing"} == {commits[0]}
 
+    odd, gone = (site.blob(sha_of(site, path)) for path in ("config.json", "tokenizer.json"))
+    odd.rename(site.where / "odd")
+    odd.symlink_to(site.where / "odd")      # can't be opened, which says nothing of its bytes
+    gone.unlink()
+    assert "read 'config.json'" in site.ctl("verify", "--all", code=1).stderr
+    assert "tokenizer.json" in {f["path"] for f in site.json("show", "org/story")["lost"]} and "config.json" not in {f["path"] for f in site.json("show", "org/story")["lost"]}
+
 
 def test_running_out_of_descriptors_is_no_damage(tmp_path, hub, models):
     hub.add_model("org/story", models / "tiny-story")

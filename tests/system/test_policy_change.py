@@ -132,6 +132,20 @@ def test_what_is_no_longer_allowed_is_taken_off_and_comes_back(site):
     assert site.json("policy", "show")["by"] == "admin"
 
 
+def test_one_that_can_not_be_judged_keeps_no_other(site):
+    with site.stopped() as catalog:
+        catalog.execute("CREATE TRIGGER fault BEFORE UPDATE OF state ON revision WHEN NEW.model_id = (SELECT id FROM model WHERE name = 'org/one') "
+                        "BEGIN SELECT abs(-9223372036854775807 - 1); END")      # overflows
+    site.policy.write_text(WITHOUT_MIT.replace("apache-2.0", "bsd-3-clause"))
+    site.ctl("policy", "reload", "--yes", code=None)
+    assert states(site) == {"org/one": "published", "org/two": "held", "org/mit": "rejected", "org/gpl": "held"}
+    job, = [j for j in site.json("jobs") if j["kind"] == "policy"]
+    assert job["state"] == "failed" and job["error"]["message"].startswith("judge org/one@")
+    with site.stopped() as catalog:
+        catalog.execute("DROP TRIGGER fault")
+    assert states(site)["org/one"] == "held"
+
+
 def test_a_client_is_told_of_what_was_taken_off(site, hf_client):
     site.policy.write_text(WITHOUT_MIT)
     site.ctl("policy", "reload")

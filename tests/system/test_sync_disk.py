@@ -107,3 +107,17 @@ def test_a_disk_that_may_not_be_written_for_a_time(tmp_path, hub):
         reg.ctl("sync", "org/next")
         reg.ctl("withdraw", NAME, "--reason", "leaked")
         assert_served(reg, hub, "org/next")
+
+
+def test_content_that_can_not_be_removed_keeps_no_other(tmp_path):
+    lib, off = BUILD / "tests" / "libfailnth.so", tmp_path / "failing"
+    if not lib.exists():
+        pytest.skip(f"no {lib.name}: sanitized builds preload a library of their own")
+    env = {"LD_PRELOAD": str(lib), "REGISTRYD_FAULT": "link:1:EIO", "REGISTRYD_FAULT_WHILE": str(off)}
+    with Registry(tmp_path / "registry", env=env) as reg:
+        orphans = [reg.blob(digit * 64) for digit in "abc"]
+        for orphan in orphans:
+            orphan.write_bytes(b"nobody's")
+        off.touch()
+        assert "remove blob" in reg.ctl("gc", code=1).stderr and sum(orphan.exists() for orphan in orphans) == 1
+        assert reg.json("gc")["blobs"] == 1 and not any(orphan.exists() for orphan in orphans)

@@ -118,6 +118,39 @@ static void test_restart(void **state)
 	assert_int_equal(j.state, JOB_CANCELED);
 }
 
+static void run(struct fixture *f, int64_t id, bool well)
+{
+	struct err why = { ERR_FAILED, "it went wrong" };
+	own(arena) struct arena a;
+	struct job j;
+
+	arena_init(&a);
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	assert_int_equal(j.id, id);
+	ok(well ? job_finish(f->db, id, NULL, NULL, 101, e) : job_fail(f->db, id, &why, 101, e));
+}
+
+/* What failed when it last ran, and nothing else. */
+static void test_retry(void **state)
+{
+	struct fixture *f = *state;
+	size_t n = 7;
+
+	run(f, put(f->db, "a/a", 0, 0), false);
+	run(f, put(f->db, "a/a", 0, 0), true);
+	run(f, put(f->db, "b/b", 0, 0), true);
+	run(f, put(f->db, "b/b", 0, 0), false);
+	ok(job_retry_failed(f->db, "gc", 200, &n, e));
+	assert_int_equal(n, 0);
+	ok(job_retry_failed(f->db, "sync", 200, &n, e));
+	assert_int_equal(n, 1);
+	ok(job_retry_failed(f->db, "sync", 200, &n, e));
+	assert_int_equal(n, 0);
+	run(f, put(f->db, "b/b", 0, 0), true);	/* it was queued as it was */
+	ok(job_retry_failed(f->db, "sync", 200, &n, e));
+	assert_int_equal(n, 0);
+}
+
 static void test_progress_cancel_fail(void **state)
 {
 	struct fixture *f = *state;
@@ -236,7 +269,7 @@ static void test_list(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_background), with_fixture(test_wake), with_fixture(test_restart),
+	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_background), with_fixture(test_wake), with_fixture(test_retry), with_fixture(test_restart),
 					     with_fixture(test_progress_cancel_fail), with_fixture(test_files_of_a_result),
 					     with_fixture(test_list) };
 
