@@ -5,6 +5,29 @@
 #include "base/str.h"
 #include "catalog/token.h"
 
+/* --- the next page ------------------------------------------------------------------------------------------------------------------ */
+
+int api_hub_set_next(struct request *rq, const char *cursor, struct err *e)
+{
+	own(mem) char *at = str_percent_encode(cursor, "");
+	own(buf) struct buf b;
+
+	buf_init(&b, HTTP_URI_MAX);
+	buf_printf(&b, "<%s%s?", door_base_url(rq), rq->path);
+	for (size_t i = 0; i < rq->n_queries; i++) {
+		own(mem) char *key = str_percent_encode(rq->queries[i].key, ""), *value = str_percent_encode(rq->queries[i].value, "");
+
+		if (strcmp(rq->queries[i].key, "cursor"))
+			buf_printf(&b, "%s=%s&", key, value);
+	}
+	buf_printf(&b, "cursor=%s>; rel=\"next\"", at);
+	if (buf_failed(&b))	/* without it the page would look like all there is */
+		return err_set(e, ERR_USAGE, "there is more than one page of this, and the address of the next would be longer than %d bytes: ask with fewer or shorter parameters",
+			       HTTP_URI_MAX);
+	http_set(rq, "Link", "%s", b.data);
+	return 0;
+}
+
 /* --- refs and commits --------------------------------------------------------------------------------------------------------------- */
 
 static const struct {

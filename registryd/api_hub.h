@@ -37,6 +37,9 @@ void api_hub_fields_read(struct request *rq, struct api_hub_fields *f);
 /* The Hub's object for a model at a revision. */
 int api_hub_put_model(struct spool *s, struct request *rq, const struct model *m, const struct revision *r, const struct api_hub_fields *f, struct err *e);
 
+/* The header that leads to the rest of a listing: the same question from the cursor on. ERR_USAGE when that would be too long an address. */
+int api_hub_set_next(struct request *rq, const char *cursor, struct err *e);
+
 /* The hash that is a file's ETag: SHA-256 for LFS files, the git blob id for the others. */
 void api_hub_etag(char out[DIGEST_HEX_MAX], const struct model_file *f);
 /* Is the file one that the Hub would show as LFS? Also one of an import that no git knows. */

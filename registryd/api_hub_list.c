@@ -47,26 +47,48 @@ static int read_count(const char *text, int64_t *out, struct err *e)
 	static const struct { char unit; double factor; } units[] = { { 'K', 1e3 }, { 'M', 1e6 }, { 'B', 1e9 }, { 'T', 1e12 }, { 0, 1 } };
 	char *end;
 	double v = strtod(text, &end);
+	bool digits = end != text && strspn(text, "0123456789.") == (size_t)(end - text);	/* strtod() reads more than people write */
 
-	for (size_t i = 0; end != text && i < ARRAY_LEN(units); i++)
-		if ((*end & ~0x20) == units[i].unit && (!*end || !end[1]) && v >= 0 && v * units[i].factor < 9e18) {
+	for (size_t i = 0; digits && i < ARRAY_LEN(units); i++)
+		if ((*end & ~0x20) == units[i].unit && (!*end || !end[1]) && v * units[i].factor < 9e18) {
 			*out = (int64_t)(v * units[i].factor);
 			return 0;
 		}
 	return err_set(e, ERR_USAGE, "num_parameters: \"%s\" is not a number such as 500M or 6B", text);
 }
 
+/* One end of the range. Of several the narrowest counts. */
+static int read_bound(const char *text, struct query_filter *q, struct err *e)
+{
+	bool is_max = str_starts(text, "max:");
+	int64_t n = 0;
+
+	if (!is_max && !str_starts(text, "min:"))
+		return err_set(e, ERR_USAGE, "num_parameters is written as min:6B,max:128B");
+	if (read_count(text + 4, &n, e))
+		return e->code;
+	if (is_max && !n)
+		return err_set(e, ERR_USAGE, "num_parameters: the most must be 1 or more");
+	if (is_max)
+		q->max_params = q->max_params && q->max_params < n ? q->max_params : n;
+	else if (n > q->min_params)
+		q->min_params = n;
+	return 0;
+}
+
 /* "min:6B,max:128B" */
 static int read_params(struct request *rq, struct query_filter *q, struct err *e)
 {
-	const char *v = http_query(rq, "num_parameters");
-	char *copy = arena_strdup(&rq->arena, v ? v : ""), *one;
+	size_t at = 0;
+	const char *v;
 
-	while ((one = strsep(&copy, ",")))
-		if (str_starts(one, "min:") ? read_count(one + 4, &q->min_params, e)
-					    : str_starts(one, "max:") ? read_count(one + 4, &q->max_params, e)
-								      : *one && err_set(e, ERR_USAGE, "num_parameters is written as min:6B,max:128B"))
-			return e->code;
+	while ((v = http_query_next(rq, "num_parameters", &at))) {
+		char *copy = arena_strdup(&rq->arena, v), *one;
+
+		while ((one = strsep(&copy, ",")))
+			if (*one && read_bound(one, q, e))
+				return e->code;
+	}
 	return 0;
 }
 
@@ -131,27 +153,6 @@ static int read_filter(struct request *rq, struct query_filter *q, struct err *e
 	return 0;
 }
 
-static void set_next(struct request *rq, const char *cursor)
-{
-	own(buf) struct buf b;
-
-	buf_init(&b, HTTP_URI_MAX);
-	buf_printf(&b, "<%s%s?", door_base_url(rq), rq->path);
-	for (size_t i = 0; i < rq->n_queries; i++) {
-		own(mem) char *key = str_percent_encode(rq->queries[i].key, ""), *value = str_percent_encode(rq->queries[i].value, "");
-
-		if (strcmp(rq->queries[i].key, "cursor"))
-			buf_printf(&b, "%s=%s&", key, value);
-	}
-	{
-		own(mem) char *value = str_percent_encode(cursor, "");
-
-		buf_printf(&b, "cursor=%s>; rel=\"next\"", value);
-	}
-	if (!buf_failed(&b))
-		http_set(rq, "Link", "%s", b.data);
-}
-
 /* Nothing is run here for others, so a client that asks for models with a warm endpoint gets none. */
 static bool asks_for_inference(const struct request *rq)
 {
@@ -171,6 +172,8 @@ int api_hub_list(struct request *rq, struct err *e)
 
 	if (!rc && !asks_for_inference(rq))
 		rc = query_models(app->db, &q, door_listed_at(rq), &rq->arena, &rows, &n, &next, e);
+	if (!rc && next)
+		rc = api_hub_set_next(rq, next, e);
 	if (rc)
 		return rc;
 	api_hub_fields_read(rq, &f);
@@ -185,8 +188,6 @@ int api_hub_list(struct request *rq, struct err *e)
 		rc = spool_end(&s, e);
 	if (rc)
 		return rc;
-	if (next)
-		set_next(rq, next);
 	return http_answer_spool(rq, 200, API_HUB_JSON, &s);
 }
 

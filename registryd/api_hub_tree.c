@@ -225,24 +225,6 @@ static size_t cursor_offset(const char *cursor)
 	return cursor[0] == 'o' && !str_parse_u64(cursor + 1, &n, NULL) ? (size_t)n : SIZE_MAX;
 }
 
-static void set_next(struct request *rq, size_t offset)
-{
-	struct buf b;
-
-	buf_init(&b, HTTP_URI_MAX);
-	buf_printf(&b, "<%s%s?", door_base_url(rq), rq->path);
-	for (size_t i = 0; i < rq->n_queries; i++) {
-		own(mem) char *key = str_percent_encode(rq->queries[i].key, ""), *value = str_percent_encode(rq->queries[i].value, "");
-
-		if (strcmp(rq->queries[i].key, "cursor"))
-			buf_printf(&b, "%s=%s&", key, value);
-	}
-	buf_printf(&b, "cursor=o%zu>; rel=\"next\"", offset);
-	if (!buf_failed(&b))
-		http_set(rq, "Link", "%s", b.data);
-	buf_done(&b);
-}
-
 static int answer_entries(struct request *rq, const struct door *d, const struct entries *es, struct err *e)
 {
 	bool expand = http_query_bool(rq, "expand", false);
@@ -260,8 +242,10 @@ static int answer_entries(struct request *rq, const struct door *d, const struct
 		from = es->n;
 	if (limit < to - from) {
 		to = from + (size_t)limit;
-		set_next(rq, to);
+		rc = api_hub_set_next(rq, arena_printf(&rq->arena, "o%zu", to), e);
 	}
+	if (rc)
+		return rc;
 	store_spool(app->store, &s, API_HUB_ANSWER_MAX);
 	spool_puts(&s, "[");
 	for (size_t i = from; i < to; i++) {

@@ -268,6 +268,8 @@ def test_not_offered(site, path):
 
 @pytest.mark.parametrize("path", ["/org/m/resolve/main/%00", "/org/m/resolve/main/%zz", "/org/m/resolve/main/%ff", "/api/models?limit=x", "/api/models?search=%00",
                                   "/api/models/org/m/tree/main?limit=0", "/api/models?sort=nonsense", "/api/models?num_parameters=min:many",
+                                  "/api/models?num_parameters=max:0", "/api/models?num_parameters=max:0.4", "/api/models?num_parameters=min:0x10", "/api/models?num_parameters=min:%201K",
+                                  "/api/models?num_parameters=min:1K&num_parameters=6B", "/api/models?limit=1&x=" + "(" * 4000, "/api/models/org/m/tree/main?limit=1&x=" + "(" * 4000,
                                   "/api/models?gated=foo", "/api/models?apps=vllm", "/-/v1/models?max_size=0", "/-/v1/models?commercial=yes",
                                   "/-/v1/models?deprecated=yes", "/-/v1/models?commercial=", "/-/v1/facets?deprecated=2", "/-/v1/jobs?active=no"])
 def test_malformed_requests(site, path):
@@ -406,7 +408,8 @@ def test_listing(site):
     full = site.get("/api/models?search=org/m&full=true").json()[0]
     assert full["sha"] == site.commits["org/m"] and full["siblings"] and full["gated"] is False
     assert site.get("/api/models?num_parameters=min:1M").json() == []
-    assert site.get("/api/models?num_parameters=min:100K,max:1M").json()
+    assert site.get("/api/models?num_parameters=min:100K,max:1M").json() == site.get("/api/models?num_parameters=max:1M&num_parameters=min:100K&num_parameters=min:1").json() != []
+    assert site.get("/api/models?num_parameters=min:0&num_parameters=max:1").json() == []
     assert site.get("/api/models?inference=warm").json() == []
     assert site.get("/api/models?apps=llama.cpp").json() == site.get("/api/models?filter=gguf").json()
 
