@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "catalog/query.h"
+#include "catalog/usage.h"
 #include "registryd/page.h"
 
 #define CARD_SHOWN_MAX (200 << 10)
@@ -240,11 +241,14 @@ static void put_end(struct buf *b, const json_t *row)
 int page_lifecycle(struct request *rq, struct err *e)
 {
 	struct daemon *app = rq->app;
-	own(json) json_t *list = lifecycle_list(app->db, rq->now + LIFECYCLE_AHEAD_S, rq->now, e);
+	own(json) json_t *list = NULL;
 	const json_t *row;
 	struct buf b;
 	size_t i;
 
+	if (usage_flush(app->db, e))	/* counters still in memory belong to the answer */
+		return e->code;
+	list = lifecycle_list(app->db, rq->now + LIFECYCLE_AHEAD_S, rq->now, e);
 	if (!list)
 		return e->code;
 	page_begin(&b, "Lifecycle");

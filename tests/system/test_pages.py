@@ -89,7 +89,13 @@ def test_model_page(site):
 
 
 def test_lifecycle_page_and_calendar(site):
+    def pulls():
+        return int(re.search(rb'org/ending.*?<td class="n">(\d+)</td></tr>', site.get("/-/lifecycle").body, re.S)[1])
+
     assert "org/ending" in page(site, "/-/lifecycle").text
+    before = pulls()
+    site.get("/org/ending/resolve/main/a")
+    assert pulls() == before + 1
     got = site.get("/-/lifecycle.ics")
     assert got["Content-Type"] == "text/calendar; charset=utf-8" and b"org/ending" in got.body
 
