@@ -165,7 +165,7 @@ static int tell_drift(struct db_conn *c, const struct known *k, const struct mod
 	return 0;
 }
 
-static int add_alias(struct db_conn *c, const char *name, int64_t model_id, const char *canonical, int64_t now, struct err *e)
+int model_add_alias_tx(struct db_conn *c, const char *name, int64_t model_id, const char *canonical, int64_t now, struct err *e)
 {
 	int rc;
 	bool fresh;
@@ -224,9 +224,9 @@ static int upsert_tx(struct db_conn *c, const struct model_upstream *u, int64_t 
 		return refuse_other(&k, u->upstream, e);
 	if (known && (rc = tell_drift(c, &k, u, now, e)) < 0)
 		return rc;
-	if (strcasecmp(k.name, u->name) != 0 && (rc = add_alias(c, u->name, *id, k.name, now, e)) < 0)
+	if (strcasecmp(k.name, u->name) != 0 && (rc = model_add_alias_tx(c, u->name, *id, k.name, now, e)) < 0)
 		return rc;
-	if (u->asked_name && strcasecmp(k.name, u->asked_name) != 0 && (rc = add_alias(c, u->asked_name, *id, k.name, now, e)) < 0)
+	if (u->asked_name && strcasecmp(k.name, u->asked_name) != 0 && (rc = model_add_alias_tx(c, u->asked_name, *id, k.name, now, e)) < 0)
 		return rc;
 	return update_model(c, *id, u, now, e);
 }

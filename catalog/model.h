@@ -249,6 +249,11 @@ void model_made_key(const char *name, char key[MODEL_KEY_HEX + 1]);
 /* Which of upstream's repositories the model is: the key of the revision published last, else of the first that was planned; "" unknown. *published: it is of the former. */
 int model_key(struct db *db, int64_t model_id, char key[MODEL_KEY_HEX + 1], bool *published, struct err *e);
 /*
+ * Upstream has the repository with this key under this model's name now: what is here of it under others has been renamed to this. They become aliases of it too, which
+ * leaves them as they are. All revisions are gone through: to be asked once for a model.
+ */
+int model_saw_key(struct db *db, int64_t model_id, const char *key, int64_t now, struct err *e);
+/*
  * Is this withdrawn, or rejected by a person, under another name: the same commit, or another of what upstream has renamed? Or does it come from another repository than
  * what was published under its own? model_id: what it is here, 0 nothing; upstream_key as in model_plan. The sentence lives in a; NULL: it is not.
  */
@@ -294,8 +299,8 @@ enum model_who {
 int model_find(struct db *db, const char *repo, const char *rev, enum model_who who, struct arena *a, struct model *m, struct revision *r,
 	       bool *no_such_revision, struct err *e);
 int model_find_repo(struct db *db, const char *repo, struct arena *a, struct model *m, struct err *e);
-/* Has upstream answered for its name with another model that is here too? */
-int model_was_renamed(struct db *db, const struct model *m, bool *renamed, struct err *e);
+/* The name of another model that is here, and that upstream has renamed this one to; NULL: none. */
+int model_renamed_to(struct db *db, const struct model *m, struct arena *a, const char **name, struct err *e);
 /* Its name, and those that it has or had upstream. */
 int model_names(struct db *db, int64_t model_id, struct arena *a, const char ***names, size_t *n, struct err *e);
 /* The revision that listings show to clients: `main`, else the one published last. */

@@ -610,17 +610,19 @@ int model_tags(struct db *db, int64_t model_id, struct arena *a, const char ***t
 	return texts_of(&q, a, tags, n);
 }
 
-int model_was_renamed(struct db *db, const struct model *m, bool *renamed, struct err *e)
+int model_renamed_to(struct db *db, const struct model *m, struct arena *a, const char **name, struct err *e)
 {
 	own(read) struct read rd = { 0 };
 	int rc;
 
+	*name = NULL;
 	if ((rc = read_begin(&rd, db, e)) < 0)
 		return rc;
-	own(sql) struct sql q = sql_prepare(rd.c, "SELECT 1 FROM alias WHERE name = $1 AND model_id <> $2", e);
+	own(sql) struct sql q = sql_prepare(rd.c, "SELECT n.name FROM alias AS a JOIN model AS n ON n.id = a.model_id WHERE a.name = $1 AND n.id <> $2", e);
 	sql_text(&q, m->name);
 	sql_int(&q, m->id);
-	*renamed = sql_row(&q);
+	if (sql_row(&q))
+		*name = sql_get_dup(&q, 0, a);
 	return sql_done(&q);
 }
 

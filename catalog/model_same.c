@@ -109,6 +109,53 @@ int model_key(struct db *db, int64_t model_id, char key[MODEL_KEY_HEX + 1], bool
 	return rc < 0 ? rc : known_key(r.c, model_id, key, published, e);
 }
 
+/* Of the same upstream: another one counts its repositories itself. */
+static int others_of_key(struct db_conn *c, int64_t model_id, const char *key, struct arena *a, const char ***names, size_t *n, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT DISTINCT m.name FROM revision AS r JOIN model AS m ON m.id = r.model_id WHERE r.upstream_key = $1 AND r.model_id <> $2 "
+					    "AND m.upstream_id = (SELECT upstream_id FROM model WHERE id = $2)",
+					    e);
+	size_t cap = 0;
+
+	*names = NULL;
+	*n = 0;
+	sql_text(&q, key);
+	sql_int(&q, model_id);
+	while (sql_row(&q))
+		*list_push(a, names, n, &cap) = sql_get_dup(&q, 0, a);
+	return sql_done(&q);
+}
+
+static int name_of(struct db_conn *c, int64_t model_id, struct arena *a, const char **name, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "SELECT name FROM model WHERE id = $1", e);
+
+	sql_int(&q, model_id);
+	*name = sql_row(&q) ? sql_get_dup(&q, 0, a) : "";
+	return sql_done(&q);
+}
+
+int model_saw_key(struct db *db, int64_t model_id, const char *key, int64_t now, struct err *e)
+{
+	const char **names, *name;
+	own(read) struct read r = { 0 };
+	own(tx) struct tx t = { 0 };
+	own(arena) struct arena a;
+	size_t n;
+	int rc;
+
+	arena_init(&a);
+	if ((rc = read_begin(&r, db, e)) < 0 || (rc = others_of_key(r.c, model_id, key, &a, &names, &n, e)) < 0 || !n || (rc = name_of(r.c, model_id, &a, &name, e)) < 0)
+		return rc;
+	if ((rc = tx_begin(&t, db, e)) < 0)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		if ((rc = model_add_alias_tx(t.c, names[i], model_id, name, now, e)) < 0)
+			return rc;
+	return tx_commit(&t, e);
+}
+
 /* A name that has served the bytes of one repository does not by itself serve those of another. */
 static int find_reused(struct db_conn *c, const struct same *s, struct model_off *out, struct err *e)
 {

@@ -59,6 +59,8 @@ void model_revision_row(struct sql *q, int col, struct arena *a, struct revision
 /* model_off() for a revision of the catalog. One that is published is none. */
 int model_off_tx(struct db_conn *c, int64_t revision_id, struct arena *a, struct model_off *out, struct err *e);
 int model_is_metadata_tx(struct db_conn *c, int64_t revision_id, bool *metadata, struct err *e);
+/* Upstream has this name for the model too, which is known here as canonical. An event when that is news. */
+int model_add_alias_tx(struct db_conn *c, const char *name, int64_t model_id, const char *canonical, int64_t now, struct err *e);
 /* Name (any case) or former name to the model's id; 0 when there is none. */
 int model_id_tx(struct db_conn *c, const char *repo, int64_t *id, struct err *e);
 

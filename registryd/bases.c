@@ -93,15 +93,19 @@ static void note_cut(struct bases *b)
 		b->v[BASES_MAX - 1].unanswered = "it and what follows were not looked at, it is made from too many models";
 }
 
-/* What the catalog knows of base i, and of what that was made from. */
+/* What the catalog knows of base i, and of what that was made from. One that upstream has renamed may be here under its new name besides: then that counts too. */
 static bool from_catalog(struct work *w, struct bases *b, size_t i)
 {
 	struct revision r = { 0 };
-	const char **repos;
+	const char **repos, *now;
 	struct model m;
 	size_t n = 0;
 
-	if (model_find(w->db, b->v[i].repo, NULL, MODEL_ANY, w->arena, &m, &r, NULL, NULL) || !r.license_source)
+	if (model_find(w->db, b->v[i].repo, NULL, MODEL_ANY, w->arena, &m, &r, NULL, NULL))
+		return false;
+	if (!model_renamed_to(w->db, &m, w->arena, &now, NULL) && now)
+		bases_add(b, now, w->arena);
+	if (!r.license_source)
 		return false;
 	b->v[i].license = r.license;
 	if (model_base_models(w->db, r.id, w->arena, &repos, &n, NULL, NULL) == 0)

@@ -85,15 +85,15 @@ static bool was_listed(const struct round *r, const char *name)
 /* By none of its names is it listed, nor is it known to be a model here that has another name upstream by now. */
 static int is_missing(struct round *r, const struct model *m, struct arena *a, bool *missing, struct err *e)
 {
-	const char **names;
+	const char **names, *now;
 	size_t n = 0;
 	int rc;
 
 	*missing = !strcmp(m->upstream, r->hub->config.name) && !m->vanished_at && !was_listed(r, m->name) && mirror_name_wanted(r, m->name);
 	if (!*missing)
 		return 0;
-	rc = model_was_renamed(r->w->db, m, missing, e);
-	*missing = !*missing;
+	rc = model_renamed_to(r->w->db, m, a, &now, e);
+	*missing = !now;
 	if (!rc && *missing)
 		rc = model_names(r->w->db, m->id, a, &names, &n, e);
 	for (size_t i = 0; i < n && *missing; i++)

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "catalog/event.h"
 #include "catalog/model.h"
+#include "registryd/derive.h"
 
 #define NAMES_MAX 8	/* names of one model that upstream is asked for */
 
@@ -149,6 +150,37 @@ static int note_other(struct sync *s, bool *other, struct err *e)
 	return !rc && sync_served_ref(s) ? model_saw_ref(s->w->db, m.id, sync_served_ref(s), s->info.sha, work_now(), NULL, e) : rc;
 }
 
+/* Of what is here of it. */
+static size_t count_names(struct sync *s)
+{
+	const char **names;
+	struct model m;
+	size_t n = 0;
+
+	if (find_here(s, &m))
+		model_names(s->w->db, m.id, s->w->arena, &names, &n, NULL);
+	return n;
+}
+
+/*
+ * A model that is new here may be one that is here under the name that it had. When one that is not new has got one more name, what names it as its base is looked at again.
+ */
+static int note_former_names(struct sync *s, size_t n_names, struct err *e)
+{
+	char known[MODEL_KEY_HEX + 1], made[MODEL_KEY_HEX + 1];
+	const char **names;
+	bool published;
+	size_t n = 0;
+	int rc = model_key(s->w->db, s->model_id, known, &published, e);
+
+	model_made_key(s->name, made);
+	if (!rc && *s->info.key && strcmp(known, s->info.key) && strcmp(made, s->info.key) && !s->selection.metadata_only)
+		rc = model_saw_key(s->w->db, s->model_id, s->info.key, work_now(), e);
+	if (!rc)
+		rc = model_names(s->w->db, s->model_id, s->w->arena, &names, &n, e);
+	return rc || !n_names || n <= n_names ? rc : derive_queue_model(s->w, names[0], e);
+}
+
 int sync_note_model(struct sync *s, struct err *e)
 {
 	const struct hub_revision *r = &s->info;
@@ -164,12 +196,15 @@ int sync_note_model(struct sync *s, struct err *e)
 		.created_at = time_of(r->doc, "createdAt"),
 		.modified_at = r->last_modified,
 	};
+	size_t n_names = count_names(s);
 	bool other;
 	int rc = note_other(s, &other, e);
 
 	if (rc || other)
 		return rc;
 	rc = model_upsert(s->w->db, &u, work_now(), &s->model_id, e);
+	if (!rc)
+		rc = note_former_names(s, n_names, e);
 	if (!rc)
 		rc = model_saw_gone(s->w->db, s->model_id, false, work_now(), e);
 	return !rc && sync_served_ref(s) ? note_ref(s, e) : rc;

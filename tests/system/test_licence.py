@@ -304,3 +304,65 @@ def test_a_base_that_comes_or_changes_later(reg, hub):
     wait_for(lambda: lifecycle(reg, "org/second")[0] == "active")
     assert lifecycle(reg, "org/first") == ("active", None) and reg.json("show", "org/first")["license"]["conflicts"] == []
     assert len(jobs_done(reg, "derive")) == 2
+
+
+def test_a_base_that_is_here_by_both_of_its_names(reg, hub):
+    """Upstream has renamed it, and both are here: what names either is held to both."""
+    add(hub, "org/base", "license: mit")
+    reg.ctl("sync", "org/base")
+    add(hub, "org/early", "license: mit\nbase_model: org/base")
+    assert outcome(reg, "org/early") == ("published", "mit", [])
+    hub.rename("org/base", "org/renamed")
+    hub.commit("org/renamed", {"README.md": "---\nlicense: cc-by-nc-4.0\n---\n# A model\n"})
+    assert outcome(reg, "org/renamed")[0] == "held"
+    said = ["mit is looser than cc-by-nc-4.0, the licence of its base model org/renamed"]
+    jobs_done(reg, "derive")
+    assert reg.json("show", "org/early")["license"]["conflicts"] == said and lifecycle(reg, "org/early")[0] == "deprecated"
+    add(hub, "org/late", "license: mit\nbase_model: org/base")
+    reg.ctl("policy", "check", "org/late", code=5)
+    assert outcome(reg, "org/late") == ("held", "mit", said)
+    assert reg.json("show", "org/base")["license"]["id"] == "mit"
+    assert [(e["repo"], e["data"]) for e in reg.json("events") if e["kind"] == "upstream.renamed"] == [("org/renamed", {"also": "org/base"})]
+
+
+def test_a_lost_text_hides_no_licence(reg, hub):
+    """What is known of what is lost still counts, before and after somebody has seen the loss; and of the others all does."""
+    names = ["org/a", "org/b"]
+    for name in names:
+        add(hub, name, "license: apache-2.0\nbase_model: org/base", LICENSE=APACHE + name.encode())
+        assert outcome(reg, name)[0] == "published"
+    hub.faults.add(repo="org/a", status=500)    # it stays lost
+    reg.blob(next(f["sha256"] for f in reg.json("show", "org/a")["files"] if f["path"] == "LICENSE")).unlink()
+    add(hub, "org/base", "license: cc-by-nc-4.0")
+    reg.ctl("sync", "org/base", code=5)
+    jobs_done(reg, "derive")
+    assert [lifecycle(reg, name)[0] for name in names] == ["deprecated"] * 2
+    lost, = reg.json("show", "org/a")["lost"]
+    assert lost["path"] == "LICENSE"
+    hub.commit("org/base", {"README.md": "---\nlicense: apache-2.0\n---\n# A model\n"})
+    reg.ctl("sync", "org/base")
+    assert len(jobs_done(reg, "derive")) == 2 and [lifecycle(reg, name)[0] for name in names] == ["active"] * 2
+    with reg.stopped() as catalog:      # nothing at all is left of it
+        catalog.execute("DELETE FROM document WHERE name = 'LICENSE' AND revision_id = (SELECT r.id FROM revision AS r JOIN model AS m ON m.id = r.model_id WHERE m.name = 'org/a')")
+    reg.ctl("rebuild")
+    assert reg.json("show", "org/a")["license"]["conflicts"] == ["LICENSE is not here, so nobody has read it"]
+    assert [lifecycle(reg, name)[0] for name in names] == ["deprecated", "active"]
+
+
+def test_what_fails_for_one_model_is_done_for_the_others_and_again_later(reg, hub):
+    names = ["org/a", "org/b", "org/c"]
+    for name in names:
+        add(hub, name, "license: mit\nbase_model: org/base")
+        assert outcome(reg, name)[0] == "published"
+    with reg.stopped() as catalog:
+        catalog.execute("CREATE TRIGGER fault BEFORE UPDATE OF license_id ON revision WHEN NEW.model_id = (SELECT id FROM model WHERE name = 'org/a') "
+                        "BEGIN SELECT RAISE(ABORT, 'a fault'); END")
+    add(hub, "org/base", "license: cc-by-nc-4.0")
+    reg.ctl("sync", "org/base", code=5)
+    job, = wait_for(lambda: [j for j in reg.json("jobs") if j["kind"] == "derive" and j["state"] == "failed"])
+    assert job["error"]["message"].startswith("derive org/a@") and "a fault" in job["error"]["message"]
+    assert [lifecycle(reg, name)[0] for name in names] == ["active", "deprecated", "deprecated"]
+    assert "derive org/a@" in reg.ctl("rebuild", code=1).stderr
+    with reg.stopped() as catalog:
+        catalog.execute("DROP TRIGGER fault")
+    wait_for(lambda: lifecycle(reg, "org/a")[0] == "deprecated")
