@@ -453,7 +453,8 @@ int model_set_state_tx(struct db_conn *c, int64_t revision_id, enum revision_sta
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "UPDATE revision SET state = $2, reason = $3, state_at = $4, "
-					    "published_at = CASE WHEN $2 = 7 AND published_at = 0 THEN $4 ELSE published_at END WHERE id = $1",
+					    "published_at = CASE WHEN $2 = 7 AND published_at = 0 THEN $4 ELSE published_at END, published_no = CASE WHEN $2 = 7 AND published_at = 0 THEN "
+					    "(SELECT max(o.published_no) + 1 FROM revision AS o WHERE o.model_id = revision.model_id) ELSE published_no END WHERE id = $1",
 					    e);
 
 	sql_int(&q, revision_id);

@@ -63,11 +63,13 @@ static int replan_revision(struct db_conn *c, int64_t id, const struct model_pla
 	return sql_run(&q);
 }
 
+/* What is asked for last stands last, also behind what was asked for in this second, or while the clock was ahead: asked_at orders, and is no date. */
 static int want_ref(struct db_conn *c, int64_t id, const char *ref, int64_t now, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "INSERT INTO ref_wanted (revision_id, name, asked_at) VALUES ($1, $2, $3) "
-					    "ON CONFLICT (revision_id, name) DO UPDATE SET asked_at = $3",
+					    "INSERT INTO ref_wanted (revision_id, name, asked_at) SELECT $1, $2, coalesce(max(CASE WHEN x.asked_at < $3 THEN $3 ELSE x.asked_at + 1 END), $3) "
+					    "FROM revision AS me JOIN revision AS r ON r.model_id = me.model_id AND r.id <> me.id JOIN ref_wanted AS x ON x.revision_id = r.id AND x.name = $2 "
+					    "WHERE me.id = $1 ON CONFLICT (revision_id, name) DO UPDATE SET asked_at = excluded.asked_at",
 					    e);
 
 	sql_int(&q, id);
@@ -360,6 +362,20 @@ static int keep_place(struct db_conn *c, int64_t id, int64_t planned_at, struct 
 	return sql_run(&q);
 }
 
+/* This one was asked for last, whatever a clock that was ahead has written down with others. */
+static int put_others_behind(struct db_conn *c, int64_t model_id, int64_t id, int64_t now, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "UPDATE revision SET planned_at = $3 - 1 WHERE model_id = $1 AND id <> $2 AND planned_at >= $3 "
+					    "AND EXISTS (SELECT 1 FROM revision AS me WHERE me.id = $2 AND me.planned_at = $3)",
+					    e);
+
+	sql_int(&q, model_id);
+	sql_int(&q, id);
+	sql_int(&q, now);
+	return sql_run(&q);
+}
+
 static int plan_tx(struct db_conn *c, const struct model_plan *p, const struct digest *commit, int64_t now, int64_t *id, bool *changed, struct err *e)
 {
 	bool settled = false;
@@ -379,6 +395,8 @@ static int plan_tx(struct db_conn *c, const struct model_plan *p, const struct d
 	if ((rc = plan_files(c, *id, p, state == REVISION_PUBLISHED, e)) < 0 || (rc = model_sum_files_tx(c, *id, e)) < 0)
 		return rc;
 	if (state == REVISION_PUBLISHED && !p->ref && (rc = keep_place(c, *id, planned_at, e)) < 0)
+		return rc;
+	if ((rc = put_others_behind(c, p->model_id, *id, now, e)) < 0)
 		return rc;
 	if (state == REVISION_PUBLISHED && (rc = is_settled(c, *id, p, &settled, e)) < 0)
 		return rc;

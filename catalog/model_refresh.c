@@ -13,7 +13,7 @@ static int pick(struct db_conn *c, int64_t model_id, struct shown *s, struct err
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT coalesce((SELECT f.revision_id FROM ref AS f JOIN revision AS r ON r.id = f.revision_id "
 					    "WHERE f.model_id = $1 AND f.name = 'main' AND r.state IN (7, 8)), "
-					    "(SELECT id FROM revision WHERE model_id = $1 AND state IN (7, 8) ORDER BY state, published_at DESC, id DESC LIMIT 1), 0), "
+					    "(SELECT r.id FROM revision AS r WHERE r.model_id = $1 AND r.state IN (7, 8) ORDER BY r.state, " MODEL_LAST_PUBLISHED("r") ", r.id DESC LIMIT 1), 0), "
 					    "coalesce((SELECT id FROM revision WHERE model_id = $1 ORDER BY planned_at DESC, id DESC LIMIT 1), 0), "
 					    "coalesce((SELECT revision_id FROM model WHERE id = $1), 0)",
 					    e);

@@ -84,7 +84,7 @@ static int known_key(struct db_conn *c, int64_t model_id, char key[MODEL_KEY_HEX
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT r.upstream_key, r.published_at, m.name FROM revision AS r JOIN model AS m ON m.id = r.model_id "
-					    "WHERE r.model_id = $1 AND r.upstream_key IS NOT NULL ORDER BY r.published_at DESC, CASE WHEN r.published_at > 0 THEN -r.id ELSE r.id END",
+					    "WHERE r.model_id = $1 AND r.upstream_key IS NOT NULL ORDER BY " MODEL_LAST_PUBLISHED("r") ", CASE WHEN r.published_at > 0 THEN -r.id ELSE r.id END",
 					    e);
 	char made[MODEL_KEY_HEX + 1];
 

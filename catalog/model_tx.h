@@ -37,6 +37,9 @@ int model_sum_files_tx(struct db_conn *c, int64_t revision_id, struct err *e);
  */
 void model_file_oid(struct digest *git_oid, bool lfs, const struct digest *sha256, uint64_t size_bytes);
 
+/* In SQL, of revisions r: the one published last first. What is older than published_no has none, and is ordered by its date. */
+#define MODEL_LAST_PUBLISHED(r) r ".published_no DESC, " r ".published_at DESC"
+
 /* Reading, shared by model_find.c and query.c: the columns of a model (m) and of a revision (r), and the rows made of them. */
 #define MODEL_COLUMNS_OF(author, upstream)                                                                                                     \
 	"m.id, m.name, " author ", " upstream ", m.gated, m.private, m.disabled, m.vanished_at, m.downloads, m.likes, m.created_at, "            \

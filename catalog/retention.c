@@ -220,7 +220,7 @@ static int release_rejected(struct db_conn *c, const struct gc_rules *rules, int
 static int find_superseded(struct db_conn *c, const struct gc_rules *rules, struct released **out, size_t *n, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT r.id, r.model_id, 7 FROM (SELECT s.id, s.model_id, row_number() OVER (PARTITION BY s.model_id ORDER BY s.published_at DESC, s.id DESC) "
+					    "SELECT r.id, r.model_id, 7 FROM (SELECT s.id, s.model_id, row_number() OVER (PARTITION BY s.model_id ORDER BY " MODEL_LAST_PUBLISHED("s") ", s.id DESC) "
 					    "AS place FROM revision AS s WHERE s.state = 7) AS r WHERE r.place > $1 AND " NOT_IN_USE,
 					    e);
 

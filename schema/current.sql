@@ -266,7 +266,7 @@ CREATE TABLE revision (
 	context_length	INTEGER NOT NULL DEFAULT 0,
 	formats		INTEGER NOT NULL DEFAULT 0,
 	base_relation	TEXT,
-	new_version	TEXT, upstream_key TEXT,			-- the card's hint of a successor
+	new_version	TEXT, upstream_key TEXT, published_no INTEGER NOT NULL DEFAULT 0,			-- the card's hint of a successor
 	UNIQUE (model_id, commit_id)
 ) STRICT;
 CREATE TABLE revision_tag (

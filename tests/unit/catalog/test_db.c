@@ -262,7 +262,7 @@ static void test_golden_schema(void **state)
 static void test_lifecycle_sources(void **state)
 {
 	static const char before[] =
-		"ALTER TABLE revision DROP COLUMN upstream_key; DROP TABLE lost; ALTER TABLE upstream_ref DROP COLUMN is_tag; DROP TABLE lifecycle; CREATE TABLE lifecycle (model_id INTEGER NOT NULL REFERENCES model (id), revision_id INTEGER NOT NULL, deprecated_at INTEGER NOT NULL DEFAULT 0, "
+		"ALTER TABLE revision DROP COLUMN published_no; ALTER TABLE revision DROP COLUMN upstream_key; DROP TABLE lost; ALTER TABLE upstream_ref DROP COLUMN is_tag; DROP TABLE lifecycle; CREATE TABLE lifecycle (model_id INTEGER NOT NULL REFERENCES model (id), revision_id INTEGER NOT NULL, deprecated_at INTEGER NOT NULL DEFAULT 0, "
 		"sunset_at INTEGER NOT NULL DEFAULT 0, successor TEXT COLLATE NOCASE, reason TEXT, retired_at INTEGER NOT NULL DEFAULT 0, withdrawn_at INTEGER NOT NULL DEFAULT 0, "
 		"legal INTEGER NOT NULL DEFAULT 0, who TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (model_id, revision_id)) STRICT, WITHOUT ROWID; "
 		"CREATE INDEX lifecycle_sunset ON lifecycle (sunset_at) WHERE sunset_at > 0; CREATE INDEX lifecycle_successor ON lifecycle (successor) WHERE successor IS NOT NULL; "
@@ -301,7 +301,7 @@ static void test_lifecycle_sources(void **state)
 static void test_upstream_keys(void **state)
 {
 	static const char before[] =
-		"ALTER TABLE revision DROP COLUMN upstream_key; "
+		"ALTER TABLE revision DROP COLUMN published_no; ALTER TABLE revision DROP COLUMN upstream_key; "
 		"INSERT INTO term (id, kind, name) VALUES (901, 1, 'org'), (902, 8, 'hub'); INSERT INTO model (id, name, author_id, upstream_id) VALUES (1, 'org/m', 901, 902); "
 		"INSERT INTO revision (id, model_id, commit_id, state, planned_at, state_at) VALUES (1, 1, zeroblob(20), 7, 1, 1), (2, 1, randomblob(20), 7, 1, 1), "
 		"(3, 1, randomblob(20), 7, 1, 1), (4, 1, randomblob(20), 7, 1, 1); "

@@ -184,6 +184,83 @@ static void test_second_revision(void **state)
 	ok(model_find(f->db, "org/m", B, MODEL_VISIBLE, &a, &m, &r, NULL, e));
 }
 
+static int64_t published(struct db *db, int64_t m, const char *commit, const char *ref, int64_t now)
+{
+	struct model_file files[2];
+	bool changed;
+
+	two_files(files, commit);
+	int64_t id = plan(db, m, commit, ref, files, 2, now, &changed);
+	store_both(db, id, commit);
+	conclude(db, id, POLICY_PUBLISH, now);
+	return id;
+}
+
+static void assert_at(struct db *db, const char *ref, enum model_who who, const char *commit)
+{
+	own(arena) struct arena a;
+	struct model m;
+	struct revision r;
+
+	arena_init(&a);
+	ok(model_find(db, "org/m", ref, who, &a, &m, &r, NULL, e));
+	assert_string_equal(r.commit, commit);
+}
+
+/* What was asked for and published while the clock was ahead stands behind what came later, also when that time has come. */
+static void test_clock_that_was_ahead(void **state)
+{
+	const int64_t now = 20000 * (int64_t)86400, ahead = now + 4000 * (int64_t)86400;
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	struct revision *all, shown;
+	struct model m;
+	size_t n;
+
+	arena_init(&a);
+	int64_t id = model(f->db, "org/m"), first = published(f->db, id, A, "main", ahead);
+	published(f->db, id, B, "main", now);
+	assert_at(f->db, "main", MODEL_VISIBLE, B);
+	assert_at(f->db, "main", MODEL_ANY, B);
+	assert_at(f->db, NULL, MODEL_ANY, B);
+	ok(model_revisions(f->db, id, MODEL_ANY, &a, &all, &n, e));
+	assert_true(n == 2 && !strcmp(all[0].commit, B) && all[0].planned_at == now && all[1].planned_at < now);
+	conclude(f->db, first, POLICY_PUBLISH, now + 1);	/* a late decision */
+	assert_at(f->db, "main", MODEL_VISIBLE, B);
+	published(f->db, id, A, "main", now + 1);	/* upstream goes back, and forth again within the second */
+	assert_at(f->db, "main", MODEL_VISIBLE, A);
+	assert_at(f->db, NULL, MODEL_ANY, A);
+	published(f->db, id, B, "main", now + 1);
+	assert_at(f->db, "main", MODEL_VISIBLE, B);
+	assert_at(f->db, NULL, MODEL_ANY, B);
+	published(f->db, id, AB, "main", ahead + 10);
+	assert_at(f->db, "main", MODEL_VISIBLE, AB);
+
+	/* Where there is no main, what was published last is shown; and whose repository it is, is that of what was published last. */
+	const struct {
+		const char *commit, *ref, *key;
+		int64_t at;
+	} two[] = { { A, "v1", "111111111111111111111111", ahead }, { B, "v2", "222222222222222222222222", now } };
+	char key[MODEL_KEY_HEX + 1];
+	bool known;
+
+	id = model(f->db, "org/tags");
+	for (size_t i = 0; i < ARRAY_LEN(two); i++) {
+		struct model_file files[2];
+		struct model_plan p = { .model_id = id, .commit = two[i].commit, .ref = two[i].ref, .files = files, .n_files = 2, .upstream_key = two[i].key };
+		int64_t rev;
+
+		two_files(files, two[i].ref);
+		ok(model_plan(f->db, &p, two[i].at, &rev, NULL, e));
+		store_both(f->db, rev, two[i].ref);
+		conclude(f->db, rev, POLICY_PUBLISH, two[i].at);
+	}
+	ok(model_find_shown(f->db, "org/tags", &a, &m, &shown, e));
+	assert_string_equal(shown.commit, B);
+	ok(model_key(f->db, id, key, &known, e));
+	assert_string_equal(key, two[1].key);
+}
+
 static void test_pending_files(void **state)
 {
 	struct fixture *f = *state;
@@ -590,7 +667,7 @@ static void test_short_commits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_fixture(test_published_only),	 with_fixture(test_second_revision), with_fixture(test_pending_files),
+		with_fixture(test_published_only),	 with_fixture(test_second_revision), with_fixture(test_clock_that_was_ahead), with_fixture(test_pending_files),
 		with_fixture(test_lies),		 with_fixture(test_many_files),	   with_fixture(test_person_and_findings), with_fixture(test_many_findings),
 		with_fixture(test_drift),		 with_fixture(test_a_listing_at_once), with_fixture(test_facts_tags_documents), with_fixture(test_known_by_git_id),
 		with_fixture(test_short_commits),
