@@ -74,13 +74,13 @@ static int check_sunset(const struct lifecycle_order *o, const struct policy_lif
 	return 0;
 }
 
-/* A person's mark. What is not given stays as it was: whoever corrects a reason does not take the date back. */
+/* A person's mark. What is not given stays as it was: whoever corrects a reason does not take the date back, but for one that lies ahead, of a clock that was wrong. */
 static int put_deprecation(struct db_conn *c, const struct lifecycle_order *o, int64_t now, json_t *told, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "INSERT INTO lifecycle (model_id, revision_id, source, deprecated_at, sunset_at, successor, reason, who, at) "
 					    "VALUES ($1, $2, 'person', $3, $4, $5, $6, $7, $3) ON CONFLICT (model_id, revision_id, source) DO UPDATE SET "
-					    "deprecated_at = CASE WHEN lifecycle.deprecated_at > 0 THEN lifecycle.deprecated_at ELSE $3 END, "
+					    "deprecated_at = CASE WHEN lifecycle.deprecated_at BETWEEN 1 AND $3 THEN lifecycle.deprecated_at ELSE $3 END, "
 					    "sunset_at = CASE WHEN $4 > 0 THEN $4 ELSE lifecycle.sunset_at END, "
 					    "ended = CASE WHEN $4 > 0 AND $4 <> lifecycle.sunset_at THEN 0 ELSE lifecycle.ended END, "
 					    "successor = coalesce($5, lifecycle.successor), reason = coalesce($6, lifecycle.reason), exempt = 0, who = $7, at = $3 "

@@ -75,11 +75,12 @@ int recertify_due(struct db *db, const struct recertify_platform *now, int64_t a
 					    "SELECT m.name, r.commit_id, s.device, s.platform FROM smoke_run AS s JOIN revision AS r ON r.id = s.revision_id JOIN model AS m ON m.id = r.model_id "
 					    "WHERE r.state = 7 AND s.device IS NOT NULL AND s.platform IS NOT NULL "
 					    "AND s.id = (SELECT max(x.id) FROM smoke_run AS x WHERE x.revision_id = s.revision_id AND x.verdict <> 'error') "
-					    "AND NOT EXISTS (SELECT 1 FROM smoke_run AS y WHERE y.revision_id = s.revision_id AND y.id > s.id AND y.at > $1) "
+					    "AND NOT EXISTS (SELECT 1 FROM smoke_run AS y WHERE y.revision_id = s.revision_id AND y.id > s.id AND y.at > $1 AND y.at <= $2) "
 					    "AND NOT EXISTS (SELECT 1 FROM lifecycle AS l WHERE l.model_id = r.model_id AND l.revision_id IN (0, r.id) "
 					    "AND (l.retired_at > 0 OR l.withdrawn_at > 0)) ORDER BY s.id",
 					    e);
 	sql_int(&q, at - RECERTIFY_RETRY_S);
+	sql_int(&q, at);	/* of later ones the clock was wrong */
 	while (*n < limit && sql_row(&q)) {
 		char hex[DIGEST_HEX_MAX];
 		struct digest commit;
@@ -97,7 +98,8 @@ static int mark(struct db_conn *c, const struct model_rev *rev, const char *who,
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "INSERT INTO lifecycle (model_id, revision_id, source, deprecated_at, reason, who, at) VALUES ($1, $2, $5, $3, $4, $5, $3) "
-					    "ON CONFLICT (model_id, revision_id, source) DO UPDATE SET reason = $4, at = $3 WHERE lifecycle.reason <> $4 RETURNING model_id",
+					    "ON CONFLICT (model_id, revision_id, source) DO UPDATE SET reason = $4, at = $3, deprecated_at = CASE WHEN lifecycle.deprecated_at > $3 THEN $3 "
+					    "ELSE lifecycle.deprecated_at END WHERE lifecycle.reason <> $4 OR lifecycle.deprecated_at > $3 RETURNING model_id",
 					    e);
 
 	sql_int(&q, rev->model_id);

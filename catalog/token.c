@@ -171,7 +171,7 @@ int token_lookup(struct db *db, const char *text, int64_t now, struct arena *a, 
 {
 	int rc = token_look(db, text, now, a, out, e);
 
-	if (rc == 0 && now - out->last_used_at >= USED_EVERY_S)
+	if (rc == 0 && llabs(now - out->last_used_at) >= USED_EVERY_S)
 		note_use(db, out->id, now);
 	return rc;
 }

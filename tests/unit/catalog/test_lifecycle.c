@@ -111,6 +111,9 @@ static void test_sunset(void **state)
 	ok(query_count(f->db, &q, NOW, &n, &bytes, e));
 	assert_int_equal(n, 1);
 
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW - 9 * DAY, e));	/* the clock was ahead until now: it is to hold all the same */
+	assert_int_equal(at(f->db, m1, r1, NOW - 9 * DAY, &a).state, LIFECYCLE_DEPRECATED);
+
 	o = (struct lifecycle_order){ .model_id = m1, .who = "ada" };
 	ok(lifecycle_undeprecate(f->db, &o, NOW + 200 * DAY, e));
 	assert_int_equal(at(f->db, m1, r1, NOW + 201 * DAY, &a).state, LIFECYCLE_ACTIVE);
@@ -496,6 +499,8 @@ static void test_due_again(void **state)
 	assert_int_equal(n, 0);
 	ok(recertify_due(f->db, &avx512, NOW + DAY, 10, &a, &due, &n, e));
 	assert_int_equal(n, 1);
+	ok(recertify_due(f->db, &avx512, NOW - 9 * DAY, 10, &a, &due, &n, e));	/* or when the clock was ahead */
+	assert_int_equal(n, 1);
 	struct lifecycle_order off = { .model_id = m3, .who = "ada", .reason = "leaked" };
 	ok(lifecycle_withdraw(f->db, &off, NOW, e));
 	ok(recertify_due(f->db, &avx512, NOW + DAY, 10, &a, &due, &n, e));
@@ -537,6 +542,9 @@ static void test_recertification(void **state)
 	assert_true(changed);
 	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, "fails", NOW + 4, &changed, e));
 	assert_false(changed);	/* known, and told */
+	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, "fails", NOW + 3, &changed, e));
+	assert_true(changed);	/* that was by a clock that was ahead: it holds from now on */
+	assert_string_equal(at(f->db, m1, r1, NOW + 3, &a).reason, "mine; fails");
 	assert_string_equal(at(f->db, m1, r1, NOW + 5, &a).reason, "mine; fails");
 	ok(recertify_record(f->db, r1, RECERTIFY_SMOKE, NULL, NOW + 4, &changed, e));
 	assert_string_equal(at(f->db, m1, r1, NOW + 5, &a).reason, "mine");	/* a person's mark is not this one's to take back */
