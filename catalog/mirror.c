@@ -210,7 +210,7 @@ int mirror_queued(struct db *db, int64_t id, int64_t now, int64_t next_at, struc
 	return tx_commit(&t, e);
 }
 
-int mirror_ran(struct db *db, int64_t id, int64_t now, int64_t next_at, const char *error, const char *cursor, struct err *e)
+int mirror_ran(struct db *db, const struct mirror *m, int64_t now, int64_t next_at, const char *error, const char *cursor, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
 	int rc;
@@ -218,12 +218,21 @@ int mirror_ran(struct db *db, int64_t id, int64_t now, int64_t next_at, const ch
 	if ((rc = tx_begin(&t, db, e)) < 0)
 		return rc;
 	{
-		own(sql) struct sql q = sql_prepare(t.c, "UPDATE mirror SET last_at = $2, next_at = $3, last_error = $4, cursor = coalesce($5, cursor) WHERE id = $1", e);
-		sql_int(&q, id);
+		own(sql) struct sql q = sql_prepare(t.c,
+						    "UPDATE mirror SET last_at = $2, next_at = CASE next_at WHEN 0 THEN 0 ELSE $3 END, last_error = $4, cursor = coalesce($5, cursor) "
+						    "WHERE id = $1 AND kind = $6 AND target = $7 AND upstream = $8 AND revision = $9 AND options = $10 AND every_s = $11",
+						    e);
+		sql_int(&q, m->id);
 		sql_int(&q, now);
 		sql_int(&q, next_at);
 		sql_text(&q, error);
 		sql_text(&q, cursor);
+		sql_int(&q, m->kind);
+		sql_text(&q, m->target);
+		sql_text(&q, m->upstream);
+		sql_text(&q, m->revision);
+		sql_text(&q, m->options);
+		sql_int(&q, m->every_s);
 		if ((rc = sql_run(&q)) < 0)
 			return rc;
 	}

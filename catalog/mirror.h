@@ -44,8 +44,11 @@ int mirror_list(struct db *db, struct arena *a, struct mirror **out, size_t *n, 
 int mirror_due(struct db *db, int64_t now, struct arena *a, struct mirror **out, size_t *n, int64_t *next_at, struct err *e);
 /* A run that was due is queued: it is not due again until then. Where it has ended already, what it said stays. */
 int mirror_queued(struct db *db, int64_t id, int64_t now, int64_t next_at, struct err *e);
-/* A run has ended: when to run next, what went wrong (NULL nothing), what to remember (NULL: as before). */
-int mirror_ran(struct db *db, int64_t id, int64_t now, int64_t next_at, const char *error, const char *cursor, struct err *e);
+/*
+ * A run has ended: when to run next, what went wrong (NULL nothing), what to remember (NULL: as before). m: the entry as it was when the run began; one that was
+ * edited meanwhile has its run still to come. So has one that a person wanted meanwhile, which saw only part of this run.
+ */
+int mirror_ran(struct db *db, const struct mirror *m, int64_t now, int64_t next_at, const char *error, const char *cursor, struct err *e);
 /* A person wants it now: next_at becomes 0, which tells such a run from a scheduled one. name NULL: all. */
 int mirror_run_now(struct db *db, const char *name, struct err *e);
 json_t *mirror_json(const struct mirror *m);

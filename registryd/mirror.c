@@ -185,7 +185,7 @@ int mirror_job(struct work *w, struct err *e)
 		cursor = mirror_next_cursor(&r);
 		failed = say_failed(&r);
 	}
-	if (rc != ERR_CANCELED && mirror_ran(w->db, r.m->id, work_now(), next_run(r.m, rc, work_now()), rc ? e->msg : failed, cursor, &late) && !rc) {
+	if (rc != ERR_CANCELED && mirror_ran(w->db, r.m, work_now(), next_run(r.m, rc, work_now()), rc ? e->msg : failed, cursor, &late) && !rc) {
 		*e = late;
 		rc = late.code;
 	}

@@ -6,6 +6,17 @@
 
 #define NOW (20000 * (int64_t)86400)
 
+/* The only entry, as it is now. */
+static struct mirror *one(struct fixture *f, struct arena *a)
+{
+	struct mirror *list;
+	size_t n;
+
+	ok(mirror_list(f->db, a, &list, &n, e));
+	assert_int_equal(n, 1);
+	return list;
+}
+
 static void test_mirror(void **state)
 {
 	struct fixture *f = *state;
@@ -21,7 +32,8 @@ static void test_mirror(void **state)
 	ok(mirror_queued(f->db, id, NOW, NOW + 1800, e));
 	ok(mirror_due(f->db, NOW, &a, &list, &n, &next, e));
 	assert_true(n == 0 && next == NOW + 1800);
-	ok(mirror_ran(f->db, id, NOW, NOW + 3600, "hub is down", "{\"x\":1}", e));
+	list = one(f, &a);
+	ok(mirror_ran(f->db, list, NOW, NOW + 3600, "hub is down", "{\"x\":1}", e));
 	ok(mirror_queued(f->db, id, NOW, NOW + 7200, e));	/* written down when the run has ended already */
 	ok(mirror_put(f->db, &m, NOW + 1, &id2, e));	/* the same after a restart: its schedule stays */
 	assert_int_equal(id2, id);
@@ -46,9 +58,39 @@ static void test_mirror(void **state)
 	fails(ERR_NOT_FOUND, "no mirror", mirror_remove(f->db, "org/b", e));
 }
 
+/* What happens to an entry while its round runs is not undone by the round's end. */
+static void test_meanwhile(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	struct mirror m = { .name = "team", .kind = MIRROR_AUTHOR, .target = "team", .upstream = "hub", .every_s = 3600, .from_config = true }, *round, *list;
+	int64_t id;
+	size_t n;
+
+	arena_init(&a);
+	ok(mirror_put(f->db, &m, NOW, &id, e));
+	ok(mirror_queued(f->db, id, NOW, NOW + 3600, e));
+	round = one(f, &a);
+	ok(mirror_run_now(f->db, "team", e));
+	ok(mirror_ran(f->db, round, NOW + 5, NOW + 3605, NULL, "{\"x\":1}", e));
+	ok(mirror_due(f->db, NOW + 6, &a, &list, &n, NULL, e));
+	assert_int_equal(n, 1);
+	assert_int_equal(list->next_at, 0);	/* it is known for a person's */
+	assert_string_equal(list->cursor, "{\"x\":1}");
+	ok(mirror_queued(f->db, id, NOW + 6, NOW + 3606, e));
+
+	round = one(f, &a);
+	m.options = "{\"names\":[\"team/*\"]}";
+	ok(mirror_put(f->db, &m, NOW + 7, &id, e));
+	ok(mirror_ran(f->db, round, NOW + 8, NOW + 3608, NULL, "{\"x\":2}", e));
+	ok(mirror_due(f->db, NOW + 9, &a, &list, &n, NULL, e));
+	assert_int_equal(n, 1);
+	assert_null(list->cursor);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_mirror) };
+	const struct CMUnitTest tests[] = { with_fixture(test_mirror), with_fixture(test_meanwhile) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
