@@ -161,15 +161,16 @@ static const char *licence_listed(const json_t *doc)
 
 int mirror_note_licence_lost(struct round *r, const struct hub_listed *l, struct err *e)
 {
+	const char *sha = mirror_listed_commit(r, l);
 	bool moved = false;
 	struct revision rev;
 	struct model m;
 
-	if (!l->sha || model_find(r->w->db, l->id, NULL, MODEL_VISIBLE, r->w->arena, &m, &rev, NULL, NULL) || strcmp(m.upstream, r->hub->config.name))
+	if (!sha || model_find(r->w->db, l->id, NULL, MODEL_VISIBLE, r->w->arena, &m, &rev, NULL, NULL) || strcmp(m.upstream, r->hub->config.name))
 		return 0;
-	if (model_saw_ref(r->w->db, m.id, r->m->revision, l->sha, work_now(), &moved, e))
+	if (model_saw_ref(r->w->db, m.id, r->m->revision, sha, work_now(), &moved, e))
 		return e->code;
 	if (!moved || !strcmp(licence_listed(l->doc), rev.license))
 		return 0;
-	return event_add(r->w->db, "upstream.license_changed", m.name, l->sha, json_pack("{s:s, s:s}", "from", rev.license, "to", licence_listed(l->doc)), work_now(), e);
+	return event_add(r->w->db, "upstream.license_changed", m.name, sha, json_pack("{s:s, s:s}", "from", rev.license, "to", licence_listed(l->doc)), work_now(), e);
 }

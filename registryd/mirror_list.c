@@ -49,19 +49,25 @@ static size_t files_listed(const struct hub_listed *l)
 	return json_array_size(json_object_get(l->doc, "siblings"));
 }
 
+const char *mirror_listed_commit(const struct round *r, const struct hub_listed *l)
+{
+	return !strcmp(r->m->revision, "main") ? l->sha : NULL;
+}
+
 /* What the catalog knows of the listed commit, if that is what it saw last: with what this entry selects, is there something left to do? *why: see settled.h. */
 static int look_here(struct round *r, const struct hub_listed *l, struct arena *a, enum settled *out, const char **why, struct err *e)
 {
+	const char *sha = mirror_listed_commit(r, l);
 	char seen[MODEL_COMMIT_HEX + 1];
 	struct revision rev;
 	struct model m;
 
 	*out = SETTLED_NOT;
-	if (!l->sha || model_find_repo(r->w->db, l->id, a, &m, NULL))
+	if (!sha || model_find_repo(r->w->db, l->id, a, &m, NULL))
 		return 0;
-	if (model_upstream_ref(r->w->db, m.id, r->m->revision, seen, NULL) || strcmp(seen, l->sha))
+	if (model_upstream_ref(r->w->db, m.id, r->m->revision, seen, NULL) || strcmp(seen, sha))
 		return 0;
-	if (model_find(r->w->db, l->id, l->sha, MODEL_ANY, a, &m, &rev, NULL, NULL))
+	if (model_find(r->w->db, l->id, sha, MODEL_ANY, a, &m, &rev, NULL, NULL))
 		return 0;
 	if (rev.state == REVISION_RETIRED)
 		*out = SETTLED;
@@ -100,8 +106,8 @@ static void ask_later(struct round *r, const char *repo, const struct past *p)
 }
 
 /*
- * Has its last sync brought in what the entry follows? A listing gives the commit of `main` only: of another branch just the model's own sync can tell, and models that
- * had one wait for those that had none.
+ * Has its last sync brought in what the entry follows? Of another branch than `main` just the model's own sync can tell, and models that had one wait for those that
+ * had none.
  */
 static bool has_had_turn(const struct round *r, const struct past *p)
 {
@@ -113,7 +119,7 @@ static int bring_in(struct round *r, const struct hub_listed *l, enum settled he
 {
 	struct past p;
 
-	if (mirror_look_back(r, l->id, l->sha, a, &p, e))
+	if (mirror_look_back(r, l->id, mirror_listed_commit(r, l), a, &p, e))
 		return e->code;
 	if (p.state == JOB_DONE && p.same_commit && is_left(r, &p, here))
 		return 0;

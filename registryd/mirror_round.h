@@ -56,6 +56,8 @@ void mirror_note_refused(struct round *r, const char *repo, const char *why);
 
 /* Reads the listing of an author or a query, and brings in what is to come. */
 int mirror_follow_list(struct round *r, struct err *e);
+/* The commit that the entry follows, as listed: a listing gives that of `main` only. NULL: it can't be known from there. */
+const char *mirror_listed_commit(const struct round *r, const struct hub_listed *l);
 bool mirror_name_wanted(const struct round *r, const char *name);
 /*
  * What the next round needs to know, NULL when it is as before: a round that its limit ended has not seen everything, and the next one starts

@@ -44,6 +44,7 @@ def test_an_entry_for_another_branch_costs_two_requests_a_model(tmp_path, hub, e
 def test_an_entry_for_another_branch_gives_all_models_their_turn(tmp_path, hub):
     for n in range(5):
         hub.add_model(f"team/m{n}", small(n), date=days_ago(n + 2), branches=["dev"])
+    for n in range(4):                                  # of m4 the two branches are one commit, for now
         hub.commit(f"team/m{n}", {"config.json": "{ }"}, date=days_ago(n + 1))
     entry = "mirror:\n  - {author: team, revision: dev, limit: 2, every: 6h}\n"
     with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry)) as reg:
@@ -51,10 +52,12 @@ def test_an_entry_for_another_branch_gives_all_models_their_turn(tmp_path, hub):
         for _ in range(2):
             mirror_round(reg)
         assert published(reg) == {f"team/m{n}" for n in range(5)}
-        hub.commit("team/m4", {"config.json": '{"later": 1}'}, branch="dev", date=days_ago(6))
+        for name in "team/m3", "team/m4":
+            hub.commit(name, {"config.json": '{"later": 1}'}, branch="dev", date=days_ago(6))
         for _ in range(3):
             mirror_round(reg)
-        assert get(f"{reg.url}/team/m4/resolve/dev/config.json") == (200, b'{"later": 1}')
+        for name in "team/m3", "team/m4":
+            assert get(f"{reg.url}/{name}/resolve/dev/config.json") == (200, b'{"later": 1}')
 
 
 def test_two_entries_of_one_repo_that_select_otherwise_leave_each_other_alone(tmp_path, hub):
