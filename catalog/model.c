@@ -371,6 +371,8 @@ int model_saw_ref(struct db *db, int64_t model_id, const char *ref, const char *
 		return err_wrap(e, "ref %.80s", ref);
 	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = read_known(t.c, model_id, &k, e)) < 0 || (rc = upstream_ref(t.c, model_id, ref, &seen, &before, e)) < 0)
 		return rc;
+	if (!seen && !commit)
+		return 0;	/* what was never there has not gone */
 	differs = seen && before.algo != after.algo ? true : seen && before.algo != DIGEST_NONE && !digest_equal(&before, &after);
 	if ((rc = put_upstream_ref(t.c, model_id, ref, &after, differs, now, e)) < 0)
 		return rc;

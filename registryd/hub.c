@@ -584,6 +584,11 @@ bool hub_says_disabled(const struct net_answer *a)
 	return a->status == 403 && said && !strcmp(said, "Access to this resource is disabled.");
 }
 
+bool hub_says_no_revision(const struct net_answer *a)
+{
+	return a->header[NET_ERROR_CODE] && !strcmp(a->header[NET_ERROR_CODE], "RevisionNotFound");
+}
+
 /* Another registryd gives this code to all that it refuses, so that clients print why; what it says tells terms to be accepted from its own rules. */
 static bool is_gated(const struct net_answer *a)
 {
@@ -610,7 +615,7 @@ int hub_explain(struct hub *h, const char *repo, const char *what, const struct 
 		return err_set(e, ERR_GONE, "%s: %s no longer serves %s (%ld)%s", what, ep, repo, a->status, said);
 	if (is_gated(a))
 		return hub_explain_gated(h, repo, what, stop, e);
-	if (!strcmp(code, "RevisionNotFound"))
+	if (hub_says_no_revision(a))
 		return err_set(e, ERR_NOT_FOUND, "%s: %s has no such revision of %s%s", what, ep, repo, said);
 	if (!strcmp(code, "EntryNotFound"))
 		return err_set(e, ERR_NOT_FOUND, "%s: %s does not have it%s", what, ep, said);

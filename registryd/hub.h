@@ -134,6 +134,8 @@ int hub_explain(struct hub *h, const char *repo, const char *what, const struct 
 int hub_explain_gated(struct hub *h, const char *repo, const char *what, const atomic_bool *stop, struct err *e);
 /* Is this answer the refusal of a repository that upstream has disabled? */
 bool hub_says_disabled(const struct net_answer *a);
+/* Does it say that there is the repository, and only the revision is not? */
+bool hub_says_no_revision(const struct net_answer *a);
 
 enum hub_gated {
 	HUB_OPEN,
@@ -146,6 +148,7 @@ struct hub_revision {
 	char *id;		/* the canonical name: differs from what was asked for after a rename */
 	enum hub_gated gated;
 	bool is_private, disabled;
+	bool no_such_revision;	/* see hub_get_revision() */
 	int64_t last_modified;	/* unix seconds, 0 unknown */
 	size_t n_siblings;	/* files that it lists; 0 none, or unknown */
 	char *raw;		/* the document as it came, but for its list of files: the listing says more */
@@ -164,7 +167,10 @@ static inline void own_revision(struct hub_revision *r)
 void hub_read_key(const json_t *doc, const char *id, char out[MODEL_KEY_HEX + 1]);
 /* What r->doc, which somebody (`from`) gave for repo, says: fills in the rest but for raw. ERR_INPUT when it makes no sense. */
 int hub_revision_read(struct hub_revision *r, const char *from, const char *repo, const char *what, struct err *e);
-/* rev NULL is the default branch. With ERR_REFUSED, out->disabled tells whether that is because upstream has disabled the repository. */
+/*
+ * rev NULL is the default branch. With ERR_REFUSED, out->disabled tells whether that is because upstream has disabled the repository; with ERR_NOT_FOUND,
+ * out->no_such_revision that it has the repository, and not this revision of it.
+ */
 int hub_get_revision(struct hub *h, const char *repo, const char *rev, const atomic_bool *stop, struct hub_revision *out, struct err *e);
 
 /* Does upstream call this ref a tag? 1 yes, 0 no, -1 it can't be known. */

@@ -153,6 +153,7 @@ int hub_get_revision(struct hub *h, const char *repo, const char *rev, const ato
 	rc = hub_call(h, &(struct hub_call){ .url = url, .what = what, .repo = repo, .bucket = HUB_API, .stop = stop }, &a, &body, e);
 	if (rc) {
 		out->disabled = hub_says_disabled(&a);
+		out->no_such_revision = rc == ERR_NOT_FOUND && hub_says_no_revision(&a);
 		return rc;
 	}
 	r.n_siblings = count_siblings(&body);

@@ -210,16 +210,16 @@ int sync_note_model(struct sync *s, struct err *e)
 	return !rc && sync_served_ref(s) ? note_ref(s, e) : rc;
 }
 
-/* Is it the model that upstream does not have or give any more, or only the revision that was asked for? */
+/* Is it the model that upstream does not have or give any more, or only the revision that was asked for? It may have no `main` either. */
 static bool is_gone(struct sync *s, const struct err *why)
 {
-	own(revision) struct hub_revision r = { 0 };
+	own(revision) struct hub_revision r = { .no_such_revision = s->info.no_such_revision };
 	struct err e = ERR_NONE;
 	int rc = why->code;
 
-	if (s->ref && (rc == ERR_NOT_FOUND || rc == ERR_GONE))
+	if (s->ref && !r.no_such_revision && (rc == ERR_NOT_FOUND || rc == ERR_GONE))
 		rc = hub_get_revision(s->hub, s->repo, NULL, &s->w->stop, &r, &e);
-	return rc == ERR_NOT_FOUND || rc == ERR_GONE;
+	return (rc == ERR_NOT_FOUND || rc == ERR_GONE) && !r.no_such_revision;
 }
 
 /* Upstream has the model, but not this branch, tag or commit of it that we have. */
@@ -228,8 +228,8 @@ static void note_ref_gone(struct sync *s, const struct model *m)
 	struct revision r;
 	struct model same;
 
-	if (!sync_is_commit(s->ref))
-		model_saw_ref(s->w->db, m->id, s->ref, NULL, work_now(), NULL, NULL);
+	if (sync_served_ref(s))
+		model_saw_ref(s->w->db, m->id, sync_served_ref(s), NULL, work_now(), NULL, NULL);
 	else if (!model_find(s->w->db, s->repo, s->ref, MODEL_ANY, s->w->arena, &same, &r, NULL, NULL))
 		event_add_once(s->w->db, "upstream.commit_gone", m->name, r.commit, NULL, work_now(), NULL);
 }
@@ -246,6 +246,6 @@ void sync_note_gone(struct sync *s, const struct err *why)
 		model_saw_gone(s->w->db, m.id, true, work_now(), NULL);
 	else if (s->info.disabled)
 		model_saw_disabled(s->w->db, m.id, work_now(), NULL);
-	else if (s->ref && (why->code == ERR_NOT_FOUND || why->code == ERR_GONE))
+	else if (why->code == ERR_NOT_FOUND || why->code == ERR_GONE)
 		note_ref_gone(s, &m);
 }

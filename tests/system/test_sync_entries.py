@@ -21,8 +21,8 @@ def git_was_asked_a_day_ago(reg):
 
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 @pytest.mark.parametrize("state", ["published", "held", "unproven", "absent"])
-def test_an_entry_for_another_branch_costs_two_requests_a_model(tmp_path, hub, entry, state):
-    """A listing says nothing of it, so each model is asked; but for no more than that, also where git can't be asked."""
+def test_an_entry_for_another_branch_asks_each_model_once(tmp_path, hub, entry, state):
+    """The listing says nothing of it, so each model is asked; but for no more than that, also where git can't be asked."""
     hub.add_model("team/m", {**small(0), "README.md": CARD.replace("mit", "cc-by-nc-4.0") if state == "held" else CARD}, date=days_ago(30), branches=["dev"] * (state != "absent"))
     hub.commit("team/m", {"config.json": "{ }"}, date=days_ago(20))
     if state == "unproven":
@@ -33,7 +33,7 @@ def test_an_entry_for_another_branch_costs_two_requests_a_model(tmp_path, hub, e
             hub.clear_log()
             mirror_round(reg)
             asked = [r.route for r in hub.requests() if r.route != "listing"]
-            assert asked == ["info"] * (2 if state == "absent" else 1)
+            assert asked == ["info"]
         if state == "unproven":
             git_was_asked_a_day_ago(reg)
             hub.clear_log()

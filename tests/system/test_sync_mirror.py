@@ -229,6 +229,10 @@ def test_a_branch_and_a_commit_that_vanish(reg, hub):
     for _ in range(2):
         reg.ctl("sync", f"{NAME}@dev", code=4), reg.ctl("sync", f"{NAME}@{second}", code=4)
     assert [k for k in kinds(reg) if k.startswith("upstream.")] == ["upstream.ref_gone", "upstream.commit_gone"]
+    repo.point("refs/heads/master", "main"), repo.unpoint("refs/heads/main")    # the model is there as before
+    for rev in "@typo", "", "@dev":
+        reg.ctl("sync", NAME + rev, code=4)
+    assert [k for k in kinds(reg) if k.startswith("upstream.")] == ["upstream.ref_gone", "upstream.commit_gone", "upstream.ref_gone"]
     assert get(f"{reg.url}/{NAME}/resolve/dev/config.json") == (200, b'{"a": 2}')
     assert reg.json("show", f"{NAME}@{first}")["state"] == "published"
 

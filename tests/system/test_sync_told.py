@@ -185,6 +185,8 @@ def test_what_is_listed_can_be_asked_about(tmp_path, reg, hub):
     with Registry(tmp_path / "second", policy=POLICY, settings=settings(reg)) as other:     # nor does it become the next registry's `main`
         assert "no such revision" in other.ctl("sync", NAME, code=4).stderr
         other.ctl("sync", f"{NAME}@v1")
+        other.ctl("sync", NAME, code=4)
+        assert not [e["kind"] for e in other.json("events") if e["kind"].startswith("upstream.")]   # for that the model is not gone
     reg.ctl("sync", NAME)
     assert json.loads(get(f"{reg.url}/api/models/{NAME}")[1])["sha"] == second
 
