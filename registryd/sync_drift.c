@@ -35,12 +35,14 @@ static int note_rewrite(struct sync *s, const char *before, struct err *e)
 	return event_add(s->w->db, "upstream.rewritten", s->info.id, before, json_pack("{s:s, s:s}", "ref", sync_served_ref(s), "now", s->info.sha), work_now(), e);
 }
 
-/* A ref is met for the first time: a branch, or a tag? Where nobody says so it is taken for a branch. */
+/* A ref is met for the first time, or again, or has moved: a branch, or a tag? Where nobody says so it stays what it was, and a new one is taken for a branch. */
 static int note_kind(struct sync *s, const char *ref, struct err *e)
 {
-	if (!strcmp(ref, "main") || str_starts(ref, "refs/") || hub_is_tag(s->hub, s->info.id, ref, &s->w->stop) != 1)
-		return 0;
-	return model_ref_is_tag(s->w->db, s->model_id, ref, true, e);
+	int is_tag = -1;
+
+	if (strcmp(ref, "main") != 0 && !str_starts(ref, "refs/"))
+		is_tag = hub_is_tag(s->hub, s->info.id, ref, &s->w->stop);
+	return is_tag < 0 ? 0 : model_ref_is_tag(s->w->db, s->model_id, ref, is_tag == 1, e);
 }
 
 static int note_ref(struct sync *s, struct err *e)
@@ -51,7 +53,7 @@ static int note_ref(struct sync *s, struct err *e)
 
 	if (!rc)
 		rc = model_saw_ref(s->w->db, s->model_id, sync_served_ref(s), s->info.sha, work_now(), &moved, e);
-	if (!rc && !*before)
+	if (!rc && (!*before || moved))
 		rc = note_kind(s, sync_served_ref(s), e);
 	return !rc && moved && *before ? note_rewrite(s, before, e) : rc;
 }

@@ -167,6 +167,10 @@ def test_tags_are_tags(reg, hub):
     assert refs_of(reg) == {"branches": {"dev": "refs/heads/dev"}, "tags": {"v1": "refs/tags/v1"}}
     for rev in "dev", "v1", "refs%2Fheads%2Fdev", "refs%2Ftags%2Fv1":
         assert get(f"{reg.url}/{NAME}/resolve/{rev}/config.json")[0] == 200, rev
+    hub.commit(NAME, {"config.json": '{"a": 2}'})
+    hub.repos[NAME].unpoint("refs/tags/v1"), hub.repos[NAME].point("refs/heads/v1", "main")
+    reg.ctl("sync", f"{NAME}@v1")
+    assert refs_of(reg) == {"branches": {"dev": "refs/heads/dev", "v1": "refs/heads/v1"}, "tags": {}}
 
 
 def test_what_is_listed_can_be_asked_about(tmp_path, reg, hub):
