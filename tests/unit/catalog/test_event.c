@@ -115,7 +115,10 @@ static void test_tokens(void **state)
 	fails(ERR_USAGE, "expired", token_create(f->db, "old", TOKEN_READER, 999, 1000, other, e));
 	ok(token_create(f->db, "short", TOKEN_READER, 2000, 1000, other, e));
 	assert_string_not_equal(text, other);
+	ok(token_lookup(f->db, text, 90000, &a, &t, e));	/* the clock is ahead, and then right */
 	ok(token_lookup(f->db, text, 1000, &a, &t, e));
+	ok(token_look(f->db, text, 1000, &a, &t, e));
+	assert_int_equal(t.last_used_at, 1000);
 	assert_int_equal(t.role, TOKEN_PUBLISHER);
 	ok(token_lookup(f->db, other, 1999, &a, &t, e));
 	fails(ERR_AUTH, "expired", token_lookup(f->db, other, 2000, &a, &t, e));
