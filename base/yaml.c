@@ -14,7 +14,8 @@ struct reader {
 	yaml_parser_t parser;
 	struct frame stack[YAML_DEPTH_MAX];
 	size_t depth, nodes, alias_bytes;
-	json_t *root, *anchors, *twice;
+	json_t *root, *anchors, *twice, *cut;
+	char *outer;	/* the outermost mapping's key that was read last */
 	enum yaml_mode mode;
 	const char *what;
 };
@@ -71,6 +72,10 @@ static int scalar(struct reader *r, const yaml_event_t *ev, struct err *e)
 		top->key = strdup(text);
 		if (!top->key)
 			abort();
+		if (r->cut && r->depth == 1) {
+			free(r->outer);
+			r->outer = strdup(text);
+		}
 		return 0;
 	}
 	node = is_null(ev) ? json_null() : json_stringn(text, n);
@@ -91,6 +96,8 @@ static int alias(struct reader *r, const yaml_event_t *ev, struct err *e)
 	r->alias_bytes += json_string_length(node);
 	if (r->alias_bytes > YAML_ALIAS_BYTES)
 		return here(r, ev, e, ERR_LIMIT, "its aliases stand for more text than is read");
+	if (!node && r->cut && r->outer)
+		json_object_set_new(r->cut, r->outer, json_true());
 	return place(r, node ? json_incref(node) : json_object(), ev, e);
 }
 
@@ -190,7 +197,7 @@ static int run(struct reader *r, struct err *e)
 	return r->mode == YAML_STRICT && type == YAML_DOCUMENT_END_EVENT ? check_end(r, e) : 0;
 }
 
-static json_t *parse(const char *text, size_t n, enum yaml_mode mode, const char *what, json_t *twice, struct err *e)
+static json_t *parse(const char *text, size_t n, enum yaml_mode mode, const char *what, json_t *twice, json_t *cut, struct err *e)
 {
 	struct reader *r = calloc(1, sizeof(*r));
 	json_t *root = NULL;
@@ -200,6 +207,7 @@ static json_t *parse(const char *text, size_t n, enum yaml_mode mode, const char
 	r->mode = mode;
 	r->what = what;
 	r->twice = twice;
+	r->cut = cut;
 	yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&r->parser, (const unsigned char *)text, n);
 	if (run(r, e) == 0)
@@ -209,6 +217,7 @@ static json_t *parse(const char *text, size_t n, enum yaml_mode mode, const char
 	while (r->depth)
 		close_node(r);
 	json_decref(r->anchors);
+	free(r->outer);
 	yaml_parser_delete(&r->parser);
 	free(r);
 	return root;
@@ -216,10 +225,10 @@ static json_t *parse(const char *text, size_t n, enum yaml_mode mode, const char
 
 json_t *yaml_parse(const char *text, size_t n, enum yaml_mode mode, const char *what, struct err *e)
 {
-	return parse(text, n, mode, what, NULL, e);
+	return parse(text, n, mode, what, NULL, NULL, e);
 }
 
-json_t *yaml_parse_lax(const char *text, size_t n, const char *what, json_t *twice, struct err *e)
+json_t *yaml_parse_lax(const char *text, size_t n, const char *what, json_t *twice, json_t *cut, struct err *e)
 {
-	return parse(text, n, YAML_LAX, what, twice, e);
+	return parse(text, n, YAML_LAX, what, twice, cut, e);
 }

@@ -23,7 +23,10 @@ enum yaml_mode {
 
 /* NULL with ERR_INPUT (line named) or ERR_LIMIT in e. An empty document is JSON null. Only the first document is read. */
 json_t *yaml_parse(const char *text, size_t n, enum yaml_mode mode, const char *what, struct err *e);
-/* The same, lax. twice: an object, in which each key that the outermost mapping has more than once becomes true. */
-json_t *yaml_parse_lax(const char *text, size_t n, const char *what, json_t *twice, struct err *e);
+/*
+ * The same, lax. Of the outermost mapping's keys becomes true: in the object twice each that it has more than once, in the object cut each under which an alias stands for
+ * a list or mapping, which are left out.
+ */
+json_t *yaml_parse_lax(const char *text, size_t n, const char *what, json_t *twice, json_t *cut, struct err *e);
 
 #endif

@@ -92,7 +92,7 @@ static bool is_too_long(const json_t *v)
 static bool names_a_model(const char *key)
 {
 	static const char *const keys[] = { "name", "model", "models", "id", "model_id", "model_name", "repo", "repo_id", "repo_name", "url", "link", "base", "base_model",
-					    "base_model_name_or_path", "finetune", "adapter", "merge", "quantized" };
+					    "base_model_name_or_path", "finetune", "adapter", "merge", "quantized", "<<" };
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (!strcasecmp(key, keys[i]))
@@ -130,6 +130,11 @@ bool card_read_bases(const json_t *v, struct arena *a, struct card_list *out)
 	return collect_bases(out, v, 0, a);
 }
 
+const json_t *card_the_one(const json_t *v)
+{
+	return json_is_array(v) && json_array_size(v) < 2 ? json_array_get(v, 0) : v;
+}
+
 static void read_front(struct card *c, struct arena *a)
 {
 	const struct {
@@ -152,7 +157,7 @@ static void read_front(struct card *c, struct arena *a)
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		*lists[i].to = list_of(c->front, lists[i].key, a);
 	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
-		*strings[i].to = usable(json_object_get(c->front, strings[i].key), a);
+		*strings[i].to = usable(card_the_one(json_object_get(c->front, strings[i].key)), a);
 }
 
 const char *card_skip_host(const char *written)
@@ -195,9 +200,9 @@ static bool has_foreign_tag(const char *p, size_t n)
 static void look_for_tricks(struct card *c, const char *yaml, size_t n, struct arena *a)
 {
 	if (turns_direction((const unsigned char *)yaml, n))
-		judge(c, a, CARD_ODD, "README.md: characters that turn the direction of writing stand in its front matter");
+		judge(c, a, CARD_ODD, "characters that turn the direction of writing stand in its front matter");
 	if (has_foreign_tag(yaml, n))
-		judge(c, a, CARD_ODD, "README.md: its front matter holds a tag that asks a careless reader to run code");
+		judge(c, a, CARD_ODD, "its front matter holds a tag that asks a careless reader to run code");
 }
 
 /* Readers of YAML disagree on which of two counts. */
@@ -210,7 +215,7 @@ static void look_for_doubles(struct card *c, const json_t *twice, struct arena *
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (json_object_get(twice, keys[i].key))
-			judge(c, a, keys[i].verdict, arena_printf(a, "README.md: '%s' stands twice, and readers disagree on which one counts", keys[i].key));
+			judge(c, a, keys[i].verdict, arena_printf(a, "'%s' stands twice, and readers disagree on which one counts", keys[i].key));
 }
 
 /* Is it neither nothing nor a text of which all is kept? */
@@ -229,12 +234,26 @@ static void look_for_hidden_licences(struct card *c, struct arena *a)
 	json_array_foreach (v, i, item)
 		hidden |= is_unread(item);
 	if (hidden)
-		judge(c, a, CARD_ODD, "README.md: something under 'license' is not the name of a licence, and may say anything");
+		judge(c, a, CARD_ODD, "something under 'license' is not the name of a licence, and may say anything");
+	if (is_unread(card_the_one(json_object_get(c->front, "license_name"))) || is_unread(card_the_one(json_object_get(c->front, "license_link"))))
+		judge(c, a, CARD_ODD, "'license_name' or 'license_link' holds more than one text of 512 bytes at most, and may say anything");
+}
+
+/* What an alias stands for is read as nothing where it is a list or mapping. */
+static void look_for_cuts(struct card *c, const json_t *cut, struct arena *a)
+{
+	static const char *const keys[] = { "license", "license_name", "license_link", "base_model" };
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (json_object_get(cut, keys[i]))
+			judge(c, a, CARD_ODD, arena_printf(a, "under '%s' an alias stands for a list or mapping, which is not read and may say anything", keys[i]));
+	if (json_object_get(c->front, "<<"))
+		judge(c, a, CARD_ODD, "its front matter takes in another mapping ('<<'), which is not read and may say anything");
 }
 
 void card_parse(const char *text, size_t n, struct arena *a, struct card *c)
 {
-	own(json) json_t *twice = json_object();
+	own(json) json_t *twice = json_object(), *cut = json_object();
 	struct err e = ERR_NONE;
 	size_t begin, end;
 
@@ -244,31 +263,32 @@ void card_parse(const char *text, size_t n, struct arena *a, struct card *c)
 	c->has_front = true;
 	look_for_tricks(c, text + begin, end - begin, a);
 	if (end - begin > CARD_MAX_BYTES) {
-		judge(c, a, CARD_BROKEN, "README.md: its front matter is longer than 1 MiB");
+		judge(c, a, CARD_BROKEN, "its front matter is longer than 1 MiB");
 		return;
 	}
 	if (!str_utf8_valid(text + begin, end - begin)) {
-		judge(c, a, CARD_BROKEN, "README.md: its front matter is not UTF-8");
+		judge(c, a, CARD_BROKEN, "its front matter is not UTF-8");
 		return;
 	}
-	c->front = yaml_parse_lax(text + begin, end - begin, "README.md", twice, &e);
+	c->front = yaml_parse_lax(text + begin, end - begin, "its front matter", twice, cut, &e);
 	if (!c->front) {
 		judge(c, a, CARD_BROKEN, e.msg);
 		return;
 	}
 	if (!json_is_object(c->front)) {
 		if (!json_is_null(c->front))
-			judge(c, a, CARD_BROKEN, "README.md: its front matter is not a mapping");
+			judge(c, a, CARD_BROKEN, "its front matter is not a mapping");
 		json_decref(take(c->front));
 		return;
 	}
 	look_for_doubles(c, twice, a);
 	if (c->verdict == CARD_BROKEN)
 		return;
+	look_for_cuts(c, cut, a);
 	look_for_hidden_licences(c, a);
 	read_front(c, a);
 	if (!card_read_bases(json_object_get(c->front, "base_model"), a, &c->base_model))
-		judge(c, a, CARD_ODD, "README.md: something under 'base_model' names no model, so what this was made from may be anything");
+		judge(c, a, CARD_ODD, "something under 'base_model' names no model, so what this was made from may be anything");
 }
 
 void card_done(struct card *c)

@@ -52,6 +52,9 @@ void card_done(struct card *c);
  */
 bool card_read_bases(const json_t *v, struct arena *a, struct card_list *out);
 
+/* What a list of one or none holds, for authors write that for a string too; any other value is itself. NULL: nothing. */
+const json_t *card_the_one(const json_t *v);
+
 /* What stands behind the host, of an address on the Hub; all of what is no address; NULL for an address elsewhere. */
 const char *card_skip_host(const char *written);
 

@@ -422,17 +422,19 @@ static void yaml_is_bounded(void **state)
 static void yaml_aliases_and_doubles(void **state)
 {
 	static const char text[] = "s: &x one\nl: &x [a]\nm: *x\nn: &x two\no: [*x, *none]\np: {k: 1, k: 2}\n'n': 3\nn : 4\n";
-	own(json) json_t *twice = json_object();
+	own(json) json_t *twice = json_object(), *cut = json_object();
 	struct err e = ERR_NONE;
 	own(buf) struct buf many;
 
 	(void)state;
-	own(json) json_t *j = yaml_parse_lax(text, sizeof(text) - 1, "y", twice, &e);
+	own(json) json_t *j = yaml_parse_lax(text, sizeof(text) - 1, "y", twice, cut, &e);
 	assert_true(json_is_object(json_object_get(j, "m")));	/* of a list: no tree grows from it */
 	assert_string_equal(json_string_value(json_array_get(json_object_get(j, "o"), 0)), "two");
 	assert_true(json_is_object(json_array_get(json_object_get(j, "o"), 1)));
 	assert_int_equal(json_object_size(twice), 1);	/* what is nested does not count */
 	assert_true(json_is_true(json_object_get(twice, "n")));
+	assert_int_equal(json_object_size(cut), 2);
+	assert_true(json_is_true(json_object_get(cut, "m")) && json_is_true(json_object_get(cut, "o")));
 	buf_init(&many, 1 << 20);
 	buf_printf(&many, "x: &x %0*d\ny: [", 100000, 7);
 	for (int i = 0; i < 11; i++)

@@ -48,13 +48,14 @@ static void test_wrong_types(void **state)
 	(void)state;
 
 	arena_init(&a);
-	own(card) struct card c = parse(&a, CARD("---\nlicense: [mit, null, '']\ntags:\nlibrary_name: {x: y}\nbase_model: ''\nlicense_name: [a]\n---\n"));
+	own(card) struct card c = parse(&a, CARD("---\nlicense: [mit, null, '']\ntags:\nlibrary_name: {x: y}\nbase_model: ''\nlicense_name: [a]\nlicense_link: []\n---\n"));
 	assert_int_equal(c.verdict, CARD_FINE);
 	assert_int_equal(c.license.n, 1);
 	assert_int_equal(c.tags.n, 0);
 	assert_int_equal(c.library.n, 0);
 	assert_int_equal(c.base_model.n, 0);
-	assert_null(c.license_name);
+	assert_string_equal(c.license_name, "a");	/* a list of one is meant as that one */
+	assert_null(c.license_link);
 }
 
 /* A second licence that some readers see and others do not. */
@@ -80,6 +81,16 @@ static void test_what_hides_a_licence(void **state)
 		{ "license: mit\nmore: |\n  license: gemma\n  license: gemma", CARD_FINE },
 		{ "license: mit\nbase_model: {relation: finetune}", CARD_ODD },
 		{ "license: mit\nbase_model: {name: org/a, relation: finetune}", CARD_FINE },
+		{ "x: &b [org/nc]\nlicense: mit\nbase_model: *b", CARD_ODD },
+		{ "x: &b {name: org/nc}\nlicense: mit\nbase_model: *b", CARD_ODD },
+		{ "x: &b [org/nc]\nlicense: mit\nbase_model: [org/a, *b]", CARD_ODD },
+		{ "x: &b {name: org/nc}\nlicense: mit\nbase_model: {name: org/a, <<: *b}", CARD_ODD },
+		{ "x: &b {base_model: org/nc}\nlicense: mit\n<<: *b", CARD_ODD },
+		{ "license: mit\n<<: {license: gemma}", CARD_ODD },
+		{ "x: &b [en]\nlicense: mit\nbase_model: {}\nlanguage: *b", CARD_FINE },
+		{ "license: mit\nlicense_link: [terms.txt, more.txt]", CARD_ODD },
+		{ "license: mit\nlicense_name: {name: gemma}", CARD_ODD },
+		{ "license: mit\nlicense_link: [terms.txt]", CARD_FINE },
 		{ "license:", CARD_FINE },
 		{ "license: []", CARD_FINE },
 	};
