@@ -15,7 +15,6 @@
 #define WRITTEN_MAX 200
 #define NAME_MAX_BYTES (LICENCE_ID_MAX - 16)	/* of an id made from a name */
 #define HASH_DIGITS 16
-#define NOTICE_MIN  24	/* letters; a shorter text says nothing */
 
 static struct licence *rows;
 static size_t n_rows;
@@ -191,11 +190,13 @@ static const struct {
 	{ "cc0", "cc0-1.0" },		    { "expat", "mit" },			 { "general public 3", "gpl-3.0" },  { "general public 2", "gpl-2.0" },
 	{ "affero general public 3", "agpl-3.0" }, { "lesser general public 3", "lgpl-3.0" }, { "boost", "bsl-1.0" }, { "mozilla public 2", "mpl-2.0" },
 	{ "creative commons attribution 4 international", "cc-by-4.0" }, { "creative commons zero 1 universal", "cc0-1.0" }, { "public domain", "pddl" },
+	{ "llama 2", "llama2" }, { "llama 3", "llama3" }, { "llama 3 community", "llama3" }, { "llama 3.1", "llama3.1" }, { "llama 3.2", "llama3.2" }, { "llama 3.3", "llama3.3" },
+	{ "llama 4", "llama4" },
 };
 
 static bool filler(const char *token)
 {
-	static const char *const words[] = { "the", "license", "licence", "licensed", "under", "version", "v", "gnu", "software", "a" };
+	static const char *const words[] = { "the", "license", "licence", "licensed", "agreement", "under", "version", "v", "gnu", "software", "a" };
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (!strcmp(token, words[i]))
@@ -320,6 +321,25 @@ const char *licence_other_pattern(struct arena *a, const char *glob)
 	return pattern;
 }
 
+const char *licence_id(const char *written, struct arena *a)
+{
+	const struct licence *l;
+
+	for (size_t i = 0; (l = licence_at(i)); i++)
+		if (!strcasecmp(l->id, written) || !strcasecmp(l->spdx, written))
+			return l->id;
+	return after_other(written) == written ? NULL : licence_other_id(a, written);
+}
+
+/* The licence that license_name names, where that is a known one: hiding behind `other` makes it no other. */
+static const char *id_of_card_name(const struct licence_claims *c, struct arena *a)
+{
+	const char *id = c->card_name && *c->card_name ? licence_normalise(c->card_name) : NULL;
+	const struct licence *l = id ? licence_find(id) : c->card_name ? licence_find(licence_other_id(a, c->card_name)) : NULL;
+
+	return l && strcmp(l->id, "other") != 0 && strcmp(l->id, "unknown") != 0 ? l->id : NULL;
+}
+
 /* The id for one string of the card; *name is set to the words when the Hub has no id for them. */
 static const char *id_of_card(const struct licence_claims *c, const char *written, struct arena *a, const char **name)
 {
@@ -328,8 +348,10 @@ static const char *id_of_card(const struct licence_claims *c, const char *writte
 	if (id && strcmp(id, "other") != 0)
 		return id;
 	if (id && c->card_name && *c->card_name) {
-		*name = arena_strdup(a, c->card_name);
-		return licence_other_id(a, c->card_name);
+		id = id_of_card_name(c, a);
+		if (!id || !strncmp(id, "other:", 6))
+			*name = arena_strdup(a, c->card_name);
+		return id ? id : licence_other_id(a, c->card_name);
 	}
 	if (id)
 		return "other";
@@ -352,23 +374,6 @@ static int strictness(enum licence_use u)
 	return order[u];
 }
 
-static void from_card(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
-{
-	for (size_t i = 0; i < c->n_card; i++) {
-		const char *name = NULL, *id = c->card[i] && *c->card[i] ? id_of_card(c, c->card[i], a, &name) : NULL;
-
-		if (!id)
-			continue;
-		if (strcmp(out->source, "none") != 0 && strcmp(id, out->id) != 0)
-			conflict(out, arena_printf(a, "the card names several licences: %s and %s", out->id, id));
-		if (strcmp(out->source, "none") == 0 || strictness(use_of_id(id)) > strictness(use_of_id(out->id))) {
-			out->id = id;
-			out->name = name;
-		}
-		out->source = "card";
-	}
-}
-
 static bool has_copyleft(const char *id)
 {
 	static const char *const kinds[] = { "strong", "weak", "share-alike" };
@@ -378,6 +383,14 @@ static bool has_copyleft(const char *id)
 		if (str_starts(l->copyleft, kinds[i]))
 			return true;
 	return false;
+}
+
+/* May what is made from it be shared with nobody? */
+static bool forbids_derivatives(const char *id)
+{
+	const struct licence *l = licence_find(id);
+
+	return l && str_starts(l->derivatives, "no ");
 }
 
 /* Does `id` allow commercially what `other` does not? */
@@ -392,9 +405,73 @@ static bool drops_copyleft(const char *id, const char *other)
 	return has_copyleft(other) && !has_copyleft(id) && use_of_id(id) == LICENCE_YES;
 }
 
+/* Does `id` forbid anything that `other` allows? Of two licences each may, of other things. */
+static bool forbids_more(const char *id, const char *other)
+{
+	return allows_more(other, id) || drops_copyleft(other, id) || (forbids_derivatives(id) && !forbids_derivatives(other));
+}
+
+/* An order, so that of several licences the same one counts whichever comes first: commercial use, then derivatives, then copyleft. */
 bool licence_is_stricter(const char *id, const char *other)
 {
-	return allows_more(other, id) || drops_copyleft(other, id);
+	int mine = strictness(use_of_id(id)), theirs = strictness(use_of_id(other));
+
+	if (mine != theirs)
+		return mine > theirs;
+	if (forbids_derivatives(id) != forbids_derivatives(other))
+		return forbids_derivatives(id);
+	return has_copyleft(id) && !has_copyleft(other);
+}
+
+/* Is it one of the licences for which a family's name stands? "gpl" for gpl-3.0 and not for lgpl-3.0: the name stands alone between what are no letters. */
+static bool is_of_family(const char *id, const char *family)
+{
+	const struct licence *f = licence_find(family);
+	size_t n = strlen(family);
+
+	for (const char *p = f && f->family ? id : ""; (p = strstr(p, family)); p++)
+		if ((p == id || !isalpha((unsigned char)p[-1])) && !isalpha((unsigned char)p[n]))
+			return true;
+	return false;
+}
+
+/* Do two claims leave each other room: the same licence, or a family and one of it? */
+static bool agree(const char *id, const char *other)
+{
+	return !strcmp(id, other) || is_of_family(id, other) || is_of_family(other, id);
+}
+
+/* One more licence that the card names; `what` says how. */
+static void card_names(const char *id, const char *name, const char *what, struct arena *a, struct licence_answer *out)
+{
+	bool is_first = strcmp(out->source, "card") != 0;
+
+	if (!is_first && strcmp(id, out->id) != 0)
+		conflict(out, arena_printf(a, "the card names several licences: %s and %s%s", out->id, what, id));
+	if (is_first || licence_is_stricter(id, out->id)) {
+		out->id = id;
+		out->name = name;
+	}
+	out->source = "card";
+}
+
+static void from_card(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+{
+	const char *named = id_of_card_name(c, a);
+	bool is_said = false;
+
+	for (size_t i = 0; i < c->n_card; i++) {
+		const char *name = NULL, *id = c->card[i] && *c->card[i] ? id_of_card(c, c->card[i], a, &name) : NULL;
+
+		if (!id)
+			continue;
+		if (named && is_of_family(named, id))
+			id = named;	/* "cc", and by its name cc-by-4.0 */
+		card_names(id, name, "", a, out);
+		is_said |= named && agree(named, id);
+	}
+	if (named && !is_said)
+		card_names(named, strncmp(named, "other:", 6) ? NULL : arena_strdup(a, c->card_name), "license_name ", a, out);
 }
 
 static void take_text(const struct licence_text *t, struct licence_answer *out)
@@ -415,17 +492,18 @@ static bool holds(const struct licence_text *t, const char *id)
 /* What one text says: it fills a gap, refines a family, or contradicts; then what is stricter counts, but for a person's word. */
 static void from_text(const struct licence_text *t, struct arena *a, struct licence_answer *out)
 {
-	const struct licence *claimed = licence_find(out->id);
-	bool vague = !strcmp(out->id, "unknown") || !strcmp(out->id, "other") || (claimed && claimed->family), is_none = !strcmp(out->source, "none");
+	bool is_gap = !strcmp(out->id, "unknown") || !strcmp(out->id, "other"), is_none = !strcmp(out->source, "none");
 
 	if (t->unread)
 		conflict(out, arena_printf(a, "%s %s", t->path, t->unread));
-	if (!t->recognised || (holds(t, out->id) && !licence_is_stricter(t->recognised, out->id)))
+	if (!t->recognised || (holds(t, out->id) && !forbids_more(t->recognised, out->id)))
 		return;
-	if (vague) {
+	if (is_gap || is_of_family(t->recognised, out->id)) {
 		take_text(t, out);
 		return;
 	}
+	if (is_of_family(out->id, t->recognised))
+		return;
 	conflict(out, arena_printf(a, "%s says %s but %s is the text of %s", is_none ? "the model" : out->source, out->id, t->path, t->recognised));
 	if (strcmp(out->source, "person") != 0 && licence_is_stricter(t->recognised, out->id))
 		take_text(t, out);
@@ -437,8 +515,10 @@ static bool speaks_of(const char *notice, const char *id)
 	size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyz");
 	char name[LICENCE_ID_MAX], before[LICENCE_ID_MAX + 8], behind[LICENCE_ID_MAX + 8];
 
-	if (*notice && strlen(notice) < NOTICE_MIN)
+	if (!strcmp(notice, "-"))
 		return true;
+	if (use_of_id(id) == LICENCE_YES && licence_restricts(notice))
+		return false;
 	snprintf(name, sizeof(name), "%.*s", (int)n, id);
 	if (!strcmp(name, "cc") && strstr(notice, "creativecommons"))
 		return true;
@@ -466,11 +546,31 @@ static void unknown_texts(const struct licence_claims *c, struct arena *a, struc
 		conflict(out, arena_printf(a, "%s is not the text of %s, nor any other that is known here", unknown, out->id));
 }
 
+/* The LGPL 3 adds permissions to the GPL, whose whole text lies beside it: COPYING and COPYING.LESSER. */
+static bool is_beside_lgpl(const struct licence_claims *c, const struct licence_text *t)
+{
+	const char *slash = strrchr(t->path, '/');
+	size_t folder = slash ? (size_t)(slash - t->path) + 1 : 0;
+
+	if (!t->recognised || strcmp(t->recognised, "gpl-3.0") != 0 || !t->notice || *t->notice)
+		return false;
+	for (size_t i = 0; i < c->n_texts; i++) {
+		const struct licence_text *other = &c->texts[i];
+
+		if (holds(other, "lgpl-3.0") && !strncmp(other->path, t->path, folder) && !strchr(other->path + folder, '/'))
+			return true;
+	}
+	return false;
+}
+
 static void from_texts(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
-	for (size_t i = 0; i < c->n_texts; i++)
-		if (c->texts[i].linked || !licence_is_of_parts(c->texts[i].path))
-			from_text(&c->texts[i], a, out);
+	for (size_t i = 0; i < c->n_texts; i++) {
+		const struct licence_text *t = &c->texts[i];
+
+		if ((t->linked || !licence_is_of_parts(t->path)) && !is_beside_lgpl(c, t))
+			from_text(t, a, out);
+	}
 	unknown_texts(c, a, out);
 }
 
@@ -491,12 +591,25 @@ static void from_tags(const struct licence_claims *c, struct arena *a, struct li
 	}
 }
 
-static bool card_says(const struct licence_claims *c, const char *id)
+static bool same_letters(const char *x, const char *y)
+{
+	for (;; x++, y++) {
+		while (*x && !isalnum((unsigned char)*x))
+			x++;
+		while (*y && !isalnum((unsigned char)*y))
+			y++;
+		if (!*x || !*y || tolower((unsigned char)*x) != tolower((unsigned char)*y))
+			return *x == *y;
+	}
+}
+
+/* Is the tag what the card says? Of a text that is no known licence a tag may have other blanks and marks. */
+static bool card_says(const struct licence_claims *c, const char *tag, const char *id, struct arena *a)
 {
 	for (size_t i = 0; i < c->n_card; i++) {
-		const char *said = c->card[i] ? licence_normalise(c->card[i]) : NULL;
+		const char *name, *said = c->card[i] && *c->card[i] ? id_of_card(c, c->card[i], a, &name) : NULL;
 
-		if (said && !strcmp(said, id))
+		if (said && (!strcmp(said, id) || (!licence_find(said) && same_letters(c->card[i], tag))))
 			return true;
 	}
 	return false;
@@ -509,27 +622,34 @@ static void against_tags(const struct licence_claims *c, struct arena *a, struct
 		return;
 	}
 	for (size_t i = 0; i < c->n_tags && !strcmp(out->source, "card"); i++) {
-		const char *id = licence_normalise(c->tags[i]);
+		const char *known = licence_normalise(c->tags[i]), *id = known ? known : licence_other_id(a, c->tags[i]);
 
-		if (id && strcmp(id, out->id) != 0 && strcmp(id, "other") != 0 && !card_says(c, id))
-			conflict(out, arena_printf(a, "the card says %s but upstream's tag says %s", out->id, c->tags[i]));
+		if (strcmp(id, "other") != 0 && !agree(id, out->id) && !card_says(c, c->tags[i], id, a))
+			conflict(out, arena_printf(a, "the card says %s but upstream's tag says %s", out->id, str_mend_utf8(arena_strndup(a, c->tags[i], strnlen(c->tags[i], WRITTEN_MAX)))));
 	}
+}
+
+static void against_base(const struct licence_base *b, struct arena *a, struct licence_answer *out)
+{
+	if (b->unanswered)
+		conflict(out, arena_printf(a, "the licence of its base model %s is not known: %s", b->repo, b->unanswered));
+	if (!b->license || !strcmp(b->license, "unknown"))
+		return;
+	if (forbids_derivatives(b->license))
+		conflict(out, arena_printf(a, "%s, the licence of its base model %s, does not let derivatives be shared", b->license, b->repo));
+	if (!strcmp(b->license, out->id))
+		return;
+	if (allows_more(out->id, b->license))
+		conflict(out, arena_printf(a, "%s is looser than %s, the licence of its base model %s", out->id, b->license, b->repo));
+	else if (drops_copyleft(out->id, b->license))
+		conflict(out, arena_printf(a, "%s drops the copyleft of %s, the licence of its base model %s", out->id, b->license, b->repo));
 }
 
 static void against_bases(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
-	for (size_t i = 0; i < c->n_bases; i++) {
-		const struct licence_base *b = &c->bases[i];
-
-		if (b->unanswered)
-			conflict(out, arena_printf(a, "the licence of its base model %s is not known: %s", b->repo, b->unanswered));
-		if (!b->license || !strcmp(b->license, out->id) || !strcmp(b->license, "unknown"))
-			continue;
-		if (allows_more(out->id, b->license))
-			conflict(out, arena_printf(a, "%s is looser than %s, the licence of its base model %s", out->id, b->license, b->repo));
-		else if (drops_copyleft(out->id, b->license))
-			conflict(out, arena_printf(a, "%s drops the copyleft of %s, the licence of its base model %s", out->id, b->license, b->repo));
-	}
+	for (size_t i = 0; i < c->n_bases; i++)
+		if (!c->repo || strcasecmp(c->bases[i].repo, c->repo) != 0)
+			against_base(&c->bases[i], a, out);
 }
 
 void licence_resolve(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
@@ -546,7 +666,7 @@ void licence_resolve(const struct licence_claims *c, struct arena *a, struct lic
 		out->name = id ? NULL : arena_strdup(a, c->chosen);
 		out->id = id ? id : licence_other_id(a, c->chosen);
 		out->source = "person";
-		if (said && licence_is_stricter(said, out->id))
+		if (said && forbids_more(said, out->id))
 			conflict(out, arena_printf(a, "a person says %s but the card says %s", out->id, said));
 	}
 	from_texts(c, a, out);

@@ -47,6 +47,7 @@ void licence_spdx(const char *id, char out[LICENCE_ID_MAX]);
 
 /* What is claimed for one revision, and by whom. Everything may be NULL/0. */
 struct licence_claims {
+	const char *repo;		/* the model's own name: it is no base of itself */
 	const char *const *card;	/* `license` of the card: one or several strings as written */
 	size_t n_card;
 	const char *card_name, *card_link;	/* license_name, license_link */
@@ -82,12 +83,14 @@ struct licence_answer {
 };
 
 /*
- * One answer. Of several licences, the card's or the card's and the texts', the strictest in commercial use counts, and the others are a conflict; a person's
- * word stands. A base model's licence that is stricter, or whose copyleft is dropped, is a conflict. Strings live in a.
+ * One answer. Of several licences, the card's or the card's and the texts', the strictest counts, and the others are a conflict; a person's word stands. A base model's
+ * licence that is stricter, whose copyleft is dropped or that lets no derivatives be shared is a conflict. Strings live in a.
  */
 void licence_resolve(const struct licence_claims *c, struct arena *a, struct licence_answer *out);
-/* Does `id` forbid more than `other`: commercial use, or derivatives under other terms? */
+/* Does `id` count where both are named: does it forbid more commercially, else of derivatives, else does it have a copyleft and `other` none? */
 bool licence_is_stricter(const char *id, const char *other);
+/* The id of what a person asks for: an id of the Hub, an SPDX id, or other:…, in any case. NULL: there is none. */
+const char *licence_id(const char *written, struct arena *a);
 /* Maps one written form ("MIT", "Apache 2.0", "apache-2", "Academic Free License v3.0") to an id, or NULL. */
 const char *licence_normalise(const char *written);
 /*

@@ -2,6 +2,7 @@
 #ifndef CATALOG_LICENCE_TABLE_H
 #define CATALOG_LICENCE_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/arena.h"
@@ -15,5 +16,8 @@ size_t licence_csv_row(char *line, char **fields, size_t max);
 const char *licence_other_id(struct arena *a, const char *name);
 /* The same for a glob over such ids; NULL when letters outside ASCII are in it, for which ids have a hash. */
 const char *licence_other_pattern(struct arena *a, const char *glob);
+
+/* Do these reduced words take back commercial use, of a licence that gives it? */
+bool licence_restricts(const char *reduced);
 
 #endif

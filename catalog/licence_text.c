@@ -17,6 +17,7 @@
 #define TITLE_WITHIN	((size_t)400)		/* reduced characters in which a title may stand anywhere */
 #define ANCHOR_TRIES	256			/* places in one text where a body may begin */
 #define FOUND_MAX	64			/* licences in one text */
+#define NAME_WITHIN	((size_t)160)		/* reduced characters of a text that may be nothing but a licence's name */
 
 /* One part of a known text. Parts of one text follow each other, number 0 first. */
 struct fingerprint {
@@ -36,12 +37,41 @@ static const struct {
 	{ "commonsclauselicensecondition", "other:commons-clause" },
 	{ "subjecttothecommonsclause", "other:commons-clause" },
 	{ "modifiedmitlicense", "other:modified-mit" },
+	{ "shallbeusedforgoodnotevil", "other:json" },
 };
 
-/* Reduced words by which a text takes back what a permissive licence in it gives. */
-static const char *const restrictions[] = {
-	"commercialuseisprohibited", "commercialuseprohibited", "commercialuseisnotallowed", "commercialuseisnotpermitted", "commercialuseisforbidden", "notforcommercialuse",
-	"notbeusedforcommercial", "nocommercialuse", "noncommercialuseonly", "fornoncommercialpurposesonly", "researchpurposesonly", "forresearchuseonly",
+/* Reduced words by which a text takes back commercial use: the one, and at most so many characters behind it the other. */
+static const struct {
+	const char *words, *then;
+	size_t gap;
+} restrictions[] = {
+	{ "commercialuse", "prohibited", 60 },	{ "commercialuse", "notallowed", 60 },	   { "commercialuse", "notpermitted", 60 },	 { "commercialuse", "forbidden", 60 },
+	{ "commercialuse", "requires", 30 },	{ "commercialpurpose", "prohibited", 40 }, { "commercialpurpose", "notallowed", 40 },	 { "commercialpurpose", "notpermitted", 40 },
+	{ "commercialpurpose", "forbidden", 40 }, { "notuse", "commercial", 60 },	   { "notbeused", "commercial", 60 },		 { "notfor", "commercial", 20 },
+	{ "notlicensed", "commercial", 30 },	{ "notpermitted", "commercial", 40 },	   { "notallowed", "commercial", 40 },		 { "prohibited", "commercial", 40 },
+	{ "nocommercial", "", 0 },		{ "academic", "only", 20 },		   { "onlyfor", "academic", 20 },		 { "research", "only", 12 },
+	{ "onlyfor", "research", 16 },		{ "solelyfor", "research", 16 },	   { "educational", "only", 12 },		 { "evaluation", "only", 12 },
+	{ "personaluse", "only", 4 },		{ "monthlyactiveusers", "", 0 },
+};
+
+/* Reduced sentences that a licence prescribes for what is given on under it; they count wherever they stand. */
+static const struct {
+	const char *words, *id;
+} sentences[] = {
+	{ "licensedunderthellama4communitylicense", "llama4" },
+	{ "licensedunderthellama33communitylicense", "llama3.3" },
+	{ "licensedunderthellama32communitylicense", "llama3.2" },
+	{ "licensedunderthellama31communitylicense", "llama3.1" },
+	{ "licensedunderthemetallama3communitylicense", "llama3" },
+	{ "licensedunderthellama2communitylicense", "llama2" },
+	{ "gemmaisprovidedunderandsubjecttothegemmatermsofuse", "gemma" },
+	{ "licensedundertheqwenresearchlicense", "other:qwen-research" },
+	{ "licensedundertheqwenlicense", "other:qwen" },
+	{ "licensedunderthestabilityaicommunitylicense", "other:stabilityai-ai-community" },
+	{ "licensedunderthetencenthunyuancommunitylicense", "other:hunyuan" },
+	{ "underthenvidiaopenmodellicense", "other:nvidia-open-model-license" },
+	{ "undertheflux1devnoncommerciallicense", "other:flux-1-dev-non-commercial-license" },
+	{ "licensedundertheapplemachinelearningresearchmodellicense", "apple-amlr" },
 };
 
 /* Reduced titles. */
@@ -107,9 +137,9 @@ static void load(void)
 	}
 }
 
-/* The letters and digits of a text; begins_line[i]: text[i] is the first one of its line, or behind a mark of HTML. */
+/* The letters and digits of a text; begins_line[i]: text[i] is the first one of its line, or behind a mark of HTML. rest: the same with blanks for known texts. */
 struct reduced {
-	char *text;
+	char *text, *rest;
 	bool *begins_line;
 	size_t n;
 };
@@ -117,6 +147,7 @@ struct reduced {
 static void own_reduced(struct reduced *r)
 {
 	free(r->text);
+	free(r->rest);
 	free(r->begins_line);
 }
 
@@ -134,7 +165,7 @@ static void reduce(struct reduced *r, const char *text, size_t n)
 	size_t most = n + 3 * count_pluses(text, n) + 1;
 	bool begins = true;
 
-	*r = (struct reduced){ mem_zalloc(most), mem_zalloc(most), 0 };
+	*r = (struct reduced){ .text = mem_zalloc(most), .begins_line = mem_zalloc(most) };
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)text[i];
 
@@ -151,6 +182,7 @@ static void reduce(struct reduced *r, const char *text, size_t n)
 			r->text[r->n++] = (char)tolower(c);
 		}
 	}
+	r->rest = mem_strndup(r->text, r->n);
 }
 
 /* Does this part begin at `at`? */
@@ -177,15 +209,28 @@ static bool parts_follow(const struct fingerprint *p, size_t n, const char *at, 
 	return true;
 }
 
-/* Where the text whose n parts these are begins in this one; NULL when it does not stand in it. */
-static const char *find_text(const struct fingerprint *p, size_t n, const struct reduced *r)
+/* The parts stand at `at`: what is not theirs remains. */
+static void blank(struct reduced *r, const struct fingerprint *p, size_t n, const char *at)
 {
-	const char *at = r->text, *end = r->text + r->n;
+	for (size_t i = 0; i < n; i++) {
+		at = i ? strstr(at, p[i].anchor) : at;
+		memset(r->rest + (at - r->text), ' ', p[i].length);
+		at += p[i].length;
+	}
+}
 
-	for (int tries = 0; tries < ANCHOR_TRIES && (at = strstr(at, p->anchor)); tries++, at++)
-		if (is_part(p, at, end) && parts_follow(p, n, at + p->length, end))
-			return at;
-	return NULL;
+/* Where the text whose n parts these are begins in this one; NULL when it does not stand in it. */
+static const char *find_text(const struct fingerprint *p, size_t n, struct reduced *r)
+{
+	const char *at = r->text, *end = r->text + r->n, *first = NULL;
+
+	for (int tries = 0; tries < ANCHOR_TRIES && (at = strstr(at, p->anchor)); tries++, at++) {
+		if (!is_part(p, at, end) || !parts_follow(p, n, at + p->length, end))
+			continue;
+		blank(r, p, n, at);
+		first = first ? first : at;
+	}
+	return first;
 }
 
 /* Where a title stands as one does; what is said in passing, further on, is none. */
@@ -207,14 +252,48 @@ static size_t n_parts(size_t i)
 	return n;
 }
 
-static bool is_taken_back(const char *id, const char *reduced)
+/* Does "noncommercial" at `at` stand beside "commercial", as one of two that are both allowed, or in the GPL's words about offers of source? */
+static bool is_harmless(const char *text, const char *at)
+{
+	static const char *const before[] = { "commercial", "commercialor", "commercialand", "commercialuseor", "commerciallyor", "commerciallyand",
+					      "thisalternativeisallowedonlyfor", "thisalternativeisallowedonlyoccasionallyand" };
+	static const char *const behind[] = { "orcommercial", "andcommercial", "lyorcommercial", "lyandcommercial", "useorcommercial", "useandcommercial" };
+
+	for (size_t i = 0; i < ARRAY_LEN(before); i++) {
+		size_t n = strlen(before[i]);
+
+		if ((size_t)(at - text) >= n && !memcmp(at - n, before[i], n))
+			return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(behind); i++)
+		if (str_starts(at + strlen("noncommercial"), behind[i]))
+			return true;
+	return false;
+}
+
+/* Does `then` begin at most `gap` characters behind `at`? */
+static bool follows(const char *at, const char *then, size_t gap)
+{
+	return memmem(at, strnlen(at, gap + strlen(then)), then, strlen(then)) != NULL;
+}
+
+bool licence_restricts(const char *reduced)
+{
+	for (const char *at = reduced; (at = strstr(at, "noncommercial")); at++)
+		if (!is_harmless(reduced, at))
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(restrictions); i++)
+		for (const char *at = reduced; (at = strstr(at, restrictions[i].words));)
+			if (follows(at += strlen(restrictions[i].words), restrictions[i].then, restrictions[i].gap))
+				return true;
+	return false;
+}
+
+static bool is_taken_back(const char *id, const struct reduced *r)
 {
 	const struct licence *l = licence_find(id);
 
-	for (size_t i = 0; l && l->permissive && i < ARRAY_LEN(restrictions); i++)
-		if (strstr(reduced, restrictions[i]))
-			return true;
-	return false;
+	return l && l->commercial_use == LICENCE_YES && licence_restricts(r->rest);
 }
 
 struct found {
@@ -261,13 +340,15 @@ static const char *strictest(const struct found_list *l)
 	return best ? best->id : NULL;
 }
 
-static void find_all(const struct reduced *r, struct found_list *out)
+static void find_all(struct reduced *r, struct found_list *out)
 {
 	pthread_once(&once, load);
 	for (size_t i = 0; i < n_prints; i += n_parts(i))
 		note(out, prints[i].id, find_text(&prints[i], n_parts(i), r));
 	for (size_t i = 0; i < ARRAY_LEN(titles); i++)
 		note(out, titles[i].id, find_title(titles[i].title, r));
+	for (size_t i = 0; i < ARRAY_LEN(sentences); i++)
+		note(out, sentences[i].id, strstr(r->text, sentences[i].words));
 }
 
 static size_t token_length(const char *p, const char *end)
@@ -291,7 +372,7 @@ static bool is_word(const char *p, size_t n, const char *word)
 	return strlen(word) == n && !strncasecmp(p, word, n);
 }
 
-/* One SPDX expression: ids with AND or OR between them, and exceptions behind WITH. */
+/* One SPDX expression: ids with AND or OR between them, or what people write instead, and exceptions behind WITH. */
 static void read_expression(const char *p, const char *end, const char *at, struct arena *a, struct found_list *out)
 {
 	for (int ids = 0; ids < FOUND_MAX; ids++) {
@@ -309,9 +390,9 @@ static void read_expression(const char *p, const char *end, const char *at, stru
 			p = skip_blanks(p + token_length(p, end), end);
 			n = token_length(p, end);
 		}
-		if (!is_word(p, n, "and") && !is_word(p, n, "or"))
+		if (!is_word(p, n, "and") && !is_word(p, n, "or") && (n || p == end || !*p || !strchr(",;/|&", *p)))
 			return;
-		p += n;
+		p += n ? n : 1;
 	}
 }
 
@@ -320,12 +401,40 @@ static void find_identifiers(const char *text, size_t n, const char *at, struct 
 	static const char tag[] = "SPDX-License-Identifier";
 	const char *end = text + n;
 
-	for (const char *p = text; out->n < FOUND_MAX && (p = memmem(p, (size_t)(end - p), tag, sizeof(tag) - 1));) {
+	for (const char *p = text; out->n < FOUND_MAX && (size_t)(end - p) >= sizeof(tag) - 1; p++) {
+		if (strncasecmp(p, tag, sizeof(tag) - 1) != 0)
+			continue;
 		const char *line = memchr(p, '\n', (size_t)(end - p));
 
-		p += sizeof(tag) - 1;
-		read_expression(p, line ? line : end, at, a, out);
+		read_expression(p + sizeof(tag) - 1, line ? line : end, at, a, out);
 	}
+}
+
+/* Is it a line that says nothing of the licence's name? */
+static bool is_beside_name(const char *line)
+{
+	static const char *const begins[] = { "copyright", "(c)", "\xc2\xa9", "all rights reserved", "http://", "https://" };
+
+	for (size_t i = 0; i < ARRAY_LEN(begins); i++)
+		if (!strncasecmp(line, begins[i], strlen(begins[i])))
+			return true;
+	return false;
+}
+
+/* A text that is nothing but a licence's name, but for copyright lines and where its text is. */
+static void find_name(const char *text, size_t n, const struct reduced *r, struct arena *a, struct found_list *out)
+{
+	char *lines = r->n && r->n <= NAME_WITHIN ? arena_strndup(a, text, n) : NULL, *save = NULL;
+	const char *name = "", *id;
+
+	for (char *line = lines ? strtok_r(lines, "\r\n", &save) : NULL; line; line = strtok_r(NULL, "\r\n", &save)) {
+		line += strspn(line, " \t#*=->");
+		if (!is_beside_name(line))
+			name = arena_printf(a, "%s %s", name, line);
+	}
+	id = licence_normalise(name);
+	if (id && strcmp(id, "other") != 0 && strcmp(id, "unknown") != 0)
+		note(out, id, r->text);
 }
 
 static const char *recognise(const struct reduced *r, const struct found_list *found)
@@ -335,7 +444,7 @@ static const char *recognise(const struct reduced *r, const struct found_list *f
 	for (size_t i = 0; i < ARRAY_LEN(riders); i++)
 		if (strstr(r->text, riders[i].words))
 			return riders[i].id;
-	return id && is_taken_back(id, r->text) ? "other:with-restrictions" : id;
+	return id && is_taken_back(id, r) ? "other:with-restrictions" : id;
 }
 
 static const char *notice(const struct reduced *r, struct arena *a)
@@ -354,6 +463,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 	reduce(&r, text, n);
 	find_all(&r, &found);
 	find_identifiers(text, n, r.text, a, &found);
+	find_name(text, n, &r, a, &found);
 	all = arena_alloc(a, found.n * sizeof(*all) + 1);
 	for (size_t i = 0; i < found.n; i++)
 		all[i] = found.v[i].id;

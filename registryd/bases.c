@@ -192,7 +192,9 @@ void bases_upstream_claims(const json_t *doc, struct arena *a, struct licence_cl
 	const char **tags = arena_alloc(a, LICENCE_TAGS_MAX * sizeof(*tags));
 	size_t i;
 
-	*c = (struct licence_claims){ .card_name = text_of(json_object_get(card, "license_name"), a), .card_link = text_of(json_object_get(card, "license_link"), a), .tags = tags };
+	*c = (struct licence_claims){ .tags = tags };
+	c->card_name = text_of(card_the_one(json_object_get(card, "license_name")), a);
+	c->card_link = text_of(card_the_one(json_object_get(card, "license_link")), a);
 	claim_card(c, json_object_get(card, "license"), a);
 	json_array_foreach (list, i, item)
 		if (c->n_tags < LICENCE_TAGS_MAX && json_is_string(item) && str_starts(json_string_value(item), "license:") && json_string_value(item)[8])

@@ -25,6 +25,7 @@ struct documents {
 	struct licence_text texts[TEXTS_MAX + 1];
 	size_t n_texts;
 	struct bases bases;
+	const char *repo;
 	const char *linked;		/* the file that the card's license_link names; NULL: it leads elsewhere, or there is none */
 	bool linked_listed;		/* the revision has that file */
 	const char *terms_elsewhere;	/* a sentence, where nobody here can have read the licence */
@@ -78,7 +79,12 @@ static void add_text(struct documents *d, struct licence_text t)
 
 const char *gate_unreadable(const struct buf *b)
 {
-	return (b->len > 4 && (!memcmp(b->data, "%PDF", 4) || !memcmp(b->data, "PK\3\4", 4))) ? "is not a text, so nobody has read it" : NULL;
+	static const char *const begins[] = { "%PDF", "%!PS", "PK\3\4", "{\\rtf", "\xd0\xcf\x11\xe0" };
+
+	for (size_t i = 0; i < ARRAY_LEN(begins); i++)
+		if (b->len > strlen(begins[i]) && !memcmp(b->data, begins[i], strlen(begins[i])))
+			return "is not a text, so nobody has read it";
+	return NULL;
 }
 
 /* A text that is not here, and what should be here and says what the licence is or what the model was made from, may say anything. */
@@ -134,7 +140,7 @@ const char *gate_linked_text(const char *link, const json_t *info, const char *r
 	const char *canonical = json_get_str(info, "id"), *path = NULL;
 
 	if (!link)
-		link = json_get_str(json_object_get(info, "cardData"), "license_link");
+		link = json_string_value(card_the_one(json_object_get(json_object_get(info, "cardData"), "license_link")));
 	if (link && canonical)
 		path = licence_link_path(link, canonical, a);
 	return link && !path ? licence_link_path(link, repo, a) : path;
@@ -146,6 +152,7 @@ static int find_linked(struct documents *d, struct err *e)
 	struct model m;
 	int rc = model_revision(d->w->db, d->revision_id, d->w->arena, &m, &r, e);
 
+	d->repo = rc ? NULL : arena_strdup(d->w->arena, m.name);
 	d->linked = rc ? NULL : gate_linked_text(d->card.license_link, d->info, m.name, d->w->arena);
 	return rc;
 }
@@ -233,6 +240,7 @@ static void resolve_licence(struct documents *d, const char *chosen, struct lice
 	struct licence_claims c;
 
 	bases_upstream_claims(d->info, d->w->arena, &c);	/* its tags count, and the card itself for what it says of that */
+	c.repo = d->repo;
 	c.card = d->card.license.item;
 	c.n_card = d->card.license.n;
 	c.card_name = d->card.license_name;

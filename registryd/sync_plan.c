@@ -105,6 +105,7 @@ static int plan_licence(struct sync *s, struct plan_texts *texts, struct licence
 	struct licence_claims c;
 
 	bases_upstream_claims(s->info.doc, s->w->arena, &c);
+	c.repo = s->name;
 	c.texts = texts->v;
 	c.n_texts = texts->n;
 	c.bases = texts->bases.v;

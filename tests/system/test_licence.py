@@ -95,10 +95,11 @@ def test_other_ways_to_name_a_base(reg, hub, is_here):
 
 
 def test_a_base_that_can_not_be_read(reg, hub):
-    for i, card in enumerate(["{relation: finetune}", "[org/a, {version: 2}]", "[[[[[org/a]]]]]"]):
-        add(hub, f"org/m{i}", f"license: mit\nbase_model: {card}")
+    for i, card in enumerate(["{relation: finetune}", "[org/a, {version: 2}]", "[[[[[org/a]]]]]", "*b"]):
+        add(hub, f"org/m{i}", f"license: mit\nx: &b [org/a]\nbase_model: {card}")
         assert outcome(reg, f"org/m{i}")[0] == "held", card
-        assert "something under 'base_model' names no model" in reg.ctl("why", f"org/m{i}").stdout, card
+        said = "README.md: under 'base_model' an alias stands for" if card == "*b" else "README.md: something under 'base_model' names no model"
+        assert said in reg.ctl("why", f"org/m{i}").stdout and "README.md: README.md" not in reg.ctl("why", f"org/m{i}").stdout, card
     for i, card in enumerate(["{}", "[]", "", "[null]"]):
         add(hub, f"org/n{i}", f"license: mit\nbase_model: {card}")
         assert outcome(reg, f"org/n{i}")[0] == "published", card
@@ -130,6 +131,7 @@ def test_a_base_with_several_licences_or_an_old_name(reg, hub):
     add(hub, "org/m", "license: apache-2.0\nbase_model: org/two")
     add(hub, "org/l", "license: apache-2.0\nbase_model: gpt")
     add(hub, "org/none", "license: apache-2.0\nbase_model: what we had")
+    add(hub, "org/self", "license: cc-by-nd-4.0\nbase_model: org/self")
     for name, base in ("org/m", "org/two"), ("org/l", "gpt"):
         said = [f"apache-2.0 is looser than cc-by-nc-4.0, the licence of its base model {base}"]
         reg.ctl("policy", "check", name, code=5)
@@ -138,6 +140,7 @@ def test_a_base_with_several_licences_or_an_old_name(reg, hub):
         jobs_done(reg, "derive")
         assert reg.json("show", name)["license"]["conflicts"] == said
     assert outcome(reg, "org/none") == ("published", "apache-2.0", [])
+    assert outcome(reg, "org/self")[2] == outcome(reg, "org/self")[2] == []     # made from itself, which is here the second time
 
 
 @pytest.mark.parametrize("card, licence", [
@@ -207,16 +210,18 @@ def test_texts_in_folders_and_as_data(reg, hub):
     add(hub, "org/beside", "license: mit", **{"config.json.license": "SPDX-License-Identifier: CC-BY-NC-4.0\n"})
     add(hub, "org/data", "license: mit", **{"LICENSE.json": json.dumps({"license": "CC-BY-NC-4.0"})})
     add(hub, "org/copying", "license: mit", COPYING=GPL)
+    add(hub, "org/rtf", "license: mit", **{"LICENSE.rtf": b"{\\rtf1 " + GPL.replace(b"\n", b"\\par\n") + b"}"})
     add(hub, "org/parts", "license: mit", **{"third_party/licenses/x.txt": GPL})
     assert outcome(reg, "org/reuse") == ("held", "gpl-3.0", ["card says mit but LICENSES/GPL-3.0-only.txt is the text of gpl-3.0"])
     assert outcome(reg, "org/same") == ("published", "apache-2.0", [])
     assert outcome(reg, "org/beside") == ("held", "cc-by-nc-4.0", ["card says mit but config.json.license is the text of cc-by-nc-4.0"])
     assert outcome(reg, "org/data") == ("held", "cc-by-nc-4.0", ["card says mit but LICENSE.json is the text of cc-by-nc-4.0"])
+    assert outcome(reg, "org/rtf") == ("held", "mit", ["LICENSE.rtf is not a text, so nobody has read it"])
     assert outcome(reg, "org/copying") == ("held", "gpl-3.0", ["card says mit but COPYING is the text of gpl-3.0"])
     assert outcome(reg, "org/parts") == ("published", "mit", [])
 
 
-@pytest.mark.parametrize("link", ["docs/terms.md", "https://huggingface.co/org/m/blob/main/docs/terms.md"])
+@pytest.mark.parametrize("link", ["docs/terms.md", "[docs/terms.md]", "https://huggingface.co/org/m/blob/main/docs/terms.md"])
 def test_a_text_that_the_card_links_to(reg, hub, link):
     """Whatever it is called, and also where globs leave it out; by the preview, too."""
     add(hub, "org/m", f"license: mit\nlicense_link: {link}", docs__terms=b"x", **{"docs/terms.md": GPL})

@@ -39,7 +39,9 @@ static void written_forms(void **state)
 		{ "BSD-3", "bsd-3-clause" }, { "GPLv3", "gpl-3.0" },	      { "GPL-3.0-only", "gpl-3.0" },	  { "Academic Free License v3.0", "afl-3.0" },
 		{ "CC-BY-SA-4.0", "cc-by-sa-4.0" }, { "cc-by-nc-4.0 ", "cc-by-nc-4.0" }, { "CC BY 4.0", "cc-by-4.0" }, { "The MIT License", "mit" },
 		{ "Apache 2.0", "apache-2.0" }, { "AGPL v3", "agpl-3.0" },    { "openrail++", "openrail++" },	  { "GNU LGPL v2.1", "lgpl-2.1" },
+		{ "llama-3.1", "llama3.1" }, { "llama-3.1-community-license", "llama3.1" }, { "Llama 2 Community License Agreement", "llama2" },
 	};
+	own(arena) struct arena a;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
@@ -51,6 +53,11 @@ static void written_forms(void **state)
 	assert_null(licence_normalise("???"));
 	assert_null(licence_normalise("my own licence 7"));
 	assert_null(licence_normalise("mit or something else"));
+	arena_init(&a);
+	assert_string_equal(licence_id("MIT", &a), "mit");
+	assert_string_equal(licence_id("gpl-3.0-ONLY", &a), "gpl-3.0");
+	assert_string_equal(licence_id("Other:My Licence", &a), "other:my-licence");
+	assert_null(licence_id("apache-2", &a));
 }
 
 /* What is left out of a key may be the restriction: nothing is, or there is no key. */
@@ -90,6 +97,13 @@ static void texts(void **state)
 		"PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE\nAUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER\nLIABILITY, WHETHER IN AN ACTION OF "
 		"CONTRACT, TORT OR OTHERWISE, ARISING FROM,\nOUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE\nSOFTWARE.\n";
 	static const char llama[] = "LLAMA 3.2 COMMUNITY LICENSE AGREEMENT\nLlama 3.2 Version Release Date: September 25, 2024\n";
+	static const char *const taken_back[] = {
+		"Notwithstanding the above, commercial use is prohibited.", "Commercial use is strictly prohibited.", "Commercial use of the model is not permitted.",
+		"You may not use this for commercial purposes.", "This model may not be used commercially.", "Use for commercial purposes is prohibited.", "For academic use only.",
+		"for non-commercial research only", "not licensed for commercial use", "Non-Commercial License: you cannot make money with it.",
+		"If you have more than 700 million monthly active users you must request a license.",
+	};
+	static const char *const given[] = { "You may use it for commercial and non-commercial purposes.", "Any use, non-commercial or commercial, is welcome.", "Research is what we do." };
 	struct err e = ERR_NONE;
 	own(buf) struct buf apache;
 	own(mem) char *changed = strdup(mit);
@@ -103,12 +117,15 @@ static void texts(void **state)
 	memcpy(strstr(changed, "without restriction"), "with no restriction", 19);	/* one word changed is another licence */
 	assert_null(recognise(changed, strlen(changed)));
 	assert_null(recognise("", 0));
-	{
-		own(buf) struct buf taken_back;
+	for (size_t i = 0; i < ARRAY_LEN(taken_back) + ARRAY_LEN(given); i++) {
+		const char *more = i < ARRAY_LEN(taken_back) ? taken_back[i] : given[i - ARRAY_LEN(taken_back)], *id;
+		own(buf) struct buf text;
 
-		buf_init(&taken_back, 1 << 20);
-		buf_printf(&taken_back, "%s\nNotwithstanding the above, commercial use is prohibited.\n", mit);
-		assert_string_equal(recognise(taken_back.data, taken_back.len), "other:with-restrictions");
+		buf_init(&text, 1 << 20);
+		buf_printf(&text, "%s\n%s\n", mit, more);
+		id = recognise(text.data, text.len);
+		if (strcmp(id, i < ARRAY_LEN(taken_back) ? "other:with-restrictions" : "mit") != 0)
+			fail_msg("%s: %s", more, id);
 	}
 	buf_puts(&apache, "\n\"Commons Clause\" License Condition v1.0\n");
 	assert_string_equal(recognise(apache.data, apache.len), "other:commons-clause");
@@ -147,6 +164,7 @@ static void several_in_one_text(void **state)
 	assert_string_equal(all_of((const char *const[]){ gpl, apache }, 2, 2), "gpl-3.0");
 	assert_string_equal(all_of((const char *const[]){ gpl, lgpl }, 2, 2), "lgpl-3.0");
 	assert_string_equal(all_of((const char *const[]){ "\n", gpl }, 2, 2 << 20), "gpl-3.0");	/* the whole file is read */
+	assert_string_equal(all_of((const char *const[]){ gpl, "No commercial use.\n" }, 2, 2), "other:with-restrictions");
 }
 
 static const char own_terms[] = "Permission is granted to look at this on Mondays, in the reading room of the second floor and without taking notes of any kind, "
@@ -219,9 +237,86 @@ static void one_answer(void **state)
 	arena_done(&a);
 }
 
+static struct licence_answer of_card(const char *const *card, size_t n, const char *name, const char *text, struct arena *a)
+{
+	const struct licence_text t = { .path = "LICENSE", .recognised = text };
+
+	return resolve(&(struct licence_claims){ .card = card, .n_card = n, .card_name = name, .texts = &t, .n_texts = text != NULL }, a);
+}
+
+static void a_family_takes_texts_of_its_own(void **state)
+{
+	static const struct {
+		const char *family, *text, *id;
+		size_t conflicts;
+	} cases[] = {
+		{ "gpl", "gpl-3.0", "gpl-3.0", 0 },    { "gpl", "mit", "gpl", 1 },		       { "gpl", "lgpl-3.0", "gpl", 1 },		{ "lgpl", "lgpl-2.1", "lgpl-2.1", 0 },
+		{ "cc", "cc-by-nc-4.0", "cc-by-nc-4.0", 0 }, { "cc", "cc0-1.0", "cc0-1.0", 0 },	       { "cc", "mit", "cc", 1 },		{ "bsd", "bsd-3-clause", "bsd-3-clause", 0 },
+		{ "openrail", "mit", "openrail", 1 },  { "openrail", "openrail++", "openrail++", 0 },  { "openrail", "creativeml-openrail-m", "creativeml-openrail-m", 0 },
+		{ "bsd", "other:with-restrictions", "other:with-restrictions", 1 },		       { "other", "mit", "mit", 0 },
+	};
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct licence_answer r = of_card(&cases[i].family, 1, NULL, cases[i].text, &a);
+
+		if (strcmp(r.id, cases[i].id) != 0 || r.n_conflicts != cases[i].conflicts)
+			fail_msg("%s with the text of %s: %s, %zu conflicts", cases[i].family, cases[i].text, r.id, r.n_conflicts);
+	}
+	arena_done(&a);
+}
+
+static void a_name_that_is_known_is_that_licence(void **state)
+{
+	static const struct {
+		const char *license, *name, *id;
+		size_t conflicts;
+	} cases[] = {
+		{ "other", "cc-by-nc-4.0", "cc-by-nc-4.0", 0 }, { "other", "GPL-3.0-only", "gpl-3.0", 0 }, { "other", "llama-3.1-community-license", "llama3.1", 0 },
+		{ "other", "unknown", "other:unknown", 0 },	{ "mit", "cc-by-nc-4.0", "cc-by-nc-4.0", 1 }, { "cc-by-nc-4.0", "mit", "cc-by-nc-4.0", 1 },
+		{ "mit", "MIT License", "mit", 0 },		{ "mit", "my model", "mit", 0 },	   { "cc", "cc-by-4.0", "cc-by-4.0", 0 },
+		{ "cc-by-4.0", "cc", "cc-by-4.0", 0 },		{ "apache-2.0", "qwen", "other:qwen", 1 }, { NULL, "cc-by-nc-4.0", "cc-by-nc-4.0", 0 },
+		{ NULL, "my model", "unknown", 0 },
+	};
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct licence_answer r = of_card(&cases[i].license, cases[i].license != NULL, cases[i].name, NULL, &a);
+
+		if (strcmp(r.id, cases[i].id) != 0 || r.n_conflicts != cases[i].conflicts)
+			fail_msg("%s, named %s: %s, %zu conflicts", cases[i].license ? cases[i].license : "nothing", cases[i].name, r.id, r.n_conflicts);
+	}
+	arena_done(&a);
+}
+
+static void the_same_counts_in_any_order(void **state)
+{
+	static const char *const pairs[][2] = {	/* the stricter one first */
+		{ "gpl-3.0", "mit" }, { "cc-by-nd-4.0", "gpl-3.0" }, { "cc-by-nd-4.0", "mit" }, { "llama3.1", "cc-by-nd-4.0" }, { "cc-by-nc-nd-4.0", "cc-by-nc-sa-4.0" }, { "cc-by-nc-4.0", "other" },
+	};
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+		const char *const back[] = { pairs[i][1], pairs[i][0] };
+
+		assert_string_equal(of_card(pairs[i], 2, NULL, NULL, &a).id, pairs[i][0]);
+		assert_string_equal(of_card(back, 2, NULL, NULL, &a).id, pairs[i][0]);
+		assert_int_equal(of_card(back, 2, NULL, NULL, &a).n_conflicts, 1);
+		assert_string_equal(resolve(&(struct licence_claims){ .tags = back, .n_tags = 2 }, &a).id, pairs[i][0]);
+	}
+	arena_done(&a);
+}
+
 static void every_tag_counts(void **state)
 {
-	static const char *const two[] = { "mit", "cc-by-nc-4.0" }, *const listed[] = { "cc-by-nc-4.0", "mit" };
+	static const char *const two[] = { "mit", "cc-by-nc-4.0" }, *const listed[] = { "cc-by-nc-4.0", "mit" }, *const strange[] = { "my-strange-nc" };
+	static const char *const lines[] = { "mit\nbut not for commerce\n", "mit?but not for commerce?" };
 	struct licence_answer r;
 	struct arena a;
 
@@ -237,6 +332,12 @@ static void every_tag_counts(void **state)
 	assert_string_equal(r.conflicts[0], "the card says mit but upstream's tag says cc-by-nc-4.0");
 	r = resolve(&(struct licence_claims){ .card = two, .n_card = 2, .tags = listed, .n_tags = 2 }, &a);
 	assert_int_equal(r.n_conflicts, 1);	/* the card's own two, and not the tags that repeat them */
+	r = resolve(&(struct licence_claims){ .card = two, .n_card = 1, .tags = strange, .n_tags = 1 }, &a);
+	assert_string_equal(r.conflicts[0], "the card says mit but upstream's tag says my-strange-nc");
+	r = resolve(&(struct licence_claims){ .card = strange, .n_card = 1, .tags = strange, .n_tags = 1 }, &a);
+	assert_int_equal(r.n_conflicts, 0);
+	r = resolve(&(struct licence_claims){ .card = lines, .n_card = 1, .tags = lines + 1, .n_tags = 1 }, &a);
+	assert_int_equal(r.n_conflicts, 0);
 	arena_done(&a);
 }
 
@@ -325,6 +426,47 @@ static void copyleft_is_not_dropped(void **state)
 	arena_done(&a);
 }
 
+static void no_derivatives_means_none(void **state)
+{
+	const struct licence_base base = { .repo = "org/base", .license = "cc-by-nd-4.0" };
+	static const char *const free = "mit", *const same = "cc-by-nd-4.0";
+	struct licence_answer r;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	r = resolve(&(struct licence_claims){ .card = &free, .n_card = 1, .bases = &base, .n_bases = 1 }, &a);
+	assert_int_equal(r.n_conflicts, 1);
+	assert_string_equal(r.conflicts[0], "cc-by-nd-4.0, the licence of its base model org/base, does not let derivatives be shared");
+	r = resolve(&(struct licence_claims){ .card = &same, .n_card = 1, .bases = &base, .n_bases = 1, .repo = "org/kid" }, &a);
+	assert_int_equal(r.n_conflicts, 1);
+	r = resolve(&(struct licence_claims){ .card = &same, .n_card = 1, .bases = &base, .n_bases = 1, .repo = "Org/Base" }, &a);
+	assert_int_equal(r.n_conflicts, 0);	/* made from itself */
+	arena_done(&a);
+}
+
+/* The GPL's text beside that of the LGPL, which is written as what it adds. */
+static void the_lgpl_comes_with_the_gpl(void **state)
+{
+	struct licence_text t[] = { { .path = "COPYING", .recognised = "gpl-3.0", .notice = "" }, { .path = "COPYING.LESSER", .recognised = "lgpl-3.0", .notice = "" } };
+	static const char *const lgpl = "lgpl-3.0";
+	struct licence_claims c = { .card = &lgpl, .n_card = 1, .texts = t, .n_texts = 2 };
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	assert_int_equal(resolve(&c, &a).n_conflicts, 0);
+	c.n_card = 0;
+	assert_string_equal(resolve(&c, &a).id, "lgpl-3.0");
+	c.n_card = 1;
+	t[1].path = "code/COPYING.LESSER";
+	assert_int_equal(resolve(&c, &a).n_conflicts, 1);
+	t[1].path = "COPYING.LESSER";
+	t[0].notice = "licensedunderthegplversion3";	/* a word of somebody, not the text */
+	assert_int_equal(resolve(&c, &a).n_conflicts, 1);
+	arena_done(&a);
+}
+
 static void one_of_several_in_a_text(void **state)
 {
 	static const char *const both[] = { "cc0-1.0", "apache-2.0", "gemma" };
@@ -389,6 +531,11 @@ static void a_text_that_nobody_knows(void **state)
 	assert_int_equal(conflicts_with("apache-2.0", "LICENSE", "Licensed under the Apache License, Version 2.0; see http://www.apache.org/licenses/"), 0);
 	assert_int_equal(conflicts_with("cc-by-4.0", "LICENSE", "https://creativecommons.org/licenses/by/4.0/legalcode"), 0);
 	assert_int_equal(conflicts_with("mit", "LICENSE", ""), 0);
+	assert_int_equal(conflicts_with("mit", "LICENSE", "# License\n\nMIT\n\n(c) 2024 Some Body"), 0);
+	/* A word about it, and a restriction; or a word that nobody understands. */
+	assert_int_equal(conflicts_with("mit", "LICENSE", "MIT, non-commercial"), 1);
+	assert_int_equal(conflicts_with("apache-2.0", "LICENSE.html", "<p>Apache License 2.0. Not for commercial use."), 1);
+	assert_int_equal(conflicts_with("mit", "LICENSE", "ask me"), 1);
 	/* Not where the model's own licence is expected, or one whose text nobody knows. */
 	assert_int_equal(conflicts_with("mit", "NOTICE", own_terms), 0);
 	assert_int_equal(conflicts_with("mit", "docs/LICENSE", own_terms), 0);
@@ -457,6 +604,59 @@ static void ids_in_files(void **state)
 	check_file("LICENSE.yaml", "license: CC BY-NC 4.0\n", "cc-by-nc-4.0");
 	check_file("LICENSE.yaml", "license: cc-by-nc-4.0\n", "cc-by-nc-4.0");
 	check_file("LICENSE.toml", "SPDX-License-Identifier = \"MPL-2.0\"\n", "mpl-2.0");
+	check_file("LICENSE.toml", "# about\n[model]\nname = \"x\"\nlicense = \"CC-BY-NC-4.0\"\n", "cc-by-nc-4.0");
+	check_file("LICENSE.toml", "project.license = { text = 'CC BY-NC 4.0' }\n", "cc-by-nc-4.0");
+	check_file("LICENSE.TOML", "license = [\n  \"MIT\",\n  \"GPL-3.0-only\",\n]\n", "gpl-3.0");
+	check_file("LICENSE.toml", "note = \"mit\"\n", NULL);
+	check_file("License.Json", "{\"license\": \"cc-by-nc-4.0\"}", "cc-by-nc-4.0");
+	check_file("LICENSE.JSON", "\xef\xbb\xbf{\"license\": \"cc-by-nc-4.0\"}", "cc-by-nc-4.0");
+	check_file("license.YAML", "license: CC-BY-NC-4.0\n", "cc-by-nc-4.0");
+	check_file("NOTICE", "spdx-license-identifier: CC-BY-NC-4.0", "cc-by-nc-4.0");
+	check_file("NOTICE", "SPDX-License-Identifier: MIT, CC-BY-NC-4.0", "cc-by-nc-4.0");
+	check_file("NOTICE", "SPDX-License-Identifier: MIT / CC-BY-NC-4.0", "cc-by-nc-4.0");
+	check_file("a.py", "/* SPDX-License-Identifier: MIT */", "mit");
+	check_file("a.html", "<!-- SPDX-License-Identifier: MIT -->", "mit");
+}
+
+static void words_and_names(void **state)
+{
+	(void)state;
+	check_file("NOTICE", "Built with Llama. Llama 3.1 is licensed under the Llama 3.1 Community License, Copyright \xc2\xa9 Meta Platforms, Inc. All Rights Reserved.", "llama3.1");
+	check_file("NOTICE", "Llama 2 is licensed under the LLAMA 2 Community License, Copyright (c) Meta Platforms, Inc.", "llama2");
+	check_file("NOTICE", "Meta Llama 3 is licensed under the Meta Llama 3 Community License, Copyright \xc2\xa9 Meta", "llama3");
+	check_file("NOTICE", "Our notice. Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms", "gemma");
+	check_file("LICENSE", "cc-by-nc-4.0", "cc-by-nc-4.0");
+	check_file("LICENSE", "CC BY-NC 4.0\n", "cc-by-nc-4.0");
+	check_file("LICENSE.md", "# License: CC-BY-NC-4.0\n\nCopyright 2024 X\nhttps://example.org/terms\n", "cc-by-nc-4.0");
+	check_file("LICENSE", "MIT, non-commercial", NULL);
+	check_file("LICENSE", "other", NULL);
+}
+
+static void pages(void **state)
+{
+	own(buf) struct buf gpl, page;
+	struct err e = ERR_NONE;
+	size_t lines = 0;
+
+	(void)state;
+	buf_init(&gpl, 1 << 20);
+	buf_init(&page, 1 << 20);
+	assert_int_equal(fdio_slurp(AT_FDCWD, "/usr/share/common-licenses/GPL-3", &gpl, &e), 0);
+	buf_puts(&page, "<html><head><style>p { x: y }</style></head><body><p title=\"x\">");
+	for (const char *p = gpl.data; *p; p++) {
+		if (*p == '"')
+			buf_puts(&page, "&ldquo;");
+		else if (*p == '\n' && p[1] == '\n')
+			buf_printf(&page, "</p>\n<p id=\"n%zu\"><b>&#32;</b>", lines++);
+		else
+			buf_putc(&page, *p);
+	}
+	check_file("LICENSE.html", page.data, "gpl-3.0");
+	check_file("LICENSE", page.data, "gpl-3.0");	/* a page under another name */
+	check_file("LICENSE.htm", "<p>SPDX-License-<i>Identifier</i>: <code>CC-BY-NC-4.0</code></p>", "cc-by-nc-4.0");
+	check_file("LICENSE.HTML", "a < b &unknown; &#x41; &#; & <unclosed", NULL);
+	check_file("LICENSE.html", "<script>Gemma Terms of Use", NULL);
+	check_file("LICENSE.html", "<!-- Gemma Terms of Use -->", "gemma");
 }
 
 static void links(void **state)
@@ -499,6 +699,8 @@ int main(void)
 		cmocka_unit_test(the_table_is_whole), cmocka_unit_test(written_forms),	    cmocka_unit_test(texts),
 		cmocka_unit_test(one_answer),	      cmocka_unit_test(conflicts_are_said), cmocka_unit_test(text_paths), cmocka_unit_test(ids_in_files), cmocka_unit_test(links),
 		cmocka_unit_test(names_are_filled_in), cmocka_unit_test(one_of_several_in_a_text), cmocka_unit_test(what_a_key_would_not_say), cmocka_unit_test(every_tag_counts),
+		cmocka_unit_test(a_family_takes_texts_of_its_own), cmocka_unit_test(a_name_that_is_known_is_that_licence), cmocka_unit_test(the_same_counts_in_any_order),
+		cmocka_unit_test(no_derivatives_means_none), cmocka_unit_test(the_lgpl_comes_with_the_gpl), cmocka_unit_test(words_and_names), cmocka_unit_test(pages),
 		cmocka_unit_test(other_names_have_other_ids), cmocka_unit_test(several_in_one_text),
 		cmocka_unit_test(a_text_that_nobody_knows),
 		cmocka_unit_test(copyleft_is_not_dropped), cmocka_unit_test(what_nobody_has_read_is_a_conflict),
