@@ -48,12 +48,11 @@ static int read_licenses(struct request *rq, struct query_filter *f, struct err 
 	if (read_list(rq, "license", f->license, &f->n_license, e) < 0)
 		return e->code;
 	for (size_t i = 0; i < f->n_license; i++) {
-		const char *id = f->license[i], *near;
+		const char *written = f->license[i], *near = licence_nearest(written);
 
-		if (licence_find(id) || str_starts(id, "other") || !strcmp(id, "unknown"))
+		if ((f->license[i] = licence_id(written, &rq->arena)))
 			continue;
-		near = licence_nearest(id);
-		return err_set(e, ERR_USAGE, "unknown licence '%.60s'%s%s%s", id, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+		return err_set(e, ERR_USAGE, "unknown licence '%.60s'%s%s%s", written, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 	}
 	return 0;
 }

@@ -49,8 +49,11 @@ static int read_filter(struct request *rq, struct query_filter *q, struct err *e
 	if (format && (q->format = format_parse(format)) == FORMAT_NONE)
 		return err_set(e, ERR_USAGE, "there is no format \"%s\"", format);
 	while ((v = http_query_next(rq, "license", &at)))
-		if (*v && q->n_license < QUERY_LIST_MAX)
-			q->license[q->n_license++] = v;
+		if (*v && q->n_license < QUERY_LIST_MAX) {
+			const char *id = licence_id(v, &rq->arena);
+
+			q->license[q->n_license++] = id ? id : v;
+		}
 	copy = arena_strdup(&rq->arena, words ? words : "");
 	while ((word = strsep(&copy, " ")))
 		if (*word && q->n_search < QUERY_LIST_MAX)

@@ -81,7 +81,7 @@ def test_ls_filters(registry, story, models, hub):
         return [m["repo"] for m in registry.json("ls", *args)]
 
     assert sorted(names()) == sorted([name, "other/held"])
-    assert names("--license", "apache-2.0") == [name] and names("--license", "apache-2.0", "--license", "cc-by-nc-4.0", "--sort", "name") == [name, "other/held"]
+    assert names("--license", "apache-2.0") == names("--license", "Apache-2.0") == [name] and names("--license", "apache-2.0", "--license", "cc-by-nc-4.0", "--sort", "name") == [name, "other/held"]
     assert names("--commercial") == [name]
     assert names("--state", "held") == ["other/held"] and names("--state", "published") == [name]
     registry.ctl("ls", "--max-size", "0", code=2)

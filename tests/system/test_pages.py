@@ -60,7 +60,7 @@ def test_models(site):
 
 
 @pytest.mark.parametrize("query,shown", [
-    ("q=larg", {"org/large"}), ("license=apache-2.0", {"org/large"}), ("min_size=100KB", {"org/large"}), ("max_size=2KB", {"org/small", "org/ending"}),
+    ("q=larg", {"org/large"}), ("license=apache-2.0", {"org/large"}), ("license=Apache-2.0", {"org/large"}), ("min_size=100KB", {"org/large"}), ("max_size=2KB", {"org/small", "org/ending"}),
     ("format=gguf", {"org/large"}), ("license=apache-2.0&max_size=1KB", set()), ("q=org&sort=name", {"org/small", "org/large", "org/ending"}), ("q=org%2Fs", {"org/small"}),
 ])
 def test_filters(site, query, shown):
