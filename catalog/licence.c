@@ -331,11 +331,10 @@ const char *licence_id(const char *written, struct arena *a)
 	return after_other(written) == written ? NULL : licence_other_id(a, written);
 }
 
-/* The licence that license_name names, where that is a known one: hiding behind `other` makes it no other. */
-static const char *id_of_card_name(const struct licence_claims *c, struct arena *a)
+const char *licence_of_name(const char *name, struct arena *a)
 {
-	const char *id = c->card_name && *c->card_name ? licence_normalise(c->card_name) : NULL;
-	const struct licence *l = id ? licence_find(id) : c->card_name ? licence_find(licence_other_id(a, c->card_name)) : NULL;
+	const char *id = name && *name ? licence_normalise(name) : NULL;
+	const struct licence *l = id ? licence_find(id) : name ? licence_find(licence_other_id(a, name)) : NULL;
 
 	return l && strcmp(l->id, "other") != 0 && strcmp(l->id, "unknown") != 0 ? l->id : NULL;
 }
@@ -348,7 +347,7 @@ static const char *id_of_card(const struct licence_claims *c, const char *writte
 	if (id && strcmp(id, "other") != 0)
 		return id;
 	if (id && c->card_name && *c->card_name) {
-		id = id_of_card_name(c, a);
+		id = licence_of_name(c->card_name, a);
 		if (!id || !strncmp(id, "other:", 6))
 			*name = arena_strdup(a, c->card_name);
 		return id ? id : licence_other_id(a, c->card_name);
@@ -457,7 +456,7 @@ static void card_names(const char *id, const char *name, const char *what, struc
 
 static void from_card(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
-	const char *named = id_of_card_name(c, a);
+	const char *named = licence_of_name(c->card_name, a);
 	bool is_said = false;
 
 	for (size_t i = 0; i < c->n_card; i++) {

@@ -16,6 +16,8 @@ size_t licence_csv_row(char *line, char **fields, size_t max);
 const char *licence_other_id(struct arena *a, const char *name);
 /* The same for a glob over such ids; NULL when letters outside ASCII are in it, for which ids have a hash. */
 const char *licence_other_pattern(struct arena *a, const char *glob);
+/* The id of the known licence that a license_name (or what follows "other:") names; NULL when it is none. Hiding behind `other` makes it no other. */
+const char *licence_of_name(const char *name, struct arena *a);
 
 /* Do these reduced words take back commercial use, of a licence that gives it? */
 bool licence_restricts(const char *reduced);

@@ -159,6 +159,8 @@ static int add_licence(const struct reader *r, const char *path, const char *tex
 	struct policy_list *list = arg;
 	const char *near, *id = l ? l->id : NULL;
 
+	if (!id && is_other && !is_pattern)
+		id = licence_of_name(text + 6, &r->p->arena);
 	if (!id && is_other && text[6])
 		id = is_pattern ? licence_other_pattern(&r->p->arena, text) : licence_other_id(&r->p->arena, text);
 	else if (!id && is_pattern && matches_known(text))
