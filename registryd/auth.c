@@ -10,6 +10,8 @@
 #define ADMIN_TOKEN_FILE     "admin.token"
 #define ADMIN_TOKEN_FILE_MAX 4096
 
+_Static_assert(HTTP_WHO_MAX > TOKEN_NAME_MAX, "two tokens whose names differ at the end are two people");
+
 static int identify(struct request *rq, struct err *e)
 {
 	struct daemon *d = rq->app;
@@ -84,7 +86,7 @@ bool auth_known(const struct request *rq)
 static int create(struct daemon *d, int64_t now, char text[TOKEN_MAX], struct err *e)
 {
 	int rc = token_create(d->db, "admin", TOKEN_ADMIN, 0, now, text, e);
-	char name[TOKEN_NAME_MAX];
+	char name[TOKEN_NAME_MAX + 1];
 
 	if (rc != ERR_CONFLICT)
 		return rc;

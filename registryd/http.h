@@ -33,7 +33,7 @@
 #define HTTP_QUERY_MAX 256		/* key=value pairs; more are 400 */
 #define HTTP_HEADERS_MAX 24		/* that one answer may set */
 #define HTTP_BODY_MAX (4 << 20)		/* of a body that is collected in memory; more is 413 */
-#define HTTP_WHO_MAX 64
+#define HTTP_WHO_MAX 65			/* a token's name or an address, with its end */
 
 enum http_access {
 	HTTP_OPEN,	/* anybody: liveness, readiness */

@@ -1,4 +1,5 @@
 """The daemon as a program: starting, refusing to start, reloading, telling its supervisor, stopping."""
+import json
 import os
 import re
 import signal
@@ -138,6 +139,10 @@ def test_a_token_file_that_is_of_no_use(tmp_path):
         r.stop()
         r.start()
         assert r.admin == made and "auth." not in r.log[len(before):]
+
+        for name in "r" * 63 + "x", "r" * 63 + "y":     # as long as a name may be, and two people
+            asked = r.ask("POST", "/-/v1/tokens", body=json.dumps({"name": name, "role": "reader"}).encode(), Authorization=f"Bearer {made}")
+            assert r.get("/api/whoami-v2", Authorization=f"Bearer {asked.json()['token']}").json()["name"] == name
 
 
 def test_port_in_use(tmp_path):
