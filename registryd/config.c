@@ -471,6 +471,8 @@ static int check_events(const struct config *c, struct err *e)
 /* How far an address was told is kept by address. */
 static int check_webhooks(struct config *c, struct err *e)
 {
+	if (c->n_webhooks > CONFIG_WEBHOOKS_MAX)
+		return err_set(e, ERR_USAGE, "webhooks must be a list of at most %d addresses", CONFIG_WEBHOOKS_MAX);
 	for (size_t i = 0; i < c->n_webhooks; i++)
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(c->webhooks[k].url, c->webhooks[i].url))

@@ -15,6 +15,7 @@
 
 #define CONFIG_FILE_MAX (4 << 20)
 #define CONFIG_LIST_MAX 1000	/* entries of one list */
+#define CONFIG_WEBHOOKS_MAX 100	/* a thread each */
 
 struct config_list {
 	const char **items;

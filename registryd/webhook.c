@@ -19,11 +19,20 @@
 #define LOOK_EVERY_MS 5000	/* retries fall due and settings change without an event */
 #define SECRET_MAX    4096
 
+/* Who tells one address: a receiver that takes its time keeps nobody waiting but itself. */
+struct teller {
+	struct webhook *w;
+	const char *url;	/* NULL: the place is free */
+	pthread_t thread;
+	atomic_bool gone;	/* the settings no longer name the address, and the thread has ended or is about to */
+	CURL *h;
+};
+
 struct webhook {
 	struct daemon *d;
-	pthread_t thread;
+	pthread_t thread;	/* starts the others, and the only one that touches which there are */
 	atomic_bool stop;
-	CURL *h;
+	struct teller tellers[CONFIG_WEBHOOKS_MAX];
 };
 
 void webhook_sign(char out[WEBHOOK_SIGNATURE_MAX], const char *secret, const char *body, size_t n)
@@ -81,31 +90,46 @@ static struct curl_slist *headers_of(const struct event *ev, int attempt, const 
 	return list;
 }
 
-/* ERR_UNREACHABLE and the like with words for the history; *status is the answer's. */
-static int post(struct webhook *w, const char *url, const char *body, struct curl_slist *headers, long *status, struct err *e)
+/* libcurl asks at least once a second. */
+static int on_progress(void *stop, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	(void)a;
+	(void)b;
+	(void)c;
+	(void)d;
+	return atomic_load((atomic_bool *)stop);
+}
+
+/* ERR_UNREACHABLE and the like with words for the history, ERR_CANCELED where the daemon stops; *status is the answer's. */
+static int post(struct teller *t, const char *url, const char *body, struct curl_slist *headers, long *status, struct err *e)
 {
 	char why[CURL_ERROR_SIZE] = "";
 	CURLcode rc;
 
-	curl_easy_reset(w->h);
-	curl_easy_setopt(w->h, CURLOPT_URL, url);
-	curl_easy_setopt(w->h, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(w->h, CURLOPT_POSTFIELDS, body);
-	curl_easy_setopt(w->h, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(w->h, CURLOPT_WRITEFUNCTION, ignore_body);
-	curl_easy_setopt(w->h, CURLOPT_TIMEOUT, TIMEOUT_S);
-	curl_easy_setopt(w->h, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(w->h, CURLOPT_ERRORBUFFER, why);
-	curl_easy_setopt(w->h, CURLOPT_USERAGENT, "registryd/" REGISTRYD_VERSION);
-	rc = curl_easy_perform(w->h);
+	curl_easy_reset(t->h);
+	curl_easy_setopt(t->h, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(t->h, CURLOPT_XFERINFODATA, &t->w->stop);
+	curl_easy_setopt(t->h, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(t->h, CURLOPT_URL, url);
+	curl_easy_setopt(t->h, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(t->h, CURLOPT_POSTFIELDS, body);
+	curl_easy_setopt(t->h, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(t->h, CURLOPT_WRITEFUNCTION, ignore_body);
+	curl_easy_setopt(t->h, CURLOPT_TIMEOUT, TIMEOUT_S);
+	curl_easy_setopt(t->h, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(t->h, CURLOPT_ERRORBUFFER, why);
+	curl_easy_setopt(t->h, CURLOPT_USERAGENT, "registryd/" REGISTRYD_VERSION);
+	rc = curl_easy_perform(t->h);
 	*status = 0;
+	if (rc == CURLE_ABORTED_BY_CALLBACK)
+		return err_set(e, ERR_CANCELED, "the daemon stops");
 	if (rc != CURLE_OK)
 		return err_set(e, ERR_UNREACHABLE, "%s", *why ? why : curl_easy_strerror(rc));
-	curl_easy_getinfo(w->h, CURLINFO_RESPONSE_CODE, status);
+	curl_easy_getinfo(t->h, CURLINFO_RESPONSE_CODE, status);
 	return *status >= 200 && *status < 300 ? 0 : err_set(e, ERR_FAILED, "the answer was %ld", *status);
 }
 
-static int deliver(struct webhook *w, const struct config_webhook *hook, const struct event *ev, int attempt, long *status, struct err *e)
+static int deliver(struct teller *t, const struct config_webhook *hook, const struct event *ev, int attempt, long *status, struct err *e)
 {
 	own(json) json_t *j = event_json(ev);
 	own(mem) char *body = json_text(j);
@@ -118,14 +142,15 @@ static int deliver(struct webhook *w, const struct config_webhook *hook, const s
 	if (hook->secret_file && (rc = read_secret(hook->secret_file, &secret, e)) < 0)
 		return rc;
 	headers = headers_of(ev, attempt, hook->secret_file ? secret.data : NULL, body);
-	rc = post(w, hook->url, body, headers, status, e);
+	rc = post(t, hook->url, body, headers, status, e);
 	curl_slist_free_all(headers);
 	return rc;
 }
 
-/* One event for one address. False when there is nothing to do for it now. */
-static bool serve_one(struct webhook *w, const struct config_webhook *hook)
+/* One event. False when there is nothing to do for it now. One that is broken off because the daemon stops was no attempt: it is told anew after the start. */
+static bool serve_one(struct teller *t, const struct config_webhook *hook)
 {
+	struct db *db = t->w->d->db;
 	struct err e = ERR_NONE, why = ERR_NONE;
 	own(arena) struct arena a;
 	char quoted[LOG_QUOTE_MAX];
@@ -134,16 +159,99 @@ static bool serve_one(struct webhook *w, const struct config_webhook *hook)
 	int attempt, rc;
 
 	arena_init(&a);
-	rc = hook_next(w->d->db, hook->url, hook->events.items, hook->events.n, (int64_t)time(NULL), &a, &ev, &attempt, NULL, &e);
+	rc = hook_next(db, hook->url, hook->events.items, hook->events.n, (int64_t)time(NULL), &a, &ev, &attempt, NULL, &e);
 	if (rc == 0) {
-		rc = deliver(w, hook, &ev, attempt, &status, &why);
+		rc = deliver(t, hook, &ev, attempt, &status, &why);
+		if (rc == ERR_CANCELED)
+			return false;
 		if (rc < 0)
 			log_event(LOG_WARNING, "webhook.failed", "event=%lld attempt=%d error=%s", (long long)ev.id, attempt, log_quote(quoted, why.msg));
-		rc = hook_tried(w->d->db, hook->url, ev.id, attempt, (int)status, rc < 0 ? why.msg : NULL, (int64_t)time(NULL), &e);
+		rc = hook_tried(db, hook->url, ev.id, attempt, (int)status, rc < 0 ? why.msg : NULL, (int64_t)time(NULL), &e);
 	}
 	if (rc < 0 && rc != ERR_NOT_FOUND)
 		log_event(LOG_ERR, "webhook.not_recorded", "error=%s", log_quote(quoted, e.msg));
 	return rc == 0;
+}
+
+/* As the settings have it now; NULL: they no longer name the address. */
+static const struct config_webhook *find_hook(const struct webhook *w, const char *url)
+{
+	const struct config *c = daemon_config(w->d);
+
+	for (size_t i = 0; i < c->n_webhooks; i++)
+		if (!strcmp(c->webhooks[i].url, url))
+			return &c->webhooks[i];
+	return NULL;
+}
+
+static void *tell(void *arg)
+{
+	const struct config_webhook *hook;
+	struct teller *t = arg;
+	uint64_t seen = 0;
+
+	while (!atomic_load(&t->w->stop) && (hook = find_hook(t->w, t->url)))
+		if (!serve_one(t, hook))
+			db_wait_change(t->w->d->db, &seen, LOOK_EVERY_MS);	/* a commit may be an event */
+	atomic_store(&t->gone, true);
+	return NULL;
+}
+
+/* ---- who tells -------------------------------------------------------------------------------------------------- */
+
+static void end(struct teller *t)
+{
+	if (!t->url)
+		return;
+	pthread_join(t->thread, NULL);
+	curl_easy_cleanup(t->h);
+	t->url = NULL;
+}
+
+static int start(struct webhook *w, struct teller *t, const char *url, struct err *e)
+{
+	t->w = w;
+	t->h = curl_easy_init();
+	if (!t->h)
+		abort();
+	atomic_store(&t->gone, false);
+	t->url = url;
+	if (pthread_create(&t->thread, NULL, tell, t) == 0)
+		return 0;
+	curl_easy_cleanup(t->h);
+	t->url = NULL;
+	return err_set(e, ERR_FAILED, "no thread could be started for a webhook");
+}
+
+static bool is_told(const struct webhook *w, const char *url)
+{
+	for (size_t i = 0; i < CONFIG_WEBHOOKS_MAX; i++)
+		if (w->tellers[i].url && !strcmp(w->tellers[i].url, url))
+			return true;
+	return false;
+}
+
+/* NULL while one of the addresses that went is told its last event. */
+static struct teller *free_place(struct webhook *w)
+{
+	for (size_t i = 0; i < CONFIG_WEBHOOKS_MAX; i++)
+		if (!w->tellers[i].url)
+			return &w->tellers[i];
+	return NULL;
+}
+
+static void follow_settings(struct webhook *w)
+{
+	const struct config *c = daemon_config(w->d);
+	struct err e = ERR_NONE;
+	struct teller *t;
+
+	for (size_t i = 0; i < CONFIG_WEBHOOKS_MAX; i++)
+		if (w->tellers[i].url && atomic_load(&w->tellers[i].gone))
+			end(&w->tellers[i]);
+	for (size_t i = 0; i < c->n_webhooks; i++)
+		if (!is_told(w, c->webhooks[i].url) && (t = free_place(w)) && start(w, t, c->webhooks[i].url, &e) < 0)
+			log_event(LOG_ERR, "webhook.not_started", "error=\"%s\"", e.msg);
 }
 
 static void *work(void *arg)
@@ -152,16 +260,11 @@ static void *work(void *arg)
 	uint64_t seen = 0;
 
 	while (!atomic_load(&w->stop)) {
-		const struct config *c = daemon_config(w->d);
-		bool busy = false;
-
-		for (size_t i = 0; i < c->n_webhooks && !atomic_load(&w->stop); i++)
-			busy |= serve_one(w, &c->webhooks[i]);
-		if (!busy && c->n_webhooks)
-			db_wait_change(w->d->db, &seen, LOOK_EVERY_MS);	/* a commit may be an event */
-		else if (!busy)
-			net_sleep(LOOK_EVERY_MS, &w->stop);
+		follow_settings(w);
+		db_wait_change(w->d->db, &seen, LOOK_EVERY_MS);
 	}
+	for (size_t i = 0; i < CONFIG_WEBHOOKS_MAX; i++)
+		end(&w->tellers[i]);
 	return NULL;
 }
 
@@ -170,11 +273,7 @@ int webhook_start(struct webhook **out, struct daemon *d, struct err *e)
 	struct webhook *w = mem_zalloc(sizeof(*w));
 
 	w->d = d;
-	w->h = curl_easy_init();
-	if (!w->h)
-		abort();
 	if (pthread_create(&w->thread, NULL, work, w) != 0) {
-		curl_easy_cleanup(w->h);
 		free(w);
 		return err_set(e, ERR_FAILED, "no thread could be started for webhooks");
 	}
@@ -189,6 +288,5 @@ void webhook_stop(struct webhook *w)
 	atomic_store(&w->stop, true);
 	db_wake(w->d->db);
 	pthread_join(w->thread, NULL);
-	curl_easy_cleanup(w->h);
 	free(w);
 }

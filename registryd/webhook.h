@@ -1,5 +1,6 @@
 /*
- * webhook.h - tells the addresses of the settings (`webhooks:`) of events: each as a POST of its JSON (what /-/v1/events shows), signed. One thread.
+ * webhook.h - tells the addresses of the settings (`webhooks:`) of events: each as a POST of its JSON (what /-/v1/events shows), signed. A thread an
+ * address, as the settings name them.
  *
  *	X-Registryd-Event: revision.published
  *	X-Registryd-Delivery: <number of the event>-<attempt>
@@ -15,7 +16,7 @@
 struct webhook;
 
 int webhook_start(struct webhook **out, struct daemon *d, struct err *e);
-void webhook_stop(struct webhook *w);	/* waits for the delivery in progress, at most its timeout. Accepts NULL */
+void webhook_stop(struct webhook *w);	/* breaks off what is being delivered, within about a second; it is told anew after the next start. Accepts NULL */
 
 /* The signature of a body: hex digits of the HMAC. */
 #define WEBHOOK_SIGNATURE_MAX 65

@@ -19,14 +19,15 @@ WAIT_S = 40		# the first retry comes after ten seconds
 class Listener:
     """An address that keeps what it is told; its first answers can be failures."""
 
-    def __init__(self, failures=0):
-        self.heard, self.failures = [], failures
+    def __init__(self, failures=0, takes_s=0):
+        self.heard, self.failures, self.takes_s = [], failures, takes_s
         listener = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 listener.heard.append((dict(self.headers), body))
+                time.sleep(listener.takes_s)
                 listener.failures -= 1
                 self.send_response(503 if listener.failures >= 0 else 204)
                 self.end_headers()
@@ -93,6 +94,27 @@ def test_told_in_order_signed_and_again(tmp_path, listener):
     assert SECRET not in reg.said()
     newest_first = [(a["attempt"], a["status"], a["delivered"]) for a in attempts]
     assert newest_first[-2:] == [(2, 204, True), (1, 503, False)]
+
+
+def test_a_slow_address_delays_no_other_and_not_the_end(tmp_path):
+    slow, quick = Listener(takes_s=10), Listener()
+    with Registry(tmp_path / "reg", settings=f"webhooks:\n  - {{url: {slow.url}}}\n  - {{url: {quick.url}}}\n") as reg:
+        time.sleep(0.5)
+        for name in "abc":
+            reg.ctl("token", "create", name, "--role", "reader")
+        begun = time.monotonic()
+        quick.wait(3)
+        assert time.monotonic() - begun < 5 and len(slow.heard) == 1
+        begun = time.monotonic()
+        reg.stop()
+        assert time.monotonic() - begun < 5
+        slow.takes_s = 0
+        reg.start()
+        slow.wait(4)
+        assert [h["X-Registryd-Delivery"] for h, _ in slow.heard] == [slow.heard[0][0]["X-Registryd-Delivery"]] + [h["X-Registryd-Delivery"] for h, _ in quick.heard]
+        assert "webhook.failed" not in reg.said()
+    for one in slow, quick:
+        one.server.shutdown()
 
 
 def test_history_is_for_administrators(tmp_path):
