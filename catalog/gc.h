@@ -16,7 +16,8 @@
 #include "catalog/store.h"
 
 struct gc_rules {
-	int64_t keep_last;	/* published revisions of a model that stay; 0: all */
+	int64_t keep_last;	/* published revisions of a model that people can get and that stay; 0: all */
+	int64_t ended_at;	/* nobody gets what has its sunset at or before this time; 0: that is served still */
 	const struct policy *quotas;	/* of namespaces; NULL none */
 	int64_t rejected_before;	/* what was rejected before this time goes; 0 none */
 	int64_t unused_since;	/* one that was pulled at or after this time stays too */

@@ -17,10 +17,13 @@ int housekeep_gc_job(struct work *w, struct err *e)
 		.rejected_before = policy_rejected_s(daemon_policy(w->d)) ? work_now() - policy_rejected_s(daemon_policy(w->d)) : 0,
 		.dry_run = json_get_bool(w->args, "dry_run", false),
 	};
+	struct policy_lifecycle lifecycle;
 	uint64_t partial_bytes = 0;
 	struct gc_counts c;
 	int rc;
 
+	policy_lifecycle(daemon_policy(w->d), &lifecycle);
+	rules.ended_at = lifecycle.gone_after_sunset ? work_now() : 0;
 	work_phase(w, "looking for what no revision needs");
 	rc = usage_flush(w->db, e);	/* pulls still in memory count too */
 	if (rc == 0)

@@ -318,6 +318,42 @@ static void test_lately(void **state)
 	}
 }
 
+/* What nobody gets takes the place of none that people do. */
+static void test_keep_last(void **state)
+{
+	struct fixture *f = *state;
+	int64_t r[4], m = make(f->db, "org/m", 'a', &r[0]);
+	struct lifecycle_order bad = { .model_id = m, .who = "ada", .reason = "bad" }, ends = { .model_id = m, .who = "ada", .sunset_at = NOW + 100 * DAY };
+	struct gc_rules gc = { .keep_last = 1, .unused_since = NOW, .dry_run = true };
+	static const struct {
+		int64_t ended_at;
+		size_t freed;
+	} cases[] = { { NOW + 99 * DAY, 2 }, { NOW + 100 * DAY, 1 }, { 0, 2 } };
+
+	for (int i = 1; i < 4; i++)
+		make(f->db, "org/m", (char)('a' + i), &r[i]);
+	bad.revision_id = r[3];
+	ok(lifecycle_withdraw(f->db, &bad, NOW, e));	/* main is at it all the same */
+	ends.revision_id = r[2];
+	ok(lifecycle_deprecate(f->db, &ends, &rules, NOW, e));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct gc_counts freed = { 0 };
+
+		gc.ended_at = cases[i].ended_at;
+		ok(gc_run(f->db, f->store, &gc, NOW + 101 * DAY, &freed, e));
+		assert_int_equal(json_array_size(freed.list), cases[i].freed);
+		json_decref(freed.list);
+		json_decref(freed.quotas);
+	}
+	bad.revision_id = 0;
+	ok(lifecycle_withdraw(f->db, &bad, NOW, e));	/* all of it, and the newest stays for when that is taken back */
+	struct gc_counts freed = { 0 };
+	ok(gc_run(f->db, f->store, &gc, NOW + 101 * DAY, &freed, e));
+	assert_int_equal(json_array_size(freed.list), 2);
+	json_decref(freed.list);
+	json_decref(freed.quotas);
+}
+
 static void test_rules(void **state)
 {
 	struct fixture *f = *state;
@@ -768,7 +804,7 @@ static void test_rules_are_read_strictly(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_ended), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_keep_last), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_ended), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
