@@ -69,9 +69,7 @@ static int look_here(struct round *r, const struct hub_listed *l, struct arena *
 		return 0;
 	if (model_find(r->w->db, l->id, sha, MODEL_ANY, a, &m, &rev, NULL, NULL))
 		return 0;
-	if (rev.state == REVISION_RETIRED)
-		*out = SETTLED;
-	return rev.state == REVISION_RETIRED ? 0 : settled_ask(r->w, &rev, &r->selection, files_listed(l), a, out, why, e);
+	return settled_ask(r->w, &rev, &r->selection, files_listed(l), a, out, why, e);
 }
 
 /* At the next round after the first failure, then half as often each time. */

@@ -131,6 +131,10 @@ int settled_ask(struct work *w, const struct revision *r, const struct plan_sele
 
 	*out = SETTLED_NOT;
 	*why = NULL;
+	if (r->state == REVISION_RETIRED) {	/* until a person restores it */
+		*out = SETTLED;
+		return 0;
+	}
 	if (r->state != REVISION_PUBLISHED && r->state != REVISION_HELD && r->state != REVISION_REJECTED)
 		return 0;
 	rc = lists_more(&q, &more, e);

@@ -19,8 +19,8 @@ enum settled {
 };
 
 /*
- * For what is published, held or rejected; anything else is SETTLED_NOT. n_listed: the files that upstream says the commit has, 0 unknown (another registry may
- * have got the rest of it). *why, in the arena, is the reason where there is one.
+ * For what is published, held or rejected; what is retired is SETTLED, anything else SETTLED_NOT. n_listed: the files that upstream says the commit has, 0
+ * unknown (another registry may have got the rest of it). *why, in the arena, is the reason where there is one.
  */
 int settled_ask(struct work *w, const struct revision *r, const struct plan_selection *s, size_t n_listed, struct arena *a, enum settled *out, const char **why,
 		struct err *e);

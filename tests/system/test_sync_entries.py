@@ -20,7 +20,7 @@ def git_was_asked_a_day_ago(reg):
 
 
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
-@pytest.mark.parametrize("state", ["published", "held", "unproven", "absent"])
+@pytest.mark.parametrize("state", ["published", "held", "unproven", "absent", "retired"])
 def test_an_entry_for_another_branch_asks_each_model_once(tmp_path, hub, entry, state):
     """The listing says nothing of it, so each model is asked; but for no more than that, also where git can't be asked."""
     hub.add_model("team/m", {**small(0), "README.md": CARD.replace("mit", "cc-by-nc-4.0") if state == "held" else CARD}, date=days_ago(30), branches=["dev"] * (state != "absent"))
@@ -29,11 +29,15 @@ def test_an_entry_for_another_branch_asks_each_model_once(tmp_path, hub, entry, 
         hub.faults.add(route="git", status=503)
     with following(tmp_path, hub, entry, ", revision: dev") as reg:
         settled(reg, "team/m")
+        if state == "retired":
+            reg.ctl("retire", "team/m")
         for _ in range(2):
             hub.clear_log()
             mirror_round(reg)
             asked = [r.route for r in hub.requests() if r.route != "listing"]
             assert asked == ["info"]
+        if state == "retired":
+            assert "job.failed" not in {e["kind"] for e in reg.json("events")} and "restore it" in reg.ctl("sync", "team/m@dev", code=5).stderr
         if state == "unproven":
             git_was_asked_a_day_ago(reg)
             hub.clear_log()
