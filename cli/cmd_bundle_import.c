@@ -134,8 +134,8 @@ static void note(struct bringing *r, const json_t *model, const json_t *result, 
 	static const int rank[] = { ERR_MISMATCH, ERR_REFUSED };
 	size_t was = 0, is = 0;
 
-	json_array_append_new(r->results, json_pack("{s:s, s:s, s:s, s:s?}", "repo", json_get_str(model, "repo"), "revision", json_get_str(model, "revision"), "state",
-		json_get_str_or(result, "state", "failed"), "reason", why->code ? why->msg : NULL));
+	json_array_append_new(r->results, json_pack("{s:s, s:s, s:s, s:s?, s:s*}", "repo", json_get_str(model, "repo"), "revision", json_get_str(model, "revision"), "state",
+		json_get_str_or(result, "state", "failed"), "reason", why->code ? why->msg : NULL, "lifecycle", json_get_str(result, "lifecycle")));
 	if (!why->code) {
 		ctl_say(r->c, "published %s@%.12s", json_get_str(model, "repo"), json_get_str(model, "revision"));
 		return;
@@ -150,7 +150,8 @@ static void note(struct bringing *r, const json_t *model, const json_t *result, 
 		r->worst = *why;
 }
 
-static void say_kept(struct bringing *r, const json_t *model, const json_t *result)
+/* What stayed, or became, otherwise than at the other site. */
+static void say_otherwise(struct bringing *r, const json_t *model, const json_t *result)
 {
 	const json_t *ref;
 	size_t i;
@@ -158,6 +159,8 @@ static void say_kept(struct bringing *r, const json_t *model, const json_t *resu
 	json_array_foreach (json_object_get(result, "refs_kept"), i, ref)
 		ctl_say(r->c, "%s of %s stays at %.12s, which came here later; --rollback takes it back", json_get_str_or(ref, "name", "?"), json_get_str(model, "repo"),
 			json_get_str_or(ref, "revision", "?"));
+	if (json_get_str(result, "lifecycle"))
+		ctl_say(r->c, "%s %s", json_get_str(model, "repo"), ctl_text(result, "lifecycle"));
 }
 
 /* The entry is there: the daemon's part. */
@@ -183,7 +186,7 @@ static int judge(struct bringing *r, const json_t *model, struct err *e)
 		err_set(&why, err_from_label(json_get_str(result, "code")) == ERR_MISMATCH ? ERR_MISMATCH : ERR_REFUSED, "%s",
 			json_get_str(result, "reason") ? ctl_text(result, "reason") : "`registryctl why` tells more");
 	note(r, model, result, &why);
-	say_kept(r, model, result);
+	say_otherwise(r, model, result);
 	return 0;
 }
 

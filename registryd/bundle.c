@@ -24,6 +24,7 @@
 #define FROM	    "the bundle"
 #define BATCH	    128	/* files stored and recorded together; their descriptors are open meanwhile */
 #define NOT_CARRIED "the bundle does not hold it"
+#define DAY_S	    86400
 
 struct bundle {
 	struct work *w;
@@ -441,40 +442,102 @@ static int take_files(struct bundle *b, struct err *e)
 
 /* ---- the end of it --------------------------------------------------------------------------------------------- */
 
+/* What the other site says of the model's end, and what can hold of it here. */
+struct said {
+	const char *reason, *successor;
+	int64_t sunset_at;	/* 0 none */
+	int64_t moved_to;	/* where that is too soon for this site's notice, or has passed on the way: the first day that allows it; else 0 */
+	const char *reason_moved;	/* that says so, and by which the mark is known when the bundle comes again: nothing of today is in it */
+};
+
+static void read_said(struct bundle *b, const json_t *life, int64_t now, struct said *s)
+{
+	struct policy_lifecycle rules;
+	char there[STR_TIME_MAX];
+	int64_t earliest;
+
+	*s = (struct said){ .reason = json_get_str(life, "reason"), .successor = json_get_str(life, "successor") };
+	if (json_get_str(life, "sunset_at"))
+		str_parse_time(json_get_str(life, "sunset_at"), &s->sunset_at, NULL);
+	if (!s->sunset_at)
+		return;
+	policy_lifecycle(b->w->policy, &rules);
+	earliest = now + (rules.notice_s ? rules.notice_s : 1);
+	if (s->sunset_at < earliest)
+		s->moved_to = (earliest + DAY_S - 1) / DAY_S * DAY_S;
+	str_format_iso(there, s->sunset_at);
+	s->reason_moved = arena_printf(b->w->arena, "%s%sthe other site's date, %.10s, is sooner than the notice here allows", s->reason ? s->reason : "", s->reason ? "; " : "", there);
+}
+
+static bool gives_reason(const struct lifecycle *here, const char *reason)
+{
+	return !strcmp(here->reason ? here->reason : "", reason ? reason : "");
+}
+
 /* Is it for the bundle to say how this ends? Nobody here has; or its own word stands here, without a successor that had not come yet. */
-static bool bundle_may_say(const struct lifecycle *here, const struct lifecycle_order *o)
+static bool bundle_may_say(const struct lifecycle *here, const struct said *s)
 {
 	if (!here->deprecated_at)
 		return here->state == LIFECYCLE_ACTIVE;
-	return o->successor && !here->successor && here->state <= LIFECYCLE_DEPRECATED && here->sunset_at == o->sunset_at &&
-	       !strcmp(here->reason ? here->reason : "", o->reason ? o->reason : "");
+	return s->successor && !here->successor && here->state <= LIFECYCLE_DEPRECATED &&
+	       ((here->sunset_at == s->sunset_at && gives_reason(here, s->reason)) || (s->reason_moved && gives_reason(here, s->reason_moved)));
 }
 
-/* The other site's deprecation holds here too, where nobody has said otherwise. What this site's policy refuses of it is seen and does not count. */
-static int take_lifecycle(struct bundle *b, struct err *e)
+/* For whoever imports it. */
+static void tell_lifecycle(struct bundle *b, const char *what)
 {
-	const json_t *said = json_object_get(b->entry, "lifecycle");
-	struct lifecycle_order o = { .model_id = b->model_id, .who = BUNDLE_UPSTREAM, .reason = json_get_str(said, "reason"), .successor = json_get_str(said, "successor") };
+	char quoted[LOG_QUOTE_MAX];
+
+	json_object_set_new(b->w->result, "lifecycle", json_string(what));
+	log_event(LOG_WARNING, "bundle.lifecycle", "repo=%s what=%s", b->w->job.repo, log_quote(quoted, what));
+}
+
+static void put_mark(struct bundle *b, struct lifecycle_order *o, const struct said *said, int64_t now)
+{
+	char there[STR_TIME_MAX], here[STR_TIME_MAX];
 	struct policy_lifecycle rules;
 	struct err why = ERR_NONE;
-	struct lifecycle here;
 	int rc;
 
-	if (!json_get_str(said, "deprecated_at"))
-		return 0;
-	if (json_get_str(said, "sunset_at"))
-		str_parse_time(json_get_str(said, "sunset_at"), &o.sunset_at, NULL);
-	rc = lifecycle_at(b->w->db, b->model_id, 0, work_now(), b->w->arena, &here, e);
-	if (rc || !bundle_may_say(&here, &o))
-		return rc;
 	policy_lifecycle(b->w->policy, &rules);
-	rc = lifecycle_deprecate(b->w->db, &o, &rules, work_now(), &why);
-	if (rc && o.successor) {	/* which may not have come with it */
-		o.successor = NULL;
-		rc = lifecycle_deprecate(b->w->db, &o, &rules, work_now(), &why);
+	o->reason = said->moved_to ? said->reason_moved : said->reason;
+	o->sunset_at = said->moved_to ? said->moved_to : said->sunset_at;
+	rc = lifecycle_deprecate(b->w->db, o, &rules, now, &why);
+	if (rc && o->successor) {	/* which may not have come with it */
+		o->successor = NULL;
+		rc = lifecycle_deprecate(b->w->db, o, &rules, now, &why);
 	}
+	str_format_iso(there, said->sunset_at);
+	str_format_iso(here, said->moved_to);
 	if (rc)
-		log_event(LOG_WARNING, "bundle.lifecycle", "repo=%s error=%s", b->w->job.repo, why.msg);
+		tell_lifecycle(b, arena_printf(b->w->arena, "is not deprecated here as it is at the other site: %s", why.msg));
+	else if (said->moved_to)
+		tell_lifecycle(b, arena_printf(b->w->arena, "ends here on %.10s: %.10s, the other site's date, is sooner than the notice here allows", here, there));
+}
+
+/* The other site's deprecation holds here too, where nobody has said otherwise; people here have the notice that their own policy promises them. */
+static int take_lifecycle(struct bundle *b, struct err *e)
+{
+	const json_t *life = json_object_get(b->entry, "lifecycle");
+	struct lifecycle_order o = { .model_id = b->model_id, .who = BUNDLE_UPSTREAM };
+	int64_t now = work_now();
+	struct lifecycle here;
+	struct said said;
+	int rc;
+
+	if (!json_get_str(life, "deprecated_at"))
+		return 0;
+	read_said(b, life, now, &said);
+	rc = lifecycle_at(b->w->db, b->model_id, 0, now, b->w->arena, &here, e);
+	if (rc || !bundle_may_say(&here, &said))
+		return rc;
+	o.successor = said.successor;
+	if (!here.deprecated_at)
+		put_mark(b, &o, &said, now);
+	else {	/* a date that was put off once stays */
+		o.reason = here.reason;
+		lifecycle_deprecate(b->w->db, &o, &(struct policy_lifecycle){ 0 }, now, NULL);
+	}
 	return 0;
 }
 

@@ -32,7 +32,7 @@ void bundle_expire(int incoming_fd, int64_t now);
 
 /*
  * Job kind "bundle": repo; args {"entry": SHA-256 of an uploaded entry, "rollback": true where refs may go back to what was superseded here}; result as
- * sync, and "refs_kept": [{"name","revision"}…], those that stayed with a later revision.
+ * sync, and "refs_kept": [{"name","revision"}…], those that stayed with a later revision, and "lifecycle": what became otherwise of the other site's deprecation.
  */
 int bundle_job(struct work *w, struct err *e);
 

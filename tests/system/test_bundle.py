@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import urllib.request
 
 import pytest
@@ -173,10 +174,45 @@ def test_a_successor_that_comes_later(fresh, tmp_path):
         reg.ctl("bundle", "import", tmp_path / "both")
         assert reg.json("show", "org/odd")["lifecycle"]["successor"] == "org/story"
     with inside(tmp_path, "alone") as reg:
-        reg.ctl("bundle", "import", tmp_path / "odd")
-        assert reg.json("show", "org/odd")["lifecycle"]["successor"] is None
+        for _ in range(2):
+            reg.ctl("bundle", "import", tmp_path / "odd")
+            assert reg.json("show", "org/odd")["lifecycle"]["successor"] is None
+        assert [e["kind"] for e in reg.json("events")].count("lifecycle.deprecated") == 1
         reg.ctl("bundle", "import", tmp_path / "both")
         assert reg.json("show", "org/odd")["lifecycle"]["successor"] == "org/story"
+
+
+def test_an_end_that_comes_too_soon_for_the_notice_of_the_second_site(fresh, tmp_path):
+    """A date that has passed on the way is the same: no site's people lose their notice, or the warning altogether."""
+    day = 86400
+
+    def date(days):
+        return time.strftime("%Y-%m-%d", time.gmtime(time.time() + days * day))
+
+    soon = date(5)
+    fresh.ctl("deprecate", "org/odd", "--sunset", soon, "--successor", "org/story", "--reason", "worn out", "--force")
+    fresh.ctl("deprecate", "org/story", "--sunset", date(100), "--reason", "old")
+    fresh.ctl("bundle", "create", "-o", tmp_path / "odd", "org/odd")
+    fresh.ctl("bundle", "create", "-o", tmp_path / "both", "--all")
+    passed = tmp_path / "passed"
+    shutil.copytree(tmp_path / "odd", passed)
+    replace_entry(passed, "org/odd", lambda entry, manifest: entry["lifecycle"].update(sunset_at="2020-01-01T00:00:00Z"))
+    policy = RELAXED + "lifecycle: {notice: 90d}\n"
+    with inside(tmp_path, policy=policy) as reg:
+        says = f"org/odd ends here on {{}}: {soon}, the other site's date, is sooner than the notice here allows"
+        assert reg.ctl("bundle", "import", tmp_path / "odd").stdout.splitlines()[-1] in {says.format(date(90)), says.format(date(91))}
+        first = reg.json("show", "org/odd")["lifecycle"]
+        assert date(90) <= first["sunset_at"][:10] <= date(91) and first["reason"] == f"worn out; the other site's date, {soon}, is sooner than the notice here allows"
+        marked = [e for e in reg.json("events") if e["kind"] == "lifecycle.deprecated"]
+        assert [e["data"]["reason"] for e in marked] == [first["reason"]]
+        again = reg.json("bundle", "import", tmp_path / "both")
+        assert not any("lifecycle" in m for m in again["models"])
+        assert reg.json("show", "org/odd")["lifecycle"] == first | {"successor": "org/story"}
+        assert reg.json("show", "org/story")["lifecycle"]["reason"] == "old"
+    with inside(tmp_path, "passed-on-the-way", policy=policy) as reg:
+        model, = reg.json("bundle", "import", passed)["models"]
+        assert "2020-01-01, the other site's date" in model["lifecycle"]
+        assert date(90) <= reg.json("show", "org/odd")["lifecycle"]["sunset_at"][:10] <= date(91)
 
 
 def test_the_evidence_of_a_licence_crosses_too(fresh, tmp_path):
