@@ -27,6 +27,7 @@ static const struct {
 	{ ERR_THROTTLED, 1, 429, "throttled" },
 	{ ERR_GONE, 5, 410, "gone" },
 	{ ERR_BUSY, 1, 503, "busy" },
+	{ ERR_LEGAL, 5, 451, "legal" },
 };
 
 static void format(struct err *e, enum err_code code, const char *fmt, va_list ap)

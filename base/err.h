@@ -28,6 +28,7 @@ enum err_code {
 	ERR_THROTTLED = -14,	/* the other side asked us to wait */
 	ERR_GONE = -15,		/* it was here and has been retired */
 	ERR_BUSY = -16,		/* out of descriptors or memory: trying again may help */
+	ERR_LEGAL = -17,	/* withdrawn for legal reasons */
 };
 
 struct err {

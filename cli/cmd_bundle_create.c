@@ -155,7 +155,7 @@ static int add_one_of_all(struct create *k, const json_t *m, struct err *e)
 	if (asprintf(&word, "%s@%s", json_get_str_or(m, "repo", ""), json_get_str_or(m, "revision", "")) < 0)	/* it need not be what `main` serves */
 		abort();
 	rc = add_model(k, word, e);
-	if (rc != ERR_GONE && rc != ERR_REFUSED && rc != ERR_MISMATCH)
+	if (rc != ERR_GONE && rc != ERR_REFUSED && rc != ERR_LEGAL && rc != ERR_MISMATCH)
 		return rc;
 	fprintf(stderr, "left out: %s\n", e->msg);
 	json_array_append_new(k->left_out, json_pack("{s:s, s:s, s:s, s:s}", "repo", json_get_str(m, "repo"), "revision", json_get_str(m, "revision"), "code",

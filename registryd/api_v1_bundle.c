@@ -28,7 +28,7 @@ int api_v1_bundle_entry(struct request *rq, struct err *e)
 	struct model m;
 	json_t *entry;
 
-	if (api_v1_find_published(rq, rev, &m, &r, e) < 0 || door_check_new_user(rq, &m, &r, rev, e) < 0)
+	if (api_v1_find_published(rq, rev, &m, &r, e) < 0 || door_check(rq, &m, &r, rev, e) < 0)
 		return e->code;
 	entry = bundle_entry(d, &m, &r, &rq->arena, e);
 	return entry ? http_answer_json(rq, 200, entry) : (int)e->code;

@@ -2,6 +2,7 @@
 #include "registryd/api_v1_impl.h"
 
 #include "catalog/lost.h"
+#include "registryd/door.h"
 #include "registryd/keys.h"
 
 static json_t *key_json(const char *name, const struct sign_key *k)
@@ -96,7 +97,7 @@ int api_v1_attestation(struct request *rq, struct err *e)
 	format = format ? format : "oms";
 	if (strcmp(format, "oms") != 0 && strcmp(format, "intoto") != 0)
 		return err_set(e, ERR_USAGE, "unknown format '%.40s': it is oms or intoto", format);
-	if (api_v1_find_published(rq, rev, &m, &r, e) < 0 ||
+	if (api_v1_find_published(rq, rev, &m, &r, e) < 0 || door_check(rq, &m, &r, rev, e) < 0 ||
 	    keys_load(api_v1_daemon(rq), http_query(rq, "key"), &k, e) < 0)
 		return e->code;
 	statement = statement_of(rq, format, &m, &r, e);

@@ -113,14 +113,43 @@ static bool was_freed(const struct revision *r, const char *rev)
 	return r->published_at && r->state >= REVISION_PLANNED && r->state <= REVISION_TESTING && rev && str_is_hex(rev, MODEL_COMMIT_HEX);
 }
 
-static bool withdrawn(struct request *rq, const struct model *m, const struct lifecycle *l)
+static const char *and_successor(struct request *rq, const struct lifecycle *l)
 {
-	const char *why = l->reason ? arena_printf(&rq->arena, ": %s", l->reason) : "";
+	return l->successor ? arena_printf(&rq->arena, "; use %s", l->successor) : "";
+}
 
-	if (l->state == LIFECYCLE_WITHDRAWN_LEGAL)
-		door_refuse(rq, 451, "GatedRepo", "%s is not available for legal reasons%s", m->name, why);
-	else
-		door_refuse(rq, 403, "GatedRepo", "%s has been withdrawn%s", m->name, why);
+/* Is it off the doors? As an error with their sentence about it; 0: it is not. */
+static int check_off(struct request *rq, const struct model *m, const struct lifecycle *l, struct err *e)
+{
+	bool by_hand = l->retired_at && l->retired_at <= rq->now;
+	int64_t at = l->retired_at ? l->retired_at : l->sunset_at;
+	const char *why = l->reason ? arena_printf(&rq->arena, ": %s", l->reason) : "";
+	struct policy_lifecycle rules;
+	char when[STR_TIME_MAX];
+
+	policy_lifecycle(daemon_policy(rq->app), &rules);
+	str_format_iso(when, at);
+	switch (l->state) {
+	case LIFECYCLE_ACTIVE:
+	case LIFECYCLE_DEPRECATED:
+		break;
+	case LIFECYCLE_WITHDRAWN:
+		return err_set(e, ERR_REFUSED, "%s has been withdrawn%s", m->name, why);
+	case LIFECYCLE_WITHDRAWN_LEGAL:
+		return err_set(e, ERR_LEGAL, "%s is not available for legal reasons%s", m->name, why);
+	case LIFECYCLE_RETIRED:
+		if (by_hand || rules.gone_after_sunset)
+			return err_set(e, ERR_GONE, "%s was retired%s%.10s%s", m->name, at ? " on " : "", at ? when : "", and_successor(rq, l));
+		break;
+	}
+	return 0;
+}
+
+static bool refuse_off(struct request *rq, const struct lifecycle *l, const struct err *e)
+{
+	if (e->code == ERR_GONE && l->successor)
+		http_set(rq, "Link", "<%s/%s>; rel=\"successor-version\"", door_base_url(rq), l->successor);
+	door_refuse(rq, err_http_status(e->code), e->code == ERR_GONE ? NULL : "GatedRepo", "%s", e->msg);
 	return false;
 }
 
@@ -130,6 +159,7 @@ static bool absent(struct request *rq, const char *repo, const char *rev, bool n
 	struct daemon *d = rq->app;
 	char when[STR_TIME_MAX];
 	struct lifecycle life;
+	struct err off;
 	struct model m;
 	struct revision r;
 	bool known = !model_find(d->db, repo, rev, MODEL_ANY, &rq->arena, &m, &r, NULL, NULL);
@@ -138,8 +168,9 @@ static bool absent(struct request *rq, const char *repo, const char *rev, bool n
 		door_refuse(rq, 403, "GatedRepo", "%s was refused by this registry's policy: %s", m.name, r.reason ? r.reason : "see registryctl why");
 		return false;
 	}
-	if (known && r.published_at && lifecycle_at(d->db, m.id, r.id, rq->now, &rq->arena, &life, NULL) == 0 && life.state > LIFECYCLE_RETIRED)
-		return withdrawn(rq, &m, &life);
+	if (known && r.published_at && lifecycle_at(d->db, m.id, r.id, rq->now, &rq->arena, &life, NULL) == 0 && life.state > LIFECYCLE_RETIRED &&
+	    check_off(rq, &m, &life, &off))
+		return refuse_off(rq, &life, &off);
 	if (known && was_freed(&r, rev)) {
 		str_format_iso(when, r.published_at);
 		door_refuse(rq, 410, NULL, "%s@%.12s was published here on %.10s and its files have been freed since: ask for a sync of this commit, or use a newer revision",
@@ -150,24 +181,6 @@ static bool absent(struct request *rq, const char *repo, const char *rev, bool n
 		door_refuse(rq, 404, "RevisionNotFound", "Invalid rev id: %s", rev ? rev : "main");
 	else
 		door_refuse(rq, 404, "RepoNotFound", "Repository not found");
-	return false;
-}
-
-static const char *and_successor(struct request *rq, const struct lifecycle *l)
-{
-	return l->successor ? arena_printf(&rq->arena, "; use %s", l->successor) : "";
-}
-
-static bool gone(struct request *rq, const struct door *d)
-{
-	char when[STR_TIME_MAX];
-	int64_t at = d->life.retired_at ? d->life.retired_at : d->life.sunset_at;
-
-	str_format_iso(when, at);
-	when[10] = 0;
-	if (d->life.successor)
-		http_set(rq, "Link", "<%s/%s>; rel=\"successor-version\"", door_base_url(rq), d->life.successor);
-	door_refuse(rq, 410, NULL, "%s was retired%s%s%s", d->m.name, at ? " on " : "", at ? when : "", and_successor(rq, &d->life));
 	return false;
 }
 
@@ -214,13 +227,13 @@ static const char *not_for_new_users(struct request *rq, const struct door *d, c
 			    and_successor(rq, &d->life), d->r.commit);
 }
 
-int door_check_new_user(struct request *rq, const struct model *m, const struct revision *r, const char *rev, struct err *e)
+int door_check(struct request *rq, const struct model *m, const struct revision *r, const char *rev, struct err *e)
 {
 	struct daemon *daemon = rq->app;
 	struct door d = { .m = *m, .r = *r };
 	const char *why;
 
-	if (lifecycle_at(daemon->db, m->id, r->id, rq->now, &rq->arena, &d.life, e) < 0)
+	if (lifecycle_at(daemon->db, m->id, r->id, rq->now, &rq->arena, &d.life, e) < 0 || check_off(rq, m, &d.life, e))
 		return e->code;
 	why = not_for_new_users(rq, &d, rev);
 	return why ? err_set(e, ERR_REFUSED, "%s", why) : 0;
@@ -229,32 +242,16 @@ int door_check_new_user(struct request *rq, const struct model *m, const struct 
 /* What holds now for this revision: false when that was the answer. */
 static bool alive(struct request *rq, struct door *d, const char *rev)
 {
-	struct policy_lifecycle rules;
-	bool by_hand = d->life.retired_at && d->life.retired_at <= rq->now;
 	const char *refused = not_for_new_users(rq, d, rev);
+	struct err off;
 
-	policy_lifecycle(daemon_policy(rq->app), &rules);
-	switch (d->life.state) {
-	case LIFECYCLE_ACTIVE:
-		if (d->life.deprecated_at > rq->now)	/* announced for later */
-			announce(rq, d, false);
-		return true;
-	case LIFECYCLE_WITHDRAWN:
-	case LIFECYCLE_WITHDRAWN_LEGAL:
-		return withdrawn(rq, &d->m, &d->life);
-	case LIFECYCLE_RETIRED:
-		if (by_hand || rules.gone_after_sunset)
-			return gone(rq, d);
-		break;
-	case LIFECYCLE_DEPRECATED:
-		break;
-	}
-	announce(rq, d, refused != NULL);
-	if (refused) {
+	if (check_off(rq, &d->m, &d->life, &off))
+		return refuse_off(rq, &d->life, &off);
+	if (d->life.state != LIFECYCLE_ACTIVE || d->life.deprecated_at > rq->now)	/* later: announced */
+		announce(rq, d, refused != NULL);
+	if (refused)
 		door_refuse(rq, 403, "GatedRepo", "%s", refused);
-		return false;
-	}
-	return true;
+	return !refused;
 }
 
 static bool may_have_bytes(struct request *rq, const struct door *d)

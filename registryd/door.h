@@ -36,10 +36,10 @@ struct door {
 bool door_enter(struct request *rq, enum door_for what, struct door *out);
 
 /*
- * For what is handed out past door_enter(): 0, or ERR_REFUSED with the door's own words where the policy gives a deprecated model only to whoever names its
- * commit (`deprecated: pinned_only`) and rev is none.
+ * For what is handed out past door_enter(): 0, or with the door's own words ERR_REFUSED, ERR_LEGAL or ERR_GONE for what is withdrawn or has ended, and ERR_REFUSED
+ * where the policy gives a deprecated model only to whoever names its commit (`deprecated: pinned_only`) and rev is none.
  */
-int door_check_new_user(struct request *rq, const struct model *m, const struct revision *r, const char *rev, struct err *e);
+int door_check(struct request *rq, const struct model *m, const struct revision *r, const char *rev, struct err *e);
 
 /* The time by which a listing leaves out what has ended: now, or never where the policy goes on serving that (`after_sunset: warn`). */
 int64_t door_listed_at(const struct request *rq);

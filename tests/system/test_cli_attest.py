@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -104,6 +106,16 @@ def test_provenance_names_the_source(registry, attested, hub):
     assert statement["predicate"]["buildDefinition"]["externalParameters"] == {"hub": hub.url, "repo": "org/m", "revision": m["revision"]}
     assert {s["name"]: s["digest"]["sha256"] for s in statement["subject"]} == {f["path"]: f["sha256"] for f in m["files"]}
     registry.ctl("attest", "show", "org/m", "--format", "pgp", code=2)
+    for order, status, says in ([["withdraw", "--reason", "malware"], 403, "org/m has been withdrawn: malware"],
+                                [["withdraw", "--reason", "claim", "--legal"], 451, "org/m is not available for legal reasons: claim"], [["retire"], 410, "org/m was retired on 2"]):
+        registry.ctl(order[0], "org/m", *order[1:])
+        for query in "", "?format=intoto&revision=" + m["revision"]:
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"{registry.url}/-/v1/models/org/m/-/attestation{query}")
+            assert refused.value.code == status and says in json.load(refused.value)["error"]["message"]
+        assert says in registry.ctl("attest", "show", "org/m", code=5).stderr
+        registry.ctl("sbom", f"org/m@{m['revision']}")      # evidence stays
+        registry.ctl("restore", "org/m")
 
 
 def test_the_reference_implementation_agrees(registry, attested, tmp_path):
