@@ -1,6 +1,6 @@
 /*
  * lifecycle_rules.c - what the policy lets time do by itself: ages, ends of formats and licences, hints from upstream. A rule's mark has the source
- * "policy", on a revision. What a person has marked gets none besides, and a mark whose rule is gone is taken back.
+ * "policy", on a revision. What a person has marked gets none besides; a mark that is there follows its rule, and goes with it.
  */
 #include "base/json.h"
 #include "base/log.h"
@@ -245,19 +245,20 @@ static int wish_hint(struct db *db, const struct subject *s, const struct policy
 	return 0;
 }
 
+/* Beside a person's mark no rule adds one, nor an end to one that has none; what is there still changes or goes with its rule. */
 static int wish_for(struct db *db, const struct policy *p, const struct subject *s, int64_t now, int64_t until, struct arena *a, struct wish *w, struct err *e)
 {
 	struct policy_lifecycle rules;
-	int rc;
 
 	*w = (struct wish){ 0 };
+	if (s->exempt || (s->by_person && !s->marked))
+		return 0;
 	policy_lifecycle(p, &rules);
-	wish_end(p, s, &rules, now, a, w);
-	wish_age(s, &rules, now, until, w);
-	rc = wish_hint(db, s, &rules, now, a, w, e);
-	if (s->exempt)
-		*w = (struct wish){ 0 };
-	return rc;
+	if (!s->by_person || s->sunset_at) {
+		wish_end(p, s, &rules, now, a, w);
+		wish_age(s, &rules, now, until, w);
+	}
+	return wish_hint(db, s, &rules, now, a, w, e);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -351,11 +352,7 @@ static int apply(struct db *db, const struct policy *p, const struct subject *s,
 	struct wish w;
 	int rc = wish_for(db, p, s, now, now, a, &w, e);
 
-	if (rc < 0)
-		return rc;
-	if ((s->by_person && w.deprecated_at) || is_as_wished(s, &w))
-		return 0;
-	return mark(db, s, w, now, changed, e);
+	return rc < 0 || is_as_wished(s, &w) ? rc : mark(db, s, w, now, changed, e);
 }
 
 /* Without rules there is work only where an earlier policy has left marks. */
@@ -407,9 +404,7 @@ static int mark_under(struct db *db, const struct policy *p, const struct subjec
 	struct wish w;
 	int rc = wish_for(db, p, s, now, until, a, &w, e);
 
-	if (w.deprecated_at && s->by_person)	/* no rule adds one, and one that is there stays */
-		w = s->marked ? (struct wish){ s->deprecated_at, s->sunset_at, s->reason, s->successor } : (struct wish){ 0 };
-	else if (w.deprecated_at && s->marked && s->deprecated_at < w.deprecated_at)
+	if (w.deprecated_at && s->marked && s->deprecated_at < w.deprecated_at)
 		w.deprecated_at = s->deprecated_at;
 	*mark = (struct lifecycle){ .deprecated_at = w.deprecated_at, .sunset_at = w.sunset_at, .reason = w.reason };
 	return rc;

@@ -447,6 +447,36 @@ static void test_notice_of_an_end(void **state)
 	assert_int_equal(sweep(f->db, sooner, NOW + 500 * DAY), 0);	/* nor does it begin anew when it has ended */
 }
 
+/* A person's mark keeps rules from adding theirs. One that is there still changes with its rule, and goes with it. */
+static void test_rules_beside_a_person(void **state)
+{
+	static const char first[] = "lifecycle: {notice: 30d, ends: [{license: mit, at: 2027-03-01, reason: one}]}";
+	static const char moved[] = "lifecycle: {notice: 30d, hints: deprecate, ends: [{license: mit, at: 2028-03-01, reason: two}]}";
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r1, r2, m1 = make(f->db, "org/a", 'a', &r1), m2 = make(f->db, "org/hinted", 'b', &r2);
+	struct lifecycle_order o = { .model_id = m1, .who = "ada", .reason = "mine" };
+
+	arena_init(&a);
+	facts(f->db, r1, "mit", NULL, NULL);
+	facts(f->db, r2, "gemma", NULL, "org/x");
+	assert_int_equal(sweep(f->db, first, NOW), 1);
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	assert_int_equal(sweep(f->db, moved, NOW + 1), 2);
+	assert_int_equal(at(f->db, m1, r1, NOW + 1, &a).sunset_at, 1835481600);	/* 2028-03-01 */
+	assert_string_equal(at(f->db, m1, r1, NOW + 1, &a).reason, "two; mine");
+
+	/* A hint's mark is no end, and gets none. */
+	o.model_id = m2;
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW + 1, e));
+	assert_int_equal(sweep(f->db, "lifecycle: {notice: 30d, hints: deprecate, ends: [{license: gemma, at: 2027-03-01}]}", NOW + 2), 1);
+	assert_int_equal(at(f->db, m2, r2, NOW + 2, &a).sunset_at, 0);
+	assert_int_equal(at(f->db, m1, r1, NOW + 2, &a).sunset_at, 0);	/* its rule has gone */
+	assert_int_equal(sweep(f->db, "lifecycle: {notice: 30d}", NOW + 3), 1);
+	assert_int_equal(sweep(f->db, moved, NOW + 4), 0);
+	assert_string_equal(at(f->db, m2, r2, NOW + 4, &a).reason, "mine");
+}
+
 /* From card to card: the last that is here is named, and models that name each other in a circle end nothing. */
 static void test_chains_of_hints(void **state)
 {
@@ -804,7 +834,7 @@ static void test_rules_are_read_strictly(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_keep_last), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_chains_of_hints), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_ended), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_keep_last), with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_rules_beside_a_person), with_fixture(test_chains_of_hints), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_taken_back), with_fixture(test_ended), with_fixture(test_deprecated_again), cmocka_unit_test(test_rules_are_read_strictly) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
