@@ -160,6 +160,19 @@ static void format_time(char out[STR_TIME_MAX], int64_t at, const char *fmt)
 		snprintf(out, STR_TIME_MAX, "%lld", (long long)at);
 }
 
+void str_format_duration(char out[STR_SIZE_MAX], int64_t seconds)
+{
+	static const struct {
+		int64_t seconds;
+		char unit;
+	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+	size_t i = 0;
+
+	while (seconds % units[i].seconds)
+		i++;
+	snprintf(out, STR_SIZE_MAX, "%lld%c", (long long)(seconds / units[i].seconds), units[i].unit);
+}
+
 void str_format_iso(char out[STR_TIME_MAX], int64_t at)
 {
 	format_time(out, at, "%Y-%m-%dT%H:%M:%SZ");

@@ -19,6 +19,7 @@ int str_parse_u64(const char *s, uint64_t *out, struct err *e);		/* decimal digi
 int str_parse_size(const char *s, uint64_t *bytes, struct err *e);
 int str_parse_duration(const char *s, int64_t *seconds, struct err *e);
 int str_parse_time(const char *s, int64_t *at, struct err *e);
+void str_format_duration(char out[STR_SIZE_MAX], int64_t seconds);	/* "90d", "36h": the largest unit that leaves no rest */
 
 void str_format_size(char out[STR_SIZE_MAX], uint64_t bytes);		/* "1.50 GB", decimal units */
 void str_format_iso(char out[STR_TIME_MAX], int64_t at);		/* 2026-11-20T12:00:00Z */

@@ -102,18 +102,12 @@ static void show_ends(struct buf *b, const struct policy *p)
 	}
 }
 
-/* In the largest unit that leaves no rest, as a person would write it. */
 static void show_duration(struct buf *b, const char *name, int64_t s)
 {
-	static const struct {
-		int64_t seconds;
-		char unit;
-	} units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
-	size_t i = 0;
+	char text[STR_SIZE_MAX];
 
-	while (s % units[i].seconds)
-		i++;
-	buf_printf(b, "  %s: %lld%c\n", name, (long long)(s / units[i].seconds), units[i].unit);
+	str_format_duration(text, s);
+	buf_printf(b, "  %s: %s\n", name, text);
 }
 
 static void show_retention(struct buf *b, const struct policy *p)

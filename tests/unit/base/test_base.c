@@ -88,6 +88,14 @@ static void sizes_durations_dates(void **state)
 	assert_string_equal(out, "Wed, 30 Jun 2027 12:00:01 GMT");
 	str_format_size(size, 999950);
 	assert_string_equal(size, "1.00 MB");
+	static const struct {
+		int64_t s;
+		const char *text;
+	} durations[] = { { 90 * 86400, "90d" }, { 129600, "36h" }, { 5400, "90m" }, { 61, "61s" }, { 0, "0d" } };
+	for (size_t i = 0; i < ARRAY_LEN(durations); i++) {
+		str_format_duration(size, durations[i].s);
+		assert_string_equal(size, durations[i].text);
+	}
 }
 
 static void text_questions(void **state)
