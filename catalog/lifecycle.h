@@ -54,9 +54,9 @@ struct lifecycle_order {
 };
 /*
  * Each writes an event. Undeprecate takes back the person's mark and what rules and tests have marked (without a revision: on any of the model's);
- * of a rule's mark it leaves an exemption: rules leave that revision or model alone until a person deprecates it again. ERR_CONFLICT: nothing to take back. ERR_USAGE: a reason that is needed and missing, a sunset in the past or closer than the notice (the earliest date is
- * named); ERR_NOT_FOUND: a successor that is not in the catalog; ERR_CONFLICT: one that is retired, withdrawn or not published, or leads back here, and to deprecate
- * what was never published.
+ * of a rule's mark it leaves an exemption: rules leave that revision or model alone until a person deprecates it again. ERR_CONFLICT: nothing to take back. ERR_USAGE: a reason that is needed and missing, a sunset in the past; ERR_REFUSED: one closer than the notice
+ * (the earliest date is named); ERR_NOT_FOUND: a successor that is not in the catalog; ERR_REFUSED: one that is retired, withdrawn or not published, or leads
+ * back here; ERR_CONFLICT: to deprecate what was never published.
  */
 int lifecycle_deprecate(struct db *db, const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e);
 int lifecycle_undeprecate(struct db *db, const struct lifecycle_order *o, int64_t now, struct err *e);

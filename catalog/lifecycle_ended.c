@@ -60,11 +60,30 @@ static int note(struct db_conn *c, const struct ended *x, bool *noted, struct er
 	return sql_done(&q);
 }
 
+/* Of a model: with what its shown revision says of the same date besides, for people ask for that and it is not told of again. */
+static int what_holds(struct db_conn *c, const struct ended *x, int64_t now, struct arena *a, struct lifecycle *l, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "SELECT revision_id FROM model WHERE id = $1 AND $2 = 0 AND revision_id IS NOT NULL", e);
+	struct lifecycle shown;
+	int64_t revision_id = 0;
+	int rc;
+
+	sql_int(&q, x->model_id);
+	sql_int(&q, x->revision_id);
+	if (sql_row(&q))
+		revision_id = sql_get_int(&q, 0);
+	if ((rc = sql_done(&q)) < 0 || (rc = lifecycle_at_tx(c, x->model_id, x->revision_id, now, a, l, e)) < 0 || !revision_id)
+		return rc;
+	if ((rc = lifecycle_at_tx(c, x->model_id, revision_id, now, a, &shown, e)) == 0 && shown.sunset_at == l->sunset_at && !shown.withdrawn_at && !shown.retired_at)
+		*l = shown;
+	return rc;
+}
+
 /* By this mark it has ended: not sooner by another, nor is it off the doors for another cause or not published at all. */
 static int ends_by(struct db_conn *c, const struct ended *x, int64_t now, struct arena *a, struct lifecycle *l, bool *ends, struct err *e)
 {
 	struct model_rev rev = { .state = REVISION_PUBLISHED };
-	int rc = lifecycle_at_tx(c, x->model_id, x->revision_id, now, a, l, e);
+	int rc = what_holds(c, x, now, a, l, e);
 
 	if (rc == 0 && x->revision_id)
 		rc = model_rev_tx(c, x->revision_id, &rev, e);

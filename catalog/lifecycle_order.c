@@ -6,6 +6,8 @@
 #include "catalog/event_tx.h"
 #include "catalog/model_tx.h"
 
+#define DAY_S 86400
+
 int lifecycle_subject_tx(struct db_conn *c, const struct lifecycle_order *o, struct lifecycle_subject *s, struct err *e)
 {
 	struct model_rev rev;
@@ -57,18 +59,19 @@ int lifecycle_drop_empty_tx(struct db_conn *c, const struct lifecycle_order *o, 
 
 static int check_sunset(const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e)
 {
-	char earliest[STR_TIME_MAX];
+	int64_t soonest = now + rules->notice_s, day = (soonest + DAY_S - 1) / DAY_S * DAY_S;	/* what is called by its day ends as that begins */
+	char earliest[STR_TIME_MAX], notice[STR_SIZE_MAX];
 
 	if (o->sunset_at == 0)
 		return 0;
 	if (o->sunset_at <= now)
 		return err_set(e, ERR_USAGE, "the sunset date lies in the past");
-	if (o->sunset_at >= now + rules->notice_s)
+	if (o->sunset_at >= soonest)
 		return 0;
-	str_format_iso(earliest, now + rules->notice_s);
+	str_format_iso(earliest, day);
+	str_format_duration(notice, rules->notice_s);
 	if (!o->force)
-		return err_set(e, ERR_USAGE, "the policy wants %lld days of notice: the earliest sunset is %.10s (or --force with a reason)",
-			       (long long)(rules->notice_s / 86400), earliest);
+		return err_set(e, ERR_REFUSED, "the policy wants a notice of %s: the earliest sunset is %.10s (or --force with a reason)", notice, earliest);
 	if (!o->reason || !*o->reason)
 		return err_set(e, ERR_USAGE, "a sunset before %.10s, forced, needs a reason (--reason TEXT)", earliest);
 	return 0;

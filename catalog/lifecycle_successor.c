@@ -46,12 +46,12 @@ static int check_chain(struct db_conn *c, const struct lifecycle_order *o, int64
 		if (at == o->model_id && o->revision_id && o->revision_id != own.revision_id)
 			return 0;
 		if (at == o->model_id)
-			return err_set(e, ERR_CONFLICT, "successor %s leads back to the model itself", o->successor);
+			return err_set(e, ERR_REFUSED, "successor %s leads back to the model itself", o->successor);
 		rc = successor_of(c, at, now, a, &at, e);
 	}
 	if (rc < 0)
 		return rc;
-	return at ? err_set(e, ERR_CONFLICT, "the chain of successors from %s does not end", o->successor) : 0;
+	return at ? err_set(e, ERR_REFUSED, "the chain of successors from %s does not end", o->successor) : 0;
 }
 
 /* A model that was never published, or whose shown revision is off the doors, is nothing to send people to. */
@@ -63,10 +63,10 @@ static int check_served(struct db_conn *c, int64_t id, const char *successor, co
 	if (rc < 0)
 		return rc;
 	if (l.state >= LIFECYCLE_RETIRED)
-		return err_set(e, ERR_CONFLICT, "successor %.200s is %s itself", successor, lifecycle_state_name(l.state));
+		return err_set(e, ERR_REFUSED, "successor %.200s is %s itself", successor, lifecycle_state_name(l.state));
 	if (s->visible)
 		return 0;
-	return err_set(e, ERR_CONFLICT, "successor %.200s is %s, so nobody can get it: publish it first", successor,
+	return err_set(e, ERR_REFUSED, "successor %.200s is %s, so nobody can get it: publish it first", successor,
 		       s->state ? revision_state_name((enum revision_state)s->state) : "not mirrored yet");
 }
 
@@ -86,7 +86,7 @@ int lifecycle_check_successor_tx(struct db_conn *c, const struct lifecycle_order
 		return rc;
 	/* A revision may well be succeeded by another of its own model, which that shows. */
 	if (id == o->model_id && o->revision_id && o->revision_id == s.revision_id)
-		return err_set(e, ERR_CONFLICT, "successor %.200s leads back: that very revision is what it shows", o->successor);
+		return err_set(e, ERR_REFUSED, "successor %.200s leads back: that very revision is what it shows", o->successor);
 	if ((rc = check_chain(c, o, id, now, &a, e)) < 0)
 		return rc;
 	return check_served(c, id, o->successor, &s, now, &a, e);

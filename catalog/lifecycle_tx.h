@@ -21,7 +21,7 @@ int lifecycle_subject_tx(struct db_conn *c, const struct lifecycle_order *o, str
 int lifecycle_tell_tx(struct db_conn *c, const char *kind, const struct lifecycle_subject *s, const struct lifecycle_order *o, json_t *more, int64_t now, struct err *e);
 /* A person's row that says nothing more goes: the policy's rules look at what it was about again. */
 int lifecycle_drop_empty_tx(struct db_conn *c, const struct lifecycle_order *o, struct err *e);
-/* o's successor: ERR_NOT_FOUND when there is no such model, ERR_CONFLICT when it is not served or leads back. */
+/* o's successor: ERR_NOT_FOUND when there is no such model, ERR_REFUSED when it is not served or leads back. */
 int lifecycle_check_successor_tx(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e);
 
 #endif

@@ -479,7 +479,7 @@ int model_set_state(struct db *db, int64_t revision_id, enum revision_state stat
 	if (rev.state == REVISION_PUBLISHED)
 		return 0;	/* pending files are worked on behind what is served */
 	if (rev.state == REVISION_RETIRED)
-		return err_set(e, ERR_CONFLICT, "%s@%.12s is retired: restore it first", rev.repo, rev.commit);
+		return err_set(e, ERR_REFUSED, "%s@%.12s is retired: restore it first", rev.repo, rev.commit);
 	if ((rc = model_set_state_tx(t.c, revision_id, state, reason, now, e)) < 0)
 		return rc;
 	if ((state == REVISION_HELD || state == REVISION_REJECTED) &&

@@ -412,7 +412,7 @@ static int publish(struct db_conn *c, const struct model_rev *rev, const char *b
 	int rc;
 
 	if (rev->state == REVISION_RETIRED)
-		return err_set(e, ERR_CONFLICT, "%s@%.12s is retired: restore it first", rev->repo, rev->commit);
+		return err_set(e, ERR_REFUSED, "%s@%.12s is retired: restore it first", rev->repo, rev->commit);
 	if ((rc = first_missing(c, rev->id, path, sizeof(path), e)) < 0)
 		return rc;
 	if (*path)

@@ -77,7 +77,11 @@ static void test_sunset(void **state)
 	struct lifecycle_order o = { .model_id = m1, .who = "ada", .reason = "replaced", .sunset_at = NOW - 1 };
 	fails(ERR_USAGE, "in the past", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	o.sunset_at = NOW + 30 * DAY;
-	fails(ERR_USAGE, "90 days of notice", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	fails(ERR_REFUSED, "a notice of 90d: the earliest sunset is 2025-01-02 ", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	fails(ERR_REFUSED, "a notice of 90d: the earliest sunset is 2025-01-03 ", lifecycle_deprecate(f->db, &o, &rules, NOW + 1, e));	/* as that day begins */
+	o.sunset_at = NOW + 10;
+	fails(ERR_REFUSED, "a notice of 1h: the earliest sunset is 2024-10-05 ", lifecycle_deprecate(f->db, &o, &(struct policy_lifecycle){ .notice_s = 3600 }, NOW, e));
+	o.sunset_at = NOW + 30 * DAY;
 	o.force = true;
 	o.reason = NULL;
 	fails(ERR_USAGE, "reason", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
@@ -88,7 +92,7 @@ static void test_sunset(void **state)
 	o.successor = "org/none";
 	fails(ERR_NOT_FOUND, "not in the catalog", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	o.successor = "org/old";
-	fails(ERR_CONFLICT, "leads back", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	fails(ERR_REFUSED, "leads back", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	o.successor = "org/new";
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW + DAY, e));
 	struct lifecycle l = at(f->db, m1, r1, NOW + 2 * DAY, &a);
@@ -133,22 +137,22 @@ static void test_chain(void **state)
 		ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	}
 	struct lifecycle_order o = { .model_id = m[2], .who = "x", .successor = "o/a" };
-	fails(ERR_CONFLICT, "leads back", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	fails(ERR_REFUSED, "leads back", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	struct lifecycle_order gone = { .model_id = m[2], .who = "x" };
 	ok(lifecycle_retire(f->db, &gone, NOW, e));
 	o = (struct lifecycle_order){ .model_id = m[0], .who = "x", .successor = "o/c" };
-	fails(ERR_CONFLICT, "retired itself", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	fails(ERR_REFUSED, "retired itself", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 
 	/* One that nobody can get is none, forced or not. */
 	int64_t held = make(f->db, "o/held", 'd', &r);
 	ok(model_rule(f->db, r, POLICY_REJECT, "x", "bad", NOW, e));
 	o.successor = "o/held";
 	o.force = true;
-	fails(ERR_CONFLICT, "o/held is rejected, so nobody can get it", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	fails(ERR_REFUSED, "o/held is rejected, so nobody can get it", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	ok(model_rule(f->db, r, POLICY_PUBLISH, "x", "good", NOW, e));
 	struct lifecycle_order off = { .model_id = held, .revision_id = r, .who = "x", .reason = "claim" };
 	ok(lifecycle_withdraw(f->db, &off, NOW, e));
-	fails(ERR_CONFLICT, "o/held is withdrawn itself", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	fails(ERR_REFUSED, "o/held is withdrawn itself", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	ok(restore(f->db, &off, NOW, e));
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 }
@@ -161,12 +165,12 @@ static void test_successors_of_revisions(void **state)
 	struct lifecycle_order d = { .model_id = md, .revision_id = rd, .who = "x", .successor = "o/e" }, other = { .model_id = me, .who = "x", .successor = "o/d" };
 
 	ok(lifecycle_deprecate(f->db, &d, &rules, NOW, e));
-	fails(ERR_CONFLICT, "leads back", lifecycle_deprecate(f->db, &other, &rules, NOW, e));
+	fails(ERR_REFUSED, "leads back", lifecycle_deprecate(f->db, &other, &rules, NOW, e));
 	other.revision_id = re;
-	fails(ERR_CONFLICT, "leads back", lifecycle_deprecate(f->db, &other, &rules, NOW, e));
+	fails(ERR_REFUSED, "leads back", lifecycle_deprecate(f->db, &other, &rules, NOW, e));
 
 	struct lifecycle_order own = { .model_id = mf, .revision_id = rf, .who = "x", .successor = "o/f" };
-	fails(ERR_CONFLICT, "that very revision", lifecycle_deprecate(f->db, &own, &rules, NOW, e));
+	fails(ERR_REFUSED, "that very revision", lifecycle_deprecate(f->db, &own, &rules, NOW, e));
 	struct model_plan p = { .model_id = mf, .commit = "abababababababababababababababababababab", .ref = "main" };
 	struct policy_verdict v = { .outcome = POLICY_PUBLISH, .summary = "x" };
 	int64_t newer;
@@ -183,7 +187,7 @@ static void test_successors_of_revisions(void **state)
 	d.sunset_at = NOW + 100 * DAY;
 	ok(lifecycle_deprecate(f->db, &d, &rules, NOW, e));
 	struct lifecycle_order late = { .model_id = make(f->db, "o/g", '9', &newer), .who = "x", .successor = "o/d" };
-	fails(ERR_CONFLICT, "o/d is retired itself", lifecycle_deprecate(f->db, &late, &rules, NOW + 100 * DAY, e));
+	fails(ERR_REFUSED, "o/d is retired itself", lifecycle_deprecate(f->db, &late, &rules, NOW + 100 * DAY, e));
 }
 
 static void test_retire_withdraw(void **state)
@@ -200,6 +204,8 @@ static void test_retire_withdraw(void **state)
 	assert_int_equal(at(f->db, m, r, NOW, &a).state, LIFECYCLE_RETIRED);
 	ok(model_revision(f->db, r, &a, NULL, &rev, e));
 	assert_int_equal(rev.state, REVISION_RETIRED);
+	fails(ERR_REFUSED, "restore it first", model_rule(f->db, r, POLICY_PUBLISH, "ada", NULL, NOW, e));
+	fails(ERR_REFUSED, "restore it first", model_set_state(f->db, r, REVISION_HELD, NULL, NOW, e));
 	fails(ERR_CONFLICT, "already", lifecycle_retire(f->db, &o, NOW, e));
 	ok(restore(f->db, &o, NOW, e));
 	ok(model_revision(f->db, r, &a, NULL, &rev, e));
@@ -740,6 +746,23 @@ static size_t count_events(struct db *db, const char *kind, const char *repo, co
 	return found;
 }
 
+/* What the newest of these says of a member; in a. */
+static const char *said_of(struct db *db, const char *kind, const char *repo, const char *member, struct arena *a)
+{
+	const char *said = NULL;
+	struct event *list;
+	size_t n;
+
+	ok(event_list(db, 0, repo, 1000, a, &list, &n, e));
+	for (size_t i = 0; i < n; i++) {
+		own(json) json_t *data = !strcmp(list[i].kind, kind) ? json_parse(list[i].data, strlen(list[i].data), kind, NULL) : NULL;
+
+		if (data)
+			said = arena_strdup(a, json_get_str(data, member));
+	}
+	return said;
+}
+
 static int64_t tell(struct db *db, int64_t now)
 {
 	int64_t n;
@@ -779,6 +802,18 @@ static void test_ended(void **state)
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW + 300 * DAY, e));
 	assert_int_equal(tell(f->db, NOW + 400 * DAY), 1);
 	assert_int_equal(count_events(f->db, "lifecycle.ended", "org/a", ""), 2);
+
+	/* One that a model and its revision share is told once, with the successor that only the revision's mark names. */
+	own(arena) struct arena a;
+	int64_t r4, m4 = make(f->db, "org/d", 'd', &r4), r5;
+	struct lifecycle_order whole = { .model_id = m4, .who = "ada", .sunset_at = NOW + 500 * DAY },
+			       part = { .model_id = m4, .revision_id = r4, .who = "ada", .sunset_at = NOW + 500 * DAY, .successor = "org/e" };
+	arena_init(&a);
+	make(f->db, "org/e", 'e', &r5);
+	ok(lifecycle_deprecate(f->db, &whole, &rules, NOW + 400 * DAY, e));
+	ok(lifecycle_deprecate(f->db, &part, &rules, NOW + 400 * DAY, e));
+	assert_int_equal(tell(f->db, NOW + 500 * DAY), 1);
+	assert_string_equal(said_of(f->db, "lifecycle.ended", "org/d", "successor", &a), "org/e");
 }
 
 /* Whoever corrects a reason takes no date back. */
