@@ -22,6 +22,15 @@ int api_v1_text(const json_t *body, const char *key, const char **out, struct er
 	return 0;
 }
 
+int api_v1_reason(const json_t *body, const char **out, struct err *e)
+{
+	int rc = api_v1_text(body, "reason", out, e);
+
+	if (*out && !(*out)[strspn(*out, " \t\r\n\v\f")])
+		*out = NULL;
+	return rc;
+}
+
 int api_v1_known(const json_t *body, const char *const *names, struct err *e)
 {
 	const char *key, *near;

@@ -32,7 +32,7 @@ static int read_order(struct request *rq, const json_t *body, struct lifecycle_o
 	struct revision r;
 
 	*o = (struct lifecycle_order){ .who = rq->who };
-	if (api_v1_text(body, "revision", &rev, e) < 0 || api_v1_text(body, "reason", &o->reason, e) < 0 ||
+	if (api_v1_text(body, "revision", &rev, e) < 0 || api_v1_reason(body, &o->reason, e) < 0 ||
 	    api_v1_text(body, "successor", &o->successor, e) < 0 || api_v1_text(body, "sunset", &sunset, e) < 0 ||
 	    read_flag(body, "force", &o->force, e) < 0 || read_flag(body, "legal", &o->legal, e) < 0)
 		return e->code;

@@ -276,7 +276,7 @@ static int rule(struct request *rq, enum policy_outcome outcome, struct err *e)
 	struct revision r;
 	struct model m;
 
-	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "revision", &rev, e) < 0 || api_v1_text(body, "reason", &reason, e) < 0)
+	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "revision", &rev, e) < 0 || api_v1_reason(body, &reason, e) < 0)
 		return e->code;
 	if (api_v1_find(rq, rev, &m, &r, e) < 0)
 		return e->code;
