@@ -42,8 +42,7 @@ int proof_level_parse(enum proof_level *out, const char *name, struct err *e)
 
 /* --- repositories --- */
 
-/* "org/name" or "name": letters, digits and . _ -, no empty part, no ".." or "--", as the Hub itself has it. */
-static int check_name(const char *name, struct err *e)
+int model_check_name(const char *name, struct err *e)
 {
 	const char *slash = strchr(name, '/');
 	size_t n = strlen(name);
@@ -237,7 +236,7 @@ int model_upsert(struct db *db, const struct model_upstream *u, int64_t now, int
 	int64_t found;
 	int rc;
 
-	if ((rc = check_name(u->name, e)) < 0 || (u->asked_name && (rc = check_name(u->asked_name, e)) < 0))
+	if ((rc = model_check_name(u->name, e)) < 0 || (u->asked_name && (rc = model_check_name(u->asked_name, e)) < 0))
 		return rc;
 	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = upsert_tx(t.c, u, now, &found, e)) < 0 || (rc = tx_commit(&t, e)) < 0)
 		return rc;
@@ -255,7 +254,7 @@ static int upsert_one(struct db_conn *c, const struct model_upstream *u, int64_t
 {
 	int rc;
 
-	if ((rc = check_name(u->name, e)) < 0 || (u->asked_name && (rc = check_name(u->asked_name, e)) < 0))
+	if ((rc = model_check_name(u->name, e)) < 0 || (u->asked_name && (rc = model_check_name(u->asked_name, e)) < 0))
 		return rc;
 	return upsert_tx(c, u, now, id, e);
 }

@@ -30,6 +30,9 @@
 #define MODEL_REF_MAX	  255
 #define MODEL_COMMIT_HEX  40
 #define MODEL_KEY_HEX	  24	/* of the id that a Hub keeps for a repository when it is renamed */
+
+/* ERR_USAGE unless it is "org/name" or "name": letters, digits and . _ -, no empty part, no "..", as the Hub itself has it. */
+int model_check_name(const char *name, struct err *e);
 #define MODEL_FILES_MAX	  200000	/* files of one revision */
 #define MODEL_DOCUMENT_MAX (64u << 20)	/* bytes of one raw document */
 

@@ -430,7 +430,16 @@ END_TEXT(architecture)
 END_TEXT(quantization)
 END_TEXT(dtype)
 END_TEXT(reason)
-END_TEXT(successor)
+
+static int read_end_successor(const struct reader *r, const char *path, const json_t *v, struct err *e)
+{
+	int rc = end_text(r, path, v, &last_end(r)->successor, e);
+
+	if (rc < 0)
+		return rc;
+	rc = model_check_name(last_end(r)->successor, e);
+	return rc < 0 && e ? err_wrap(e, "%s: %s", r->file, path) : rc;
+}
 
 static int read_end_license(const struct reader *r, const char *path, const json_t *v, struct err *e)
 {
@@ -470,6 +479,7 @@ static int read_ends(const struct reader *r, const char *path, const json_t *v, 
 					   { "architecture", read_end_architecture }, { "quantization", read_end_quantization }, { "dtype", read_end_dtype },
 					   { "compute_below", read_end_compute }, { "at", read_end_at },	 { "reason", read_end_reason },
 					   { "successor", read_end_successor } };
+	const struct policy_end *loop;
 
 	if (!json_is_array(v) || json_array_size(v) > POLICY_LIST_MAX)
 		return err_set(e, ERR_USAGE, "%s: %s must be a list of at most %d mappings", r->file, path, POLICY_LIST_MAX);
@@ -485,6 +495,10 @@ static int read_ends(const struct reader *r, const char *path, const json_t *v, 
 		if (!x->repo && !x->license && !x->format && !x->architecture && !x->quantization && !x->dtype && !(x->compute_below > 0))
 			return err_set(e, ERR_USAGE, "%s: %s: entry %zu says when, but not what ends", r->file, path, i + 1);
 	}
+	loop = policy_ends_loop(r->p);
+	if (loop)
+		return err_set(e, ERR_USAGE, "%s: %s: entry %zu: its successor %.200s ends by these entries too, and their successors lead in a circle: name one that goes on", r->file, path,
+			       (size_t)(loop - r->p->ends) + 1, loop->successor);
 	return 0;
 }
 

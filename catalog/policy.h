@@ -137,6 +137,12 @@ struct policy_traits {
 };
 /* The matching rule that ends first, or NULL. */
 const struct policy_end *policy_end_of(const struct policy *p, const struct policy_traits *t);
+/* All of them, as written. */
+const struct policy_end *policy_ends(const struct policy *p, size_t *n);
+/* Is it by this entry that a model of this name (NULL: none) ends, whatever else it is? */
+bool policy_end_is_of(const struct policy *p, const struct policy_end *x, const char *repo);
+/* One whose successor ends by an entry whose successor ends … and so back to it; NULL: none. */
+const struct policy_end *policy_ends_loop(const struct policy *p);
 /* Has the policy any rule by which time alone changes what is served (max_age, ends, hints)? */
 bool policy_has_lifecycle_rules(const struct policy *p);
 /*

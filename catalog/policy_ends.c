@@ -1,5 +1,6 @@
 /* policy_ends.c - `lifecycle: {ends: …}`: which rule of an end a revision falls under. Pure. */
 #include "base/str.h"
+#include "base/vec.h"
 #include "catalog/policy_impl.h"
 
 static bool glob_or_any(const char *pattern, const char *text)
@@ -38,6 +39,40 @@ const struct policy_end *policy_end_of(const struct policy *p, const struct poli
 		if (matches(&p->ends[i], t) && (!first || p->ends[i].at < first->at))
 			first = &p->ends[i];
 	return first;
+}
+
+/* The entry that a model of this name falls under whatever else it is; NULL: none. */
+static const struct policy_end *end_by_name(const struct policy *p, const char *repo)
+{
+	return repo ? policy_end_of(p, &(struct policy_traits){ .repo = repo }) : NULL;
+}
+
+bool policy_end_is_of(const struct policy *p, const struct policy_end *x, const char *repo)
+{
+	return end_by_name(p, repo) == x;
+}
+
+const struct policy_end *policy_ends_loop(const struct policy *p)
+{
+	own(mem) const struct policy_end **next = mem_zalloc(p->n_ends * sizeof(*next) + 1);
+	const struct policy_end *at;
+
+	for (size_t i = 0; i < p->n_ends; i++)
+		next[i] = end_by_name(p, p->ends[i].successor);
+	for (size_t i = 0; i < p->n_ends; i++) {
+		at = &p->ends[i];
+		for (size_t steps = 0; at && steps < p->n_ends; steps++)
+			at = next[at - p->ends];
+		if (at)
+			return at;	/* whoever has gone so far without an end is in a circle */
+	}
+	return NULL;
+}
+
+const struct policy_end *policy_ends(const struct policy *p, size_t *n)
+{
+	*n = p->n_ends;
+	return p->ends;
 }
 
 bool policy_has_lifecycle_rules(const struct policy *p)
