@@ -132,7 +132,7 @@ int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, int64_t n
 	own(read) struct read r = { 0 };
 	int rc = read_begin(&r, db, e);
 
-	return rc < 0 ? rc : lifecycle_at_tx(r.c, model_id, revision_id, now, a, out, e);
+	return rc < 0 ? rc : lifecycle_told_tx(r.c, model_id, revision_id, now, a, out, e);
 }
 
 json_t *lifecycle_json(const struct lifecycle *l)

@@ -29,7 +29,7 @@ struct lifecycle {
 	enum lifecycle_state state;
 	int64_t deprecated_at, sunset_at;	/* 0 none. deprecated_at may lie in the future: announced */
 	int64_t retired_at, withdrawn_at;
-	const char *successor;			/* repo, or NULL */
+	const char *successor;			/* repo that people can get, or NULL */
 	const char *reason;			/* or NULL */
 };
 
@@ -37,7 +37,8 @@ struct lifecycle {
  * What a door must enforce for this revision now; revision_id 0: what holds for the model as a whole. A withdrawal comes first, the legal one
  * before others, then what was retired by hand, each with its own reason. Of deprecations the earliest dates hold, and that with the earliest
  * sunset names successor and reason (of those without one a person's, then the earliest); others add their reasons, and a successor where that
- * one names none. A sunset that has passed gives LIFECYCLE_RETIRED with
+ * one names none. A successor that people can't get now is not named: in its place the first that they can on the way from its own successor on, if
+ * there is any. A sunset that has passed gives LIFECYCLE_RETIRED with
  * retired_at 0: a site whose policy says `after_sunset: warn` serves that still, with the headers of a deprecated one.
  */
 int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
@@ -108,6 +109,15 @@ int lifecycle_foresee(struct db *db, int64_t revision_id, const struct policy *c
  * clock, every minute.
  */
 int lifecycle_tell_ended(struct db *db, const struct policy_lifecycle *rules, int64_t now, int64_t *n_told, struct err *e);
+
+/*
+ * When people can't get this model (any more): the marks that name it as the successor, into out: [{"repo","revision" or null}…], LIFECYCLE_NAMED_MAX at most.
+ * Else nothing.
+ */
+#define LIFECYCLE_NAMED_MAX 100
+int lifecycle_named_by(struct db *db, int64_t model_id, int64_t now, json_t *out, struct err *e);
+/* The successors in `ends` of the policy that no mark would name now, a sentence each into out. */
+int lifecycle_idle_successors(struct db *db, const struct policy *p, int64_t now, json_t *out, struct err *e);
 
 /* Contract section 2: {"deprecated_at":…,"sunset_at":…,"successor":…,"reason":…} with RFC 3339 times or null; plus "state". */
 json_t *lifecycle_json(const struct lifecycle *l);

@@ -72,9 +72,9 @@ static int what_holds(struct db_conn *c, const struct ended *x, int64_t now, str
 	sql_int(&q, x->revision_id);
 	if (sql_row(&q))
 		revision_id = sql_get_int(&q, 0);
-	if ((rc = sql_done(&q)) < 0 || (rc = lifecycle_at_tx(c, x->model_id, x->revision_id, now, a, l, e)) < 0 || !revision_id)
+	if ((rc = sql_done(&q)) < 0 || (rc = lifecycle_told_tx(c, x->model_id, x->revision_id, now, a, l, e)) < 0 || !revision_id)
 		return rc;
-	if ((rc = lifecycle_at_tx(c, x->model_id, revision_id, now, a, &shown, e)) == 0 && shown.sunset_at == l->sunset_at && !shown.withdrawn_at && !shown.retired_at)
+	if ((rc = lifecycle_told_tx(c, x->model_id, revision_id, now, a, &shown, e)) == 0 && shown.sunset_at == l->sunset_at && !shown.withdrawn_at && !shown.retired_at)
 		*l = shown;
 	return rc;
 }

@@ -75,7 +75,7 @@ static int marks(struct db_conn *c, int64_t until, bool only_dated, int64_t now,
 	for (size_t i = 0; rc == 0 && i < *n; i++) {
 		struct row *r = &(*rows)[i];
 
-		rc = lifecycle_at_tx(c, r->model_id, r->revision_id, now, a, &r->life, e);
+		rc = lifecycle_told_tx(c, r->model_id, r->revision_id, now, a, &r->life, e);
 		if (rc == 0 && !r->life.withdrawn_at && !r->life.retired_at && (!until || r->life.sunset_at <= until))
 			(*rows)[kept++] = *r;
 	}

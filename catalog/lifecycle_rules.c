@@ -276,23 +276,18 @@ static bool is_as_wished(const struct subject *s, const struct wish *w)
 
 /* --- marking --- */
 
-/* A successor that the catalog does not have, that has ended itself or that sends people here is worse than none. */
-static int usable_successor(struct db_conn *c, const struct subject *s, int64_t now, const char **successor, struct err *e)
+/* A successor that the catalog does not have, that has ended itself or that sends people here is worse than none; *why_not, in a, says which. */
+static int check_successor(struct db_conn *c, const struct subject *s, int64_t now, struct arena *a, struct wish *w, const char **why_not, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT 1 FROM model AS m WHERE m.name = $1 AND " SERVED("m", "$4") " AND m.id <> $2 AND NOT EXISTS (SELECT 1 FROM lifecycle AS l "
-					    "WHERE l.model_id = m.id AND l.revision_id IN (0, m.revision_id) AND l.successor = $3)",
-					    e);
-	bool good;
+	const struct lifecycle_order o = { .model_id = s->model_id, .revision_id = s->id, .successor = w->successor };
+	int rc = w->successor ? lifecycle_check_successor_tx(c, &o, now, e) : 0;
 
-	sql_text(&q, *successor);
-	sql_int(&q, s->model_id);
-	sql_text(&q, s->repo);
-	sql_int(&q, now);
-	good = sql_row(&q);
-	if (!good)
-		*successor = NULL;
-	return sql_done(&q);
+	if (rc != ERR_NOT_FOUND && rc != ERR_REFUSED)
+		return rc;
+	w->successor = NULL;
+	*why_not = arena_strdup(a, e->msg);
+	*e = (struct err)ERR_NONE;
+	return 0;
 }
 
 static int put_mark(struct db_conn *c, const struct subject *s, const struct wish *w, int64_t now, struct err *e)
@@ -324,25 +319,31 @@ static int drop_mark(struct db_conn *c, const struct subject *s, struct err *e)
 	return sql_run(&q);
 }
 
-static int mark(struct db *db, const struct subject *s, struct wish w, int64_t now, bool *changed, struct err *e)
+static int tell(struct db_conn *c, const struct subject *s, const struct wish *w, const char *why_not, int64_t now, struct err *e)
 {
+	json_t *data = json_pack("{s:s,s:s?,s:s?,s:s*}", "by", WHO, "reason", w->reason, "successor", w->successor, "no_successor", why_not);
+
+	if (w->deprecated_at)
+		json_object_set_new(data, "sunset_at", json_time(w->sunset_at));
+	return event_add_tx(c, w->deprecated_at ? "lifecycle.deprecated" : "lifecycle.undeprecated", s->repo, s->commit, data, now, e);
+}
+
+static int mark(struct db *db, const struct subject *s, struct wish w, int64_t now, struct arena *a, bool *changed, struct err *e)
+{
+	const char *why_not = NULL;
+	char quoted[LOG_QUOTE_MAX];
 	own(tx) struct tx t = { 0 };
-	json_t *data;
 	int rc;
 
-	if ((rc = tx_begin(&t, db, e)) < 0 || (w.successor && (rc = usable_successor(t.c, s, now, &w.successor, e)) < 0))
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = check_successor(t.c, s, now, a, &w, &why_not, e)) < 0)
 		return rc;
 	if (is_as_wished(s, &w))
 		return 0;	/* but for a successor that can't be named */
 	rc = w.deprecated_at ? put_mark(t.c, s, &w, now, e) : drop_mark(t.c, s, e);
-	if (rc < 0 || (rc = model_refresh_tx(t.c, s->model_id, e)) < 0)
+	if (rc < 0 || (rc = model_refresh_tx(t.c, s->model_id, e)) < 0 || (rc = tell(t.c, s, &w, why_not, now, e)) < 0 || (rc = tx_commit(&t, e)) < 0)
 		return rc;
-	data = json_pack("{s:s,s:s?,s:s?}", "by", WHO, "reason", w.reason, "successor", w.successor);
-	if (w.deprecated_at)
-		json_object_set_new(data, "sunset_at", json_time(w.sunset_at));
-	rc = event_add_tx(t.c, w.deprecated_at ? "lifecycle.deprecated" : "lifecycle.undeprecated", s->repo, s->commit, data, now, e);
-	if (rc < 0 || (rc = tx_commit(&t, e)) < 0)
-		return rc;
+	if (why_not)
+		log_event(LOG_WARNING, "lifecycle.no_successor", "repo=%s error=%s", s->repo, log_quote(quoted, why_not));
 	*changed = true;
 	return 0;
 }
@@ -352,7 +353,7 @@ static int apply(struct db *db, const struct policy *p, const struct subject *s,
 	struct wish w;
 	int rc = wish_for(db, p, s, now, now, a, &w, e);
 
-	return rc < 0 || is_as_wished(s, &w) ? rc : mark(db, s, w, now, changed, e);
+	return rc < 0 || is_as_wished(s, &w) ? rc : mark(db, s, w, now, a, changed, e);
 }
 
 /* Without rules there is work only where an earlier policy has left marks. */

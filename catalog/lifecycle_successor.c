@@ -1,24 +1,25 @@
-/* lifecycle_successor.c - whether people can be sent to a successor: it is served, will be, and does not lead back. See lifecycle.h. */
+/* lifecycle_successor.c - whether people can be sent to a successor: it is served, will be, and does not lead back; and who sends them. See lifecycle.h. */
 #include "catalog/lifecycle_tx.h"
 
 #include "catalog/model_tx.h"
 
 #define SUCCESSORS_MAX 100	/* a longer chain of successors is refused as a loop would be */
+#define TOLD_MAX       10	/* so far it is followed for whoever asks */
 
 /* What a model shows, for what holds of that is what people would meet. */
 struct shown {
-	int64_t revision_id, state;
+	int64_t revision_id, state, sunset_at;
 	bool visible;
 };
 
 static int shown_of(struct db_conn *c, int64_t model_id, struct shown *s, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT coalesce(revision_id, 0), state, visible FROM model WHERE id = $1", e);
+	own(sql) struct sql q = sql_prepare(c, "SELECT coalesce(revision_id, 0), state, visible, sunset_at FROM model WHERE id = $1", e);
 
 	*s = (struct shown){ 0 };
 	sql_int(&q, model_id);
 	if (sql_row(&q))
-		*s = (struct shown){ sql_get_int(&q, 0), sql_get_int(&q, 1), sql_get_int(&q, 2) != 0 };
+		*s = (struct shown){ .revision_id = sql_get_int(&q, 0), .state = sql_get_int(&q, 1), .visible = sql_get_int(&q, 2) != 0, .sunset_at = sql_get_int(&q, 3) };
 	return sql_done(&q);
 }
 
@@ -90,4 +91,100 @@ int lifecycle_check_successor_tx(struct db_conn *c, const struct lifecycle_order
 	if ((rc = check_chain(c, o, id, now, &a, e)) < 0)
 		return rc;
 	return check_served(c, id, o->successor, &s, now, &a, e);
+}
+
+/* --- what people are told --- */
+
+static bool is_served(const struct shown *s, int64_t now)
+{
+	return s->visible && (!s->sunset_at || s->sunset_at > now);
+}
+
+/* *successor becomes the first that people can get, from itself on; NULL: none is, short of the model itself. */
+static int first_served(struct db_conn *c, int64_t model_id, int64_t now, struct arena *a, const char **successor, struct err *e)
+{
+	const char *name = *successor;
+	struct lifecycle l;
+	struct shown s;
+	int64_t at;
+	int rc = 0;
+
+	*successor = NULL;
+	for (int i = 0; name && i < TOLD_MAX; i++) {
+		if ((rc = model_id_tx(c, name, &at, e)) < 0 || !at || (at == model_id && i > 0) || (rc = shown_of(c, at, &s, e)) < 0)
+			return rc;
+		if (is_served(&s, now)) {
+			*successor = name;
+			return 0;
+		}
+		if ((rc = lifecycle_at_tx(c, at, s.revision_id, now, a, &l, e)) < 0)
+			return rc;
+		name = l.successor;
+	}
+	return 0;
+}
+
+int lifecycle_told_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
+{
+	int rc = lifecycle_at_tx(c, model_id, revision_id, now, a, out, e);
+
+	return rc < 0 || !out->successor ? rc : first_served(c, model_id, now, a, &out->successor, e);
+}
+
+int lifecycle_named_by(struct db *db, int64_t model_id, int64_t now, json_t *out, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	char hex[DIGEST_HEX_MAX];
+	struct digest commit;
+	struct shown s;
+	int rc;
+
+	if ((rc = read_begin(&r, db, e)) < 0 || (rc = shown_of(r.c, model_id, &s, e)) < 0 || is_served(&s, now))
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c,
+					    "SELECT DISTINCT m.name, v.commit_id FROM lifecycle AS l JOIN model AS m ON m.id = l.model_id LEFT JOIN revision AS v ON v.id = l.revision_id "
+					    "WHERE l.model_id <> $1 AND l.successor IN (SELECT name FROM model WHERE id = $1 UNION ALL SELECT name FROM alias WHERE model_id = $1) "
+					    "ORDER BY 1, 2 LIMIT $2",
+					    e);
+	sql_int(&q, model_id);
+	sql_int(&q, LIFECYCLE_NAMED_MAX);
+	while (sql_row(&q)) {
+		sql_get_digest(&q, 1, DIGEST_SHA1, &commit);
+		digest_hex(hex, &commit);
+		json_array_append_new(out, json_pack("{s:s,s:s?}", "repo", sql_get_text(&q, 0), "revision", *hex ? hex : NULL));
+	}
+	return sql_done(&q);
+}
+
+/* --- in advance --- */
+
+/* Whether a mark of this entry could name its successor, as far as that can be told without the models it falls on: of one that it names, all. */
+static int check_end(struct db_conn *c, const struct policy *p, const struct policy_end *x, int64_t now, struct err *e)
+{
+	struct lifecycle_order o = { .successor = x->successor };
+	int rc = 0;
+
+	if (!x->successor)
+		return 0;
+	if (policy_end_is_of(p, x, x->repo))
+		rc = model_id_tx(c, x->repo, &o.model_id, e);
+	return rc < 0 ? rc : lifecycle_check_successor_tx(c, &o, now, e);
+}
+
+int lifecycle_idle_successors(struct db *db, const struct policy *p, int64_t now, json_t *out, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	size_t n;
+	const struct policy_end *ends = policy_ends(p, &n);
+	int rc = n ? read_begin(&r, db, e) : 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		rc = check_end(r.c, p, &ends[i], now, e);
+		if (rc != ERR_NOT_FOUND && rc != ERR_REFUSED)
+			continue;
+		json_array_append_new(out, json_sprintf("lifecycle.ends: entry %zu names no successor for now: %s", i + 1, e->msg));
+		*e = (struct err)ERR_NONE;
+		rc = 0;
+	}
+	return rc;
 }

@@ -6,9 +6,12 @@
 
 struct db_conn;
 
+/* As the marks have it, whatever has become of the successor. */
 int lifecycle_at_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
 /* What would hold with this in place of the mark that the policy's rules have on the revision: its dates and its reason, deprecated_at 0 for none. */
 int lifecycle_with_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct lifecycle *rule, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
+/* As lifecycle_at(). */
+int lifecycle_told_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
 
 /* What an order is about. */
 struct lifecycle_subject {

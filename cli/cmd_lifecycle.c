@@ -25,7 +25,7 @@ static int order(struct ctl *c, const char *tail, struct err *e)
 					   args_text(a, "successor"));
 	own(json) json_t *answer = NULL;
 	own(buf) struct buf path;
-	const json_t *not_served, *also;
+	const json_t *not_served, *also, *by;
 	struct ctl_model m;
 	size_t i;
 	int rc;
@@ -53,6 +53,11 @@ static int order(struct ctl *c, const char *tail, struct err *e)
 		ctl_say(c, "but %s@%.12s is %s: %s", m.repo, ctl_text(not_served, "revision"), ctl_text(not_served, "state"), ctl_text(not_served, "reason"));
 	json_array_foreach(json_object_get(answer, "also_served"), i, also)
 		ctl_say(c, "but %s@%.12s goes on being served: %s", ctl_text(also, "repo"), ctl_text(also, "revision"), ctl_text(also, "because"));
+	json_array_foreach(json_object_get(answer, "named_by"), i, by) {
+		const char *at = json_get_str(by, "revision");
+
+		ctl_say(c, "but %s%s%.12s names it as the successor: that is told to nobody as long as people can't get it", ctl_text(by, "repo"), at ? "@" : "", at ? at : "");
+	}
 	return 0;
 }
 

@@ -11,7 +11,8 @@ int cmd_policy_show(struct ctl *c, struct err *e)
 {
 	own(json) json_t *answer = NULL;
 	int rc = client_get(&c->client, "/-/v1/policy", &answer, e);
-	const json_t *waiting;
+	const json_t *waiting, *warning;
+	size_t i;
 
 	if (rc < 0)
 		return rc;
@@ -21,6 +22,8 @@ int cmd_policy_show(struct ctl *c, struct err *e)
 	waiting = json_object_get(answer, "waiting");
 	if (json_is_object(waiting))
 		printf("# A changed policy waits since %s: %s. `registryctl policy reload --yes` puts it in force.\n", ctl_when(waiting, "since"), ctl_text(waiting, "message"));
+	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
+		printf("# %s\n", json_string_value(warning));
 	fputs(json_get_str_or(answer, "policy", ""), stdout);
 	return 0;
 }
@@ -29,6 +32,8 @@ int cmd_policy_show(struct ctl *c, struct err *e)
 int cmd_policy_reload(struct ctl *c, struct err *e)
 {
 	own(json) json_t *body = json_object(), *answer = NULL;
+	const json_t *warning;
+	size_t i;
 	int rc;
 
 	if (args_has(&c->args, "yes"))
@@ -39,6 +44,8 @@ int cmd_policy_reload(struct ctl *c, struct err *e)
 	if (c->json)
 		return ctl_print_json(answer, e);
 	ctl_say(c, "in force since %s, by %s", ctl_when(answer, "since"), ctl_text(answer, "by"));
+	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
+		ctl_say(c, "but %s", json_string_value(warning));
 	return 0;
 }
 

@@ -125,6 +125,17 @@ static int add_also_served(struct request *rq, const struct lifecycle_order *o, 
 	return 0;
 }
 
+/* Others send people here; they no longer do from now on. */
+static int add_named_by(struct request *rq, const struct lifecycle_order *o, json_t *answer, struct err *e)
+{
+	own(json) json_t *list = json_array();
+	int rc = lifecycle_named_by(api_v1_daemon(rq)->db, o->model_id, rq->now, list, e);
+
+	if (!rc && json_array_size(list))
+		json_object_set(answer, "named_by", list);
+	return rc;
+}
+
 /* What holds now, of all marks together: an order about the model may leave one on what it shows. */
 static int answer_order(struct request *rq, enum order what, const struct lifecycle_order *o, const struct model *m, json_t *not_served, struct err *e)
 {
@@ -143,7 +154,7 @@ static int answer_order(struct request *rq, enum order what, const struct lifecy
 	json_object_set_new(j, "repo", json_string(m->name));
 	if (json_array_size(not_served))
 		json_object_set(j, "not_served", not_served);
-	if (what == ORDER_WITHDRAW && add_also_served(rq, o, j, e) < 0) {
+	if ((what == ORDER_WITHDRAW && add_also_served(rq, o, j, e) < 0) || ((what == ORDER_WITHDRAW || what == ORDER_RETIRE) && add_named_by(rq, o, j, e) < 0)) {
 		json_decref(j);
 		return e->code;
 	}

@@ -2,15 +2,18 @@
 #include "registryd/api_v1_impl.h"
 
 #include "base/json.h"
+#include "catalog/lifecycle.h"
 #include "registryd/rules.h"
 
 int api_v1_policy(struct request *rq, struct err *e)
 {
 	own(mem) char *text = policy_show(daemon_policy(api_v1_daemon(rq)));
-	json_t *j = rules_json(api_v1_daemon(rq), e);
+	own(json) json_t *warnings = json_array();
+	json_t *j;
 
-	if (!j)
+	if (lifecycle_idle_successors(api_v1_daemon(rq)->db, daemon_policy(api_v1_daemon(rq)), rq->now, warnings, e) < 0 || !(j = rules_json(api_v1_daemon(rq), e)))
 		return e->code;
+	json_object_set(j, "warnings", warnings);
 	json_object_set_new(j, "policy", json_string(text));
 	return http_answer_json(rq, 200, j);
 }

@@ -66,6 +66,38 @@ def test_a_hint_does_not_hide_what_a_person_says(site, hub):
     site.ctl("deprecate", "org/a", "--successor", "", code=2)
 
 
+def test_orders_that_lifecycle_refuses(site, hub):
+    """5, as whatever policy and permission refuse; what could never be right is wrong usage."""
+    for name in "org/a", "org/b":
+        add(site, hub, name)
+    soon = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 2 * 86400))
+    first = site.ctl("deprecate", "org/a", "--sunset", soon, code=5).stderr.split("the earliest sunset is ")[1][:10]
+    site.ctl("deprecate", "org/a", "--sunset", first)
+    site.ctl("deprecate", "org/a", "--sunset", "2020-01-01", code=2)
+    assert "needs a reason" in site.ctl("deprecate", "org/a", "--sunset", soon, "--force", "--reason", " \t", code=2).stderr
+    assert "needs a reason" in site.ctl("withdraw", "org/a", "--reason", "  ", code=2).stderr
+    site.ctl("deprecate", "org/a", "--successor", "org/a", code=5)
+    site.ctl("retire", "org/b")
+    site.ctl("publish", "org/b", code=5)
+    site.ctl("deprecate", "org/a", "--successor", "org/b", code=5)
+    site.ctl("deprecate", "org/a", "--successor", "org/none", code=4)
+
+
+def test_nobody_is_sent_to_what_is_off_the_doors(site, hub):
+    for name in "org/a", "org/b":
+        add(site, hub, name)
+    site.ctl("deprecate", "org/a", "--successor", "org/b")
+    assert "but org/a names it as the successor" in site.ctl("withdraw", "org/b", "--reason", "leaked").stdout
+    status, headers = door(site, "/org/a/resolve/main/config.json")
+    assert (status, headers["X-HF-Warning"], headers["Link"]) == (200, "deprecated; org/a is deprecated", None)
+    assert "named_by" not in site.json("retire", "org/a")
+    site.policy.write_text(LICENCES + "lifecycle: {ends: [{repo: org/a, at: 2099-01-01, successor: org/b}]}\n")
+    assert "but lifecycle.ends: entry 1 names no successor for now: successor org/b is withdrawn itself" in site.ctl("policy", "reload").stdout
+    assert "# lifecycle.ends: entry 1" in site.ctl("policy", "show").stdout
+    site.ctl("restore", "org/b")
+    assert site.json("policy", "show")["warnings"] == []
+
+
 def test_what_the_policy_denies_does_not_come_back_by_restoring(site, hub):
     add(site, hub, "org/a")
     add(site, hub, "org/b", "license: apache-2.0")
