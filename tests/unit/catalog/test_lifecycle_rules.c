@@ -142,6 +142,11 @@ static void test_rules_beside_a_person(void **state)
 	facts(f->db, r2, "gemma", NULL, "org/x");
 	assert_int_equal(sweep(f->db, first, NOW), 1);
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	own(policy) struct policy *next = policy(moved);
+	const struct policy *const one[] = { next };
+	struct lifecycle_foreseen seen;
+	ok(lifecycle_foresee(f->db, r1, one, 1, NOW + 1, &a, &seen, e));
+	assert_int_equal(seen.sunset_at, 1835481600);
 	assert_int_equal(sweep(f->db, moved, NOW + 1), 2);
 	assert_int_equal(at(f->db, m1, r1, NOW + 1, &a).sunset_at, 1835481600);	/* 2028-03-01 */
 	assert_string_equal(at(f->db, m1, r1, NOW + 1, &a).reason, "two; mine");
