@@ -97,10 +97,15 @@ static bool is_layer_matrix(const struct tensor *t)
 	return t->claimed && t->role >= ROLE_LAYER_FIRST && !t->is_bias && (t->stands_for || (t->rank >= 2 && t->shape[t->rank - 1] > 1 && t->shape[t->rank - 2] > 1));
 }
 
+bool model_uses(const struct model *m, const struct tensor *t)
+{
+	const struct weight *ends = m->plan.ends.w;
+
+	return t->claimed && (t != m->plan.stored_head || t == ends[ROLE_HEAD].tensor || t == ends[ROLE_EMBED].tensor);
+}
+
 static void take_size(struct model *m)
 {
-	const struct plan *p = &m->plan;
-	bool tied = p->ends.w[ROLE_HEAD].tensor == p->ends.w[ROLE_EMBED].tensor;
 	uint64_t bytes = 0, params = 0;
 
 	for (size_t i = 0; i < m->weights.n; i++) {
@@ -109,13 +114,14 @@ static void take_size(struct model *m)
 		const char *type = t->stands_for ? "packed" : t->type_name;
 
 		m->n_params += n;
-		if (t->claimed && !(tied && t == p->stored_head))
+		if (model_uses(m, t)) {
 			m->size.n_params += n;
+			m->size.stored = !m->size.stored || strcmp(m->size.stored, type) == 0 ? type : "mixed";
+		}
 		if (!is_layer_matrix(t))
 			continue;
 		bytes += t->bytes;
 		params += n;
-		m->size.precision = !m->size.precision || strcmp(m->size.precision, type) == 0 ? type : "mixed";
 	}
 	m->size.bits = params ? (double)bytes * 8 / (double)params : 32;
 }

@@ -17,7 +17,7 @@
 struct model_size {
 	uint64_t n_params;		/* numbers, however they are packed; without what is not run */
 	double bits;			/* a number of a layer's matrices, without scales that lie beside them */
-	const char *precision;		/* "BF16" where all of those are stored so, "packed", else "mixed" */
+	const char *stored;		/* "BF16" where all that it needs is stored so, norms too; else "mixed" */
 };
 
 struct model {
@@ -36,6 +36,8 @@ struct model {
 /* `file` below dirfd: a .gguf, a .safetensors or an index of shards. A GGUF that is part of a directory needs nothing else. */
 int model_open(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e);
 void model_close(struct model *m);
+/* Has t a place in the model of text? A head that is stored beside the embedding to which it is tied has none. */
+bool model_uses(const struct model *m, const struct tensor *t);
 
 /* Keys and values of the tokens that one text has had so far, layer by layer. */
 struct model_cache {

@@ -9,7 +9,7 @@
 
 /*
  * Adds a reason (by the relation: a finding, rule "reference") for every way in which s differs more than it may: token ids not at all;
- * on the same device path and precision nothing beyond rounding; else the loss by what the coarser of the two precisions costs.
+ * of the same floats on the same device path nothing beyond rounding; else the loss by what the coarser of the two precisions costs.
  * A sibling of another size is another model, and nothing is compared. Other weights may differ in all but doing worse.
  */
 void reference_compare(struct smoke *s, const struct smoke_reference *ref, struct report *r);

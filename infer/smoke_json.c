@@ -32,7 +32,7 @@ static json_t *fingerprint(const struct smoke *s)
 	set_text(o, "path", s->path);
 	json_object_set_new(o, "params", json_integer((json_int_t)s->size.n_params));
 	set_real(o, "bits", s->size.bits);
-	set_text(o, "precision", s->size.precision);
+	set_text(o, "stored", s->size.stored);
 	return o;
 }
 

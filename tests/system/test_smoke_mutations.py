@@ -1,6 +1,7 @@
 """35 ways to damage a trained model: which layer of checks sees which, and that good models raise no alarm."""
 import json
 import os
+import shutil
 
 import pytest
 
@@ -107,6 +108,23 @@ def test_siblings_are_compared(shared, tmp_path):
     (where / "m-F16.gguf").write_bytes((stories / "gguf/stories260K-F16.gguf").read_bytes())
     done, report = smoke(where)
     assert done.returncode == 6 and [a["verdict"] for a in report["artefacts"]] == ["pass", "fail"] and "reference" in report["reasons"][0]
+
+
+@pytest.mark.parametrize("layout, kind", [("hf-bf16", "BF16"), ("hf-f16-sharded-spm", "F16")])
+def test_of_halves_one_may_have_kept_its_norms(shared, tmp_path, layout, kind):
+    """Matrices of the same 16 bits: a GGUF's norms are as they were trained, those beside it rounded as well. More than that is damage."""
+    stories = shared / "data/models/stories260K"
+    where = shutil.copytree(stories / layout, tmp_path / "m", copy_function=shutil.copyfile)
+    gguf = shutil.copyfile(stories / f"gguf/stories260K-{kind}.gguf", where / "m.gguf")
+    done, report = smoke(where)
+    assert done.returncode == 0 and [a["verdict"] for a in report["artefacts"]] == ["pass"] * 2, report["artefacts"]
+    reference = tmp_path / "reference.json"
+    reference.write_text(json.dumps(smoke(gguf)[1]))
+    gguf.unlink()
+    assert smoke("--reference", reference, where)[0].returncode == 0
+    m = Model(stories / "hf-f32")
+    MUTATIONS["q_proj of one layer transposed"][1](m)
+    assert smoke("--reference", reference, m.write(tmp_path / "bad"))[0].returncode == 6
 
 
 def test_unwritten_changes_nothing(shared, tmp_path):
