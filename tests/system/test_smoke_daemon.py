@@ -130,6 +130,13 @@ def test_dying_while_it_runs_the_model_rejects_it(tmp_path):
         assert shown["smoke"]["reasons"][0].startswith("inspector stopped by signal 11 (Segmentation fault) at testing 1/3 layers of model.safetensors")
 
 
+def test_being_killed_while_it_runs_the_model_holds_it(tmp_path):
+    """So the kernel ends a process where memory is short, which a sound model may be too large for."""
+    with registry(tmp_path, stub(tmp_path, test="os.kill(os.getpid(), 9)")) as reg:
+        shown = rejected(reg, 5)
+        assert shown["state"] == "held" and shown["smoke"]["verdict"] == "error" and "stopped by signal 9" in shown["smoke"]["reasons"][0]
+
+
 def test_reading_without_end_rejects(tmp_path):
     runner = stub(tmp_path, inspect="tell('inspect 0 0 5 0 model.safetensors'); time.sleep(600)")
     with registry(tmp_path, runner, ", timeout: 1s") as reg:
