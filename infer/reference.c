@@ -185,12 +185,42 @@ static void compare_same(struct comparison *c, const json_t *reference)
 	}
 }
 
-void reference_compare(struct smoke *s, const struct smoke_reference *ref, struct report *r)
+static bool has_weights(const json_t *report, const struct smoke *s)
 {
+	const char *weights = json_get_str(json_object_get(report, "fingerprint"), "weights");
+
+	return weights && strcmp(weights, s->weights) == 0;
+}
+
+/*
+ * What an earlier revision said with these very weights, which may have lain in other files. Without such a part the reference stays as it is: what it
+ * said under this name, and of that what was known of the files.
+ */
+static void find_weights(struct smoke_reference *ref, const struct smoke *s)
+{
+	const json_t *one, *found = has_weights(ref->report, s) ? ref->report : has_weights(ref->revision, s) ? ref->revision : NULL;
+	size_t i;
+
+	json_array_foreach(json_object_get(ref->revision, "artefacts"), i, one)
+		if (!found && has_weights(one, s))
+			found = one;
+	if (!found)
+		return;
+	ref->report = found;
+	ref->relation = SMOKE_SAME_WEIGHTS;
+}
+
+void reference_compare(struct smoke *s, const struct smoke_reference *given, struct report *r)
+{
+	struct smoke_reference reference = *given, *ref = &reference;
 	struct comparison c = { .s = s, .ref = ref, .r = r };
 	bool may_be_another = ref->relation == SMOKE_SIBLING || ref->relation == SMOKE_QUANTIZED || ref->relation == SMOKE_MAYBE_QUANTIZED;
 	char *text = NULL;
 
+	if (ref->revision)
+		find_weights(ref, s);
+	if (!ref->report)
+		return;		/* it was not there then */
 	if (may_be_another && another_model(s, ref->report))
 		return;
 	if (ref->relation == SMOKE_OTHER_WEIGHTS)

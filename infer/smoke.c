@@ -10,6 +10,7 @@
 #include "infer/agree.h"
 #include "infer/kind.h"
 #include "infer/reference.h"
+#include "infer/sample.h"
 #include "infer/sandbox.h"
 #include "infer/survey.h"
 #include "infer/texts.h"
@@ -299,6 +300,9 @@ static int run_all(struct test *t, int dirfd, const char *file, struct report *r
 	if (rc == 0)
 		rc = survey_run(t->s, &t->model, t->o->tell, r, t->e);
 	if (rc < 0 || t->o->chunk || !isfinite(t->s->loss))
+		return rc;
+	rc = sample_model(&t->model, t->s->weights, t->e);
+	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < t->o->n_references; i++)
 		reference_compare(t->s, &t->o->references[i], r);

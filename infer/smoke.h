@@ -9,6 +9,7 @@
 
 #include "infer/model.h"
 #include "infer/tell.h"
+#include "verify/digest.h"
 
 #define SMOKE_REASONS_MAX 40
 #define SMOKE_GREEDY_TOKENS 32
@@ -24,11 +25,12 @@ enum smoke_relation {
 	SMOKE_QUANTIZED,	/* the model that this one says it was made from by quantising */
 	SMOKE_MAYBE_QUANTIZED,	/* the same, but it does not say how it was made: a difference is worth a look */
 	SMOKE_SAME_WEIGHTS,	/* an earlier revision with the same weights: a difference is worth a look */
-	SMOKE_OTHER_WEIGHTS,	/* an earlier revision with other weights: doing worse is worth a look */
+	SMOKE_OTHER_WEIGHTS,	/* an earlier revision with other files, which may hold the same; if not, doing worse is worth a look */
 };
 
 struct smoke_reference {
-	const json_t *report;
+	const json_t *report;	/* NULL: whatever in the revision has the same weights */
+	const json_t *revision;	/* of an earlier revision, the report on all of it; NULL for other relations */
 	const char *name;	/* how to call it; NULL: "the reference" */
 	enum smoke_relation relation;
 };
@@ -81,6 +83,7 @@ struct smoke {
 	uint32_t n_top1;
 	uint64_t weight_bytes, n_params, peak_bytes, gpu_peak_bytes;
 	struct model_size size;
+	char weights[DIGEST_HEX_MAX];	/* sample.h; "" while that is not known */
 	char *compared[SMOKE_REFERENCES_MAX + 1];	/* "agrees with org/base@1f0c…" */
 	size_t n_compared;
 };

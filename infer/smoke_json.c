@@ -33,6 +33,7 @@ static json_t *fingerprint(const struct smoke *s)
 	json_object_set_new(o, "params", json_integer((json_int_t)s->size.n_params));
 	set_real(o, "bits", s->size.bits);
 	set_text(o, "stored", s->size.stored);
+	set_text(o, "weights", s->weights[0] ? s->weights : NULL);
 	return o;
 }
 

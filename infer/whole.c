@@ -70,13 +70,14 @@ static json_t *choose_references(struct smoke_options *o, const struct artefacts
 	for (size_t k = 0; k < o->n_references; k++) {
 		struct smoke_reference ref = o->references[k];
 		const json_t *part = earlier(ref.report, path);
-		bool of_itself = ref.relation == SMOKE_SAME || ref.relation >= SMOKE_SAME_WEIGHTS;
+		bool of_revision = ref.relation >= SMOKE_SAME_WEIGHTS, several = found->n > 1 || json_object_get(ref.report, "artefacts");
 
-		if (of_itself && part)
+		if (of_revision)
+			ref.revision = ref.report;
+		if ((of_revision || ref.relation == SMOKE_SAME) && (part || several))
 			ref.report = part;
-		else if (of_itself && (found->n > 1 || json_object_get(ref.report, "artefacts")))
-			continue;	/* it was not there then */
-		o->references[n++] = ref;
+		if (ref.report || ref.revision)		/* else it was not there then */
+			o->references[n++] = ref;
 	}
 	if (sibling)
 		o->references[n++] = (struct smoke_reference){ .report = sibling, .relation = SMOKE_SIBLING };

@@ -1,6 +1,7 @@
 """The runner as the daemon's child: what it tells of itself on the way, and what becomes of a model that it dies of."""
 import array
 import json
+import pickle
 import re
 import shutil
 import struct
@@ -303,6 +304,57 @@ def test_same_weights_that_say_something_else_are_held(tmp_path):
         assert shown["state"] == "held" and shown["smoke"]["verdict"] == "pass" and "reference" in shown["reason"]
         reg.ctl("publish", "org/m", "--reason", "meant so")
         assert reg.json("show", "org/m")["state"] == "published"
+
+
+def beside(where):
+    (where / "training_args.bin").write_bytes(pickle.dumps({"lr": 1e-4}))
+
+
+def saved_again(where):
+    write_tensors(where / "model.safetensors", dict(reversed(read_tensors(where / "model.safetensors").items())))
+
+
+def cut(where):
+    tensors = read_tensors(where / "model.safetensors")
+    (where / "model.safetensors").unlink()
+    weight_map = {name: f"model-0000{1 + i % 2}-of-00002.safetensors" for i, name in enumerate(tensors)}
+    for file in set(weight_map.values()):
+        write_tensors(where / file, {n: t for n, t in tensors.items() if weight_map[n] == file})
+    (where / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+
+
+# Reports of old do not say which weights they are of; then the files tell.
+OF_OLD = f"""import json, subprocess
+    out = json.loads(subprocess.run([{str(REAL)!r}, *sys.argv[1:]], stdout=subprocess.PIPE, pass_fds=(3,)).stdout)
+    out["fingerprint"].pop("weights", None)
+    print(json.dumps(out))
+    sys.exit(0)"""
+
+
+def other_epsilon(where):
+    config = where / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "rms_norm_eps": 1e-3}))
+
+
+def no_beginning(where):
+    tokenizer = where / "tokenizer.json"
+    tokenizer.write_text(json.dumps({**json.loads(tokenizer.read_text()), "post_processor": None}))
+    (where / "tokenizer_config.json").unlink()
+
+
+@pytest.mark.parametrize("change, runner", [(beside, None), (beside, OF_OLD), (saved_again, None), (cut, None)])
+def test_same_weights_in_other_files_are_the_same(tmp_path, change, runner):
+    """What is served lies in other files in the next revision, which alone is nothing, and does not hide what else was changed."""
+    with registry(tmp_path, stub(tmp_path / "stub", test=runner or "")) as reg:
+        for name, damage, reason in (("org/a", None, None), ("org/b", other_epsilon, "the loss is"), ("org/c", no_beginning, "other token ids")):
+            where = shutil.copytree(MODEL, tmp_path / name)
+            bring(reg, where, name)
+            change(where)
+            if damage:
+                damage(where)
+            shown = bring(reg, where, name, code=5 if damage else 0)
+            assert shown["state"] == ("held" if damage else "published"), (name, shown["reason"])
+            assert shown["smoke"]["compared"][0].startswith(f"{'differs from' if damage else 'agrees with'} {name}@") and (reason or "") in shown["reason"]
 
 
 def test_other_weights_may_differ_but_not_be_worse(tmp_path):
