@@ -130,6 +130,36 @@ static void inspect_auto_map(const json_t *v, struct report *r)
 		report_flag(r, "code.auto_map", "it loads code of its own: %.200s", s);
 }
 
+/* Where diffusers lists a pipeline's parts, whatever else is in it. In a part's own configuration two words are two words. */
+static bool is_pipeline(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	name = slash ? slash + 1 : name;
+	return strcmp(name, "model_index.json") == 0 || strcmp(name, "modular_model_index.json") == 0;
+}
+
+/* [library, class], in a modular pipeline with an object that says where from. The pipeline's own class is named so, too, when it is none of the library's. */
+static bool is_part(const json_t *v)
+{
+	return json_is_string(json_array_get(v, 0)) && json_is_string(json_array_get(v, 1)) &&
+	       (json_array_size(v) == 2 || (json_array_size(v) == 3 && json_is_object(json_array_get(v, 2))));
+}
+
+static void inspect_pipeline(const json_t *j, struct report *r)
+{
+	const char *key;
+	const json_t *v;
+
+	json_object_foreach((json_t *)(uintptr_t)j, key, v) {
+		const char *library = json_string_value(json_array_get(v, 0));
+
+		if (is_part(v) && strcmp(library, "diffusers") && strcmp(library, "transformers") && !str_starts(library, "onnx") &&
+		    strcmp(library, "stable_diffusion") && strcmp(library, "optimum"))
+			report_flag(r, "code.custom_pipeline", "its part %.100s comes from a module of its own: %.100s", key, library);
+	}
+}
+
 static void inspect_config(const json_t *j, struct report *r)
 {
 	const char *key;
@@ -140,14 +170,6 @@ static void inspect_config(const json_t *j, struct report *r)
 	json_object_foreach(json_object_get(j, "custom_pipelines"), key, v)
 		report_flag(r, "code.custom_pipeline", "it brings a pipeline of its own: %.200s", key);
 	inspect_templates(json_object_get(j, "chat_template"), r);
-	if (json_get_str(j, "_class_name") && json_get_str(j, "_diffusers_version"))	/* diffusers' model_index.json: [library, class] */
-		json_object_foreach((json_t *)(uintptr_t)j, key, v) {
-			const char *library = json_string_value(json_array_get(v, 0));
-
-			if (library && json_array_size(v) == 2 && strcmp(library, "diffusers") && strcmp(library, "transformers") && !str_starts(library, "onnx") &&
-			    strcmp(library, "stable_diffusion") && strcmp(library, "optimum"))
-				report_flag(r, "code.custom_pipeline", "its part %.100s comes from a module of its own: %.100s", key, library);
-		}
 }
 
 /* ---- JSON ---- */
@@ -217,6 +239,8 @@ void scan_json(const struct scan *in, struct bytes *b)
 		return;
 	}
 	inspect_config(j, in->r);
+	if (is_pipeline(in->name))
+		inspect_pipeline(j, in->r);
 	first = json_array_get(j, 0);
 	if (json_object_get(first, "path") && json_object_get(first, "type") && json_object_get(first, "oid"))
 		scan_tree(j, in->r);

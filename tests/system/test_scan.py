@@ -74,6 +74,10 @@ def template(text):
     return json.dumps({"chat_template": text}).encode()
 
 
+def pipeline(**parts):
+    return json.dumps({"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.31.0", **parts}).encode()
+
+
 CASES = [
     # name, bytes, verdict, rule
     ("torch_tar.pth", tar(("sys_info", GOOD), ("pickle", EVIL), ("storages", GOOD), ("tensors", GOOD)), "reject", "pickle.dangerous"),
@@ -137,6 +141,11 @@ CASES = [
     ("note.txt", b"(this is a note).\nI am\n", "accept", None),
     ("picture.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "accept", None),
     ("unknown.dat", bytes(range(255, 0, -1)) * 4, "flag", "format.unknown"),
+    ("unet/config.json", pipeline(down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"]), "accept", None),
+    ("good/model_index.json", pipeline(unet=["diffusers", "UNet2DConditionModel"], image_encoder=[None, None]), "accept", None),
+    ("part/model_index.json", pipeline(unet=["my_unet", "MyUNet"]), "flag", "code.custom_pipeline"),
+    ("class/model_index.json", b'{"_class_name": ["my_pipeline", "MyPipeline"]}', "flag", "code.custom_pipeline"),
+    ("modular_model_index.json", pipeline(unet=["my_unet", "MyUNet", {"repo": "org/m"}]), "flag", "code.custom_pipeline"),
 ]
 
 
