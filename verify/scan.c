@@ -344,7 +344,7 @@ static void inspect_by_name(const struct scan *in, struct bytes *b)
 	if (BEGINS(b, "#!")) {
 		IS(in, "code");
 		inspect_script(in, b);
-	} else if ((in->claimed && path_set_has(in->claimed, in->name)) || is_raw_name(in->name)) {
+	} else if ((in->claimed && path_set_has(in->claimed, in->name)) || is_raw_name(in->name) || scan_openvino(in, b) || scan_imatrix(in, b)) {
 		IS(in, "data");
 	} else if (is_media(b)) {
 		IS(in, "media");

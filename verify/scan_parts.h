@@ -39,6 +39,8 @@ void scan_keras_h5(struct bytes *b, struct report *r);
 void scan_npy(struct bytes *b, struct report *r);
 void scan_onnx(const struct scan *in, struct bytes *b);
 void scan_tf(struct bytes *b, struct report *r);
+bool scan_openvino(const struct scan *in, struct bytes *b);	/* constants of a network that lies beside: false when they are none, as below */
+bool scan_imatrix(const struct scan *in, struct bytes *b);
 void scan_msgpack(struct bytes *b, struct report *r);
 void scan_card(struct bytes *b, bool alone, struct report *r);	/* alone: not as part of a model */
 void scan_json(const struct scan *in, struct bytes *b);

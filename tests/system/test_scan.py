@@ -78,6 +78,13 @@ def pipeline(**parts):
     return json.dumps({"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.31.0", **parts}).encode()
 
 
+def imatrix(*values):
+    """One entry, the number of chunks, and the name of the text."""
+    return struct.pack("<ii3sii", 1, 3, b"abc", 7, len(values)) + struct.pack(f"<{len(values)}f", *values) + struct.pack("<ii5s", 7, 5, b"a.txt")
+
+
+CONSTANTS = bytes(range(255, 0, -1)) * 4
+
 CASES = [
     # name, bytes, verdict, rule
     ("torch_tar.pth", tar(("sys_info", GOOD), ("pickle", EVIL), ("storages", GOOD), ("tensors", GOOD)), "reject", "pickle.dangerous"),
@@ -146,6 +153,12 @@ CASES = [
     ("part/model_index.json", pipeline(unet=["my_unet", "MyUNet"]), "flag", "code.custom_pipeline"),
     ("class/model_index.json", b'{"_class_name": ["my_pipeline", "MyPipeline"]}', "flag", "code.custom_pipeline"),
     ("modular_model_index.json", pipeline(unet=["my_unet", "MyUNet", {"repo": "org/m"}]), "flag", "code.custom_pipeline"),
+    ("imatrix.dat", imatrix(1, 2), "accept", None),
+    ("of_old.imatrix", imatrix(1, 2)[:-13], "accept", None),
+    ("nan.imatrix", imatrix(1, float("nan")), "reject", "imatrix.nonfinite"),
+    ("cut.imatrix", imatrix(1, 2)[:-1], "flag", "format.unknown"),
+    ("longer.imatrix", imatrix(1, 2) + b"x", "flag", "format.unknown"),
+    ("alone/openvino_model.bin", CONSTANTS, "flag", "format.unknown"),
 ]
 
 
@@ -170,3 +183,21 @@ def test_directory_is_judged_by_its_worst(tmp_path):
     assert report["verdict"] == "reject" and done.returncode == 6
     assert {f["path"]: (f["format"], f["verdict"]) for f in report["files"]} == {"config.json": ("json", "accept"), "sub/x.pkl": ("pickle", "reject")}
     assert report["findings"][0]["path"] == "sub/x.pkl"
+
+
+def network(end):
+    return f"""<?xml version="1.0"?>
+<net name="m" version="11"><layers><layer id="0" name="w" type="Const" version="opset1">
+<data element_type="f32" shape="2,3" offset="{end - 24}" size="24" /></layer></layers></net>"""
+
+
+@pytest.mark.parametrize("xml,data,verdict,rule", [
+    (network(len(CONSTANTS)), CONSTANTS, "accept", None), (network(len(CONSTANTS) + 1), CONSTANTS, "reject", "openvino.truncated"),
+    ("<svg/>", CONSTANTS, "flag", "format.unknown"), (network(len(EVIL)), EVIL, "reject", "pickle.dangerous"),
+    (network(len(PLAIN)), archive(("a.pkl", EVIL)), "reject", "pickle.dangerous")])
+def test_constants_of_a_network_are_told_by_the_network(tmp_path, xml, data, verdict, rule):
+    (tmp_path / "openvino_model.xml").write_text(xml)
+    (tmp_path / "openvino_model.bin").write_bytes(data)
+    done = subprocess.run([BIN / "registryd-smoke", "--inspect", "--json", tmp_path], capture_output=True, text=True, timeout=60)
+    report = json.loads(done.stdout)
+    assert report["verdict"] == verdict and {f["rule"] for f in report["findings"]} == ({rule} if rule else set()), report["findings"]
