@@ -45,6 +45,13 @@ static void show_formats(struct buf *b, const char *name, unsigned set)
 	buf_puts(b, "]\n");
 }
 
+static void show_text(struct buf *b, const char *before, const char *key, const char *text)
+{
+	buf_printf(b, "%s%s: \"", before, key);
+	buf_json_escaped(b, text);
+	buf_putc(b, '"');
+}
+
 static void show_exceptions(struct buf *b, const struct policy *p)
 {
 	buf_printf(b, "smoke:\n  max_bits_per_byte: %g\n  for:%s\n", p->max_bits_per_byte, p->n_exceptions ? "" : " []");
@@ -53,9 +60,9 @@ static void show_exceptions(struct buf *b, const struct policy *p)
 		const char *sep = "    - {";
 
 		if (x->repo)
-			buf_printf(b, "%srepo: \"%s\"", sep, x->repo), sep = ", ";
+			show_text(b, sep, "repo", x->repo), sep = ", ";
 		if (x->task)
-			buf_printf(b, "%stask: \"%s\"", sep, x->task), sep = ", ";
+			show_text(b, sep, "task", x->task), sep = ", ";
 		if (x->require >= 0)
 			buf_printf(b, "%srequire: %s", sep, policy_smoke_name((enum policy_smoke)x->require));
 		if (!isnan(x->max_bits_per_byte))
@@ -80,11 +87,8 @@ static void show_ends(struct buf *b, const struct policy *p)
 		str_format_iso(at, x->at);
 		buf_printf(b, "    - {at: \"%s\"", at);
 		for (size_t k = 0; k < ARRAY_LEN(texts); k++) {
-			if (!texts[k].text)
-				continue;
-			buf_printf(b, ", %s: \"", texts[k].key);
-			buf_json_escaped(b, texts[k].text);
-			buf_putc(b, '"');
+			if (texts[k].text)
+				show_text(b, ", ", texts[k].key, texts[k].text);
 		}
 		if (x->format) {
 			const char *sep = ", format: [";

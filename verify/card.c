@@ -62,6 +62,18 @@ static const char *usable(const json_t *v, struct arena *a)
 	return s && *s && strlen(s) <= CARD_ITEM_BYTES ? arena_strdup(a, s) : NULL;
 }
 
+/* One of a few words, as it is compared: in small letters, without blanks behind it. */
+static const char *plain_word(const char *s, struct arena *a)
+{
+	char *word = s ? arena_strdup(a, s) : NULL;
+
+	for (char *p = word; p && *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	for (size_t n = word ? strlen(word) : 0; n && isspace((unsigned char)word[n - 1]); n--)
+		word[n - 1] = 0;
+	return word;
+}
+
 /* A string, or the strings of a list. */
 static struct card_list list_of(const json_t *front, const char *key, struct arena *a)
 {
@@ -158,6 +170,7 @@ static void read_front(struct card *c, struct arena *a)
 		*lists[i].to = list_of(c->front, lists[i].key, a);
 	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
 		*strings[i].to = usable(card_the_one(json_object_get(c->front, strings[i].key)), a);
+	c->base_model_relation = plain_word(c->base_model_relation, a);
 }
 
 const char *card_skip_host(const char *written)

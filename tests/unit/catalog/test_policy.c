@@ -85,7 +85,7 @@ static void the_contract_example(void **state)
 					     "formats:  {deny: [keras], skip: [pickle]}\n"
 					     "size:     {max: 400GB}\n"
 					     "require:  {proof: listing, smoke: pass}\n"
-					     "smoke:    {max_bits_per_byte: 2.5, for: [{task: feature-extraction, require: inspect}, {repo: \"bigcode/*\", max_bits_per_byte: 4}]}\n"
+					     "smoke:    {max_bits_per_byte: 2.5, for: [{task: feature-extraction, require: inspect}, {repo: \"bigcode/*\", max_bits_per_byte: 4}, {task: '\"odd\"', require: none}]}\n"
 					     "lifecycle: {notice: 90d, max_age: 730d, after_sunset: gone}\n");
 	struct policy_facts f = good();
 	struct policy_lifecycle l;

@@ -30,7 +30,7 @@ static void test_plain(void **state)
 	(void)state;
 
 	arena_init(&a);
-	own(card) struct card c = parse(&a, CARD("---\nlicense: apache-2.0\nlanguage: no\ntags: x\nbase_model:\n- a/b\n- c/d\n- 7\nnew_version: a/e\n---\n# Title\n"));
+	own(card) struct card c = parse(&a, CARD("---\nlicense: apache-2.0\nlanguage: no\ntags: x\nbase_model:\n- a/b\n- c/d\n- 7\nnew_version: a/e\nbase_model_relation: ['Quantized ']\n---\n# Title\n"));
 	assert_true(c.has_front);
 	assert_int_equal(c.verdict, CARD_FINE);
 	assert_int_equal(c.license.n, 1);
@@ -40,6 +40,7 @@ static void test_plain(void **state)
 	assert_int_equal(c.base_model.n, 3);
 	assert_string_equal(c.base_model.item[1], "c/d");
 	assert_string_equal(c.new_version, "a/e");
+	assert_string_equal(c.base_model_relation, "quantized");
 }
 
 static void test_wrong_types(void **state)
