@@ -483,6 +483,28 @@ static bool bundle_may_say(const struct lifecycle *here, const struct said *s)
 	       ((here->sunset_at == s->sunset_at && gives_reason(here, s->reason)) || (s->reason_moved && gives_reason(here, s->reason_moved)));
 }
 
+/* Has a person here taken the mark back that the other site made then? */
+static bool was_taken_back(struct bundle *b, int64_t made_at)
+{
+	enum { PAGE = 200 };
+	int64_t since = 0;
+	size_t n;
+
+	do {
+		own(arena) struct arena a = { 0 };
+		struct event *events;
+
+		if (event_list(b->w->db, since, b->w->job.repo, PAGE, &a, &events, &n, NULL))
+			return false;
+		for (size_t i = 0; i < n; i++) {
+			if (!strcmp(events[i].kind, "lifecycle.undeprecated") && !*events[i].revision && events[i].at >= made_at)
+				return true;
+			since = events[i].id;
+		}
+	} while (n == PAGE);
+	return false;
+}
+
 /* For whoever imports it. */
 static void tell_lifecycle(struct bundle *b, const char *what)
 {
@@ -520,12 +542,12 @@ static int take_lifecycle(struct bundle *b, struct err *e)
 {
 	const json_t *life = json_object_get(b->entry, "lifecycle");
 	struct lifecycle_order o = { .model_id = b->model_id, .who = BUNDLE_UPSTREAM };
-	int64_t now = work_now();
+	int64_t now = work_now(), made_at;
 	struct lifecycle here;
 	struct said said;
 	int rc;
 
-	if (!json_get_str(life, "deprecated_at"))
+	if (!json_get_str(life, "deprecated_at") || str_parse_time(json_get_str(life, "deprecated_at"), &made_at, NULL) || was_taken_back(b, made_at))
 		return 0;
 	read_said(b, life, now, &said);
 	rc = lifecycle_at(b->w->db, b->model_id, 0, now, b->w->arena, &here, e);

@@ -407,6 +407,14 @@ def test_the_gate_of_the_second_site_decides(fresh, tmp_path):
         life = reg.json("show", "org/story")["lifecycle"]
         assert life["sunset_at"].startswith("2099-06-30") and life["reason"] == "an old one"
         reg.ctl("undeprecate", "org/story")
+        reg.ctl("bundle", "import", bundle, code=5)
+        assert reg.json("show", "org/story")["lifecycle"]["state"] == "active", "a person here has said otherwise"
+        time.sleep(1.1)
+        fresh.ctl("undeprecate", "org/story")
+        fresh.ctl("deprecate", "org/story", "--sunset", "2099-07-31")
+        fresh.ctl("bundle", "create", "-o", tmp_path / "later", "org/story")
+        reg.ctl("bundle", "import", tmp_path / "later")
+        assert reg.json("show", "org/story")["lifecycle"]["sunset_at"].startswith("2099-07-31"), "but not of what was said since"
         reg.ctl("publish", "org/odd", "--reason", "for the tests")
         assert get(f"{reg.url}/org/odd/resolve/main/config.json") == (200, b"{}")
 
