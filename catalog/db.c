@@ -35,6 +35,7 @@ struct db {
 	} files[N_FILES];
 	struct db_conn writer;
 	pthread_mutex_t write_lock;
+	bool write_failed;		/* the last transaction could not be written; its lock */
 
 	struct db_conn *readers[READERS_MAX];	/* those not in use are readers[0..n_idle) */
 	unsigned n_readers, n_idle;
@@ -384,8 +385,8 @@ int db_ready(struct db *db, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	own(sql) struct sql q = sql_prepare(t.c, "UPDATE meta SET value = '1' WHERE key = 'open'", e);
-	return sql_run(&q);	/* rolled back */
+	rc = sql_exec(t.c, "INSERT INTO meta (key, value) VALUES ('ready', '1'); DELETE FROM meta WHERE key = 'ready'", e);	/* what would write the same is not written */
+	return rc < 0 || !db->write_failed ? rc : tx_commit(&t, e);	/* nothing is written where it is not in doubt */
 }
 
 void *db_slot(struct db *db, enum db_slot which, void *(*make)(void), void (*done)(void *))
@@ -437,6 +438,7 @@ int tx_commit(struct tx *t, struct err *e)
 		own(sql) struct sql q = sql_prepare(t->c, "COMMIT", e);
 		rc = sql_run(&q);
 	}
+	db->write_failed = rc < 0;
 	if (rc < 0)
 		return rc;	/* own_tx() rolls back */
 	query_rows_committed(db, t->c);
@@ -454,6 +456,8 @@ void own_tx(struct tx *t)
 	if (!sqlite3_get_autocommit(t->c->sqlite)) {
 		own(sql) struct sql q = sql_prepare(t->c, "ROLLBACK", NULL);
 		sql_run(&q);
+	} else {
+		t->db->write_failed = true;
 	}
 	tx_end(t);
 }

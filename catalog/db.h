@@ -39,7 +39,7 @@ bool db_was_unclean(const struct db *db);	/* the last one who had it open did no
 
 /* Reads the whole file and compares (PRAGMA quick_check): 0, or ERR_MISMATCH with the first finding. For `verify --all` and readiness. */
 int db_check(struct db *db, struct err *e);
-/* Can the catalog be read and written now? A transaction that changes nothing. */
+/* Can the catalog be read and written now? A transaction that changes nothing; it is committed where the last one could not be. */
 int db_ready(struct db *db, struct err *e);
 int db_schema_version(const struct db *db);
 uint64_t db_size_bytes(struct db *db);	/* file and write-ahead log */

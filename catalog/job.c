@@ -27,6 +27,7 @@ struct progress {
 	uint64_t bytes_done, bytes_total, files_done, files_total;
 	char phase[PHASE_MAX];
 	bool cancel;
+	bool stuck;	/* it has run, and what became of it can't be written down */
 };
 
 struct running {
@@ -90,6 +91,43 @@ static struct progress progress_end(struct db *db, int64_t id)
 	return last;
 }
 
+/* The end could not be written. */
+static void progress_back(struct db *db, const struct progress *last)
+{
+	struct running *r = running_of(db);
+	struct progress *p;
+
+	if (!last->id)
+		return;
+	pthread_mutex_lock(&r->lock);
+	if ((p = entry(r, 0)))
+		*p = *last;
+	pthread_mutex_unlock(&r->lock);
+}
+
+void job_stuck(struct db *db, int64_t id)
+{
+	struct running *r = running_of(db);
+	struct progress *p;
+
+	pthread_mutex_lock(&r->lock);
+	if ((p = entry(r, id)))
+		p->stuck = true;
+	pthread_mutex_unlock(&r->lock);
+}
+
+static int64_t count_stuck(struct db *db)
+{
+	struct running *r = running_of(db);
+	int64_t n = 0;
+
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < RUNNING_MAX; i++)
+		n += r->jobs[i].id && r->jobs[i].stuck;
+	pthread_mutex_unlock(&r->lock);
+	return n;
+}
+
 bool job_progress(struct db *db, int64_t id, uint64_t bytes_done, uint64_t bytes_total, uint64_t files_done, uint64_t files_total, const char *phase)
 {
 	struct running *r = running_of(db);
@@ -124,6 +162,8 @@ static void progress_overlay(struct db *db, struct job *j, struct arena *a)
 		j->files_done = p->files_done;
 		j->files_total = p->files_total;
 		j->phase = arena_strdup(a, p->phase);
+		if (p->stuck)
+			j->state = JOB_WAITING;
 	}
 	pthread_mutex_unlock(&r->lock);
 }
@@ -413,28 +453,37 @@ static int keep_files(struct db_conn *c, int64_t id, const struct spool *files, 
 	return rc ? rc : sql_fill(c, "job_files", "body", id, files, e);
 }
 
-static int end(struct db *db, int64_t id, struct ending x, int64_t now, struct err *e)
+static int end_tx(struct db *db, int64_t id, struct ending x, const struct progress *p, int64_t now, struct err *e)
 {
-	struct progress p = progress_end(db, id);
 	own(tx) struct tx t = { 0 };
 	bool again = false;
 	int rc;
 
 	if ((rc = tx_begin(&t, db, e)) < 0)
 		return rc;
-	if (x.state == JOB_WAITING && p.cancel)
+	if (x.state == JOB_WAITING && p->cancel)
 		x = (struct ending){ .state = JOB_CANCELED, .label = "canceled", .message = "canceled on request" };
 	if (x.state == JOB_WAITING && (rc = queued_again(t.c, id, &again, e)) < 0)
 		return rc;
 	if (again)
 		x = (struct ending){ .state = JOB_CANCELED, .label = "canceled", .message = "the same job was queued again" };
-	if ((rc = set_end(t.c, id, &x, &p, now, e)) < 0)
+	if ((rc = set_end(t.c, id, &x, p, now, e)) < 0)
 		return rc;
 	if (x.files && (rc = keep_files(t.c, id, x.files, e)) < 0)
 		return rc;
 	if (x.state == JOB_FAILED && (rc = fail_event(t.c, id, &x, now, e)) < 0)
 		return rc;
 	return tx_commit(&t, e);
+}
+
+static int end(struct db *db, int64_t id, struct ending x, int64_t now, struct err *e)
+{
+	struct progress p = progress_end(db, id);	/* before the commit: from there on it may be claimed anew */
+	int rc = end_tx(db, id, x, &p, now, e);
+
+	if (rc < 0 && rc != ERR_CONFLICT)
+		progress_back(db, &p);
+	return rc;
 }
 
 int job_finish(struct db *db, int64_t id, const char *result_json, const struct spool *files, int64_t now, struct err *e)
@@ -613,6 +662,7 @@ json_t *job_json(const struct job *j)
 int job_counts(struct db *db, int64_t counts[JOB_CANCELED + 1], struct err *e)
 {
 	own(read) struct read r = { 0 };
+	int64_t stuck;
 	int rc;
 
 	memset(counts, 0, sizeof(*counts) * (JOB_CANCELED + 1));
@@ -621,6 +671,10 @@ int job_counts(struct db *db, int64_t counts[JOB_CANCELED + 1], struct err *e)
 	own(sql) struct sql q = sql_prepare(r.c, "SELECT state, count(*) FROM job GROUP BY state", e);
 	while (sql_row(&q))
 		counts[sql_get_int(&q, 0)] = sql_get_int(&q, 1);
+	stuck = count_stuck(db);
+	stuck = stuck < counts[JOB_RUNNING] ? stuck : counts[JOB_RUNNING];
+	counts[JOB_RUNNING] -= stuck;
+	counts[JOB_WAITING] += stuck;
 	return sql_done(&q);
 }
 

@@ -72,6 +72,9 @@ int job_recover(struct db *db, int64_t *n, struct err *e);
  */
 bool job_progress(struct db *db, int64_t id, uint64_t bytes_done, uint64_t bytes_total, uint64_t files_done, uint64_t files_total, const char *phase);
 
+/* What became of a running job can't be written down yet, because the disk is full, say: until then it is shown and counted as waiting, with its progress and phase. */
+void job_stuck(struct db *db, int64_t id);
+
 /* result may be NULL. files: the JSON array that is the result's member "files", ended; NULL when it has none. */
 int job_finish(struct db *db, int64_t id, const char *result_json, const struct spool *files, int64_t now, struct err *e);
 int job_fail(struct db *db, int64_t id, const struct err *why, int64_t now, struct err *e);	/* ERR_CANCELED in `why` gives state canceled */

@@ -257,6 +257,16 @@ static bool passes(int rc)
 	return rc == ERR_FAILED || rc == ERR_NOSPACE || rc == ERR_BUSY;
 }
 
+static void show_stuck(struct work *w, int rc, const struct err *why, const struct err *e)
+{
+	if (rc)
+		work_phase(w, "%s; this can't be written down yet: %s", why->msg, e->msg);
+	else
+		work_phase(w, "it has ended, which can't be written down yet: %s", e->msg);
+	report(w);
+	job_stuck(w->db, w->job.id);
+}
+
 /*
  * Writes down what became of the job, as soon as the disk lets it: else it would seem to run until the next start. A stopping daemon leaves it running: the next start
  * queues it again.
@@ -276,8 +286,10 @@ static int settle(struct work *w, int rc, struct err *why, struct err *e)
 	else
 		log_end(w, rc, why);
 	wrote = record(w, rc, waits, why, result, e);
-	if (wrote && passes(wrote))
+	if (wrote && passes(wrote)) {
 		log_event(LOG_ERR, "job.unrecorded", "id=%lld error=%s", (long long)w->job.id, log_quote(quoted, e->msg));
+		show_stuck(w, rc, why, e);
+	}
 	while (wrote && passes(wrote) && !atomic_load(&w->worker->stop)) {
 		nanosleep(&(struct timespec){ .tv_nsec = RECORD_WAIT_MS * 1000000L }, NULL);
 		*e = (struct err)ERR_NONE;

@@ -100,8 +100,12 @@ def test_a_disk_that_may_not_be_written_for_a_time(tmp_path, hub):
         assert_served(reg, hub)
         for change in ["sync", "org/third"], ["withdraw", NAME, "--reason", "leaked"], ["token", "create", "alice"]:
             assert "the file system of the catalog is read-only" in reg.ctl(*change, code=1).stderr
-        assert reg.json("show", NAME)["lifecycle"]["state"] == "active" and get(f"{reg.url}/-/healthy")[0] == 200
+        assert reg.json("show", NAME)["lifecycle"]["state"] == "active" and get(f"{reg.url}/-/healthy")[0] == 200 and get(f"{reg.url}/-/ready")[0] == 503
+        job = wait_for(lambda: next((j for j in reg.json("jobs") if j["repo"] == "org/next" and j["state"] == "waiting"), None))
+        assert "can't be written down yet: the file system of the catalog is read-only" in job["progress"]["phase"]
+        assert 'registryd_jobs{state="waiting"} 1' in get(f"{reg.url}/metrics")[1].decode()
         off.unlink()
+        assert get(f"{reg.url}/-/ready")[0] == 200
         reg.ctl("sync", "org/next", code=None)
         wait_for(lambda: not any(j["state"] in ("queued", "running", "waiting") for j in reg.json("jobs")))
         reg.ctl("sync", "org/next")

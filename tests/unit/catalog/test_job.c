@@ -1,6 +1,9 @@
 /* test_job.c - the queue survives its daemon, jobs run once, cancellation reaches them. */
 #include "catalog_test.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "base/json.h"
 #include "catalog/event.h"
 #include "catalog/job.h"
@@ -201,6 +204,46 @@ static void test_progress_cancel_fail(void **state)
 	fails(ERR_NOT_FOUND, "no job", job_get(f->db, id, &a, &j, e));
 }
 
+/* Nothing can be written: what the job has come to is seen all the same, and the catalog is not ready until something is written again. */
+static void test_an_end_that_cant_be_written(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a = { 0 };
+	int64_t counts[JOB_CANCELED + 1], id = put(f->db, "a/a", 0, 0);
+	struct rlimit was, none;
+	struct err why = ERR_NONE;
+	struct job j;
+
+	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+	assert_false(job_progress(f->db, id, 50, 100, 1, 3, "waits for room"));
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &was);
+	none = (struct rlimit){ 1, was.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &none);
+	for (int i = 0; i < 2; i++) {
+		assert_true(job_wait_until(f->db, id, 150, "for room", 101, &why) < 0);
+		job_stuck(f->db, id);
+		ok(job_get(f->db, id, &a, &j, e));
+		assert_int_equal(j.state, JOB_WAITING);
+		assert_int_equal(j.bytes_done, 50);
+		assert_string_equal(j.phase, "waits for room");
+		ok(job_counts(f->db, counts, e));
+		assert_true(counts[JOB_RUNNING] == 0 && counts[JOB_WAITING] == 1);
+		assert_true(db_ready(f->db, &why) < 0);
+	}
+	setrlimit(RLIMIT_FSIZE, &was);
+	ok(db_ready(f->db, e));
+	ok(job_wait_until(f->db, id, 150, "for room", 102, e));
+	ok(job_get(f->db, id, &a, &j, e));
+	assert_int_equal(j.state, JOB_WAITING);
+	assert_int_equal(j.bytes_done, 50);
+	ok(job_counts(f->db, counts, e));
+	assert_true(counts[JOB_RUNNING] == 0 && counts[JOB_WAITING] == 1);
+	ok(job_claim(f->db, NULL, 200, &a, &j, NULL, e));
+	ok(job_get(f->db, id, &a, &j, e));
+	assert_int_equal(j.state, JOB_RUNNING);
+}
+
 /* A list of files that is longer than memory holds of it comes back as it was, and goes with its job. */
 static void test_files_of_a_result(void **state)
 {
@@ -270,7 +313,7 @@ static void test_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_background), with_fixture(test_wake), with_fixture(test_retry), with_fixture(test_restart),
-					     with_fixture(test_progress_cancel_fail), with_fixture(test_files_of_a_result),
+					     with_fixture(test_progress_cancel_fail), with_fixture(test_an_end_that_cant_be_written), with_fixture(test_files_of_a_result),
 					     with_fixture(test_list) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
