@@ -216,6 +216,11 @@ static int start_transfers(struct loop *l, int *wait_ms, struct err *e)
 			continue;
 		if (!more(l))
 			return 0;
+		pace = hub_spend(l->f->hub, 0);	/* what ended transfers have taken beyond the cap nobody else waits for */
+		if (pace > 0) {
+			*wait_ms = pace < *wait_ms ? (int)pace : *wait_ms;
+			return 0;
+		}
 		if (!hub_enter(l->f->hub)) {
 			hub_crowd(l->f->hub);	/* another job holds the connections */
 			*wait_ms = *wait_ms < 50 ? *wait_ms : 50;

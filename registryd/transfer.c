@@ -139,6 +139,7 @@ static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
 		return 0;
 	if (t->body == BODY_DROP) {
 		t->dropped += len;
+		hub_spend(t->loop->f->hub, len);
 		return t->dropped > FETCH_ERROR_BODY_MAX ? 0 : len;
 	}
 	if (t->resume_ms && t->resume_ms > net_now_ms())	/* the bandwidth cap */

@@ -627,6 +627,11 @@ def test_bandwidth_cap(tmp_path, hub):
         start = time.monotonic()
         reg.ctl("sync", NAME)
         assert 1.2 < time.monotonic() - start < 10
+    hub.add_model("org/tiny", {"README.md": CARD, **{f"{n}.txt": f"{n:5}" * 1000 for n in range(200)}})
+    with Registry(tmp_path / "slow", policy=POLICY, settings=settings(hub, rate_limit="500kB/s")) as reg:
+        start = time.monotonic()
+        reg.ctl("sync", "org/tiny")
+        assert 1.4 < time.monotonic() - start < 6
 
 
 def reload_settings(reg):
