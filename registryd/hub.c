@@ -437,56 +437,28 @@ static void exchange(struct hub *h, const struct hub_call *call, const char *url
 	leave_call(h);
 }
 
-/* Redirects by hand. The token is sent only to the endpoint's own host and port (hub_headers sees to it). */
-static int follow(struct hub *h, const struct hub_call *call, struct net_answer *a, struct buf *body, CURLcode *rc, char why[CURL_ERROR_SIZE], struct err *e)
+/* Redirects by hand. The token is sent only to the endpoint's own host and port (hub_headers sees to it). *url becomes the address that answered. */
+static int follow(struct hub *h, const struct hub_call *call, char **url, struct net_answer *a, struct buf *body, CURLcode *rc, char why[CURL_ERROR_SIZE], struct err *e)
 {
-	own(mem) char *url = mem_strdup(call->url);
-
+	free(*url);
+	*url = mem_strdup(call->url);
 	for (int hop = 0; hop <= NET_REDIRECTS_MAX; hop++) {
-		enum hub_bucket bucket = hub_bucket_of(h, url, call->bucket);
+		enum hub_bucket bucket = hub_bucket_of(h, *url, call->bucket);
 		char *next;
 
-		if (wait_turn(h, call, bucket, url, e))
+		if (wait_turn(h, call, bucket, *url, e))
 			return e->code;
-		exchange(h, call, url, a, body, rc, why);
+		exchange(h, call, *url, a, body, rc, why);
 		hub_learn(h, bucket, *rc == CURLE_OK ? a : NULL);
 		if (*rc != CURLE_OK || a->status < 301 || a->status > 308 || a->status == 304 || !a->header[NET_LOCATION])
 			return 0;
-		next = net_join(url, a->header[NET_LOCATION]);
+		next = net_join(*url, a->header[NET_LOCATION]);
 		if (!next)
 			return err_set(e, ERR_INPUT, "%s: %s redirects to '%.200s', which is no http address", call->what, h->config.endpoint, a->header[NET_LOCATION]);
-		free(url);
-		url = next;
+		free(*url);
+		*url = next;
 	}
 	return err_set(e, ERR_INPUT, "%s: %s redirects more than %d times", call->what, h->config.endpoint, NET_REDIRECTS_MAX);
-}
-
-int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, struct buf *body, struct err *e)
-{
-	char why[CURL_ERROR_SIZE];
-	CURLcode code;
-	int rc, retries = call->tries ? call->tries - 1 : h->config.retries;
-
-	for (int attempt = 0;; attempt++) {
-		if (attempt && !net_sleep(net_backoff_ms(attempt, h->config.backoff_ms), call->stop))
-			return err_set(e, ERR_CANCELED, "%s: stopped while waiting for %s", call->what, h->config.endpoint);
-		rc = follow(h, call, a, body, &code, why, e);
-		if (rc)
-			return rc;
-		if (call->stop && atomic_load(call->stop))
-			return err_set(e, ERR_CANCELED, "%s: stopped", call->what);
-		if (buf_failed(body))
-			return err_set(e, ERR_LIMIT, "%s: the answer of %s is longer than %zu bytes", call->what, h->config.endpoint, body->max);
-		if (code == CURLE_OK && a->status >= 200 && a->status < 300)
-			return net_unpack(a, body, e) ? err_wrap(e, "%s: %s", call->what, h->config.endpoint) : 0;
-		if (attempt < retries && (code == CURLE_OK ? net_status_transient(a->status) : net_code_transient(code)))
-			continue;
-		if (code != CURLE_OK) {
-			hub_unreachable(h, call->what, call->url, code, why, e);
-			return attempt ? err_wrap(e, "tried %d times", attempt + 1) : e->code;
-		}
-		return hub_explain(h, call->repo, call->what, a, call->stop, e);
-	}
 }
 
 /* ---- what a refusal means ------------------------------------------------------------------------------------- */
@@ -622,16 +594,73 @@ int hub_explain(struct hub *h, const char *repo, const char *what, const struct 
 	if (hub_says_disabled(a))
 		return err_set(e, ERR_REFUSED, "%s: %s has disabled %s: nobody gets it there", what, ep, repo);
 	switch (a->status) {
+	case 407:	/* of plain http; a tunnel that is refused libcurl tells of */
+		return err_set(e, ERR_UNREACHABLE, "%s: %s: the proxy answers 407: see the upstream's proxy setting, or http_proxy in the daemon's environment", what, ep);
 	case 401:
 		return explain_401(h, repo, what, stop, e);
 	case 403:
 		return err_set(e, ERR_REFUSED, "%s: %s refuses %s (403)%s", what, ep, repo, said);
 	case 404:
-		return err_set(e, ERR_NOT_FOUND, "%s: %s has no repository '%s'%s%s", what, ep, repo, h->config.token ? "" : "; a private one needs a token", said);
+		if (h->config.token)
+			return err_set(e, ERR_NOT_FOUND, "%s: %s has no repository '%s', or it is private and the token of upstream '%s' gives no access to it%s", what, ep, repo, h->config.name, said);
+		return err_set(e, ERR_NOT_FOUND, "%s: %s has no repository '%s'; a private one needs a token%s", what, ep, repo, said);
 	case 429:
 		return err_set(e, ERR_THROTTLED, "%s: %s says there were too many requests (429); trying again later", what, ep);
 	}
 	if (a->status >= 500)
 		return err_set(e, ERR_UNREACHABLE, "%s: %s answers %ld%s, also after %d tries", what, ep, a->status, said, h->config.retries + 1);
 	return err_set(e, ERR_INPUT, "%s: %s answers %ld%s, which is not expected here", what, ep, a->status, said);
+}
+
+/* Would the answer perhaps have been another one, had the token gone along to where the upstream sent us? */
+static bool lacked_token(const struct hub *h, const char *url, const struct net_answer *a)
+{
+	const char *code = a->header[NET_ERROR_CODE];
+
+	if (!h->config.token || sends_token(h, url))
+		return false;
+	return a->status == 401 || is_gated(a) || (a->status == 404 && (!code || !strcmp(code, "RepoNotFound")));
+}
+
+static int explain_elsewhere(const struct hub *h, const struct hub_call *call, const char *url, const struct net_answer *a, struct err *e)
+{
+	char origin[300];
+
+	net_origin(origin, sizeof(origin), url);
+	return err_set(e, a->status == 404 ? ERR_NOT_FOUND : ERR_AUTH,
+		       "%s: %s redirects to %s, which answers %ld, and the token of upstream '%s' is sent to no other address: if that is the right one, make it the endpoint", call->what,
+		       h->config.endpoint, origin, a->status, h->config.name);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------- */
+
+int hub_call(struct hub *h, const struct hub_call *call, struct net_answer *a, struct buf *body, struct err *e)
+{
+	own(mem) char *url = NULL;
+	char why[CURL_ERROR_SIZE];
+	CURLcode code;
+	int rc, retries = call->tries ? call->tries - 1 : h->config.retries;
+
+	for (int attempt = 0;; attempt++) {
+		if (attempt && !net_sleep(net_backoff_ms(attempt, h->config.backoff_ms), call->stop))
+			return err_set(e, ERR_CANCELED, "%s: stopped while waiting for %s", call->what, h->config.endpoint);
+		rc = follow(h, call, &url, a, body, &code, why, e);
+		if (rc)
+			return rc;
+		if (call->stop && atomic_load(call->stop))
+			return err_set(e, ERR_CANCELED, "%s: stopped", call->what);
+		if (buf_failed(body))
+			return err_set(e, ERR_LIMIT, "%s: the answer of %s is longer than %zu bytes", call->what, h->config.endpoint, body->max);
+		if (code == CURLE_OK && a->status >= 200 && a->status < 300)
+			return net_unpack(a, body, e) ? err_wrap(e, "%s: %s", call->what, h->config.endpoint) : 0;
+		if (attempt < retries && (code == CURLE_OK ? net_status_transient(a->status) : net_code_transient(code)))
+			continue;
+		if (code != CURLE_OK) {
+			hub_unreachable(h, call->what, url, code, why, e);
+			return attempt ? err_wrap(e, "tried %d times", attempt + 1) : e->code;
+		}
+		if (lacked_token(h, url, a))
+			return explain_elsewhere(h, call, url, a, e);
+		return hub_explain(h, call->repo, call->what, a, call->stop, e);
+	}
 }

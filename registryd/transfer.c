@@ -523,7 +523,7 @@ static int refused(struct transfer *t, struct err *e)
 
 	if (t->kept_url && !net_status_transient(t->answer.status))
 		return resolve(t, e);
-	if (net_status_transient(t->answer.status) || t->hops) {	/* a signed address that has expired answers 403: resolve it anew */
+	if (net_status_transient(t->answer.status) || (t->hops && t->answer.status != 407)) {	/* a signed address that has expired answers 403: resolve it anew */
 		err_set(&why, t->answer.status == 429 ? ERR_THROTTLED : ERR_UNREACHABLE, "'%s': upstream answers %ld", t->file->path, t->answer.status);
 		return again(t, &why, e);
 	}

@@ -412,5 +412,10 @@ def test_private(tmp_path, hub):
     with Registry(tmp_path / "anonymous", policy=POLICY, settings=settings(hub)) as reg:
         assert "token_file" in reg.ctl("sync", NAME, code=4).stderr
     with with_token(tmp_path, hub, "hf_sees") as reg:
+        hub.faults.add(listener="other", status=401)
+        hub.faults.add(route="info", listener="hub", redirect="other")
+        said = reg.ctl("sync", NAME, code=1).stderr
+        assert f"redirects to {hub.other_url}, which answers 401" in said and "sent to no other address" in said and "lacks" not in said
+        hub.faults.clear()
         reg.ctl("sync", NAME)
         assert reg.json("show", NAME)["state"] == "published"

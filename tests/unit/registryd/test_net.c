@@ -286,6 +286,33 @@ static void test_token_stays_home(void **state)
 	hub_free(h);
 }
 
+/* What a refusal may come from is said, as far as it can be known. */
+static void test_refusals(void **state)
+{
+	static const struct {
+		const char *token;
+		long status;
+		int code;
+		const char *says;
+	} cases[] = {
+		{ NULL, 404, ERR_NOT_FOUND, "a private one needs a token" },
+		{ "hf_x", 404, ERR_NOT_FOUND, "or it is private and the token of upstream 'n' gives no access to it" },
+		{ NULL, 407, ERR_UNREACHABLE, "the proxy answers 407" },
+		{ "hf_x", 407, ERR_UNREACHABLE, "see the upstream's proxy setting" },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct hub *h = hub_new(&(struct hub_config){ .name = "n", .endpoint = "https://h", .token = cases[i].token });
+		struct net_answer a = { .status = cases[i].status };
+		struct err e = ERR_NONE;
+
+		assert_int_equal(hub_explain(h, "org/m", "the info of org/m", &a, NULL, &e), cases[i].code);
+		assert_non_null(strstr(e.msg, cases[i].says));
+		hub_free(h);
+	}
+}
+
 /* RFC 4231, test case 2. */
 static void test_webhook_signature(void **state)
 {
@@ -302,7 +329,7 @@ int main(void)
 		cmocka_unit_test(test_webhook_signature),
 		cmocka_unit_test(test_origin),	   cmocka_unit_test(test_join),	  cmocka_unit_test(test_page),	  cmocka_unit_test(test_link),	    cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_backoff_grows_and_is_bounded), cmocka_unit_test(test_pace), cmocka_unit_test(test_window), cmocka_unit_test(test_bandwidth),
-		cmocka_unit_test(test_token_stays_home), cmocka_unit_test(test_unpack),
+		cmocka_unit_test(test_token_stays_home), cmocka_unit_test(test_refusals), cmocka_unit_test(test_unpack),
 	};
 
 	net_init();
