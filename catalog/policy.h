@@ -88,7 +88,7 @@ struct policy_verdict {
  * proof that failed or a finding of severity reject. A person's reject always counts. Sentences live in a.
  */
 void policy_decide(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out);
-/* In advance, from licence, size, format, age and what is known of it under another name: for --dry-run and `policy check`. The outcome says what can be said before fetching. */
+/* In advance, from licence, size, format, age, what the names of its files tell and what is known of it under another name: for --dry-run and `policy check`. The outcome says what can be said before fetching. */
 void policy_preview(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out);
 
 /*

@@ -72,10 +72,17 @@ static void rule_findings(struct deciding *d)
 		add(d, "findings", POLICY_PUBLISH, "no finding");
 }
 
+/* Before anything is fetched only that there is nothing to fetch is known. */
+static void rule_known_files(struct deciding *d)
+{
+	if (!d->f->n_wanted)
+		rule_files(d);
+}
+
 /* Before anything was looked at "no finding" would be no news. */
 static void rule_known_findings(struct deciding *d)
 {
-	if (d->f->n_flagged)
+	if (d->f->n_flagged || d->f->n_rejected)
 		rule_findings(d);
 }
 
@@ -220,13 +227,20 @@ static void rule_smoke(struct deciding *d)
 	else if (want == POLICY_SMOKE_INSPECT && (!f->smoke || strcmp(f->smoke, "error")))
 		add(d, "smoke", POLICY_PUBLISH, arena_printf(d->a, "inspection is enough for task %s", f->task ? f->task : "of this model"));
 	else if (!f->smoke)
-		add(d, "smoke", POLICY_HOLD, "the smoke test was not run");
+		add(d, "smoke", POLICY_HOLD, f->formats ? "the smoke test was not run" : "the smoke test was not run: there are no weights");
 	else if (!strcmp(f->smoke, "not_run") && want == POLICY_SMOKE_PASS_OR_NOT_RUN)
 		add(d, "smoke", POLICY_PUBLISH, arena_printf(d->a, "%s (policy allows that)", why));
 	else if (!strcmp(f->smoke, "not_run"))
 		add(d, "smoke", POLICY_HOLD, arena_printf(d->a, "%s", why));
 	else
 		add(d, "smoke", POLICY_HOLD, arena_printf(d->a, "the smoke test could not be made: %s", why));
+}
+
+/* What a test would say nobody knows, but that there is nothing to test. */
+static void rule_known_smoke(struct deciding *d)
+{
+	if (!d->f->formats)
+		rule_smoke(d);
 }
 
 /* The worst reason decides, the first of those. */
@@ -307,7 +321,7 @@ void policy_decide(const struct policy *p, const struct policy_facts *f, int64_t
 
 void policy_preview(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out)
 {
-	static void (*const rules[])(struct deciding *) = { rule_known_findings, rule_licence, rule_format, rule_size, rule_quota, rule_ends };
+	static void (*const rules[])(struct deciding *) = { rule_known_files, rule_known_findings, rule_licence, rule_format, rule_size, rule_quota, rule_ends, rule_known_smoke };
 
 	run(p, f, now, a, out, rules, ARRAY_LEN(rules));
 }

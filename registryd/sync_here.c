@@ -96,8 +96,7 @@ static int record_found(struct sync *s, struct found *found, struct err *e)
 	return rc;
 }
 
-/* The text of a licence is fetched, to be read and not to be served, where globs leave it out too: without it the licence is not known. */
-static bool is_evidence(struct sync *s, const struct model_file *f)
+bool sync_is_evidence(struct sync *s, const struct model_file *f)
 {
 	if (f->wanted || f->stored || f->size_bytes > GATE_DOCUMENT_MAX || s->evidence_files == EVIDENCE_FILES_MAX || !sync_is_licence(s, f->path))
 		return false;
@@ -118,7 +117,7 @@ static int look_at(struct sync *s, enum model_files_of which, struct err *e)
 	while ((rc = model_walk_next(&w, &f, e)) > 0) {
 		struct digest sha256;
 
-		if (which == FILES_SKIPPED && !is_evidence(s, f))
+		if (which == FILES_SKIPPED && !sync_is_evidence(s, f))
 			continue;
 		rc = sync_held(s, f, &sha256, e);
 		if (rc < 0)

@@ -66,6 +66,8 @@ void sync_make_plan(struct sync *s);
 void sync_forget_plan(struct sync *s);
 /* 1: the store holds this file's content under *sha256. */
 int sync_held(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e);
+/* The text of a licence is fetched, to be read and not to be served, where globs leave it out too: without it the licence is not known. Counts those that it says yes to. */
+bool sync_is_evidence(struct sync *s, const struct model_file *f);
 /* Of the planned files, what the store holds is recorded; the rest goes to s->wanted. */
 int sync_look_around(struct sync *s, struct err *e);
 

@@ -249,24 +249,6 @@ static void inspect_pieces(const struct scan *in, struct bytes *b)
 		;
 }
 
-static void inspect_script(const struct scan *in, struct bytes *b)
-{
-	(void)b;
-	report_flag(in->r, str_ends(in->name, ".py") ? "code.python" : "code.script", "a program: nothing here runs it, but its users might");
-}
-
-static void inspect_native(const struct scan *in, struct bytes *b)
-{
-	(void)b;
-	FAIL(in, "code.native", "a compiled program or library");
-}
-
-static void inspect_compiled(const struct scan *in, struct bytes *b)
-{
-	(void)b;
-	FAIL(in, "code.bytecode", "compiled code, which can't be read");
-}
-
 static void inspect_frozen(const struct scan *in, struct bytes *b)
 {
 	inspect_pieces(in, b);
@@ -279,11 +261,7 @@ static const struct {
 } by_suffix[] = {
 	{ ".onnx", "onnx", inspect_onnx }, { "saved_model.pb", "tensorflow", inspect_tf }, { ".msgpack", "flax", inspect_msgpack },
 	{ "README.md", "card", inspect_card }, { ".json", "json", scan_json }, { ".jinja", "template", inspect_template },
-	{ ".model", "tokenizer", inspect_pieces }, { ".py", "code", inspect_script }, { ".sh", "code", inspect_script },
-	{ ".bash", "code", inspect_script }, { ".bat", "code", inspect_script }, { ".cmd", "code", inspect_script },
-	{ ".ps1", "code", inspect_script }, { ".so", "code", inspect_native }, { ".dll", "code", inspect_native },
-	{ ".dylib", "code", inspect_native }, { ".exe", "code", inspect_native }, { ".pyd", "code", inspect_native },
-	{ ".pyc", "code", inspect_compiled }, { ".class", "code", inspect_compiled }, { ".pb", "tensorflow", inspect_frozen },
+	{ ".model", "tokenizer", inspect_pieces }, { ".pb", "tensorflow", inspect_frozen },
 };
 
 /* Pictures, sound and papers that lie beside a model: by magic, at an offset. */
@@ -341,9 +319,11 @@ static void inspect_by_name(const struct scan *in, struct bytes *b)
 			by_suffix[i].inspect(in, b);
 			return;
 		}
-	if (BEGINS(b, "#!")) {
+	if (scan_code_name(in->name, in->r)) {
 		IS(in, "code");
-		inspect_script(in, b);
+	} else if (BEGINS(b, "#!")) {
+		IS(in, "code");
+		report_flag(in->r, "code.script", SCAN_SCRIPT);
 	} else if ((in->claimed && path_set_has(in->claimed, in->name)) || is_raw_name(in->name) || scan_openvino(in, b) || scan_imatrix(in, b)) {
 		IS(in, "data");
 	} else if (is_media(b)) {
@@ -438,7 +418,7 @@ static void look(const struct scan *in, struct bytes *b)
 		inspect_zip(in, b);
 	} else if (is_native(b)) {
 		IS(in, "code");
-		inspect_native(in, b);
+		FAIL(in, "code.native", SCAN_NATIVE);
 	} else if (BEGINS(b, "\x93NUMPY")) {
 		IS(in, "numpy");
 		scan_npy(b, in->r);

@@ -27,6 +27,8 @@ struct scan_listener {
 
 /* Every file below dirfd, and what must agree between them: shard indexes, parts of a split GGUF, external data. l may be NULL. */
 int scan_dir(int dirfd, const struct scan_listener *l, struct report *r, struct err *e);
+/* What is certain of a directory with files of these names, before any of them is there: names that clash or are not portable, and code. */
+void scan_names(const char *const *names, size_t n, struct report *r);
 /* One file below dirfd, asked about by itself: what matters only to a reader of that file (a card's licence, markup) counts too. */
 int scan_file(int dirfd, const char *name, const struct scan_listener *l, struct report *r, struct err *e);
 /* A file or a directory by its path. An error only when it can't be opened or read; everything else is a finding. */

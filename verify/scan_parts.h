@@ -26,6 +26,12 @@ int scan_named(int dirfd, const char *name, bool alone, struct path_set *claimed
 /* What other files of the directory must agree with this one: the shards of an index, the parts of a split GGUF. */
 void scan_siblings(const struct scan *in);
 
+#define SCAN_SCRIPT "a program: nothing here runs it, but its users might"
+#define SCAN_NATIVE "a compiled program or library"
+
+/* Code, as its name says: a finding, and true. */
+bool scan_code_name(const char *name, struct report *r);
+
 /* The dispatcher, for members of containers. */
 void scan_bytes(const struct scan *in, struct bytes *b);
 /* A member: path "container!member", one level deeper. */

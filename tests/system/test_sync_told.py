@@ -54,6 +54,36 @@ def test_a_plan_counts_what_is_here(reg, hub):
     assert reg.json("sync", NAME, "--dry-run")["fetch_bytes"] == len('{"a": 12345}')
 
 
+@pytest.mark.parametrize("more,rule", [({"modeling_x.py": "print(1)"}, "code.python"), ({"notes.md": "1", "NOTES.md": "2"}, "path.case"), ({"lib/x.so": "x"}, "code.native")])
+def test_a_plan_knows_what_names_tell(reg, hub, more, rule):
+    """And when all of it is here, what was found and decided."""
+    hub.add_model(NAME, files(**more))
+    says = "hold" if rule != "code.native" else "reject"
+    for _ in range(2):
+        said = reg.ctl("sync", NAME, "--dry-run").stdout
+        assert f"the gate would {says} it" in said and rule in said, said
+        assert rule in reg.ctl("policy", "check", NAME, code=5).stdout
+        reg.ctl("sync", NAME, code=5)
+    if says == "hold":
+        reg.ctl("publish", NAME, "--reason", "read")
+        assert reg.json("sync", NAME, "--dry-run")["gate"]["outcome"] == "publish"
+    assert reg.json("sync", NAME, "--dry-run", "--include", "README.md")["gate"]["outcome"] == "publish"
+
+
+def test_a_plan_says_that_nothing_is_left_to_serve(reg, hub):
+    hub.add_model(NAME, files())
+    plan = reg.json("sync", NAME, "--dry-run", "--include", "none")
+    assert plan["gate"]["outcome"] == "hold" and "no file is mirrored" in str(plan["gate"])
+
+
+def test_a_plan_counts_a_licence_that_is_only_read(reg, hub):
+    hub.add_model(NAME, files(LICENSE="It is yours.\n" * 40))
+    plan = reg.json("sync", NAME, "--dry-run", "--include", "*.md")
+    assert plan["size_bytes"] == len(CARD) and plan["fetch_bytes"] == len(CARD) + 520
+    reg.ctl("sync", NAME, "--include", "*.md", code=None)
+    assert reg.json("sync", NAME, "--dry-run", "--include", "*.md")["fetch_bytes"] == 0
+
+
 def test_import(reg, tmp_path, models):
     folder = tmp_path / "own"
     (folder / "sub").mkdir(parents=True)

@@ -267,7 +267,7 @@ static void test_rules_are_read_strictly(void **state)
 	/* Nothing new comes in of a kind whose end has come. */
 	own(arena) struct arena a;
 	struct policy_verdict v;
-	struct policy_facts pf = { .repo = "o/m", .license = "mit", .formats = FORMAT_BIT(FORMAT_PICKLE) };
+	struct policy_facts pf = { .repo = "o/m", .license = "mit", .formats = FORMAT_BIT(FORMAT_PICKLE), .n_wanted = 1 };
 	arena_init(&a);
 	policy_preview(first, &pf, 1798761600 - 1, &a, &v);	/* 2026-12-31 */
 	assert_int_equal(v.outcome, POLICY_PUBLISH);
