@@ -594,8 +594,6 @@ int hub_explain(struct hub *h, const char *repo, const char *what, const struct 
 	if (hub_says_disabled(a))
 		return err_set(e, ERR_REFUSED, "%s: %s has disabled %s: nobody gets it there", what, ep, repo);
 	switch (a->status) {
-	case 407:	/* of plain http; a tunnel that is refused libcurl tells of */
-		return err_set(e, ERR_UNREACHABLE, "%s: %s: the proxy answers 407: see the upstream's proxy setting, or http_proxy in the daemon's environment", what, ep);
 	case 401:
 		return explain_401(h, repo, what, stop, e);
 	case 403:
@@ -604,6 +602,8 @@ int hub_explain(struct hub *h, const char *repo, const char *what, const struct 
 		if (h->config.token)
 			return err_set(e, ERR_NOT_FOUND, "%s: %s has no repository '%s', or it is private and the token of upstream '%s' gives no access to it%s", what, ep, repo, h->config.name, said);
 		return err_set(e, ERR_NOT_FOUND, "%s: %s has no repository '%s'; a private one needs a token%s", what, ep, repo, said);
+	case 407:	/* of plain http; a tunnel that is refused libcurl tells of */
+		return err_set(e, ERR_UNREACHABLE, "%s: %s: the proxy answers 407: see the upstream's proxy setting, or http_proxy in the daemon's environment", what, ep);
 	case 429:
 		return err_set(e, ERR_THROTTLED, "%s: %s says there were too many requests (429); trying again later", what, ep);
 	}

@@ -520,11 +520,13 @@ static int refused(struct transfer *t, struct err *e)
 {
 	struct loop *l = t->loop;
 	struct err why = ERR_NONE;
+	char origin[300];
 
 	if (t->kept_url && !net_status_transient(t->answer.status))
 		return resolve(t, e);
 	if (net_status_transient(t->answer.status) || (t->hops && t->answer.status != 407)) {	/* a signed address that has expired answers 403: resolve it anew */
-		err_set(&why, t->answer.status == 429 ? ERR_THROTTLED : ERR_UNREACHABLE, "'%s': upstream answers %ld", t->file->path, t->answer.status);
+		net_origin(origin, sizeof(origin), t->url);
+		err_set(&why, t->answer.status == 429 ? ERR_THROTTLED : ERR_UNREACHABLE, "'%s': %s answers %ld", t->file->path, origin, t->answer.status);
 		return again(t, &why, e);
 	}
 	if (t->answer.status == 416 && have(t)) {
