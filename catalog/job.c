@@ -503,7 +503,7 @@ int job_wait_until(struct db *db, int64_t id, int64_t not_before, const char *ph
 	return end(db, id, (struct ending){ .state = JOB_WAITING, .not_before = not_before, .phase = phase }, now, e);
 }
 
-int job_wake(struct db *db, struct err *e)
+int job_wake(struct db *db, int64_t id, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
 	int rc;
@@ -511,7 +511,8 @@ int job_wake(struct db *db, struct err *e)
 	if ((rc = tx_begin(&t, db, e)) < 0)
 		return rc;
 	{
-		own(sql) struct sql q = sql_prepare(t.c, "UPDATE job SET not_before = 0 WHERE state = 3 AND attempts > 0", e);
+		own(sql) struct sql q = sql_prepare(t.c, "UPDATE job SET not_before = 0 WHERE state = 3 AND attempts > 0 AND ($1 = 0 OR id = $1)", e);
+		sql_int(&q, id);
 		if ((rc = sql_run(&q)) < 0)
 			return rc;
 	}

@@ -79,8 +79,8 @@ void job_stuck(struct db *db, int64_t id);
 int job_finish(struct db *db, int64_t id, const char *result_json, const struct spool *files, int64_t now, struct err *e);
 int job_fail(struct db *db, int64_t id, const struct err *why, int64_t now, struct err *e);	/* ERR_CANCELED in `why` gives state canceled */
 int job_wait_until(struct db *db, int64_t id, int64_t not_before, const char *phase, int64_t now, struct err *e);
-/* What made jobs wait may be otherwise now: those that ran and wait may run again at once. */
-int job_wake(struct db *db, struct err *e);
+/* What made jobs wait may be otherwise now: those that ran and wait may run again at once. id 0: all of them. */
+int job_wake(struct db *db, int64_t id, struct err *e);
 /* Queues again, as they were, those of a kind that failed when they last ran. *n counts them. */
 int job_retry_failed(struct db *db, const char *kind, int64_t now, size_t *n, struct err *e);
 /* A queued or waiting job is canceled at once, a running one is asked to stop. ERR_CONFLICT when it has ended. */

@@ -204,14 +204,24 @@ int partial_open(struct partial *p, struct store *st, const struct digest *id, u
 	return 0;
 }
 
-void partial_close(struct partial *p)
+static void release(struct partial *p)
 {
-	if (!p->store)
-		return;
 	own_fd(&p->direct_fd);
 	own_fd(&p->note_fd);
 	own_fd(&p->fd);
 	*p = (struct partial){ .fd = -1, .direct_fd = -1, .note_fd = -1 };
+}
+
+/* The room past its end was for whoever wrote: nobody may come back to it for long. */
+void partial_close(struct partial *p)
+{
+	uint64_t size;
+
+	if (!p->store)
+		return;
+	if (p->fd >= 0 && fdio_size(p->fd, &size, p->key, NULL) == 0 && ftruncate(p->fd, (off_t)size) < 0)
+		size = 0;	/* it stays taken, then */
+	release(p);
 }
 
 uint64_t partial_prefix(const struct partial *p)
@@ -287,7 +297,7 @@ int partial_drop(struct partial *p, struct err *e)
 		return err_errno(e, "remove partial/%s", name);
 	if (unlinkat(dir, p->key, 0) < 0 && errno != ENOENT)
 		return err_errno(e, "remove partial/%s", p->key);
-	partial_close(p);
+	release(p);	/* its bytes may have another name by now */
 	return 0;
 }
 

@@ -45,7 +45,7 @@ struct partial {
  * SHA-256 is not known yet. Space for the whole file is reserved: ERR_NOSPACE says how much is needed and how much is free.
  */
 int partial_open(struct partial *p, struct store *st, const struct digest *id, uint64_t size_bytes, struct err *e);
-/* Closes; the file stays for a later partial_open(). Accepts a zeroed or closed one. */
+/* Closes; the file stays for a later partial_open(), but not the space beyond its end. Accepts a zeroed or closed one. */
 void partial_close(struct partial *p);
 static inline void own_partial(struct partial *p)
 {

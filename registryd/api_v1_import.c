@@ -14,6 +14,7 @@
 #include "base/vec.h"
 #include "registryd/api_v1_impl.h"
 #include "registryd/import.h"
+#include "registryd/room.h"
 
 #define INCOMING "incoming"
 #define ID_BYTES 16
@@ -175,19 +176,22 @@ static int create_beneath(int dir, const char *path, struct err *e)
 int api_v1_check_space(struct request *rq, struct err *e)
 {
 	struct daemon *d = api_v1_daemon(rq);
-	uint64_t want = http_content_length(rq), keep = daemon_config(d)->sync.keep_free, have;
-	char need[STR_SIZE_MAX], left[STR_SIZE_MAX], kept[STR_SIZE_MAX];
+	uint64_t want = http_content_length(rq), keep = daemon_config(d)->sync.keep_free, claimed, have;
+	char need[STR_SIZE_MAX], left[STR_SIZE_MAX], kept[STR_SIZE_MAX], theirs[STR_SIZE_MAX];
 
 	if (want == UINT64_MAX)
 		return err_set(e, ERR_USAGE, "the upload must announce its length");
+	claimed = room_claimed(d->room);
 	if (store_free_bytes(d->store, &have, e) < 0)
 		return e->code;
-	if (want <= have && keep <= have - want)
+	if (want <= have && keep <= have - want && claimed <= have - want - keep)
 		return 0;
 	str_format_size(need, want);
 	str_format_size(left, have);
 	str_format_size(kept, keep);
-	return err_set(e, ERR_NOSPACE, "%s are needed beside the %s that sync.keep_free leaves alone, and %s are free: make room in %s, or lower that setting", need, kept, left, store_data_dir(d->store));
+	str_format_size(theirs, claimed);
+	return err_set(e, ERR_NOSPACE, "%s are needed beside the %s that sync.keep_free leaves alone and %s for syncs that run, and %s are free: make room in %s, or lower that setting", need, kept,
+		       theirs, left, store_data_dir(d->store));
 }
 
 int api_v1_import_file_begin(struct request *rq, struct err *e)

@@ -16,6 +16,7 @@
 #include "registryd/config.h"
 
 struct http_server;
+struct room;
 struct rules;
 
 struct daemon {
@@ -23,6 +24,7 @@ struct daemon {
 	_Atomic(struct policy *) policy;
 	struct db *db;
 	struct store *store;
+	struct room *room;		/* who has still to write how much into the store: room.h */
 	struct rules *rules;		/* how the policy changes: rules.h */
 	struct http_server *http;
 	int64_t started_at;

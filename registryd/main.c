@@ -23,6 +23,7 @@
 #include "registryd/net.h"
 #include "registryd/notify.h"
 #include "registryd/page.h"
+#include "registryd/room.h"
 #include "registryd/rules.h"
 #include "registryd/webhook.h"
 #include "registryd/worker.h"
@@ -199,6 +200,8 @@ static int open_data(struct daemon *d, struct policy *policy, struct err *e)
 	if (!rc && asprintf(&path, "%s/catalog.sqlite", c->data) < 0)
 		abort();
 	if (!rc)
+		d->room = room_new(d->store);
+	if (!rc)
 		rc = db_open(&d->db, path, (unsigned)c->catalog.readers, e);
 	if (rc)
 		policy_free(policy);
@@ -279,6 +282,7 @@ static void close_data(struct daemon *d)
 	flush_usage(d);
 	rules_close(d);
 	db_close(d->db);
+	room_free(d->room);
 	store_close(d->store);
 }
 

@@ -9,9 +9,9 @@
 #include "base/vec.h"
 #include "catalog/event.h"
 #include "catalog/finding.h"
-#include "catalog/partial.h"
 #include "registryd/bases.h"
 #include "registryd/judge.h"
+#include "registryd/room.h"
 #include "registryd/settled.h"
 #include "registryd/sync_impl.h"
 
@@ -232,6 +232,7 @@ static int on_stored(void *arg, const struct fetch_file *const *files, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		const struct fetch_file *f = files[i];
 
+		room_wrote(s->w->d->room, s->room, f);
 		do
 			*vec_push(&list, &n_list, &cap) = (struct model_stored){ f->path, files[i]->id, f->size_bytes };
 		while (++f < end && f->same);
@@ -253,31 +254,6 @@ static bool on_progress(void *arg, uint64_t bytes, const char *path)
 	return atomic_load(&s->w->stop);
 }
 
-/* What is begun has its room already. */
-static uint64_t room_for(const struct sync *s, const struct fetch_file *f)
-{
-	if (f->same)
-		return 0;
-	return f->size_bytes > FETCH_SMALL_BYTES ? f->size_bytes - partial_reserved(s->w->store, &f->id, f->size_bytes) : f->size_bytes;
-}
-
-/* Is there room for what must be fetched, besides what the configuration keeps free? */
-static int check_space(struct sync *s, struct err *e)
-{
-	char need[STR_SIZE_MAX], have[STR_SIZE_MAX];
-	uint64_t bytes = 0, free_bytes;
-	int rc = store_free_bytes(s->w->store, &free_bytes, e);
-
-	for (size_t i = 0; i < s->n_wanted; i++)
-		bytes += room_for(s, &s->wanted[i]);
-	if (rc || !bytes || (free_bytes >= bytes && free_bytes - bytes >= s->w->config->sync.keep_free))
-		return rc;
-	str_format_size(need, bytes);
-	str_format_size(have, free_bytes);
-	return err_set(e, ERR_NOSPACE, "%s@%.12s needs %s more and %s are free (sync.keep_free leaves some of that alone): make room in %s, the sync goes on by itself", s->name,
-		       s->info.sha, need, have, store_data_dir(s->w->store));
-}
-
 static int fetch(struct sync *s, struct err *e)
 {
 	struct fetch f = {
@@ -294,14 +270,22 @@ static int fetch(struct sync *s, struct err *e)
 		.stored = on_stored,
 		.progress = on_progress,
 	};
+	const struct room_want want = {
+		.job = s->w->job.id,
+		.name = arena_printf(s->w->arena, "%s@%.12s", s->name, s->info.sha),
+		.files = s->wanted,
+		.n_files = s->n_wanted,
+		.keep_free = s->w->config->sync.keep_free,
+	};
 	char bytes[32];
-	int rc = check_space(s, e);
+	int rc = s->n_wanted ? room_take(s->w->d->room, &want, &s->room, e) : 0;
 
 	if (!rc && s->n_wanted) {
 		rc = model_set_state(s->w->db, s->revision_id, REVISION_FETCHING, NULL, work_now(), e);
 		if (!rc)
 			rc = fetch_files(&f, e);
 	}
+	room_give(s->w->d->room, take(s->room));
 	if (rc == ERR_THROTTLED)
 		s->w->wait_s = f.wait_s;
 	if (rc)

@@ -36,6 +36,7 @@ struct sync {
 	size_t n_wanted, cap_wanted;
 	uint64_t have_bytes, have_files;	/* of the wanted ones, stored before anything was fetched */
 	uint64_t fetched_bytes;
+	struct room_claim *room;	/* while it fetches */
 	uint64_t evidence_bytes, evidence_files;	/* licence texts that were left out, and are fetched all the same */
 };
 

@@ -17,6 +17,7 @@
 #include "registryd/import.h"
 #include "registryd/mirror.h"
 #include "registryd/recheck.h"
+#include "registryd/room.h"
 #include "registryd/rules.h"
 #include "registryd/smoke.h"
 #include "registryd/sync.h"
@@ -445,9 +446,39 @@ static void follow_settings(struct worker *all)
 		return;
 	begin_threads(all);
 	hubs_follow(&all->hubs, c);
-	if (may_go_on(all->followed, c) && job_wake(all->d->db, &e))
+	if (may_go_on(all->followed, c) && job_wake(all->d->db, 0, &e))
 		log_event(LOG_ERR, "job.wake", "error=%s", log_quote(quoted, e.msg));
 	all->followed = c;
+}
+
+/* One that has not come to wait yet is told at the next tick. */
+static bool is_running(struct worker *all, int64_t job)
+{
+	bool running = false;
+
+	pthread_mutex_lock(&all->lock);
+	for (size_t i = 0; i < THREADS_MAX; i++)
+		running |= all->threads[i].running && all->threads[i].running->job.id == job;
+	pthread_mutex_unlock(&all->lock);
+	return running;
+}
+
+static void wake_for_room(struct worker *all)
+{
+	int64_t later[THREADS_MAX], job;
+	char quoted[LOG_QUOTE_MAX];
+	size_t n = 0;
+
+	while (n < THREADS_MAX && (job = room_due(all->d->room))) {
+		struct err e = ERR_NONE;
+
+		if (is_running(all, job))
+			later[n++] = job;
+		else if (job_wake(all->d->db, job, &e))
+			log_event(LOG_ERR, "job.wake", "error=%s", log_quote(quoted, e.msg));
+	}
+	while (n)
+		room_wait(all->d->room, later[--n]);
 }
 
 /* Reports progress, learns of cancellations, and lets the clock do what is due. */
@@ -463,6 +494,7 @@ static void *tick_loop(void *arg)
 			if (all->threads[i].running)
 				report(all->threads[i].running);
 		pthread_mutex_unlock(&all->lock);
+		wake_for_room(all);
 		clock_tick(&clock, all->d, work_now());
 	}
 	return NULL;
@@ -494,7 +526,7 @@ int worker_start(struct worker **out, struct daemon *d, struct err *e)
 
 	rc = job_recover(d->db, NULL, e);
 	if (!rc)
-		rc = job_wake(d->db, e);	/* settings may have changed, or room been made, while the daemon was stopped */
+		rc = job_wake(d->db, 0, e);	/* settings may have changed, or room been made, while the daemon was stopped */
 	if (rc) {
 		free(all);
 		return rc;

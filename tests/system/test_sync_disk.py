@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -48,6 +49,29 @@ def test_what_is_begun_has_its_room_already(small_disk, hub):
     with reg:
         wait_for(lambda: not any(j["state"] in ("queued", "running") for j in reg.json("jobs")))
         assert_served(reg, hub)
+
+
+def test_two_syncs_leave_each_other_their_room(small_disk, hub):
+    """The one that does not fit beside the other waits for it, and goes on as soon as that has ended, with what that had reserved."""
+    for n in range(2):
+        hub.add_model(f"org/m{n}", {"README.md": CARD, **{f"w{i}.safetensors": Noise(5 << 20, 10 * n + i) for i in range(2)}})
+    slow = hub.faults.add(listener="cdn", throttle=300_000)
+    with Registry(small_disk / "r", policy=POLICY, settings=settings(hub, "sync: {keep_free: 4MB}\n")) as reg:
+        state = lambda n: next(j for j in reg.json("jobs") if j["repo"] == f"org/m{n}")
+        reg.ctl("sync", "org/m0", "--no-wait")
+        wait_for(lambda: "fetching" in state(0)["progress"]["phase"])
+        reg.ctl("sync", "org/m1", "--no-wait")
+        wait_for(lambda: state(1)["state"] == "waiting")
+        assert "waits for room beside org/m0" in state(1)["progress"]["phase"]
+        urllib.request.urlopen(urllib.request.Request(f"{reg.url}/-/v1/jobs/{state(0)['id']}/cancel", method="POST", headers={"Authorization": f"Bearer {reg.token()}"}))
+        hub.faults.remove(slow)
+        wait_for(lambda: state(1)["state"] == "done")
+        assert_served(reg, hub, "org/m1")
+        reg.ctl("sync", "org/m0", "--no-wait")
+        wait_for(lambda: next(j for j in reg.json("jobs") if j["repo"] == "org/m0")["state"] == "waiting")
+        assert "make room" in next(j for j in reg.json("jobs") if j["repo"] == "org/m0")["progress"]["phase"]
+        disk = os.statvfs(small_disk)
+        assert disk.f_bavail * disk.f_frsize >= 4_000_000
 
 
 def goes_on(reg):

@@ -238,4 +238,4 @@ def test_import_without_room_names_the_setting(tmp_path):
     (tmp_path / "own" / "README.md").write_text(CARD)
     with Registry(tmp_path / "registry", policy=POLICY, settings="sync: {keep_free: 900TB}\n") as reg:
         said = reg.ctl("import", tmp_path / "own", "--as", "own/model", code=1).stderr
-        assert "the 900 TB that sync.keep_free leaves alone" in said and str(reg.data) in said
+        assert "the 900 TB that sync.keep_free leaves alone and" in said and str(reg.data) in said

@@ -90,7 +90,9 @@ static void test_wake(void **state)
 	ok(job_wait_until(f->db, id, 150, "waiting for room", 101, e));
 	put(f->db, "b/b", 0, 120);
 	fails(ERR_NOT_FOUND, "due", job_claim(f->db, NULL, 102, &a, &j, NULL, e));
-	ok(job_wake(f->db, e));
+	ok(job_wake(f->db, id + 1, e));
+	fails(ERR_NOT_FOUND, "due", job_claim(f->db, NULL, 102, &a, &j, NULL, e));
+	ok(job_wake(f->db, 0, e));
 	ok(job_claim(f->db, NULL, 102, &a, &j, NULL, e));
 	assert_int_equal(j.id, id);
 	fails(ERR_NOT_FOUND, "due", job_claim(f->db, NULL, 102, &a, &j, NULL, e));

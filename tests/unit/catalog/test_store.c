@@ -262,6 +262,7 @@ static int count_partial(void *arg, const struct partial_info *info)
 static void test_partial_expire(void **state)
 {
 	struct fixture *f = *state;
+	static unsigned char data[MIB];
 	struct partial a, b;
 	struct digest d1, d2;
 	uint64_t freed;
@@ -271,6 +272,7 @@ static void test_partial_expire(void **state)
 	digest_of(&d2, DIGEST_SHA256, "2", 1);
 	ok(partial_open(&a, f->store, &d1, MIB, e));
 	ok(partial_open(&b, f->store, &d2, MIB, e));
+	assert_int_equal(pwrite(b.fd, data, MIB, 0), MIB);
 	partial_close(&b);
 	ok(partial_each(f->store, count_partial, &n, e));
 	assert_int_equal(n, 2);
