@@ -41,6 +41,7 @@ struct preview {
 	bool judged;			/* all that is planned is here and has been judged: what was found then is known */
 	const char *obstacle;
 	struct policy_facts facts;
+	struct licence_answer licence;	/* facts point into it */
 	uint64_t to_fetch, texts_to_fetch;	/* bytes; of licences that are not wanted and read all the same */
 };
 
@@ -192,7 +193,6 @@ static int plan_licence(struct sync *s, struct preview *p, struct plan_texts *te
 {
 	own(json) json_t *asked = NULL;
 	int rc = bases_ask(s->w, s->hub, s->info.doc, &asked, &texts->bases, e);
-	struct licence_answer answer;
 	struct licence_claims c;
 
 	bases_upstream_claims(s->info.doc, s->w->arena, &c);
@@ -203,10 +203,10 @@ static int plan_licence(struct sync *s, struct preview *p, struct plan_texts *te
 	c.n_texts = texts->n;
 	c.bases = texts->bases.v;
 	c.n_bases = texts->bases.n;
-	licence_resolve(&c, s->w->arena, &answer);
-	p->facts.license = answer.id;
-	p->facts.license_conflicts = answer.conflicts;
-	p->facts.n_license_conflicts = answer.n_conflicts;
+	licence_resolve(&c, s->w->arena, &p->licence);
+	p->facts.license = p->licence.id;
+	p->facts.license_conflicts = p->licence.conflicts;
+	p->facts.n_license_conflicts = p->licence.n_conflicts;
 	return rc;
 }
 
