@@ -123,13 +123,11 @@ static int rope_kind(struct rope_config *c, const char *name, struct err *e)
 	return err_set(e, ERR_UNSUPPORTED, "not run: rope scaling \"%.60s\"", name);
 }
 
-/* null is left out. What scales positions or their result by nothing, or turns them round, is damage: every family's own classes go on and compute nonsense. */
+/* What scales positions or their result by nothing, or turns them round, is damage: every family's own classes go on and compute nonsense. */
 static int read_rope_number(double *to, const char *key, const json_t *v, struct report *r, struct err *e)
 {
 	bool positive = config_in_list(" rope_theta factor original_max_position_embeddings attention_factor ", key);
 
-	if (json_is_null(v))
-		return 0;
 	if (!json_is_number(v))
 		return report_reject(r, "config.rope", "config.json", e, "rope scaling: %s is no number", key);
 	if (positive && !(json_number_value(v) > 0))
@@ -151,6 +149,7 @@ static int read_rope(struct rope_config *c, const json_t *o, bool tempers, struc
 		{ "mscale_all_dim", &c->mscale_all_dim }, { "short_mscale", &c->short_mscale }, { "long_mscale", &c->long_mscale },
 	};
 	const char *key, *kind = json_get_str(o, "rope_type");
+	const json_t *factor;
 	json_t *v;
 	int rc = 0;
 
@@ -158,9 +157,12 @@ static int read_rope(struct rope_config *c, const json_t *o, bool tempers, struc
 	if (kind && rope_kind(c, kind, e) < 0)
 		return ERR_UNSUPPORTED;
 	json_object_foreach((json_t *)o, key, v) {
-		bool known = config_in_list(" rope_type type truncate partial_rotary_factor finetuned mrope_section mrope_interleaved ", key) ||
-			(tempers && config_in_list(" llama_4_scaling_beta max_position_embeddings ", key));
+		bool known;
 
+		if (json_is_null(v))	/* left out */
+			continue;
+		known = config_in_list(" rope_type type truncate partial_rotary_factor finetuned mrope_section mrope_interleaved ", key) ||
+			(tempers && config_in_list(" llama_4_scaling_beta max_position_embeddings ", key));
 		for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 			if (strcmp(numbers[i].key, key) == 0) {
 				known = true;
@@ -173,14 +175,15 @@ static int read_rope(struct rope_config *c, const json_t *o, bool tempers, struc
 			rc = read_factors(v, c->short_factor, &c->n_short, key, e);
 		else if (strcmp(key, "long_factor") == 0)
 			rc = read_factors(v, c->long_factor, &c->n_long, key, e);
-		else if (!known && !json_is_null(v))
+		else if (!known)
 			rc = report_reject(r, "config.unknown_key", "config.json", e, "rope scaling has a key \"%.60s\" that we don't know", key);
 		if (rc < 0)
 			return rc;
 	}
 	if (c->scaling == ROPE_YARN && c->n_short)	/* longrope, before it was called so */
 		c->scaling = ROPE_LONG;
-	if (c->scaling != ROPE_PLAIN && c->scaling != ROPE_LONG && !json_object_get(o, "factor"))
+	factor = json_object_get(o, "factor");
+	if (c->scaling != ROPE_PLAIN && c->scaling != ROPE_LONG && !(c->scaling == ROPE_YARN ? factor != NULL : json_is_number(factor)))	/* null there: by how much the context grew */
 		return report_reject(r, "config.rope", "config.json", e, "rope scaling \"%.60s\" has no factor", kind);
 	c->no_truncate = !json_get_bool(o, "truncate", true);
 	c->beta_fast = c->beta_fast != 0 ? c->beta_fast : 32;	/* 0 is taken for unsaid there */
