@@ -116,7 +116,7 @@ static bool dot_agrees(const struct kernel *k, uint32_t nv)
 
 static bool same_stats(const struct tensor_stats *a, const struct tensor_stats *b)
 {
-	return a->n == b->n && a->n_nonfinite == b->n_nonfinite && a->n_zero == b->n_zero && a->min == b->min && a->max == b->max && a->absmax == b->absmax &&
+	return a->n == b->n && a->n_nonfinite == b->n_nonfinite && a->n_zero == b->n_zero && a->bits == b->bits && a->min == b->min && a->max == b->max && a->absmax == b->absmax &&
 		(fabs(a->sum_squares - b->sum_squares) <= 1e-4 * b->sum_squares || a->sum_squares == b->sum_squares);
 }
 

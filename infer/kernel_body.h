@@ -11,6 +11,7 @@
 
 typedef float vec __attribute__((vector_size(BYTES), aligned(4), may_alias));
 typedef int32_t ivec __attribute__((vector_size(BYTES), aligned(4), may_alias));
+typedef uint32_t uvec __attribute__((vector_size(BYTES), aligned(4), may_alias));
 
 #define LANES (BYTES / 4)
 
@@ -53,6 +54,7 @@ static void dot(float *acc, const float *x, const float *w, size_t ldw, uint32_t
 struct lanes {
 	vec sum[2], low, high;
 	ivec zero;		/* less how many were */
+	uvec bits;
 };
 
 static inline void look(struct lanes *l, vec a, vec b)
@@ -62,6 +64,7 @@ static inline void look(struct lanes *l, vec a, vec b)
 	l->low = MIN(l->low, MIN(a, b));
 	l->high = MAX(l->high, MAX(a, b));
 	l->zero += (a == 0) + (b == 0);
+	l->bits += TENSOR_BITS((uvec)a) + TENSOR_BITS((uvec)b);
 }
 
 /* n numbers that were looked at; false, and nothing added, where one is not finite or the sum of their squares is not. */
@@ -77,6 +80,7 @@ static bool looked(struct tensor_stats *s, const struct lanes *l, size_t n)
 		s->min = l->low[0], s->max = l->high[0];
 	for (int i = 0; i < LANES; i++) {
 		s->n_zero += (uint64_t)-l->zero[i];
+		s->bits += l->bits[i];
 		s->min = l->low[i] < s->min ? l->low[i] : s->min;
 		s->max = l->high[i] > s->max ? l->high[i] : s->max;
 	}

@@ -383,7 +383,7 @@ static void products(struct check *c, struct tensor *t)
 
 static bool same_stats(const struct tensor_stats *a, const struct tensor_stats *b)
 {
-	return a->n == b->n && a->n_nonfinite == b->n_nonfinite && a->n_zero == b->n_zero && a->absmax == b->absmax && a->min == b->min && a->max == b->max &&
+	return a->n == b->n && a->n_nonfinite == b->n_nonfinite && a->n_zero == b->n_zero && a->bits == b->bits && a->absmax == b->absmax && a->min == b->min && a->max == b->max &&
 		fabs(a->sum_squares - b->sum_squares) <= 1e-5 * b->sum_squares;
 }
 

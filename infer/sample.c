@@ -7,7 +7,7 @@
 #define PLACES	    4		/* of a tensor, from its first byte to its last */
 #define PLACE_BYTES 8192u
 
-/* Its type and shape, and so much of its bytes as is looked at: all of a small one. */
+/* Its type and shape, the sum of all its numbers' bits where it holds its own, and so much of its bytes as is looked at: all of a small one. */
 static int digest_tensor(const struct tensor *t, struct digest *out, struct err *e)
 {
 	uint64_t step = t->bytes > PLACES * PLACE_BYTES ? (t->bytes - PLACE_BYTES) / (PLACES - 1) : PLACE_BYTES;
@@ -20,6 +20,8 @@ static int digest_tensor(const struct tensor *t, struct digest *out, struct err 
 	for (int i = 0; i < t->rank; i++)
 		if (t->shape[i] != 1)		/* of which programs write as many as they like */
 			digest_update(&c, &t->shape[i], sizeof(t->shape[i]));
+	if (!t->stands_for && t->stats.n == tensor_elements(t))
+		digest_update(&c, &t->stats.bits, sizeof(t->stats.bits));
 	for (uint64_t i = 0; rc == 0 && i < PLACES && i * step < t->bytes; i++) {
 		uint64_t left = t->bytes - i * step;
 		size_t n = left < PLACE_BYTES ? (size_t)left : PLACE_BYTES;

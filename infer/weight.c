@@ -148,6 +148,7 @@ void tensor_stats_add(struct tensor_stats *s, const float *x, size_t n)
 	enum { LANES = 16 };
 	float sum[LANES] = { 0 }, low = s->n ? s->min : INFINITY, high = s->n ? s->max : -INFINITY, absmax = s->absmax;
 	uint64_t bad = 0, zero = 0;
+	uint32_t bits = 0, word;
 
 	for (size_t i = 0; i < n; i += 4096) {
 		size_t end = i + 4096 < n ? i + 4096 : n;
@@ -160,6 +161,8 @@ void tensor_stats_add(struct tensor_stats *s, const float *x, size_t n)
 			bad += !finite;
 			zero += v == 0;
 			v = finite ? v : 0;
+			memcpy(&word, &v, sizeof(word));
+			bits += TENSOR_BITS(word);
 			sum[j % LANES] += v * v;
 			low = v < low ? v : low;
 			high = v > high ? v : high;
@@ -174,6 +177,7 @@ void tensor_stats_add(struct tensor_stats *s, const float *x, size_t n)
 	s->n += n;
 	s->n_nonfinite += bad;
 	s->n_zero += zero;
+	s->bits += bits;
 	s->min = low;
 	s->max = high;
 	s->absmax = n ? absmax : s->absmax;
@@ -189,5 +193,6 @@ void tensor_stats_merge(struct tensor_stats *into, const struct tensor_stats *fr
 	into->n += from->n;
 	into->n_nonfinite += from->n_nonfinite;
 	into->n_zero += from->n_zero;
+	into->bits += from->bits;
 	into->sum_squares += from->sum_squares;
 }

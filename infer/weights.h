@@ -19,11 +19,15 @@
 #define WEIGHTS_RANK_MAX 8
 #define WEIGHTS_SHARDS_MAX 10000
 
+/* A number's bits as a word to add; the lower half of many a number is empty. */
+#define TENSOR_BITS(word) ((word) ^ ((word) >> 16))
+
 /* What the elements of a tensor look like; filled while it is read. */
 struct tensor_stats {
 	uint64_t n, n_nonfinite, n_zero;
 	double sum_squares;
 	float absmax, min, max;		/* of the finite ones */
+	uint32_t bits;			/* theirs as words, added: the same in any order, and on any device */
 };
 
 struct tensor {

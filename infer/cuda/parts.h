@@ -82,7 +82,8 @@ struct args {
 struct seen {
 	double sum_squares;
 	unsigned long long bad, zero;
-	float absmax, min, max, pad;
+	float absmax, min, max;
+	unsigned bits;
 };
 
 struct stats {

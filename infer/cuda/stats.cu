@@ -29,7 +29,7 @@ __device__ static struct seen nothing()
 struct both {
 	__device__ struct seen operator()(struct seen a, struct seen b) const
 	{
-		return { a.sum_squares + b.sum_squares, a.bad + b.bad, a.zero + b.zero, fmaxf(a.absmax, b.absmax), fminf(a.min, b.min), fmaxf(a.max, b.max), 0 };
+		return { a.sum_squares + b.sum_squares, a.bad + b.bad, a.zero + b.zero, fmaxf(a.absmax, b.absmax), fminf(a.min, b.min), fmaxf(a.max, b.max), a.bits + b.bits };
 	}
 };
 
@@ -50,6 +50,7 @@ template <typename LOAD> __global__ void look_kernel(struct seen *partial, LOAD 
 		s.absmax = fmaxf(s.absmax, fabsf(v));
 		s.min = fminf(s.min, v);
 		s.max = fmaxf(s.max, v);
+		s.bits += TENSOR_BITS(__float_as_uint(v));
 	}
 	s = block_reduce(s, parts, both());
 	if (threadIdx.x == 0)
@@ -138,6 +139,7 @@ void stats_collect(struct backend *b)
 
 			to->n_nonfinite += host[i].bad;
 			to->n_zero += host[i].zero;
+			to->bits += host[i].bits;
 			to->sum_squares += host[i].sum_squares;
 			to->absmax = fmaxf(to->absmax, host[i].absmax);
 			to->min = fminf(to->min, host[i].min);
