@@ -64,6 +64,7 @@ struct comparison {
 	struct smoke *s;
 	const struct smoke_reference *ref;
 	struct report *r;
+	bool quiet;		/* only whether they differ is wanted */
 	bool differs;
 };
 
@@ -77,6 +78,8 @@ static void differ(struct comparison *c, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	c->differs = true;
+	if (c->quiet)
+		return;
 	if (c->ref->name)
 		snprintf(of, sizeof(of), " (%.140s)", c->ref->name);
 	if (c->ref->relation <= SMOKE_QUANTIZED) {
@@ -118,6 +121,13 @@ static double bits_of(const json_t *reference)
 	return json_get_real(json_object_get(reference, "fingerprint"), "bits", average);
 }
 
+static bool has_weights(const json_t *report, const struct smoke *s)
+{
+	const char *weights = json_get_str(json_object_get(report, "fingerprint"), "weights");
+
+	return weights && strcmp(weights, s->weights) == 0;
+}
+
 static bool another_model(const struct smoke *s, const json_t *reference)
 {
 	double params = params_of(reference);
@@ -137,12 +147,12 @@ static bool is_same_form(const struct comparison *c, const json_t *reference)
 	const char *stored = json_get_str_or(json_object_get(reference, "fingerprint"), "stored", "");
 	bool alike = c->s->size.stored && strcmp(stored, c->s->size.stored) == 0;
 
-	if (c->ref->relation == SMOKE_SAME_WEIGHTS)
+	if (c->ref->relation == SMOKE_SAME_WEIGHTS || (c->ref->relation == SMOKE_SAME && has_weights(reference, c->s)))
 		return true;
 	if (fabs(bits - other) >= 0.01 * other)
 		return false;
-	if (c->ref->relation == SMOKE_SAME)
-		return alike || !*stored;	/* reports of old do not tell */
+	if (c->ref->relation == SMOKE_SAME && !*stored)
+		return true;	/* reports of old do not tell */
 	return alike && (strcmp(stored, "BF16") == 0 || strcmp(stored, "F16") == 0 || strcmp(stored, "F32") == 0);
 }
 
@@ -185,25 +195,39 @@ static void compare_same(struct comparison *c, const json_t *reference)
 	}
 }
 
-static bool has_weights(const json_t *report, const struct smoke *s)
+static bool agrees(const struct comparison *c, const json_t *report)
 {
-	const char *weights = json_get_str(json_object_get(report, "fingerprint"), "weights");
+	struct smoke_reference ref = { .report = report, .relation = SMOKE_SAME_WEIGHTS };
+	struct comparison trial = { .s = c->s, .ref = &ref, .quiet = true };
 
-	return weights && strcmp(weights, s->weights) == 0;
+	compare_same(&trial, report);
+	return !trial.differs;
+}
+
+/* Of those in list with these very weights, which several may have under configurations of their own, one that agrees; else the first. */
+static const json_t *find_among(const struct comparison *c, const json_t *list)
+{
+	const json_t *one, *found = NULL;
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		if (!has_weights(one, c->s))
+			continue;
+		if (agrees(c, one))
+			return one;
+		found = found ? found : one;
+	}
+	return found;
 }
 
 /*
- * What an earlier revision said with these very weights, which may have lain in other files. Without such a part the reference stays as it is: what it
- * said under this name, and of that what was known of the files.
+ * What an earlier revision said with these very weights: under this name, or under one that is no more. What it said under a name that is still there
+ * was of that one, and this is one more. Without any the reference stays as it is: what was said under this name, and of that what was known of the files.
  */
-static void find_weights(struct smoke_reference *ref, const struct smoke *s)
+static void find_weights(const struct comparison *c, struct smoke_reference *ref)
 {
-	const json_t *one, *found = has_weights(ref->report, s) ? ref->report : has_weights(ref->revision, s) ? ref->revision : NULL;
-	size_t i;
+	const json_t *found = has_weights(ref->report, c->s) ? ref->report : find_among(c, ref->gone);
 
-	json_array_foreach(json_object_get(ref->revision, "artefacts"), i, one)
-		if (!found && has_weights(one, s))
-			found = one;
 	if (!found)
 		return;
 	ref->report = found;
@@ -217,8 +241,8 @@ void reference_compare(struct smoke *s, const struct smoke_reference *given, str
 	bool may_be_another = ref->relation == SMOKE_SIBLING || ref->relation == SMOKE_QUANTIZED || ref->relation == SMOKE_MAYBE_QUANTIZED;
 	char *text = NULL;
 
-	if (ref->revision)
-		find_weights(ref, s);
+	if (ref->gone)
+		find_weights(&c, ref);
 	if (!ref->report)
 		return;		/* it was not there then */
 	if (may_be_another && another_model(s, ref->report))

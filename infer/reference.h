@@ -11,7 +11,8 @@
  * Adds a reason (by the relation: a finding, rule "reference") for every way in which s differs more than it may: token ids not at all;
  * of the same floats on the same device path nothing beyond rounding; else the loss by what the coarser of the two precisions costs.
  * A sibling of another size is another model, and nothing is compared. Other weights may differ in all but doing worse; which of an
- * earlier revision's are the same says their name (sample.h), or the relation where the report has none.
+ * earlier revision's are the same says their name (sample.h), or the relation where the report has none; they count under this name and under those that
+ * are no more, for another configuration may be beside them.
  */
 void reference_compare(struct smoke *s, const struct smoke_reference *ref, struct report *r);
 /* A file for --reference: a report, or {"relation","name","report"} as the daemon writes it. ERR_INPUT for another thing. */

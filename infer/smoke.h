@@ -29,8 +29,8 @@ enum smoke_relation {
 };
 
 struct smoke_reference {
-	const json_t *report;	/* NULL: whatever in the revision has the same weights */
-	const json_t *revision;	/* of an earlier revision, the report on all of it; NULL for other relations */
+	const json_t *report;	/* NULL: whatever of the gone has the same weights */
+	const json_t *gone;	/* of an earlier revision, a list of reports on what this one does not have under its name; NULL for other relations */
 	const char *name;	/* how to call it; NULL: "the reference" */
 	enum smoke_relation relation;
 };

@@ -20,6 +20,32 @@ static void prefix(char **name, const char *dir)
 	*name = path;
 }
 
+static bool is_named(const struct artefact *a, const char *path)
+{
+	size_t n = strlen(a->dir);
+
+	return strncmp(path, a->dir, n) == 0 && strcmp(path + n, a->file) == 0;
+}
+
+/* Of an earlier report on the whole, the parts on what is not there under its name now. */
+static json_t *gone_since(const json_t *reference, const struct artefacts *found)
+{
+	json_t *parts own(json) = json_incref(json_object_get(reference, "artefacts")), *gone = json_array(), *one;
+	size_t i;
+
+	if (!parts)
+		parts = json_pack("[O]", reference);
+	json_array_foreach(parts, i, one) {
+		bool here = false;
+
+		for (size_t k = 0; k < found->n; k++)
+			here |= is_named(&found->v[k], json_get_str_or(one, "file", ""));
+		if (!here)
+			json_array_append(gone, one);
+	}
+	return gone;
+}
+
 /* Of an earlier report on the whole, the part on this artefact; NULL when it had none. */
 static const json_t *earlier(const json_t *reference, const char *path)
 {
@@ -70,13 +96,11 @@ static json_t *choose_references(struct smoke_options *o, const struct artefacts
 	for (size_t k = 0; k < o->n_references; k++) {
 		struct smoke_reference ref = o->references[k];
 		const json_t *part = earlier(ref.report, path);
-		bool of_revision = ref.relation >= SMOKE_SAME_WEIGHTS, several = found->n > 1 || json_object_get(ref.report, "artefacts");
+		bool several = found->n > 1 || json_object_get(ref.report, "artefacts");
 
-		if (of_revision)
-			ref.revision = ref.report;
-		if ((of_revision || ref.relation == SMOKE_SAME) && (part || several))
+		if ((ref.gone || ref.relation == SMOKE_SAME) && (part || several))
 			ref.report = part;
-		if (ref.report || ref.revision)		/* else it was not there then */
+		if (ref.report || ref.gone)		/* else it was not there then */
 			o->references[n++] = ref;
 	}
 	if (sibling)
@@ -155,6 +179,22 @@ static void find_worst(struct whole *w, const struct artefacts *found)
 			w->worst = &w->all[i];
 }
 
+static void run_each(struct whole *w, const struct artefacts *found, int dirfd, const struct smoke_options *options, struct report *r)
+{
+	struct smoke_options o = *options;
+	json_t *gone[ARRAY_LEN(o.references)];
+	size_t n = o.n_references;
+
+	for (size_t k = 0; k < n; k++) {
+		gone[k] = o.references[k].relation >= SMOKE_SAME_WEIGHTS ? gone_since(o.references[k].report, found) : NULL;
+		o.references[k].gone = gone[k];
+	}
+	for (size_t i = 0; i < found->n; i++)
+		run_one(w, i, found, dirfd, &o, r);
+	for (size_t k = 0; k < n; k++)
+		json_decref(gone[k]);
+}
+
 int whole_run(struct whole *w, int dirfd, const char *only, const struct smoke_options *o, struct report *r, struct err *e)
 {
 	struct artefacts found own(artefacts) = { 0 };
@@ -169,8 +209,7 @@ int whole_run(struct whole *w, int dirfd, const char *only, const struct smoke_o
 		return rc;
 	w->n = found.n ? found.n : 1;
 	w->all = mem_zalloc(w->n * sizeof(*w->all));
-	for (size_t i = 0; i < found.n; i++)
-		run_one(w, i, &found, dirfd, o, r);
+	run_each(w, &found, dirfd, o, r);
 	find_worst(w, &found);
 	if (found.n == 0) {
 		smoke_begin(&w->all[0], "");

@@ -357,13 +357,41 @@ def test_same_weights_in_other_files_are_the_same(tmp_path, change, runner):
             assert shown["smoke"]["compared"][0].startswith(f"{'differs from' if damage else 'agrees with'} {name}@") and (reason or "") in shown["reason"]
 
 
+def test_same_weights_under_several_configurations_are_held_each_against_its_own(tmp_path):
+    """Another folder with them is one more model; one that was renamed is what it was, and what else was changed in it counts."""
+    where = shutil.copytree(MODEL, tmp_path / "m")
+    with registry(tmp_path, stub(tmp_path / "stub")) as reg:
+        bring(reg, where, "org/m")
+        config = json.loads((MODEL / "config.json").read_text())
+        for folder, yarn in (("long", 1.5), ("longer", 3)):
+            shutil.copytree(MODEL, where / folder)
+            scaling = {"rope_type": "yarn", "factor": yarn, "original_max_position_embeddings": 512}
+            (where / folder / "config.json").write_text(json.dumps({**config, "rope_scaling": scaling}))
+        assert bring(reg, where, "org/m")["state"] == "published"
+        for folder in ("long", "longer"):
+            (where / folder).rename(where / f"ctx-{folder}")
+        shown = bring(reg, where, "org/m")
+        assert shown["state"] == "published", shown["reason"]
+        assert all(a["compared"][0].startswith("agrees with org/m@") for a in shown["smoke"]["artefacts"])
+        (where / "ctx-longer").rename(where / "longest")
+        other_epsilon(where / "longest")
+        shown = bring(reg, where, "org/m", code=5)
+        assert shown["state"] == "held" and "the loss is" in shown["reason"]
+
+
 def test_other_weights_may_differ_but_not_be_worse(tmp_path):
     where = shutil.copytree(MODEL, tmp_path / "m")
     good = read_tensors(where / "model.safetensors")
     with Registry(tmp_path / "reg") as reg:
         bring(reg, where, "org/m")
         dtype, shape, raw = good["model.norm.weight"]
-        write_tensors(where / "model.safetensors", {**good, "model.norm.weight": (dtype, shape, raw[:-2] + good["model.norm.weight"][2][:2])})
+        good["model.norm.weight"] = dtype, shape, raw[:-2] + raw[:2]
+        write_tensors(where / "model.safetensors", good)
+        assert bring(reg, where, "org/m")["state"] == "published"
+        name = "model.layers.1.mlp.up_proj.weight"  # a part of one matrix, at which the sample of its bytes does not look
+        dtype, shape, raw = good[name]
+        tuned = bytes(b | 8 if 8300 < i < 11000 and i % 2 == 0 else b for i, b in enumerate(raw))
+        write_tensors(where / "model.safetensors", {**good, name: (dtype, shape, tuned)})
         assert bring(reg, where, "org/m")["state"] == "published"
         damage(where, "model.safetensors")
         shown = bring(reg, where, "org/m", code=5)

@@ -122,6 +122,9 @@ def test_of_halves_one_may_have_kept_its_norms(shared, tmp_path, layout, kind):
     reference.write_text(json.dumps(smoke(gguf)[1]))
     gguf.unlink()
     assert smoke("--reference", reference, where)[0].returncode == 0
+    for other in ("BF16", "F16"):
+        report = smoke("--reference", reference, stories / f"gguf/stories260K-{other}.gguf")[1]
+        assert report["verdict"] == "pass", (other, report["reasons"])
     m = Model(stories / "hf-f32")
     MUTATIONS["q_proj of one layer transposed"][1](m)
     assert smoke("--reference", reference, m.write(tmp_path / "bad"))[0].returncode == 6
