@@ -257,12 +257,15 @@ static int release_superseded(struct db_conn *c, const struct gc_rules *rules, i
 
 /*
  * What a namespace can do without: first what was retired before anybody could still need it, then published revisions that are not in use, the
- * oldest first. One of which nothing is left here has nothing to give.
+ * oldest first. Within a model the oldest is what was published first, whatever the clock said then, so none counts as younger than one that came after it.
+ * One of which nothing is left here has nothing to give.
  */
 #define SPARE(models)                                                                                                          \
-	"SELECT r.id, r.model_id, r.state FROM model AS m JOIN revision AS r ON r.model_id = m.id WHERE " models                    \
+	"SELECT s.id, s.model_id, s.state FROM (SELECT r.id, r.model_id, r.state, r.published_no, r.published_at, min(r.published_at) OVER (PARTITION BY r.model_id, r.state " \
+	"ORDER BY " MODEL_LAST_PUBLISHED("r") ", r.id DESC ROWS UNBOUNDED PRECEDING) AS published_by FROM model AS m JOIN revision AS r ON r.model_id = m.id WHERE " models \
 	" AND ((r.state = 8 AND r.state_at < $2) OR (r.state = 7 AND " NOT_IN_USE ")) AND EXISTS (SELECT 1 FROM file AS f JOIN blob_use AS u " \
-	"ON u.blob_id = f.blob_id AND u.revision_id = f.revision_id WHERE f.revision_id = r.id) ORDER BY r.state DESC, r.published_at, r.id"
+	"ON u.blob_id = f.blob_id AND u.revision_id = f.revision_id WHERE f.revision_id = r.id)) AS s " \
+	"ORDER BY s.state DESC, s.published_by, s.model_id, s.published_no, s.published_at, s.id"
 
 static int find_spare(struct db_conn *c, const char *author, const struct gc_rules *rules, struct released **out, size_t *n, struct err *e)
 {

@@ -12,7 +12,7 @@
 #define DAY 86400
 #define NOW (20000 * (int64_t)DAY)
 
-static inline int64_t make(struct db *db, const char *name, char salt, int64_t *rev)
+static inline int64_t make_at(struct db *db, const char *name, char salt, int64_t now, int64_t *rev)
 {
 	struct model_upstream u = { .name = name, .upstream = "hub" };
 	struct model_file file = { .path = "config.json", .size_bytes = 3, .wanted = true };
@@ -24,13 +24,18 @@ static inline int64_t make(struct db *db, const char *name, char salt, int64_t *
 	commit[40] = 0;
 	digest_of(&stored.sha256, DIGEST_SHA256, &salt, 1);
 	file.sha256 = stored.sha256;
-	ok(model_upsert(db, &u, NOW, &id, e));
+	ok(model_upsert(db, &u, now, &id, e));
 	struct model_plan p = { .model_id = id, .commit = commit, .ref = "main", .files = &file, .n_files = 1 };
-	ok(model_plan(db, &p, NOW, rev, NULL, e));
+	ok(model_plan(db, &p, now, rev, NULL, e));
 	ok(model_files_stored(db, *rev, &stored, 1, e));
 	struct policy_verdict v = { .outcome = POLICY_PUBLISH, .summary = "x" };
-	ok(model_conclude(db, *rev, &v, NOW, e));
+	ok(model_conclude(db, *rev, &v, now, e));
 	return id;
+}
+
+static inline int64_t make(struct db *db, const char *name, char salt, int64_t *rev)
+{
+	return make_at(db, name, salt, NOW, rev);
 }
 
 static inline struct policy *policy(const char *text)

@@ -284,6 +284,29 @@ static void test_keep_last(void **state)
 	json_decref(freed.quotas);
 }
 
+/* What was published first is the oldest within its model, also when the clock was ahead that day; between models dates tell. */
+static void test_quota_order(void **state)
+{
+	struct fixture *f = *state;
+	own(policy) struct policy *quotas = policy("retention: {quotas: [{author: org, max: 6B}]}");	/* two files of six */
+	struct gc_rules gc = { .quotas = quotas, .unused_since = NOW, .dry_run = true };
+	static const struct {
+		const char *name;
+		int64_t at;
+	} made[] = { { "org/m", NOW + 3650 * DAY }, { "org/n", NOW + DAY }, { "org/m", NOW + 2 * DAY }, { "org/n", NOW + 3 * DAY }, { "org/m", NOW + 4 * DAY }, { "org/n", NOW + 5 * DAY } };
+	static const char oldest[] = { 'b', 'a', 'c', 'd' };	/* the first of org/m is no younger than its second */
+	struct gc_counts freed = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(made); i++)
+		make_at(f->db, made[i].name, (char)('a' + i), made[i].at, &(int64_t){ 0 });
+	ok(gc_run(f->db, f->store, &gc, NOW + 10 * DAY, &freed, e));
+	assert_int_equal(json_array_size(freed.list), ARRAY_LEN(oldest));
+	for (size_t i = 0; i < ARRAY_LEN(oldest); i++)
+		assert_int_equal(json_get_str(json_array_get(freed.list, i), "revision")[0], oldest[i]);
+	json_decref(freed.list);
+	json_decref(freed.quotas);
+}
+
 /* Nobody is sent to what is off the doors: whoever it names in turn is named, or nobody, until it is back. */
 static void test_successors_that_go(void **state)
 {
@@ -567,7 +590,7 @@ static void test_deprecated_again(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_keep_last), with_fixture(test_successors_that_go), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_ended), with_fixture(test_deprecated_again) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_keep_last), with_fixture(test_quota_order), with_fixture(test_successors_that_go), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_ended), with_fixture(test_deprecated_again) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
