@@ -135,6 +135,14 @@ int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, int64_t n
 	return rc < 0 ? rc : lifecycle_told_tx(r.c, model_id, revision_id, now, a, out, e);
 }
 
+int lifecycle_marked(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	return rc < 0 ? rc : lifecycle_at_tx(r.c, model_id, revision_id, now, a, out, e);
+}
+
 json_t *lifecycle_json(const struct lifecycle *l)
 {
 	return json_pack("{s:s,s:o,s:o,s:s?,s:s?,s:o,s:o}", "state", lifecycle_state_name(l->state), "deprecated_at", json_time(l->deprecated_at), "sunset_at",

@@ -43,6 +43,9 @@ struct lifecycle {
  */
 int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
 
+/* The same, with the successor that the marks name, whether people can get it or not. */
+int lifecycle_marked(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
+
 /* What a person asks for. revision_id 0: the whole model. */
 struct lifecycle_order {
 	int64_t model_id, revision_id;
@@ -52,6 +55,9 @@ struct lifecycle_order {
 	const char *successor;	/* deprecate: NULL none */
 	bool force;		/* a sunset closer than the policy's notice */
 	bool legal;		/* withdraw: 451 instead of 403 */
+	bool anew;		/* deprecate: what is not given does not stay */
+	bool own_mark;		/* undeprecate: what rules and tests have marked stays */
+	int64_t said_at;	/* for the event: when another site said so; 0: it was said here */
 };
 /*
  * Each writes an event. Undeprecate takes back the person's mark and what rules and tests have marked (without a revision: on any of the model's);

@@ -40,6 +40,8 @@ int lifecycle_tell_tx(struct db_conn *c, const char *kind, const struct lifecycl
 	json_object_set_new(data, "by", json_string(o->who));
 	if (o->reason)
 		json_object_set_new(data, "reason", json_string(o->reason));
+	if (o->said_at)
+		json_object_set_new(data, "said_at", json_time(o->said_at));
 	return event_add_tx(c, kind, s->repo, s->commit, data, now, e);
 }
 
@@ -84,9 +86,10 @@ static int put_deprecation(struct db_conn *c, const struct lifecycle_order *o, i
 					    "INSERT INTO lifecycle (model_id, revision_id, source, deprecated_at, sunset_at, successor, reason, who, at) "
 					    "VALUES ($1, $2, 'person', $3, $4, $5, $6, $7, $3) ON CONFLICT (model_id, revision_id, source) DO UPDATE SET "
 					    "deprecated_at = CASE WHEN lifecycle.deprecated_at BETWEEN 1 AND $3 THEN lifecycle.deprecated_at ELSE $3 END, "
-					    "sunset_at = CASE WHEN $4 > 0 THEN $4 ELSE lifecycle.sunset_at END, "
-					    "ended = CASE WHEN $4 > 0 AND $4 <> lifecycle.sunset_at THEN 0 ELSE lifecycle.ended END, "
-					    "successor = coalesce($5, lifecycle.successor), reason = coalesce($6, lifecycle.reason), exempt = 0, who = $7, at = $3 "
+					    "sunset_at = CASE WHEN $4 > 0 OR $8 = 1 THEN $4 ELSE lifecycle.sunset_at END, "
+					    "ended = CASE WHEN ($4 > 0 OR $8 = 1) AND $4 <> lifecycle.sunset_at THEN 0 ELSE lifecycle.ended END, "
+					    "successor = CASE WHEN $8 = 1 THEN $5 ELSE coalesce($5, lifecycle.successor) END, "
+					    "reason = CASE WHEN $8 = 1 THEN $6 ELSE coalesce($6, lifecycle.reason) END, exempt = 0, who = $7, at = $3 "
 					    "RETURNING sunset_at, successor",
 					    e);
 
@@ -97,6 +100,7 @@ static int put_deprecation(struct db_conn *c, const struct lifecycle_order *o, i
 	sql_text(&q, o->successor);
 	sql_text(&q, o->reason);
 	sql_text(&q, o->who);
+	sql_int(&q, o->anew);
 	if (sql_row(&q)) {
 		json_object_set_new(told, "sunset_at", json_time(sql_get_int(&q, 0)));
 		if (sql_get_text(&q, 1))
@@ -199,8 +203,9 @@ int lifecycle_undeprecate(struct db *db, const struct lifecycle_order *o, int64_
 
 	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = lifecycle_subject_tx(t.c, o, &s, e)) < 0)
 		return rc;
-	if ((rc = end_own_deprecation(t.c, o, now, &own_word, e)) < 0 || (rc = drop_marks(t.c, o, false, &of_tests, e)) < 0 ||
-	    (rc = drop_marks(t.c, o, true, &of_rules, e)) < 0)
+	if ((rc = end_own_deprecation(t.c, o, now, &own_word, e)) < 0)
+		return rc;
+	if (!o->own_mark && ((rc = drop_marks(t.c, o, false, &of_tests, e)) < 0 || (rc = drop_marks(t.c, o, true, &of_rules, e)) < 0))
 		return rc;
 	if (!own_word && !of_tests && !of_rules)
 		return err_set(e, ERR_CONFLICT, "%s%s%.12s is not deprecated (a person's mark on the whole model is taken back without @REV, one on a revision with it)", s.repo,

@@ -8,13 +8,11 @@
 
 #include "base/fdio.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "base/str.h"
 #include "base/vec.h"
-#include "catalog/event.h"
-#include "catalog/lifecycle.h"
 #include "catalog/lost.h"
 #include "registryd/bases.h"
+#include "registryd/bundle_life.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
 #include "registryd/judge.h"
@@ -24,7 +22,6 @@
 #define FROM	    "the bundle"
 #define BATCH	    128	/* files stored and recorded together; their descriptors are open meanwhile */
 #define NOT_CARRIED "the bundle does not hold it"
-#define DAY_S	    86400
 
 struct bundle {
 	struct work *w;
@@ -39,6 +36,7 @@ struct bundle {
 	size_t n_files;
 	int64_t model_id, revision_id;
 	json_t *kept;			/* refs that stayed where they are: [{"name","revision"}…] */
+	const char *otherwise;		/* what became otherwise of its end than at the other site, or NULL */
 };
 
 /* ---- uploads --------------------------------------------------------------------------------------------------- */
@@ -442,125 +440,16 @@ static int take_files(struct bundle *b, struct err *e)
 
 /* ---- the end of it --------------------------------------------------------------------------------------------- */
 
-/* What the other site says of the model's end, and what can hold of it here. */
-struct said {
-	const char *reason, *successor;
-	int64_t sunset_at;	/* 0 none */
-	int64_t moved_to;	/* where that is too soon for this site's notice, or has passed on the way: the first day that allows it; else 0 */
-	const char *reason_moved;	/* that says so, and by which the mark is known when the bundle comes again: nothing of today is in it */
-};
-
-static void read_said(struct bundle *b, const json_t *life, int64_t now, struct said *s)
-{
-	struct policy_lifecycle rules;
-	char there[STR_TIME_MAX];
-	int64_t earliest;
-
-	*s = (struct said){ .reason = json_get_str(life, "reason"), .successor = json_get_str(life, "successor") };
-	if (json_get_str(life, "sunset_at"))
-		str_parse_time(json_get_str(life, "sunset_at"), &s->sunset_at, NULL);
-	if (!s->sunset_at)
-		return;
-	policy_lifecycle(b->w->policy, &rules);
-	earliest = now + (rules.notice_s ? rules.notice_s : 1);
-	if (s->sunset_at < earliest)
-		s->moved_to = (earliest + DAY_S - 1) / DAY_S * DAY_S;
-	str_format_iso(there, s->sunset_at);
-	s->reason_moved = arena_printf(b->w->arena, "%s%sthe other site's date, %.10s, is sooner than the notice here allows", s->reason ? s->reason : "", s->reason ? "; " : "", there);
-}
-
-static bool gives_reason(const struct lifecycle *here, const char *reason)
-{
-	return !strcmp(here->reason ? here->reason : "", reason ? reason : "");
-}
-
-/* Is it for the bundle to say how this ends? Nobody here has; or its own word stands here, without a successor that had not come yet. */
-static bool bundle_may_say(const struct lifecycle *here, const struct said *s)
-{
-	if (!here->deprecated_at)
-		return here->state == LIFECYCLE_ACTIVE;
-	return s->successor && !here->successor && here->state <= LIFECYCLE_DEPRECATED &&
-	       ((here->sunset_at == s->sunset_at && gives_reason(here, s->reason)) || (s->reason_moved && gives_reason(here, s->reason_moved)));
-}
-
-/* Has a person here taken the mark back that the other site made then? */
-static bool was_taken_back(struct bundle *b, int64_t made_at)
-{
-	enum { PAGE = 200 };
-	int64_t since = 0;
-	size_t n;
-
-	do {
-		own(arena) struct arena a = { 0 };
-		struct event *events;
-
-		if (event_list(b->w->db, since, b->w->job.repo, PAGE, &a, &events, &n, NULL))
-			return false;
-		for (size_t i = 0; i < n; i++) {
-			if (!strcmp(events[i].kind, "lifecycle.undeprecated") && !*events[i].revision && events[i].at >= made_at)
-				return true;
-			since = events[i].id;
-		}
-	} while (n == PAGE);
-	return false;
-}
-
-/* For whoever imports it. */
-static void tell_lifecycle(struct bundle *b, const char *what)
-{
-	char quoted[LOG_QUOTE_MAX];
-
-	json_object_set_new(b->w->result, "lifecycle", json_string(what));
-	log_event(LOG_WARNING, "bundle.lifecycle", "repo=%s what=%s", b->w->job.repo, log_quote(quoted, what));
-}
-
-static void put_mark(struct bundle *b, struct lifecycle_order *o, const struct said *said, int64_t now)
-{
-	char there[STR_TIME_MAX], here[STR_TIME_MAX];
-	struct policy_lifecycle rules;
-	struct err why = ERR_NONE;
-	int rc;
-
-	policy_lifecycle(b->w->policy, &rules);
-	o->reason = said->moved_to ? said->reason_moved : said->reason;
-	o->sunset_at = said->moved_to ? said->moved_to : said->sunset_at;
-	rc = lifecycle_deprecate(b->w->db, o, &rules, now, &why);
-	if (rc && o->successor) {	/* which may not have come with it */
-		o->successor = NULL;
-		rc = lifecycle_deprecate(b->w->db, o, &rules, now, &why);
-	}
-	str_format_iso(there, said->sunset_at);
-	str_format_iso(here, said->moved_to);
-	if (rc)
-		tell_lifecycle(b, arena_printf(b->w->arena, "is not deprecated here as it is at the other site: %s", why.msg));
-	else if (said->moved_to)
-		tell_lifecycle(b, arena_printf(b->w->arena, "ends here on %.10s: %.10s, the other site's date, is sooner than the notice here allows", here, there));
-}
-
-/* The other site's deprecation holds here too, where nobody has said otherwise; people here have the notice that their own policy promises them. */
+/* What the entry says of the model's end, which may be what keeps it off the doors, or no longer. After the verdict: whom should the end of what is not published be told? */
 static int take_lifecycle(struct bundle *b, struct err *e)
 {
-	const json_t *life = json_object_get(b->entry, "lifecycle");
-	struct lifecycle_order o = { .model_id = b->model_id, .who = BUNDLE_UPSTREAM };
-	int64_t now = work_now(), made_at;
-	struct lifecycle here;
-	struct said said;
-	int rc;
+	struct revision r;
+	bool changed;
+	int rc = bundle_life_take(b->w, b->model_id, json_object_get(b->entry, "lifecycle"), &changed, &b->otherwise, e);
 
-	if (!json_get_str(life, "deprecated_at") || str_parse_time(json_get_str(life, "deprecated_at"), &made_at, NULL) || was_taken_back(b, made_at))
-		return 0;
-	read_said(b, life, now, &said);
-	rc = lifecycle_at(b->w->db, b->model_id, 0, now, b->w->arena, &here, e);
-	if (rc || !bundle_may_say(&here, &said))
-		return rc;
-	o.successor = said.successor;
-	if (!here.deprecated_at)
-		put_mark(b, &o, &said, now);
-	else {	/* a date that was put off once stays */
-		o.reason = here.reason;
-		lifecycle_deprecate(b->w->db, &o, &(struct policy_lifecycle){ 0 }, now, NULL);
-	}
-	return 0;
+	if (!rc && changed)
+		rc = model_revision(b->w->db, b->revision_id, b->w->arena, NULL, &r, e);
+	return rc || !changed || r.state != REVISION_PUBLISHED ? rc : judge_result(b->w, b->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
 }
 
 static int reject(struct bundle *b, struct err *e)
@@ -667,6 +556,8 @@ int bundle_job(struct work *w, struct err *e)
 	rc = bring_in(&b, e);
 	if (json_array_size(b.kept) && w->result)
 		json_object_set(w->result, "refs_kept", b.kept);
+	if (b.otherwise && w->result)
+		json_object_set_new(w->result, "lifecycle", json_string(b.otherwise));
 	if (rc != ERR_CANCELED && rc != ERR_NOSPACE)
 		tidy(&b);
 	hub_revision_done(&b.info);

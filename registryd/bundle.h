@@ -6,8 +6,8 @@
  * An entry, JSON: {"format": BUNDLE_ENTRY_FORMAT, "repo", "revision", "refs": [name…], "upstream": {"name","endpoint"},
  *	"info": the Hub's model info, "tree": [page of the Hub's listing…], "pack": base64 of the commit's git pack, or null,
  *	"tags": [those of refs that upstream calls tags…], absent in older ones, "held": [{"path","sha256","size_bytes"}…] by path,
- *	"base_models": what upstream said of their licences (bases.h), or absent, "lifecycle": as in show,
- *	"about": {"license","size_bytes","smoke"} for people to read}
+ *	"base_models": what upstream said of their licences (bases.h), or absent, "lifecycle": as in show, with
+ *	"said_at": when anything was last said of its end, null or absent in older ones: never or not known, "about": {"license","size_bytes","smoke"} for people to read}
  */
 #ifndef REGISTRYD_BUNDLE_H
 #define REGISTRYD_BUNDLE_H

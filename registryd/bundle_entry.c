@@ -1,11 +1,11 @@
 /* bundle_entry.c - a published revision as an entry of a bundle; see bundle.h. */
 #include "base/json.h"
 #include "base/vec.h"
-#include "catalog/lifecycle.h"
 #include "catalog/lost.h"
 #include "registryd/bases.h"
 #include "registryd/gate.h"
 #include "registryd/bundle.h"
+#include "registryd/bundle_life.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
 #include "verify/base64.h"
@@ -119,7 +119,7 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 	struct model_ref *refs;
 	struct lifecycle life;
 	size_t n, n_refs;
-	json_t *info;
+	json_t *info, *ends;
 
 	if (lifecycle_at(d->db, m->id, r->id, (int64_t)time(NULL), a, &life, e) < 0 || model_files(d->db, r->id, FILES_ALL, "", NULL, 0, a, &files, &n, e) < 0 ||
 	    model_refs(d->db, m->id, r->id, a, &refs, &n_refs, e) < 0)
@@ -132,9 +132,12 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 		err_wrap(e, "%s@%.12s goes into no bundle", m->name, r->commit);
 		return NULL;
 	}
+	ends = bundle_life_entry(d->db, m, r, &life, e);
+	if (!ends)
+		return NULL;
 	info = info_of(d, m, r, a);
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:s, s:s*}, s:o, s:o, s:o, s:o, s:o, s:o*, s:{s:s*, s:I}}", "format", BUNDLE_ENTRY_FORMAT, "repo", m->name, "revision", r->commit,
 		"refs", ref_names(refs, n_refs, false), "tags", ref_names(refs, n_refs, true), "upstream", "name", m->upstream, "endpoint", up ? up->endpoint : NULL, "info", info,
-		"tree", tree_pages(d, r, files, n, a), "pack", pack_of(d, r, a), "held", held_files(files, n, gate_linked_text(NULL, info, m->name, a)), "lifecycle", lifecycle_json(&life),
+		"tree", tree_pages(d, r, files, n, a), "pack", pack_of(d, r, a), "held", held_files(files, n, gate_linked_text(NULL, info, m->name, a)), "lifecycle", ends,
 		"base_models", bases_of(d, r, a), "about", "license", r->license, "size_bytes", (json_int_t)r->size_bytes);
 }

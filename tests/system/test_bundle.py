@@ -215,6 +215,59 @@ def test_an_end_that_comes_too_soon_for_the_notice_of_the_second_site(fresh, tmp
         assert date(90) <= reg.json("show", "org/odd")["lifecycle"]["sunset_at"][:10] <= date(91)
 
 
+def test_an_end_follows_what_the_other_site_says_later(fresh, hub, tmp_path):
+    """Until somebody here says otherwise; and an older bundle takes no later word back."""
+    hub.add_model("org/next", MODELS / "tiny-story")
+    fresh.ctl("sync", "org/next")
+    fresh.ctl("bundle", "create", "-o", tmp_path / "active", "--all")
+    fresh.ctl("deprecate", "org/odd", "--sunset", "2099-06-30", "--successor", "org/story", "--reason", "worn out")
+    fresh.ctl("bundle", "create", "-o", tmp_path / "first", "org/odd")
+    at = time.time()
+
+    def later(name, seconds, **said):
+        shutil.copytree(tmp_path / "first", tmp_path / name)
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at - 600 + seconds))
+        replace_entry(tmp_path / name, "org/odd", lambda entry, manifest: entry["lifecycle"].update({"said_at": stamp} | said))
+
+    entry, = (tmp_path / "first" / "entries").iterdir()
+    life = json.loads(entry.read_text())["lifecycle"]
+    assert life["said_at"] == life["deprecated_at"]
+    later("one", 1)
+    later("two", 2, sunset_at="2099-05-31T00:00:00Z", successor="org/next")
+    later("three", 3, state="active", deprecated_at=None, sunset_at=None, successor=None, reason=None)
+    later("four", 4, sunset_at=None, successor=None, reason=None)
+    later("five", 5, sunset_at="2099-08-31T00:00:00Z")
+    with inside(tmp_path) as reg:
+        def bring(name):
+            model, = [m for m in reg.json("bundle", "import", tmp_path / name)["models"] if m["repo"] == "org/odd"]
+            life = reg.json("show", "org/odd")["lifecycle"]
+            return life["state"], (life["sunset_at"] or "")[:10], life["successor"], life["reason"], model.get("lifecycle")
+
+        bring("active")
+        bring("one")
+        reg.ctl("retire", "org/story")
+        assert bring("one") == ("deprecated", "2099-06-30", None, "worn out", None)
+        reg.ctl("restore", "org/story")
+        assert bring("active")[:3] == ("deprecated", "2099-06-30", "org/story"), "that was made before anything was said"
+        assert bring("two") == ("deprecated", "2099-05-31", "org/next", "worn out", None)
+        state, sunset, successor, _, said = bring("one")
+        assert (state, sunset, successor) == ("deprecated", "2099-05-31", "org/next") and "this bundle is older" in said
+        assert bring("three") == ("active", "", None, None, None)
+        assert bring("two")[0] == "active"
+        assert bring("four") == ("deprecated", "", None, None, None)
+        assert bring("five")[:3] == ("deprecated", "2099-08-31", "org/story")
+        assert [e["data"]["by"] for e in reg.json("events") if e["kind"].startswith("lifecycle.") and e["repo"] == "org/odd"] == ["bundle"] * 5
+
+        reg.ctl("deprecate", "org/odd", "--successor", "org/next")
+        reg.ctl("retire", "org/next")
+        people = "stays as people here have said; the other site says that it is deprecated until 2099-08-31, with the successor org/story"
+        assert bring("five") == ("deprecated", "2099-08-31", None, "worn out", people)
+        reg.ctl("restore", "org/next")
+        later("six", 6, state="active", deprecated_at=None, sunset_at=None, successor=None, reason=None)
+        state, sunset, successor, _, said = bring("six")
+        assert (state, sunset, successor) == ("deprecated", "2099-08-31", "org/next") and said.endswith("it is not deprecated any more")
+
+
 def test_the_evidence_of_a_licence_crosses_too(fresh, tmp_path):
     """Texts that are read and not served, and what upstream said of a base model: without them the other site would hold more, or less."""
     apache = (ROOT / "LICENSE").read_bytes()

@@ -307,6 +307,39 @@ static void test_quota_order(void **state)
 	json_decref(freed.quotas);
 }
 
+/* A bundle's word takes the place of its last one as a whole, and takes back no mark of rules or tests. */
+static void test_another_sites_word(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r1, r2, m = make(f->db, "org/old", 'a', &r1);
+	struct lifecycle_order o = { .model_id = m, .who = "bundle", .reason = "replaced", .successor = "org/new", .sunset_at = NOW + 100 * DAY, .said_at = NOW - DAY };
+	struct lifecycle_order off;
+	struct lifecycle l;
+
+	arena_init(&a);
+	off = (struct lifecycle_order){ .model_id = make(f->db, "org/new", 'b', &r2), .who = "ada" };
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	assert_string_equal(said_of(f->db, "lifecycle.deprecated", "org/old", "said_at", &a), "2024-10-03T00:00:00Z");
+	ok(lifecycle_retire(f->db, &off, NOW, e));
+	assert_null(at(f->db, m, 0, NOW, &a).successor);
+	ok(lifecycle_marked(f->db, m, 0, NOW, &a, &l, e));
+	assert_string_equal(l.successor, "org/new");
+
+	o = (struct lifecycle_order){ .model_id = m, .who = "bundle", .anew = true };
+	ok(lifecycle_deprecate(f->db, &o, &rules, NOW + DAY, e));
+	ok(lifecycle_marked(f->db, m, 0, NOW + DAY, &a, &l, e));
+	assert_int_equal(l.sunset_at, 0);
+	assert_null(l.successor);
+	assert_null(l.reason);
+
+	o = (struct lifecycle_order){ .model_id = m, .who = "bundle", .own_mark = true };
+	ok(lifecycle_undeprecate(f->db, &o, NOW + DAY, e));
+	assert_int_equal(sweep(f->db, "lifecycle: {ends: [{repo: org/old, at: 2030-01-01}]}", NOW + DAY), 1);
+	fails(ERR_CONFLICT, "not deprecated", lifecycle_undeprecate(f->db, &o, NOW + DAY, e));
+	assert_int_not_equal(at(f->db, m, r1, NOW + DAY, &a).sunset_at, 0);
+}
+
 /* Nobody is sent to what is off the doors: whoever it names in turn is named, or nobody, until it is back. */
 static void test_successors_that_go(void **state)
 {
@@ -590,7 +623,7 @@ static void test_deprecated_again(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_keep_last), with_fixture(test_quota_order), with_fixture(test_successors_that_go), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_ended), with_fixture(test_deprecated_again) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_keep_last), with_fixture(test_quota_order), with_fixture(test_another_sites_word), with_fixture(test_successors_that_go), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_ended), with_fixture(test_deprecated_again) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

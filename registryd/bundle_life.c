@@ -1,0 +1,268 @@
+/* bundle_life.c - see bundle_life.h. */
+#include "registryd/bundle_life.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "catalog/event.h"
+#include "registryd/bundle.h"
+
+#define DAY_S 86400
+
+static int64_t time_of(const json_t *from, const char *member)
+{
+	const char *text = json_get_str(from, member);
+	int64_t at;
+
+	return text && str_parse_time(text, &at, NULL) == 0 ? at : 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return !strcmp(a ? a : "", b ? b : "");
+}
+
+static bool same_repo(const char *a, const char *b)
+{
+	return !strcasecmp(a ? a : "", b ? b : "");
+}
+
+/* ---- what has been said here --------------------------------------------------------------------------------------- */
+
+/* A word on when the model, or the revision if one is named, ends. */
+static bool is_about(const struct event *ev, const char *commit)
+{
+	return (!strcmp(ev->kind, "lifecycle.deprecated") || !strcmp(ev->kind, "lifecycle.undeprecated")) && (!*ev->revision || !strcmp(ev->revision, commit));
+}
+
+/* Each of them to see(), oldest first. */
+static int each_word(struct db *db, const char *repo, const char *commit, void (*see)(const struct event *ev, const json_t *data, void *arg), void *arg, struct err *e)
+{
+	enum { PAGE = 200 };
+	int64_t since = 0;
+	size_t n;
+
+	do {
+		own(arena) struct arena a = { 0 };
+		struct event *events;
+		int rc = event_list(db, since, repo, PAGE, &a, &events, &n, e);
+
+		if (rc)
+			return rc;
+		for (size_t i = 0; i < n; i++) {
+			own(json) json_t *data = is_about(&events[i], commit) ? json_parse_lax(events[i].data, strlen(events[i].data), "an event", NULL) : NULL;
+
+			if (data)
+				see(&events[i], data, arg);
+			since = events[i].id;
+		}
+	} while (n == PAGE);
+	return 0;
+}
+
+static void see_last(const struct event *ev, const json_t *data, void *said_at)
+{
+	int64_t elsewhere = time_of(data, "said_at");
+
+	*(int64_t *)said_at = elsewhere ? elsewhere : ev->at;
+}
+
+json_t *bundle_life_entry(struct db *db, const struct model *m, const struct revision *r, const struct lifecycle *life, struct err *e)
+{
+	int64_t said_at = 0;
+	json_t *j;
+
+	if (each_word(db, m->name, r->commit, see_last, &said_at, e))
+		return NULL;
+	j = lifecycle_json(life);
+	json_object_set_new(j, "said_at", json_time(said_at));
+	return j;
+}
+
+struct here {
+	struct lifecycle mark;
+	bool of_bundle;		/* nobody here has said anything since a bundle did */
+	bool told;		/* a bundle has said something before */
+	int64_t told_at;	/* when its site said that; 0: it is not known */
+	int64_t undone_at;	/* when people here last took a mark back */
+};
+
+static void see_here(const struct event *ev, const json_t *data, void *arg)
+{
+	struct here *h = arg;
+
+	h->of_bundle = !strcmp(json_get_str_or(data, "by", ""), BUNDLE_UPSTREAM);
+	if (h->of_bundle) {
+		h->told = true;
+		h->told_at = time_of(data, "said_at");
+	} else if (!strcmp(ev->kind, "lifecycle.undeprecated")) {
+		h->undone_at = ev->at;
+	}
+}
+
+static int read_here(struct work *w, int64_t model_id, int64_t now, struct here *h, struct err *e)
+{
+	int rc;
+
+	*h = (struct here){ 0 };
+	rc = lifecycle_marked(w->db, model_id, 0, now, w->arena, &h->mark, e);
+	return rc ? rc : each_word(w->db, w->job.repo, "", see_here, h, e);
+}
+
+/* ---- what the other site says -------------------------------------------------------------------------------------- */
+
+struct word {
+	int64_t said_at;
+	int64_t made_at;	/* when that site deprecated it; 0: it is not deprecated there any more */
+	int64_t sunset_at;	/* 0 none */
+	const char *reason, *successor;
+	const char *reason_moved;	/* of a mark whose date was moved: nothing of today is in it, so it is known by it when the bundle comes again */
+};
+
+/* False when that site has never said anything. An older bundle doesn't say when it was said; and what lies ahead was said by a clock that was wrong. */
+static bool read_word(struct work *w, const json_t *life, int64_t now, struct word *s)
+{
+	char there[STR_TIME_MAX];
+
+	*s = (struct word){ .said_at = time_of(life, "said_at"), .made_at = time_of(life, "deprecated_at"), .reason = json_get_str(life, "reason"),
+		.successor = json_get_str(life, "successor") };
+	if (!s->said_at)
+		s->said_at = s->made_at;
+	if (s->said_at > now)
+		s->said_at = now;
+	if (!s->made_at)
+		return s->said_at != 0;
+	s->sunset_at = time_of(life, "sunset_at");
+	str_format_iso(there, s->sunset_at);
+	s->reason_moved = arena_printf(w->arena, "%s%sthe other site's date, %.10s, is sooner than the notice here allows", s->reason ? s->reason : "", s->reason ? "; " : "", there);
+	return true;
+}
+
+/* That something other holds here than what the other site says, since people have said so. NULL: it is the same. */
+static const char *people_say(struct work *w, const struct here *h, const struct word *s)
+{
+	char date[STR_TIME_MAX];
+
+	if (h->mark.deprecated_at && s->made_at && h->mark.sunset_at == s->sunset_at && (!s->successor || same_repo(h->mark.successor, s->successor)))
+		return NULL;
+	str_format_iso(date, s->sunset_at);
+	return arena_printf(w->arena, "stays as people here have said; the other site says that it %s%s%.10s%s%s", s->made_at ? "is deprecated" : "is not deprecated any more",
+			    s->sunset_at ? " until " : "", s->sunset_at ? date : "", s->successor ? ", with the successor " : "", s->successor ? s->successor : "");
+}
+
+/* ---- the mark ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * The date that holds here. People here have the notice of their own policy, from now on; but one that they were told of once stays, and is enough for a
+ * sooner one. *moved: it is not the other site's. False when that has come at both sites, so that there is nothing more to announce.
+ */
+static bool find_date(struct work *w, const struct here *h, const struct word *s, int64_t now, int64_t *date, bool *moved)
+{
+	int64_t told = h->mark.deprecated_at ? h->mark.sunset_at : 0, earliest;
+	struct policy_lifecycle rules;
+
+	*moved = h->mark.deprecated_at && told != s->sunset_at && same_text(h->mark.reason, s->reason_moved);
+	*date = *moved ? told : s->sunset_at;
+	policy_lifecycle(w->policy, &rules);
+	earliest = now + (rules.notice_s ? rules.notice_s : 1);
+	if (*date && told && told <= now && *date <= now)
+		return false;
+	if (*moved || !*date || *date == told || *date >= earliest)
+		return true;
+	*moved = true;
+	*date = (earliest + DAY_S - 1) / DAY_S * DAY_S;
+	if (told > now && told > s->sunset_at && told < *date)
+		*date = told;
+	return true;
+}
+
+/* A successor that can't be named goes unnamed; but for the one that was named before, which may be back one day. */
+static int put(struct work *w, struct lifecycle_order *o, const struct here *h, int64_t now, struct err *why)
+{
+	static const struct policy_lifecycle no_notice = { 0 };	/* find_date() has seen to it */
+	int rc = lifecycle_deprecate(w->db, o, &no_notice, now, why);
+
+	if (!rc || !o->successor)
+		return rc;
+	o->anew = !h->mark.successor || !same_repo(h->mark.successor, o->successor);
+	o->successor = NULL;
+	return lifecycle_deprecate(w->db, o, &no_notice, now, why);
+}
+
+static void mark(struct work *w, int64_t model_id, const struct here *h, const struct word *s, int64_t now, bool *changed, const char **otherwise)
+{
+	struct lifecycle_order o = { .model_id = model_id, .who = BUNDLE_UPSTREAM, .successor = s->successor, .anew = true, .said_at = s->said_at };
+	char there[STR_TIME_MAX], here[STR_TIME_MAX];
+	struct err why = ERR_NONE;
+	bool moved, same;
+
+	if (!find_date(w, h, s, now, &o.sunset_at, &moved))
+		return;
+	o.reason = moved ? s->reason_moved : s->reason;
+	same = h->mark.deprecated_at && h->mark.sunset_at == o.sunset_at && same_text(h->mark.reason, o.reason);
+	if (same && s->said_at == h->told_at) {	/* nothing new, but for a successor that had not come yet */
+		if (s->successor && !h->mark.successor)
+			*changed = lifecycle_deprecate(w->db, &o, &(struct policy_lifecycle){ 0 }, now, NULL) == 0;
+		return;
+	}
+	*changed = put(w, &o, h, now, &why) == 0;
+	str_format_iso(there, s->sunset_at);
+	str_format_iso(here, o.sunset_at);
+	if (!*changed)
+		*otherwise = arena_printf(w->arena, "is not deprecated here as it is at the other site: %s", why.msg);
+	else if (moved && !same)
+		*otherwise = arena_printf(w->arena, "ends here on %.10s: %.10s, the other site's date, is sooner than the notice here allows", here, there);
+}
+
+/* What the policy and tests here have marked is not the bundle's to take back. */
+static void take_back(struct work *w, int64_t model_id, const struct here *h, const struct word *s, int64_t now, bool *changed, const char **otherwise)
+{
+	const struct lifecycle_order o = { .model_id = model_id, .who = BUNDLE_UPSTREAM, .own_mark = true, .said_at = s->said_at };
+	struct err why = ERR_NONE;
+
+	if (!h->mark.deprecated_at)
+		return;
+	if (!h->of_bundle)
+		*otherwise = h->told && s->said_at >= h->told_at ? people_say(w, h, s) : NULL;
+	else if (lifecycle_undeprecate(w->db, &o, now, &why))
+		*otherwise = arena_printf(w->arena, "is deprecated here still, and not at the other site: %s", why.msg);
+	else
+		*changed = true;
+}
+
+/* Its site has said more since, and that came here before. */
+static const char *later_word(struct work *w, const struct here *h)
+{
+	char date[STR_TIME_MAX];
+
+	str_format_iso(date, h->told_at);
+	return arena_printf(w->arena, "stays as the other site said later, on %.10s: this bundle is older", date);
+}
+
+int bundle_life_take(struct work *w, int64_t model_id, const json_t *life, bool *changed, const char **otherwise, struct err *e)
+{
+	char quoted[LOG_QUOTE_MAX];
+	int64_t now = work_now();
+	struct here here;
+	struct word said;
+	int rc;
+
+	*changed = false;
+	*otherwise = NULL;
+	if (!read_word(w, life, now, &said))
+		return 0;
+	rc = read_here(w, model_id, now, &here, e);
+	if (rc || here.mark.retired_at || here.mark.withdrawn_at)
+		return rc;
+	if (here.of_bundle && said.said_at < here.told_at)
+		*otherwise = later_word(w, &here);
+	else if (!said.made_at)
+		take_back(w, model_id, &here, &said, now, changed, otherwise);
+	else if ((here.mark.deprecated_at && !here.of_bundle) || here.undone_at >= said.made_at || said.said_at < here.told_at)
+		*otherwise = people_say(w, &here, &said);
+	else
+		mark(w, model_id, &here, &said, now, changed, otherwise);
+	if (*otherwise)
+		log_event(LOG_WARNING, "bundle.lifecycle", "repo=%s what=%s", w->job.repo, log_quote(quoted, *otherwise));
+	return 0;
+}
