@@ -67,6 +67,13 @@ static int load_place(struct db *db, const char *url, struct place *p, struct er
 	return save_place(db, url, p, e);
 }
 
+int hook_begin(struct db *db, const char *url, struct err *e)
+{
+	struct place p;
+
+	return load_place(db, url, &p, e);
+}
+
 static bool asked_for(const char *kind, const char *const *kinds, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

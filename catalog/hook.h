@@ -20,6 +20,8 @@
 #define HOOK_PAUSE_MAX_S  21600
 #define HOOK_HISTORY_MAX  5000	/* attempts kept */
 
+/* The address begins here, if it is new. hook_next() sees to that too. */
+int hook_begin(struct db *db, const char *url, struct err *e);
 /*
  * The next event for this address whose kind one of the globs fits (n_kinds 0: any), when it may be tried now. *attempt counts from 1. ERR_NOT_FOUND:
  * nothing to do; *next_at (may be NULL) is then when to look again, 0 when only a new event brings something.

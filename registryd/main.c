@@ -170,6 +170,7 @@ static void reload(struct daemon *d, const struct invocation *v, struct settings
 		return;
 	}
 	note_restart(daemon_config(d), (*list)->config);
+	webhook_begin(d->db, (*list)->config);
 	atomic_store(&d->config, (*list)->config);
 	atomic_fetch_add(&d->reloads, 1);
 	log_set_level(config_log_level((*list)->config));

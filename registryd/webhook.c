@@ -268,11 +268,24 @@ static void *work(void *arg)
 	return NULL;
 }
 
+void webhook_begin(struct db *db, const struct config *c)
+{
+	char quoted[LOG_QUOTE_MAX];
+
+	for (size_t i = 0; i < c->n_webhooks; i++) {
+		struct err e = ERR_NONE;
+
+		if (hook_begin(db, c->webhooks[i].url, &e) < 0)
+			log_event(LOG_ERR, "webhook.not_recorded", "error=%s", log_quote(quoted, e.msg));
+	}
+}
+
 int webhook_start(struct webhook **out, struct daemon *d, struct err *e)
 {
 	struct webhook *w = mem_zalloc(sizeof(*w));
 
 	w->d = d;
+	webhook_begin(d->db, daemon_config(d));
 	if (pthread_create(&w->thread, NULL, work, w) != 0) {
 		free(w);
 		return err_set(e, ERR_FAILED, "no thread could be started for webhooks");

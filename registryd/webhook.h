@@ -15,6 +15,8 @@
 
 struct webhook;
 
+/* New addresses of the settings begin with the events from here on. For a reload, before the settings are anybody's; webhook_start() does it for its own. */
+void webhook_begin(struct db *db, const struct config *c);
 int webhook_start(struct webhook **out, struct daemon *d, struct err *e);
 void webhook_stop(struct webhook *w);	/* breaks off what is being delivered, within about a second; it is told anew after the next start. Accepts NULL */
 

@@ -2,7 +2,9 @@
 import hashlib
 import hmac
 import json
+import os
 import re
+import signal
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -113,7 +115,15 @@ def test_a_slow_address_delays_no_other_and_not_the_end(tmp_path):
         slow.wait(4)
         assert [h["X-Registryd-Delivery"] for h, _ in slow.heard] == [slow.heard[0][0]["X-Registryd-Delivery"]] + [h["X-Registryd-Delivery"] for h, _ in quick.heard]
         assert "webhook.failed" not in reg.said()
-    for one in slow, quick:
+
+        late = Listener()        # it begins with the reload, and not once a thread gets round to it
+        reg.config.write_text(reg.config.read_text() + f"  - {{url: {late.url}}}\n")
+        os.kill(reg.process.pid, signal.SIGHUP)
+        while "config.reloaded" not in reg.said():
+            time.sleep(0.01)
+        reg.ctl("token", "create", "d", "--role", "reader")
+        late.wait(1)
+    for one in slow, quick, late:
         one.server.shutdown()
 
 

@@ -182,6 +182,10 @@ static void test_hooks(void **state)
 	assert_int_equal(next_event(f->db, "http://a", kinds, 1, now, &attempt), 0);	/* given up */
 	add(f->db, 1);
 	assert_int_equal(next_event(f->db, "http://a", kinds, 1, now, &attempt), 7);	/* the next one is told all the same */
+	ok(hook_begin(f->db, "http://c", e));
+	add(f->db, 1);
+	ok(hook_begin(f->db, "http://c", e));	/* a reload that brings nothing new */
+	assert_int_equal(next_event(f->db, "http://c", NULL, 0, now, &attempt), 8);
 	own(json) json_t *all = hook_history(f->db, NULL, 0, NULL), *none = hook_history(f->db, "http://b", 0, NULL);
 	assert_int_equal(json_array_size(all), 2 + HOOK_ATTEMPTS_MAX);
 	assert_int_equal(json_array_size(none), 0);
