@@ -132,6 +132,7 @@ CURL *net_open(const struct net_via *via)
 	if (!h)
 		abort();
 	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(h, CURLOPT_QUICK_EXIT, 1L);	/* a name server that is silent is waited for by nobody but the thread that asks it */
 	curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(h, CURLOPT_USERAGENT, "registryd/" REGISTRYD_VERSION);

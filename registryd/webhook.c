@@ -117,6 +117,7 @@ static int post(struct teller *t, const char *url, const char *body, struct curl
 	curl_easy_setopt(t->h, CURLOPT_WRITEFUNCTION, ignore_body);
 	curl_easy_setopt(t->h, CURLOPT_TIMEOUT, TIMEOUT_S);
 	curl_easy_setopt(t->h, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(t->h, CURLOPT_QUICK_EXIT, 1L);	/* a name server that is silent is waited for by nobody but the thread that asks it */
 	curl_easy_setopt(t->h, CURLOPT_ERRORBUFFER, why);
 	curl_easy_setopt(t->h, CURLOPT_USERAGENT, "registryd/" REGISTRYD_VERSION);
 	rc = curl_easy_perform(t->h);
