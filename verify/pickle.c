@@ -1,8 +1,6 @@
 /* pickle.c - runs the symbolic machine of pickle.h, opcode by opcode: arguments are read by pickle_arg.c, effects are in pickle_op.c. */
 #include "verify/pickle_parts.h"
 
-#define PROBE_OPCODES 100000
-
 void pickle_init(struct pickle *p)
 {
 	*p = (struct pickle){ 0 };
@@ -33,13 +31,13 @@ static int step(struct machine *m)
 	return r < 0 ? r : op->run(m, &a);
 }
 
-static int run(struct machine *m, uint64_t most)
+static int run(struct machine *m)
 {
 	int r = 0;
 
 	m->p->n_strings = 0;
 	for (uint64_t n = 0; r == 0 && !m->stopped; n++)
-		r = n < most ? step(m) : FAIL(m, "pickle.limit", "more than %llu opcodes", (unsigned long long)most);
+		r = n < PICKLE_OPCODES_MAX ? step(m) : LIMIT(m, "pickle.limit", "more than %llu opcodes", (unsigned long long)PICKLE_OPCODES_MAX);
 	free(m->stack);
 	free(m->memo);
 	free(m->memo_set);
@@ -52,7 +50,7 @@ static int run(struct machine *m, uint64_t most)
 int pickle_run(struct pickle *p, struct bytes *b, uint64_t pos, uint64_t *end, struct report *r)
 {
 	struct machine m = { .p = p, .b = b, .r = r, .pos = pos };
-	int code = run(&m, PICKLE_OPCODES_MAX);
+	int code = run(&m);
 
 	*end = m.pos;
 	return code;
@@ -71,14 +69,14 @@ void pickle_inspect(struct bytes *b, struct report *r)
 
 /*
  * Text and data of other kinds may run for a few opcodes by chance; a STOP that the file or another pickle follows, or a call of a name
- * that a pickle would call, does not happen by chance.
+ * that a pickle would call, does not happen by chance. What ends at a limit of ours may go on to anything, and is none that can be read.
  */
 bool pickle_is(struct bytes *b)
 {
 	const uint8_t *p = bytes_at(b, 0, 2);
 	own(pickle) struct pickle machine;
 	own(report) struct report nobody;
-	struct machine m = { .p = &machine, .b = b, .r = &nobody };
+	struct machine m = { .p = &machine, .b = b, .r = &nobody, .probing = true };
 
 	pickle_init(&machine);
 	report_init(&nobody);
@@ -86,7 +84,9 @@ bool pickle_is(struct bytes *b)
 		return true;
 	if (b->size < 2)
 		return false;
-	if (run(&m, PROBE_OPCODES) == 0)
+	if (run(&m) == 0)
 		return m.pos == b->size || machine.calls > 0;
+	if (m.limited || (m.forgot && machine.calls > 0))
+		return true;
 	return machine.calls > 0 && (machine.unlisted > 0 || report_has(&nobody, "pickle.dangerous"));
 }

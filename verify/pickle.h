@@ -36,7 +36,7 @@ struct pickle {
 	size_t n_storages, cap_storages;
 	const char **strings;	/* every string the latest run pushed, in order: the storage keys of a legacy file are such a pickle */
 	size_t n_strings, cap_strings;
-	size_t calls;		/* REDUCE, INST, OBJ, NEWOBJ and BUILD met over all runs */
+	size_t calls;		/* REDUCE, INST, OBJ, NEWOBJ, BUILD, and changes to what a name stands for, over all runs */
 	size_t unlisted;	/* names met that are not on the allow-list */
 	struct arena pool;
 	size_t pool_bytes;
@@ -53,7 +53,7 @@ int pickle_run(struct pickle *p, struct bytes *b, uint64_t pos, uint64_t *end, s
 /* A whole file of pickles one after another, as pickle.load called again and again would read it. */
 void pickle_inspect(struct bytes *b, struct report *r);
 
-/* Does it look like a pickle? A PROTO opcode first, or (slower) opcodes that run to a STOP or a call. */
+/* Does it look like a pickle? A PROTO opcode first, or (slower) opcodes that run to a STOP, a call or a limit of ours. */
 bool pickle_is(struct bytes *b);
 
 enum pickle_verdict {

@@ -1,7 +1,7 @@
 /* pickle_arg.c - the arguments of opcodes as they lie in a pickle: numbers, lines of text, counted strings. */
 #include "verify/pickle_parts.h"
 
-#define LINE_MAX_BYTES ((size_t)65536)	/* of the text opcodes */
+#define LINE_KEPT_BYTES ((size_t)65536)	/* of the text opcodes */
 
 static int truncated(struct machine *m)
 {
@@ -21,18 +21,43 @@ static int read_uint(struct machine *m, size_t n, uint64_t *out)
 	return 0;
 }
 
-/* A line without its newline; *line is valid until the next read. */
-static int read_line(struct machine *m, const char **line, size_t *n)
-{
-	uint64_t left = m->b->size - m->pos;
-	size_t look = left < LINE_MAX_BYTES ? (size_t)left : LINE_MAX_BYTES;
-	const uint8_t *p = bytes_at(m->b, m->pos, look), *end = p ? memchr(p, '\n', look) : NULL;
+/* A line without its newline. Of a long one the first bytes are kept: it is neither a name nor a number that matters. */
+struct line {
+	const char *p;		/* valid until the next read */
+	uint64_t n;
+	char last;
+};
 
-	if (!end)
-		return look < LINE_MAX_BYTES ? truncated(m) : FAIL(m, "pickle.length", "a line of more than %zu bytes", LINE_MAX_BYTES);
-	*line = (const char *)p;
-	*n = (size_t)(end - p);
-	m->pos += *n + 1;
+static bool find_newline(struct machine *m, uint64_t *at)
+{
+	for (uint64_t left; (left = m->b->size - *at); ) {
+		size_t look = left < LINE_KEPT_BYTES ? (size_t)left : LINE_KEPT_BYTES;
+		const uint8_t *p = bytes_at(m->b, *at, look), *end = p ? memchr(p, '\n', look) : NULL;
+
+		if (!p)
+			return false;
+		*at += end ? (uint64_t)(end - p) : look;
+		if (end)
+			return true;
+	}
+	return false;
+}
+
+static int read_line(struct machine *m, struct line *l)
+{
+	uint64_t end = m->pos;
+	const uint8_t *last, *p;
+
+	if (!find_newline(m, &end))
+		return truncated(m);
+	*l = (struct line){ .n = end - m->pos };
+	last = l->n ? bytes_at(m->b, end - 1, 1) : NULL;
+	l->last = last ? (char)*last : 0;
+	p = bytes_at(m->b, m->pos, l->n < LINE_KEPT_BYTES ? (size_t)l->n : LINE_KEPT_BYTES);
+	if (!p)
+		return truncated(m);
+	l->p = (const char *)p;
+	m->pos = end + 1;
 	return 0;
 }
 
@@ -86,7 +111,7 @@ static size_t escape(const char *s, size_t n, bool quoted, uint32_t *c)
 static int keep(struct machine *m, const char *s, size_t n, const char **out)
 {
 	if (m->p->pool_bytes + n > PICKLE_POOL_MAX)
-		return FAIL(m, "pickle.limit", "more than %zu bytes of strings", PICKLE_POOL_MAX);
+		return LIMIT(m, "pickle.limit", "more than %zu bytes of strings", PICKLE_POOL_MAX);
 	m->p->pool_bytes += n + 1;
 	*out = arena_strndup(&m->p->pool, s, n);
 	return 0;
@@ -115,39 +140,73 @@ static int unescape(struct machine *m, const char *s, size_t n, bool quoted, con
 
 static int read_text_line(struct machine *m, enum form form, struct arg *a)
 {
-	const char *line;
-	size_t n;
-	int r = read_line(m, &line, &n);
+	struct line l;
+	int r = read_line(m, &l);
 
 	if (r < 0)
 		return r;
-	if (form == A_QUOTED) {
-		if (n < 2 || (line[0] != '\'' && line[0] != '"') || line[n - 1] != line[0])
-			return FAIL(m, "pickle.opcode", "a string without its quotes");
-		return unescape(m, line + 1, n - 2, true, &a->text);
-	}
-	if (form == A_ESCAPED)
-		return unescape(m, line, n, false, &a->text);
-	if (n > PICKLE_NAME_MAX)
+	if (form == A_QUOTED && (l.n < 2 || (l.last != '\'' && l.last != '"') || l.p[0] != l.last))
+		return FAIL(m, "pickle.opcode", "a string without its quotes");
+	if (l.n > LINE_KEPT_BYTES)
 		return 0;
-	return keep(m, line, n, &a->text);
+	if (form == A_QUOTED)
+		return unescape(m, l.p + 1, l.n - 2, true, &a->text);
+	if (form == A_ESCAPED)
+		return unescape(m, l.p, l.n, false, &a->text);
+	if (l.n > PICKLE_NAME_MAX)
+		return 0;
+	return keep(m, l.p, l.n, &a->text);
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* As Python's int() reads it: blanks around it, a sign, an underscore between digits. NO_NUMBER where it would fail, and for negative ones. */
+static uint64_t number(const char *s, size_t n)
+{
+	static const char blanks[] = " \t\n\v\f\r";
+	bool minus = false, digit = false;
+	uint64_t v = 0;
+
+	while (n && memchr(blanks, *s, sizeof(blanks) - 1))
+		s++, n--;
+	while (n && memchr(blanks, s[n - 1], sizeof(blanks) - 1))
+		n--;
+	if (n && (*s == '+' || *s == '-')) {
+		minus = *s == '-';
+		s++, n--;
+	}
+	for (; n; s++, n--) {
+		if (*s == '_' && digit && n > 1 && is_digit(s[1]))
+			continue;
+		if (!is_digit(*s))
+			return NO_NUMBER;
+		digit = true;
+		v = v >= FAR_NUMBER / 10 ? FAR_NUMBER : v * 10 + (uint64_t)(*s - '0');
+	}
+	return digit && (!minus || !v) ? v : NO_NUMBER;
 }
 
 static int read_number_line(struct machine *m, struct arg *a)
 {
-	const char *line;
-	size_t n;
-	int r = read_line(m, &line, &n);
+	const char *nul;
+	struct line l;
+	int r = read_line(m, &l);
 
 	if (r < 0)
 		return r;
-	if (n && line[n - 1] == 'L')
-		n--;
-	a->n = 0;
-	if (n == 0 || n > 17)
-		a->n = UINT64_MAX;
-	for (size_t i = 0; i < n && a->n != UINT64_MAX; i++)
-		a->n = line[i] >= '0' && line[i] <= '9' ? a->n * 10 + (uint64_t)(line[i] - '0') : UINT64_MAX;
+	if (l.n > LINE_KEPT_BYTES) {
+		a->n = FAR_NUMBER;
+		return 0;
+	}
+	nul = memchr(l.p, 0, l.n);	/* where C's unpickler stops reading */
+	if (nul)
+		l.n = (uint64_t)(nul - l.p);
+	else if (l.last == 'L')
+		l.n--;
+	a->n = number(l.p, l.n);
 	return 0;
 }
 

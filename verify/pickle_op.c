@@ -13,7 +13,7 @@ static int push(struct machine *m, enum kind kind, uint64_t v)
 	struct val *top;
 
 	if (m->n_stack >= PICKLE_STACK_MAX)
-		return FAIL(m, "pickle.depth", "more than %d things on the stack", PICKLE_STACK_MAX);
+		return LIMIT(m, "pickle.depth", "more than %d things on the stack", PICKLE_STACK_MAX);
 	top = vec_push(&m->stack, &m->n_stack, &m->cap_stack);
 	top->kind = kind;
 	top->v = v & (((uint64_t)1 << 56) - 1);
@@ -50,10 +50,15 @@ static int pop_mark(struct machine *m, size_t *from)
 	return 0;
 }
 
+/* What goes to a slot far ahead is forgotten, and nothing that is taken out from then on is known for sure. */
 static int memo_put(struct machine *m, uint64_t slot, struct val v)
 {
-	if (slot >= PICKLE_MEMO_MAX || slot > 2 * m->n_memo_set + PICKLE_MEMO_AHEAD)
-		return FAIL(m, "pickle.limit", "memo slot %llu with %zu in use", (unsigned long long)slot, m->n_memo_set);
+	if (slot >= PICKLE_MEMO_MAX || slot > 2 * m->n_memo_set + PICKLE_MEMO_AHEAD) {
+		if (!m->forgot)
+			FAIL(m, "pickle.limit", "memo slot %llu with %zu in use", (unsigned long long)slot, m->n_memo_set);
+		m->forgot = true;
+		return 0;
+	}
 	if (slot >= m->cap_memo) {
 		size_t cap = m->cap_memo ? m->cap_memo : 256;
 
@@ -96,17 +101,30 @@ static void judge(struct machine *m, struct global *g)
 	m->p->unlisted += g->verdict != PICKLE_ALLOWED;
 }
 
+/* Lines of a text that look like one hold blanks: no module is called so. */
+static bool is_module(const char *name)
+{
+	for (; *name; name++)
+		if ((unsigned char)*name <= ' ')
+			return false;
+	return true;
+}
+
 static int push_global(struct machine *m, const char *module, const char *name)
 {
 	struct global *g;
 
+	if (module && !name && m->proto >= 4)	/* it may walk from object to object for as long as it likes */
+		return LIMIT(m, "pickle.name", "a name of more than %d bytes is loaded", PICKLE_NAME_MAX);
 	if (!module || !name)
 		return FAIL(m, "pickle.name", "a name of more than %d bytes is loaded", PICKLE_NAME_MAX);
+	if (m->probing && !is_module(module))
+		return FAIL(m, "pickle.name", "'%.200s' is no name of a module", module);
 	for (size_t i = 0; i < m->n_globals; i++)
 		if (!strcmp(m->globals[i].module, module) && !strcmp(m->globals[i].name, name))
 			return push(m, V_GLOBAL, i);
 	if (m->n_globals >= GLOBALS_MAX)
-		return FAIL(m, "pickle.limit", "more than %d different names are loaded", GLOBALS_MAX);
+		return LIMIT(m, "pickle.limit", "more than %d different names are loaded", GLOBALS_MAX);
 	g = vec_push(&m->globals, &m->n_globals, &m->cap_globals);
 	g->module = module;
 	g->name = name;
@@ -118,8 +136,18 @@ static int push_global(struct machine *m, const char *module, const char *name)
 static void called(struct machine *m, struct val callee)
 {
 	m->p->calls++;
+	m->p->unlisted += callee.kind == V_MADE;
 	if (callee.kind != V_GLOBAL)
 		FAIL(m, "pickle.computed_name", "at %llu it calls what it computed, not a name", (unsigned long long)m->pos);
+}
+
+/* Attributes or items of a class, function or module are set, for all the program. */
+static void changed(struct machine *m, struct val object)
+{
+	if (object.kind != V_GLOBAL)
+		return;
+	m->p->calls++;
+	FAIL(m, "pickle.dangerous", "at %llu it changes %.200s.%.200s", (unsigned long long)m->pos, m->globals[object.v].module, m->globals[object.v].name);
 }
 
 /* ---- opcodes ---- */
@@ -134,8 +162,8 @@ static int op_proto(struct machine *m, const struct arg *a)
 
 static int op_frame(struct machine *m, const struct arg *a)
 {
-	if (a->n > m->b->size - m->pos)
-		return FAIL(m, "pickle.frame", "a frame of %llu bytes where %llu are left", (unsigned long long)a->n, (unsigned long long)(m->b->size - m->pos));
+	if (a->n > m->b->size - m->pos)	/* Python's own unpickler takes what is left */
+		FAIL(m, "pickle.frame", "a frame of %llu bytes where %llu are left", (unsigned long long)a->n, (unsigned long long)(m->b->size - m->pos));
 	return 0;
 }
 
@@ -150,7 +178,7 @@ static int op_mark(struct machine *m, const struct arg *a)
 {
 	(void)a;
 	if (m->n_marks >= PICKLE_MARKS_MAX)
-		return FAIL(m, "pickle.depth", "more than %d marks are open", PICKLE_MARKS_MAX);
+		return LIMIT(m, "pickle.depth", "more than %d marks are open", PICKLE_MARKS_MAX);
 	*vec_push(&m->marks, &m->n_marks, &m->cap_marks) = (uint32_t)m->n_stack;
 	return 0;
 }
@@ -301,8 +329,7 @@ static int op_build(struct machine *m, const struct arg *a)
 	if (r < 0)
 		return r;
 	m->p->calls++;
-	if (object.kind == V_GLOBAL)	/* sets attributes of a class or module, for all the program */
-		FAIL(m, "pickle.dangerous", "at %llu it changes %.200s.%.200s", (unsigned long long)m->pos, m->globals[object.v].module, m->globals[object.v].name);
+	changed(m, object);
 	return push(m, V_MADE, 0);
 }
 
@@ -407,6 +434,7 @@ static int op_extend(struct machine *m, const struct arg *a)
 		return r;
 	if (m->n_stack == (m->n_marks ? m->marks[m->n_marks - 1] : 0))
 		return FAIL(m, "pickle.stack", "items are added to nothing");
+	changed(m, m->stack[m->n_stack - 1]);
 	return 0;
 }
 
@@ -420,6 +448,7 @@ static int op_append(struct machine *m, const struct arg *a)
 	if (r == 0) {
 		r = push(m, V_OTHER, 0);
 		m->stack[m->n_stack - 1] = v;
+		changed(m, v);
 	}
 	return r;
 }
@@ -429,7 +458,8 @@ static int op_get(struct machine *m, const struct arg *a)
 	int r;
 
 	if (a->n >= m->cap_memo || !m->memo_set[a->n])
-		return FAIL(m, "pickle.stack", "memo slot %llu was never written", (unsigned long long)a->n);
+		return a->n != NO_NUMBER && m->forgot ? LIMIT(m, "pickle.limit", "memo slot %llu may have been written", (unsigned long long)a->n) :
+			FAIL(m, "pickle.stack", "memo slot %llu was never written", (unsigned long long)a->n);
 	r = push(m, V_OTHER, 0);
 	if (r == 0)
 		m->stack[m->n_stack - 1] = m->memo[a->n];
@@ -443,6 +473,8 @@ static int op_put(struct machine *m, const struct arg *a)
 
 	if (r < 0)
 		return r;
+	if (a->n == NO_NUMBER)
+		return FAIL(m, "pickle.opcode", "a memo slot without a number");
 	m->n_stack++;	/* it stays */
 	return memo_put(m, a->n, v);
 }

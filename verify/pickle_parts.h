@@ -29,6 +29,9 @@ struct machine {
 	uint64_t pos;
 	int proto;
 	bool stopped;
+	bool probing;	/* is it a pickle at all? */
+	bool forgot;	/* a memo slot that was too far ahead */
+	bool limited;	/* it ended at a limit of ours: an unpickler would have gone on */
 	struct val *stack, *memo, *items;
 	uint8_t *memo_set;
 	uint32_t *marks;
@@ -42,7 +45,11 @@ struct arg {
 	const char *text, *second;
 };
 
-#define FAIL(m, rule, ...) report_reject((m)->r, rule, (m)->b->what, NULL, __VA_ARGS__)
+#define NO_NUMBER  UINT64_MAX	/* of an argument that should be one */
+#define FAR_NUMBER (UINT64_MAX - 1)	/* larger than any that matters, or not read */
+
+#define FAIL(m, rule, ...)  report_reject((m)->r, rule, (m)->b->what, NULL, __VA_ARGS__)
+#define LIMIT(m, rule, ...) ((m)->limited = true, FAIL(m, rule, __VA_ARGS__))
 
 /* Where an opcode's argument stands and what it is. */
 enum form {
@@ -54,7 +61,7 @@ enum form {
 	A_U8,
 	A_SKIP8,	/* a float */
 	A_LINE,		/* text up to a newline */
-	A_NUMBER,	/* such a line, a decimal number */
+	A_NUMBER,	/* such a line, a decimal number; else NO_NUMBER */
 	A_QUOTED,	/* such a line, a Python string literal */
 	A_ESCAPED,	/* such a line, with \u escapes */
 	A_LINES,	/* two of them */

@@ -337,12 +337,21 @@ static void inspect_by_name(const struct scan *in, struct bytes *b)
 
 /* ---- by content ---- */
 
+/* What pickle.dump and torch.save are given for names: by convention, and by transformers, peft, accelerate and diffusers. */
 static bool is_named_pickle(const char *name)
 {
-	static const char *const suffixes[] = { ".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".p", "pytorch_model.bin", ".mar" };
+	static const char *const suffixes[] = { ".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".p", ".mar" };
+	static const char *const saved[] = {
+		"*pytorch_model*.bin", "*adapter_model*.bin", "*training_args*.bin", "optimizer*.bin", "scheduler*.bin", "rng_state*.bin", "sampler*.bin",
+		"pytorch_lora_weights*.bin", "learned_embeds*.bin", "non_lora_trainables*.bin", "mm_projector*.bin",
+	};
+	const char *slash = strrchr(name, '/');
 
 	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++)
 		if (str_ends(name, suffixes[i]))
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(saved); i++)
+		if (str_glob(saved[i], slash ? slash + 1 : name))
 			return true;
 	return false;
 }
@@ -433,6 +442,8 @@ static void look(const struct scan *in, struct bytes *b)
 	} else if (scan_is_tar(b) || str_ends(in->name, ".tar")) {
 		IS(in, "archive");
 		scan_tar(in, b);
+		if (pickle_is(b))	/* the name of its first member may be opcodes */
+			inspect_pickle(in, b);
 	} else if (is_pickle(in, b)) {
 		if (zip_is(b))	/* torch reads the pickle before it, other readers the archive */
 			inspect_zip(in, b);

@@ -15,6 +15,7 @@
 #define ENTRIES_MAX    1000000u
 #define NAME_MAX_BYTES 1024u
 #define FLOATS_AT_ONCE 65536u
+#define PADDING_MAX    4096u
 
 #define FAIL(in, rule, ...) report_reject((in)->r, rule, (in)->name, NULL, __VA_ARGS__)
 
@@ -72,18 +73,30 @@ static bool attribute(const char *p, const char *end, const char *name, uint64_t
 	return str_parse_u64(digits, out, NULL) == 0;
 }
 
-/* Where the last of the constants that it describes ends: <data element_type="f32" shape="2,3" offset="0" size="24"/> */
+/*
+ * Where the last of the constants that it describes ends: <data element_type="f32" shape="2,3" offset="0" size="24"/>, in editions of old
+ * without a type, or <weights offset="0" size="24"/>.
+ */
 static uint64_t constants_end(const char *text)
 {
 	uint64_t last = 0, offset, size;
 
-	for (const char *p = text, *end; (p = strstr(p, "<data ")) && (end = strchr(p, '>')); p = end)
-		if (attribute(p, end, " offset=\"", &offset) && attribute(p, end, " size=\"", &size) && memmem(p, (size_t)(end - p), " element_type=", 14)) {
+	for (const char *p = text, *end; (p = strchr(p, '<')) && (end = strchr(p, '>')); p = end)
+		if (attribute(p, end, " offset=\"", &offset) && attribute(p, end, " size=\"", &size)) {
 			uint64_t to = offset + size < offset ? UINT64_MAX : offset + size;
 
 			last = to > last ? to : last;
 		}
 	return last;
+}
+
+/* Is there nothing from `from` on but a few zeros that fill a block? */
+static bool is_filled_up(struct bytes *b, uint64_t from)
+{
+	static const uint8_t zeros[PADDING_MAX];
+	const uint8_t *p = b->size - from <= PADDING_MAX ? bytes_at(b, from, (size_t)(b->size - from)) : NULL;
+
+	return p && memcmp(p, zeros, (size_t)(b->size - from)) == 0;
 }
 
 bool scan_openvino(const struct scan *in, struct bytes *b)
@@ -97,7 +110,7 @@ bool scan_openvino(const struct scan *in, struct bytes *b)
 	end = constants_end(text.data);
 	if (end > b->size)
 		FAIL(in, "openvino.truncated", "it ends at byte %llu, and its .xml describes constants up to %llu", (unsigned long long)b->size, (unsigned long long)end);
-	return true;
+	return end > b->size || is_filled_up(b, end);
 }
 
 /* ---- importance matrices ---- */
@@ -146,13 +159,13 @@ static bool next_floats(struct bytes *b, uint64_t *pos, uint32_t n, uint64_t *ba
 	return true;
 }
 
-/* Entries of (name, calls, values), then since 2024 the number of chunks and the name of the text; and nothing behind that. */
+/* It has no magic, so it must be called one. Entries of (name, calls, values), then since 2024 the number of chunks and the name of the text; and nothing behind that. */
 bool scan_imatrix(const struct scan *in, struct bytes *b)
 {
 	uint32_t entries, calls, n;
 	uint64_t pos = 0, bad = 0;
 
-	if (!next_u32(b, &pos, ENTRIES_MAX, &entries) || !entries)
+	if (!strcasestr(in->name, "imatrix") || !next_u32(b, &pos, ENTRIES_MAX, &entries) || !entries)
 		return false;
 	for (uint32_t i = 0; i < entries; i++)
 		if (!next_text(b, &pos, 1) || !next_u32(b, &pos, INT32_MAX, &calls) || !next_u32(b, &pos, INT32_MAX, &n) || !n || !next_floats(b, &pos, n, &bad))

@@ -13,6 +13,7 @@ import pytest
 from tests.system.registry import BIN
 
 GOOD = pickle.dumps({"a": 1}, 2)
+CALL = b"cposix\nsystem\n(S'true'\ntR."
 EVIL = b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R."
 
 
@@ -33,6 +34,14 @@ def hard_link():
         info.type, info.linkname = tarfile.LNKTYPE, "/etc/passwd"
         t.addfile(info)
     return out.getvalue()
+
+
+def unpickled_tar():
+    """The first member's name is a short string that ends among the fields behind it, and another jumps from there into the member."""
+    out = bytearray(tar(("U\u00e9", b"{}" + CALL), format=tarfile.GNU_FORMAT))
+    out[197:202] = b"T" + struct.pack("<I", 512 + 2 - 202)
+    out[148:156] = b"%06o\0 " % (sum(out[:148]) + 8 * 32 + sum(out[156:512]))
+    return bytes(out)
 
 
 def archive(*members, packed=False):
@@ -119,6 +128,24 @@ CASES = [
     ("torch_function.pkl", b"\x80\x02ctorch\nload\nX\x01\x00\x00\x00x\x85R.", "reject", "pickle.dangerous"),
     ("protocol5.pkl", pickle.dumps({"b": bytearray(b"12"), "f": frozenset([1]), "l": list(range(3000)), "s": "x" * 5000, "n": 2**80}, 5), "accept", None),
     ("protocol0.pkl", pickle.dumps({"a": [1, 2.0, "\u00e9", True, None]}, 0), "accept", None),
+    ("far_slot.txt", b"Np1048575\n0" + CALL, "reject", "pickle.dangerous"),
+    ("from_far_slot.txt", b"Np1048575\n0g1048575\n0" + CALL, "reject", "pickle.limit"),
+    ("far_slot_in_text.txt", b"Project:\n\nI am\nrather\np 5 of it\n", "accept", None),
+    ("odd_slot.txt", b"Np0\ng +0_0 \n00" + CALL, "reject", "pickle.dangerous"),
+    ("no_slot.txt", b"I am\np1a\n0" + CALL, "accept", None),
+    ("long_line.txt", b"V" + b"a" * 70000 + b"\n0" + CALL, "reject", "pickle.dangerous"),
+    ("long_lines.txt", b"I" + b" am" * 30000 + b"\ncome\n", "accept", None),
+    ("many_opcodes.txt", b"N0" * 100001 + CALL, "reject", "pickle.dangerous"),
+    ("many_marks.txt", b"(" * 10001 + CALL, "reject", "pickle.depth"),
+    ("many_things.txt", b"N" * 1000001 + CALL, "reject", "pickle.depth"),
+    ("frame.dat", b"N0\x95" + b"\xff" * 8 + CALL, "reject", "pickle.dangerous"),
+    ("changed.txt", b"cos\nenviron\nVA\nVb\ns.and more", "reject", "pickle.dangerous"),
+    ("appended.txt", b"csys\npath\n(V/x\ne.and more", "reject", "pickle.dangerous"),
+    ("computed.dat", b"Vos\nV" + b"path.os." * 200 + b"system\n\x93Vtrue\n\x85R\0", "reject", "pickle.computed_name"),
+    ("walks.dat", b"N0\x80\x04cos\n" + b"path.os." * 200 + b"system\nVtrue\n\x85R\0", "reject", "pickle.name"),
+    ("unpickled.tar", unpickled_tar(), "reject", "pickle.dangerous"),
+    *((name, CONSTANTS, "reject", "pickle.opcode") for name in (
+        "adapter_model.bin", "training_args.bin", "optimizer.bin", "pytorch_model-00001-of-00002.bin", "unet/diffusion_pytorch_model.fp16.bin")),
     ("good.npy", npy("<f4", (2, 3), bytes(24)), "accept", None),
     ("words.npy", npy("<U2", (3,), bytes(24)), "accept", None),
     ("record.npy", npy([("a", "<f4"), ("b", "|O")], (0,), b"\x80\x02]."), "flag", "npy.object"),
@@ -158,6 +185,7 @@ CASES = [
     ("nan.imatrix", imatrix(1, float("nan")), "reject", "imatrix.nonfinite"),
     ("cut.imatrix", imatrix(1, 2)[:-1], "flag", "format.unknown"),
     ("longer.imatrix", imatrix(1, 2) + b"x", "flag", "format.unknown"),
+    ("entries.dat", imatrix(1, 2), "flag", "format.unknown"),
     ("alone/openvino_model.bin", CONSTANTS, "flag", "format.unknown"),
 ]
 
@@ -193,6 +221,8 @@ def network(end):
 
 @pytest.mark.parametrize("xml,data,verdict,rule", [
     (network(len(CONSTANTS)), CONSTANTS, "accept", None), (network(len(CONSTANTS) + 1), CONSTANTS, "reject", "openvino.truncated"),
+    (network(len(CONSTANTS)), CONSTANTS + bytes(63), "accept", None), (network(len(CONSTANTS)), CONSTANTS + b"x", "flag", "format.unknown"),
+    (f'<net><weights offset="0" size="{len(CONSTANTS)}" /></net>', CONSTANTS, "accept", None), ("<net />", CONSTANTS, "flag", "format.unknown"),
     ("<svg/>", CONSTANTS, "flag", "format.unknown"), (network(len(EVIL)), EVIL, "reject", "pickle.dangerous"),
     (network(len(PLAIN)), archive(("a.pkl", EVIL)), "reject", "pickle.dangerous")])
 def test_constants_of_a_network_are_told_by_the_network(tmp_path, xml, data, verdict, rule):
