@@ -25,6 +25,22 @@ static bool is_real(const struct tensor *t)
 	return t->type && (t->type_name[0] != 'I' || t->type_name[1] == 'Q') && t->type_name[0] != 'U' && strcmp(t->type_name, "BOOL") != 0;
 }
 
+/* bitsandbytes keeps its codes in elements of whatever type it was told to, as a column of them. */
+static bool is_column_of_codes(const struct weights *w, const struct tensor *t)
+{
+	static const char *const states[] = { "nf4", "fp4" };
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(states) && !found && t->rank == 2 && t->shape[1] == 1; i++) {
+		own(mem) char *name = NULL;
+
+		if (asprintf(&name, "%s.quant_state.bitsandbytes__%s", t->name, states[i]) < 0)
+			abort();
+		found = weights_find(w, name) != NULL;
+	}
+	return found;
+}
+
 /* Elements of a tensor that nobody has read yet (or only in part) are read from the beginning. */
 static int complete(struct tensor *t, const struct kernel *k, float *floats, struct scratch *scratch, struct err *e)
 {
@@ -254,6 +270,8 @@ static int scan_all(struct model *m, struct tell *listener, struct err *e)
 		uint64_t cols = t->rank ? t->shape[t->rank - 1] : 1;
 
 		tell(listener, "scan", i, m->weights.n);
+		if (is_column_of_codes(&m->weights, t))
+			continue;
 		rc = complete(t, k, scratch_room(&floats, (cols > READ_FLOATS ? cols <= READ_FLOATS * 16ull ? cols : 1 : READ_FLOATS) * sizeof(float)),
 			&scratch, e);
 	}

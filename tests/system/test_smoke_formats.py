@@ -205,7 +205,7 @@ def test_the_authors_own_file_of_a_model_that_sees(stories, tmp_path):
 
 # ---- packed weights against what they were made of ----------------------------------------------------------------------
 
-def write_nf4(model, where):
+def write_nf4(model, where, storage="U8", size=1):
     code = [-1.0, -0.6961928, -0.52507305, -0.39491749, -0.28444138, -0.18477343, -0.09105004, 0.0, 0.0795803, 0.1609302, 0.2461123, 0.33791524, 0.44070983,
             0.562617, 0.72295684, 1.0]
     middle = [(a + b) / 2 for a, b in zip(code, code[1:])]
@@ -214,7 +214,7 @@ def write_nf4(model, where):
         absmax = [max(abs(v) for v in data[i:i + 64]) for i in range(0, len(data), 64)]
         q = [bisect.bisect(middle, v / absmax[i // 64]) for i, v in enumerate(data)]
         state = json.dumps({"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": shape}).encode()
-        yield name, "U8", [len(q) // 2, 1], bytes(a << 4 | b for a, b in zip(q[::2], q[1::2]))
+        yield name, storage, [len(q) // 2 // size, 1], bytes(a << 4 | b for a, b in zip(q[::2], q[1::2]))
         yield name + ".absmax", "F32", [len(absmax)], struct.pack(f"<{len(absmax)}f", *absmax)
         yield name + ".quant_map", "F32", [16], struct.pack("<16f", *code)
         yield name + ".quant_state.bitsandbytes__nf4", "U8", [len(state)], state
@@ -222,8 +222,8 @@ def write_nf4(model, where):
     return write_quantised(model, where, {"quant_method": "bitsandbytes", "load_in_4bit": True}, linear)
 
 
-PACKED = {"gptq": write_gptq, "nf4": write_nf4, "int4": lambda model, where: write_int4(model, where, zeros=False),
-          "fp8": lambda model, where: write_fp8(model, where, scales=True)}
+PACKED = {"gptq": write_gptq, "nf4": write_nf4, "nf4 in halves": lambda model, where: write_nf4(model, where, "F16", 2),
+          "int4": lambda model, where: write_int4(model, where, zeros=False), "fp8": lambda model, where: write_fp8(model, where, scales=True)}
 
 
 def transposed(model, layer=2):
@@ -245,6 +245,8 @@ def test_packed_says_what_its_base_says(stories, tmp_path, form):
     base = reference(tmp_path, stories / "hf-f32", "quantized")
     done, report = smoke("--reference", base, PACKED[form](Model(stories / "hf-f32"), tmp_path / "good"))
     assert done.returncode == 0 and report["compared"] == ["agrees with org/base"] and report["params"] == 260032, report["reasons"]
+    done, report = smoke("--no-run", tmp_path / "good")
+    assert report["verdict"] == "not_run" and not report["findings"], report["reasons"]
     done, report = smoke("--reference", base, PACKED[form](transposed(Model(stories / "hf-f32")), tmp_path / "bad"))
     assert done.returncode == 6 and report["compared"] == ["differs from org/base"] and "(org/base)" in report["reasons"][0]
 
