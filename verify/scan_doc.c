@@ -139,6 +139,33 @@ static bool is_pipeline(const char *name)
 	return strcmp(name, "model_index.json") == 0 || strcmp(name, "modular_model_index.json") == 0;
 }
 
+/* The modules of diffusers.pipelines, 0.11 to 0.42: it takes its own first. (One too old for it may take a file beside, which is flagged as code.) */
+static const char pipelines[] =
+	" ace_step allegro alt_diffusion amused animatediff anyflow audio_diffusion audioldm audioldm2 aura_flow blip_diffusion bria bria_fibo "
+	"bria_fibo2 chroma chronoedit cogvideo cogview3 cogview4 consisid consistency_models controlnet controlnet_hunyuandit controlnet_sd3 "
+	"controlnet_xs cosmos dance_diffusion ddim ddpm deepfloyd_if diffusion_gemma dit dreamlite easyanimate ernie_image flux flux2 glm_image "
+	"helios hidream_image hunyuan_image hunyuan_video hunyuan_video1_5 hunyuandit i2vgen_xl ideogram4 joyimage kandinsky kandinsky2_2 "
+	"kandinsky3 kandinsky5 kandinsky6 kolors krea2 latent_consistency_models latent_diffusion latent_diffusion_uncond latte ledits_pp llada2 "
+	"longcat_audio_dit longcat_image ltx ltx2 lucy lumina lumina2 marigold mochi motif_video musicldm nucleusmoe_image omnigen ovis_image pag "
+	"paint_by_example pia pixart_alpha pndm prx qwenimage qwenimage21 repaint rfd4_proteina sana sana_video sana_wm score_sde_ve "
+	"semantic_stable_diffusion shap_e skyreels_v2 spectrogram_diffusion stable_audio stable_audio_3 stable_cascade stable_diffusion "
+	"stable_diffusion_3 stable_diffusion_attend_and_excite stable_diffusion_diffedit stable_diffusion_gligen stable_diffusion_k_diffusion "
+	"stable_diffusion_ldm3d stable_diffusion_panorama stable_diffusion_safe stable_diffusion_sag stable_diffusion_variants stable_diffusion_xl "
+	"stable_video_diffusion stochastic_karras_ve t2i_adapter text_to_video_synthesis unclip unidiffuser versatile_diffusion visualcloze "
+	"vq_diffusion wan wuerstchen z_image ";
+
+/* Is the library none that an installed program brings? diffusers then looks for a file of that name in the part's folder. */
+static bool is_module_of_its_own(const char *library)
+{
+	static const char *const known[] = { "diffusers", "transformers", "onnxruntime", "onnxruntime.training", "optimum" };
+	char word[64];
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strcmp(library, known[i]) == 0)
+			return false;
+	return strchr(library, ' ') || (size_t)snprintf(word, sizeof(word), " %s ", library) >= sizeof(word) || !strstr(pipelines, word);
+}
+
 /* [library, class], in a modular pipeline with an object that says where from. The pipeline's own class is named so, too, when it is none of the library's. */
 static bool is_part(const json_t *v)
 {
@@ -154,8 +181,7 @@ static void inspect_pipeline(const json_t *j, struct report *r)
 	json_object_foreach((json_t *)(uintptr_t)j, key, v) {
 		const char *library = json_string_value(json_array_get(v, 0));
 
-		if (is_part(v) && strcmp(library, "diffusers") && strcmp(library, "transformers") && !str_starts(library, "onnx") &&
-		    strcmp(library, "stable_diffusion") && strcmp(library, "optimum"))
+		if (is_part(v) && (strcmp(key, "_class_name") == 0 || is_module_of_its_own(library)))
 			report_flag(r, "code.custom_pipeline", "its part %.100s comes from a module of its own: %.100s", key, library);
 	}
 }

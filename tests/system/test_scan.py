@@ -177,6 +177,11 @@ CASES = [
     ("unknown.dat", bytes(range(255, 0, -1)) * 4, "flag", "format.unknown"),
     ("unet/config.json", pipeline(down_block_types=["DownBlock2D", "CrossAttnDownBlock2D"]), "accept", None),
     ("good/model_index.json", pipeline(unet=["diffusers", "UNet2DConditionModel"], image_encoder=[None, None]), "accept", None),
+    ("modules/model_index.json", pipeline(x=["flux", "ReduxImageEncoder"], y=["unclip", "UnCLIPTextProjModel"], z=["z_image", "Z"], s=["ace_step", "S"]),
+     "accept", None),
+    *((f"module{i}/model_index.json", pipeline(x=[module, "X"]), "flag", "code.custom_pipeline")
+      for i, module in enumerate(["onnx_evil", "flu", "flux flux2", "", " ", "flux.evil"])),
+    ("own/model_index.json", b'{"_class_name": ["flux", "MyPipeline"]}', "flag", "code.custom_pipeline"),
     ("part/model_index.json", pipeline(unet=["my_unet", "MyUNet"]), "flag", "code.custom_pipeline"),
     ("class/model_index.json", b'{"_class_name": ["my_pipeline", "MyPipeline"]}', "flag", "code.custom_pipeline"),
     ("modular_model_index.json", pipeline(unet=["my_unet", "MyUNet", {"repo": "org/m"}]), "flag", "code.custom_pipeline"),
