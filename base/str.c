@@ -4,7 +4,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <locale.h>
 #include <math.h>
+#include <wctype.h>
 
 #include "base/vec.h"
 
@@ -327,6 +329,33 @@ bool str_utf8_valid(const char *s, size_t n)
 		i += len;
 	}
 	return true;
+}
+
+bool str_has_word(const char *s)
+{
+	static const unsigned char lead[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+	locale_t chars = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	bool found = false;
+	size_t len;
+
+	for (; *s && !found; s += len) {
+		wint_t c;
+
+		if (!(len = utf8_len((const unsigned char *)s, strlen(s)))) {
+			len = 1;
+			continue;
+		}
+		c = (unsigned char)*s & lead[len];
+		for (size_t i = 1; i < len; i++)
+			c = c << 6 | ((unsigned char)s[i] & 0x3f);
+		if (chars)
+			found = iswalnum_l(c, chars);
+		else	/* a system without that table: the Latin-1 signs and the blocks of blanks and punctuation are told apart all the same */
+			found = c < 0x80 ? isalnum((int)c) : c >= 0xc0 && c != 0xfeff && (c < 0x2000 || c >= 0x3040);
+	}
+	if (chars)
+		freelocale(chars);
+	return found;
 }
 
 /* Is that the beginning of a character, up to the end of a text that was too long for its place? */

@@ -39,6 +39,8 @@ bool str_glob_nocase(const char *pattern, const char *text);	/* for names of rep
 const char *str_nearest(const char *s, const char *const *names, size_t n);
 
 bool str_utf8_valid(const char *s, size_t n);
+/* Does it have a letter or a digit, of whatever script? Blanks, marks and what nobody sees say nothing. */
+bool str_has_word(const char *s);
 /* Percent-decodes s in place. False when an escape is malformed or yields a NUL byte. '+' stays. */
 bool str_percent_decode(char *s);
 /* Percent-encodes all but unreserved characters and those in `keep` ("/" for paths). Caller frees. */

@@ -26,7 +26,7 @@ int api_v1_reason(const json_t *body, const char **out, struct err *e)
 {
 	int rc = api_v1_text(body, "reason", out, e);
 
-	if (*out && !(*out)[strspn(*out, " \t\r\n\v\f")])
+	if (*out && !str_has_word(*out))
 		*out = NULL;
 	return rc;
 }

@@ -23,7 +23,7 @@ static inline struct daemon *api_v1_daemon(const struct request *rq)
 
 /* A member of the request's object: absent or null gives *out NULL, another type than text or too long a text is ERR_USAGE. */
 int api_v1_text(const json_t *body, const char *key, const char **out, struct err *e);
-/* The member "reason"; one of blanks is none. */
+/* The member "reason"; one without a letter or digit is none. */
 int api_v1_reason(const json_t *body, const char **out, struct err *e);
 /* ERR_USAGE when the object has a member that is not among names (ended by NULL): a typo must not be taken for a default. */
 int api_v1_known(const json_t *body, const char *const *names, struct err *e);

@@ -114,6 +114,12 @@ static void text_questions(void **state)
 	assert_true(str_utf8_valid("h\xc3\xa9", 3));
 	assert_false(str_utf8_valid("\xc0\xaf", 2));
 	assert_false(str_utf8_valid("\xed\xa0\x80", 3));
+	const char *const words[] = { "x", "7", " \xc3\xa9", "- \xe6\xa8\xa1", "\xd9\xa3", "\xff ok" };
+	const char *const none[] = { "", " \t\n", "\xc2\xa0", "\xe3\x80\x80", "\xe2\x80\x8b", "\xef\xbb\xbf", "-", "\xe2\x80\xa6 !", "\xff" };
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		assert_true(str_has_word(words[i]));
+	for (size_t i = 0; i < ARRAY_LEN(none); i++)
+		assert_false(str_has_word(none[i]));
 	const char *const broken[][2] = { { "h\xc3\xa9", "h\xc3\xa9" }, { "h\xc3", "h" }, { "\xe6\xa8\xa1\xe6\xa8", "\xe6\xa8\xa1" }, { "\xf0\x9f\x98", "" },
 					  { "'\xe6\xa8' is", "'\x3f\x3f' is" }, { "\xc0\xaf", "\x3f\x3f" }, { "\xff", "?" }, { "\xed\xa0\x80", "\x3f\x3f\x3f" }, { "", "" } };
 	for (size_t i = 0; i < ARRAY_LEN(broken); i++) {

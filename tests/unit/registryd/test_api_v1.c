@@ -114,6 +114,9 @@ static void members_are_read_strictly(void **state)
 	assert_int_equal(api_v1_text(body, "empty", &s, &e), 0);
 	assert_null(s);
 	assert_int_equal(api_v1_text(body, "reason", &s, &e), ERR_USAGE);
+	json_object_set_new(body, "reason", json_string("\xc2\xa0\xe2\x80\x8b"));
+	assert_int_equal(api_v1_reason(body, &s, &e), 0);
+	assert_null(s);
 	assert_int_equal(api_v1_known(body, names, &e), ERR_USAGE);
 	assert_non_null(strstr(e.msg, "\"note\""));
 }
