@@ -127,12 +127,19 @@ int lifecycle_with_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, 
 	return 0;
 }
 
-int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
+int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, const struct policy *p, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
 {
 	own(read) struct read r = { 0 };
+	struct policy_lifecycle rules;
 	int rc = read_begin(&r, db, e);
 
-	return rc < 0 ? rc : lifecycle_told_tx(r.c, model_id, revision_id, now, a, out, e);
+	policy_lifecycle(p, &rules);
+	return rc < 0 ? rc : lifecycle_told_tx(r.c, model_id, revision_id, &rules, now, a, out, e);
+}
+
+bool lifecycle_is_off(const struct lifecycle *l, const struct policy_lifecycle *rules)
+{
+	return l->state > LIFECYCLE_RETIRED || (l->state == LIFECYCLE_RETIRED && (l->retired_at || rules->gone_after_sunset));
 }
 
 int lifecycle_marked(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)

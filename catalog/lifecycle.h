@@ -37,11 +37,13 @@ struct lifecycle {
  * What a door must enforce for this revision now; revision_id 0: what holds for the model as a whole. A withdrawal comes first, the legal one
  * before others, then what was retired by hand, each with its own reason. Of deprecations the earliest dates hold, and that with the earliest
  * sunset names successor and reason (of those without one a person's, then the earliest); others add their reasons, and a successor where that
- * one names none. A successor that people can't get now is not named: in its place the first that they can on the way from its own successor on, if
- * there is any. A sunset that has passed gives LIFECYCLE_RETIRED with
+ * one names none. A successor that people can't get now under the policy is not named: in its place the first that they can on the way from its own
+ * successor on, if there is any; where the way leads back to the model and people can get that, nobody is. A sunset that has passed gives LIFECYCLE_RETIRED with
  * retired_at 0: a site whose policy says `after_sunset: warn` serves that still, with the headers of a deprecated one.
  */
-int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
+int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, const struct policy *p, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
+/* Is that off the doors: withdrawn, retired by hand whatever its date says, or past its sunset where the policy says that it is gone then? */
+bool lifecycle_is_off(const struct lifecycle *l, const struct policy_lifecycle *rules);
 
 /* The same, with the successor that the marks name, whether people can get it or not. */
 int lifecycle_marked(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
@@ -111,8 +113,8 @@ struct lifecycle_foreseen {
 int lifecycle_foresee(struct db *db, int64_t revision_id, const struct policy *const *p, size_t n, int64_t now, struct arena *a, struct lifecycle_foreseen *out, struct err *e);
 
 /*
- * An event "lifecycle.ended" for each revision or model whose sunset has passed since the last time, as what holds has it; *n_told counts. For the
- * clock, every minute.
+ * An event "lifecycle.ended" for each revision or model whose sunset has passed since the last time, as what holds has it; *n_told counts. One that
+ * was told of while the clock was ahead is told of again when it comes. For the clock, every minute.
  */
 int lifecycle_tell_ended(struct db *db, const struct policy_lifecycle *rules, int64_t now, int64_t *n_told, struct err *e);
 
@@ -121,15 +123,15 @@ int lifecycle_tell_ended(struct db *db, const struct policy_lifecycle *rules, in
  * Else nothing.
  */
 #define LIFECYCLE_NAMED_MAX 100
-int lifecycle_named_by(struct db *db, int64_t model_id, int64_t now, json_t *out, struct err *e);
+int lifecycle_named_by(struct db *db, int64_t model_id, const struct policy *p, int64_t now, json_t *out, struct err *e);
 /* The successors in `ends` of the policy that no mark would name now, a sentence each into out. */
 int lifecycle_idle_successors(struct db *db, const struct policy *p, int64_t now, json_t *out, struct err *e);
 
 /* Contract section 2: {"deprecated_at":…,"sunset_at":…,"successor":…,"reason":…} with RFC 3339 times or null; plus "state". */
 json_t *lifecycle_json(const struct lifecycle *l);
 /* What is published, or was until it was retired, is deprecated, and ends before `until` or at no date (until 0: whenever), soonest first: [{"repo","revision","state","deprecated_at","sunset_at","successor","reason","pulls_30d","consumers"}…]. */
-json_t *lifecycle_list(struct db *db, int64_t until, int64_t now, struct err *e);
+json_t *lifecycle_list(struct db *db, const struct policy *p, int64_t until, int64_t now, struct err *e);
 /* RFC 5545 calendar of sunset dates; caller frees. */
-char *lifecycle_ics(struct db *db, int64_t now, struct err *e);
+char *lifecycle_ics(struct db *db, const struct policy *p, int64_t now, struct err *e);
 
 #endif

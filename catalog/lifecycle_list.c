@@ -67,7 +67,8 @@ static int by_end(const void *x, const void *y)
 }
 
 /* What is deprecated or will be, neither retired by hand nor withdrawn, and ends before `until` (0: whenever) or at no date. */
-static int marks(struct db_conn *c, int64_t until, bool only_dated, int64_t now, struct arena *a, struct row **rows, size_t *n, struct err *e)
+static int marks(struct db_conn *c, const struct policy_lifecycle *rules, int64_t until, bool only_dated, int64_t now, struct arena *a, struct row **rows, size_t *n,
+		 struct err *e)
 {
 	size_t kept = 0;
 	int rc = subjects(c, until, only_dated, a, rows, n, e);
@@ -75,7 +76,7 @@ static int marks(struct db_conn *c, int64_t until, bool only_dated, int64_t now,
 	for (size_t i = 0; rc == 0 && i < *n; i++) {
 		struct row *r = &(*rows)[i];
 
-		rc = lifecycle_told_tx(c, r->model_id, r->revision_id, now, a, &r->life, e);
+		rc = lifecycle_told_tx(c, r->model_id, r->revision_id, rules, now, a, &r->life, e);
 		if (rc == 0 && !r->life.withdrawn_at && !r->life.retired_at && (!until || r->life.sunset_at <= until))
 			(*rows)[kept++] = *r;
 	}
@@ -108,11 +109,11 @@ static int pulls(struct db_conn *c, const struct row *r, int64_t now, json_t *in
 	return sql_done(&q);
 }
 
-static int list_rows(struct db_conn *c, int64_t until, int64_t now, struct arena *a, json_t *out, struct err *e)
+static int list_rows(struct db_conn *c, const struct policy_lifecycle *rules, int64_t until, int64_t now, struct arena *a, json_t *out, struct err *e)
 {
 	struct row *rows;
 	size_t n;
-	int rc = marks(c, until, false, now, a, &rows, &n, e);
+	int rc = marks(c, rules, until, false, now, a, &rows, &n, e);
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		json_t *j = lifecycle_json(&rows[i].life);
@@ -125,14 +126,16 @@ static int list_rows(struct db_conn *c, int64_t until, int64_t now, struct arena
 	return rc;
 }
 
-json_t *lifecycle_list(struct db *db, int64_t until, int64_t now, struct err *e)
+json_t *lifecycle_list(struct db *db, const struct policy *p, int64_t until, int64_t now, struct err *e)
 {
+	struct policy_lifecycle rules;
 	own(read) struct read r = { 0 };
 	own(arena) struct arena a;
 	json_t *out = json_array();
 
 	arena_init(&a);
-	if (read_begin(&r, db, e) < 0 || list_rows(r.c, until, now, &a, out, e) < 0) {
+	policy_lifecycle(p, &rules);
+	if (read_begin(&r, db, e) < 0 || list_rows(r.c, &rules, until, now, &a, out, e) < 0) {
 		json_decref(out);
 		return NULL;
 	}
@@ -208,7 +211,7 @@ static void event(struct buf *out, const struct row *r, const struct lifecycle *
 	buf_puts(out, "END:VEVENT\r\n");
 }
 
-static int write_events(struct db_conn *c, int64_t now, struct buf *out, struct err *e)
+static int write_events(struct db_conn *c, const struct policy_lifecycle *rules, int64_t now, struct buf *out, struct err *e)
 {
 	own(arena) struct arena a;
 	struct row *rows;
@@ -216,20 +219,22 @@ static int write_events(struct db_conn *c, int64_t now, struct buf *out, struct 
 	int rc;
 
 	arena_init(&a);
-	rc = marks(c, 0, true, now, &a, &rows, &n, e);
+	rc = marks(c, rules, 0, true, now, &a, &rows, &n, e);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		event(out, &rows[i], &rows[i].life, &a);
 	return rc;
 }
 
-char *lifecycle_ics(struct db *db, int64_t now, struct err *e)
+char *lifecycle_ics(struct db *db, const struct policy *p, int64_t now, struct err *e)
 {
+	struct policy_lifecycle rules;
 	own(read) struct read r = { 0 };
 	own(buf) struct buf b;
 
+	policy_lifecycle(p, &rules);
 	buf_init(&b, ICS_MAX);
 	buf_puts(&b, "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//registryd//lifecycle//EN\r\nCALSCALE:GREGORIAN\r\nX-WR-CALNAME:Model sunset dates\r\n");
-	if (read_begin(&r, db, e) < 0 || write_events(r.c, now, &b, e) < 0)
+	if (read_begin(&r, db, e) < 0 || write_events(r.c, &rules, now, &b, e) < 0)
 		return NULL;
 	buf_puts(&b, "END:VCALENDAR\r\n");
 	if (buf_failed(&b)) {

@@ -138,7 +138,7 @@ int lifecycle_deprecate(struct db *db, const struct lifecycle_order *o, const st
 		json_object_set_new(told, "forced", json_true());
 	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = lifecycle_subject_tx(t.c, o, &s, e)) < 0 || (rc = check_published(t.c, o, &s, e)) < 0)
 		return rc;
-	if (o->successor && (rc = lifecycle_check_successor_tx(t.c, o, now, e)) < 0)
+	if (o->successor && (rc = lifecycle_check_successor_tx(t.c, o, rules, now, e)) < 0)
 		return rc;
 	if ((rc = put_deprecation(t.c, o, now, told, e)) < 0 || (rc = model_refresh_tx(t.c, o->model_id, e)) < 0)
 		return rc;

@@ -150,29 +150,29 @@ static int read_step(struct sql *q, struct step *to)
 	return sql_done(q);
 }
 
-/* Shown, and not past its sunset. */
-#define SERVED(model, now) model ".visible = 1 AND (" model ".sunset_at = 0 OR " model ".sunset_at > " now ")"
+/* Shown, and not past its sunset at $2, which is 0 where the policy goes on serving that. */
+#define SERVED(model) model ".visible = 1 AND (" model ".sunset_at = 0 OR " model ".sunset_at > $2)"
 
-static int first_of(struct db_conn *c, const char *repo, int64_t now, struct step *to, struct err *e)
+static int first_of(struct db_conn *c, const char *repo, int64_t listed_at, struct step *to, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT n.id, " SERVED("n", "$2") ", n.name FROM model AS n WHERE n.name = $1", e);
+	own(sql) struct sql q = sql_prepare(c, "SELECT n.id, " SERVED("n") ", n.name FROM model AS n WHERE n.name = $1", e);
 
 	sql_text(&q, repo);
-	sql_int(&q, now);
+	sql_int(&q, listed_at);
 	return read_step(&q, to);
 }
 
 /* What takes a model's place: a person's word, else what the card of the revision that it shows names. */
-static int next_of(struct db_conn *c, int64_t model_id, int64_t now, struct step *to, struct err *e)
+static int next_of(struct db_conn *c, int64_t model_id, int64_t listed_at, struct step *to, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT n.id, " SERVED("n", "$2") ", n.name FROM model AS m LEFT JOIN revision AS r ON r.id = m.revision_id "
+					    "SELECT n.id, " SERVED("n") ", n.name FROM model AS m LEFT JOIN revision AS r ON r.id = m.revision_id "
 					    "JOIN model AS n ON n.name = coalesce((SELECT l.successor FROM lifecycle AS l WHERE l.model_id = m.id AND l.revision_id IN (0, m.revision_id) "
 					    "AND l.source = 'person' AND l.successor IS NOT NULL ORDER BY l.revision_id DESC LIMIT 1), r.new_version) WHERE m.id = $1 AND n.id <> m.id",
 					    e);
 
 	sql_int(&q, model_id);
-	sql_int(&q, now);
+	sql_int(&q, listed_at);
 	return read_step(&q, to);
 }
 
@@ -188,7 +188,7 @@ static bool seen_before(const int64_t *seen, size_t n, int64_t id)
  * Follows the cards' new versions from s to the last that is served here: *successor (NULL: none is). *loops: they lead back to s, and of models
  * that each name the next none is the newer one.
  */
-static int follow(struct db *db, const struct subject *s, int64_t now, struct arena *a, const char **successor, bool *loops, struct err *e)
+static int follow(struct db *db, const struct subject *s, int64_t listed_at, struct arena *a, const char **successor, bool *loops, struct err *e)
 {
 	own(read) struct read r = { 0 };
 	int64_t seen[SUCCESSORS_MAX];
@@ -201,12 +201,12 @@ static int follow(struct db *db, const struct subject *s, int64_t now, struct ar
 	if ((rc = read_begin(&r, db, e)) < 0)
 		return rc;
 	seen[n++] = s->model_id;
-	rc = first_of(r.c, s->new_version, now, &at, e);
+	rc = first_of(r.c, s->new_version, listed_at, &at, e);
 	while (rc == 0 && at.id && n < SUCCESSORS_MAX && !seen_before(seen, n, at.id)) {
 		if (at.visible)
 			*successor = arena_strdup(a, at.name);
 		seen[n++] = at.id;
-		rc = next_of(r.c, at.id, now, &at, e);
+		rc = next_of(r.c, at.id, listed_at, &at, e);
 	}
 	*loops = rc == 0 && at.id == s->model_id;
 	return rc;
@@ -231,7 +231,7 @@ static int wish_hint(struct db *db, const struct subject *s, const struct policy
 
 	if (!rules->follow_hints)
 		return 0;
-	if (s->new_version && (rc = follow(db, s, now, a, &successor, &loops, e)) < 0)
+	if (s->new_version && (rc = follow(db, s, rules->gone_after_sunset ? now : 0, a, &successor, &loops, e)) < 0)
 		return rc;
 	if (loops)
 		log_event(LOG_DEBUG, "lifecycle.loop", "repo=%s new_version=%s", s->repo, log_quote(quoted, s->new_version));
@@ -277,10 +277,11 @@ static bool is_as_wished(const struct subject *s, const struct wish *w)
 /* --- marking --- */
 
 /* A successor that the catalog does not have, that has ended itself or that sends people here is worse than none; *why_not, in a, says which. */
-static int check_successor(struct db_conn *c, const struct subject *s, int64_t now, struct arena *a, struct wish *w, const char **why_not, struct err *e)
+static int check_successor(struct db_conn *c, const struct subject *s, const struct policy_lifecycle *rules, int64_t now, struct arena *a, struct wish *w,
+			   const char **why_not, struct err *e)
 {
 	const struct lifecycle_order o = { .model_id = s->model_id, .revision_id = s->id, .successor = w->successor };
-	int rc = w->successor ? lifecycle_check_successor_tx(c, &o, now, e) : 0;
+	int rc = w->successor ? lifecycle_check_successor_tx(c, &o, rules, now, e) : 0;
 
 	if (rc != ERR_NOT_FOUND && rc != ERR_REFUSED)
 		return rc;
@@ -328,14 +329,16 @@ static int tell(struct db_conn *c, const struct subject *s, const struct wish *w
 	return event_add_tx(c, w->deprecated_at ? "lifecycle.deprecated" : "lifecycle.undeprecated", s->repo, s->commit, data, now, e);
 }
 
-static int mark(struct db *db, const struct subject *s, struct wish w, int64_t now, struct arena *a, bool *changed, struct err *e)
+static int mark(struct db *db, const struct policy *p, const struct subject *s, struct wish w, int64_t now, struct arena *a, bool *changed, struct err *e)
 {
 	const char *why_not = NULL;
 	char quoted[LOG_QUOTE_MAX];
+	struct policy_lifecycle rules;
 	own(tx) struct tx t = { 0 };
 	int rc;
 
-	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = check_successor(t.c, s, now, a, &w, &why_not, e)) < 0)
+	policy_lifecycle(p, &rules);
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = check_successor(t.c, s, &rules, now, a, &w, &why_not, e)) < 0)
 		return rc;
 	if (is_as_wished(s, &w))
 		return 0;	/* but for a successor that can't be named */
@@ -353,7 +356,7 @@ static int apply(struct db *db, const struct policy *p, const struct subject *s,
 	struct wish w;
 	int rc = wish_for(db, p, s, now, now, a, &w, e);
 
-	return rc < 0 || is_as_wished(s, &w) ? rc : mark(db, s, w, now, a, changed, e);
+	return rc < 0 || is_as_wished(s, &w) ? rc : mark(db, p, s, w, now, a, changed, e);
 }
 
 /* Without rules there is work only where an earlier policy has left marks. */

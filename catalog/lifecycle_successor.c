@@ -3,23 +3,26 @@
 
 #include "catalog/model_tx.h"
 
-#define SUCCESSORS_MAX 100	/* a longer chain of successors is refused as a loop would be */
-#define TOLD_MAX       10	/* so far it is followed for whoever asks */
+#define SUCCESSORS_MAX 100	/* a longer chain of successors is refused as a loop would be, and followed so far for whoever asks */
 
 /* What a model shows, for what holds of that is what people would meet. */
 struct shown {
-	int64_t revision_id, state, sunset_at;
+	int64_t revision_id, state, deprecated_at, sunset_at;
 	bool visible;
 };
 
 static int shown_of(struct db_conn *c, int64_t model_id, struct shown *s, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT coalesce(revision_id, 0), state, visible, sunset_at FROM model WHERE id = $1", e);
+	own(sql) struct sql q = sql_prepare(c, "SELECT coalesce(revision_id, 0), state, visible, deprecated_at, sunset_at FROM model WHERE id = $1", e);
 
 	*s = (struct shown){ 0 };
 	sql_int(&q, model_id);
 	if (sql_row(&q))
-		*s = (struct shown){ .revision_id = sql_get_int(&q, 0), .state = sql_get_int(&q, 1), .visible = sql_get_int(&q, 2) != 0, .sunset_at = sql_get_int(&q, 3) };
+		*s = (struct shown){ .revision_id = sql_get_int(&q, 0),
+				     .state = sql_get_int(&q, 1),
+				     .visible = sql_get_int(&q, 2) != 0,
+				     .deprecated_at = sql_get_int(&q, 3),
+				     .sunset_at = sql_get_int(&q, 4) };
 	return sql_done(&q);
 }
 
@@ -56,14 +59,15 @@ static int check_chain(struct db_conn *c, const struct lifecycle_order *o, int64
 }
 
 /* A model that was never published, or whose shown revision is off the doors, is nothing to send people to. */
-static int check_served(struct db_conn *c, int64_t id, const char *successor, const struct shown *s, int64_t now, struct arena *a, struct err *e)
+static int check_served(struct db_conn *c, int64_t id, const char *successor, const struct shown *s, const struct policy_lifecycle *rules, int64_t now, struct arena *a,
+			struct err *e)
 {
 	struct lifecycle l;
 	int rc = lifecycle_at_tx(c, id, s->revision_id, now, a, &l, e);
 
 	if (rc < 0)
 		return rc;
-	if (l.state >= LIFECYCLE_RETIRED)
+	if (lifecycle_is_off(&l, rules))
 		return err_set(e, ERR_REFUSED, "successor %.200s is %s itself", successor, lifecycle_state_name(l.state));
 	if (s->visible)
 		return 0;
@@ -71,7 +75,7 @@ static int check_served(struct db_conn *c, int64_t id, const char *successor, co
 		       s->state ? revision_state_name((enum revision_state)s->state) : "not mirrored yet");
 }
 
-int lifecycle_check_successor_tx(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e)
+int lifecycle_check_successor_tx(struct db_conn *c, const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e)
 {
 	own(arena) struct arena a;
 	struct shown s;
@@ -90,32 +94,46 @@ int lifecycle_check_successor_tx(struct db_conn *c, const struct lifecycle_order
 		return err_set(e, ERR_REFUSED, "successor %.200s leads back: that very revision is what it shows", o->successor);
 	if ((rc = check_chain(c, o, id, now, &a, e)) < 0)
 		return rc;
-	return check_served(c, id, o->successor, &s, now, &a, e);
+	return check_served(c, id, o->successor, &s, rules, now, &a, e);
 }
 
 /* --- what people are told --- */
 
-static bool is_served(const struct shown *s, int64_t now)
+/* Whoever is sent there names no commit. */
+static bool is_served(const struct shown *s, const struct policy_lifecycle *rules, int64_t now)
 {
-	return s->visible && (!s->sunset_at || s->sunset_at > now);
+	if (!s->visible || (rules->gone_after_sunset && s->sunset_at && s->sunset_at <= now))
+		return false;
+	return !rules->refuse_new_when_deprecated || !((s->deprecated_at && s->deprecated_at <= now) || (s->sunset_at && s->sunset_at <= now));
 }
 
-/* *successor becomes the first that people can get, from itself on; NULL: none is, short of the model itself. */
-static int first_served(struct db_conn *c, int64_t model_id, int64_t now, struct arena *a, const char **successor, struct err *e)
+/*
+ * *successor becomes the first that people can get, from itself on; NULL: none is, short of the model itself, or the way leads back to that and people can get it:
+ * then the two would send people to each other. What only a revision says that the model shows no more leads nowhere back.
+ */
+static int first_served(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct policy_lifecycle *rules, int64_t now, struct arena *a,
+			const char **successor, struct err *e)
 {
 	const char *name = *successor;
 	struct lifecycle l;
 	struct shown s;
-	int64_t at;
-	int rc = 0;
+	int64_t at, before = 0;	/* a circle that the model is not in ends at one met before */
+	int rc = 0, again = 1;
 
 	*successor = NULL;
-	for (int i = 0; name && i < TOLD_MAX; i++) {
-		if ((rc = model_id_tx(c, name, &at, e)) < 0 || !at || (at == model_id && i > 0) || (rc = shown_of(c, at, &s, e)) < 0)
+	for (int i = 0; name && i < SUCCESSORS_MAX; i++) {
+		if ((rc = model_id_tx(c, name, &at, e)) < 0 || !at || at == before || (rc = shown_of(c, at, &s, e)) < 0)
 			return rc;
-		if (is_served(&s, now)) {
-			*successor = name;
+		if (at == model_id && (!revision_id || revision_id == s.revision_id)) {
+			if (is_served(&s, rules, now))
+				*successor = NULL;
 			return 0;
+		}
+		if (!*successor && is_served(&s, rules, now))
+			*successor = name;
+		if (i == again) {
+			before = at;
+			again *= 2;
 		}
 		if ((rc = lifecycle_at_tx(c, at, s.revision_id, now, a, &l, e)) < 0)
 			return rc;
@@ -124,22 +142,25 @@ static int first_served(struct db_conn *c, int64_t model_id, int64_t now, struct
 	return 0;
 }
 
-int lifecycle_told_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
+int lifecycle_told_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct policy_lifecycle *rules, int64_t now, struct arena *a, struct lifecycle *out,
+		      struct err *e)
 {
 	int rc = lifecycle_at_tx(c, model_id, revision_id, now, a, out, e);
 
-	return rc < 0 || !out->successor ? rc : first_served(c, model_id, now, a, &out->successor, e);
+	return rc < 0 || !out->successor ? rc : first_served(c, model_id, revision_id, rules, now, a, &out->successor, e);
 }
 
-int lifecycle_named_by(struct db *db, int64_t model_id, int64_t now, json_t *out, struct err *e)
+int lifecycle_named_by(struct db *db, int64_t model_id, const struct policy *p, int64_t now, json_t *out, struct err *e)
 {
 	own(read) struct read r = { 0 };
 	char hex[DIGEST_HEX_MAX];
 	struct digest commit;
+	struct policy_lifecycle rules;
 	struct shown s;
 	int rc;
 
-	if ((rc = read_begin(&r, db, e)) < 0 || (rc = shown_of(r.c, model_id, &s, e)) < 0 || is_served(&s, now))
+	policy_lifecycle(p, &rules);
+	if ((rc = read_begin(&r, db, e)) < 0 || (rc = shown_of(r.c, model_id, &s, e)) < 0 || is_served(&s, &rules, now))
 		return rc;
 	own(sql) struct sql q = sql_prepare(r.c,
 					    "SELECT DISTINCT m.name, v.commit_id FROM lifecycle AS l JOIN model AS m ON m.id = l.model_id LEFT JOIN revision AS v ON v.id = l.revision_id "
@@ -162,13 +183,15 @@ int lifecycle_named_by(struct db *db, int64_t model_id, int64_t now, json_t *out
 static int check_end(struct db_conn *c, const struct policy *p, const struct policy_end *x, int64_t now, struct err *e)
 {
 	struct lifecycle_order o = { .successor = x->successor };
+	struct policy_lifecycle rules;
 	int rc = 0;
 
 	if (!x->successor)
 		return 0;
+	policy_lifecycle(p, &rules);
 	if (policy_end_is_of(p, x, x->repo))
 		rc = model_id_tx(c, x->repo, &o.model_id, e);
-	return rc < 0 ? rc : lifecycle_check_successor_tx(c, &o, now, e);
+	return rc < 0 ? rc : lifecycle_check_successor_tx(c, &o, &rules, now, e);
 }
 
 int lifecycle_idle_successors(struct db *db, const struct policy *p, int64_t now, json_t *out, struct err *e)

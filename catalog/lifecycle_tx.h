@@ -11,7 +11,8 @@ int lifecycle_at_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, in
 /* What would hold with this in place of the mark that the policy's rules have on the revision: its dates and its reason, deprecated_at 0 for none. */
 int lifecycle_with_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct lifecycle *rule, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
 /* As lifecycle_at(). */
-int lifecycle_told_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
+int lifecycle_told_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct policy_lifecycle *rules, int64_t now, struct arena *a, struct lifecycle *out,
+		      struct err *e);
 
 /* What an order is about. */
 struct lifecycle_subject {
@@ -25,6 +26,6 @@ int lifecycle_tell_tx(struct db_conn *c, const char *kind, const struct lifecycl
 /* A person's row that says nothing more goes: the policy's rules look at what it was about again. */
 int lifecycle_drop_empty_tx(struct db_conn *c, const struct lifecycle_order *o, struct err *e);
 /* o's successor: ERR_NOT_FOUND when there is no such model, ERR_REFUSED when it is not served or leads back. */
-int lifecycle_check_successor_tx(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e);
+int lifecycle_check_successor_tx(struct db_conn *c, const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e);
 
 #endif

@@ -8,6 +8,7 @@
 #include "catalog/event_tx.h"
 #include "catalog/finding.h"
 #include "catalog/licence.h"
+#include "catalog/lifecycle_tx.h"
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
 #include "catalog/term.h"
@@ -405,6 +406,20 @@ static int use_files(struct db_conn *c, int64_t id, struct err *e)
 	return sql_run(&q);
 }
 
+/* Whoever hears of it may not be able to get it: its model may be deprecated or off the doors, and so may the revision itself. */
+static int tell_published(struct db_conn *c, const struct model_rev *rev, const char *by, json_t *moved, int64_t now, struct err *e)
+{
+	own(arena) struct arena a;
+	struct lifecycle l;
+	int rc;
+
+	arena_init(&a);
+	if ((rc = lifecycle_at_tx(c, rev->model_id, rev->id, now, &a, &l, e)) < 0)
+		return rc;
+	return event_add_tx(c, "revision.published", rev->repo, rev->commit,
+			    json_pack("{s:O,s:s,s:s*}", "refs", moved, "by", by, "lifecycle", l.state == LIFECYCLE_ACTIVE ? NULL : lifecycle_state_name(l.state)), now, e);
+}
+
 static int publish(struct db_conn *c, const struct model_rev *rev, const char *by, const char *summary, int64_t now, struct err *e)
 {
 	own(json) json_t *moved = json_array();
@@ -421,7 +436,7 @@ static int publish(struct db_conn *c, const struct model_rev *rev, const char *b
 		return rc;
 	if ((rc = model_set_state_tx(c, rev->id, REVISION_PUBLISHED, summary, now, e)) < 0 || (rc = move_refs(c, rev, now, moved, e)) < 0)
 		return rc;
-	return event_add_tx(c, "revision.published", rev->repo, rev->commit, json_pack("{s:O,s:s}", "refs", moved, "by", by), now, e);
+	return tell_published(c, rev, by, moved, now, e);
 }
 
 /* Published all the same: `why` begins with it, and not with what was met when it was published. */

@@ -16,6 +16,7 @@
 #include "catalog/db.h"
 #include "catalog/licence.h"
 #include "catalog/model.h"
+#include "catalog/policy.h"
 
 #define QUERY_LIST_MAX	32	/* values of one repeated filter */
 #define QUERY_LIMIT_MAX 1000	/* rows of one answer */
@@ -69,12 +70,12 @@ int query_models(struct db *db, const struct query_filter *f, int64_t now, struc
 		 struct err *e);
 int query_count(struct db *db, const struct query_filter *f, int64_t now, uint64_t *models, uint64_t *bytes, struct err *e);
 
-/* Contract section 2. */
-json_t *query_ls(struct db *db, const struct query_filter *f, int64_t now, const char **next, struct arena *a, struct err *e);
-json_t *query_show(struct db *db, int64_t revision_id, int64_t now, struct err *e);	/* with findings */
+/* Contract section 2; p: as for lifecycle_at(). */
+json_t *query_ls(struct db *db, const struct query_filter *f, const struct policy *p, int64_t now, const char **next, struct arena *a, struct err *e);
+json_t *query_show(struct db *db, int64_t revision_id, const struct policy *p, int64_t now, struct err *e);	/* with findings */
 /* Further members of that object, which may be long: ,"files":[…],"skipped":[…] */
 int query_put_files(struct db *db, int64_t revision_id, struct spool *s, struct err *e);
-json_t *query_row_json(struct db *db, int64_t revision_id, int64_t now, struct err *e);	/* the same without */
+json_t *query_row_json(struct db *db, int64_t revision_id, const struct policy *p, int64_t now, struct err *e);	/* the same without */
 /* [{"id","spdx","name","commercial_use","models","bytes"}…], most models first. Of what ls lists. */
 json_t *query_licenses(struct db *db, struct err *e);
 /* {"license":[{"value","models","bytes"}…],"format":…,"architecture":…,"state":…,"task":…} within the filter. */

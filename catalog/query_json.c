@@ -141,10 +141,10 @@ static int add_smoke(json_t *o, struct db *db, const struct revision *r, struct 
 	return add_last_try(json_object_get(o, "smoke"), db, r->id, &s, a, e);
 }
 
-static int add_lifecycle(json_t *o, struct db *db, const struct revision *r, int64_t now, struct arena *a, struct err *e)
+static int add_lifecycle(json_t *o, struct db *db, const struct revision *r, const struct policy *p, int64_t now, struct arena *a, struct err *e)
 {
 	struct lifecycle l;
-	int rc = lifecycle_at(db, r->model_id, r->id, now, a, &l, e);
+	int rc = lifecycle_at(db, r->model_id, r->id, p, now, a, &l, e);
 
 	return rc < 0 ? rc : json_object_set_new(o, "lifecycle", lifecycle_json(&l)) < 0 ? ERR_FAILED : 0;
 }
@@ -163,7 +163,7 @@ static json_t *plain_row(const struct model *m, const struct revision *r)
 			 (json_int_t)r->context_length);
 }
 
-static int full_row(struct db *db, const struct model *m, const struct revision *r, int64_t now, struct arena *a, json_t **out, struct err *e)
+static int full_row(struct db *db, const struct model *m, const struct revision *r, const struct policy *p, int64_t now, struct arena *a, json_t **out, struct err *e)
 {
 	json_t *o = plain_row(m, r);
 	int rc = o ? 0 : err_set(e, ERR_FAILED, "%s can't be shown: a text of it is not UTF-8", m->name);
@@ -171,7 +171,7 @@ static int full_row(struct db *db, const struct model *m, const struct revision 
 	if (rc == 0)
 		json_object_set_new(o, "dtypes", kept_json(r->dtypes, json_object()));
 	if (rc < 0 || (rc = add_license(o, db, r, e)) < 0 || (rc = add_refs(o, db, r, a, e)) < 0 || (rc = add_bases(o, db, r, a, e)) < 0 ||
-	    (rc = add_smoke(o, db, r, a, e)) < 0 || (rc = add_lifecycle(o, db, r, now, a, e)) < 0) {
+	    (rc = add_smoke(o, db, r, a, e)) < 0 || (rc = add_lifecycle(o, db, r, p, now, a, e)) < 0) {
 		json_decref(o);
 		return rc;
 	}
@@ -179,7 +179,7 @@ static int full_row(struct db *db, const struct model *m, const struct revision 
 	return 0;
 }
 
-json_t *query_ls(struct db *db, const struct query_filter *f, int64_t now, const char **next, struct arena *a, struct err *e)
+json_t *query_ls(struct db *db, const struct query_filter *f, const struct policy *p, int64_t now, const char **next, struct arena *a, struct err *e)
 {
 	json_t *list = json_array(), *row;
 	struct query_row *rows;
@@ -187,7 +187,7 @@ json_t *query_ls(struct db *db, const struct query_filter *f, int64_t now, const
 	int rc = query_models(db, f, now, a, &rows, &n, next, e);
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		rc = full_row(db, &rows[i].m, &rows[i].r, now, a, &row, e);
+		rc = full_row(db, &rows[i].m, &rows[i].r, p, now, a, &row, e);
 		if (rc == 0)
 			json_array_append_new(list, row);
 	}
@@ -197,7 +197,7 @@ json_t *query_ls(struct db *db, const struct query_filter *f, int64_t now, const
 	return NULL;
 }
 
-json_t *query_row_json(struct db *db, int64_t revision_id, int64_t now, struct err *e)
+json_t *query_row_json(struct db *db, int64_t revision_id, const struct policy *p, int64_t now, struct err *e)
 {
 	struct revision r;
 	struct model m;
@@ -205,7 +205,7 @@ json_t *query_row_json(struct db *db, int64_t revision_id, int64_t now, struct e
 	json_t *row = NULL;
 
 	arena_init(&a);
-	if (model_revision(db, revision_id, &a, &m, &r, e) == 0 && full_row(db, &m, &r, now, &a, &row, e) < 0)
+	if (model_revision(db, revision_id, &a, &m, &r, e) == 0 && full_row(db, &m, &r, p, now, &a, &row, e) < 0)
 		row = NULL;
 	arena_done(&a);
 	return row;
@@ -327,9 +327,9 @@ static int add_lost(json_t *o, struct db *db, int64_t revision_id, struct err *e
 	return list ? json_object_set_new(o, "lost", list) : (int)e->code;
 }
 
-json_t *query_show(struct db *db, int64_t revision_id, int64_t now, struct err *e)
+json_t *query_show(struct db *db, int64_t revision_id, const struct policy *p, int64_t now, struct err *e)
 {
-	json_t *o = query_row_json(db, revision_id, now, e);
+	json_t *o = query_row_json(db, revision_id, p, now, e);
 	struct arena a;
 	int rc;
 

@@ -186,14 +186,16 @@ static int manifest(struct request *rq, struct err *e)
 	return rc < 0 ? rc : answer_piece(rq, &manifest, NULL);
 }
 
-/* Of the revisions with this content the newest that has not ended; if all have, the newest, and the door says why not. */
+/* Of the revisions with this content the newest that is served; if none is, the newest, and the door says why not. */
 static const struct model_content *choose(struct request *rq, const struct model *m, const struct model_content *list, size_t n)
 {
 	struct daemon *app = rq->app;
+	struct policy_lifecycle rules;
 	struct lifecycle life;
 
+	policy_lifecycle(daemon_policy(app), &rules);
 	for (size_t i = 0; i < n; i++)
-		if (!lifecycle_at(app->db, m->id, list[i].revision_id, rq->now, &rq->arena, &life, NULL) && life.state <= LIFECYCLE_DEPRECATED)
+		if (!lifecycle_at(app->db, m->id, list[i].revision_id, daemon_policy(app), rq->now, &rq->arena, &life, NULL) && !lifecycle_is_off(&life, &rules))
 			return &list[i];
 	return list;
 }

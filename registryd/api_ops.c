@@ -44,7 +44,7 @@ static int metrics(struct request *rq, struct err *e)
 static int calendar(struct request *rq, struct err *e)
 {
 	struct daemon *d = rq->app;
-	own(mem) char *text = lifecycle_ics(d->db, rq->now, e);
+	own(mem) char *text = lifecycle_ics(d->db, daemon_policy(d), rq->now, e);
 
 	if (!text)
 		return e->code;

@@ -129,7 +129,7 @@ static int add_also_served(struct request *rq, const struct lifecycle_order *o, 
 static int add_named_by(struct request *rq, const struct lifecycle_order *o, json_t *answer, struct err *e)
 {
 	own(json) json_t *list = json_array();
-	int rc = lifecycle_named_by(api_v1_daemon(rq)->db, o->model_id, rq->now, list, e);
+	int rc = lifecycle_named_by(api_v1_daemon(rq)->db, o->model_id, daemon_policy(api_v1_daemon(rq)), rq->now, list, e);
 
 	if (!rc && json_array_size(list))
 		json_object_set(answer, "named_by", list);
@@ -146,7 +146,7 @@ static int answer_order(struct request *rq, enum order what, const struct lifecy
 
 	if (rc && rc != ERR_NOT_FOUND)
 		return rc;
-	if (lifecycle_at(api_v1_daemon(rq)->db, o->model_id, r.id, rq->now, &rq->arena, &l, e) < 0)
+	if (lifecycle_at(api_v1_daemon(rq)->db, o->model_id, r.id, daemon_policy(api_v1_daemon(rq)), rq->now, &rq->arena, &l, e) < 0)
 		return e->code;
 	if (what == ORDER_RESTORE && r.id && r.state != REVISION_PUBLISHED && !json_array_size(not_served))
 		json_array_append_new(not_served, not_served_json(r.commit, r.state, r.reason));
@@ -213,7 +213,7 @@ int api_v1_lifecycle(struct request *rq, struct err *e)
 	if (format && strcmp(format, "ics") != 0 && strcmp(format, "json") != 0)
 		return err_set(e, ERR_USAGE, "format must be json or ics");
 	if (format && !strcmp(format, "ics")) {
-		own(mem) char *ics = lifecycle_ics(api_v1_daemon(rq)->db, rq->now, e);
+		own(mem) char *ics = lifecycle_ics(api_v1_daemon(rq)->db, daemon_policy(api_v1_daemon(rq)), rq->now, e);
 
 		return ics ? http_answer_text(rq, 200, "text/calendar; charset=utf-8", ics) : (int)e->code;
 	}
@@ -221,6 +221,6 @@ int api_v1_lifecycle(struct request *rq, struct err *e)
 		return e->code;
 	if (usage_flush(api_v1_daemon(rq)->db, e) < 0)	/* counters still in memory belong to the answer */
 		return e->code;
-	list = lifecycle_list(api_v1_daemon(rq)->db, all ? 0 : rq->now + (int64_t)within, rq->now, e);
+	list = lifecycle_list(api_v1_daemon(rq)->db, daemon_policy(api_v1_daemon(rq)), all ? 0 : rq->now + (int64_t)within, rq->now, e);
 	return list ? http_answer_json(rq, 200, json_pack("{s:o}", "lifecycle", list)) : (int)e->code;
 }

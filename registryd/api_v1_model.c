@@ -132,7 +132,7 @@ int api_v1_list(struct request *rq, struct err *e)
 
 	if (read_filter(rq, &f, e) < 0)
 		return e->code;
-	rows = query_ls(api_v1_daemon(rq)->db, &f, rq->now, &next, &rq->arena, e);
+	rows = query_ls(api_v1_daemon(rq)->db, &f, daemon_policy(api_v1_daemon(rq)), rq->now, &next, &rq->arena, e);
 	if (!rows)
 		return e->code;
 	return http_answer_json(rq, 200, json_pack("{s:o, s:s?}", "models", rows, "next", next));
@@ -162,7 +162,7 @@ int api_v1_show(struct request *rq, struct err *e)
 
 	if (api_v1_find(rq, http_query(rq, "revision"), &m, &r, e) < 0)
 		return e->code;
-	j = query_show(db, r.id, rq->now, e);
+	j = query_show(db, r.id, daemon_policy(api_v1_daemon(rq)), rq->now, e);
 	if (!j)
 		return e->code;
 	json_object_set_new(j, "reason", r.reason ? json_string(r.reason) : json_null());
@@ -261,7 +261,7 @@ static int check_not_withdrawn(struct request *rq, const struct model *m, const 
 {
 	struct lifecycle life;
 
-	if (lifecycle_at(api_v1_daemon(rq)->db, m->id, r->id, rq->now, &rq->arena, &life, e) < 0)
+	if (lifecycle_at(api_v1_daemon(rq)->db, m->id, r->id, daemon_policy(api_v1_daemon(rq)), rq->now, &rq->arena, &life, e) < 0)
 		return e->code;
 	if (life.state < LIFECYCLE_WITHDRAWN)
 		return 0;

@@ -198,7 +198,7 @@ static int compose(struct bill *b, struct daemon *d, const struct model *m, cons
 	if (lost_check(d->db, r->id, e) < 0)
 		return err_wrap(e, "no bill of materials can be made of %s@%.12s", m->name, r->commit);
 	/* Time is of no matter for what is read here; the revision's own keeps the bytes the same. */
-	b->shown = query_row_json(d->db, r->id, r->published_at, e);
+	b->shown = query_row_json(d->db, r->id, daemon_policy(d), r->published_at, e);
 	if (!b->shown)
 		return e->code;
 	b->facts.repo = m->name;

@@ -121,7 +121,7 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 	size_t n, n_refs;
 	json_t *info, *ends;
 
-	if (lifecycle_at(d->db, m->id, r->id, (int64_t)time(NULL), a, &life, e) < 0 || model_files(d->db, r->id, FILES_ALL, "", NULL, 0, a, &files, &n, e) < 0 ||
+	if (lifecycle_at(d->db, m->id, r->id, daemon_policy(d), (int64_t)time(NULL), a, &life, e) < 0 || model_files(d->db, r->id, FILES_ALL, "", NULL, 0, a, &files, &n, e) < 0 ||
 	    model_refs(d->db, m->id, r->id, a, &refs, &n_refs, e) < 0)
 		return NULL;
 	if (life.state > LIFECYCLE_DEPRECATED) {

@@ -121,28 +121,20 @@ static const char *and_successor(struct request *rq, const struct lifecycle *l)
 /* Is it off the doors? As an error with their sentence about it; 0: it is not. */
 static int check_off(struct request *rq, const struct model *m, const struct lifecycle *l, struct err *e)
 {
-	bool by_hand = l->retired_at && l->retired_at <= rq->now;
 	int64_t at = l->retired_at ? l->retired_at : l->sunset_at;
 	const char *why = l->reason ? arena_printf(&rq->arena, ": %s", l->reason) : "";
 	struct policy_lifecycle rules;
 	char when[STR_TIME_MAX];
 
 	policy_lifecycle(daemon_policy(rq->app), &rules);
-	str_format_iso(when, at);
-	switch (l->state) {
-	case LIFECYCLE_ACTIVE:
-	case LIFECYCLE_DEPRECATED:
-		break;
-	case LIFECYCLE_WITHDRAWN:
+	if (!lifecycle_is_off(l, &rules))
+		return 0;
+	if (l->state == LIFECYCLE_WITHDRAWN)
 		return err_set(e, ERR_REFUSED, "%s has been withdrawn%s", m->name, why);
-	case LIFECYCLE_WITHDRAWN_LEGAL:
+	if (l->state == LIFECYCLE_WITHDRAWN_LEGAL)
 		return err_set(e, ERR_LEGAL, "%s is not available for legal reasons%s", m->name, why);
-	case LIFECYCLE_RETIRED:
-		if (by_hand || rules.gone_after_sunset)
-			return err_set(e, ERR_GONE, "%s was retired%s%.10s%s", m->name, at ? " on " : "", at ? when : "", and_successor(rq, l));
-		break;
-	}
-	return 0;
+	str_format_iso(when, at);
+	return err_set(e, ERR_GONE, "%s was retired%s%.10s%s", m->name, at ? " on " : "", at ? when : "", and_successor(rq, l));
 }
 
 static bool refuse_off(struct request *rq, const struct lifecycle *l, const struct err *e)
@@ -168,7 +160,7 @@ static bool absent(struct request *rq, const char *repo, const char *rev, bool n
 		door_refuse(rq, 403, "GatedRepo", "%s was refused by this registry's policy: %s", m.name, r.reason ? r.reason : "see registryctl why");
 		return false;
 	}
-	if (known && r.published_at && lifecycle_at(d->db, m.id, r.id, rq->now, &rq->arena, &life, NULL) == 0 && life.state > LIFECYCLE_RETIRED &&
+	if (known && r.published_at && lifecycle_at(d->db, m.id, r.id, daemon_policy(d), rq->now, &rq->arena, &life, NULL) == 0 && life.state > LIFECYCLE_RETIRED &&
 	    check_off(rq, &m, &life, &off))
 		return refuse_off(rq, &life, &off);
 	if (known && was_freed(&r, rev)) {
@@ -233,7 +225,7 @@ int door_check(struct request *rq, const struct model *m, const struct revision 
 	struct door d = { .m = *m, .r = *r };
 	const char *why;
 
-	if (lifecycle_at(daemon->db, m->id, r->id, rq->now, &rq->arena, &d.life, e) < 0 || check_off(rq, m, &d.life, e))
+	if (lifecycle_at(daemon->db, m->id, r->id, daemon_policy(daemon), rq->now, &rq->arena, &d.life, e) < 0 || check_off(rq, m, &d.life, e))
 		return e->code;
 	why = not_for_new_users(rq, &d, rev);
 	return why ? err_set(e, ERR_REFUSED, "%s", why) : 0;
@@ -286,7 +278,7 @@ bool door_enter(struct request *rq, enum door_for what, struct door *out)
 	if (!rc && strcasecmp(out->m.name, repo))
 		return moved(rq, repo, out->m.name);
 	if (!rc)
-		rc = lifecycle_at(d->db, out->m.id, out->r.id, rq->now, &rq->arena, &out->life, &e);
+		rc = lifecycle_at(d->db, out->m.id, out->r.id, daemon_policy(d), rq->now, &rq->arena, &out->life, &e);
 	if (rc) {
 		http_answer_error(rq, &e);
 		return false;

@@ -34,7 +34,7 @@ const char *judge_off(struct work *w, const struct lifecycle *l)
 	struct policy_lifecycle rules;
 
 	policy_lifecycle(daemon_policy(w->d), &rules);
-	if (l->state < LIFECYCLE_RETIRED || (l->state == LIFECYCLE_RETIRED && !l->retired_at && !rules.gone_after_sunset))
+	if (!lifecycle_is_off(l, &rules))
 		return NULL;
 	return arena_printf(w->arena, "it is not served until `registryctl %s` takes that back%s%s", l->state == LIFECYCLE_RETIRED && !l->retired_at ? "undeprecate" : "restore",
 			    l->reason ? "; the reason given: " : "", l->reason ? l->reason : "");
@@ -52,7 +52,7 @@ int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome 
 	if (!rc)
 		rc = model_count(w->db, revision_id, FILES_HELD, &held, e);
 	if (!rc)
-		rc = lifecycle_at(w->db, m.id, revision_id, work_now(), w->arena, &life, e);
+		rc = lifecycle_at(w->db, m.id, revision_id, w->policy, work_now(), w->arena, &life, e);
 	if (rc)
 		return rc;
 	/* Published says what the gate thinks; it is here in full, and all the same nobody gets it. */

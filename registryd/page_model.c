@@ -203,7 +203,7 @@ int page_model(struct request *rq, struct err *e)
 	if ((rc = model_files(app->db, d.r.id, FILES_SERVED, "", NULL, FILES_SHOWN_MAX, &rq->arena, &files, &n, e)) ||
 	    (rc = model_count(app->db, d.r.id, FILES_SERVED, &all, e)))
 		return rc;
-	if (!(show = query_show(app->db, d.r.id, rq->now, e)))
+	if (!(show = query_show(app->db, d.r.id, daemon_policy(app), rq->now, e)))
 		return e->code;
 	page_begin(&b, d.m.name);
 	buf_puts(&b, "<h1>");
@@ -248,7 +248,7 @@ int page_lifecycle(struct request *rq, struct err *e)
 
 	if (usage_flush(app->db, e))	/* counters still in memory belong to the answer */
 		return e->code;
-	list = lifecycle_list(app->db, rq->now + LIFECYCLE_AHEAD_S, rq->now, e);
+	list = lifecycle_list(app->db, daemon_policy(app), rq->now + LIFECYCLE_AHEAD_S, rq->now, e);
 	if (!list)
 		return e->code;
 	page_begin(&b, "Lifecycle");

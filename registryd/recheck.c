@@ -225,7 +225,7 @@ static int is_off(struct work *w, const struct model *m, const struct revision *
 	*state = NULL;
 	if (w->job.priority > JOB_BACKGROUND)
 		return 0;	/* somebody asks for this one */
-	rc = lifecycle_at(w->db, m->id, r->id, work_now(), w->arena, &life, e);
+	rc = lifecycle_at(w->db, m->id, r->id, w->policy, work_now(), w->arena, &life, e);
 	if (!rc && r->state != REVISION_PUBLISHED)
 		*state = revision_state_name(r->state);
 	else if (!rc && (life.retired_at || life.withdrawn_at))

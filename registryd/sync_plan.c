@@ -240,7 +240,7 @@ static int find_obstacle(struct sync *s, struct preview *p, struct err *e)
 	s->model_id = m.id;	/* what of it is here is not fetched again */
 	if (model_find(s->w->db, s->name, s->info.sha, MODEL_ANY, s->w->arena, &same, r, NULL, NULL))
 		r->id = 0;
-	rc = lifecycle_at(s->w->db, m.id, r->id, work_now(), s->w->arena, &life, e);
+	rc = lifecycle_at(s->w->db, m.id, r->id, s->w->policy, work_now(), s->w->arena, &life, e);
 	if (!rc)
 		p->obstacle = judge_off(s->w, &life);
 	return rc || (r->id && r->state == REVISION_PUBLISHED) ? rc : find_off(s, &p->facts, e);

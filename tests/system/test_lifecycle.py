@@ -1,6 +1,7 @@
 """What a model's end looks like from outside: at its doors, in listings and in the events, whoever has announced it."""
 import http.client
 import os
+import sqlite3
 import time
 import urllib.error
 import urllib.request
@@ -265,6 +266,10 @@ def test_a_sunset_that_passes_is_told_once(tmp_path, after):
         r.seed("org/next", FILES)
         r.seed("org/ended", FILES, deprecated_at="2020-01-01", sunset_at="2021-06-30", successor="org/next")
         r.seed("org/ending", FILES, deprecated_at="2020-01-01", sunset_at="2099-06-30")
+        r.seed("org/off", FILES)
+        with sqlite3.connect(r.data / "catalog.sqlite") as db:       # retired by hand, of a clock that was ahead
+            db.execute("INSERT INTO lifecycle (model_id, revision_id, source, retired_at, who, at) SELECT id, 0, 'person', 4000000000, 'ada', 4000000000 FROM model WHERE name = 'org/off'")
+        db.close()
         for _ in range(2):
             r.start()
             end = time.monotonic() + 20
@@ -277,6 +282,7 @@ def test_a_sunset_that_passes_is_told_once(tmp_path, after):
             # What is served is listed, and nothing else is.
             served = after == "warn"
             assert r.get("/org/ended/resolve/main/config.json").status == (200 if served else 410)
+            assert r.get("/org/off/resolve/main/config.json").status == 410
             assert ("org/ended" in [m["id"] for m in r.get("/api/models").json()]) == served
             assert (b"org/ended" in r.get("/").body) == served
             r.stop()

@@ -60,12 +60,18 @@ static inline int restore(struct db *db, const struct lifecycle_order *o, int64_
 
 static const struct policy_lifecycle rules = { .notice_s = 90 * DAY, .gone_after_sunset = true };
 
-static inline struct lifecycle at(struct db *db, int64_t m, int64_t r, int64_t now, struct arena *a)
+static inline struct lifecycle at_under(struct db *db, const char *text, int64_t m, int64_t r, int64_t now, struct arena *a)
 {
+	own(policy) struct policy *p = policy(text);
 	struct lifecycle l;
 
-	ok(lifecycle_at(db, m, r, now, a, &l, e));
+	ok(lifecycle_at(db, m, r, p, now, a, &l, e));
 	return l;
+}
+
+static inline struct lifecycle at(struct db *db, int64_t m, int64_t r, int64_t now, struct arena *a)
+{
+	return at_under(db, "{}", m, r, now, a);
 }
 
 static inline int64_t sweep(struct db *db, const char *text, int64_t now)

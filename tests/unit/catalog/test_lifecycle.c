@@ -173,6 +173,7 @@ static void test_retire_withdraw(void **state)
 static void test_list_and_calendar(void **state)
 {
 	struct fixture *f = *state;
+	own(policy) struct policy *p = policy("{}");
 	int64_t r, m = make(f->db, "org/m", 'a', &r);
 	struct lifecycle_order o = { .model_id = m, .who = "ada", .sunset_at = NOW + 100 * DAY, .reason = "a long reason, with; punctuation\nand \xc3\xa9\xc3\xa9\xc3\xa9 many more words to fold the line at the right place" };
 
@@ -184,7 +185,7 @@ static void test_list_and_calendar(void **state)
 	ok(usage_flush(f->db, e));
 	usage_count(f->db, m, r, "ci", 100, NOW);
 	ok(usage_flush(f->db, e));
-	own(json) json_t *list = lifecycle_list(f->db, NOW + 101 * DAY, NOW, NULL), *none = lifecycle_list(f->db, NOW + 50 * DAY, NOW, NULL);
+	own(json) json_t *list = lifecycle_list(f->db, p, NOW + 101 * DAY, NOW, NULL), *none = lifecycle_list(f->db, p, NOW + 50 * DAY, NOW, NULL);
 	assert_int_equal(json_array_size(list), 1);
 	assert_int_equal(json_array_size(none), 0);
 	json_t *row = json_array_get(list, 0);
@@ -195,13 +196,13 @@ static void test_list_and_calendar(void **state)
 	assert_int_equal(json_array_size(use), 2);
 	assert_int_equal(json_get_int(json_array_get(use, 0), "bytes", 0), 300);
 
-	own(mem) char *ics = lifecycle_ics(f->db, NOW, NULL);
+	own(mem) char *ics = lifecycle_ics(f->db, p, NOW, NULL);
 	assert_non_null(ics);
 	assert_non_null(strstr(ics, "DTSTART;VALUE=DATE:20250112\r\n"));
 	o.reason = "a\ttab\x7f\a";
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	free(ics);
-	ics = lifecycle_ics(f->db, NOW, NULL);
+	ics = lifecycle_ics(f->db, p, NOW, NULL);
 	assert_non_null(strstr(ics, "DESCRIPTION:a\ttab\\n"));
 	o.sunset_at = 0;
 	char reason[2001] = "x";
@@ -212,13 +213,13 @@ static void test_list_and_calendar(void **state)
 	o.successor = "org/next";
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	free(ics);
-	ics = lifecycle_ics(f->db, NOW, NULL);
+	ics = lifecycle_ics(f->db, p, NOW, NULL);
 	assert_non_null(strstr(ics, "\\nUse org/next\r\n"));
-	for (char *p = ics, *end; *p; p = end + 2) {
-		end = strstr(p, "\r\n");
+	for (char *s = ics, *end; *s; s = end + 2) {
+		end = strstr(s, "\r\n");
 		assert_non_null(end);
-		assert_true(end - p <= 75);
-		assert_true(str_utf8_valid(p, (size_t)(end - p)));
+		assert_true(end - s <= 75);
+		assert_true(str_utf8_valid(s, (size_t)(end - s)));
 	}
 }
 
@@ -226,6 +227,7 @@ static void test_list_and_calendar(void **state)
 static void test_lately(void **state)
 {
 	struct fixture *f = *state;
+	own(policy) struct policy *p = policy("{}");
 	const int64_t noon = NOW + DAY / 2, begin = noon - USAGE_LATELY_DAYS * DAY;
 	int64_t r, newer, m = make(f->db, "org/m", 'a', &r);
 	struct lifecycle_order o = { .model_id = m, .who = "ada", .sunset_at = NOW + 100 * DAY };
@@ -238,7 +240,7 @@ static void test_lately(void **state)
 
 		usage_count(f->db, m, r, "ci", 100, begin - 1 + late);
 		ok(usage_flush(f->db, e));
-		own(json) json_t *list = lifecycle_list(f->db, 0, noon, NULL), *use = usage_json(f->db, m, USAGE_LATELY_DAYS, noon, NULL);
+		own(json) json_t *list = lifecycle_list(f->db, p, 0, noon, NULL), *use = usage_json(f->db, m, USAGE_LATELY_DAYS, noon, NULL);
 		ok(gc_run(f->db, f->store, &gc, noon, &freed, e));
 		own(json) json_t *gone = freed.list;
 		json_decref(freed.quotas);
@@ -344,6 +346,7 @@ static void test_another_sites_word(void **state)
 static void test_successors_that_go(void **state)
 {
 	struct fixture *f = *state;
+	own(policy) struct policy *p = policy("{}");
 	own(arena) struct arena a;
 	own(json) json_t *none = json_array(), *by = json_array();
 	int64_t r[3], m = make(f->db, "org/m", 'a', &r[0]), n = make(f->db, "org/n", 'b', &r[1]);
@@ -352,13 +355,13 @@ static void test_successors_that_go(void **state)
 	arena_init(&a);
 	make(f->db, "org/k", 'c', &r[2]);
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
-	ok(lifecycle_named_by(f->db, n, NOW, none, e));
+	ok(lifecycle_named_by(f->db, n, p, NOW, none, e));
 	assert_int_equal(json_array_size(none), 0);
 	ok(lifecycle_withdraw(f->db, &off, NOW, e));
 	assert_null(at(f->db, m, r[0], NOW, &a).successor);
-	own(json) json_t *list = lifecycle_list(f->db, 0, NOW, NULL);
+	own(json) json_t *list = lifecycle_list(f->db, p, 0, NOW, NULL);
 	assert_null(json_get_str(json_array_get(list, 0), "successor"));
-	ok(lifecycle_named_by(f->db, n, NOW, by, e));
+	ok(lifecycle_named_by(f->db, n, p, NOW, by, e));
 	assert_int_equal(json_array_size(by), 1);
 	assert_string_equal(json_get_str(json_array_get(by, 0), "repo"), "org/m");
 	/* It is still this one's successor, so that nothing leads back here when it returns. */
@@ -492,6 +495,7 @@ static void test_recertification(void **state)
 static void test_marks_side_by_side(void **state)
 {
 	struct fixture *f = *state;
+	own(policy) struct policy *p = policy("{}");
 	own(arena) struct arena a;
 	int64_t r1, r2, m = make(f->db, "org/a", 'a', &r1);
 	struct query_filter q = { .gated = -1, .sunset_before = NOW + 101 * DAY };
@@ -518,9 +522,9 @@ static void test_marks_side_by_side(void **state)
 	struct lifecycle_order later = { .model_id = m, .revision_id = r1, .who = "bob", .sunset_at = NOW + 200 * DAY, .reason = "later" };
 	ok(lifecycle_deprecate(f->db, &later, &rules, NOW + DAY, e));
 	assert_int_equal(at(f->db, m, r1, NOW + 2 * DAY, &a).sunset_at, NOW + 100 * DAY);
-	own(json) json_t *list = lifecycle_list(f->db, NOW + 101 * DAY, NOW, NULL);
+	own(json) json_t *list = lifecycle_list(f->db, p, NOW + 101 * DAY, NOW, NULL);
 	assert_int_equal(json_array_size(list), 2);	/* the model, and the revision for the hint that it has besides */
-	own(mem) char *ics = lifecycle_ics(f->db, NOW, NULL);
+	own(mem) char *ics = lifecycle_ics(f->db, p, NOW, NULL);
 	char *first = strstr(ics, "BEGIN:VEVENT");
 	assert_non_null(first);
 	assert_null(strstr(first + 1, "BEGIN:VEVENT"));
@@ -602,6 +606,119 @@ static void test_ended(void **state)
 	ok(lifecycle_deprecate(f->db, &part, &rules, NOW + 400 * DAY, e));
 	assert_int_equal(tell(f->db, NOW + 500 * DAY), 1);
 	assert_string_equal(said_of(f->db, "lifecycle.ended", "org/d", "successor", &a), "org/e");
+
+	/* Told while the clock was ahead, it is still to come. */
+	whole.sunset_at = NOW + 700 * DAY;
+	ok(lifecycle_deprecate(f->db, &whole, &rules, NOW + 500 * DAY, e));
+	ok(lifecycle_undeprecate(f->db, &part, NOW + 500 * DAY, e));
+	for (int64_t day = 800; day >= 699; day -= 101)
+		assert_int_equal(tell(f->db, NOW + day * DAY), day == 800);
+	assert_int_equal(tell(f->db, NOW + 700 * DAY), 1);
+	assert_int_equal(tell(f->db, NOW + 701 * DAY), 0);
+}
+
+/* What a person retires is off whatever its date says, and what comes later of it says so. */
+static void test_retired_by_a_clock_that_was_ahead(void **state)
+{
+	struct fixture *f = *state;
+	const struct policy_lifecycle warn = { .gone_after_sunset = false };
+	own(arena) struct arena a;
+	int64_t r, newer, m = make(f->db, "org/m", 'a', &r), ending, n = make(f->db, "org/n", 'b', &ending);
+	struct lifecycle_order off = { .model_id = m, .who = "ada" }, ends = { .model_id = n, .who = "ada", .sunset_at = NOW + 100 * DAY };
+	struct lifecycle l;
+
+	arena_init(&a);
+	assert_null(said_of(f->db, "revision.published", "org/m", "lifecycle", &a));
+	ok(lifecycle_retire(f->db, &off, NOW + 400 * DAY, e));
+	ok(lifecycle_deprecate(f->db, &ends, &rules, NOW, e));
+	l = at_under(f->db, "lifecycle: {after_sunset: warn}", m, r, NOW, &a);
+	assert_true(lifecycle_is_off(&l, &warn));
+	l = at(f->db, n, ending, NOW + 100 * DAY, &a);
+	assert_true(lifecycle_is_off(&l, &rules));
+	assert_false(lifecycle_is_off(&l, &warn));
+	make(f->db, "org/m", 'c', &newer);
+	assert_string_equal(said_of(f->db, "revision.published", "org/m", "lifecycle", &a), "retired");
+}
+
+/* However long the way to what is served. */
+static void test_a_long_way(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r[13], m[13];
+	char name[13][16];
+
+	arena_init(&a);
+	for (int i = 0; i < 13; i++) {
+		snprintf(name[i], sizeof(name[i]), "org/k%d", i);
+		m[i] = make(f->db, name[i], (char)('a' + i % 6), &r[i]);
+	}
+	for (int i = 0; i < 12; i++) {
+		struct lifecycle_order o = { .model_id = m[i], .who = "ada", .successor = name[i + 1], .sunset_at = NOW + 100 * DAY };
+		ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	}
+	assert_string_equal(at(f->db, m[0], r[0], NOW + 100 * DAY, &a).successor, "org/k12");
+}
+
+/* Whom people can be sent to is what the doors give them under the policy. */
+static void test_successors_under_a_policy(void **state)
+{
+	static const char warn[] = "lifecycle: {after_sunset: warn}", pinned[] = "lifecycle: {deprecated: pinned_only}";
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t rx, ry, rz, rt, mx = make(f->db, "org/x", 'a', &rx), my = make(f->db, "org/y", 'b', &ry), mt = make(f->db, "org/t", 'd', &rt);
+	struct lifecycle_order x = { .model_id = mx, .who = "ada", .successor = "org/y" }, y = { .model_id = my, .who = "ada", .successor = "org/z", .sunset_at = NOW + 100 * DAY },
+			       t = { .model_id = mt, .who = "ada", .successor = "org/y" };
+
+	arena_init(&a);
+	make(f->db, "org/z", 'c', &rz);
+	ok(lifecycle_deprecate(f->db, &y, &rules, NOW, e));
+	ok(lifecycle_deprecate(f->db, &x, &rules, NOW, e));
+	assert_string_equal(at(f->db, mx, rx, NOW, &a).successor, "org/y");
+	assert_string_equal(at_under(f->db, pinned, mx, rx, NOW, &a).successor, "org/z");
+	assert_string_equal(at(f->db, mx, rx, NOW + 100 * DAY, &a).successor, "org/z");
+	assert_string_equal(at_under(f->db, warn, mx, rx, NOW + 100 * DAY, &a).successor, "org/y");
+	fails(ERR_REFUSED, "org/y is retired itself", lifecycle_deprecate(f->db, &t, &rules, NOW + 100 * DAY, e));
+	ok(lifecycle_deprecate(f->db, &t, &(struct policy_lifecycle){ 0 }, NOW + 100 * DAY, e));
+}
+
+static void show(struct db *db, int64_t m, char salt, int64_t now, int64_t *rev)
+{
+	struct policy_verdict v = { .outcome = POLICY_PUBLISH, .summary = "x" };
+	char commit[41] = { 0 };
+
+	memset(commit, salt, 40);
+	struct model_plan p = { .model_id = m, .commit = commit, .ref = "main" };
+	ok(model_plan(db, &p, now, rev, NULL, e));
+	ok(model_conclude(db, *rev, &v, now, e));
+}
+
+/* Upstream goes back to a revision that was ended when the model showed another: of two that people can get neither sends them to the other. */
+static void test_a_circle_that_upstream_closes(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t old, newer, rb, rc, ma = make(f->db, "org/a", 'a', &old), mb = make(f->db, "org/b", 'b', &rb), mc = make(f->db, "org/c", 'c', &rc);
+	struct lifecycle_order b = { .model_id = mb, .who = "ada", .successor = "org/a" }, one = { .model_id = ma, .revision_id = old, .who = "ada", .successor = "org/b" },
+			       c = { .model_id = mc, .who = "ada", .successor = "org/b" };
+
+	arena_init(&a);
+	show(f->db, ma, 'd', NOW + 1, &newer);
+	ok(lifecycle_deprecate(f->db, &b, &rules, NOW + 1, e));
+	ok(lifecycle_deprecate(f->db, &one, &rules, NOW + 1, e));
+	ok(lifecycle_deprecate(f->db, &c, &rules, NOW + 1, e));
+	assert_string_equal(at(f->db, ma, old, NOW + 1, &a).successor, "org/b");
+	assert_string_equal(at(f->db, mb, rb, NOW + 1, &a).successor, "org/a");
+	show(f->db, ma, 'a', NOW + 2, &old);
+	assert_null(at(f->db, ma, old, NOW + 2, &a).successor);
+	assert_null(at(f->db, mb, rb, NOW + 2, &a).successor);
+	assert_string_equal(at(f->db, mc, rc, NOW + 2, &a).successor, "org/b");	/* it is not in the circle */
+
+	/* Nobody is sent back to what is off the doors, so that may name the other. */
+	struct lifecycle_order off = { .model_id = mb, .who = "ada" };
+	ok(lifecycle_retire(f->db, &off, NOW + 3, e));
+	assert_string_equal(at(f->db, mb, rb, NOW + 3, &a).successor, "org/a");
+	assert_null(at(f->db, ma, old, NOW + 3, &a).successor);
 }
 
 /* Whoever corrects a reason takes no date back. */
@@ -623,7 +740,7 @@ static void test_deprecated_again(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_keep_last), with_fixture(test_quota_order), with_fixture(test_another_sites_word), with_fixture(test_successors_that_go), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_ended), with_fixture(test_deprecated_again) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_keep_last), with_fixture(test_quota_order), with_fixture(test_another_sites_word), with_fixture(test_successors_that_go), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_ended), with_fixture(test_deprecated_again), with_fixture(test_retired_by_a_clock_that_was_ahead), with_fixture(test_a_long_way), with_fixture(test_successors_under_a_policy), with_fixture(test_a_circle_that_upstream_closes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
