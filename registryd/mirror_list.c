@@ -57,7 +57,7 @@ const char *mirror_listed_commit(const struct round *r, const struct hub_listed 
 /* What the catalog knows of the listed commit, if that is what it saw last: with what this entry selects, is there something left to do? *why: see settled.h. */
 static int look_here(struct round *r, const struct hub_listed *l, struct arena *a, enum settled *out, const char **why, struct err *e)
 {
-	const char *sha = mirror_listed_commit(r, l);
+	const char *sha = mirror_listed_commit(r, l), *state;
 	char seen[MODEL_COMMIT_HEX + 1];
 	struct revision rev;
 	struct model m;
@@ -65,6 +65,12 @@ static int look_here(struct round *r, const struct hub_listed *l, struct arena *
 	*out = SETTLED_NOT;
 	if (!sha || model_find_repo(r->w->db, l->id, a, &m, NULL))
 		return 0;
+	if (settled_off(r->w, m.id, a, &state, why, e))
+		return e->code;
+	if (*why) {
+		*out = SETTLED;
+		return 0;
+	}
 	if (model_upstream_ref(r->w->db, m.id, r->m->revision, seen, NULL) || strcmp(seen, sha))
 		return 0;
 	if (model_find(r->w->db, l->id, sha, MODEL_ANY, a, &m, &rev, NULL, NULL))

@@ -8,6 +8,7 @@
 #include "registryd/bases.h"
 #include "registryd/gate.h"
 #include "registryd/gitproof.h"
+#include "registryd/judge.h"
 
 struct question {
 	struct work *w;
@@ -147,6 +148,21 @@ int settled_ask(struct work *w, const struct revision *r, const struct plan_sele
 		rc = ask_turned_down(&q, out, why, e);
 	w->arena = outer;
 	return rc;
+}
+
+int settled_off(struct work *w, int64_t model_id, struct arena *a, const char **state, const char **why, struct err *e)
+{
+	struct arena *outer = w->arena;
+	struct lifecycle life;
+	int rc = lifecycle_at(w->db, model_id, 0, w->policy, work_now(), a, &life, e);
+
+	if (rc)
+		return rc;
+	w->arena = a;
+	*why = judge_off(w, &life);
+	w->arena = outer;
+	*state = lifecycle_state_name(life.state);
+	return 0;
 }
 
 /* ---- two entries of one model ----------------------------------------------------------------------------------- */

@@ -26,6 +26,12 @@ int settled_ask(struct work *w, const struct revision *r, const struct plan_sele
 		struct err *e);
 
 /*
+ * Is the model off the doors as a whole: withdrawn, retired, past its sunset? Then the clock brings nothing into it until a person takes that back. *state and *why, in
+ * the arena: what judge_off() says; *why NULL: it is not.
+ */
+int settled_off(struct work *w, int64_t model_id, struct arena *a, const char **state, const char **why, struct err *e);
+
+/*
  * The clock's sync w found `r` SETTLED_OTHERWISE. Is that because two entries select otherwise of it? With the selection of an entry it was held or rejected, and with
  * this one not long ago: they leave each other alone, lest they do it over in turns.
  */

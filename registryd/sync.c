@@ -362,6 +362,18 @@ static int nothing_changed(struct sync *s, bool *done, struct err *e)
 	return tell_result(s, &g, e);
 }
 
+/* What is off the doors as a whole gets nothing new unless somebody asks: then w->result says why. */
+static int left_off(struct sync *s, bool *off, struct err *e)
+{
+	const char *state, *why = NULL;
+	int rc = by_clock(s) ? settled_off(s->w, s->model_id, s->w->arena, &state, &why, e) : 0;
+
+	*off = why != NULL;
+	if (*off)
+		s->w->result = json_pack("{s:s, s:s, s:s, s:s, s:s}", "repo", s->name, "revision", s->info.sha, "state", state, "reason", why, "code", "refused");
+	return rc;
+}
+
 /* Git's word against that of the listing by which this was published: a person must look, and finds it in `show`. */
 static int contradicted(struct sync *s, struct err *e)
 {
@@ -521,7 +533,7 @@ static int obtain(struct sync *s, bool *skipped, struct err *e)
 
 static int sync_revision(struct sync *s, struct err *e)
 {
-	bool done, skipped = false;
+	bool done, off, skipped = false;
 	int rc;
 
 	rc = sync_check_name(s, e);
@@ -535,6 +547,9 @@ static int sync_revision(struct sync *s, struct err *e)
 		return rc;
 	if (done)
 		return prove_again(s, e);
+	rc = left_off(s, &off, e);
+	if (rc || off)
+		return rc;
 	rc = obtain(s, &skipped, e);
 	if (rc == ERR_AUTH && s->selection.metadata_only) {
 		forget_missing(s);

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from tests.system.registry import Registry
-from tests.system.sync_case import CARD, POLICY, Noise, mirror_round, settings, wait_for
+from tests.system.sync_case import CARD, POLICY, Noise, mirror_round, settings, settled, wait_for
+from tests.system.test_sync_mirror import ENTRIES, following
 
 
 @pytest.fixture
@@ -92,3 +93,19 @@ def test_what_is_not_listed_any_more_is_asked_for_in_turn(reg, hub):
     mirror_round(reg)
     asked = [r.repo for r in hub.requests(route="info") if r.repo.startswith("team/")]
     assert len(asked) == 20 and "team/x" not in asked
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_what_is_off_as_a_whole_is_left_alone_until_it_is_back(tmp_path, hub, entry):
+    hub.add_model("team/m", small(0), date=days_ago(9))
+    with following(tmp_path, hub, entry) as reg:
+        settled(reg, "team/m")
+        first = reg.json("show", "team/m")["revision"]
+        reg.ctl("withdraw", "team/m", "--reason", "leaked")
+        hub.commit("team/m", {"config.json": '{"n": 1}'}, date=days_ago(1))
+        hub.clear_log()
+        mirror_round(reg)
+        assert {r.route for r in hub.requests()} <= {"listing", "info", "commits"} and reg.json("show", "team/m")["revision"] == first
+        reg.ctl("restore", "team/m")
+        mirror_round(reg)
+        assert reg.json("show", "team/m")["revision"] == hub.repos["team/m"].resolve("main").sha and published(reg) == {"team/m"}
