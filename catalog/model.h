@@ -181,6 +181,8 @@ struct model_plan {
  * *changed (may be NULL): something is to be fetched or judged; false: published as it is.
  */
 int model_plan(struct db *db, const struct model_plan *p, int64_t now, int64_t *revision_id, bool *changed, struct err *e);
+/* The revision, of which nothing needs to be planned, is what was asked for last under this ref: what is published of an earlier asking does not take the ref from it. */
+int model_ask_ref(struct db *db, int64_t revision_id, const char *ref, int64_t now, struct err *e);
 
 /* The selection that it was planned with last, NULL for everything. */
 int model_selection(struct db *db, int64_t revision_id, struct arena *a, const char **selection, struct err *e);

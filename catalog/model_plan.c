@@ -424,6 +424,16 @@ int model_plan(struct db *db, const struct model_plan *p, int64_t now, int64_t *
 	return 0;
 }
 
+int model_ask_ref(struct db *db, int64_t revision_id, const char *ref, int64_t now, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	int rc;
+
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = want_ref(t.c, revision_id, ref, now, e)) < 0)
+		return rc;
+	return tx_commit(&t, e);
+}
+
 /* --- stored --- */
 
 struct planned_file {

@@ -59,8 +59,10 @@ static int look_here(struct round *r, const struct hub_listed *l, struct arena *
 {
 	const char *sha = mirror_listed_commit(r, l), *state;
 	char seen[MODEL_COMMIT_HEX + 1];
+	bool at_ref = true;
 	struct revision rev;
 	struct model m;
+	int rc;
 
 	*out = SETTLED_NOT;
 	if (!sha || model_find_repo(r->w->db, l->id, a, &m, NULL))
@@ -75,7 +77,12 @@ static int look_here(struct round *r, const struct hub_listed *l, struct arena *
 		return 0;
 	if (model_find(r->w->db, l->id, sha, MODEL_ANY, a, &m, &rev, NULL, NULL))
 		return 0;
-	return settled_ask(r->w, &rev, &r->selection, files_listed(l), a, out, why, e);
+	rc = settled_ask(r->w, &rev, &r->selection, files_listed(l), a, out, why, e);
+	if (!rc && *out != SETTLED_NOT && rev.state == REVISION_PUBLISHED)
+		rc = settled_at_ref(r->w, &rev, r->m->revision, a, &at_ref, e);
+	if (!at_ref)	/* a sync moves the ref, unless the gate would not let it pass now */
+		*out = SETTLED_OTHERWISE;
+	return rc;
 }
 
 /* At the next round after the first failure, then half as often each time. */

@@ -165,6 +165,18 @@ int settled_off(struct work *w, int64_t model_id, struct arena *a, const char **
 	return 0;
 }
 
+int settled_at_ref(struct work *w, const struct revision *r, const char *ref, struct arena *a, bool *at_ref, struct err *e)
+{
+	struct model_ref *refs;
+	size_t n = 0;
+	int rc = ref ? model_refs(w->db, r->model_id, r->id, a, &refs, &n, e) : 0;
+
+	*at_ref = !ref;
+	for (size_t i = 0; i < n && !rc && !*at_ref; i++)
+		*at_ref = !strcmp(refs[i].name, ref);
+	return rc;
+}
+
 /* ---- two entries of one model ----------------------------------------------------------------------------------- */
 
 #define SYNCS_LOOKED_AT 100

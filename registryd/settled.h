@@ -13,7 +13,7 @@
 
 enum settled {
 	SETTLED_NOT,
-	SETTLED_OTHERWISE,	/* nothing to do but that something else was selected when it was held or rejected */
+	SETTLED_OTHERWISE,	/* nothing to do but that something else was selected when it was held or rejected, or that the ref serves another revision */
 	SETTLED_REFUSED,	/* published, and some of its files were refused a short while ago */
 	SETTLED,
 };
@@ -24,6 +24,9 @@ enum settled {
  */
 int settled_ask(struct work *w, const struct revision *r, const struct plan_selection *s, size_t n_listed, struct arena *a, enum settled *out, const char **why,
 		struct err *e);
+
+/* Does the ref serve this revision? It has not to where ref is NULL. */
+int settled_at_ref(struct work *w, const struct revision *r, const char *ref, struct arena *a, bool *at_ref, struct err *e);
 
 /*
  * Is the model off the doors as a whole: withdrawn, retired, past its sunset? Then the clock brings nothing into it until a person takes that back. *state and *why, in

@@ -313,19 +313,6 @@ static bool by_clock(const struct sync *s)
 	return !strcmp(s->w->job.who, "schedule");
 }
 
-/* Does the ref serve this revision? */
-static int is_at_ref(struct sync *s, const struct revision *r, bool *at_ref, struct err *e)
-{
-	struct model_ref *refs;
-	size_t n = 0;
-	int rc = model_refs(s->w->db, r->model_id, r->id, s->w->arena, &refs, &n, e);
-
-	*at_ref = !sync_served_ref(s);
-	for (size_t i = 0; i < n && !rc && !*at_ref; i++)
-		*at_ref = !strcmp(refs[i].name, sync_served_ref(s));
-	return rc;
-}
-
 /*
  * Published with every file that this selection wants, and the ref where it belongs: nothing to fetch, not even the listing. Nor where the clock asks for what was
  * turned down a short while ago.
@@ -340,7 +327,7 @@ static int is_settled(struct sync *s, const struct revision *r, bool *done, cons
 	if (!rc && settled == SETTLED_OTHERWISE && by_clock(s))
 		rc = settled_in_turns(s->w, r, done, e);
 	*why = *done && *why ? arena_strdup(s->w->arena, *why) : NULL;
-	return rc || !*done || r->state != REVISION_PUBLISHED ? rc : is_at_ref(s, r, done, e);
+	return rc || !*done || r->state != REVISION_PUBLISHED ? rc : settled_at_ref(s->w, r, sync_served_ref(s), &a, done, e);
 }
 
 /* Is there nothing to do for this commit? Then w->result says how it stands. */
@@ -356,6 +343,8 @@ static int nothing_changed(struct sync *s, bool *done, struct err *e)
 		return 0;
 	s->revision_id = r.id;
 	rc = is_settled(s, &r, done, &g.reason, e);
+	if (!rc && *done && sync_served_ref(s) && r.state != REVISION_RETIRED)	/* upstream may have been elsewhere meanwhile */
+		rc = model_ask_ref(s->w->db, r.id, sync_served_ref(s), work_now(), e);
 	if (rc || !*done)
 		return rc;
 	g.state = r.state;

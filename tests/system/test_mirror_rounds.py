@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.system.registry import Registry
-from tests.system.sync_case import CARD, POLICY, Noise, mirror_round, settings, settled, wait_for
+from tests.system.sync_case import CARD, POLICY, Noise, get, mirror_round, settings, settled, wait_for
 from tests.system.test_sync_mirror import ENTRIES, following
 
 
@@ -109,3 +109,38 @@ def test_what_is_off_as_a_whole_is_left_alone_until_it_is_back(tmp_path, hub, en
         reg.ctl("restore", "team/m")
         mirror_round(reg)
         assert reg.json("show", "team/m")["revision"] == hub.repos["team/m"].resolve("main").sha and published(reg) == {"team/m"}
+
+
+@pytest.mark.parametrize("first", ["published", "held"])
+def test_a_commit_that_upstream_took_back_does_not_get_its_branch(reg, hub, first):
+    """It was held while upstream had it, and somebody lets it pass when upstream is long back at the former one."""
+    refused = CARD.replace("mit", "gpl-3.0")
+    former = hub.add_model("team/m", {**small(1), "README.md": refused if first == "held" else CARD})
+    later = hub.commit("team/m", {**small(2), "README.md": refused})
+    reg.ctl("mirror", "add", "--author", "team", "--every", "6h")
+    for commit in former, later, former:
+        hub.repos["team/m"].point("refs/heads/main", commit)
+        mirror_round(reg)
+    assert reg.json("show", "team/m@main")["revision"] == former
+    if first == "held":
+        reg.ctl("publish", f"team/m@{former}", "--reason", "asked them")
+    reg.ctl("publish", f"team/m@{later}", "--reason", "asked them")
+    assert get(f"{reg.url}/team/m/resolve/main/config.json") == (200, b'{"n": 1}')
+
+
+def test_a_branch_that_a_sync_could_not_move_is_moved(reg, hub):
+    """The commit is served by another name, so nothing is missing but the branch."""
+    former = hub.add_model("team/m", small(1))
+    later = hub.commit("team/m", small(2))
+    repo = hub.repos["team/m"]
+    repo.point("refs/tags/v1", later), repo.point("refs/heads/main", former)
+    hub.faults.add(route="git", status=503)
+    reg.ctl("mirror", "add", "--author", "team", "--every", "6h")
+    mirror_round(reg)
+    reg.ctl("sync", "team/m@v1")
+    repo.point("refs/heads/main", later)
+    rule = hub.faults.add(route="tree", status=503)
+    assert reg.ctl("sync", "team/m", code=None).returncode and hub.faults.acted(rule)
+    hub.faults.clear()
+    mirror_round(reg)
+    assert get(f"{reg.url}/team/m/resolve/main/config.json") == (200, b'{"n": 2}')

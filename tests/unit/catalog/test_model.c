@@ -177,6 +177,13 @@ static void test_second_revision(void **state)
 	conclude(f->db, second, POLICY_PUBLISH, 1022);
 	ok(model_find(f->db, "org/m", "main", MODEL_VISIBLE, &a, &m, &r, NULL, e));
 	assert_string_equal(r.commit, A);
+	/* Upstream goes to B and back, and of A there is nothing to plan. */
+	two_files(files, "two");
+	plan(f->db, id, B, "main", files, 2, 1023, &changed);
+	ok(model_ask_ref(f->db, first, "main", 1023, e));
+	conclude(f->db, second, POLICY_PUBLISH, 1024);
+	ok(model_find(f->db, "org/m", "main", MODEL_VISIBLE, &a, &m, &r, NULL, e));
+	assert_string_equal(r.commit, A);
 	/* A person rejects what is served: off every door. */
 	ok(model_rule(f->db, first, POLICY_REJECT, "ada", "bad", 1030, e));
 	fails(ERR_NOT_FOUND, "no revision", model_find(f->db, "org/m", "main", MODEL_VISIBLE, &a, &m, &r, NULL, e));
