@@ -79,12 +79,31 @@ static int refuse_either(struct sync *s, const struct model *m, const char *othe
 		       s->name, other, m->name);
 }
 
+/* What upstream has under a name. A repository without a `main` is asked for by the commit that is synced and by one that is served: one of these it may have. */
+static int ask_any(struct sync *s, const struct model *m, const char *name, struct hub_revision *r, struct err *e)
+{
+	struct revision served = { 0 };
+	struct model same;
+	const char *const commits[] = { NULL, s->info.sha, served.commit };
+	int rc = 0;
+
+	model_find_shown(s->w->db, m->name, s->w->arena, &same, &served, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(commits) && (!i || (r->no_such_revision && *commits[i])); i++) {
+		hub_revision_done(r);
+		*e = (struct err)ERR_NONE;
+		rc = hub_get_revision(s->hub, name, commits[i], &s->w->stop, r, e);
+	}
+	return rc;
+}
+
 /* Does upstream still have, under this other name of it, the repository that is here? `known`: its key. */
 static int ask_name(struct sync *s, const struct model *m, const char *name, const char *known, struct err *e)
 {
 	own(revision) struct hub_revision r = { 0 };
-	int rc = hub_get_revision(s->hub, name, NULL, &s->w->stop, &r, e);
+	int rc = ask_any(s, m, name, &r, e);
 
+	if (r.no_such_revision)	/* somebody is there */
+		return refuse_either(s, m, name, e);
 	if (rc == ERR_NOT_FOUND || rc == ERR_GONE || rc == ERR_AUTH || rc == ERR_REFUSED) {	/* nobody gets anything there */
 		*e = (struct err)ERR_NONE;
 		return 0;
