@@ -370,7 +370,7 @@ int job_recover(struct db *db, int64_t *n, struct err *e)
 			return rc;
 	}
 	{
-		own(sql) struct sql q = sql_prepare(t.c, "UPDATE job SET state = 1 WHERE state = 2", e);
+		own(sql) struct sql q = sql_prepare(t.c, "UPDATE job SET state = 1, attempts = 0 WHERE state = 2", e);
 		if ((rc = sql_run(&q)) < 0)
 			return rc;
 		if (n)
@@ -384,6 +384,7 @@ int job_recover(struct db *db, int64_t *n, struct err *e)
 struct ending {
 	enum job_state state;
 	int64_t not_before;
+	bool no_try;		/* tries are counted anew */
 	const char *phase;	/* NULL: the last one */
 	const char *label, *message, *result;
 	const struct spool *files;	/* NULL: none */
@@ -393,7 +394,8 @@ static int set_end(struct db_conn *c, int64_t id, const struct ending *x, const 
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "UPDATE job SET state = $2, finished_at = $3, not_before = $4, bytes_done = $5, bytes_total = $6, files_done = $7, files_total = $8, "
-					    "phase = $9, error_label = $10, error_message = $11, result = $12 WHERE id = $1 AND state = 2",
+					    "phase = $9, error_label = $10, error_message = $11, result = $12, attempts = CASE $13 WHEN 1 THEN 0 ELSE attempts END "
+					    "WHERE id = $1 AND state = 2",
 					    e);
 	int rc;
 
@@ -409,6 +411,7 @@ static int set_end(struct db_conn *c, int64_t id, const struct ending *x, const 
 	sql_text(&q, x->label);
 	sql_text(&q, x->message);
 	sql_text(&q, x->result);
+	sql_int(&q, x->no_try);
 	if ((rc = sql_run(&q)) < 0)
 		return rc;
 	return sql_changes(&q) == 1 ? 0 : err_set(e, ERR_CONFLICT, "job %lld is not running", (long long)id);
@@ -498,9 +501,9 @@ int job_fail(struct db *db, int64_t id, const struct err *why, int64_t now, stru
 	return end(db, id, (struct ending){ .state = state, .label = err_label(why->code), .message = why->msg }, now, e);
 }
 
-int job_wait_until(struct db *db, int64_t id, int64_t not_before, const char *phase, int64_t now, struct err *e)
+int job_wait_until(struct db *db, int64_t id, int64_t not_before, bool failed, const char *phase, int64_t now, struct err *e)
 {
-	return end(db, id, (struct ending){ .state = JOB_WAITING, .not_before = not_before, .phase = phase }, now, e);
+	return end(db, id, (struct ending){ .state = JOB_WAITING, .not_before = not_before, .no_try = !failed, .phase = phase }, now, e);
 }
 
 int job_wake(struct db *db, int64_t id, struct err *e)
@@ -511,7 +514,7 @@ int job_wake(struct db *db, int64_t id, struct err *e)
 	if ((rc = tx_begin(&t, db, e)) < 0)
 		return rc;
 	{
-		own(sql) struct sql q = sql_prepare(t.c, "UPDATE job SET not_before = 0 WHERE state = 3 AND attempts > 0 AND ($1 = 0 OR id = $1)", e);
+		own(sql) struct sql q = sql_prepare(t.c, "UPDATE job SET not_before = 0 WHERE state = 3 AND started_at > 0 AND ($1 = 0 OR id = $1)", e);
 		sql_int(&q, id);
 		if ((rc = sql_run(&q)) < 0)
 			return rc;

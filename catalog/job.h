@@ -35,7 +35,7 @@ struct job {
 	const char *who;	/* token name or "schedule" */
 	enum job_state state;
 	int priority;		/* higher first; 0 usual, -1 scheduled, JOB_BACKGROUND */
-	int attempts;		/* times it was claimed */
+	int attempts;		/* times it was claimed since it last waited for anything but an upstream that is away, or was cut off */
 	int64_t created_at, started_at, finished_at, not_before;
 	bool cancel_asked;
 	/* progress */
@@ -78,7 +78,8 @@ void job_stuck(struct db *db, int64_t id);
 /* result may be NULL. files: the JSON array that is the result's member "files", ended; NULL when it has none. */
 int job_finish(struct db *db, int64_t id, const char *result_json, const struct spool *files, int64_t now, struct err *e);
 int job_fail(struct db *db, int64_t id, const struct err *why, int64_t now, struct err *e);	/* ERR_CANCELED in `why` gives state canceled */
-int job_wait_until(struct db *db, int64_t id, int64_t not_before, const char *phase, int64_t now, struct err *e);
+/* failed: this was a try that failed, and counts in `attempts`; else they are counted anew. */
+int job_wait_until(struct db *db, int64_t id, int64_t not_before, bool failed, const char *phase, int64_t now, struct err *e);
 /* What made jobs wait may be otherwise now: those that ran and wait may run again at once. id 0: all of them. */
 int job_wake(struct db *db, int64_t id, struct err *e);
 /* Queues again, as they were, those of a kind that failed when they last ran. *n counts them. */

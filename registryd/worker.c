@@ -248,7 +248,7 @@ static int record(struct work *w, int rc, bool waits, const struct err *why, con
 	int64_t now = work_now();
 
 	if (waits)
-		return job_wait_until(w->db, w->job.id, now + wait_seconds(w), why->msg, now, e);
+		return job_wait_until(w->db, w->job.id, now + wait_seconds(w), rc == ERR_UNREACHABLE, why->msg, now, e);
 	return rc ? job_fail(w->db, w->job.id, why, now, e) : job_finish(w->db, w->job.id, result, w->files.max ? &w->files : NULL, now, e);
 }
 

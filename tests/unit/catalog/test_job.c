@@ -87,7 +87,7 @@ static void test_wake(void **state)
 
 	arena_init(&a);
 	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
-	ok(job_wait_until(f->db, id, 150, "waiting for room", 101, e));
+	ok(job_wait_until(f->db, id, 150, false, "waiting for room", 101, e));
 	put(f->db, "b/b", 0, 120);
 	fails(ERR_NOT_FOUND, "due", job_claim(f->db, NULL, 102, &a, &j, NULL, e));
 	ok(job_wake(f->db, id + 1, e));
@@ -96,6 +96,24 @@ static void test_wake(void **state)
 	ok(job_claim(f->db, NULL, 102, &a, &j, NULL, e));
 	assert_int_equal(j.id, id);
 	fails(ERR_NOT_FOUND, "due", job_claim(f->db, NULL, 102, &a, &j, NULL, e));
+}
+
+/* A try that failed is counted until the job waits for something else. */
+static void test_tries(void **state)
+{
+	static const bool failed[] = { true, true, false, true };
+	static const int counted[] = { 1, 2, 3, 1 };
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t id = put(f->db, "a/a", 0, 0);
+	struct job j;
+
+	arena_init(&a);
+	for (size_t i = 0; i < ARRAY_LEN(failed); i++) {
+		ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
+		assert_int_equal(j.attempts, counted[i]);
+		ok(job_wait_until(f->db, id, 100, failed[i], "waiting", 100, e));
+	}
 }
 
 static void test_restart(void **state)
@@ -114,7 +132,7 @@ static void test_restart(void **state)
 	assert_int_equal(n, 1);
 	ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
 	assert_int_equal(j.id, id);
-	assert_int_equal(j.attempts, 2);
+	assert_int_equal(j.attempts, 1);	/* it was cut off, which is no failure */
 	/* Twice the same after a restart: one is enough. */
 	put(f->db, "a/a", 0, 0);
 	ok(job_recover(f->db, &n, e));
@@ -173,7 +191,7 @@ static void test_progress_cancel_fail(void **state)
 	ok(job_get(f->db, id, &a, &j, e));
 	assert_int_equal(j.bytes_done, 50);
 	assert_string_equal(j.phase, "fetching x");
-	ok(job_wait_until(f->db, id, 150, "waiting for room", 101, e));
+	ok(job_wait_until(f->db, id, 150, false, "waiting for room", 101, e));
 	ok(job_get(f->db, id, &a, &j, e));
 	assert_int_equal(j.state, JOB_WAITING);
 	assert_int_equal(j.bytes_done, 50);
@@ -223,7 +241,7 @@ static void test_an_end_that_cant_be_written(void **state)
 	none = (struct rlimit){ 1, was.rlim_max };
 	setrlimit(RLIMIT_FSIZE, &none);
 	for (int i = 0; i < 2; i++) {
-		assert_true(job_wait_until(f->db, id, 150, "for room", 101, &why) < 0);
+		assert_true(job_wait_until(f->db, id, 150, false, "for room", 101, &why) < 0);
 		job_stuck(f->db, id);
 		ok(job_get(f->db, id, &a, &j, e));
 		assert_int_equal(j.state, JOB_WAITING);
@@ -235,7 +253,7 @@ static void test_an_end_that_cant_be_written(void **state)
 	}
 	setrlimit(RLIMIT_FSIZE, &was);
 	ok(db_ready(f->db, e));
-	ok(job_wait_until(f->db, id, 150, "for room", 102, e));
+	ok(job_wait_until(f->db, id, 150, false, "for room", 102, e));
 	ok(job_get(f->db, id, &a, &j, e));
 	assert_int_equal(j.state, JOB_WAITING);
 	assert_int_equal(j.bytes_done, 50);
@@ -295,7 +313,7 @@ static void test_list(void **state)
 	for (int i = 0; i < 3; i++)
 		ok(job_claim(f->db, NULL, 100, &a, &j, NULL, e));
 	ok(job_finish(f->db, ends, NULL, NULL, 101, e));
-	ok(job_wait_until(f->db, waits, 500, "waiting for room", 101, e));
+	ok(job_wait_until(f->db, waits, 500, false, "waiting for room", 101, e));
 	int64_t queued = put(f->db, "d/d", 0, 0), newest = put(f->db, "e/e", 0, 0);
 	const int64_t want[] = { runs, waits, newest, queued, ends };
 	ok(job_list(f->db, &(struct job_filter){ 0 }, &a, &list, &n, e));
@@ -314,7 +332,7 @@ static void test_list(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_background), with_fixture(test_wake), with_fixture(test_retry), with_fixture(test_restart),
+	const struct CMUnitTest tests[] = { with_fixture(test_order), with_fixture(test_background), with_fixture(test_wake), with_fixture(test_tries), with_fixture(test_retry), with_fixture(test_restart),
 					     with_fixture(test_progress_cancel_fail), with_fixture(test_an_end_that_cant_be_written), with_fixture(test_files_of_a_result),
 					     with_fixture(test_list) };
 
