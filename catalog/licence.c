@@ -324,11 +324,20 @@ const char *licence_other_pattern(struct arena *a, const char *glob)
 const char *licence_id(const char *written, struct arena *a)
 {
 	const struct licence *l;
+	const char *known;
 
 	for (size_t i = 0; (l = licence_at(i)); i++)
 		if (!strcasecmp(l->id, written) || !strcasecmp(l->spdx, written))
 			return l->id;
-	return after_other(written) == written ? NULL : licence_other_id(a, written);
+	if (after_other(written) == written)
+		return NULL;
+	known = licence_of_name(after_other(written), a);
+	return known ? known : licence_other_id(a, written);
+}
+
+const char *licence_said(const char *license_name, struct arena *a)
+{
+	return license_name && *license_name ? licence_other_id(a, license_name) : NULL;
 }
 
 const char *licence_of_name(const char *name, struct arena *a)
@@ -339,7 +348,7 @@ const char *licence_of_name(const char *name, struct arena *a)
 	return l && strcmp(l->id, "other") != 0 && strcmp(l->id, "unknown") != 0 ? l->id : NULL;
 }
 
-/* The id for one string of the card; *name is set to the words when the Hub has no id for them. */
+/* The id for one string of the card; *name is set to the words when it came of license_name, or the Hub has no id for them. */
 static const char *id_of_card(const struct licence_claims *c, const char *written, struct arena *a, const char **name)
 {
 	const char *id = licence_normalise(written);
@@ -348,8 +357,7 @@ static const char *id_of_card(const struct licence_claims *c, const char *writte
 		return id;
 	if (id && c->card_name && *c->card_name) {
 		id = licence_of_name(c->card_name, a);
-		if (!id || !strncmp(id, "other:", 6))
-			*name = arena_strdup(a, c->card_name);
+		*name = arena_strdup(a, c->card_name);
 		return id ? id : licence_other_id(a, c->card_name);
 	}
 	if (id)
@@ -470,7 +478,7 @@ static void from_card(const struct licence_claims *c, struct arena *a, struct li
 		is_said |= named && agree(named, id);
 	}
 	if (named && !is_said)
-		card_names(named, strncmp(named, "other:", 6) ? NULL : arena_strdup(a, c->card_name), "license_name ", a, out);
+		card_names(named, arena_strdup(a, c->card_name), "license_name ", a, out);
 }
 
 static void take_text(const struct licence_text *t, struct licence_answer *out)

@@ -75,7 +75,7 @@ struct licence_claims {
 struct licence_answer {
 	const char *id;		/* never NULL: "unknown" when nothing is known */
 	const char *spdx;
-	const char *name;	/* license_name as written when the id is other:…, or the unmapped text; else NULL */
+	const char *name;	/* license_name as written when the id was made of it, or the unmapped text; else NULL */
 	const char *source;	/* "person", "card", "text", "tag" or "none" */
 	enum licence_use commercial_use;
 	const char *conflicts[LICENCE_CONFLICTS_MAX];	/* sentences */
@@ -89,8 +89,10 @@ struct licence_answer {
 void licence_resolve(const struct licence_claims *c, struct arena *a, struct licence_answer *out);
 /* Does `id` count where both are named: does it forbid more commercially, else of derivatives, else does it have a copyleft and `other` none? */
 bool licence_is_stricter(const char *id, const char *other);
-/* The id of what a person asks for: an id of the Hub, an SPDX id, or other:…, in any case. NULL: there is none. */
+/* The id of what a person asks for: an id of the Hub, an SPDX id, or other:…, in any case and by name like a card's. NULL: there is none. */
 const char *licence_id(const char *written, struct arena *a);
+/* The id that a license_name makes where no known licence is called so: what a person who reads the card would name it. NULL of NULL. */
+const char *licence_said(const char *license_name, struct arena *a);
 /* Maps one written form ("MIT", "Apache 2.0", "apache-2", "Academic Free License v3.0") to an id, or NULL. */
 const char *licence_normalise(const char *written);
 /*

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "catalog/event_tx.h"
 #include "catalog/finding.h"
+#include "catalog/licence.h"
 #include "catalog/lifecycle_tx.h"
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
@@ -48,6 +49,7 @@ static void read_subject(struct sql *q, struct arena *a, struct subject *s)
 	s->commit = arena_strdup(a, hex);
 	s->traits = (struct policy_traits){ .repo = s->repo,
 					    .license = sql_get_dup(q, 5, a),
+					    .license_said = licence_said(sql_get_text(q, 21), a),
 					    .architecture = sql_get_dup(q, 6, a),
 					    .quantization = sql_get_dup(q, 7, a),
 					    .dtypes = sql_get_dup(q, 8, a),
@@ -80,7 +82,7 @@ static int read_page(struct db *db, int64_t after, int most, struct arena *a, st
 					    "(SELECT platform FROM smoke_run WHERE revision_id = r.id " FINDING_SMOKE_FIRST "), "
 					    "l.source, l.deprecated_at, l.sunset_at, l.reason, l.successor, "
 					    "(SELECT max(w.exempt) FROM lifecycle AS w WHERE w.model_id = r.model_id AND w.revision_id IN (0, r.id) AND w.source = 'person'), "
-					    "m.disabled, m.vanished_at IS NOT NULL, m.revision_id = r.id OR EXISTS (SELECT 1 FROM ref WHERE ref.model_id = r.model_id AND ref.revision_id = r.id) "
+					    "m.disabled, m.vanished_at IS NOT NULL, m.revision_id = r.id OR EXISTS (SELECT 1 FROM ref WHERE ref.model_id = r.model_id AND ref.revision_id = r.id), r.license_name "
 					    "FROM revision AS r JOIN model AS m ON m.id = r.model_id "
 					    "LEFT JOIN lifecycle AS l ON l.model_id = r.model_id AND l.revision_id = r.id AND l.source = 'policy' "
 					    "LEFT JOIN term AS li ON li.id = r.license_id LEFT JOIN term AS ar ON ar.id = r.architecture_id "

@@ -149,7 +149,7 @@ static int about_revision(struct db_conn *c, int64_t id, struct arena *a, struct
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT m.name, au.name, ta.name, li.name, r.license_conflicts, r.proof, r.commit_at, ar.name, qu.name, r.dtypes, "
-					    "(SELECT n.message FROM finding AS n WHERE n.revision_id = r.id AND n.inspector = 'card' AND n.rule = 'license-link') FROM revision AS r "
+					    "(SELECT n.message FROM finding AS n WHERE n.revision_id = r.id AND n.inspector = 'card' AND n.rule = 'license-link'), r.license_name FROM revision AS r "
 					    "JOIN model AS m ON m.id = r.model_id JOIN term AS au ON au.id = m.author_id LEFT JOIN term AS ta ON ta.id = r.task_id "
 					    "LEFT JOIN term AS li ON li.id = r.license_id LEFT JOIN term AS ar ON ar.id = r.architecture_id "
 					    "LEFT JOIN term AS qu ON qu.id = r.quantization_id WHERE r.id = $1",
@@ -170,6 +170,7 @@ static int about_revision(struct db_conn *c, int64_t id, struct arena *a, struct
 		f->quantization = sql_get_dup(&q, 8, a);
 		f->dtypes = sql_get_dup(&q, 9, a);
 		f->license_unread = sql_get_dup(&q, 10, a);
+		f->license_said = licence_said(sql_get_text(&q, 11), a);
 	}
 	if ((rc = sql_done(&q)) < 0)
 		return rc;

@@ -47,6 +47,7 @@ enum policy_person {
 struct policy_facts {
 	const char *repo, *author, *task;	/* NULL unknown */
 	const char *license;			/* resolved id, NULL or "unknown" when undetermined */
+	const char *license_said;		/* licence_said() of the card's name for it, NULL none: patterns of what is not allowed count for it too */
 	const char *const *license_conflicts;
 	size_t n_license_conflicts;
 	const char *license_unread;	/* where its terms are said to be, when nobody here can have read them; else NULL */
@@ -131,7 +132,7 @@ struct policy_end {
 	const char *reason, *successor;	/* NULL none */
 };
 struct policy_traits {
-	const char *repo, *license, *architecture, *quantization, *dtypes;	/* NULL unknown */
+	const char *repo, *license, *license_said, *architecture, *quantization, *dtypes;	/* NULL unknown */
 	unsigned formats;
 	double compute_capability;	/* 0 unknown */
 };

@@ -105,15 +105,21 @@ static bool allowed(const struct policy_list *l, const char *id)
 	return named && listed(l, id);
 }
 
+/* By its id, or by the name that the card has for it. */
+static bool listed_as_said(const struct deciding *d, const struct policy_list *l, const char *id)
+{
+	return listed(l, id) || (d->f->license_said && listed(l, d->f->license_said));
+}
+
 static void rule_licence_listed(struct deciding *d, const char *id)
 {
 	static const char *const unknown_words[] = { "allow", "hold", "deny" };
 	const struct policy *p = d->p;
 	const struct licence *l = licence_find(id);
 
-	if (listed(&p->deny, id))
+	if (listed_as_said(d, &p->deny, id))
 		add(d, "license", POLICY_REJECT, arena_printf(d->a, "licence %s is denied (licenses.deny)", id));
-	else if (listed(&p->hold, id))
+	else if (listed_as_said(d, &p->hold, id))
 		add(d, "license", POLICY_HOLD, arena_printf(d->a, "licence %s needs a person's decision (licenses.hold)", id));
 	else if (allowed(&p->allow, id))
 		add(d, "license", POLICY_PUBLISH, arena_printf(d->a, "licence %s is allowed (licenses.allow)", id));
@@ -289,7 +295,7 @@ static void person_says(struct deciding *d)
 static void rule_ends(struct deciding *d)
 {
 	const struct policy_facts *f = d->f;
-	const struct policy_traits t = { .repo = f->repo, .license = f->license, .architecture = f->architecture, .quantization = f->quantization, .dtypes = f->dtypes,
+	const struct policy_traits t = { .repo = f->repo, .license = f->license, .license_said = f->license_said, .architecture = f->architecture, .quantization = f->quantization, .dtypes = f->dtypes,
 					 .formats = f->formats, .compute_capability = f->compute_capability };
 	const struct policy_end *end = policy_end_of(d->p, &t);
 	char at[STR_TIME_MAX];

@@ -21,7 +21,9 @@ static bool has_dtype(const char *dtypes, const char *name)
 
 static bool matches(const struct policy_end *x, const struct policy_traits *t)
 {
-	if (!glob_or_any(x->repo, t->repo) || !glob_or_any(x->license, t->license) || !glob_or_any(x->architecture, t->architecture) ||
+	bool is_of_license = glob_or_any(x->license, t->license) || (t->license_said && glob_or_any(x->license, t->license_said));
+
+	if (!glob_or_any(x->repo, t->repo) || !is_of_license || !glob_or_any(x->architecture, t->architecture) ||
 	    !glob_or_any(x->quantization, t->quantization))
 		return false;
 	if (x->format && !(x->format & t->formats))

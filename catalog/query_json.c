@@ -65,7 +65,7 @@ static int add_license(json_t *o, struct db *db, const struct revision *r, struc
 		return rc;
 	licence_spdx(id, spdx);
 	json_object_set_new(o, "license",
-			    json_pack("{s:s, s:s, s:o, s:o, s:s, s:o}", "id", id, "spdx", spdx, "name", text_or_null(r->license_name), "source",
+			    json_pack("{s:s, s:s, s:o, s:o, s:s, s:o}", "id", id, "spdx", spdx, "name", text_or_null(l ? NULL : r->license_name), "source",
 				      text_or_null(r->license_source), "commercial_use", licence_use_name(l ? l->commercial_use : LICENCE_UNKNOWN), "conflicts", conflicts));
 	if (l)
 		json_object_set_new(json_object_get(o, "license"), "terms",

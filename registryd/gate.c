@@ -516,6 +516,7 @@ static int licence_if(struct work *w, int64_t revision_id, const json_t *info, c
 		gather_bases(d);
 		resolve_licence(d, license, answer);
 		facts->license = answer->id;
+		facts->license_said = licence_said(answer->name, w->arena);
 		facts->license_conflicts = answer->conflicts;
 		facts->n_license_conflicts = answer->n_conflicts;
 		facts->license_unread = terms_elsewhere(d, answer->id);

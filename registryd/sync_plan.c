@@ -205,6 +205,7 @@ static int plan_licence(struct sync *s, struct preview *p, struct plan_texts *te
 	c.n_bases = texts->bases.n;
 	licence_resolve(&c, s->w->arena, &p->licence);
 	p->facts.license = p->licence.id;
+	p->facts.license_said = licence_said(p->licence.name, s->w->arena);
 	p->facts.license_conflicts = p->licence.conflicts;
 	p->facts.n_license_conflicts = p->licence.n_conflicts;
 	return rc;

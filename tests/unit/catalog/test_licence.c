@@ -57,6 +57,8 @@ static void written_forms(void **state)
 	assert_string_equal(licence_id("MIT", &a), "mit");
 	assert_string_equal(licence_id("gpl-3.0-ONLY", &a), "gpl-3.0");
 	assert_string_equal(licence_id("Other:My Licence", &a), "other:my-licence");
+	assert_string_equal(licence_id("other:llama-3.1", &a), "llama3.1");	/* as the card's name is read */
+	assert_string_equal(licence_id("other:MIT", &a), "mit");
 	assert_null(licence_id("apache-2", &a));
 }
 
@@ -290,6 +292,8 @@ static void a_name_that_is_known_is_that_licence(void **state)
 		if (strcmp(r.id, cases[i].id) != 0 || r.n_conflicts != cases[i].conflicts)
 			fail_msg("%s, named %s: %s, %zu conflicts", cases[i].license ? cases[i].license : "nothing", cases[i].name, r.id, r.n_conflicts);
 	}
+	assert_string_equal(licence_said(of_card(&cases[2].license, 1, cases[2].name, NULL, &a).name, &a), "other:llama-3.1-community-license");
+	assert_null(licence_said(of_card(&cases[6].license, 1, cases[6].name, NULL, &a).name, &a));
 	arena_done(&a);
 }
 

@@ -229,6 +229,21 @@ static void names_are_read_as_on_the_card(void **state)
 		assert_int_equal(policy_parse(&q, wrong[i], strlen(wrong[i]), "policy.yaml", &e), ERR_USAGE);
 		assert_non_null(strstr(e.msg, said[i]));
 	}
+	/* A name that is a known licence's is still what the card says: for what is not allowed. */
+	own(policy) struct policy *llama = parse("licenses: {allow: ['*', 'other:mit*'], deny: ['other:llama*'], hold: ['other:m*']}\nlifecycle: {ends: [{license: 'other:gem*', at: 2020-01-01}]}\n");
+	f.license = "llama3.1";
+	expect(llama, &f, POLICY_PUBLISH, "every rule");
+	f.license_said = "other:llama-3.1";
+	expect(llama, &f, POLICY_REJECT, "licence llama3.1 is denied");
+	f.license = "mit", f.license_said = "other:mit";
+	expect(llama, &f, POLICY_HOLD, "licenses.hold");
+	f.license = "gemma", f.license_said = "other:gemma-2";
+	expect(llama, &f, POLICY_HOLD, "ended on 2020-01-01");
+	f = good();
+	f.license = "unknown", f.license_said = "other:mit";
+	own(policy) struct policy *mit = parse("licenses: {allow: ['other:mit*']}\n");
+	expect(mit, &f, POLICY_HOLD, "licence unknown");
+	f = good();
 	own(policy) struct policy *ends = parse("lifecycle: {notice: 0d, ends: [{license: MIT, repo: 'Org/*', dtype: bf16, at: 2020-01-01}]}\n");
 	f.license = "mit", f.repo = "oRG/M", f.dtypes = "{\"BF16\":3}";
 	expect(ends, &f, POLICY_HOLD, "ended on 2020-01-01");
