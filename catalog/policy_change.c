@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "catalog/event_tx.h"
 #include "catalog/list.h"
+#include "catalog/retention.h"
 #include "catalog/sql.h"
 
 #define PAGE_ROWS     500	/* revisions read at a time, so that no snapshot is held for long */
@@ -11,7 +12,15 @@
 
 /* --- the history --- */
 
-int policy_kept_newest(struct db *db, bool applied, struct arena *a, struct policy_kept *out, struct err *e)
+static struct policy_kept kept_of(struct sql *q, struct arena *a)
+{
+	struct policy_kept k = { .id = sql_get_int(q, 0), .at = sql_get_int(q, 1), .who = sql_get_dup(q, 2, a), .text = sql_get_dup(q, 4, a), .applied = sql_get_int(q, 5) != 0 };
+
+	sql_get_digest(q, 3, DIGEST_SHA256, &k.sha256);
+	return k;
+}
+
+int policy_kept_newest(struct db *db, struct arena *a, struct policy_kept *out, struct err *e)
 {
 	own(read) struct read r = { 0 };
 	int rc;
@@ -19,13 +28,27 @@ int policy_kept_newest(struct db *db, bool applied, struct arena *a, struct poli
 	*out = (struct policy_kept){ 0 };
 	if ((rc = read_begin(&r, db, e)) < 0)
 		return rc;
-	own(sql) struct sql q = sql_prepare(r.c, "SELECT id, at, who, sha256, body, applied FROM policy WHERE applied >= $1 ORDER BY id DESC LIMIT 1", e);
-	sql_int(&q, applied);
-	if (sql_row(&q)) {
-		*out = (struct policy_kept){ .id = sql_get_int(&q, 0), .at = sql_get_int(&q, 1), .who = sql_get_dup(&q, 2, a), .text = sql_get_dup(&q, 4, a),
-					     .applied = sql_get_int(&q, 5) != 0 };
-		sql_get_digest(&q, 3, DIGEST_SHA256, &out->sha256);
-	}
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT id, at, who, sha256, body, applied FROM policy ORDER BY id DESC LIMIT 1", e);
+	if (sql_row(&q))
+		*out = kept_of(&q, a);
+	return sql_done(&q);
+}
+
+int policy_kept_at_work(struct db *db, struct arena *a, struct policy_kept **out, size_t *n, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	size_t cap = 0;
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c,
+					    "SELECT id, at, who, sha256, body, applied FROM policy WHERE id >= coalesce((SELECT max(id) FROM policy WHERE applied = 1), 0) ORDER BY id",
+					    e);
+	while (sql_row(&q))
+		*list_push(a, out, n, &cap) = kept_of(&q, a);
 	return sql_done(&q);
 }
 
@@ -160,20 +183,13 @@ static bool is_newly_refused(const struct policy_verdict *before, const struct p
 	return false;
 }
 
-/* NULL when nothing changes. */
-static const struct policy_verdict *changed(const struct settled *s, const struct policy_facts *f, const struct policy *old, const struct policy *new, int64_t now,
-					    struct arena *a)
+/* Is the state that it is in one that the rules before account for, and these would not leave it in? */
+static bool is_changed(const struct settled *s, const struct policy_verdict *before, const struct policy_verdict *after)
 {
-	struct policy_verdict *before = arena_alloc(a, sizeof(*before)), *after = arena_alloc(a, sizeof(*after));
-
-	policy_decide(old, f, now, a, before);
-	policy_decide(new, f, now, a, after);
 	/* Published all the same under the old rules (a test that failed since, a licence that conflicts since): that is not for the new ones to settle. What they add is. */
 	if (s->state == REVISION_PUBLISHED && before->outcome != POLICY_PUBLISH)
-		return is_newly_refused(before, after) ? after : NULL;
-	if (before->outcome == after->outcome || after->outcome == (s->state == REVISION_PUBLISHED ? POLICY_PUBLISH : s->state == REVISION_HELD ? POLICY_HOLD : POLICY_REJECT))
-		return NULL;
-	return after;
+		return is_newly_refused(before, after);
+	return before->outcome != after->outcome && after->outcome != (s->state == REVISION_PUBLISHED ? POLICY_PUBLISH : s->state == REVISION_HELD ? POLICY_HOLD : POLICY_REJECT);
 }
 
 /* What a change of the lifecycle comes to for clients: less (1), more (-1) or the same (0). A date that moves is one too. */
@@ -236,19 +252,35 @@ static void count(struct policy_effect *x, enum revision_state from, enum policy
 
 struct comparing {
 	struct db *db;
-	const struct policy *old, *new;
+	const struct policy *const *old;
+	size_t n_old;
+	const struct policy *new;
 	int64_t now;
 	int (*each)(void *arg, const struct policy_changed *ch, struct err *e);
 	void *arg;
 	struct policy_effect *out;	/* or NULL */
 };
 
+/* NULL when nothing changes. */
+static const struct policy_verdict *changed(const struct comparing *c, const struct settled *s, const struct policy_facts *f, struct arena *a)
+{
+	struct policy_verdict *before = arena_alloc(a, sizeof(*before)), *after = arena_alloc(a, sizeof(*after));
+
+	policy_decide(c->new, f, c->now, a, after);
+	for (size_t i = 0; i < c->n_old; i++) {
+		policy_decide(c->old[i], f, c->now, a, before);
+		if (is_changed(s, before, after))
+			return after;
+	}
+	return NULL;
+}
+
 /* v: what the gate changes, or NULL. */
 static int compare_life(const struct comparing *c, const struct settled *s, const struct policy_verdict *v, struct arena *a, struct err *e)
 {
 	struct lifecycle_foreseen life[2];
 	struct policy_changed ch = { .revision_id = s->id, .repo = s->repo, .commit = s->commit, .from = s->state, .before = &life[0], .after = &life[1] };
-	int rc = lifecycle_foresee(c->db, s->id, (const struct policy *const[]){ c->old, c->new }, 2, c->now, a, life, e);
+	int rc = lifecycle_foresee(c->db, s->id, (const struct policy *const[]){ c->old[0], c->new }, 2, c->now, a, life, e);
 
 	if (rc < 0)
 		return rc;
@@ -262,32 +294,45 @@ static int compare_life(const struct comparing *c, const struct settled *s, cons
 	return c->each ? c->each(c->arg, &ch, e) : 0;
 }
 
-static int compare_one(const struct comparing *c, const struct settled *s, struct arena *a, struct err *e)
+static int judge(const struct comparing *c, const struct settled *s, struct arena *a, const struct policy_verdict **v, struct err *e)
 {
-	const struct policy_verdict *v;
 	struct policy_facts facts;
 	int rc = model_evidence(c->db, s->id, a, &facts, e);
 
 	if (rc < 0)
 		return rc;
 	facts.is_published = s->state == REVISION_PUBLISHED;
-	v = changed(s, &facts, c->old, c->new, c->now, a);
+	*v = changed(c, s, &facts, a);
+	if (!*v || (*v)->outcome != POLICY_PUBLISH || !policy_has_quotas(c->new))
+		return 0;
+	rc = retention_bytes_with(c->db, s->id, a, &facts.author, &facts.namespace_bytes, e);	/* a question that takes long, so it is asked last */
+	*v = rc < 0 ? NULL : changed(c, s, &facts, a);
+	return rc;
+}
+
+static int compare_one(const struct comparing *c, const struct settled *s, struct arena *a, struct err *e)
+{
+	const struct policy_verdict *v;
+	int rc = judge(c, s, a, &v, e);
+
+	if (rc < 0)
+		return rc;
 	if (c->out) {
 		c->out->tested++;
-		c->out->published += facts.is_published;
+		c->out->published += s->state == REVISION_PUBLISHED;
 		if (v)
 			count(c->out, s->state, v->outcome);
-		rc = facts.is_published ? compare_life(c, s, v, a, e) : 0;
+		rc = s->state == REVISION_PUBLISHED ? compare_life(c, s, v, a, e) : 0;
 	}
 	if (rc < 0 || !v || !c->each)
 		return rc;
 	return c->each(c->arg, &(struct policy_changed){ .revision_id = s->id, .repo = s->repo, .commit = s->commit, .from = s->state, .verdict = v }, e);
 }
 
-int policy_compare(struct db *db, const struct policy *old, const struct policy *new, int64_t now,
+int policy_compare(struct db *db, const struct policy *const *old, size_t n_old, const struct policy *new, int64_t now,
 		   int (*each)(void *arg, const struct policy_changed *ch, struct err *e), void *arg, struct policy_effect *out, struct err *e)
 {
-	const struct comparing c = { db, old, new, now, each, arg, out };
+	const struct comparing c = { db, old, n_old, new, now, each, arg, out };
 	int64_t last = 0;
 	int rc = 0;
 

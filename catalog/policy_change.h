@@ -3,7 +3,7 @@
  * were settled (published, held, rejected) under the one before.
  *
  * Only the change counts. A revision changes when the old rules and the new ones, asked with the same evidence at the same time, say different
- * things; one whose state came about otherwise (a failed test after publication, a mark of its lifecycle) stays as it is. The same holds for what
+ * things. Rules that took another's place and were not worked through to the end are old ones too: they may have settled any revision. One whose state came about otherwise (a failed test after publication, a mark of its lifecycle) stays as it is. The same holds for what
  * their lifecycle rules say of one that stays published: from when on clients are warned of it, or refused it.
  */
 #ifndef CATALOG_POLICY_CHANGE_H
@@ -23,8 +23,12 @@ struct policy_kept {
 	const char *text;		/* as policy_show() writes it: policy_parse() reads it again */
 	bool applied;
 };
-/* The newest (applied false), or the newest of those whose effect was worked through. */
-int policy_kept_newest(struct db *db, bool applied, struct arena *a, struct policy_kept *out, struct err *e);
+int policy_kept_newest(struct db *db, struct arena *a, struct policy_kept *out, struct err *e);
+/*
+ * All under which revisions may stand settled, the oldest first: the newest of those whose effect was worked through, and every later one, of which nobody knows how far
+ * it came. The last is the newest.
+ */
+int policy_kept_at_work(struct db *db, struct arena *a, struct policy_kept **out, size_t *n, struct err *e);
 /* Puts a policy in force, with an event that tells by whom, its digest and what it changes. The first one ever counts as applied. */
 int policy_keep(struct db *db, const char *text, const char *who, json_t *effect, int64_t now, struct err *e);
 int policy_applied(struct db *db, int64_t id, struct err *e);	/* this one and all before it */
@@ -53,10 +57,10 @@ struct policy_changed {
 	const char *why;			/* then, or NULL */
 };
 /*
- * Asks both policies about every settled revision, page by page, and tells each (may be NULL) of those that change. An error of each ends it. out NULL:
- * of those alone that the gate settles otherwise, without counting.
+ * Asks the policies before, one at least, and the new one about every settled revision, page by page, and tells each (may be NULL) of those that change for one of the old
+ * ones. What lifecycle rules change is told by the first of them. An error of each ends it. out NULL: of those alone that the gate settles otherwise, without counting.
  */
-int policy_compare(struct db *db, const struct policy *old, const struct policy *new, int64_t now,
+int policy_compare(struct db *db, const struct policy *const *old, size_t n_old, const struct policy *new, int64_t now,
 		   int (*each)(void *arg, const struct policy_changed *ch, struct err *e), void *arg, struct policy_effect *out, struct err *e);
 
 #endif

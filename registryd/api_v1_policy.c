@@ -51,7 +51,7 @@ int api_v1_policy_test(struct request *rq, struct err *e)
 	char question[200];
 
 	if (policy_parse(&p, rq->body.data, rq->body.len, "the policy", e) < 0 ||
-	    policy_compare(d->db, daemon_policy(d), p, rq->now, add_change, &(struct changes){ gate, lifecycle }, &x, e) < 0)
+	    rules_compare(d, p, rq->now, add_change, &(struct changes){ gate, lifecycle }, &x, e) < 0)
 		return e->code;
 	policy_effect_question(question, sizeof(question), &x);
 	return http_answer_json(rq, 200, json_pack("{s:I, s:I, s:I, s:I, s:b, s:s?, s:O, s:{s:I, s:I, s:I, s:I, s:O}}", "tested", (json_int_t)x.tested, "published",

@@ -8,6 +8,7 @@
 #include "catalog/partial.h"
 #include "catalog/usage.h"
 #include "registryd/mirror.h"
+#include "registryd/rules.h"
 
 static void failed(const char *what, const struct err *e)
 {
@@ -64,13 +65,10 @@ static void tidy(struct clock *c, struct daemon *d, int64_t now)
 static void lifecycle(struct clock *c, struct daemon *d, int64_t now)
 {
 	struct err e = ERR_NONE;
-	int64_t changed = 0;
 
 	(void)c;
-	if (lifecycle_apply_rules(d->db, daemon_policy(d), now, &changed, &e))
+	if (rules_apply_dates(d, now, &e))
 		failed("the policy's dates", &e);
-	if (changed)
-		log_event(LOG_NOTICE, "lifecycle.rules", "revisions=%lld", (long long)changed);
 }
 
 static void sunsets(struct clock *c, struct daemon *d, int64_t now)

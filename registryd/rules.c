@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "catalog/event.h"
 #include "catalog/job.h"
+#include "catalog/lifecycle.h"
 #include "registryd/bill.h"
 #include "registryd/gate.h"
 
@@ -26,7 +27,69 @@ struct rules {
 	size_t n, cap;
 	pthread_mutex_t lock;		/* for waiting */
 	struct waiting waiting;
+	pthread_mutex_t dates;		/* held while the lifecycle rules are run */
+	pthread_mutex_t work;		/* held while a change is worked through: what two did at once, neither would see */
+	atomic_uint adopted;		/* how many policies took another's place */
+	/* The one that was in force when the daemon last ran can't be read: the file's is asked about all that comes, and what was settled waits until it is adopted. */
+	atomic_bool unread;
 };
+
+/* ---- those before ----------------------------------------------------------------------------------------------- */
+
+/* One that nobody can read any more, because another version of this program wrote it, may have been any: between these two lie all, and whatever it settled changes for one of them. */
+static const char *const extremes[] = {
+	"licenses: {unknown: allow}\nrequire: {proof: none, smoke: none}\n",
+	"licenses: {unknown: hold}\nrequire: {proof: none, smoke: none}\n",
+};
+
+struct before {
+	struct policy **v;
+	size_t n, cap;
+};
+
+static void own_before(struct before *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		policy_free(b->v[i]);
+	free(b->v);
+}
+
+static int add_extremes(struct before *b, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(extremes) && !rc; i++) {
+		struct policy *p;
+
+		rc = policy_parse(&p, extremes[i], strlen(extremes[i]), "one that can't be read", e);
+		if (!rc)
+			*vec_push(&b->v, &b->n, &b->cap) = p;
+	}
+	return rc;
+}
+
+static int add_before(struct before *b, const char *text, struct err *e)
+{
+	struct policy *p;
+
+	if (policy_parse(&p, text, strlen(text), "the policy before", NULL))
+		return add_extremes(b, e);
+	*vec_push(&b->v, &b->n, &b->cap) = p;
+	return 0;
+}
+
+int rules_compare(struct daemon *d, const struct policy *p, int64_t now, int (*each)(void *arg, const struct policy_changed *ch, struct err *e), void *arg,
+		  struct policy_effect *out, struct err *e)
+{
+	const struct policy *old = daemon_policy(d);
+	own(before) struct before b = { 0 };
+	bool unread = atomic_load(&d->rules->unread);
+	int rc = unread ? add_extremes(&b, e) : 0;
+
+	return rc ? rc : policy_compare(d->db, unread ? (const struct policy *const *)b.v : &old, unread ? b.n : 1, p, now, each, arg, out, e);
+}
+
+/* ---- what waits ------------------------------------------------------------------------------------------------- */
 
 static struct waiting get_waiting(struct rules *r)
 {
@@ -56,6 +119,8 @@ static void put_in_force(struct daemon *d, struct policy *p)
 {
 	struct rules *r = d->rules;
 
+	if (daemon_policy(d) == p)
+		return;
 	*vec_push(&r->all, &r->n, &r->cap) = p;
 	atomic_store(&d->policy, p);
 	atomic_fetch_add(&d->reloads, 1);
@@ -77,6 +142,7 @@ static int ask(struct daemon *d, const struct digest *sha256, const struct polic
 {
 	struct waiting w = get_waiting(d->rules);
 	bool again = w.is && digest_equal(&w.sha256, sha256);
+	const char *meanwhile = atomic_load(&d->rules->unread) ? "the one before can't be read, and what was published under it stays" : "the new policy waits and the old one stays";
 	char hex[DIGEST_HEX_MAX], question[200];
 	json_t *data = effect_json(x);
 	int rc = 0;
@@ -89,7 +155,7 @@ static int ask(struct daemon *d, const struct digest *sha256, const struct polic
 	else
 		rc = event_add(d->db, "policy.refused", NULL, NULL, data, work_now(), e);
 	policy_effect_question(question, sizeof(question), x);
-	return rc ? rc : err_set(e, ERR_REFUSED, "the new policy waits and the old one stays: %s. `registryctl policy test FILE` lists them; `registryctl policy reload --yes` puts it in force all the same",
+	return rc ? rc : err_set(e, ERR_REFUSED, "%s: %s. `registryctl policy test FILE` lists them; `registryctl policy reload --yes` puts it in force all the same", meanwhile,
 				 question);
 }
 
@@ -100,7 +166,7 @@ static int adopt(struct daemon *d, struct policy *p, const char *who, bool yes, 
 	struct digest sha256;
 	int rc;
 
-	if (!strcmp(text, old)) {
+	if (!atomic_load(&d->rules->unread) && !strcmp(text, old)) {
 		set_waiting(d->rules, (struct waiting){ 0 });
 		*taken = policy_lists_licences(p) != policy_lists_licences(daemon_policy(d));	/* the same rules, which stand elsewhere now: reasons name that */
 		if (*taken)
@@ -108,7 +174,7 @@ static int adopt(struct daemon *d, struct policy *p, const char *who, bool yes, 
 		return 0;
 	}
 	digest_of(&sha256, DIGEST_SHA256, text, strlen(text));
-	rc = policy_compare(d->db, daemon_policy(d), p, work_now(), NULL, NULL, &x, e);
+	rc = rules_compare(d, p, work_now(), NULL, NULL, &x, e);
 	if (!rc && policy_effect_is_drastic(&x) && !yes)
 		return ask(d, &sha256, &x, e);
 	if (!rc)
@@ -116,8 +182,10 @@ static int adopt(struct daemon *d, struct policy *p, const char *who, bool yes, 
 	if (rc)
 		return rc;
 	*taken = true;
+	atomic_fetch_add(&d->rules->adopted, 1);
 	set_waiting(d->rules, (struct waiting){ 0 });
 	put_in_force(d, p);
+	atomic_store(&d->rules->unread, false);
 	log_event(LOG_NOTICE, "policy.changed", "by=%s unpublishes=%lld publishes=%lld deprecates=%lld pins=%lld ends=%lld", who, (long long)x.unpublishes,
 		  (long long)x.publishes, (long long)x.deprecates, (long long)x.pins, (long long)x.ends);
 	return queue_work(d, who, e);
@@ -157,16 +225,29 @@ static void log_refusal(const struct err *e)
 static int begin(struct daemon *d, struct policy *p, struct err *e)
 {
 	own(mem) char *text = policy_show(p);
-	own(arena) struct arena a;
-	struct policy_kept kept;
-	int rc;
 
-	arena_init(&a);
 	put_in_force(d, p);
-	rc = policy_keep(d->db, text, SETTINGS, NULL, work_now(), e);
-	if (!rc)
-		rc = policy_kept_newest(d->db, false, &a, &kept, e);
-	return rc ? rc : policy_applied(d->db, kept.id, e);
+	return policy_keep(d->db, text, SETTINGS, NULL, work_now(), e);
+}
+
+/* One that waits is no reason not to start. */
+static int unless_refused(int rc, struct err *e)
+{
+	if (rc != ERR_REFUSED)
+		return rc;
+	log_refusal(e);
+	*e = (struct err)ERR_NONE;
+	return 0;
+}
+
+/* In force is the file's from now on, for there is no other; what it changes is worked through, or waits, all the same. */
+static int begin_unread(struct daemon *d, struct policy *p, struct err *e)
+{
+	bool taken;
+
+	put_in_force(d, p);
+	atomic_store(&d->rules->unread, true);
+	return unless_refused(adopt(d, p, SETTINGS, false, &taken, e), e);
 }
 
 /* The one that was in force when the daemon last ran, then the file's. */
@@ -183,15 +264,10 @@ static int resume(struct daemon *d, const struct policy_kept *kept, struct polic
 	}
 	if (policy_parse(&old, kept->text, strlen(kept->text), "the policy that was in force", &why)) {
 		log_refusal(&why);	/* another version of this program wrote it */
-		return begin(d, p, e);
+		return begin_unread(d, p, e);
 	}
 	put_in_force(d, old);
-	rc = rules_adopt(d, p, SETTINGS, false, e);
-	if (rc == ERR_REFUSED) {
-		log_refusal(e);
-		*e = (struct err)ERR_NONE;
-		rc = 0;
-	}
+	rc = unless_refused(rules_adopt(d, p, SETTINGS, false, e), e);
 	return rc || kept->applied ? rc : queue_work(d, SETTINGS, e);	/* the last run did not come to its end with it */
 }
 
@@ -205,7 +281,9 @@ int rules_open(struct daemon *d, struct policy *p, struct err *e)
 	d->rules = mem_zalloc(sizeof(*d->rules));
 	pthread_mutex_init(&d->rules->change, NULL);
 	pthread_mutex_init(&d->rules->lock, NULL);
-	rc = policy_kept_newest(d->db, false, &a, &kept, e);
+	pthread_mutex_init(&d->rules->dates, NULL);
+	pthread_mutex_init(&d->rules->work, NULL);
+	rc = policy_kept_newest(d->db, &a, &kept, e);
 	if (!rc && kept.id)
 		return resume(d, &kept, p, e);
 	if (!rc)
@@ -225,6 +303,8 @@ void rules_close(struct daemon *d)
 	free(r->all);
 	pthread_mutex_destroy(&r->change);
 	pthread_mutex_destroy(&r->lock);
+	pthread_mutex_destroy(&r->dates);
+	pthread_mutex_destroy(&r->work);
 	free(r);
 	d->rules = NULL;
 }
@@ -263,7 +343,7 @@ json_t *rules_json(struct daemon *d, struct err *e)
 	char hex[DIGEST_HEX_MAX];
 
 	arena_init(&a);
-	if (policy_kept_newest(d->db, false, &a, &kept, e))
+	if (policy_kept_newest(d->db, &a, &kept, e))
 		return NULL;
 	digest_hex(hex, &kept.sha256);
 	return json_pack("{s:s, s:o, s:s, s:o}", "sha256", hex, "since", time_json(kept.at), "by", kept.who, "waiting", waiting_json(&waiting));
@@ -273,9 +353,16 @@ json_t *rules_json(struct daemon *d, struct err *e)
 
 struct through {
 	struct work *w;
+	unsigned adopted;		/* rules.adopted when it began */
 	int64_t published, unpublished, others;
 	struct work_failures failures;
 };
+
+/* Then the job of the policy that came meanwhile does what is left, and undoes what was too much. */
+static bool is_overtaken(const struct through *t)
+{
+	return atomic_load(&t->w->d->rules->adopted) != t->adopted;
+}
 
 static int work_one(void *arg, const struct policy_changed *ch, struct err *e)
 {
@@ -286,6 +373,8 @@ static int work_one(void *arg, const struct policy_changed *ch, struct err *e)
 
 	if (rc)
 		return rc;
+	if (is_overtaken(t))
+		return err_set(e, ERR_CONFLICT, "another policy has taken its place");
 	work_phase(t->w, "judging %s", ch->repo);
 	rc = ch->verdict->outcome == POLICY_PUBLISH ? gate_check_store(t->w->d, ch->revision_id, &why) : 0;
 	if (!rc)
@@ -317,25 +406,77 @@ static const struct policy *as_in_force(struct work *w, const struct policy_kept
 	return policy_parse(parsed, k->text, strlen(k->text), "the policy in force", e) ? NULL : *parsed;
 }
 
-int rules_job(struct work *w, struct err *e)
+int rules_apply_dates(struct daemon *d, int64_t now, struct err *e)
 {
-	own(policy) struct policy *old = NULL, *parsed = NULL;
-	const struct policy *new;
-	struct through t = { .w = w };
-	struct policy_kept from, to;
+	int64_t changed = 0;
 	int rc;
 
-	rc = policy_kept_newest(w->db, true, w->arena, &from, e);
-	if (!rc)
-		rc = policy_kept_newest(w->db, false, w->arena, &to, e);
-	if (!rc && from.id != to.id && !(rc = policy_parse(&old, from.text, strlen(from.text), "the policy before", e))) {
-		new = as_in_force(w, &to, &parsed, e);
-		rc = new ? policy_compare(w->db, old, new, work_now(), work_one, &t, NULL, e) : (int)e->code;
+	if (atomic_load(&d->rules->unread))
+		return 0;
+	pthread_mutex_lock(&d->rules->dates);
+	rc = lifecycle_apply_rules(d->db, daemon_policy(d), now, &changed, e);
+	pthread_mutex_unlock(&d->rules->dates);
+	if (changed)
+		log_event(LOG_NOTICE, "lifecycle.rules", "revisions=%lld", (long long)changed);
+	return rc;
+}
+
+/* Has a later one the same rules? */
+static bool is_again(const struct policy_kept *kept, size_t n, size_t i)
+{
+	for (size_t j = i + 1; j < n; j++)
+		if (digest_equal(&kept[i].sha256, &kept[j].sha256))
+			return true;
+	return false;
+}
+
+/* Between the last policy that was worked through and the newest there may be some that were begun and given up: what they did is to be judged too. */
+static int judge_all(struct through *t, const struct policy_kept *kept, size_t n, struct err *e)
+{
+	const struct policy_kept *to = &kept[n - 1];
+	own(policy) struct policy *parsed = NULL;
+	own(before) struct before b = { 0 };
+	const struct policy *new;
+	int rc = 0;
+
+	for (size_t i = 0; i + 1 < n && !rc; i++)
+		rc = is_again(kept, n, i) ? 0 : add_before(&b, kept[i].text, e);
+	if (rc || !b.n)
+		return rc;
+	new = as_in_force(t->w, to, &parsed, e);
+	return new ? policy_compare(t->w->db, (const struct policy *const *)b.v, b.n, new, work_now(), work_one, t, NULL, e) : (int)e->code;
+}
+
+static int work_through(struct through *t, struct err *e)
+{
+	struct work *w = t->w;
+	struct policy_kept *kept;
+	size_t n;
+	int rc;
+
+	if (atomic_load(&w->d->rules->unread))
+		return 0;	/* the job of a daemon before this one; adopting the policy queues another */
+	t->adopted = atomic_load(&w->d->rules->adopted);
+	rc = policy_kept_at_work(w->db, w->arena, &kept, &n, e);
+	if (!rc && n)
+		rc = judge_all(t, kept, n, e);
+	if (rc == ERR_CONFLICT && is_overtaken(t)) {
+		*e = (struct err)ERR_NONE;
+		return 0;
 	}
 	if (!rc)
-		rc = work_failures(&t.failures, e);	/* then it is not applied, and is worked through again later */
-	if (!rc)
-		rc = policy_applied(w->db, to.id, e);
+		rc = work_failures(&t->failures, e);	/* then it is not applied, and is worked through again later */
+	return rc || !n ? rc : policy_applied(w->db, kept[n - 1].id, e);
+}
+
+int rules_job(struct work *w, struct err *e)
+{
+	struct through t = { .w = w };
+	int rc;
+
+	pthread_mutex_lock(&w->d->rules->work);
+	rc = work_through(&t, e);
+	pthread_mutex_unlock(&w->d->rules->work);
 	if (!rc)
 		w->result = json_pack("{s:I, s:I, s:I}", "published", (json_int_t)t.published, "unpublished", (json_int_t)t.unpublished, "others", (json_int_t)t.others);
 	return rc;

@@ -22,8 +22,15 @@ int rules_adopt(struct daemon *d, struct policy *p, const char *who, bool yes, s
 /* The file that the settings name, read again. */
 int rules_reload(struct daemon *d, const char *who, bool yes, struct err *e);
 
+/* policy_compare() of it with the one in force, or where that took the place of one that can't be read with what is settled now. */
+int rules_compare(struct daemon *d, const struct policy *p, int64_t now, int (*each)(void *arg, const struct policy_changed *ch, struct err *e), void *arg,
+		  struct policy_effect *out, struct err *e);
+
 /* {"sha256","since","by","waiting": null | {"since","sha256","tested","published","unpublishes","publishes","deprecates","pins","ends","message"}}. NULL on error. */
 json_t *rules_json(struct daemon *d, struct err *e);
+
+/* What the lifecycle rules of the policy in force say now: as often as time may change it. */
+int rules_apply_dates(struct daemon *d, int64_t now, struct err *e);
 
 /* Job "policy": works a change through. result {"published","unpublished","others"} */
 int rules_job(struct work *w, struct err *e);

@@ -141,9 +141,40 @@ def test_one_that_can_not_be_judged_keeps_no_other(site):
     assert states(site) == {"org/one": "published", "org/two": "held", "org/mit": "rejected", "org/gpl": "held"}
     job, = [j for j in site.json("jobs") if j["kind"] == "policy"]
     assert job["state"] == "failed" and job["error"]["message"].startswith("judge org/one@")
+
+    without, lenient = site.policy.read_text(), LENIENT
+    site.policy.write_text(lenient)                                 # taken back: what was done is undone, though it never came to its end
+    site.ctl("policy", "reload")
+    assert states(site) == {"org/one": "published", "org/two": "published", "org/mit": "published", "org/gpl": "held"}
+    tested = site.json("policy", "test", site.policy)
+    assert (tested["changes"], tested["published"]) == ([], 3)
+    site.policy.write_text(without)
+    site.ctl("policy", "reload", "--yes", code=None)
+    assert states(site)["org/mit"] == "rejected"
     with site.stopped() as catalog:
         catalog.execute("DROP TRIGGER fault")
     assert states(site)["org/one"] == "held"
+
+
+@pytest.mark.parametrize("how", ["reload", "kill"])
+def test_one_that_is_taken_back_half_way(site, how):
+    with site.stopped() as catalog:
+        catalog.execute("CREATE TRIGGER slow BEFORE UPDATE OF state ON revision BEGIN SELECT count(*) FROM "
+                        "(WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 2000000) SELECT x FROM c); END")
+    site.policy.write_text(NOTHING)
+    site.ctl("policy", "reload", "--yes")
+    end = time.monotonic() + 60
+    while site.json("show", "org/one")["state"] == "published":
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    site.policy.write_text(LENIENT)
+    if how == "kill":
+        site.kill()
+        site.start()
+    else:
+        site.ctl("policy", "reload")
+    assert states(site) == {"org/one": "published", "org/two": "published", "org/mit": "published", "org/gpl": "held"}
+    assert site.json("policy", "test", site.policy)["changes"] == []
 
 
 def test_a_client_is_told_of_what_was_taken_off(site, hf_client):
@@ -213,6 +244,30 @@ def test_a_changed_file_is_noticed_at_the_next_start(site):
     site.policy.write_text(WITHOUT_MIT)
     site.start()
     assert states(site)["org/mit"] == "rejected"
+
+
+def forget(reg):
+    """The policy in force is one that this version can't read."""
+    with reg.stopped() as catalog:
+        catalog.execute("UPDATE policy SET body = 'lifecycle: {what: 1}'")
+
+
+def test_one_after_a_policy_that_can_not_be_read_is_worked_through(site):
+    forget(site)        # as it starts again, with the file as it was: nothing changes
+    assert states(site) == {"org/one": "published", "org/two": "published", "org/mit": "published", "org/gpl": "held"}
+    site.policy.write_text(WITHOUT_MIT.replace("[apache-2.0]", "[apache-2.0, gpl-3.0]"))
+    forget(site)
+    assert states(site) == {"org/one": "published", "org/two": "published", "org/mit": "rejected", "org/gpl": "published"}
+    assert site.json("policy", "show")["waiting"] is None
+
+    site.policy.write_text(NOTHING)
+    forget(site)
+    assert states(site) == {"org/one": "published", "org/two": "published", "org/mit": "rejected", "org/gpl": "published"}
+    assert site.json("policy", "show")["waiting"]["unpublishes"] == 3
+    assert "3 of 3 published revisions" in site.ctl("policy", "reload", code=5).stderr
+    assert site.json("policy", "test", site.policy)["unpublishes"] == 3
+    site.ctl("policy", "reload", "--yes")
+    assert states(site) == {"org/one": "rejected", "org/two": "rejected", "org/mit": "rejected", "org/gpl": "held"}
 
 
 def test_a_file_that_goes_back_no_longer_waits(site):

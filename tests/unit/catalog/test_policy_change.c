@@ -8,7 +8,8 @@
 #include "catalog/lifecycle.h"
 #include "catalog/policy_change.h"
 
-#define NOW 1750000000
+#define NOW    1750000000
+#define ONE(p) (const struct policy *const[]){ p }, 1
 
 /* A published revision of one stored file, under this licence and tested; or with nothing known for it when license is NULL. */
 static int64_t make(struct fixture *f, const char *name, char salt, const char *license)
@@ -66,7 +67,7 @@ static void test_compare(void **state)
 	mit = make(f, "o/mit", 'a', "mit");
 	make(f, "o/apache", 'b', "apache-2.0");
 	make(f, "o/odd", 'c', NULL);	/* neither policy would publish it: then it is not the change that may take it off */
-	ok(policy_compare(f->db, old, new, NOW, remember, said, &x, e));
+	ok(policy_compare(f->db, ONE(old), new, NOW, remember, said, &x, e));
 	assert_string_equal(said, "o/mit published->reject: licence mit is denied (licenses.deny)\n");
 	assert_int_equal(x.tested, 3);
 	assert_int_equal(x.published, 3);
@@ -86,8 +87,35 @@ static void test_compare(void **state)
 	ok(model_reconsider(f->db, mit, REVISION_PUBLISHED, &v, NOW, e));
 	ok(model_revision(f->db, mit, &a, NULL, &r, e));
 	assert_int_equal(r.state, REVISION_REJECTED);
-	ok(policy_compare(f->db, new, old, NOW, NULL, NULL, &x, e));
+	ok(policy_compare(f->db, ONE(new), old, NOW, NULL, NULL, &x, e));
 	assert_int_equal(x.publishes, 1);
+}
+
+/* Begun, not worked through to the end, and taken back: what it did is undone, and what it did not reach stays. */
+static void test_several_before(void **state)
+{
+	struct fixture *f = *state;
+	own(policy) struct policy *strict = policy("licenses: {allow: [apache-2.0]}"), *loose = policy("licenses: {allow: [mit, apache-2.0]}"),
+				  *quota = policy("licenses: {allow: [mit, apache-2.0]}\nretention: {quotas: [{author: o, max: 1}]}");
+	const struct policy *const both[] = { strict, loose };
+	struct policy_verdict v = { .outcome = POLICY_HOLD, .summary = "not listed" };
+	char said[600] = "";
+	int64_t held;
+
+	make(f, "o/mit", 'a', "mit");
+	make(f, "o/apache", 'b', "apache-2.0");
+	held = make(f, "o/held", 'c', "mit");
+	ok(model_reconsider(f->db, held, REVISION_PUBLISHED, &v, NOW, e));
+	ok(policy_compare(f->db, ONE(strict), strict, NOW, remember, said, NULL, e));
+	assert_string_equal(said, "");
+	ok(policy_compare(f->db, both, 2, strict, NOW, remember, said, NULL, e));
+	assert_string_equal(said, "o/mit published->hold: licence mit is in no list of the policy (licenses.unknown: hold)\n");
+	*said = 0;
+	ok(policy_compare(f->db, both, 2, loose, NOW, remember, said, NULL, e));
+	assert_string_equal(said, "o/held held->publish: every rule of the policy is met\n");
+	*said = 0;
+	ok(policy_compare(f->db, both, 2, quota, NOW, remember, said, NULL, e));	/* allowed, and there is no room for it */
+	assert_string_equal(said, "");
 }
 
 static int remember_life(void *arg, const struct policy_changed *ch, struct err *e)
@@ -113,7 +141,7 @@ static struct policy_effect life(struct fixture *f, const char *before, const ch
 	snprintf(texts[0], sizeof(texts[0]), "licenses: {allow: [mit]}\nlifecycle: %s\n", before);
 	snprintf(texts[1], sizeof(texts[1]), "licenses: {allow: [mit]}\nlifecycle: %s\n", after);
 	own(policy) struct policy *old = policy(texts[0]), *new = policy(texts[1]);
-	ok(policy_compare(f->db, old, new, now, remember_life, said, &x, e));
+	ok(policy_compare(f->db, ONE(old), new, now, remember_life, said, &x, e));
 	assert_string_equal(said, expected);
 	assert_int_equal(x.unpublishes, 0);
 	return x;
@@ -171,18 +199,18 @@ static void test_who_is_turned_away(void **state)
 	ok(model_revision(f->db, make(f, "o/many", 'a', "mit"), &a, &m, &r, e));
 	o.model_id = m.id;
 	ok(lifecycle_deprecate(f->db, &o, &rules, NOW, e));
-	ok(policy_compare(f->db, plain, pinned, NOW, NULL, NULL, &x, e));
+	ok(policy_compare(f->db, ONE(plain), pinned, NOW, NULL, NULL, &x, e));
 	assert_int_equal(x.pins, 11);
 	assert_int_equal(x.named, 1);
 	assert_true(asks(x, "new users 1 of 1"));
 	make(f, "o/other", 'b', "mit");
-	ok(policy_compare(f->db, plain, pinned, NOW, NULL, NULL, &x, e));
+	ok(policy_compare(f->db, ONE(plain), pinned, NOW, NULL, NULL, &x, e));
 	assert_false(asks(x, ""));
 	/* A person's word stands: no rule adds to it, and what is withdrawn is nobody's to lose. */
-	ok(policy_compare(f->db, plain, ends, NOW, NULL, NULL, &x, e));
+	ok(policy_compare(f->db, ONE(plain), ends, NOW, NULL, NULL, &x, e));
 	assert_int_equal(x.ends + x.deprecates, 0);
 	ok(lifecycle_withdraw(f->db, &o, NOW, e));
-	ok(policy_compare(f->db, plain, pinned, NOW, NULL, NULL, &x, e));
+	ok(policy_compare(f->db, ONE(plain), pinned, NOW, NULL, NULL, &x, e));
 	assert_int_equal(x.served, 1);
 	assert_int_equal(x.pins, 0);
 }
@@ -216,31 +244,35 @@ static void test_drastic(void **state)
 static void test_history(void **state)
 {
 	struct fixture *f = *state;
-	struct policy_kept k;
+	struct policy_kept k, *list;
 	own(arena) struct arena a;
-
-	arena_init(&a);
-	ok(policy_kept_newest(f->db, false, &a, &k, e));
-	assert_int_equal(k.id, 0);
-	ok(policy_keep(f->db, "one", "settings", NULL, NOW, e));
-	ok(policy_kept_newest(f->db, true, &a, &k, e));
-	assert_string_equal(k.text, "one");	/* the first has nothing to change */
-	ok(policy_keep(f->db, "two", "ada", json_pack("{s:i}", "unpublishes", 7), NOW + 1, e));
-	ok(policy_kept_newest(f->db, true, &a, &k, e));
-	assert_string_equal(k.text, "one");
-	ok(policy_kept_newest(f->db, false, &a, &k, e));
-	assert_string_equal(k.text, "two");
-	assert_string_equal(k.who, "ada");
-	assert_false(k.applied);
-	ok(policy_applied(f->db, k.id, e));
-	ok(policy_kept_newest(f->db, true, &a, &k, e));
-	assert_string_equal(k.text, "two");
-
-	struct event *ev;
 	size_t n;
 
+	arena_init(&a);
+	ok(policy_kept_newest(f->db, &a, &k, e));
+	assert_int_equal(k.id, 0);
+	ok(policy_keep(f->db, "one", "settings", NULL, NOW, e));
+	ok(policy_kept_newest(f->db, &a, &k, e));
+	assert_string_equal(k.text, "one");
+	assert_true(k.applied);		/* the first has nothing to change */
+	ok(policy_keep(f->db, "two", "ada", json_pack("{s:i}", "unpublishes", 7), NOW + 1, e));
+	ok(policy_keep(f->db, "one", "ada", NULL, NOW + 2, e));
+	ok(policy_kept_newest(f->db, &a, &k, e));
+	assert_string_equal(k.text, "one");
+	assert_string_equal(k.who, "ada");
+	assert_false(k.applied);
+	ok(policy_kept_at_work(f->db, &a, &list, &n, e));
+	assert_int_equal(n, 3);
+	assert_string_equal(list[1].text, "two");	/* nobody knows how far it came */
+	ok(policy_applied(f->db, k.id, e));
+	ok(policy_kept_at_work(f->db, &a, &list, &n, e));
+	assert_int_equal(n, 1);
+	assert_int_equal(list[0].id, k.id);
+
+	struct event *ev;
+
 	ok(event_list(f->db, 0, NULL, 10, &a, &ev, &n, e));
-	assert_int_equal(n, 2);
+	assert_int_equal(n, 3);
 	assert_string_equal(ev[1].kind, "policy.changed");
 	assert_non_null(strstr(ev[1].data, "\"unpublishes\":7"));
 }
@@ -262,7 +294,7 @@ static void test_restore_asks_the_gate(void **state)
 	ok(model_revision(f->db, mit, &a, &m, &r, e));
 	struct lifecycle_order o = { .model_id = m.id, .who = "ada", .reason = "old" };
 	ok(lifecycle_retire(f->db, &o, NOW, e));
-	ok(policy_compare(f->db, old, new, NOW, NULL, NULL, &x, e));
+	ok(policy_compare(f->db, ONE(old), new, NOW, NULL, NULL, &x, e));
 	assert_int_equal(x.tested, 0);
 	ok(lifecycle_restore(f->db, &o, new, NOW + 1, &a, &list, &n, e));
 	assert_int_equal(n, 2);
@@ -279,7 +311,7 @@ static void test_restore_asks_the_gate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_fixture(test_compare), with_fixture(test_restore_asks_the_gate), with_fixture(test_what_lifecycle_rules_end), with_fixture(test_who_is_turned_away),
+		with_fixture(test_compare), with_fixture(test_several_before), with_fixture(test_restore_asks_the_gate), with_fixture(test_what_lifecycle_rules_end), with_fixture(test_who_is_turned_away),
 		with_fixture(test_an_announced_date_moves), cmocka_unit_test(test_drastic), with_fixture(test_history),
 	};
 
