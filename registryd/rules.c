@@ -465,6 +465,8 @@ static int work_through(struct through *t, struct err *e)
 		return 0;
 	}
 	if (!rc)
+		rc = rules_apply_dates(w->d, work_now(), e);
+	if (!rc)
 		rc = work_failures(&t->failures, e);	/* then it is not applied, and is worked through again later */
 	return rc || !n ? rc : policy_applied(w->db, kept[n - 1].id, e);
 }

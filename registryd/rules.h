@@ -29,10 +29,10 @@ int rules_compare(struct daemon *d, const struct policy *p, int64_t now, int (*e
 /* {"sha256","since","by","waiting": null | {"since","sha256","tested","published","unpublishes","publishes","deprecates","pins","ends","message"}}. NULL on error. */
 json_t *rules_json(struct daemon *d, struct err *e);
 
-/* What the lifecycle rules of the policy in force say now: as often as time may change it. */
+/* What the lifecycle rules of the policy in force say now: as often as time may change it, and once a changed policy is worked through. */
 int rules_apply_dates(struct daemon *d, int64_t now, struct err *e);
 
-/* Job "policy": works a change through. result {"published","unpublished","others"} */
+/* Job "policy": works a change through, with its lifecycle rules. result {"published","unpublished","others"} */
 int rules_job(struct work *w, struct err *e);
 
 #endif

@@ -237,6 +237,8 @@ def test_so_does_one_whose_lifecycle_rules_empty_it(site):
     assert site.json("policy", "show")["waiting"]["ends"] == 3
     site.ctl("policy", "reload", "--yes")
     assert "notice: 0d" in site.json("policy", "show")["policy"]
+    settle(site)
+    assert site.json("show", "org/one")["lifecycle"]["state"] == "retired"     # what `policy test` says is so then, and not within the hour
 
 
 def test_a_changed_file_is_noticed_at_the_next_start(site):
