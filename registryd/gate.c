@@ -171,7 +171,9 @@ static int read_all(struct documents *d, struct err *e)
 			add_text(d, (struct licence_text){ .path = f->path, .unread = "is too long for a licence, so nobody has read it" });
 		if (!kind || kind == DOCUMENT_CARD || f->size_bytes > GATE_DOCUMENT_MAX)
 			continue;
-		rc = read_document(d, f, kind, e);
+		rc = work_check(d->w, e);
+		if (!rc)
+			rc = read_document(d, f, kind, e);
 		if (rc)
 			return rc;
 	}
