@@ -11,12 +11,17 @@
 #include "verify/digest.h"
 
 #define COLUMNS	    13
-#define KEY_MAX	    128
 #define WRITTEN_MAX 200
 #define NAME_MAX_BYTES (LICENCE_ID_MAX - 16)	/* of an id made from a name */
 #define HASH_DIGITS 16
 
+/* A row's keys: of its id, its SPDX id and its name. */
+struct row_keys {
+	char id[LICENCE_KEY_MAX], spdx[LICENCE_KEY_MAX], name[LICENCE_KEY_MAX];
+};
+
 static struct licence *rows;
+static struct row_keys *keys;
 static size_t n_rows;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -99,6 +104,12 @@ static void load(void)
 		if (licence_csv_row(line, fields, COLUMNS) != COLUMNS)
 			abort();	/* built in, and a test reads it */
 		add_row(fields);
+	}
+	keys = mem_zalloc((n_rows + 1) * sizeof(*keys));
+	for (size_t i = 0; i < n_rows; i++) {
+		licence_key(keys[i].id, rows[i].id);
+		licence_key(keys[i].spdx, rows[i].spdx);
+		licence_key(keys[i].name, rows[i].name);
 	}
 }
 
@@ -191,7 +202,14 @@ static const struct {
 	{ "affero general public 3", "agpl-3.0" }, { "lesser general public 3", "lgpl-3.0" }, { "boost", "bsl-1.0" }, { "mozilla public 2", "mpl-2.0" },
 	{ "creative commons attribution 4 international", "cc-by-4.0" }, { "creative commons zero 1 universal", "cc0-1.0" }, { "public domain", "pddl" },
 	{ "llama 2", "llama2" }, { "llama 3", "llama3" }, { "llama 3 community", "llama3" }, { "llama 3.1", "llama3.1" }, { "llama 3.2", "llama3.2" }, { "llama 3.3", "llama3.3" },
-	{ "llama 4", "llama4" },
+	{ "llama 4", "llama4" }, { "llama2 community", "llama2" }, { "llama3 community", "llama3" }, { "llama3.1 community", "llama3.1" }, { "llama3.2 community", "llama3.2" },
+	{ "llama3.3 community", "llama3.3" }, { "llama4 community", "llama4" }, { "llama 3 1 community", "llama3.1" }, { "llama 3 2 community", "llama3.2" },
+	{ "llama 3 3 community", "llama3.3" }, { "meta llama 3", "llama3" }, { "meta llama 3.1", "llama3.1" }, { "meta llama 3.2", "llama3.2" }, { "meta llama 3.3", "llama3.3" },
+	{ "cc 0 1", "cc0-1.0" }, { "cc zero 1", "cc0-1.0" }, { "cc zero", "cc0-1.0" }, { "grok 2", "grok2-community" }, { "grok 2 community", "grok2-community" }, { "grok2", "grok2-community" },
+	{ "tongyi qianwen", "other:qwen" }, { "tongyi qianwen research", "other:qwen-research" }, { "stabilityai community", "other:stabilityai-ai-community" },
+	{ "stability ai community", "other:stabilityai-ai-community" }, { "stable community", "other:stabilityai-ai-community" }, { "tencent hunyuan", "other:hunyuan" },
+	{ "hunyuan community", "other:hunyuan" }, { "tencent hunyuan a13b", "other:hunyuan" }, { "deepseek", "other:deepseek" }, { "modified mit", "other:modified-mit" },
+	{ "kimi k2", "other:modified-mit" }, { "mistral ai research", "other:mrl" }, { "mistral ai non production", "other:mnpl" },
 };
 
 static bool filler(const char *token)
@@ -202,6 +220,15 @@ static bool filler(const char *token)
 		if (!strcmp(token, words[i]))
 			return true;
 	return false;
+}
+
+/* Without a full stop behind it, and the "+" of "GPLv3+". */
+static void end_token(char *token)
+{
+	size_t n = strlen(token);
+
+	while (n > 1 && (token[n - 1] == '.' || (token[n - 1] == '+' && isdigit((unsigned char)token[n - 2]))))
+		token[--n] = 0;
 }
 
 /* "v3" is "3", "gplv3" is "gpl 3", "2.0" is "2": what a token adds to the key. */
@@ -221,14 +248,44 @@ static void add_token(char *key, char *token)
 		return;
 	}
 	if (*token && !filler(token))
-		snprintf(key + at, KEY_MAX - at, at ? " %s" : "%s", token);
+		snprintf(key + at, LICENCE_KEY_MAX - at, at ? " %s" : "%s", token);
+}
+
+/* "creative commons attribution non commercial 4 international public" to "cc by nc 4". */
+static void shorten_creative_commons(char key[LICENCE_KEY_MAX])
+{
+	static const char *const words[][2] = {
+		{ "attribution", " by" }, { "noncommercial", " nc" }, { "non commercial", " nc" }, { "sharealike", " sa" }, { "share alike", " sa" }, { "noderivatives", " nd" },
+		{ "noderivs", " nd" }, { "no derivatives", " nd" }, { "no derivs", " nd" }, { "international", "" }, { "unported", "" }, { "generic", "" }, { "universal", "" },
+		{ "public", "" }, { "domain", "" }, { "dedication", "" }, { "deed", "" }, { "legal code", "" }, { "legalcode", "" },
+	};
+	const char *rest = str_starts(key, "creative commons") ? key + 16 : str_starts(key, "cc") ? key + 2 : NULL;
+	char out[LICENCE_KEY_MAX] = "cc";
+
+	if (!rest || (*rest && *rest != ' '))
+		return;
+	while (*(rest += strspn(rest, " "))) {
+		size_t n = strcspn(rest, " "), at = strlen(out), i;
+
+		for (i = 0; i < ARRAY_LEN(words); i++)
+			if (str_starts(rest, words[i][0]) && strchr(" ", rest[strlen(words[i][0])]))
+				break;
+		if (i < ARRAY_LEN(words)) {
+			n = strlen(words[i][0]);
+			snprintf(out + at, sizeof(out) - at, "%s", words[i][1]);
+		} else {
+			snprintf(out + at, sizeof(out) - at, " %.*s", (int)n, rest);
+		}
+		rest += n;
+	}
+	memcpy(key, out, sizeof(out));
 }
 
 /*
  * Lower case, words and numbers only, filler words left out: "Apache License, Version 2.0" and "apache-2.0" are both "apache 2". False for what may say more than
  * the key would: letters outside ASCII, or more than is read. "MIT" with a restriction in Chinese behind it is not MIT.
  */
-static bool make_key(char key[KEY_MAX], const char *written)
+bool licence_key(char key[LICENCE_KEY_MAX], const char *written)
 {
 	char copy[WRITTEN_MAX], *save = NULL;
 	size_t n = 0;
@@ -242,30 +299,26 @@ static bool make_key(char key[KEY_MAX], const char *written)
 		copy[n++] = (char)(isalnum(c) || c == '.' || c == '+' ? tolower(c) : ' ');
 	}
 	copy[n] = 0;
-	for (char *t = strtok_r(copy, " ", &save); t; t = strtok_r(NULL, " ", &save))
+	for (char *t = strtok_r(copy, " ", &save); t; t = strtok_r(NULL, " ", &save)) {
+		end_token(t);
 		add_token(key, t);
+	}
+	shorten_creative_commons(key);
 	return *key;
-}
-
-static bool same_key(const char *key, const char *written)
-{
-	char other[KEY_MAX];
-
-	return make_key(other, written) && !strcmp(key, other);
 }
 
 const char *licence_normalise(const char *written)
 {
 	const struct licence *l = licence_find(written);
-	char key[KEY_MAX];
+	char key[LICENCE_KEY_MAX];
 
 	if (l)
 		return l->id;
-	if (!make_key(key, written))
+	if (!licence_key(key, written))
 		return NULL;
-	for (size_t i = 0; (l = licence_at(i)); i++)
-		if (same_key(key, l->id) || same_key(key, l->spdx) || same_key(key, l->name))
-			return l->id;
+	for (size_t i = 0; i < n_rows; i++)
+		if (!strcmp(key, keys[i].id) || !strcmp(key, keys[i].spdx) || !strcmp(key, keys[i].name))
+			return rows[i].id;
 	for (size_t i = 0; i < ARRAY_LEN(spellings); i++)
 		if (!strcmp(key, spellings[i].written))
 			return spellings[i].id;
@@ -353,8 +406,11 @@ static const char *id_of_card(const struct licence_claims *c, const char *writte
 {
 	const char *id = licence_normalise(written);
 
-	if (id && strcmp(id, "other") != 0)
+	if (id && strcmp(id, "other") != 0) {
+		if (str_starts(id, "other:"))
+			*name = str_mend_utf8(arena_strndup(a, written, strnlen(written, WRITTEN_MAX)));
 		return id;
+	}
 	if (id && c->card_name && *c->card_name) {
 		id = licence_of_name(c->card_name, a);
 		*name = arena_strdup(a, c->card_name);
@@ -381,15 +437,17 @@ static int strictness(enum licence_use u)
 	return order[u];
 }
 
-static bool has_copyleft(const char *id)
+/* How much of what is made from it must be under its own terms: 0 nothing. What is not known says nothing. */
+static int copyleft_of(const char *id)
 {
-	static const char *const kinds[] = { "strong", "weak", "share-alike" };
+	static const char *const kinds[] = { "weak", "share-alike", "strong", "strong + network" };
 	const struct licence *l = licence_find(id);
+	int rank = 0;
 
 	for (size_t i = 0; l && i < ARRAY_LEN(kinds); i++)
 		if (str_starts(l->copyleft, kinds[i]))
-			return true;
-	return false;
+			rank = (int)i + 1;
+	return rank;
 }
 
 /* May what is made from it be shared with nobody? */
@@ -406,10 +464,10 @@ static bool allows_more(const char *id, const char *other)
 	return strictness(use_of_id(id)) < strictness(use_of_id(other));
 }
 
-/* Does it ask nothing of derivatives where `other` asks for its own terms? */
+/* Does it ask less of derivatives than `other`, which asks for its own terms? */
 static bool drops_copyleft(const char *id, const char *other)
 {
-	return has_copyleft(other) && !has_copyleft(id) && use_of_id(id) == LICENCE_YES;
+	return use_of_id(id) != LICENCE_UNKNOWN && copyleft_of(id) < copyleft_of(other);
 }
 
 /* Does `id` forbid anything that `other` allows? Of two licences each may, of other things. */
@@ -427,7 +485,7 @@ bool licence_is_stricter(const char *id, const char *other)
 		return mine > theirs;
 	if (forbids_derivatives(id) != forbids_derivatives(other))
 		return forbids_derivatives(id);
-	return has_copyleft(id) && !has_copyleft(other);
+	return copyleft_of(id) > copyleft_of(other);
 }
 
 /* Is it one of the licences for which a family's name stands? "gpl" for gpl-3.0 and not for lgpl-3.0: the name stands alone between what are no letters. */
@@ -442,10 +500,16 @@ static bool is_of_family(const char *id, const char *family)
 	return false;
 }
 
+/* "Public domain" is pddl by its name, and may be any of these. */
+static bool is_public_domain(const char *id)
+{
+	return !strcmp(id, "pddl") || !strcmp(id, "cc0-1.0") || !strcmp(id, "unlicense");
+}
+
 /* Do two claims leave each other room: the same licence, or a family and one of it? */
 static bool agree(const char *id, const char *other)
 {
-	return !strcmp(id, other) || is_of_family(id, other) || is_of_family(other, id);
+	return !strcmp(id, other) || is_of_family(id, other) || is_of_family(other, id) || (is_public_domain(id) && is_public_domain(other));
 }
 
 /* One more licence that the card names; `what` says how. */
@@ -496,10 +560,30 @@ static bool holds(const struct licence_text *t, const char *id)
 	return t->recognised && !strcmp(t->recognised, id);
 }
 
+/* The card has a name of its own for the licence, which nobody knows. */
+static bool is_own_name(const struct licence_answer *out)
+{
+	return !strcmp(out->source, "card") && str_starts(out->id, "other:") && !licence_find(out->id);
+}
+
+/* Is it the known name of what the card calls by its own? Of a licence that gives less than all: what the card calls by its own name may be that with less. */
+static bool names_better(const char *recognised, const struct licence_answer *out)
+{
+	const struct licence *l = recognised ? licence_find(recognised) : NULL;
+
+	return l && l->commercial_use != LICENCE_YES && is_own_name(out);
+}
+
+/* A free licence with restrictions has no name, and may be what the card has one for. */
+static bool is_no_other(const char *recognised, const struct licence_answer *out)
+{
+	return !strcmp(recognised, "other:with-restrictions") && is_own_name(out);
+}
+
 /* What one text says: it fills a gap, refines a family, or contradicts; then what is stricter counts, but for a person's word. */
 static void from_text(const struct licence_text *t, struct arena *a, struct licence_answer *out)
 {
-	bool is_gap = !strcmp(out->id, "unknown") || !strcmp(out->id, "other"), is_none = !strcmp(out->source, "none");
+	bool is_gap = !strcmp(out->id, "unknown") || !strcmp(out->id, "other") || names_better(t->recognised, out), is_none = !strcmp(out->source, "none");
 
 	if (t->unread)
 		conflict(out, arena_printf(a, "%s %s", t->path, t->unread));
@@ -509,29 +593,53 @@ static void from_text(const struct licence_text *t, struct arena *a, struct lice
 		take_text(t, out);
 		return;
 	}
-	if (is_of_family(out->id, t->recognised))
+	if (agree(out->id, t->recognised) || is_no_other(t->recognised, out))
 		return;
 	conflict(out, arena_printf(a, "%s says %s but %s is the text of %s", is_none ? "the model" : out->source, out->id, t->path, t->recognised));
 	if (strcmp(out->source, "person") != 0 && licence_is_stricter(t->recognised, out->id))
 		take_text(t, out);
 }
 
-/* Is a short text a word about this licence ("Licensed under Apache 2.0"), or nothing at all? A name of a few letters stands in other words too. */
-static bool speaks_of(const char *notice, const char *id)
+/* Is a mention of a licence, or of its family in general ("cc-by-nc", "llama"), one of this licence? */
+static bool is_about(const char *said, const char *id)
 {
-	size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyz");
-	char name[LICENCE_ID_MAX], before[LICENCE_ID_MAX + 8], behind[LICENCE_ID_MAX + 8];
+	size_t n = strlen(said);
 
-	if (!strcmp(notice, "-"))
+	return agree(said, id) || (str_starts(id, said) && !isalpha((unsigned char)id[n]) && !(id[n] == '-' && isalpha((unsigned char)id[n + 1])));
+}
+
+/* What a short text speaks of that is neither this licence nor one that allows all that this one does; NULL: of nothing such. */
+static const char *speaks_of_another(const struct licence_text *t, const char *id)
+{
+	for (size_t i = 0; i < t->n_said; i++)
+		if (!is_about(t->said[i], id) && (!licence_find(t->said[i]) || forbids_more(t->said[i], id)))
+			return t->said[i];
+	return NULL;
+}
+
+/* Is a short text a word about this licence ("Licensed under Apache 2.0"), or nothing at all? */
+static bool speaks_of(const struct licence_text *t, const char *id)
+{
+	if (!strcmp(t->notice, "-"))
 		return true;
-	if (use_of_id(id) == LICENCE_YES && licence_restricts(notice))
-		return false;
-	snprintf(name, sizeof(name), "%.*s", (int)n, id);
-	if (!strcmp(name, "cc") && strstr(notice, "creativecommons"))
-		return true;
-	snprintf(before, sizeof(before), "%slicen", name);
-	snprintf(behind, sizeof(behind), "license%s", name);
-	return n > 3 ? strstr(notice, name) != NULL : str_starts(notice, name) || strstr(notice, before) || strstr(notice, behind);
+	for (size_t i = 0; i < t->n_said; i++)
+		if (is_about(t->said[i], id))
+			return use_of_id(id) != LICENCE_YES || !t->restricts;
+	return false;
+}
+
+static bool is_expected(const struct licence_text *t)
+{
+	return (t->linked || licence_is_main_text(t->path)) && !t->unread && t->notice;
+}
+
+/* Where the model's own licence is expected a word about another one counts, too. */
+static void from_words(const struct licence_text *t, struct arena *a, struct licence_answer *out)
+{
+	const char *another = is_expected(t) ? speaks_of_another(t, out->id) : NULL;
+
+	if (another && strcmp(out->source, "none") != 0 && strcmp(out->id, "other") != 0 && (!t->recognised || holds(t, out->id)))
+		conflict(out, arena_printf(a, "%s says %s but %s speaks of %s", out->source, out->id, t->path, another));
 }
 
 /* A claimed licence has a known text, and what stands where that is expected is another one, which nobody here knows. */
@@ -546,7 +654,7 @@ static void unknown_texts(const struct licence_claims *c, struct arena *a, struc
 
 		if (holds(t, out->id))
 			return;
-		if (!unknown && !t->recognised && !t->unread && t->notice && (t->linked || licence_is_main_text(t->path)) && !speaks_of(t->notice, out->id))
+		if (!unknown && !t->recognised && is_expected(t) && !speaks_of_another(t, out->id) && !speaks_of(t, out->id))
 			unknown = t->path;
 	}
 	if (unknown)
@@ -564,7 +672,7 @@ static bool is_beside_lgpl(const struct licence_claims *c, const struct licence_
 	for (size_t i = 0; i < c->n_texts; i++) {
 		const struct licence_text *other = &c->texts[i];
 
-		if (holds(other, "lgpl-3.0") && !strncmp(other->path, t->path, folder) && !strchr(other->path + folder, '/'))
+		if (holds(other, "lgpl-3.0") && other->notice && !*other->notice && !strncmp(other->path, t->path, folder) && !strchr(other->path + folder, '/'))
 			return true;
 	}
 	return false;
@@ -578,6 +686,8 @@ static void from_texts(const struct licence_claims *c, struct arena *a, struct l
 		if ((t->linked || !licence_is_of_parts(t->path)) && !is_beside_lgpl(c, t))
 			from_text(t, a, out);
 	}
+	for (size_t i = 0; i < c->n_texts; i++)
+		from_words(&c->texts[i], a, out);
 	unknown_texts(c, a, out);
 }
 

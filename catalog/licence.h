@@ -61,6 +61,9 @@ struct licence_claims {
 		const char *const *all;	/* every licence in it */
 		size_t n_all;
 		const char *unread;	/* why nobody has read it ("is longer than …"), else NULL: a conflict, for nobody knows what it says */
+		const char *const *said;	/* what licences a short text speaks of: ids, families ("cc-by-nc", "llama"), and "other:…" for what no list has */
+		size_t n_said;
+		bool restricts;		/* words of it that are of no known text take back commercial use */
 		const char *notice;	/* a short text as letters and digits in lower case; "-" when that is nothing, "" for a long one */
 	} const *texts;
 	size_t n_texts;

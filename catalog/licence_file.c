@@ -1,5 +1,6 @@
 /* licence_file.c - which files of a model say what its licence is, and what is in them that is data and no text; see licence.h. */
 #include <ctype.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/fdio.h"
@@ -13,9 +14,11 @@
 
 #define DATA_DEPTH     16
 #define DATA_BYTES_MAX (64u << 20)
-#define KEY_MAX	       64
-#define ENTITY_MAX     10
-#define TAG_MAX	       4096
+#define NAMES_MAX      64	/* licences that one file of data names */
+#define TRIED_MAX      2000	/* texts in it that may be names */
+#define NAME_BYTES_MAX ((size_t)400)
+
+static const char says_more[] = "says more than is read of data, so nobody has read it";
 
 /* --- which ------------------------------------------------------------------------------------------------------------------ */
 
@@ -152,26 +155,89 @@ const char *licence_link_path(const char *link, const char *repo, struct arena *
 
 /* --- licences as data ------------------------------------------------------------------------------------------------------------- */
 
-static bool names_a_licence(const char *key)
-{
-	static const char *const keys[] = { "license", "licence", "spdx", "spdx_id", "spdxid", "license_id", "licenseid", "identifier", "id", "name", "type", NULL };
+/* What is read of one file of data. */
+struct data {
+	struct buf *out;
+	const char *names[NAMES_MAX];	/* the ids of the licences that it names */
+	size_t n_names;
+	size_t n_tried;		/* texts that may have been names */
+	bool is_cut;		/* there is more than is read */
+};
 
-	return one_of(key, strlen(key), keys);
+/* "license", "licenses", "license_expression", "spdx-id", …: all that stands under it is about a licence. */
+static bool names_a_licence(const char *key, size_t n)
+{
+	static const char *const words[] = { "licens", "licenc", "spdx" };
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < ARRAY_LEN(words); k++)
+			if (n - i >= strlen(words[k]) && !strncasecmp(key + i, words[k], strlen(words[k])))
+				return true;
+	return false;
 }
 
-/* A string, on a line of its own, and as texts have it where it is the id of a licence. */
-static void add_value(struct buf *out, const char *key, const char *value, size_t n)
+static bool add_name(struct data *d, const char *name)
 {
-	own(mem) char *copy = mem_strndup(value, n);
-	const char *id = key && names_a_licence(key) ? licence_normalise(copy) : NULL;
+	const char *id = d->n_tried++ < TRIED_MAX ? licence_normalise(name) : NULL;
 
-	buf_putc(out, '\n');
-	buf_add(out, value, n);
-	if (id)
-		buf_printf(out, "\nSPDX-License-Identifier: %s\n", id);
+	d->is_cut |= d->n_tried > TRIED_MAX;
+	if (!id || !strcmp(id, "other") || !strcmp(id, "unknown"))
+		return false;
+	for (size_t i = 0; i < d->n_names; i++)
+		if (d->names[i] == id)
+			return true;
+	if (d->n_names == NAMES_MAX) {
+		d->is_cut = true;
+		return true;
+	}
+	d->names[d->n_names++] = id;
+	buf_printf(d->out, "\nSPDX-License-Identifier: %s\n", id);
+	return true;
 }
 
-static void flatten(struct buf *out, const char *key, const json_t *v, int depth)
+/* What stands between two licences of an expression: how many bytes, 0 nothing such. */
+static size_t operator_at(const char *p)
+{
+	static const char *const words[] = { " and ", " or ", " with ", " und ", " et " };
+
+	if (strchr(",;/|&()", *p))
+		return 1;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (!strncasecmp(p, words[i], strlen(words[i])))
+			return strlen(words[i]) - 1;
+	return 0;
+}
+
+/* A licence's name, or each of an expression. */
+static void add_names(struct data *d, char *text)
+{
+	if (add_name(d, text))
+		return;
+	for (char *p = text; *p; p++) {
+		size_t n = operator_at(p);
+
+		if (!n)
+			continue;
+		*p = 0;
+		add_name(d, text);
+		text = p + n;
+		p = text - 1;
+	}
+	add_name(d, text);
+}
+
+/* A string, on a line of its own, and as texts have it where it names licences. */
+static void add_value(struct data *d, bool is_of_licence, const char *value, size_t n)
+{
+	own(mem) char *copy = is_of_licence && n <= NAME_BYTES_MAX && !d->is_cut ? mem_strndup(value, n) : NULL;
+
+	buf_putc(d->out, '\n');
+	buf_add(d->out, value, n);
+	if (copy)
+		add_names(d, copy);
+}
+
+static void flatten(struct data *d, bool is_of_licence, const json_t *v, int depth)
 {
 	const json_t *item;
 	const char *name;
@@ -179,124 +245,187 @@ static void flatten(struct buf *out, const char *key, const json_t *v, int depth
 	size_t i;
 
 	if (json_is_string(v))
-		add_value(out, key, json_string_value(v), json_string_length(v));
-	if (depth == DATA_DEPTH)
+		add_value(d, is_of_licence, json_string_value(v), json_string_length(v));
+	if (depth == DATA_DEPTH) {
+		d->is_cut |= json_array_size(v) || json_object_size(v);
 		return;
+	}
 	json_array_foreach (v, i, item)
-		flatten(out, key, item, depth + 1);
+		flatten(d, is_of_licence, item, depth + 1);
 	json_object_foreach ((json_t *)v, name, member)
-		flatten(out, name, member, depth + 1);
+		flatten(d, is_of_licence || names_a_licence(name, strlen(name)), member, depth + 1);
 }
 
-/* Copies the key in front of '=' without quotes and what it is a part of: "project.license" is "license". False: no key stands there. */
-static bool toml_key(const char *line, const char *end, char key[KEY_MAX])
+/* The begin of the next line that is "---" or "...", which end a document wherever they stand; `stop` where there is none. */
+static const char *next_document(const char *p, const char *stop)
 {
-	const char *eq = memchr(line, '=', (size_t)(end - line)), *p = line;
-	size_t n = 0;
-
-	for (; eq && p < eq && n + 1 < KEY_MAX; p++) {
-		if (*p == '.')
-			n = 0;
-		else if (isalnum((unsigned char)*p) || *p == '_' || *p == '-')
-			key[n++] = *p;
-		else if (!isspace((unsigned char)*p) && *p != '"' && *p != '\'')
-			return false;
+	for (const char *line = p; (line = memchr(line, '\n', (size_t)(stop - line)));) {
+		line++;
+		if ((str_starts(line, "---") || str_starts(line, "...")) && strchr(" \t\r\n", line[3]))
+			return line;
 	}
-	key[n] = 0;
-	return eq && p == eq && n;
+	return stop;
 }
 
-/* Line by line: every string between quotes, with the last key before it. */
-static void read_toml(struct buf *out, const char *text, size_t n)
+/* Has it a line that is no directive, comment or mark? */
+static bool says_anything(const char *p, const char *end)
 {
-	char key[KEY_MAX] = "", next[KEY_MAX];
+	for (const char *line; p < end; p = line) {
+		line = memchr(p, '\n', (size_t)(end - p));
+		line = line ? line + 1 : end;
+		if (!str_starts(p, "%") && !str_starts(p, "#") && !str_starts(p, "---\n") && !str_starts(p, "...") && p + strspn(p, " \t\r\n") < line)
+			return true;
+	}
+	return false;
+}
 
-	for (const char *line = text, *stop = text + n, *end; line < stop; line = end + 1) {
-		end = memchr(line, '\n', (size_t)(stop - line));
-		end = end ? end : stop;
-		if (toml_key(line, end, next)) {
-			memcpy(key, next, sizeof(key));
-			line = (const char *)memchr(line, '=', (size_t)(end - line)) + 1;
+/* All documents of the file; a key that stands twice says two things. */
+static bool read_yaml(struct data *d, const char *path, const char *text, size_t n)
+{
+	bool is_clear = true;
+
+	for (const char *p = text, *stop = text + n, *end; p < stop; p = end) {
+		end = next_document(p, stop);
+		if (!says_anything(p, end))
+			continue;
+		own(json) json_t *clear = yaml_parse(p, (size_t)(end - p), YAML_STRICT, path, NULL);
+		own(json) json_t *doc = clear ? NULL : yaml_parse(p, (size_t)(end - p), YAML_LAX, path, NULL);
+
+		is_clear &= clear != NULL;
+		flatten(d, false, clear ? clear : doc, 0);
+	}
+	return is_clear;
+}
+
+/* The same: a key twice is read once, and not all of it is read. */
+static bool read_json(struct data *d, const char *path, const char *text, size_t n)
+{
+	own(json) json_t *clear = json_parse_python(text, n, path, NULL);
+	own(json) json_t *doc = clear ? NULL : json_parse_lax(text, n, path, NULL);
+
+	flatten(d, false, clear ? clear : doc, 0);
+	return clear;
+}
+
+/* --- TOML: strings, and whether they stand under a licence's key; what else it has says nothing --- */
+
+struct toml {
+	struct data *d;
+	const char *p;
+	bool of_licence[DATA_DEPTH];	/* the table, then each list or inline table that is open */
+	size_t depth;
+	bool is_of_licence;		/* what comes next, by the key before it */
+	bool key_is;			/* one of the words since the last value names a licence */
+	bool begins_line;
+};
+
+/* A string at p between quotes, one or three, in a buffer. False: it has no end. */
+static bool toml_string(struct toml *t, struct buf *text)
+{
+	char quote = *t->p;
+	size_t n = t->p[1] == quote && t->p[2] == quote ? 3 : 1;
+
+	for (t->p += n; *t->p && (n == 3 || *t->p != '\n'); t->p++) {
+		if (*t->p == quote && (n == 1 || (t->p[1] == quote && t->p[2] == quote))) {
+			t->p += n;
+			return true;
 		}
-		for (const char *p = line, *close; p < end; p++) {
-			if (*p != '"' && *p != '\'')
-				continue;
-			close = memchr(p + 1, *p, (size_t)(end - p - 1));
-			if (!close)
-				break;
-			add_value(out, key, p + 1, (size_t)(close - p - 1));
-			p = close;
+		if (*t->p != '\\' || quote == '\'' || !t->p[1]) {
+			buf_putc(text, *t->p);
+			continue;
+		}
+		t->p++;
+		if (*t->p == 'u' || *t->p == 'U') {
+			char digits[9] = "";
+			size_t most = *t->p == 'u' ? 4 : 8, got = strnlen(t->p + 1, most);
+			long code;
+
+			memcpy(digits, t->p + 1, got);
+			code = strtol(digits, NULL, 16);
+			buf_putc(text, (char)(code > 0 && code < 0x80 ? code : '?'));
+			t->p += got;
+		} else {
+			buf_putc(text, strchr("\"\\", *t->p) ? *t->p : ' ');
 		}
 	}
+	return false;
 }
 
-/* --- licences as pages ------------------------------------------------------------------------------------------------------------ */
-
-static bool is_page(const char *path, const char *text)
+/* "[tool.license]": what follows stands under it. */
+static void toml_header(struct toml *t)
 {
-	text += strspn(text, " \t\r\n");
-	return is_kind(path, (const char *const[]){ "html", "htm", "xhtml", NULL }) || !strncasecmp(text, "<!doctype html", 14) || !strncasecmp(text, "<html", 5);
+	size_t n = strcspn(t->p, "\n");
+
+	t->of_licence[0] = t->is_of_licence = names_a_licence(t->p, n);
+	t->p += n;
 }
 
-/* What the entity at *p stands for where that is ASCII, else a blank; *p goes behind it. */
-static char read_entity(const char **p)
+/* A mark that opens or closes a list or inline table, or stands between its members. */
+static void toml_mark(struct toml *t)
 {
-	static const struct {
-		const char *name;
-		char c;
-	} names[] = { { "amp", '&' }, { "lt", '<' }, { "gt", '>' }, { "quot", '"' }, { "apos", '\'' } };
-	const char *name = *p + 1;
-	size_t n = strspn(name, "#0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
-	long code;
+	char c = *t->p++;
 
-	if (!n || n > ENTITY_MAX || name[n] != ';') {
-		++*p;
-		return '&';
-	}
-	*p = name + n + 1;
-	if (*name == '#') {
-		code = (name[1] | 32) == 'x' ? strtol(name + 2, NULL, 16) : strtol(name + 1, NULL, 10);
-		return (char)(code > 0 && code < 0x80 ? code : ' ');
-	}
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strlen(names[i].name) == n && !memcmp(name, names[i].name, n))
-			return names[i].c;
-	return ' ';
-}
-
-/* Behind the tag at p, and of a script or style sheet behind its end; NULL: no tag begins there. A comment's words are read: they may say what the licence is. */
-static const char *skip_tag(const char *p, struct buf *out)
-{
-	static const char *const within[] = { "a", "abbr", "acronym", "b", "code", "em", "font", "i", "q", "s", "small", "span", "strong", "sub", "sup", "tt", "u", NULL };
-	const char *name = p + 1 + (p[1] == '/'), *close;
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
-
-	if (!strncmp(p, "<!--", 4)) {
-		buf_putc(out, '\n');
-		return p + 4;
-	}
-	if ((!n && *name != '!' && *name != '?') || !(close = memchr(p, '>', strnlen(p, TAG_MAX))))
-		return NULL;
-	if (p[1] != '/' && one_of(name, n, (const char *const[]){ "script", "style", NULL })) {
-		const char *end = strcasestr(close, (*name | 32) == 's' && (name[1] | 32) == 'c' ? "</script" : "</style");
-
-		return end ? end : close + strlen(close);
-	}
-	if (!n || !one_of(name, n, within))
-		buf_putc(out, '\n');
-	return close + 1;
-}
-
-static void read_page(struct buf *out, const char *p)
-{
-	while (*p) {
-		const char *behind = *p == '<' ? skip_tag(p, out) : NULL;
-
-		if (behind)
-			p = behind;
+	if (c == '=') {
+		t->is_of_licence = t->of_licence[t->depth] || t->key_is;
+		t->key_is = false;
+	} else if (c == '[' || c == '{') {
+		if (t->depth + 1 < DATA_DEPTH)
+			t->of_licence[++t->depth] = t->is_of_licence;
 		else
-			buf_putc(out, *p == '&' ? read_entity(&p) : *p++);
+			t->d->is_cut = true;
+	} else if (c == ']' || c == '}') {
+		t->depth -= t->depth > 0;
+		t->is_of_licence = t->of_licence[t->depth];
+	} else if (c == ',' || (c == '\n' && !t->depth)) {
+		t->is_of_licence = t->of_licence[t->depth];
+		t->key_is = false;
 	}
+}
+
+static bool toml_value(struct toml *t)
+{
+	own(buf) struct buf text;
+
+	buf_init(&text, DATA_BYTES_MAX);
+	if (!toml_string(t, &text) || buf_failed(&text))
+		return false;
+	if (text.data)
+		t->key_is |= names_a_licence(text.data, text.len);
+	t->p += strspn(t->p, " \t");
+	if (*t->p != '=' && *t->p != '.' && text.data)
+		add_value(t->d, t->is_of_licence, text.data, text.len);
+	return true;
+}
+
+static bool read_toml(struct data *d, const char *text)
+{
+	struct toml t = { .d = d, .p = text, .begins_line = true };
+
+	while (*t.p) {
+		size_t n = strspn(t.p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+		if (n) {
+			t.key_is |= names_a_licence(t.p, n);
+			t.p += n;
+		} else if (*t.p == '#') {
+			t.p += strcspn(t.p, "\n");
+			continue;
+		} else if (*t.p == '[' && t.begins_line && !t.depth) {
+			toml_header(&t);
+		} else if (*t.p == '"' || *t.p == '\'') {
+			if (!toml_value(&t))
+				return false;
+		} else if (!strchr(" \t\r", *t.p)) {
+			t.begins_line = *t.p == '\n';
+			toml_mark(&t);
+			continue;
+		} else {
+			t.p++;
+			continue;
+		}
+		t.begins_line = false;
+	}
+	return true;
 }
 
 /* --- a file ----------------------------------------------------------------------------------------------------------------------- */
@@ -319,36 +448,42 @@ static void decode(struct buf *out, const char *text, size_t n)
 	}
 }
 
-/* What is data is read as such, and its text too. False: it is not what its name says. */
-static bool read_data(const char *path, const struct buf *text, struct buf *out)
+static bool is_page(const char *path, const char *text)
 {
-	bool is_json = is_kind(path, (const char *const[]){ "json", NULL }), is_yaml = is_kind(path, (const char *const[]){ "yaml", "yml", NULL });
-	own(json) json_t *doc = is_json ? json_parse_lax(text->data, text->len, path, NULL) : is_yaml ? yaml_parse(text->data, text->len, YAML_LAX, path, NULL) : NULL;
+	text += strspn(text, " \t\r\n");
+	return is_kind(path, (const char *const[]){ "html", "htm", "xhtml", NULL }) || !strncasecmp(text, "<!doctype html", 14) || !strncasecmp(text, "<html", 5);
+}
 
-	if (is_page(path, text->data)) {
-		read_page(out, text->data);
-		return true;
-	}
+/* What is data is read as such, and its text too. NULL, or why not all of it is read. */
+static const char *read_data(const char *path, const struct buf *text, struct buf *out)
+{
+	struct data d = { .out = out };
+	bool is_read = true;
+
+	if (is_page(path, text->data))
+		return licence_read_page(out, text->data) ? NULL : "has parts without an end, so nobody has read all of it";
 	buf_add(out, text->data, text->len);
-	if (doc)
-		flatten(out, NULL, doc, 0);
+	if (is_kind(path, (const char *const[]){ "json", NULL }))
+		is_read = read_json(&d, path, text->data, text->len);
+	else if (is_kind(path, (const char *const[]){ "yaml", "yml", NULL }))
+		is_read = read_yaml(&d, path, text->data, text->len);
 	else if (is_kind(path, (const char *const[]){ "toml", NULL }))
-		read_toml(out, text->data, text->len);
-	return doc || !(is_json || is_yaml);
+		is_read = read_toml(&d, text->data);
+	return d.is_cut ? says_more : is_read ? NULL : "is not what its name says, so nobody has read all of it";
 }
 
 void licence_read_file(const char *path, const char *text, size_t n, struct arena *a, struct licence_text *out)
 {
 	own(buf) struct buf plain, all;
-	bool is_read;
+	const char *unread;
 
 	buf_init(&plain, DATA_BYTES_MAX);
 	buf_init(&all, DATA_BYTES_MAX);
 	decode(&plain, text, n);
-	is_read = read_data(path, &plain, &all);
+	unread = read_data(path, &plain, &all);
 	if (buf_failed(&all))
-		out->unread = "says more than is read of data, so nobody has read it";
-	else if (!is_read && !out->unread)
-		out->unread = "is not what its name says, so nobody has read all of it";
+		out->unread = says_more;
+	else if (unread && !out->unread)
+		out->unread = unread;
 	licence_read_text(all.data, all.len, a, out);
 }

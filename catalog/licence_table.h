@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 
 /* The embedded file schema/NAME. */
 const struct embedded *licence_file(const char *name);
@@ -19,7 +20,22 @@ const char *licence_other_pattern(struct arena *a, const char *glob);
 /* The id of the known licence that a license_name (or what follows "other:") names; NULL when it is none. Hiding behind `other` makes it no other. */
 const char *licence_of_name(const char *name, struct arena *a);
 
-/* Do these reduced words take back commercial use, of a licence that gives it? */
-bool licence_restricts(const char *reduced);
+#define LICENCE_KEY_MAX 128
+
+/* What two written forms of one licence have in common: "apache 2", "cc by nc 4". False: `written` may say more than the key would. */
+bool licence_key(char key[LICENCE_KEY_MAX], const char *written);
+
+/*
+ * Do these words take back commercial use, of a licence that gives it? Words are in lower case with blanks between them, and a "." ends a sentence; they are cut in place.
+ */
+bool licence_restricts(char *words);
+
+/* The licence that an address of creativecommons.org names, or NULL: it names none. One that the table does not have has an id of the same form. */
+const char *licence_of_address(const char *address, size_t n, struct arena *a);
+/* What licences a short text speaks of, in out: at most `max`; how many. */
+size_t licence_said(const char *text, size_t n, struct arena *a, const char **out, size_t max);
+
+/* The text of a page; false when a part of it may not have been read: something has no end. */
+bool licence_read_page(struct buf *out, const char *page);
 
 #endif

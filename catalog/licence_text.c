@@ -17,6 +17,7 @@
 #define TITLE_WITHIN	((size_t)400)		/* reduced characters in which a title may stand anywhere */
 #define ANCHOR_TRIES	256			/* places in one text where a body may begin */
 #define FOUND_MAX	64			/* licences in one text */
+#define SAID_MAX	((size_t)16)		/* licences of which a short text speaks */
 #define NAME_WITHIN	((size_t)160)		/* reduced characters of a text that may be nothing but a licence's name */
 
 /* One part of a known text. Parts of one text follow each other, number 0 first. */
@@ -38,20 +39,6 @@ static const struct {
 	{ "subjecttothecommonsclause", "other:commons-clause" },
 	{ "modifiedmitlicense", "other:modified-mit" },
 	{ "shallbeusedforgoodnotevil", "other:json" },
-};
-
-/* Reduced words by which a text takes back commercial use: the one, and at most so many characters behind it the other. */
-static const struct {
-	const char *words, *then;
-	size_t gap;
-} restrictions[] = {
-	{ "commercialuse", "prohibited", 60 },	{ "commercialuse", "notallowed", 60 },	   { "commercialuse", "notpermitted", 60 },	 { "commercialuse", "forbidden", 60 },
-	{ "commercialuse", "requires", 30 },	{ "commercialpurpose", "prohibited", 40 }, { "commercialpurpose", "notallowed", 40 },	 { "commercialpurpose", "notpermitted", 40 },
-	{ "commercialpurpose", "forbidden", 40 }, { "notuse", "commercial", 60 },	   { "notbeused", "commercial", 60 },		 { "notfor", "commercial", 20 },
-	{ "notlicensed", "commercial", 30 },	{ "notpermitted", "commercial", 40 },	   { "notallowed", "commercial", 40 },		 { "prohibited", "commercial", 40 },
-	{ "nocommercial", "", 0 },		{ "academic", "only", 20 },		   { "onlyfor", "academic", 20 },		 { "research", "only", 12 },
-	{ "onlyfor", "research", 16 },		{ "solelyfor", "research", 16 },	   { "educational", "only", 12 },		 { "evaluation", "only", 12 },
-	{ "personaluse", "only", 4 },		{ "monthlyactiveusers", "", 0 },
 };
 
 /* Reduced sentences that a licence prescribes for what is given on under it; they count wherever they stand. */
@@ -137,10 +124,16 @@ static void load(void)
 	}
 }
 
-/* The letters and digits of a text; begins_line[i]: text[i] is the first one of its line, or behind a mark of HTML. rest: the same with blanks for known texts. */
+enum {	/* what a letter is the first one of */
+	BEGINS_WORD = 1,
+	BEGINS_LINE = 2,	/* or behind a mark of HTML */
+	BEGINS_SENTENCE = 4,	/* or a paragraph or list's entry */
+};
+
+/* The letters and digits of a text; rest: the same with blanks for known texts. */
 struct reduced {
 	char *text, *rest;
-	bool *begins_line;
+	unsigned char *begins;
 	size_t n;
 };
 
@@ -148,7 +141,7 @@ static void own_reduced(struct reduced *r)
 {
 	free(r->text);
 	free(r->rest);
-	free(r->begins_line);
+	free(r->begins);
 }
 
 static size_t count_pluses(const char *text, size_t n)
@@ -160,21 +153,38 @@ static size_t count_pluses(const char *text, size_t n)
 	return found;
 }
 
+/* What begins behind the mark at text[i]. */
+static unsigned char begun_by(const char *text, size_t i, size_t n, bool is_line_empty)
+{
+	char c = text[i], next = i + 1 < n ? text[i + 1] : '\n';
+
+	if (c == '\n' || c == '\r' || c == '>')
+		return BEGINS_WORD | BEGINS_LINE | (c == '\n' && is_line_empty ? BEGINS_SENTENCE : 0);
+	if (c == '!' || c == '?' || c == ';' || (c == '.' && strchr(" \t\r\n\"')", next)))
+		return BEGINS_WORD | BEGINS_SENTENCE;
+	if (is_line_empty && (c == '-' || c == '*') && strchr(" \t", next))
+		return BEGINS_WORD | BEGINS_SENTENCE;
+	return BEGINS_WORD;
+}
+
 static void reduce(struct reduced *r, const char *text, size_t n)
 {
 	size_t most = n + 3 * count_pluses(text, n) + 1;
-	bool begins = true;
+	unsigned char begins = BEGINS_LINE | BEGINS_SENTENCE;
+	bool is_line_empty = true;
 
-	*r = (struct reduced){ .text = mem_zalloc(most), .begins_line = mem_zalloc(most) };
+	*r = (struct reduced){ .text = mem_zalloc(most), .begins = mem_zalloc(most) };
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		if (c == '\n' || c == '\r' || c == '>')
-			begins = true;
-		if (c != '+' && (c >= 0x80 || !isalnum(c)))
+		if (c != '+' && (c >= 0x80 || !isalnum(c))) {
+			begins |= begun_by(text, i, n, is_line_empty);
+			is_line_empty = c == '\n' || (is_line_empty && isspace(c));
 			continue;
-		r->begins_line[r->n] = begins;
-		begins = false;
+		}
+		is_line_empty = false;
+		r->begins[r->n] = begins;
+		begins = 0;
 		if (c == '+') {
 			memcpy(r->text + r->n, "plus", 4);
 			r->n += 4;
@@ -200,9 +210,9 @@ static bool is_part(const struct fingerprint *p, const char *at, const char *end
 static bool parts_follow(const struct fingerprint *p, size_t n, const char *at, const char *end)
 {
 	for (size_t i = 1; i < n; i++) {
-		const char *found = strstr(at, p[i].anchor);
+		const char *found = memmem(at, strnlen(at, p[i].gap + strlen(p[i].anchor)), p[i].anchor, strlen(p[i].anchor));
 
-		if (!found || (uint64_t)(found - at) > p[i].gap || !is_part(&p[i], found, end))
+		if (!found || !is_part(&p[i], found, end))
 			return false;
 		at = found + p[i].length;
 	}
@@ -237,7 +247,7 @@ static const char *find_text(const struct fingerprint *p, size_t n, struct reduc
 static const char *find_title(const char *title, const struct reduced *r)
 {
 	for (const char *at = r->text; (at = strstr(at, title)); at++)
-		if ((size_t)(at - r->text) <= TITLE_WITHIN || r->begins_line[at - r->text])
+		if ((size_t)(at - r->text) <= TITLE_WITHIN || (r->begins[at - r->text] & BEGINS_LINE))
 			return at;
 	return NULL;
 }
@@ -252,77 +262,75 @@ static size_t n_parts(size_t i)
 	return n;
 }
 
-/* Does "noncommercial" at `at` stand beside "commercial", as one of two that are both allowed, or in the GPL's words about offers of source? */
-static bool is_harmless(const char *text, const char *at)
+/* Behind what is left of the text: its words, for licence_restricts(). Caller frees. */
+static char *words_of(const struct reduced *r)
 {
-	static const char *const before[] = { "commercial", "commercialor", "commercialand", "commercialuseor", "commerciallyor", "commerciallyand",
-					      "thisalternativeisallowedonlyfor", "thisalternativeisallowedonlyoccasionallyand" };
-	static const char *const behind[] = { "orcommercial", "andcommercial", "lyorcommercial", "lyandcommercial", "useorcommercial", "useandcommercial" };
+	char *words = mem_zalloc(4 * r->n + 1), *out = words;
+	bool is_known = false;
 
-	for (size_t i = 0; i < ARRAY_LEN(before); i++) {
-		size_t n = strlen(before[i]);
-
-		if ((size_t)(at - text) >= n && !memcmp(at - n, before[i], n))
-			return true;
+	for (size_t i = 0; i < r->n; i++) {
+		if (r->rest[i] == ' ') {
+			is_known = true;
+			continue;
+		}
+		if (is_known || (r->begins[i] & BEGINS_SENTENCE))
+			out = mempcpy(out, " . ", 3);
+		else if (r->begins[i] & BEGINS_WORD)
+			*out++ = ' ';
+		*out++ = r->rest[i];
+		is_known = false;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(behind); i++)
-		if (str_starts(at + strlen("noncommercial"), behind[i]))
-			return true;
-	return false;
+	return words;
 }
 
-/* Does `then` begin at most `gap` characters behind `at`? */
-static bool follows(const char *at, const char *then, size_t gap)
+static bool restricts(const struct reduced *r)
 {
-	return memmem(at, strnlen(at, gap + strlen(then)), then, strlen(then)) != NULL;
-}
+	own(mem) char *words = words_of(r);
 
-bool licence_restricts(const char *reduced)
-{
-	for (const char *at = reduced; (at = strstr(at, "noncommercial")); at++)
-		if (!is_harmless(reduced, at))
-			return true;
-	for (size_t i = 0; i < ARRAY_LEN(restrictions); i++)
-		for (const char *at = reduced; (at = strstr(at, restrictions[i].words));)
-			if (follows(at += strlen(restrictions[i].words), restrictions[i].then, restrictions[i].gap))
-				return true;
-	return false;
+	return licence_restricts(words);
 }
 
 static bool is_taken_back(const char *id, const struct reduced *r)
 {
 	const struct licence *l = licence_find(id);
 
-	return l && l->commercial_use == LICENCE_YES && licence_restricts(r->rest);
+	return l && l->commercial_use == LICENCE_YES && restricts(r);
 }
 
 struct found {
 	const char *id, *at;
+	bool is_text;	/* its whole text stands there */
 };
 
 struct found_list {
 	struct found v[FOUND_MAX];
 	size_t n;
+	bool is_full;	/* there are more */
 };
 
-static void note(struct found_list *l, const char *id, const char *at)
-{
-	if (at && l->n < FOUND_MAX)
-		l->v[l->n++] = (struct found){ id, at };
-}
-
-static bool is_found(const struct found_list *l, const char *id)
+static void note(struct found_list *l, const char *id, const char *at, bool is_text)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (!strcmp(l->v[i].id, id))
+		if (!strcmp(l->v[i].id, id) && l->v[i].is_text == is_text)
+			return;
+	if (at && l->n < FOUND_MAX)
+		l->v[l->n++] = (struct found){ id, at, is_text };
+	else if (at)
+		l->is_full = true;
+}
+
+static bool has_text(const struct found_list *l, const char *id)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].is_text && !strcmp(l->v[i].id, id))
 			return true;
 	return false;
 }
 
 /* The LGPL adds permissions to the GPL and comes with its text. */
-static bool is_part_of_another(const struct found_list *l, const char *id)
+static bool is_part_of_another(const struct found_list *l, const struct found *f)
 {
-	return !strcmp(id, "gpl-3.0") && is_found(l, "lgpl-3.0");
+	return f->is_text && !strcmp(f->id, "gpl-3.0") && has_text(l, "lgpl-3.0");
 }
 
 static const char *strictest(const struct found_list *l)
@@ -332,7 +340,7 @@ static const char *strictest(const struct found_list *l)
 	for (size_t i = 0; i < l->n; i++) {
 		const struct found *f = &l->v[i];
 
-		if (is_part_of_another(l, f->id))
+		if (is_part_of_another(l, f))
 			continue;
 		if (!best || licence_is_stricter(f->id, best->id) || (!licence_is_stricter(best->id, f->id) && f->at < best->at))
 			best = f;
@@ -344,11 +352,11 @@ static void find_all(struct reduced *r, struct found_list *out)
 {
 	pthread_once(&once, load);
 	for (size_t i = 0; i < n_prints; i += n_parts(i))
-		note(out, prints[i].id, find_text(&prints[i], n_parts(i), r));
+		note(out, prints[i].id, find_text(&prints[i], n_parts(i), r), true);
 	for (size_t i = 0; i < ARRAY_LEN(titles); i++)
-		note(out, titles[i].id, find_title(titles[i].title, r));
+		note(out, titles[i].id, find_title(titles[i].title, r), false);
 	for (size_t i = 0; i < ARRAY_LEN(sentences); i++)
-		note(out, sentences[i].id, strstr(r->text, sentences[i].words));
+		note(out, sentences[i].id, strstr(r->text, sentences[i].words), false);
 }
 
 static size_t token_length(const char *p, const char *end)
@@ -383,7 +391,7 @@ static void read_expression(const char *p, const char *end, const char *at, stru
 			return;
 		name = arena_strndup(a, p, n);
 		id = licence_normalise(name);
-		note(out, id ? id : licence_other_id(a, str_starts(name, "LicenseRef-") ? name + strlen("LicenseRef-") : name), at);
+		note(out, id ? id : licence_other_id(a, str_starts(name, "LicenseRef-") ? name + strlen("LicenseRef-") : name), at, false);
 		n = token_length(p = skip_blanks(p + n, end), end);
 		if (is_word(p, n, "with")) {
 			p = skip_blanks(p + n, end);
@@ -401,7 +409,7 @@ static void find_identifiers(const char *text, size_t n, const char *at, struct 
 	static const char tag[] = "SPDX-License-Identifier";
 	const char *end = text + n;
 
-	for (const char *p = text; out->n < FOUND_MAX && (size_t)(end - p) >= sizeof(tag) - 1; p++) {
+	for (const char *p = text; !out->is_full && (size_t)(end - p) >= sizeof(tag) - 1; p++) {
 		if (strncasecmp(p, tag, sizeof(tag) - 1) != 0)
 			continue;
 		const char *line = memchr(p, '\n', (size_t)(end - p));
@@ -421,20 +429,44 @@ static bool is_beside_name(const char *line)
 	return false;
 }
 
+static bool is_plain(const char *word, size_t n)
+{
+	static const char *const plain[] = { "this", "the", "these", "work", "model", "models", "project", "repository", "software", "weights", "is", "are", "licensed", "released",
+					     "distributed", "under" };
+
+	for (size_t i = 0; i < ARRAY_LEN(plain); i++)
+		if (is_word(word, n, plain[i]))
+			return true;
+	return false;
+}
+
+/* Behind "this model is licensed under", where the text says no more before it. */
+static const char *skip_statement(const char *p)
+{
+	size_t n;
+
+	while ((n = strcspn(p += strspn(p, " "), " ")) && is_plain(p, n))
+		p += n;
+	return p;
+}
+
 /* A text that is nothing but a licence's name, but for copyright lines and where its text is. */
 static void find_name(const char *text, size_t n, const struct reduced *r, struct arena *a, struct found_list *out)
 {
 	char *lines = r->n && r->n <= NAME_WITHIN ? arena_strndup(a, text, n) : NULL, *save = NULL;
-	const char *name = "", *id;
+	const char *name = "", *address = NULL, *id;
 
 	for (char *line = lines ? strtok_r(lines, "\r\n", &save) : NULL; line; line = strtok_r(NULL, "\r\n", &save)) {
 		line += strspn(line, " \t#*=->");
+		address = address ? address : str_starts(line, "http") ? licence_of_address(line, strlen(line), a) : NULL;
 		if (!is_beside_name(line))
 			name = arena_printf(a, "%s %s", name, line);
 	}
-	id = licence_normalise(name);
+	id = licence_normalise(skip_statement(name));
 	if (id && strcmp(id, "other") != 0 && strcmp(id, "unknown") != 0)
-		note(out, id, r->text);
+		note(out, id, r->text, false);
+	if (address && (id || !*name))
+		note(out, licence_find(address) ? address : licence_other_id(a, address), r->text, false);
 }
 
 static const char *recognise(const struct reduced *r, const struct found_list *found)
@@ -458,7 +490,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 {
 	struct found_list found = { .n = 0 };
 	own(reduced) struct reduced r;
-	const char **all;
+	const char **all, **said;
 
 	reduce(&r, text, n);
 	find_all(&r, &found);
@@ -471,6 +503,14 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 	out->all = all;
 	out->n_all = found.n;
 	out->notice = notice(&r, a);
+	if (found.is_full && !out->unread)
+		out->unread = "names more licences than are read, so nobody has read all of it";
+	if (!*out->notice)
+		return;
+	said = arena_alloc(a, SAID_MAX * sizeof(*said));
+	out->said = said;
+	out->n_said = licence_said(text, n, a, said, SAID_MAX);
+	out->restricts = restricts(&r);
 }
 
 bool licence_has_text(const char *id)

@@ -1,0 +1,228 @@
+/* licence_said.c - what licences a short text speaks of, by their names in any spelling, by addresses, and by words that name one that no list has; see licence_table.h. */
+#include <ctype.h>
+
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/licence.h"
+#include "catalog/licence_table.h"
+
+#define WORDS_MAX  400	/* a short text has fewer */
+#define WINDOW_MAX 10	/* words of a name */
+#define FAMILY_MAX 24
+
+struct word {
+	const char *at;
+	size_t n;
+	bool begins;	/* a sentence or line */
+};
+
+struct said {
+	struct arena *arena;
+	const char **v;
+	size_t n, max;
+};
+
+static void say(struct said *s, const char *id)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->v[i], id))
+			return;
+	if (s->n < s->max)
+		s->v[s->n++] = id;
+}
+
+const char *licence_of_address(const char *address, size_t n, struct arena *a)
+{
+	char *text = arena_strndup(a, address, n);
+	const char *p = strcasestr(text, "creativecommons.org/"), *kind;
+	size_t kind_n, version_n;
+
+	if (!p)
+		return NULL;
+	p += strlen("creativecommons.org/");
+	kind = !strncasecmp(p, "licenses/", 9) ? p + 9 : !strncasecmp(p, "publicdomain/", 13) ? p + 13 : NULL;
+	if (!kind || !(kind_n = strcspn(kind, "/")))
+		return NULL;
+	if (!strncasecmp(kind, "zero", kind_n) || !strncasecmp(kind, "mark", kind_n))
+		return "cc0-1.0";
+	version_n = kind[kind_n] ? strspn(kind + kind_n + 1, "0123456789.") : 0;
+	while (version_n && kind[kind_n + version_n] == '.')
+		version_n--;
+	text = version_n ? arena_printf(a, "cc-%.*s-%.*s", (int)kind_n, kind, (int)version_n, kind + kind_n + 1) : arena_printf(a, "cc-%.*s", (int)kind_n, kind);
+	for (char *c = text; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	return text;
+}
+
+/* Is it the name of several versions that the table has, as "agpl" or "llama" is? */
+static bool is_family(const char *word, size_t n)
+{
+	const struct licence *l;
+
+	for (size_t i = 0; n > 2 && n < FAMILY_MAX && (l = licence_at(i)); i++) {
+		const char *behind = l->id + n;
+
+		if (strncasecmp(l->id, word, n) != 0 || !strcmp(l->id, "other") || !strcmp(l->id, "unknown"))
+			continue;
+		if (!*behind || isdigit((unsigned char)*behind) || (*behind == '-' && isdigit((unsigned char)behind[1])))
+			return true;
+	}
+	return false;
+}
+
+static bool is_one(const char *word, size_t n, const char *const *list)
+{
+	for (; *list; list++)
+		if (strlen(*list) == n && !strncasecmp(word, *list, n))
+			return true;
+	return false;
+}
+
+/* The licence of these words, or the kind of one ("cc by nc" is "cc-by-nc"); NULL: they are no name. */
+static const char *name_of(const char *words, struct arena *a)
+{
+	char key[LICENCE_KEY_MAX];
+	const char *id = licence_normalise(words);
+
+	if (id)
+		return strcmp(id, "other") != 0 && strcmp(id, "unknown") != 0 ? id : NULL;
+	if (!licence_key(key, words) || !str_starts(key, "cc "))
+		return NULL;
+	for (const char *p = key + 3, *next; *p; p = next) {
+		size_t n = strcspn(p, " ");
+
+		next = p + n + (p[n] == ' ');
+		if (!is_one(p, n, (const char *const[]){ "by", "nc", "sa", "nd", NULL }) && (*next || !isdigit((unsigned char)*p)))
+			return NULL;
+	}
+	for (char *p = key; *p; p++)
+		*p = *p == ' ' ? '-' : *p;
+	return arena_strdup(a, key);
+}
+
+/* The longest name that begins at w[i]; how many words it has, 0 none. */
+static size_t find_name(const struct word *w, size_t n, struct said *s)
+{
+	const char *end;
+
+	for (size_t k = n < WINDOW_MAX ? n : WINDOW_MAX; k; k--) {
+		const char *id;
+
+		end = w[k - 1].at + w[k - 1].n;
+		id = name_of(arena_strndup(s->arena, w->at, (size_t)(end - w->at)), s->arena);
+		if (!id)
+			continue;
+		say(s, id);
+		return k;
+	}
+	if (!is_family(w->at, w->n))
+		return 0;
+	char *family = arena_strndup(s->arena, w->at, w->n);
+
+	for (char *p = family; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	say(s, family);
+	return 1;
+}
+
+/* "MIT-style" and "modified MIT" are not MIT. */
+static bool is_altered(const struct word *before, const struct word *behind)
+{
+	static const char *const changed[] = { "modified", "custom", "customized", "amended", "extended", NULL }, *const alike[] = { "style", "like", "based", "derived", "inspired", NULL };
+
+	return (before && is_one(before->at, before->n, changed)) || (behind && behind->at[-1] == '-' && is_one(behind->at, behind->n, alike));
+}
+
+/* "Qwen License": a name in front of the word that no list has. */
+static bool is_unknown_name(const struct word *name, const struct word *w)
+{
+	static const char *const plain[] = { "the", "this", "a", "an", "software", "public", "open", "source", "model", "our", "its", "full", "free", "following", "same", "file", "see", "project",
+					     "code", "weights", "and", "of", "under", "for", "copyright", "permissive", "original", "main", "data", "your", "that", "license", "licence", "spdx", NULL };
+
+	return w->n >= 5 && !w->begins && (!strncasecmp(w->at, "licen", 5)) && isupper((unsigned char)*name->at) && !is_one(name->at, name->n, plain);
+}
+
+static void read_words(const struct word *w, size_t n, struct said *s)
+{
+	const struct word *free_word = NULL;	/* the one before, if it is of no name */
+
+	for (size_t i = 0; i < n;) {
+		size_t k = find_name(w + i, n - i, s);
+
+		if (k && is_altered(i ? &w[i - 1] : NULL, i + k < n ? &w[i + k] : NULL))
+			say(s, "other:modified");
+		if (!k && free_word && is_unknown_name(free_word, &w[i]))
+			say(s, licence_other_id(s->arena, arena_strndup(s->arena, free_word->at, free_word->n)));
+		free_word = k ? NULL : &w[i];
+		i += k ? k : 1;
+	}
+}
+
+/* Of a line that names an owner letters of any script are read over; elsewhere what is in another one may be a condition. */
+static bool is_foreign(const char *p, const char *line)
+{
+	unsigned char c = (unsigned char)*p;
+	bool is_owner = !strncasecmp(line, "copyright", 9) || !strncasecmp(line, "(c)", 3) || str_starts(line, "\xc2\xa9");
+
+	return ((c >= 0xcd && c <= 0xdf) || (c > 0xe2 && c < 0xef) || c == 0xe1) && !is_owner;
+}
+
+/* Behind the address at p; of one that is about licences its end is read as words. */
+static const char *skip_address(const char *p, struct said *s)
+{
+	size_t n = strcspn(p, " \t\r\n\"'<>()[]"), licence;
+	char *text = arena_strndup(s->arena, p, n), *about = strcasestr(text, "licen");
+	const char *id = licence_of_address(p, n, s->arena);
+
+	if (id)
+		say(s, id);
+	licence = about && !id ? (size_t)(about - text) : n;
+	return p + licence;
+}
+
+/* The word without the full stop behind it, and the "+" of "GPLv3+". Does the stop end a sentence? */
+static bool end_word(struct word *w)
+{
+	bool ends = false;
+
+	for (; w->n > 1 && strchr(".+", w->at[w->n - 1]) && (w->at[w->n - 1] == '.' || isdigit((unsigned char)w->at[w->n - 2])); w->n--)
+		ends |= w->at[w->n - 1] == '.';
+	return ends;
+}
+
+size_t licence_said(const char *text, size_t n, struct arena *a, const char **out, size_t max)
+{
+	struct said s = { .arena = a, .v = out, .max = max };
+	struct word w[WORDS_MAX];
+	size_t n_words = 0;
+	const char *copy = arena_strndup(a, text, n), *line = copy;
+	bool begins = true;
+
+	for (const char *p = copy; *p && n_words < WORDS_MAX;) {
+		size_t len = 0;
+
+		if (!strncasecmp(p, "http://", 7) || !strncasecmp(p, "https://", 8)) {
+			const char *behind = skip_address(p, &s);
+
+			begins = true;
+			p = behind;
+			if (!isalnum((unsigned char)*p))
+				continue;
+		}
+		while (isalnum((unsigned char)p[len]) || (len && p[len] && strchr(".+", p[len])))
+			len++;
+		if (is_foreign(p, line))
+			say(&s, "other:words-in-another-script");
+		if (!len) {
+			begins |= strchr("\n.;:!?", *p) != NULL;
+			line = *p == '\n' ? p + 1 + strspn(p + 1, " \t#*") : line;
+			p++;
+			continue;
+		}
+		w[n_words++] = (struct word){ p, len, begins };
+		p += len;
+		begins = end_word(&w[n_words - 1]);
+	}
+	read_words(w, n_words, &s);
+	return s.n;
+}
