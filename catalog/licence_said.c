@@ -6,7 +6,7 @@
 #include "catalog/licence.h"
 #include "catalog/licence_table.h"
 
-#define WORDS_MAX  400	/* a short text has fewer */
+#define WORDS_MAX  (LICENCE_NOTICE_MAX + 1)	/* a short text has no more */
 #define WINDOW_MAX 10	/* words of a name */
 #define FAMILY_MAX 24
 
@@ -29,6 +29,8 @@ static void say(struct said *s, const char *id)
 			return;
 	if (s->n < s->max)
 		s->v[s->n++] = id;
+	else
+		s->v[s->max - 1] = "other:more-than-are-read";
 }
 
 const char *licence_of_address(const char *address, size_t n, struct arena *a)
@@ -137,7 +139,7 @@ static bool is_altered(const struct word *before, const struct word *behind)
 static bool is_unknown_name(const struct word *name, const struct word *w)
 {
 	static const char *const plain[] = { "the", "this", "a", "an", "software", "public", "open", "source", "model", "our", "its", "full", "free", "following", "same", "file", "see", "project",
-					     "code", "weights", "and", "of", "under", "for", "copyright", "permissive", "original", "main", "data", "your", "that", "license", "licence", "spdx", NULL };
+					     "code", "weights", "and", "of", "under", "for", "copyright", "permissive", "original", "main", "data", "your", "that", "license", "licence", "spdx", "foundation", NULL };
 
 	return w->n >= 5 && !w->begins && (!strncasecmp(w->at, "licen", 5)) && isupper((unsigned char)*name->at) && !is_one(name->at, name->n, plain);
 }

@@ -219,6 +219,8 @@ def test_texts_in_folders_and_as_data(reg, hub):
     assert outcome(reg, "org/rtf") == ("held", "mit", ["LICENSE.rtf is not a text, so nobody has read it"])
     assert outcome(reg, "org/copying") == ("held", "gpl-3.0", ["card says mit but COPYING is the text of gpl-3.0"])
     assert outcome(reg, "org/parts") == ("published", "mit", [])
+    add(hub, "org/endless", "license: mit", **{"LICENSE.json": json.dumps({"license": ["z"] * 800_000})})
+    assert outcome(reg, "org/endless") == ("held", "mit", ["LICENSE.json says more than is read of data, so nobody has read it"])
 
 
 @pytest.mark.parametrize("link", ["docs/terms.md", "[docs/terms.md]", "https://huggingface.co/org/m/blob/main/docs/terms.md"])
