@@ -33,7 +33,7 @@ bool licence_restricts(char *words);
 /* The licence that an address of creativecommons.org names, or NULL: it names none. One that the table does not have has an id of the same form. */
 const char *licence_of_address(const char *address, size_t n, struct arena *a);
 /* What licences a short text speaks of, in out: at most `max`; how many. */
-size_t licence_said(const char *text, size_t n, struct arena *a, const char **out, size_t max);
+size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char **out, size_t max);
 
 /* The text of a page; false when a part of it may not have been read: something has no end. */
 bool licence_read_page(struct buf *out, const char *page);

@@ -509,7 +509,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 		return;
 	said = arena_alloc(a, SAID_MAX * sizeof(*said));
 	out->said = said;
-	out->n_said = licence_said(text, n, a, said, SAID_MAX);
+	out->n_said = licence_spoken_of(text, n, a, said, SAID_MAX);
 	out->restricts = restricts(&r);
 }
 

@@ -1,4 +1,4 @@
-/* licence_said.c - what licences a short text speaks of, by their names in any spelling, by addresses, and by words that name one that no list has; see licence_table.h. */
+/* licence_spoken.c - what licences a short text speaks of, by their names in any spelling, by addresses, and by words that name one that no list has; see licence_table.h. */
 #include <ctype.h>
 
 #include "base/str.h"
@@ -192,7 +192,7 @@ static bool end_word(struct word *w)
 	return ends;
 }
 
-size_t licence_said(const char *text, size_t n, struct arena *a, const char **out, size_t max)
+size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char **out, size_t max)
 {
 	struct said s = { .arena = a, .v = out, .max = max };
 	struct word w[WORDS_MAX];
