@@ -361,17 +361,28 @@ struct expiry {
 	uint64_t freed_bytes;
 };
 
+/* Somebody's who was killed. It is no older or younger for it. */
+static void cut(int fd)
+{
+	struct stat s;
+
+	if (fstat(fd, &s) == 0 && s.st_blocks * 512 > s.st_size && ftruncate(fd, s.st_size) == 0)
+		futimens(fd, (struct timespec[]){ s.st_atim, s.st_mtim });
+}
+
 static int expire_one(void *arg, const struct partial_info *info)
 {
 	struct expiry *x = arg;
 	int dir = store_partial_fd(x->st);
 	char name[PARTIAL_KEY_MAX + sizeof(NOTE_SUFFIX)];
 
-	if (info->changed_at >= x->before)
-		return 0;
 	own(fd) int fd = openat(dir, info->key, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return 0;	/* gone, or somebody is at it */
+	if (info->changed_at >= x->before) {
+		cut(fd);
+		return 0;
+	}
 	note_name(name, info->key);
 	unlinkat(dir, name, 0);
 	if (unlinkat(dir, info->key, 0) == 0)

@@ -84,7 +84,10 @@ struct partial_info {
 uint64_t partial_reserved(struct store *st, const struct digest *id, uint64_t size_bytes);
 /* Each partial file; a non-zero answer ends the walk and is returned. */
 int partial_each(struct store *st, int (*each)(void *arg, const struct partial_info *info), void *arg, struct err *e);
-/* Removes those not touched since `before` that nobody has open; *freed_bytes (may be NULL) counts. */
+/*
+ * Of those that nobody has open, removes what was not touched since `before`, *freed_bytes (may be NULL) counting, and cuts the others to their end: whoever was
+ * killed had no time to give back the space that it had reserved.
+ */
 int partial_expire(struct store *st, int64_t before, uint64_t *freed_bytes, struct err *e);
 
 #endif

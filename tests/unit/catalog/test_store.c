@@ -284,6 +284,44 @@ static void test_partial_expire(void **state)
 	partial_close(&a);
 }
 
+/* Whoever was killed has given nothing back. */
+static void test_partial_cut(void **state)
+{
+	struct fixture *f = *state;
+	static unsigned char data[MIB];
+	const struct timespec past[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	struct stat before, after;
+	struct partial p, q;
+	struct digest d1, d2;
+	uint64_t freed;
+	int fd;
+
+	digest_of(&d1, DIGEST_SHA256, "1", 1);
+	digest_of(&d2, DIGEST_SHA256, "2", 1);
+	ok(partial_open(&p, f->store, &d1, 8 * MIB, e));
+	ok(partial_open(&q, f->store, &d2, 8 * MIB, e));
+	assert_int_equal(pwrite(p.fd, data, MIB, 0), MIB);
+	assert_int_equal(futimens(p.fd, past), 0);
+	fd = openat(store_partial_fd(f->store), p.key, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &before), 0);
+	if (before.st_blocks * 512 < 8 * (int64_t)MIB) {	/* the file system here reserves nothing */
+		close(fd);
+		partial_close(&p);
+		partial_close(&q);
+		skip();
+	}
+	close(p.direct_fd);
+	close(p.note_fd);
+	close(p.fd);
+	ok(partial_expire(f->store, 1000, &freed, e));
+	assert_int_equal(fstat(fd, &after), 0);
+	assert_true(after.st_blocks * 512 < 2 * (int64_t)MIB && after.st_size == MIB);
+	assert_int_equal(after.st_mtime, 1000);	/* it goes on to age */
+	assert_true(partial_reserved(f->store, &d2, 8 * MIB) == 8 * MIB);	/* of one that is open nothing is taken */
+	close(fd);
+	partial_close(&q);
+}
+
 static void test_partial_no_room(void **state)
 {
 	struct fixture *f = *state;
@@ -351,7 +389,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_fixture(test_publish),	   with_fixture(test_size_is_checked), with_fixture(test_damage),	 with_fixture(test_batch_and_walk),
 		with_fixture(test_two_daemons),	   with_fixture(test_partial_resume),  with_fixture(test_partial_after_a_power_cut), with_fixture(test_partial_lies),	 with_fixture(test_partial_expire),
-		with_fixture(test_partial_no_room), with_fixture(test_killed),
+		with_fixture(test_partial_cut), with_fixture(test_partial_no_room), with_fixture(test_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
