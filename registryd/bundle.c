@@ -50,20 +50,39 @@ int bundle_incoming(struct store *st, struct err *e)
 	return fdio_mkdirs(path, 0750, e) < 0 ? (int)e->code : fdio_open_dir(AT_FDCWD, path, e);
 }
 
+static void expire(DIR *d, int64_t before)
+{
+	struct dirent *entry;
+	struct stat st;
+
+	rewinddir(d);
+	while ((entry = readdir(d)))
+		if (str_is_hex(entry->d_name, 64) && fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime < before)
+			unlinkat(dirfd(d), entry->d_name, 0);
+}
+
+static int64_t last_upload(DIR *d)
+{
+	struct dirent *entry;
+	struct stat st;
+	int64_t last = 0;
+
+	rewinddir(d);
+	while ((entry = readdir(d)))
+		if (str_is_hex(entry->d_name, 64) && fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime > last)
+			last = st.st_mtime;
+	return last;
+}
+
 void bundle_expire(int incoming_fd, int64_t now)
 {
 	int fd = fcntl(incoming_fd, F_DUPFD_CLOEXEC, 0);
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-	struct stat st;
 
-	if (d)
-		rewinddir(d);
-	while (d && (entry = readdir(d)))
-		if (str_is_hex(entry->d_name, 64) && fstatat(incoming_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime < now - BUNDLE_KEEP_S)
-			unlinkat(incoming_fd, entry->d_name, 0);
-	if (d)
-		closedir(d);
+	if (!d)
+		return;
+	expire(d, last_upload(d) < now - BUNDLE_KEEP_S ? now - BUNDLE_KEEP_S : now - BUNDLE_KEEP_MAX_S);
+	closedir(d);
 }
 
 static int open_upload(const struct bundle *b, const struct digest *sha256)

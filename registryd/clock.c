@@ -7,6 +7,7 @@
 #include "catalog/lifecycle.h"
 #include "catalog/partial.h"
 #include "catalog/usage.h"
+#include "registryd/incoming.h"
 #include "registryd/mirror.h"
 #include "registryd/rules.h"
 
@@ -58,6 +59,8 @@ static void tidy(struct clock *c, struct daemon *d, int64_t now)
 		failed("old jobs", &e);
 	if (partial_expire(d->store, now - CLOCK_PARTIAL_KEPT_S, &freed, &e))
 		failed("abandoned downloads", &e);
+	if (incoming_expire(d, now, &e))
+		failed("abandoned uploads", &e);
 	if (freed)
 		log_event(LOG_INFO, "clock.freed", "bytes=%llu", (unsigned long long)freed);
 }

@@ -1,5 +1,5 @@
 /*
- * clock.h - what becomes due by itself: mirror entries, usage counts to write, old jobs and abandoned downloads to forget, dates of
+ * clock.h - what becomes due by itself: mirror entries, usage counts to write, old jobs, abandoned downloads and uploads to forget, dates of
  * the policy, sunsets to tell of, work over many models that failed for some.
  */
 #ifndef REGISTRYD_CLOCK_H

@@ -5,6 +5,7 @@
 #include "catalog/gc.h"
 #include "catalog/partial.h"
 #include "catalog/usage.h"
+#include "registryd/incoming.h"
 
 #define PARTIAL_S (7 * 86400)	/* a download that nobody touched for so long is given up */
 
@@ -32,6 +33,8 @@ int housekeep_gc_job(struct work *w, struct err *e)
 		return rc;
 	if (!rules.dry_run)
 		rc = partial_expire(w->store, work_now() - PARTIAL_S, &partial_bytes, e);
+	if (!rc && !rules.dry_run)
+		rc = incoming_expire(w->d, work_now(), e);
 	w->result = json_pack("{s:b, s:o, s:o, s:I, s:I, s:I}", "dry_run", rules.dry_run, "revisions", c.list, "quotas", c.quotas, "blobs", (json_int_t)c.blobs, "bytes",
 			      (json_int_t)c.bytes, "partial_bytes", (json_int_t)partial_bytes);
 	return rc;

@@ -12,6 +12,7 @@ import urllib.request
 import pytest
 
 from tests.system.registry import Registry
+from tests.system.sync_case import wait_for
 
 CARD = "---\nlicense: {license}\npipeline_tag: text-generation\nlibrary_name: transformers\n---\n# A tiny model\n"
 
@@ -326,6 +327,30 @@ def test_import_brings_in_a_model_that_no_hub_holds(registry, models, tmp_path):
     assert "apache-2.0" in registry.ctl("import", folder, "--as", "site/x", "--license", "apache2.0", code=2).stderr
     (folder / "model.safetensors").write_bytes(b"not weights")
     registry.ctl("import", folder, "--as", "site/bad", code=5)
+
+
+def test_what_nobody_committed_goes_by_itself(tmp_path):
+    """At a start and with gc (and once an hour): nobody need begin another import for it."""
+    reg, old = Registry(tmp_path / "r"), time.time() - 2 * 86400
+    incoming = reg.data / "incoming"
+
+    def leave():
+        for name, at in ("0" * 32, old), ("1" * 32, time.time()):
+            (incoming / name / "sub").mkdir(parents=True, exist_ok=True)
+            (incoming / name / "sub" / "w.bin").write_bytes(b"x")
+            os.utime(incoming / name, (at, at))
+        (incoming / "blobs").mkdir(exist_ok=True)
+        (incoming / "blobs" / ("2" * 64)).write_bytes(b"x")
+        os.utime(incoming / "blobs" / ("2" * 64), (old, old))
+
+    left = lambda: {str(p.relative_to(incoming)) for p in incoming.rglob("*") if p.is_file()}
+    leave()
+    with reg:
+        wait_for(lambda: left() == {f"{'1' * 32}/sub/w.bin"})
+        leave()
+        (incoming / "blobs" / ("3" * 64)).write_bytes(b"x")     # more comes: what came first may belong to it
+        reg.ctl("gc")
+        assert left() == {f"{'1' * 32}/sub/w.bin", f"blobs/{'2' * 64}", f"blobs/{'3' * 64}"}
 
 
 def test_an_import_is_refused_before_its_bytes_are_sent(registry, hub, models, tmp_path):
