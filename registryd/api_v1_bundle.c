@@ -15,6 +15,7 @@
 #include "registryd/door.h"
 #include "registryd/keys.h"
 #include "registryd/loss.h"
+#include "registryd/room.h"
 
 #define STATES_MAX 10000	/* contents asked about in one request */
 #define PAGE_MAX   10000	/* contents listed in one answer */
@@ -121,7 +122,6 @@ int api_v1_blobs_missing(struct request *rq, struct err *e)
 	incoming = bundle_incoming(api_v1_daemon(rq)->store, e);
 	if (incoming < 0)
 		return e->code;
-	bundle_expire(incoming, rq->now);
 	json_array_foreach (asked, i, hex) {
 		json_t *state = state_of(rq, incoming, json_string_value(hex), e);
 
@@ -137,14 +137,17 @@ int api_v1_blobs_missing(struct request *rq, struct err *e)
 
 struct arrival {
 	int fd;
-	uint64_t at, left;
+	uint64_t from, at, left;
+	struct room *room;
+	struct room_claim *claim;
 };
 
 static void arrival_free(void *state)
 {
 	struct arrival *a = state;
 
-	close(a->fd);	/* and with it goes the lock */
+	own_fd(&a->fd);	/* and with it goes the lock */
+	room_give(a->room, a->claim);
 	free(a);
 }
 
@@ -159,7 +162,11 @@ int api_v1_blob_put_begin(struct request *rq, struct err *e)
 
 	if (read_id(rq, &id, e) < 0 || http_query_u64(rq, "offset", 0, INT64_MAX, &offset, e) < 0)
 		return e->code;
-	if (api_v1_check_space(rq, e) < 0)
+	a = mem_zalloc(sizeof(*a));
+	*a = (struct arrival){ .fd = -1, .from = offset, .at = offset, .left = length, .room = api_v1_daemon(rq)->room };
+	rq->state = a;
+	rq->release = arrival_free;
+	if (api_v1_claim_room(rq, http_param(rq, "sha256"), &a->claim, e) < 0)
 		return e->code;
 	dir = bundle_incoming(api_v1_daemon(rq)->store, e);
 	if (dir < 0)
@@ -176,10 +183,7 @@ int api_v1_blob_put_begin(struct request *rq, struct err *e)
 		return err_set(e, ERR_CONFLICT, "of %.12s there are %llu bytes, and not %llu", hex, (unsigned long long)size, (unsigned long long)offset);
 	if (ftruncate(fd, (off_t)offset) < 0)
 		return err_errno(e, "shorten the upload %.12s", hex);
-	a = mem_zalloc(sizeof(*a));
-	*a = (struct arrival){ take_fd(&fd), offset, length };
-	rq->state = a;
-	rq->release = arrival_free;
+	a->fd = take_fd(&fd);
 	return 0;
 }
 
@@ -187,8 +191,12 @@ int api_v1_blob_put_data(struct request *rq, const void *p, size_t n, struct err
 {
 	struct arrival *a = rq->state;
 
-	if (fdio_pwrite(a->fd, p, n, a->at, "the upload", e) < 0)
+	if (fdio_pwrite(a->fd, p, n, a->at, "the upload", e) < 0) {
+		if (e->code == ERR_NOSPACE && ftruncate(a->fd, (off_t)a->from) == 0)	/* a full disk must not stay so until nobody wants it */
+			room_give(a->room, take(a->claim));
 		return e->code;
+	}
+	room_received(a->room, a->claim, n);
 	a->at += n;
 	a->left -= n < a->left ? n : a->left;
 	return 0;

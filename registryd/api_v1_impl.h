@@ -74,11 +74,12 @@ int api_v1_job(struct request *rq, struct err *e);
 int api_v1_job_cancel(struct request *rq, struct err *e);
 
 /* api_v1_import.c */
+struct room_claim;
 int api_v1_import_begin(struct request *rq, struct err *e);
 int api_v1_import_file_begin(struct request *rq, struct err *e);
 int api_v1_import_file_data(struct request *rq, const void *p, size_t n, struct err *e);
 int api_v1_import_file(struct request *rq, struct err *e);
-int api_v1_check_space(struct request *rq, struct err *e);	/* ERR_NOSPACE; ERR_USAGE when no length is announced */
+int api_v1_claim_room(struct request *rq, const char *name, struct room_claim **out, struct err *e);	/* ERR_NOSPACE; ERR_USAGE when no length is announced */
 int api_v1_import_commit(struct request *rq, struct err *e);
 
 /* api_v1_bundle.c */

@@ -1,11 +1,11 @@
 /*
  * api_v1_import.c - a model that no Hub holds comes in file by file: DATA/incoming/<id>/ until the job "import" takes it over. What was
- * begun and never committed is removed after a day.
+ * begun and never committed is removed after a day: incoming.h.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -14,43 +14,39 @@
 #include "base/vec.h"
 #include "registryd/api_v1_impl.h"
 #include "registryd/import.h"
+#include "registryd/incoming.h"
 #include "registryd/room.h"
 
-#define INCOMING "incoming"
-#define ID_BYTES 16
-#define ID_HEX (2 * ID_BYTES)
-#define KEEP_S 86400	/* an import that nobody committed */
+#define ID_BYTES (INCOMING_ID_HEX / 2)
 #define DEPTH_MAX 32	/* directories of one path */
-#define OPEN_MAX_DIRS 16	/* descriptors that nftw() may hold */
 
-/* One file on its way. */
+/* One file on its way: without a name until it is whole, so that of one that fails nothing stays. */
 struct arrival {
-	int fd;
+	int import;	/* its directory: locked, so that it does not expire meanwhile */
+	int parent, fd;
 	uint64_t size_bytes;
 	struct digest_ctx digest;
+	struct room *room;
+	struct room_claim *claim;
 };
+
+/* Nothing more comes of it. */
+static void give_up(struct arrival *a)
+{
+	if (a->fd >= 0)
+		close(take_fd(&a->fd));
+	room_give(a->room, take(a->claim));	/* last: what it has written is free by now */
+}
 
 static void arrival_free(void *state)
 {
 	struct arrival *a = state;
 
-	if (a->fd >= 0)
-		close(a->fd);
+	give_up(a);
+	own_fd(&a->parent);
+	own_fd(&a->import);
 	digest_done(&a->digest);
 	free(a);
-}
-
-/* DATA/incoming, made when it is not there. */
-static int open_incoming(struct daemon *d, struct err *e)
-{
-	char path[STORE_PATH_MAX + 16];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/" INCOMING, store_data_dir(d->store));
-	if (mkdir(path, 0750) < 0 && errno != EEXIST)
-		return err_errno(e, "make %s", path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 ? fd : err_errno(e, "open %s", path);
 }
 
 static int open_import(struct request *rq, int *out, struct err *e)
@@ -58,9 +54,9 @@ static int open_import(struct request *rq, int *out, struct err *e)
 	const char *id = http_param(rq, "id");
 	own(fd) int base = -1;
 
-	if (!str_is_hex(id, ID_HEX))
+	if (!str_is_hex(id, INCOMING_ID_HEX))
 		return err_set(e, ERR_NOT_FOUND, "no import '%.40s' has been begun", id);
-	base = open_incoming(api_v1_daemon(rq), e);
+	base = incoming_open(api_v1_daemon(rq)->store, e);
 	if (base < 0)
 		return e->code;
 	*out = openat(base, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -68,32 +64,6 @@ static int open_import(struct request *rq, int *out, struct err *e)
 		return errno == ENOENT ? err_set(e, ERR_NOT_FOUND, "no import '%s' has been begun, or it was left for a day", id) :
 					 err_errno(e, "open import %s", id);
 	return 0;
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st, (void)type, (void)at;
-	return remove(path);
-}
-
-/* Best effort: an old import that can't be removed now is tried again with the next one. */
-static void expire(struct request *rq, int base)
-{
-	int fd = dup(base);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-	struct stat st;
-
-	while (d && (entry = readdir(d))) {
-		char path[STORE_PATH_MAX + 64];
-
-		if (!str_is_hex(entry->d_name, ID_HEX) || fstatat(base, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_mtime > rq->now - KEEP_S)
-			continue;
-		snprintf(path, sizeof(path), "%s/" INCOMING "/%s", store_data_dir(api_v1_daemon(rq)->store), entry->d_name);
-		nftw(path, remove_entry, OPEN_MAX_DIRS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-	}
-	if (d)
-		closedir(d);
 }
 
 static int check_license(const char *license, struct err *e)
@@ -135,27 +105,25 @@ static int check_intent(struct request *rq, struct err *e)
 int api_v1_import_begin(struct request *rq, struct err *e)
 {
 	unsigned char random[ID_BYTES];
-	char id[ID_HEX + 1];
+	char id[INCOMING_ID_HEX + 1];
 	own(fd) int base = -1;
 
-	if (check_intent(rq, e) < 0 || (base = open_incoming(api_v1_daemon(rq), e)) < 0)
+	if (check_intent(rq, e) < 0 || (base = incoming_open(api_v1_daemon(rq)->store, e)) < 0)
 		return e->code;
-	expire(rq, base);
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return err_errno(e, "read random numbers");
 	str_hex(id, random, sizeof(random));
 	if (mkdirat(base, id, 0750) < 0)
-		return err_errno(e, "make " INCOMING "/%s", id);
+		return err_errno(e, "make incoming/%s", id);
 	return http_answer_json(rq, 201, json_pack("{s:s}", "import", id));
 }
 
-/* Opens path below dir for writing and makes its directories; no link is ever followed. path has been checked. */
-static int create_beneath(int dir, const char *path, struct err *e)
+/* Opens the directory of path below dir, and makes it; no link is ever followed. path has been checked. */
+static int open_parent(int dir, const char *path, struct err *e)
 {
 	own(mem) char *rest = mem_strdup(path);
 	own(fd) int at = fcntl(dir, F_DUPFD_CLOEXEC, 0);
 	char *name = rest, *slash;
-	int fd;
 
 	while (at >= 0 && (slash = strchr(name, '/'))) {
 		int deeper;
@@ -168,30 +136,29 @@ static int create_beneath(int dir, const char *path, struct err *e)
 		at = deeper;
 		name = slash + 1;
 	}
-	fd = at < 0 ? -1 : openat(at, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
-	return fd >= 0 ? fd : err_errno(e, "create '%s'", path);
+	return at >= 0 ? take_fd(&at) : err_errno(e, "open the directory of '%s'", path);
 }
 
-/* Is there room for what the request brings? It must say how much that is. */
-int api_v1_check_space(struct request *rq, struct err *e)
+/* Claims the room for what the request brings, which must say how much that is. */
+int api_v1_claim_room(struct request *rq, const char *name, struct room_claim **out, struct err *e)
 {
 	struct daemon *d = api_v1_daemon(rq);
-	uint64_t want = http_content_length(rq), keep = daemon_config(d)->sync.keep_free, claimed, have;
-	char need[STR_SIZE_MAX], left[STR_SIZE_MAX], kept[STR_SIZE_MAX], theirs[STR_SIZE_MAX];
+	uint64_t want = http_content_length(rq);
 
 	if (want == UINT64_MAX)
 		return err_set(e, ERR_USAGE, "the upload must announce its length");
-	claimed = room_claimed(d->room);
-	if (store_free_bytes(d->store, &have, e) < 0)
-		return e->code;
-	if (want <= have && keep <= have - want && claimed <= have - want - keep)
-		return 0;
-	str_format_size(need, want);
-	str_format_size(left, have);
-	str_format_size(kept, keep);
-	str_format_size(theirs, claimed);
-	return err_set(e, ERR_NOSPACE, "%s are needed beside the %s that sync.keep_free leaves alone and %s for syncs that run, and %s are free: make room in %s, or lower that setting", need, kept,
-		       theirs, left, store_data_dir(d->store));
+	return room_take_upload(d->room, arena_printf(&rq->arena, "the upload of %.100s", name), want, daemon_config(d)->sync.keep_free, out, e);
+}
+
+static int check_path(const char *path, struct err *e)
+{
+	int depth = 0;
+
+	if (fdio_check_relative(path, e) < 0)
+		return err_set(e, ERR_USAGE, "'%.200s' is not a file's name that can be taken", path);
+	for (const char *p = path; *p; p++)
+		depth += *p == '/';
+	return depth > DEPTH_MAX ? err_set(e, ERR_LIMIT, "'%.200s' is nested deeper than %d directories", path, DEPTH_MAX) : 0;
 }
 
 int api_v1_import_file_begin(struct request *rq, struct err *e)
@@ -199,56 +166,75 @@ int api_v1_import_file_begin(struct request *rq, struct err *e)
 	const char *path = http_param(rq, "path");
 	own(fd) int dir = -1;
 	struct arrival *a;
-	int fd, depth = 0;
 
-	if (fdio_check_relative(path, e) < 0)
-		return err_set(e, ERR_USAGE, "'%.200s' is not a file's name that can be taken", path);
-	for (const char *p = path; *p; p++)
-		depth += *p == '/';
-	if (depth > DEPTH_MAX)
-		return err_set(e, ERR_LIMIT, "'%.200s' is nested deeper than %d directories", path, DEPTH_MAX);
-	if (open_import(rq, &dir, e) < 0 || api_v1_check_space(rq, e) < 0)
+	if (check_path(path, e) < 0 || open_import(rq, &dir, e) < 0)
 		return e->code;
-	fd = create_beneath(dir, path, e);
-	if (fd < 0)
-		return e->code;
+	if (flock(dir, LOCK_SH | LOCK_NB) < 0)
+		return err_set(e, ERR_NOT_FOUND, "import %s was left for a day", http_param(rq, "id"));
 	a = mem_zalloc(sizeof(*a));
-	a->fd = fd;
+	*a = (struct arrival){ .import = take_fd(&dir), .parent = -1, .fd = -1, .room = api_v1_daemon(rq)->room };
 	digest_begin(&a->digest, DIGEST_SHA256);
 	rq->state = a;
 	rq->release = arrival_free;
-	return 0;
+	if (api_v1_claim_room(rq, path, &a->claim, e) < 0)
+		return e->code;
+	a->parent = open_parent(a->import, path, e);
+	if (a->parent < 0)
+		return e->code;
+	a->fd = openat(a->parent, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0640);
+	return a->fd >= 0 ? 0 : err_errno(e, "create '%s'", path);
 }
 
 int api_v1_import_file_data(struct request *rq, const void *p, size_t n, struct err *e)
 {
 	struct arrival *a = rq->state;
 
-	if (fdio_write(a->fd, p, n, http_param(rq, "path"), e) < 0)
+	if (fdio_write(a->fd, p, n, http_param(rq, "path"), e) < 0) {
+		give_up(a);	/* now: its sender may go on for long */
 		return e->code;
+	}
+	room_received(a->room, a->claim, n);
 	digest_update(&a->digest, p, n);
 	a->size_bytes += n;
 	return 0;
 }
 
+/* It is whole, and takes the place of one that came before. */
+static int give_name(struct arrival *a, const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	char proc[64];
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", a->fd);
+	if (unlinkat(a->parent, name, 0) < 0 && errno != ENOENT)
+		return err_errno(e, "replace '%s'", path);
+	if (linkat(AT_FDCWD, proc, a->parent, name, AT_SYMLINK_FOLLOW) < 0)
+		return err_errno(e, "create '%s'", path);
+	futimens(a->import, NULL);	/* its day begins anew */
+	return 0;
+}
+
 int api_v1_import_file(struct request *rq, struct err *e)
 {
+	const char *path = http_param(rq, "path");
 	struct arrival *a = rq->state;
 	char hex[DIGEST_HEX_MAX];
 	struct digest sha256;
 
 	if (a->size_bytes != http_content_length(rq))
-		return err_set(e, ERR_USAGE, "the upload of '%s' ended early", http_param(rq, "path"));
+		return err_set(e, ERR_USAGE, "the upload of '%s' ended early", path);
+	if (give_name(a, path, e) < 0)
+		return e->code;
 	digest_end(&a->digest, &sha256);
 	digest_hex(hex, &sha256);
-	return http_answer_json(rq, 200, json_pack("{s:s, s:I, s:s}", "path", http_param(rq, "path"), "size_bytes", (json_int_t)a->size_bytes, "sha256", hex));
+	return http_answer_json(rq, 200, json_pack("{s:s, s:I, s:s}", "path", path, "size_bytes", (json_int_t)a->size_bytes, "sha256", hex));
 }
 
 struct tally {
 	int64_t files, bytes;
 };
 
-/* Counts files below a directory that only create_beneath() filled: neither links nor anything else is in it. */
+/* Counts files below a directory that only uploads have filled: neither links nor anything else is in it. */
 static int count(int dir, struct tally *t, struct err *e)
 {
 	int fd = fcntl(dir, F_DUPFD_CLOEXEC, 0);

@@ -17,7 +17,8 @@ struct part {
 struct room_claim {
 	struct room_claim *next;
 	const char *name;
-	uint64_t small_bytes;	/* of files that are written when they are whole */
+	bool upload;
+	uint64_t small_bytes;	/* of files that are written when they are whole; of an upload, what has not come yet */
 	struct part *parts;	/* as they lie in the list of who claims */
 	size_t n_parts, cap_parts;
 };
@@ -122,7 +123,7 @@ static void wait_locked(struct room *r, int64_t job, bool due)
 
 static int no_room(struct room *r, const struct room_want *want, uint64_t bytes, const struct sum *others, uint64_t free_bytes, struct err *e)
 {
-	char need[STR_SIZE_MAX], have[STR_SIZE_MAX], theirs[STR_SIZE_MAX], keep[STR_SIZE_MAX];
+	char need[STR_SIZE_MAX], have[STR_SIZE_MAX], theirs[STR_SIZE_MAX], keep[STR_SIZE_MAX], begun[STR_SIZE_MAX], taken[STR_SIZE_MAX + 80] = "";
 
 	str_format_size(need, bytes);
 	str_format_size(have, free_bytes);
@@ -133,8 +134,11 @@ static int no_room(struct room *r, const struct room_want *want, uint64_t bytes,
 	if (!fits(bytes, want->keep_free, free_bytes + others->begun))
 		return err_set(e, ERR_NOSPACE, "%s needs %s more and %s are free (sync.keep_free leaves %s alone): make room in %s, the sync goes on by itself", want->name, need, have, keep,
 			       store_data_dir(r->store));
-	return err_set(e, ERR_NOSPACE, "waits for room beside %s%s: %s needs %s more, and of %s that are free %s are for what runs (sync.keep_free leaves %s alone)", r->claims->name,
-		       r->claims->next ? " and others" : "", want->name, need, have, theirs, keep);
+	str_format_size(begun, others->begun);
+	if (!fits(bytes, want->keep_free, free_bytes))	/* it can be given back, and is not free */
+		snprintf(taken, sizeof(taken), ", beside %s that its unfinished files have taken already", begun);
+	return err_set(e, ERR_NOSPACE, "waits for room beside %s%s: %s needs %s more, and of %s that are free %s are for what runs%s (sync.keep_free leaves %s alone)", r->claims->name,
+		       r->claims->next ? " and others" : "", want->name, need, have, theirs, taken, keep);
 }
 
 int room_take(struct room *r, const struct room_want *want, struct room_claim **out, struct err *e)
@@ -160,6 +164,44 @@ int room_take(struct room *r, const struct room_want *want, struct room_claim **
 	else
 		*out = c;
 	return rc;
+}
+
+static int no_room_for_upload(struct room *r, uint64_t bytes, uint64_t keep_free, uint64_t others, uint64_t free_bytes, struct err *e)
+{
+	char need[STR_SIZE_MAX], have[STR_SIZE_MAX], theirs[STR_SIZE_MAX], keep[STR_SIZE_MAX];
+
+	str_format_size(need, bytes);
+	str_format_size(have, free_bytes);
+	str_format_size(theirs, others);
+	str_format_size(keep, keep_free);
+	return err_set(e, ERR_NOSPACE, "%s are needed beside the %s that sync.keep_free leaves alone and %s for syncs and uploads that run, and %s are free: make room in %s, or lower that setting",
+		       need, keep, theirs, have, store_data_dir(r->store));
+}
+
+int room_take_upload(struct room *r, const char *name, uint64_t bytes, uint64_t keep_free, struct room_claim **out, struct err *e)
+{
+	uint64_t free_bytes, others;
+	int rc;
+
+	pthread_mutex_lock(&r->lock);
+	others = sum_of_all(r).left;
+	rc = store_free_bytes(r->store, &free_bytes, e);
+	if (!rc && (bytes > free_bytes || !fits(bytes + others, keep_free, free_bytes)))
+		rc = no_room_for_upload(r, bytes, keep_free, others, free_bytes, e);
+	if (!rc) {
+		*out = mem_zalloc(sizeof(**out));
+		**out = (struct room_claim){ .next = r->claims, .name = name, .upload = true, .small_bytes = bytes };
+		r->claims = *out;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
+
+void room_received(struct room *r, struct room_claim *c, uint64_t bytes)
+{
+	pthread_mutex_lock(&r->lock);
+	c->small_bytes -= bytes < c->small_bytes ? bytes : c->small_bytes;
+	pthread_mutex_unlock(&r->lock);
 }
 
 static int by_place(const void *file, const void *part)
@@ -192,7 +234,8 @@ void room_give(struct room *r, struct room_claim *c)
 			*at = c->next;
 			break;
 		}
-	for (size_t i = 0; i < r->n_waiters; i++)
+	/* An upload that is whole has taken all that it claimed: there is no more room than before. */
+	for (size_t i = 0; i < r->n_waiters && (!c->upload || c->small_bytes); i++)
 		r->waiters[i].due = true;
 	pthread_mutex_unlock(&r->lock);
 	claim_free(c);

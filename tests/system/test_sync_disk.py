@@ -1,4 +1,5 @@
 """Sync onto a disk that is full or fails: it waits or ends with a reason, and nothing half is ever published."""
+import http.client
 import json
 import os
 import subprocess
@@ -72,6 +73,54 @@ def test_two_syncs_leave_each_other_their_room(small_disk, hub):
         assert "make room" in next(j for j in reg.json("jobs") if j["repo"] == "org/m0")["progress"]["phase"]
         disk = os.statvfs(small_disk)
         assert disk.f_bavail * disk.f_frsize >= 4_000_000
+
+
+class Upload:
+    """A file of an import, sent as slowly as the test likes."""
+
+    def __init__(self, reg, size):
+        begin = urllib.request.Request(f"{reg.url}/-/v1/imports", data=b"{}", method="POST", headers={"Authorization": f"Bearer {reg.token()}", "Content-Type": "application/json"})
+        self.id = json.loads(urllib.request.urlopen(begin).read())["import"]
+        self.to = http.client.HTTPConnection("127.0.0.1", reg.port, timeout=20)
+        self.to.putrequest("PUT", f"/-/v1/imports/{self.id}/files/sub/w.safetensors")
+        for header in ("Authorization", f"Bearer {reg.token()}"), ("Content-Length", size), ("Expect", "100-continue"):
+            self.to.putheader(*header)
+        self.to.endheaders()
+
+    def send(self, size):
+        self.to.send(b"x" * size)
+
+    def status(self):
+        return self.to.getresponse().status
+
+
+def test_uploads_and_syncs_leave_each_other_their_room(small_disk, hub):
+    """What one announced is not given to others, until it breaks off; then nothing of it stays."""
+    hub.add_model(NAME, {"README.md": CARD, "w.safetensors": Noise(12 << 20)})
+    with Registry(small_disk / "r", policy=POLICY, settings=settings(hub, "sync: {keep_free: 4MB}\n")) as reg:
+        first = Upload(reg, 10 << 20)
+        first.send(1 << 20)
+        wait_for(lambda: (reg.data / "incoming" / first.id / "sub").exists())
+        assert Upload(reg, 10 << 20).status() == 507
+        reg.ctl("sync", NAME, "--no-wait")
+        wait_for(lambda: reg.json("jobs")[0]["state"] == "waiting")
+        assert "waits for room beside the upload of sub/w.safetensors" in reg.json("jobs")[0]["progress"]["phase"]
+        first.to.close()
+        wait_for(lambda: reg.json("jobs")[0]["state"] == "done")
+        assert_served(reg, hub)
+        assert not [p for p in (reg.data / "incoming").rglob("*") if p.is_file()]
+
+
+def test_a_disk_that_an_upload_fills_is_not_left_full(small_disk, hub):
+    with Registry(small_disk / "r", policy=POLICY, settings=settings(hub, "sync: {keep_free: 0}\n")) as reg:
+        upload = Upload(reg, 10 << 20)
+        upload.send(2 << 20)
+        disk = os.statvfs(small_disk)
+        (small_disk / "filler").write_bytes(b"x" * (disk.f_bavail * disk.f_frsize - (3 << 20)))
+        upload.send(8 << 20)
+        assert upload.status() == 507
+        disk = os.statvfs(small_disk)
+        assert disk.f_bavail * disk.f_frsize >= 2 << 20
 
 
 def goes_on(reg):

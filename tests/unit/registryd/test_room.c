@@ -98,6 +98,37 @@ static void test_side_by_side(void **state)
 	assert_int_equal(room_due(f->room), 2);
 }
 
+static void test_uploads(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t part = f->free_bytes / 10;
+	struct fetch_file a[] = { file(4 * part, "a") };
+	struct room_claim *one, *two, *sync;
+	struct err e = ERR_NONE;
+
+	assert_int_equal(room_take_upload(f->room, "the upload of w", 6 * part, 0, &one, &e), 0);
+	assert_int_equal(room_take_upload(f->room, "x", 2 * part, 4 * part, &two, &e), ERR_NOSPACE);
+	assert_non_null(strstr(e.msg, "for syncs and uploads that run"));
+	assert_int_equal(room_take_upload(f->room, "x", UINT64_MAX - 1, 0, &two, &e), ERR_NOSPACE);
+	assert_int_equal(ask(f, 1, "org/a", a, 1, 2 * part, &sync, &e), ERR_NOSPACE);
+	assert_non_null(strstr(e.msg, "waits for room beside the upload of w: org/a needs"));
+	/* Whole, it has what it claimed: nobody need look again. */
+	room_received(f->room, one, 6 * part);
+	assert_true(room_claimed(f->room) == 0);
+	room_give(f->room, one);
+	assert_int_equal(room_due(f->room), 0);
+	/* Broken off, it gives the rest back. */
+	assert_int_equal(room_take_upload(f->room, "the upload of w", 6 * part, 0, &one, &e), 0);
+	assert_int_equal(ask(f, 1, "org/a", a, 1, 2 * part, &sync, &e), ERR_NOSPACE);
+	room_received(f->room, one, part);
+	assert_true(room_claimed(f->room) == 5 * part);
+	room_give(f->room, one);
+	assert_int_equal(room_due(f->room), 1);
+	assert_int_equal(ask(f, 1, "org/a", a, 1, 2 * part, &sync, &e), 0);
+	assert_int_equal(room_take_upload(f->room, "x", 5 * part, 2 * part, &one, &e), ERR_NOSPACE);
+	room_give(f->room, sync);
+}
+
 /* What is begun has its room, which is no longer free, and is not counted twice. */
 static void test_begun(void **state)
 {
@@ -118,9 +149,32 @@ static void test_begun(void **state)
 	room_give(f->room, c);
 }
 
+/* What is to be given back is said, where what is free would not do. */
+static void test_taken(void **state)
+{
+	struct fixture *f = *state;
+	struct fetch_file a[] = { file(64 * MIB, "a") }, b[] = { file(MIB, "b") };
+	struct room_claim *c, *none;
+	uint64_t free_bytes;
+	struct partial p;
+	struct err e;
+
+	assert_int_equal(ask(f, 1, "org/a", a, 1, 0, &c, &e), 0);
+	assert_int_equal(partial_open(&p, f->store, &a[0].id, a[0].size_bytes, &e), 0);
+	if (partial_reserved(f->store, &a[0].id, a[0].size_bytes)) {	/* else the file system here reserves nothing */
+		assert_int_equal(store_free_bytes(f->store, &free_bytes, &e), 0);
+		assert_int_equal(ask(f, 2, "org/b", b, 1, free_bytes + 32 * MIB, &none, &e), ERR_NOSPACE);
+		assert_non_null(strstr(e.msg, "waits for room beside org/a: org/b needs 1.05 MB more"));
+		assert_non_null(strstr(e.msg, "0 B are for what runs, beside 67.1 MB that its unfinished files have taken already"));
+	}
+	partial_close(&p);
+	room_give(f->room, c);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(test_side_by_side, up, down), cmocka_unit_test_setup_teardown(test_begun, up, down) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(test_side_by_side, up, down), cmocka_unit_test_setup_teardown(test_uploads, up, down),
+					    cmocka_unit_test_setup_teardown(test_begun, up, down), cmocka_unit_test_setup_teardown(test_taken, up, down) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
