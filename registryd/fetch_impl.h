@@ -82,7 +82,8 @@ struct split {
 	uint64_t bytes;		/* received in it */
 	bool ours;		/* a transfer was paused in it: the cap, or for long the disk, the hash or the pool */
 	int64_t idle_ms;	/* waited in it for the network, and for nothing else */
-	double before;		/* bytes a second before lanes were added last; 0: they were not */
+	uint64_t spent;		/* hub_spent() at its begin */
+	double want;		/* bytes a second that the lanes added last are to bring all to; 0: there are none */
 	int64_t settled_ms;	/* when those have got up to speed */
 	uint64_t segment;	/* how much a further lane gets at a time */
 	int64_t hold_ms;	/* no further lanes before */

@@ -210,10 +210,21 @@ int64_t hub_spend(struct hub *h, uint64_t n)
 	if (h->allowance_bytes > rate / 4)	/* a quarter of a second may burst */
 		h->allowance_bytes = rate / 4;
 	h->allowance_bytes -= (int64_t)n;
+	h->spent_bytes += n;
 	if (h->allowance_bytes < 0)
 		wait = (int64_t)((double)-h->allowance_bytes * 1000 / (double)rate) + 1;
 	pthread_mutex_unlock(&h->lock);
 	return wait;
+}
+
+uint64_t hub_spent(struct hub *h)
+{
+	uint64_t bytes;
+
+	pthread_mutex_lock(&h->lock);
+	bytes = h->spent_bytes;
+	pthread_mutex_unlock(&h->lock);
+	return bytes;
 }
 
 void hub_set_window(struct hub *h, int from, int to)

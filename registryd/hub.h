@@ -67,6 +67,7 @@ struct hub {
 	int calls;			/* of the API and git, those that hold a place */
 	int64_t crowded_ms;		/* when somebody last waited for a place */
 	int64_t allowance_bytes, allowance_at_ms;	/* bandwidth cap: a bucket of tokens, and when it was last filled */
+	uint64_t spent_bytes;		/* all that was taken from it */
 };
 
 /* Copies the configuration. Aborts when out of memory. */
@@ -106,6 +107,7 @@ void hub_prepare(const struct hub *h, CURL *c, const char *url, struct net_answe
 int hub_unreachable(const struct hub *h, const char *what, const char *url, CURLcode code, const char *said, struct err *e);
 /* Takes n bytes from the bandwidth cap; returns how many milliseconds to pause before reading on. */
 int64_t hub_spend(struct hub *h, uint64_t n);
+uint64_t hub_spent(struct hub *h);	/* all that was spent of a cap so far */
 /* Seconds until the time-of-day window opens, 0 when it is open at `now` (unix seconds). */
 int64_t hub_window_wait(struct hub *h, int64_t now);
 void hub_set_window(struct hub *h, int from, int to);

@@ -4,7 +4,7 @@
  * One connection a file is the fastest way from an upstream that is near: lanes cost requests, smaller writes, and reading back what comes
  * before its turn. They pay where each connection is slow by itself, by distance or by a limit. So it is measured: files come one a
  * connection; while connections of the upstream are left over, no other file could use them, nothing of ours holds the transfers up, and a
- * connection brings less than SPLIT_SLOW_BYTES_S, the number of lanes is doubled, as long as that brings more. One thread receives them all: when
+ * connection brings less than SPLIT_SLOW_BYTES_S, the number of lanes is doubled, or grows by what the bandwidth cap has room for, as long as that brings more. One thread receives them all: when
  * it spends less than half of its time waiting for the network, the disk, the hash or the processor is what is slow.
  *
  * Lanes take the file from its front in segments of about SPLIT_SEGMENT_S, so that the hash follows closely and what it reads back is in the
@@ -15,7 +15,7 @@
 #define SPLIT_WINDOW_MS	   500			/* what is measured at a time */
 #define SPLIT_SETTLE_MS	   1000			/* connections need a moment to get up to speed */
 #define SPLIT_SLOW_BYTES_S (128u << 20)		/* one connection that brings as much is let alone */
-#define SPLIT_GAIN	   1.25			/* twice the lanes must bring so many times the bytes */
+#define SPLIT_GAIN	   1.25			/* twice the lanes must bring so many times the bytes, fewer as much less */
 #define SPLIT_HOLD_MS	   20000		/* else, and after a failure of a lane, it is tried again after so long */
 #define SPLIT_SEGMENT_S	   2
 #define SPLIT_SEGMENT_MIN  (16u << 20)
@@ -30,7 +30,7 @@ uint64_t split_claim_max(const struct loop *l, const struct large *g)
 void split_hold(struct loop *l)
 {
 	l->split.hold_ms = net_now_ms() + SPLIT_HOLD_MS;
-	l->split.before = 0;
+	l->split.want = 0;
 }
 
 static bool receives(const struct transfer *t)
@@ -113,7 +113,7 @@ static int add_lane(struct loop *l, double rate, bool *added, struct err *e)
 	return rc;
 }
 
-static int grow(struct loop *l, size_t by, double rate, struct err *e)
+static int grow(struct loop *l, size_t by, double rate, double want, struct err *e)
 {
 	bool added = true, any = false;
 	int rc = 0;
@@ -123,7 +123,7 @@ static int grow(struct loop *l, size_t by, double rate, struct err *e)
 		any |= added;
 	}
 	if (any) {
-		l->split.before = rate * (double)by;
+		l->split.want = want;
 		l->split.settled_ms = net_now_ms() + SPLIT_SETTLE_MS;
 	}
 	return rc;
@@ -136,32 +136,47 @@ static uint64_t segment_at(double rate)
 	return bytes < SPLIT_SEGMENT_MIN ? SPLIT_SEGMENT_MIN : bytes > SPLIT_SEGMENT_MAX ? SPLIT_SEGMENT_MAX : (uint64_t)bytes;
 }
 
+/*
+ * How many of n lanes more the bandwidth cap has room for. It does not hold them up at once where they bring little more than it allows: until then that waits in
+ * the kernel, and is lost with the connection of a lane that gives its rest away.
+ */
+static size_t within_cap(struct loop *l, const struct split *was, int64_t ms, size_t n, double each)
+{
+	double spare = (double)l->f->hub->config.rate_limit - (double)(hub_spent(l->f->hub) - was->spent) * 1000 / (double)ms;
+
+	if (!l->f->hub->config.rate_limit || spare >= each * (double)n)
+		return n;
+	return spare > 0 ? (size_t)(spare / each) + 1 : 0;
+}
+
 int split_step(struct loop *l, struct err *e)
 {
 	struct split *s = &l->split, was = *s;
 	int64_t now = net_now_ms();
-	size_t n = count_receiving(l);
+	size_t n = count_receiving(l), by;
 	double all, each;
 
 	if (now - was.since_ms < SPLIT_WINDOW_MS)
 		return 0;
 	s->since_ms = now;
 	s->bytes = 0;
+	s->spent = hub_spent(l->f->hub);
 	s->ours = false;
 	s->idle_ms = 0;
 	if (now < was.settled_ms)
 		return 0;
-	s->before = 0;
+	s->want = 0;
 	if (!n || !was.bytes || was.ours || was.idle_ms < (now - was.since_ms) / 2 || now < was.hold_ms || fetch_can_start(l))
 		return 0;
 	all = (double)was.bytes * 1000 / (double)(now - was.since_ms);
 	each = all / (double)n;
-	if (was.before > 0 && all < was.before * SPLIT_GAIN) {
+	if (was.want > 0 && all < was.want) {
 		split_hold(l);
 		return 0;
 	}
-	if (each >= SPLIT_SLOW_BYTES_S)
+	by = within_cap(l, &was, now - was.since_ms, n, each);
+	if (each >= SPLIT_SLOW_BYTES_S || !by)
 		return 0;
 	s->segment = segment_at(each);
-	return grow(l, n, each, e);
+	return grow(l, by, each, all * (1 + (SPLIT_GAIN - 1) * (double)by / (double)n), e);
 }

@@ -4,6 +4,8 @@
  */
 #include "registryd/fetch_impl.h"
 
+#include <sys/ioctl.h>
+
 #include "base/str.h"
 #include "base/vec.h"
 
@@ -123,6 +125,16 @@ static size_t sends_too_much(struct transfer *t)
 	return 0;
 }
 
+/* What has come for it and waits in the kernel goes with the connection; upstream has sent it all the same. */
+static void spend_unread(struct transfer *t)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	int n = 0;
+
+	if (!curl_easy_getinfo(t->h, CURLINFO_ACTIVESOCKET, &fd) && fd != CURL_SOCKET_BAD && !ioctl(fd, FIONREAD, &n) && n > 0)
+		hub_spend(t->loop->f->hub, (uint64_t)n);
+}
+
 static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
@@ -159,6 +171,8 @@ static size_t on_bytes(char *p, size_t size, size_t n, void *arg)
 	t->loop->split.bytes += took;
 	wait = hub_spend(t->loop->f->hub, len);
 	t->resume_ms = wait ? net_now_ms() + wait : 0;
+	if (t->cut)
+		spend_unread(t);
 	return t->cut ? 0 : skipped + took;
 }
 

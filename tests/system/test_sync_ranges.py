@@ -74,6 +74,16 @@ def test_our_own_cap_opens_no_connections(tmp_path, hub):
         assert len(asked(hub)) == 1
 
 
+def test_no_more_connections_than_our_cap_has_room_for(tmp_path, hub):
+    """Slow ones are used side by side up to it; what came beyond would wait in the kernel, and be sent twice."""
+    hub.add_model(NAME, files(**{FILE: Noise(SIZE)}))
+    hub.faults.add(listener="cdn", file=FILE, throttle=2 * MIB)
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, rate_limit="5MB/s")) as reg:
+        reg.ctl("sync", NAME)
+        assert 2 <= len({r.connection for r in asked(hub)})
+        assert sum(r.bytes_sent for r in asked(hub)) < SIZE * 1.08
+
+
 def test_files_come_before_ranges(reg, hub):
     """While other files wait for a connection, none is split."""
     reg.stop()
