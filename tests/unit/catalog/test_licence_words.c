@@ -41,7 +41,7 @@ static void restrictions(void **state)
 	static const char *const taken_back[] = {
 		"Commercial usage is not allowed.", "Use in commercial products is forbidden.", "Commercial exploitation is prohibited.", "Not intended for commercial use without written permission",
 		"You need a licence for commercial use.", "Commercial users must obtain a license", "For personal use.", "Only non-profit use is permitted.", "Research use only",
-		"Use for business purposes is prohibited", "may not be sold", "You may use this for non\xe2\x80\x91" "commercial purposes only", "You may use it, but not commercially.",
+		"Use for business purposes is prohibited", "may not be sold", ("You may use this for non\xe2\x80\x91" "commercial purposes only"), "You may use it, but not commercially.",
 		"For research\npurposes only.", "Companies with revenue over 1M must buy a license.", "No permission is granted for commercial use.", "You may not use the model or its name commercially.",
 		"You may not use it for purposes including but not limited to commercial use.", "Limited to academic use.",
 	};

@@ -45,7 +45,7 @@ static void a_name_server_that_is_silent(void **state)
 	char dir[] = "/tmp/registryd-webhook-XXXXXX", path[64], cmd[64];
 	struct config *c = NULL;
 	struct webhook *w;
-	struct daemon d = { 0 };
+	struct daemon d = { .db = NULL };
 	struct err e = ERR_NONE;
 	int64_t begun;
 
