@@ -1,4 +1,4 @@
-/* licence_table.h - between licence.c, licence_text.c, licence_file.c and, for the ids that its lists name, policy.c; nobody else includes it. */
+/* licence_table.h - between the licence*.c and, for the ids that its lists name, policy.c; nobody else includes it. */
 #ifndef CATALOG_LICENCE_TABLE_H
 #define CATALOG_LICENCE_TABLE_H
 
@@ -24,6 +24,8 @@ const char *licence_of_name(const char *name, struct arena *a);
 
 /* What two written forms of one licence have in common: "apache 2", "cc by nc 4". False: `written` may say more than the key would. */
 bool licence_key(char key[LICENCE_KEY_MAX], const char *written);
+/* The row whose id, SPDX id or name has this key; NULL: none. */
+const char *licence_of_key(const char *key);
 
 /*
  * Do these words take back commercial use, of a licence that gives it? Words are in lower case with blanks between them, and a "." ends a sentence; they are cut in place.
