@@ -52,6 +52,9 @@ static int random_text(char *out, size_t n, struct err *e)
 	return 0;
 }
 
+/* What the program does by itself it records under these: a person of that name could not be told from it. */
+static const char *const own_names[] = { "anonymous", "bundle", "licence", "policy", "schedule", "smoke" };
+
 static int check_name(const char *name, struct err *e)
 {
 	size_t n = strlen(name);
@@ -61,6 +64,9 @@ static int check_name(const char *name, struct err *e)
 	for (size_t i = 0; i < n; i++)
 		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-@", name[i]))
 			return err_set(e, ERR_USAGE, "a token's name is made of letters, digits and . _ - @");
+	for (size_t i = 0; i < ARRAY_LEN(own_names); i++)
+		if (!strcasecmp(name, own_names[i]))
+			return err_set(e, ERR_USAGE, "a token can't be named '%s': what registryd does by itself is recorded under that name", own_names[i]);
 	return 0;
 }
 

@@ -100,6 +100,8 @@ def test_changing_calls_need_a_role(registry, tmp_path):
     assert {t["name"]: t for t in registry.json("token", "list")}["ci"]["revoked_at"]
     registry.ctl("token", "revoke", "nobody", code=4)
     registry.ctl("token", "create", "x", "--role", "emperor", code=2)
+    for own in "bundle", "Policy", "schedule", "anonymous":     # who did it would be read wrongly
+        assert f"can't be named '{own.lower()}'" in registry.ctl("token", "create", own, code=2).stderr
 
 
 @pytest.mark.parametrize("expires", ["0d", "0s", "0"])
