@@ -2,6 +2,7 @@
 #include "catalog/query.h"
 
 #include "base/str.h"
+#include "base/vec.h"
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
 #include "catalog/query_impl.h"
@@ -222,6 +223,30 @@ int query_models(struct db *db, const struct query_filter *f, int64_t now, struc
 		rc = run_page(r.c, f, &w, a, rows, n, &cursor, e);
 	*next = cursor;
 	return rc;
+}
+
+int query_each(struct db *db, struct query_filter f, int64_t now, int (*each)(void *arg, const struct query_row *row, struct err *e), void *arg, struct err *e)
+{
+	own(mem) char *cursor = NULL;
+
+	f.limit = QUERY_LIMIT_MAX;
+	do {
+		own(arena) struct arena page;
+		struct query_row *rows;
+		const char *next;
+		size_t n;
+
+		arena_init(&page);
+		f.cursor = cursor;
+		if (query_models(db, &f, now, &page, &rows, &n, &next, e) < 0)
+			return e->code;
+		for (size_t i = 0; i < n; i++)
+			if (each(arg, &rows[i], e) < 0)
+				return e->code;
+		free(cursor);
+		cursor = next ? mem_strdup(next) : NULL;
+	} while (cursor);
+	return 0;
 }
 
 int query_count(struct db *db, const struct query_filter *f, int64_t now, uint64_t *models, uint64_t *bytes, struct err *e)

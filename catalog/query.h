@@ -68,6 +68,8 @@ struct query_row {
 /* One page. *next (in the arena) is the next page's cursor or NULL. A foreign or stale cursor is ERR_USAGE. */
 int query_models(struct db *db, const struct query_filter *f, int64_t now, struct arena *a, struct query_row **rows, size_t *n, const char **next,
 		 struct err *e);
+/* Calls each for every model that the filter lets through, page by page; stops at the first that fails. */
+int query_each(struct db *db, struct query_filter f, int64_t now, int (*each)(void *arg, const struct query_row *row, struct err *e), void *arg, struct err *e);
 int query_count(struct db *db, const struct query_filter *f, int64_t now, uint64_t *models, uint64_t *bytes, struct err *e);
 
 /* Contract section 2; p: as for lifecycle_at(). */

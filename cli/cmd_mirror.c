@@ -99,15 +99,9 @@ int cmd_mirror_add(struct ctl *c, struct err *e)
 int cmd_mirror_remove(struct ctl *c, struct err *e)
 {
 	own(json) json_t *answer = NULL;
-	own(buf) struct buf path;
-	int rc;
 
-	buf_init(&path, CLIENT_PATH_MAX);
-	buf_puts(&path, "/-/v1/mirrors/");
-	client_segment_add(&path, c->args.words[0]);
-	rc = client_call(&c->client, "DELETE", path.data, NULL, &answer, e);
-	if (rc < 0)
-		return rc;
+	if (ctl_delete(c, "/-/v1/mirrors/", c->args.words[0], &answer, e) < 0)
+		return e->code;
 	if (c->json)
 		return ctl_print_json(answer, e);
 	ctl_say(c, "%s is no longer kept in step; what is mirrored stays", ctl_text(answer, "name"));

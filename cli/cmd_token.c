@@ -57,15 +57,9 @@ int cmd_token_list(struct ctl *c, struct err *e)
 int cmd_token_revoke(struct ctl *c, struct err *e)
 {
 	own(json) json_t *answer = NULL;
-	own(buf) struct buf path;
-	int rc;
 
-	buf_init(&path, CLIENT_PATH_MAX);
-	buf_puts(&path, "/-/v1/tokens/");
-	client_segment_add(&path, c->args.words[0]);
-	rc = client_call(&c->client, "DELETE", path.data, NULL, &answer, e);
-	if (rc < 0)
-		return rc;
+	if (ctl_delete(c, "/-/v1/tokens/", c->args.words[0], &answer, e) < 0)
+		return e->code;
 	if (c->json)
 		return ctl_print_json(answer, e);
 	ctl_say(c, "token %s no longer works", ctl_text(answer, "name"));

@@ -39,6 +39,16 @@ void ctl_model_path(struct buf *b, const struct ctl_model *m, const char *tail)
 	client_query_add(b, "revision", m->rev);
 }
 
+int ctl_delete(struct ctl *c, const char *below, const char *name, json_t **answer, struct err *e)
+{
+	own(buf) struct buf path;
+
+	buf_init(&path, CLIENT_PATH_MAX);
+	buf_puts(&path, below);
+	client_segment_add(&path, name);
+	return client_call(&c->client, "DELETE", path.data, NULL, answer, e);
+}
+
 int ctl_print_json(const json_t *j, struct err *e)
 {
 	if (json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) < 0 || putchar('\n') == EOF)

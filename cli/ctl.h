@@ -33,6 +33,9 @@ int ctl_parse_model(struct ctl_model *m, const char *word, struct err *e);
 /* "/-/v1/models/REPO" and what follows, for client_call(); rev becomes ?revision=. tail: "" or "/-/decisions". */
 void ctl_model_path(struct buf *b, const struct ctl_model *m, const char *tail);
 
+/* DELETE of the thing with this name below the path. */
+int ctl_delete(struct ctl *c, const char *below, const char *name, json_t **answer, struct err *e);
+
 /* Prints j as indented JSON and a line end. */
 int ctl_print_json(const json_t *j, struct err *e);
 /* One sentence to stdout, unless --json or --quiet. */

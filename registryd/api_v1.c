@@ -95,31 +95,6 @@ int api_v1_enqueue(struct request *rq, const char *kind, const char *repo, const
 	return http_answer_json(rq, 202, json_pack("{s:o, s:b}", "job", job_json(&job), "existed", existed));
 }
 
-int api_v1_each(struct request *rq, struct query_filter f, int (*each)(void *arg, struct arena *a, const struct query_row *row, struct err *e), void *arg,
-		struct err *e)
-{
-	own(mem) char *cursor = NULL;
-
-	f.limit = QUERY_LIMIT_MAX;
-	do {
-		own(arena) struct arena page;
-		struct query_row *rows;
-		const char *next;
-		size_t n;
-
-		arena_init(&page);
-		f.cursor = cursor;
-		if (query_models(api_v1_daemon(rq)->db, &f, rq->now, &page, &rows, &n, &next, e) < 0)
-			return e->code;
-		for (size_t i = 0; i < n; i++)
-			if (each(arg, &page, &rows[i], e) < 0)
-				return e->code;
-		free(cursor);
-		cursor = next ? mem_strdup(next) : NULL;
-	} while (cursor);
-	return 0;
-}
-
 json_t *api_v1_time(int64_t at)
 {
 	char text[STR_TIME_MAX];

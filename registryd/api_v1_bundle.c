@@ -238,7 +238,6 @@ int api_v1_bundle_sign(struct request *rq, struct err *e)
 	own(sign_key) struct sign_key k = { 0 };
 	struct sign_file manifest = { .path = MANIFEST };
 	const char *hex, *key;
-	struct buf b;
 
 	if (!body || api_v1_known(body, names, e) < 0 || api_v1_text(body, "sha256", &hex, e) < 0 || api_v1_text(body, "key", &key, e) < 0)
 		return e->code;
@@ -247,12 +246,5 @@ int api_v1_bundle_sign(struct request *rq, struct err *e)
 	if (keys_load(api_v1_daemon(rq), key, &k, e) < 0)
 		return e->code;
 	statement = sign_oms_statement("registryd bundle", &manifest, 1, e);
-	if (!statement)
-		return e->code;
-	buf_init(&b, SIGN_BUNDLE_MAX);
-	if (sign_bundle(statement, &k, &b, e) < 0) {
-		buf_done(&b);
-		return e->code;
-	}
-	return http_answer_buf(rq, 200, "application/vnd.dev.sigstore.bundle.v0.3+json", &b);
+	return statement ? api_v1_answer_signed(rq, statement, &k, e) : e->code;
 }

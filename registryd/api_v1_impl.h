@@ -8,6 +8,7 @@
 #include "catalog/query.h"
 #include "registryd/api_v1.h"
 #include "registryd/daemon.h"
+#include "verify/sign.h"
 
 #define API_V1_TEXT_MAX 2000	/* bytes of a reason or another sentence in a request */
 #define API_V1_LIST_MAX 200	/* entries of one list in a request */
@@ -42,9 +43,8 @@ int api_v1_find_published(struct request *rq, const char *rev, struct model *m, 
 int api_v1_answer_state(struct request *rq, int64_t revision_id, struct err *e);
 /* Puts a job into the queue and answers 202 {"job":{…},"existed":BOOL}. args is taken. */
 int api_v1_enqueue(struct request *rq, const char *kind, const char *repo, const char *revision, json_t *args, struct err *e);
-/* Calls each for every model that the filter lets through, page by page, each page with an arena of its own. */
-int api_v1_each(struct request *rq, struct query_filter f, int (*each)(void *arg, struct arena *a, const struct query_row *row, struct err *e), void *arg,
-		struct err *e);
+/* Answers the statement as k signs it: a Sigstore bundle. */
+int api_v1_answer_signed(struct request *rq, const json_t *statement, const struct sign_key *k, struct err *e);
 /* RFC 3339 text or null. */
 json_t *api_v1_time(int64_t at);
 

@@ -151,7 +151,7 @@ struct smoke_all {
 	int64_t queued;
 };
 
-static int queue_smoke(void *arg, struct arena *a, const struct query_row *row, struct err *e)
+static int queue_smoke(void *arg, const struct query_row *row, struct err *e)
 {
 	struct smoke_all *all = arg;
 	struct job_new j = {
@@ -159,7 +159,6 @@ static int queue_smoke(void *arg, struct arena *a, const struct query_row *row, 
 	};
 	int64_t id;
 
-	(void)a;
 	all->queued++;
 	return job_enqueue(api_v1_daemon(all->rq)->db, &j, all->rq->now, &id, NULL, e);
 }
@@ -179,7 +178,7 @@ int api_v1_smoke_all(struct request *rq, struct err *e)
 		return e->code;
 	all.args = args = json_text(body);
 	f.state = REVISION_PUBLISHED;
-	if (api_v1_each(rq, f, queue_smoke, &all, e) < 0)
+	if (query_each(api_v1_daemon(rq)->db, f, rq->now, queue_smoke, &all, e) < 0)
 		return e->code;
 	return http_answer_json(rq, 202, json_pack("{s:I}", "queued", (json_int_t)all.queued));
 }

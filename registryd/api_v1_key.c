@@ -85,6 +85,18 @@ static json_t *statement_of(struct request *rq, const char *format, const struct
 	return sign_oms_statement(m->name, list, n, e);
 }
 
+int api_v1_answer_signed(struct request *rq, const json_t *statement, const struct sign_key *k, struct err *e)
+{
+	struct buf b;
+
+	buf_init(&b, SIGN_BUNDLE_MAX);
+	if (sign_bundle(statement, k, &b, e) < 0) {
+		buf_done(&b);
+		return e->code;
+	}
+	return http_answer_buf(rq, 200, "application/vnd.dev.sigstore.bundle.v0.3+json", &b);
+}
+
 int api_v1_attestation(struct request *rq, struct err *e)
 {
 	const char *format = http_query(rq, "format"), *rev = http_query(rq, "revision");
@@ -92,7 +104,6 @@ int api_v1_attestation(struct request *rq, struct err *e)
 	own(json) json_t *statement = NULL;
 	struct revision r;
 	struct model m;
-	struct buf b;
 
 	format = format ? format : "oms";
 	if (strcmp(format, "oms") != 0 && strcmp(format, "intoto") != 0)
@@ -101,12 +112,5 @@ int api_v1_attestation(struct request *rq, struct err *e)
 	    keys_load(api_v1_daemon(rq), http_query(rq, "key"), &k, e) < 0)
 		return e->code;
 	statement = statement_of(rq, format, &m, &r, e);
-	if (!statement)
-		return e->code;
-	buf_init(&b, SIGN_BUNDLE_MAX);
-	if (sign_bundle(statement, &k, &b, e) < 0) {
-		buf_done(&b);
-		return e->code;
-	}
-	return http_answer_buf(rq, 200, "application/vnd.dev.sigstore.bundle.v0.3+json", &b);
+	return statement ? api_v1_answer_signed(rq, statement, &k, e) : e->code;
 }

@@ -78,12 +78,14 @@ static int derive_revision(struct work *w, const struct revision *r, int64_t *do
 
 /* What has been done, and what could not be. */
 struct derived {
+	struct work *w;
 	int64_t models, revisions;
 	struct work_failures failures;
 };
 
-static int derive_model(struct work *w, const struct model *m, struct derived *done, struct err *e)
+static int derive_model(struct derived *done, const struct model *m, struct err *e)
 {
+	struct work *w = done->w;
 	struct arena *outer = w->arena;
 	struct revision *revisions;
 	own(arena) struct arena list;
@@ -109,36 +111,24 @@ static int derive_model(struct work *w, const struct model *m, struct derived *d
 	return rc;
 }
 
-static int derived_result(struct work *w, const struct derived *done, struct err *e)
+static int derived_result(const struct derived *done, struct err *e)
 {
-	w->result = json_pack("{s:I, s:I}", "models", (json_int_t)done->models, "revisions", (json_int_t)done->revisions);
+	done->w->result = json_pack("{s:I, s:I}", "models", (json_int_t)done->models, "revisions", (json_int_t)done->revisions);
 	return work_failures(&done->failures, e);
+}
+
+static int derive_row(void *arg, const struct query_row *row, struct err *e)
+{
+	return derive_model(arg, &row->m, e);
 }
 
 int derive_rebuild_job(struct work *w, struct err *e)
 {
-	struct query_filter f = QUERY_FILTER_ANY;
-	own(mem) char *cursor = NULL;
-	struct derived done = { 0 };
+	struct derived done = { .w = w };
 
-	do {
-		own(arena) struct arena page;
-		struct query_row *rows;
-		const char *next;
-		size_t n;
-
-		arena_init(&page);
-		f.cursor = cursor;
-		f.limit = QUERY_LIMIT_MAX;
-		if (query_models(w->db, &f, work_now(), &page, &rows, &n, &next, e) < 0)
-			return e->code;
-		for (size_t i = 0; i < n; i++)
-			if (derive_model(w, &rows[i].m, &done, e) < 0)
-				return e->code;
-		free(cursor);
-		cursor = next ? mem_strdup(next) : NULL;
-	} while (cursor);
-	return derived_result(w, &done, e);
+	if (query_each(w->db, QUERY_FILTER_ANY, work_now(), derive_row, &done, e) < 0)
+		return e->code;
+	return derived_result(&done, e);
 }
 
 /* ---- what was made from a model ---------------------------------------------------------------------------------- */
@@ -166,8 +156,9 @@ static int add_derivatives(struct work *w, struct family *f, const char *repo, s
 }
 
 /* What was made from these counts too: a licence is compared with those of the whole chain. */
-static int derive_family(struct work *w, struct family *f, struct derived *done, struct err *e)
+static int derive_family(struct derived *done, struct family *f, struct err *e)
 {
+	struct work *w = done->w;
 	int rc = add_derivatives(w, f, w->job.repo, e);
 
 	while (!rc && f->at < f->n) {
@@ -176,7 +167,7 @@ static int derive_family(struct work *w, struct family *f, struct derived *done,
 
 		rc = model_find_repo(w->db, name, w->arena, &m, e);
 		if (!rc)
-			rc = derive_model(w, &m, done, e);
+			rc = derive_model(done, &m, e);
 		if (!rc)
 			rc = add_derivatives(w, f, name, e);
 	}
@@ -186,12 +177,12 @@ static int derive_family(struct work *w, struct family *f, struct derived *done,
 int derive_job(struct work *w, struct err *e)
 {
 	struct family f = { .seen = json_object() };
-	struct derived done = { 0 };
-	int rc = derive_family(w, &f, &done, e);
+	struct derived done = { .w = w };
+	int rc = derive_family(&done, &f, e);
 
 	json_decref(f.seen);
 	free(f.names);
-	return rc ? rc : derived_result(w, &done, e);
+	return rc ? rc : derived_result(&done, e);
 }
 
 int derive_queue_model(struct work *w, const char *repo, struct err *e)
