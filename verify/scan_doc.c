@@ -154,7 +154,7 @@ static const char pipelines[] =
 	"stable_video_diffusion stochastic_karras_ve t2i_adapter text_to_video_synthesis unclip unidiffuser versatile_diffusion visualcloze "
 	"vq_diffusion wan wuerstchen z_image ";
 
-/* Is the library none that an installed program brings? diffusers then looks for a file of that name in the part's folder. */
+/* Is the library none that an installed program brings (of optimum, modules within it)? diffusers then looks for a file of that name in the part's folder. */
 static bool is_module_of_its_own(const char *library)
 {
 	static const char *const known[] = { "diffusers", "transformers", "onnxruntime", "onnxruntime.training", "optimum" };
@@ -163,6 +163,8 @@ static bool is_module_of_its_own(const char *library)
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (strcmp(library, known[i]) == 0)
 			return false;
+	if (str_starts(library, "optimum."))
+		return false;
 	return strchr(library, ' ') || (size_t)snprintf(word, sizeof(word), " %s ", library) >= sizeof(word) || !strstr(pipelines, word);
 }
 

@@ -179,8 +179,9 @@ CASES = [
     ("good/model_index.json", pipeline(unet=["diffusers", "UNet2DConditionModel"], image_encoder=[None, None]), "accept", None),
     ("modules/model_index.json", pipeline(x=["flux", "ReduxImageEncoder"], y=["unclip", "UnCLIPTextProjModel"], z=["z_image", "Z"], s=["ace_step", "S"]),
      "accept", None),
+    ("optimum/model_index.json", pipeline(unet=["optimum.onnxruntime.modeling_diffusion", "ORTUnet"]), "accept", None),
     *((f"module{i}/model_index.json", pipeline(x=[module, "X"]), "flag", "code.custom_pipeline")
-      for i, module in enumerate(["onnx_evil", "flu", "flux flux2", "", " ", "flux.evil"])),
+      for i, module in enumerate(["onnx_evil", "flu", "flux flux2", "", " ", "flux.evil", "optimum_evil"])),
     ("own/model_index.json", b'{"_class_name": ["flux", "MyPipeline"]}', "flag", "code.custom_pipeline"),
     ("part/model_index.json", pipeline(unet=["my_unet", "MyUNet"]), "flag", "code.custom_pipeline"),
     ("class/model_index.json", b'{"_class_name": ["my_pipeline", "MyPipeline"]}', "flag", "code.custom_pipeline"),
