@@ -217,17 +217,21 @@ static int release_rejected(struct db_conn *c, const struct gc_rules *rules, int
 }
 
 /*
- * Published revisions with `keep_last` newer ones of their model that people can get: what is off the doors by a mark of its own takes nobody's place. A mark on the
- * whole model is none of theirs: when it goes, the newest should be there.
+ * Published revisions with `keep_last` newer ones of their model that people can get: what is off the doors by a mark of its own, or has lost a file, takes nobody's
+ * place. A mark on the whole model is none of theirs: when it goes, the newest should be there.
  */
 #define OFF_BY_ITSELF                                                                                                         \
 	"EXISTS (SELECT 1 FROM lifecycle AS l WHERE l.model_id = s.model_id AND l.revision_id = s.id "                         \
 	"AND (l.withdrawn_at > 0 OR l.retired_at > 0 OR l.sunset_at BETWEEN 1 AND $3))"
+/* From the losses, which are few: CROSS JOIN keeps that order of the loops. */
+#define HAS_LOST                                                                                                              \
+	"s.id IN (SELECT u.revision_id FROM lost CROSS JOIN blob_use AS u ON u.blob_id = lost.blob_id "                        \
+	"CROSS JOIN file AS f ON f.revision_id = u.revision_id AND f.blob_id = u.blob_id AND f.wanted = 1)"
 
 static int find_superseded(struct db_conn *c, const struct gc_rules *rules, struct released **out, size_t *n, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT r.id, r.model_id, 7 FROM (SELECT s.id, s.model_id, sum(CASE WHEN " OFF_BY_ITSELF " THEN 0 ELSE 1 END) OVER (PARTITION BY s.model_id "
+					    "SELECT r.id, r.model_id, 7 FROM (SELECT s.id, s.model_id, sum(CASE WHEN " OFF_BY_ITSELF " OR " HAS_LOST " THEN 0 ELSE 1 END) OVER (PARTITION BY s.model_id "
 					    "ORDER BY " MODEL_LAST_PUBLISHED("s") ", s.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer FROM revision AS s WHERE s.state = 7) AS r "
 					    "WHERE r.newer >= $1 AND " NOT_IN_USE,
 					    e);

@@ -250,65 +250,6 @@ static void test_lately(void **state)
 	}
 }
 
-/* What nobody gets takes the place of none that people do. */
-static void test_keep_last(void **state)
-{
-	struct fixture *f = *state;
-	int64_t r[4], m = make(f->db, "org/m", 'a', &r[0]);
-	struct lifecycle_order bad = { .model_id = m, .who = "ada", .reason = "bad" }, ends = { .model_id = m, .who = "ada", .sunset_at = NOW + 100 * DAY };
-	struct gc_rules gc = { .keep_last = 1, .unused_since = NOW, .dry_run = true };
-	static const struct {
-		int64_t ended_at;
-		size_t freed;
-	} cases[] = { { NOW + 99 * DAY, 2 }, { NOW + 100 * DAY, 1 }, { 0, 2 } };
-
-	for (int i = 1; i < 4; i++)
-		make(f->db, "org/m", (char)('a' + i), &r[i]);
-	bad.revision_id = r[3];
-	ok(lifecycle_withdraw(f->db, &bad, NOW, e));	/* main is at it all the same */
-	ends.revision_id = r[2];
-	ok(lifecycle_deprecate(f->db, &ends, &rules, NOW, e));
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct gc_counts freed = { 0 };
-
-		gc.ended_at = cases[i].ended_at;
-		ok(gc_run(f->db, f->store, &gc, NOW + 101 * DAY, &freed, e));
-		assert_int_equal(json_array_size(freed.list), cases[i].freed);
-		json_decref(freed.list);
-		json_decref(freed.quotas);
-	}
-	bad.revision_id = 0;
-	ok(lifecycle_withdraw(f->db, &bad, NOW, e));	/* all of it, and the newest stays for when that is taken back */
-	struct gc_counts freed = { 0 };
-	ok(gc_run(f->db, f->store, &gc, NOW + 101 * DAY, &freed, e));
-	assert_int_equal(json_array_size(freed.list), 2);
-	json_decref(freed.list);
-	json_decref(freed.quotas);
-}
-
-/* What was published first is the oldest within its model, also when the clock was ahead that day; between models dates tell. */
-static void test_quota_order(void **state)
-{
-	struct fixture *f = *state;
-	own(policy) struct policy *quotas = policy("retention: {quotas: [{author: org, max: 6B}]}");	/* two files of six */
-	struct gc_rules gc = { .quotas = quotas, .unused_since = NOW, .dry_run = true };
-	static const struct {
-		const char *name;
-		int64_t at;
-	} made[] = { { "org/m", NOW + 3650 * DAY }, { "org/n", NOW + DAY }, { "org/m", NOW + 2 * DAY }, { "org/n", NOW + 3 * DAY }, { "org/m", NOW + 4 * DAY }, { "org/n", NOW + 5 * DAY } };
-	static const char oldest[] = { 'b', 'a', 'c', 'd' };	/* the first of org/m is no younger than its second */
-	struct gc_counts freed = { 0 };
-
-	for (size_t i = 0; i < ARRAY_LEN(made); i++)
-		make_at(f->db, made[i].name, (char)('a' + i), made[i].at, &(int64_t){ 0 });
-	ok(gc_run(f->db, f->store, &gc, NOW + 10 * DAY, &freed, e));
-	assert_int_equal(json_array_size(freed.list), ARRAY_LEN(oldest));
-	for (size_t i = 0; i < ARRAY_LEN(oldest); i++)
-		assert_int_equal(json_get_str(json_array_get(freed.list, i), "revision")[0], oldest[i]);
-	json_decref(freed.list);
-	json_decref(freed.quotas);
-}
-
 /* A bundle's word takes the place of its last one as a whole, and takes back no mark of rules or tests. */
 static void test_another_sites_word(void **state)
 {
@@ -740,7 +681,7 @@ static void test_deprecated_again(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_keep_last), with_fixture(test_quota_order), with_fixture(test_another_sites_word), with_fixture(test_successors_that_go), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_ended), with_fixture(test_deprecated_again), with_fixture(test_retired_by_a_clock_that_was_ahead), with_fixture(test_a_long_way), with_fixture(test_successors_under_a_policy), with_fixture(test_a_circle_that_upstream_closes) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_another_sites_word), with_fixture(test_successors_that_go), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_ended), with_fixture(test_deprecated_again), with_fixture(test_retired_by_a_clock_that_was_ahead), with_fixture(test_a_long_way), with_fixture(test_successors_under_a_policy), with_fixture(test_a_circle_that_upstream_closes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
