@@ -31,7 +31,7 @@ struct gc_counts {
 	json_t *quotas;		/* [{"author","max_bytes","before_bytes","bytes","over_bytes"}…] of the namespaces that were above theirs; likewise */
 };
 
-/* A revision that a ref points at always stays. */
+/* A revision that a ref points at, or a mirror entry pins, always stays. */
 int gc_run(struct db *db, struct store *st, const struct gc_rules *rules, int64_t now, struct gc_counts *out, struct err *e);
 
 #endif

@@ -11,9 +11,16 @@
 /* The models of a namespace, $1: a range of the index of names, which compares without case ('0' follows '/'). Names without a '/' are few. */
 #define OF_AUTHOR  "m.name >= $1 || '/' AND m.name < $1 || '0'"
 #define OF_NOBODY  "m.author_id = (SELECT id FROM term WHERE kind = 1 AND name = $1)"
-/* Nobody is served it from a ref, and nobody pulled it since $2. */
+/*
+ * What mirror entries (1: of a repo, by any of its names) pin by commit: no ref holds that, and the entry's next round would fetch what was let go. A commit's id may be cut
+ * to 7 digits there; a branch whose name reads like one keeps a revision too many at worst.
+ */
+#define PINNED                                                                                                                \
+	"SELECT x.id FROM mirror AS p JOIN model AS n ON n.name = p.target OR n.id = (SELECT model_id FROM alias WHERE alias.name = p.target) " \
+	"JOIN revision AS x ON x.model_id = n.id AND substr(lower(hex(x.commit_id)), 1, length(p.revision)) = lower(p.revision) WHERE p.kind = 1 AND length(p.revision) >= 7"
+/* Nobody is served it from a ref, no mirror entry pins it, and nobody pulled it since $2. */
 #define NOT_IN_USE                                                                                                            \
-	"NOT EXISTS (SELECT 1 FROM ref WHERE ref.model_id = r.model_id AND ref.revision_id = r.id) "                           \
+	"NOT EXISTS (SELECT 1 FROM ref WHERE ref.model_id = r.model_id AND ref.revision_id = r.id) AND r.id NOT IN (" PINNED ") "  \
 	"AND NOT EXISTS (SELECT 1 FROM pull WHERE pull.model_id = r.model_id AND pull.revision_id = r.id AND " USAGE_SINCE("pull", "$2") ")"
 
 struct released {

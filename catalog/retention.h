@@ -1,7 +1,7 @@
 /*
  * retention.h - which revisions may give their room back, and why: those rejected long ago, those behind the newest `keep_last` of their model,
- * and, in a namespace (the author of org/name) that takes more than its quota, retired ones and then those published longest ago. What a ref serves or somebody
- * pulled lately is in use and never goes by itself: whoever wants it gone deprecates it, and retires it after the notice.
+ * and, in a namespace (the author of org/name) that takes more than its quota, retired ones and then those published longest ago. What a ref serves, a
+ * mirror entry pins by commit or somebody pulled lately is in use and never goes by itself: whoever wants it gone deprecates it, and retires it after the notice.
  */
 #ifndef CATALOG_RETENTION_H
 #define CATALOG_RETENTION_H

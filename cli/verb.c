@@ -154,7 +154,7 @@ const struct verb verb_table[] = {
 	{ "token revoke", "NAME", 1, 1, "a token no longer works", NULL, NULL, cmd_token_revoke },
 	{ "gc", "", 0, 0, "free what no revision needs",
 	  "That is also what was rejected 30 days ago (the policy's retention.rejected); what is held stays until a person decides. With --keep-last (or the policy's retention.keep_last) also what older published revisions hold, and in a namespace above its quota (retention.quotas) "
-	  "what was retired 30 days ago and what was published first; but nothing that a ref points at or that somebody pulled in the last 30 days. Clients are told "
+	  "what was retired 30 days ago and what was published first; but nothing that a ref points at, a mirror entry names by commit or somebody pulled in the last 30 days. Clients are told "
 	  "so when they ask for such a commit, and a sync of it fetches it again.",
 	  OPTS({ "dry-run", OPT_FLAG, NULL, "only say what would be freed" }, { "keep-last", OPT_COUNT, "N", "published revisions of a model that stay" },
 	       OPT_NO_WAIT),

@@ -128,6 +128,12 @@ def test_keep_last_of_the_policy(site, hub):
     set_policy(site, LICENCES + "retention: {keep_last: 2}\n")
     done = site.json("gc", "--dry-run")
     assert [(r["revision"], r["why"]) for r in done["revisions"]] == [(commits[0], "superseded by 2 newer revisions")]
+    site.ctl("mirror", "add", f"org/tiny-story@{commits[0]}")
+    site.ctl("mirror", "add", f"org/tiny-story@{commits[1][:12]}", "--every", "1d")
+    settle(site)
+    assert site.json("gc", "--keep-last", "1")["revisions"] == []       # the entries' next rounds would fetch them again
+    for commit in commits[0], commits[1][:12]:
+        site.ctl("mirror", "remove", f"org/tiny-story@{commit}")
     assert {r["revision"] for r in site.json("gc", "--keep-last", "1")["revisions"]} == set(commits[:2])
 
 

@@ -3,6 +3,7 @@
 
 #include "catalog/gc.h"
 #include "catalog/lost.h"
+#include "catalog/mirror.h"
 
 /* The revisions that a run names, oldest first. */
 static json_t *let_go(struct fixture *f, const struct gc_rules *gc, int64_t now)
@@ -90,9 +91,49 @@ static void test_keep_last_lost(void **state)
 	assert_int_equal(json_array_size(whole), 2);
 }
 
+/* Whether an entry that pins this keeps org/m's oldest commit, which no ref serves, from keep_last and from a quota. */
+static void expect_pinned(struct fixture *f, enum mirror_kind kind, const char *target, const char *revision, bool kept)
+{
+	own(policy) struct policy *quotas = policy("retention: {quotas: [{author: org, max: 1B}]}");
+	const struct gc_rules rules_of[] = { { .keep_last = 1, .unused_since = NOW, .dry_run = true }, { .quotas = quotas, .unused_since = NOW, .dry_run = true } };
+	struct mirror m = { .name = "entry", .kind = kind, .target = target, .upstream = "hub", .revision = revision, .every_s = 60 };
+
+	ok(mirror_put(f->db, &m, NOW, NULL, e));
+	for (size_t i = 0; i < ARRAY_LEN(rules_of); i++) {
+		own(json) json_t *freed = let_go(f, &rules_of[i], NOW + DAY);
+
+		assert_int_equal(json_array_size(freed), !kept);
+	}
+	ok(mirror_remove(f->db, "entry", e));
+	own(json) json_t *freed = let_go(f, &rules_of[0], NOW + DAY);
+	assert_int_equal(json_array_size(freed), 1);
+}
+
+static void test_pinned(void **state)
+{
+	static const char a[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", b[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+	struct fixture *f = *state;
+	struct model_upstream renamed = { .name = "org/m", .asked_name = "org/before", .upstream = "hub" };
+	int64_t r, id;
+
+	make(f->db, "org/m", 'a', &r);
+	make(f->db, "org/m", 'b', &r);
+	make(f->db, "org/other", 'c', &r);
+	ok(model_upsert(f->db, &renamed, NOW, &id, e));
+	expect_pinned(f, MIRROR_REPO, "org/m", a, true);
+	expect_pinned(f, MIRROR_REPO, "Org/M", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", true);
+	expect_pinned(f, MIRROR_REPO, "org/before", a, true);
+	expect_pinned(f, MIRROR_REPO, "org/m", "aaaaaaa", true);
+	expect_pinned(f, MIRROR_REPO, "org/m", "aaaaaa", false);
+	expect_pinned(f, MIRROR_REPO, "org/m", b, false);
+	expect_pinned(f, MIRROR_REPO, "org/m", "main", false);
+	expect_pinned(f, MIRROR_REPO, "org/other", a, false);
+	expect_pinned(f, MIRROR_AUTHOR, "org/m", a, false);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_keep_last), with_fixture(test_keep_last_lost), with_fixture(test_quota_order) };
+	const struct CMUnitTest tests[] = { with_fixture(test_keep_last), with_fixture(test_keep_last_lost), with_fixture(test_quota_order), with_fixture(test_pinned) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
