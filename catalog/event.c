@@ -7,7 +7,7 @@
 #include "catalog/sql.h"
 
 const char *const event_kinds[] = {
-	"job.failed", "lifecycle.deprecated", "lifecycle.ended", "lifecycle.restored", "lifecycle.retired", "lifecycle.undeprecated",
+	"blob.lost", "job.failed", "lifecycle.deprecated", "lifecycle.ended", "lifecycle.restored", "lifecycle.retired", "lifecycle.undeprecated",
 	"lifecycle.withdrawn", "lifecycle.withdrawn_legal", "policy.changed", "policy.refused", "revision.files_refused", "revision.freed",
 	"revision.held", "revision.published", "revision.rejected", "revision.sbom", "token.created", "token.revoked", "upstream.card_changed",
 	"upstream.commit_gone", "upstream.contradicts", "upstream.disabled", "upstream.gated", "upstream.license_changed", "upstream.moved",
