@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "catalog/list.h"
 #include "catalog/sql.h"
 
 #define LOOK_AHEAD 200	/* events read at a time while skipping those that are not asked for */
@@ -38,6 +39,12 @@ static int put_place(struct db_conn *c, const char *url, const struct place *p, 
 	return sql_run(&q);
 }
 
+/* Is this event still to be told? The settings may have dropped the address while it was, and even named it anew: then it began behind it. */
+static bool is_ahead(const struct place *p, int64_t event_id)
+{
+	return p->known && p->event_id < event_id;
+}
+
 static int save_place(struct db *db, const char *url, const struct place *p, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
@@ -50,28 +57,71 @@ static int save_place(struct db *db, const char *url, const struct place *p, str
 
 static int load_place(struct db *db, const char *url, struct place *p, struct err *e)
 {
-	struct event_head head;
-	int rc;
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
 
-	{
-		own(read) struct read r = { 0 };
-
-		if ((rc = read_begin(&r, db, e)) < 0 || (rc = read_place(r.c, url, p, e)) < 0)
-			return rc;
-	}
-	if (p->known)
-		return 0;
-	if ((rc = event_head(db, &head, e)) < 0)
-		return rc;
-	*p = (struct place){ .event_id = head.id, .known = true };
-	return save_place(db, url, p, e);
+	return rc < 0 ? rc : read_place(r.c, url, p, e);
 }
 
 int hook_begin(struct db *db, const char *url, struct err *e)
 {
+	struct event_head head;
 	struct place p;
+	int rc = load_place(db, url, &p, e);
 
-	return load_place(db, url, &p, e);
+	if (rc < 0 || p.known || (rc = event_head(db, &head, e)) < 0)
+		return rc;
+	return save_place(db, url, &(struct place){ .event_id = head.id }, e);
+}
+
+static bool is_named(const char *url, const char *const *urls, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(urls[i], url))
+			return true;
+	return false;
+}
+
+static int list_others(struct db *db, const char *const *urls, size_t n, struct arena *a, const char ***out, size_t *n_out, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	size_t cap = 0;
+	int rc;
+
+	*out = NULL;
+	*n_out = 0;
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT url FROM hook", e);
+	while (sql_row(&q))
+		if (!is_named(sql_get_text(&q, 0), urls, n))
+			*list_push(a, out, n_out, &cap) = sql_get_dup(&q, 0, a);
+	return sql_done(&q);
+}
+
+static int forget(struct db_conn *c, const char *url, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "DELETE FROM hook WHERE url = $1", e);
+
+	sql_text(&q, url);
+	return sql_run(&q);
+}
+
+int hook_forget_others(struct db *db, const char *const *urls, size_t n, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	own(arena) struct arena a;
+	const char **others;
+	size_t n_others;
+	int rc;
+
+	arena_init(&a);
+	if ((rc = list_others(db, urls, n, &a, &others, &n_others, e)) < 0 || !n_others || (rc = tx_begin(&t, db, e)) < 0)
+		return rc;
+	for (size_t i = 0; i < n_others; i++)
+		if ((rc = forget(t.c, others[i], e)) < 0)
+			return rc;
+	return tx_commit(&t, e);
 }
 
 static bool asked_for(const char *kind, const char *const *kinds, size_t n)
@@ -107,6 +157,23 @@ static int find_event(struct db *db, int64_t after, const char *const *kinds, si
 	return 0;
 }
 
+/* What was tried is not tried again when the settings no longer ask for it; the event after it has had no attempt. */
+static int check_tried(struct db *db, struct place *p, const char *const *kinds, size_t n_kinds, struct arena *a, struct err *e)
+{
+	struct event *ev;
+	size_t n;
+	int rc;
+
+	if (!p->attempts)
+		return 0;
+	rc = event_list(db, p->event_id, NULL, 1, a, &ev, &n, e);
+	if (rc < 0)
+		return rc;
+	if (!n || ev->id != p->event_id + 1 || !asked_for(ev->kind, kinds, n_kinds))
+		p->attempts = 0;
+	return 0;
+}
+
 static int64_t pause_after(int attempt)
 {
 	int64_t pause = HOOK_PAUSE_S;
@@ -127,6 +194,10 @@ int hook_next(struct db *db, const char *url, const char *const *kinds, size_t n
 	if (next_at)
 		*next_at = 0;
 	if (rc < 0)
+		return rc;
+	if (!p.known)
+		return err_set(e, ERR_NOT_FOUND, "the address has not begun");
+	if ((rc = check_tried(db, &p, kinds, n_kinds, a, e)) < 0)
 		return rc;
 	if (p.attempts && p.next_at > now && p.next_at <= now + pause_after(p.attempts)) {	/* further ahead it was set by a clock that was wrong */
 		if (next_at)
@@ -180,12 +251,14 @@ int hook_tried(struct db *db, const char *url, int64_t event_id, int attempt, in
 	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = put_delivery(t.c, url, event_id, attempt, status, error, now, &id, e)) < 0 ||
 	    (rc = trim_history(t.c, id, e)) < 0 || (rc = read_place(t.c, url, &p, e)) < 0)
 		return rc;
-	if (!error || attempt >= HOOK_ATTEMPTS_MAX)
-		p = (struct place){ .event_id = event_id };
-	else
-		p = (struct place){ .event_id = p.event_id, .attempts = attempt, .next_at = now + pause_after(attempt) };
-	if ((rc = put_place(t.c, url, &p, e)) < 0)
-		return rc;
+	if (is_ahead(&p, event_id)) {
+		if (!error || attempt >= HOOK_ATTEMPTS_MAX)
+			p = (struct place){ .event_id = event_id };
+		else	/* just before it: what lies between was not asked for, and attempts are of the event after the place */
+			p = (struct place){ .event_id = event_id - 1, .attempts = attempt, .next_at = now + pause_after(attempt) };
+		if ((rc = put_place(t.c, url, &p, e)) < 0)
+			return rc;
+	}
 	return tx_commit(&t, e);
 }
 

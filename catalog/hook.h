@@ -1,7 +1,7 @@
 /*
  * hook.h - which event each webhook is to be told next, and the record of every attempt. Events are told in order, one at a time an address;
  * one that can't be delivered is tried again with growing pauses and given up after HOOK_ATTEMPTS_MAX, so that one bad day does not lose the rest.
- * A new address begins with the events that happen after it was first seen.
+ * An address begins with the events that happen after hook_begin(), and anew where it was forgotten in between.
  */
 #ifndef CATALOG_HOOK_H
 #define CATALOG_HOOK_H
@@ -20,10 +20,12 @@
 #define HOOK_PAUSE_MAX_S  21600
 #define HOOK_HISTORY_MAX  5000	/* attempts kept */
 
-/* The address begins here, if it is new. hook_next() sees to that too. */
+/* The address begins here, if it is new. */
 int hook_begin(struct db *db, const char *url, struct err *e);
+/* Those that the settings no longer name; what was tried stays on record. */
+int hook_forget_others(struct db *db, const char *const *urls, size_t n, struct err *e);
 /*
- * The next event for this address whose kind one of the globs fits (n_kinds 0: any), when it may be tried now. *attempt counts from 1. ERR_NOT_FOUND:
+ * The next event for this address whose kind one of the globs fits (n_kinds 0: any), when it may be tried now. *attempt counts from 1, for each event. ERR_NOT_FOUND:
  * nothing to do; *next_at (may be NULL) is then when to look again, 0 when only a new event brings something.
  */
 int hook_next(struct db *db, const char *url, const char *const *kinds, size_t n_kinds, int64_t now, struct arena *a, struct event *ev, int *attempt,

@@ -211,6 +211,10 @@ static void end(struct teller *t)
 
 static int start(struct webhook *w, struct teller *t, const char *url, struct err *e)
 {
+	int rc = hook_begin(w->d->db, url, e);	/* where that could not be recorded when it was named */
+
+	if (rc)
+		return rc;
 	t->w = w;
 	t->h = curl_easy_init();
 	if (!t->h)
@@ -244,6 +248,7 @@ static struct teller *free_place(struct webhook *w)
 static void follow_settings(struct webhook *w)
 {
 	const struct config *c = daemon_config(w->d);
+	char quoted[LOG_QUOTE_MAX];
 	struct err e = ERR_NONE;
 	struct teller *t;
 
@@ -252,7 +257,7 @@ static void follow_settings(struct webhook *w)
 			end(&w->tellers[i]);
 	for (size_t i = 0; i < c->n_webhooks; i++)
 		if (!is_told(w, c->webhooks[i].url) && (t = free_place(w)) && start(w, t, c->webhooks[i].url, &e) < 0)
-			log_event(LOG_ERR, "webhook.not_started", "error=\"%s\"", e.msg);
+			log_event(LOG_ERR, "webhook.not_started", "error=%s", log_quote(quoted, e.msg));
 }
 
 static void *work(void *arg)
@@ -271,14 +276,17 @@ static void *work(void *arg)
 
 void webhook_begin(struct db *db, const struct config *c)
 {
+	const char *urls[CONFIG_WEBHOOKS_MAX];
 	char quoted[LOG_QUOTE_MAX];
+	struct err e = ERR_NONE;
 
 	for (size_t i = 0; i < c->n_webhooks; i++) {
-		struct err e = ERR_NONE;
-
-		if (hook_begin(db, c->webhooks[i].url, &e) < 0)
+		urls[i] = c->webhooks[i].url;
+		if (hook_begin(db, urls[i], &e) < 0)
 			log_event(LOG_ERR, "webhook.not_recorded", "error=%s", log_quote(quoted, e.msg));
 	}
+	if (hook_forget_others(db, urls, c->n_webhooks, &e) < 0)
+		log_event(LOG_ERR, "webhook.not_recorded", "error=%s", log_quote(quoted, e.msg));
 }
 
 int webhook_start(struct webhook **out, struct daemon *d, struct err *e)

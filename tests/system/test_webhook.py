@@ -110,6 +110,23 @@ def test_a_slow_address_delays_no_other_and_not_the_end(tmp_path):
         one.server.shutdown()
 
 
+def test_an_address_that_comes_again_begins_anew(tmp_path):
+    listener = Listener()
+    with Registry(tmp_path / "reg") as reg:
+        without, reloads = reg.config.read_text(), 0
+        for name, tail in ("a", True), ("b", False), ("c", True):
+            reg.config.write_text(without + (f"webhooks:\n  - {{url: {listener.url}}}\n" if tail else ""))
+            os.kill(reg.process.pid, signal.SIGHUP)
+            reloads += 1
+            while reg.said().count("config.reloaded") < reloads:
+                time.sleep(0.01)
+            reg.ctl("token", "create", name, "--role", "reader")
+            if tail:
+                listener.wait(1 if name == "a" else 2)
+    listener.server.shutdown()
+    assert [json.loads(body)["data"]["name"] for _, body in listener.heard] == ["a", "c"]
+
+
 def test_history_is_for_administrators(tmp_path):
     with Registry(tmp_path / "reg") as reg:
         with pytest.raises(Exception, match="401|403"):

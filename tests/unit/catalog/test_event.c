@@ -159,10 +159,12 @@ static void test_hooks(void **state)
 	int attempt;
 
 	add(f->db, 3);
+	ok(hook_begin(f->db, "http://a", e));
 	assert_int_equal(next_event(f->db, "http://a", NULL, 0, 100, &attempt), 0);	/* what was before it is not told */
 	add(f->db, 1);
 	ok(event_add(f->db, "other.thing", "org/m", NULL, NULL, 2000, e));
 	add(f->db, 1);
+	ok(hook_begin(f->db, "http://b", e));
 	assert_int_equal(next_event(f->db, "http://b", kinds, 1, 100, &attempt), 0);
 	assert_int_equal(next_event(f->db, "http://a", kinds, 1, 100, &attempt), 4);
 	assert_int_equal(attempt, 1);
@@ -192,9 +194,56 @@ static void test_hooks(void **state)
 	assert_true(json_is_true(json_object_get(json_array_get(all, HOOK_ATTEMPTS_MAX), "delivered")));
 }
 
+/* What comes while the settings do not name an address is not told when they do again, not even to one that is told something as they change. */
+static void test_a_hook_that_comes_again(void **state)
+{
+	static const char *const named[] = { "http://b" };
+	struct fixture *f = *state;
+	int attempt;
+
+	ok(hook_begin(f->db, "http://a", e));
+	ok(hook_begin(f->db, "http://b", e));
+	add(f->db, 1);
+	assert_int_equal(next_event(f->db, "http://a", NULL, 0, 100, &attempt), 1);
+	ok(hook_forget_others(f->db, named, 1, e));
+	ok(hook_tried(f->db, "http://a", 1, 1, 204, NULL, 100, e));	/* it was on its way */
+	assert_int_equal(next_event(f->db, "http://a", NULL, 0, 100, &attempt), 0);
+	add(f->db, 2);
+	ok(hook_begin(f->db, "http://a", e));
+	assert_int_equal(next_event(f->db, "http://a", NULL, 0, 100, &attempt), 0);
+	ok(hook_tried(f->db, "http://a", 2, 1, 204, NULL, 100, e));	/* so late that it has begun again */
+	add(f->db, 1);
+	assert_int_equal(next_event(f->db, "http://a", NULL, 0, 100, &attempt), 4);
+	assert_int_equal(next_event(f->db, "http://b", NULL, 0, 100, &attempt), 1);
+}
+
+/* The settings no longer ask for the event that is tried again: attempts are of that one alone. */
+static void test_a_hook_with_other_kinds(void **state)
+{
+	static const char *const all[] = { "test.*", "other.*" };
+	struct fixture *f = *state;
+	int attempt;
+
+	ok(hook_begin(f->db, "http://a", e));
+	add(f->db, 1);
+	ok(event_add(f->db, "other.thing", "org/m", NULL, NULL, 2000, e));
+	add(f->db, 1);
+	assert_int_equal(next_event(f->db, "http://a", &all[1], 1, 100, &attempt), 2);
+	ok(hook_tried(f->db, "http://a", 2, HOOK_ATTEMPTS_MAX - 1, 500, "the answer was 500", 100, e));
+	assert_int_equal(next_event(f->db, "http://a", all, 2, 101, &attempt), 0);
+	assert_int_equal(next_event(f->db, "http://a", all, 2, 100 + HOOK_PAUSE_MAX_S, &attempt), 2);	/* asked for still */
+	assert_int_equal(attempt, HOOK_ATTEMPTS_MAX);
+	assert_int_equal(next_event(f->db, "http://a", all, 1, 101, &attempt), 3);
+	assert_int_equal(attempt, 1);
+	ok(hook_tried(f->db, "http://a", 3, 1, 500, "the answer was 500", 101, e));
+	assert_int_equal(next_event(f->db, "http://a", all, 1, 101 + HOOK_PAUSE_S, &attempt), 3);
+	assert_int_equal(attempt, 2);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_chain), with_fixture(test_missing_and_cut), with_fixture(test_behind_a_nul), with_fixture(test_tokens), with_fixture(test_hooks) };
+	const struct CMUnitTest tests[] = { with_fixture(test_chain), with_fixture(test_missing_and_cut), with_fixture(test_behind_a_nul), with_fixture(test_tokens), with_fixture(test_hooks),
+					    with_fixture(test_a_hook_that_comes_again), with_fixture(test_a_hook_with_other_kinds) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
