@@ -85,8 +85,8 @@ int lifecycle_restore(struct db *db, const struct lifecycle_order *o, const stru
 		      struct err *e);
 
 /*
- * Applies the policy's own rules (max_age, ends, hints) to every published revision: deprecates what they end, with the notice, and takes back
- * marks whose rule is gone. A model or revision that a person has marked is not marked besides, but a mark that it has follows its rule.
+ * Applies the policy's own rules (max_age, ends, hints) to every published revision: deprecates what they end, with the notice; and takes back
+ * marks whose rule is gone, whatever has become of the revision. A model or revision that a person has marked is not marked besides, but a mark that it has follows its rule.
  * *n_changed (may be NULL) counts. For the clock, hourly.
  */
 int lifecycle_apply_rules(struct db *db, const struct policy *p, int64_t now, int64_t *n_changed, struct err *e);

@@ -1,6 +1,7 @@
 /*
  * lifecycle_rules.c - what the policy lets time do by itself: ages, ends of formats and licences, hints from upstream. A rule's mark has the source
- * "policy", on a revision. What a person has marked gets none besides; a mark that is there follows its rule, and goes with it.
+ * "policy", on a revision that is published. What a person has marked gets none besides; a mark that is there follows its rule, and goes with it, even
+ * while the revision is off the doors: it may come back.
  */
 #include "base/json.h"
 #include "base/log.h"
@@ -16,7 +17,7 @@
 #define WHO	  "policy"
 #define SUCCESSORS_MAX 100	/* no further from card to card */
 
-/* A published revision, what rules look at, and the mark it has. */
+/* A revision that is published or has a mark of the rules, and what they look at. */
 struct subject {
 	int64_t id, model_id, published_at;
 	const char *repo, *commit, *new_version;
@@ -86,7 +87,7 @@ static int read_page(struct db *db, int64_t after, int most, struct arena *a, st
 					    "FROM revision AS r JOIN model AS m ON m.id = r.model_id "
 					    "LEFT JOIN lifecycle AS l ON l.model_id = r.model_id AND l.revision_id = r.id AND l.source = 'policy' "
 					    "LEFT JOIN term AS li ON li.id = r.license_id LEFT JOIN term AS ar ON ar.id = r.architecture_id "
-					    "LEFT JOIN term AS qu ON qu.id = r.quantization_id WHERE r.id > $1 AND r.state = 7 ORDER BY r.id LIMIT $2",
+					    "LEFT JOIN term AS qu ON qu.id = r.quantization_id WHERE r.id > $1 AND (r.state = 7 OR l.source IS NOT NULL) ORDER BY r.id LIMIT $2",
 					    e);
 	sql_int(&q, after);
 	sql_int(&q, most);

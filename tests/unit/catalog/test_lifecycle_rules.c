@@ -40,6 +40,30 @@ static void test_rules(void **state)
 	assert_int_equal(at(f->db, m1, r1, end, &a).state, LIFECYCLE_ACTIVE);
 }
 
+/* A rule that goes takes its mark along wherever the revision is: what comes back has no date that nobody gives it any more. */
+static void test_marks_of_what_is_off(void **state)
+{
+	static const char ends[] = "lifecycle: {notice: 30d, ends: [{repo: \"org/*\", at: 2020-01-01, reason: old}]}", none[] = "lifecycle: {notice: 30d}";
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r1, r2, r3, m1 = make(f->db, "org/retired", 'a', &r1), m2 = make(f->db, "org/rejected", 'b', &r2);
+	struct lifecycle_order o = { .model_id = m1, .who = "ada" };
+
+	arena_init(&a);
+	assert_int_equal(sweep(f->db, ends, NOW), 2);
+	ok(lifecycle_retire(f->db, &o, NOW, e));
+	ok(model_rule(f->db, r2, POLICY_REJECT, "ada", "no", NOW, e));
+	assert_int_equal(sweep(f->db, ends, NOW + DAY), 0);
+	make(f->db, "org/never", 'c', &r3);
+	ok(model_rule(f->db, r3, POLICY_REJECT, "ada", "no", NOW, e));
+	assert_int_equal(sweep(f->db, ends, NOW + DAY), 0);	/* nothing new for what is off */
+	assert_int_equal(sweep(f->db, none, NOW + DAY), 2);
+	ok(restore(f->db, &o, NOW + 40 * DAY, e));
+	ok(model_rule(f->db, r2, POLICY_PUBLISH, "ada", "yes", NOW + 40 * DAY, e));
+	assert_int_equal(at(f->db, m1, r1, NOW + 40 * DAY, &a).state, LIFECYCLE_ACTIVE);
+	assert_int_equal(at(f->db, m2, r2, NOW + 40 * DAY, &a).state, LIFECYCLE_ACTIVE);
+}
+
 static void test_hints(void **state)
 {
 	struct fixture *f = *state;
@@ -278,7 +302,7 @@ static void test_rules_are_read_strictly(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_rules), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_successors_by_rule), with_fixture(test_rules_beside_a_person), with_fixture(test_chains_of_hints), with_fixture(test_taken_back), cmocka_unit_test(test_rules_are_read_strictly) };
+	const struct CMUnitTest tests[] = { with_fixture(test_rules), with_fixture(test_marks_of_what_is_off), with_fixture(test_hints), with_fixture(test_notice_of_an_end), with_fixture(test_successors_by_rule), with_fixture(test_rules_beside_a_person), with_fixture(test_chains_of_hints), with_fixture(test_taken_back), cmocka_unit_test(test_rules_are_read_strictly) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
