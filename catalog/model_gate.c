@@ -11,6 +11,7 @@
 #include "catalog/lifecycle_tx.h"
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
+#include "catalog/recertify.h"
 #include "catalog/term.h"
 
 #define TAGS_MAX	2000	/* of one revision */
@@ -482,13 +483,28 @@ static int conclude_tx(struct db_conn *c, const struct model_rev *rev, const str
 	return rc < 0 ? rc : model_refresh_tx(c, rev->model_id, e);
 }
 
+/* Marks of what the policy has judged. What stays published though it was turned down is marked as before: that was about other files, or another licence. */
+static int settle_marks(struct db_conn *c, const struct model_rev *rev, const struct policy_verdict *v, int64_t now, struct err *e)
+{
+	if (v->outcome != POLICY_PUBLISH && rev->state == REVISION_PUBLISHED)
+		return 0;
+	return recertify_settle_tx(c, rev, policy_lives_with(v, "smoke"), policy_lives_with(v, "license"), now, e);
+}
+
+static int judged(struct db_conn *c, const struct model_rev *rev, const struct policy_verdict *v, int64_t now, struct err *e)
+{
+	int rc = conclude_tx(c, rev, v, "policy", now, e);
+
+	return rc < 0 ? rc : settle_marks(c, rev, v, now, e);
+}
+
 int model_conclude(struct db *db, int64_t revision_id, const struct policy_verdict *v, int64_t now, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
 	struct model_rev rev;
 	int rc;
 
-	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = model_rev_tx(t.c, revision_id, &rev, e)) < 0 || (rc = conclude_tx(t.c, &rev, v, "policy", now, e)) < 0)
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = model_rev_tx(t.c, revision_id, &rev, e)) < 0 || (rc = judged(t.c, &rev, v, now, e)) < 0)
 		return rc;
 	return tx_commit(&t, e);
 }
@@ -521,7 +537,7 @@ int model_reconsider(struct db *db, int64_t revision_id, enum revision_state fro
 		return rc;
 	if (v->outcome != POLICY_PUBLISH && (rc = unpublish(t.c, &rev, e)) < 0)
 		return rc;
-	if ((rc = conclude_tx(t.c, &rev, v, "policy", now, e)) < 0)
+	if ((rc = judged(t.c, &rev, v, now, e)) < 0)
 		return rc;
 	return tx_commit(&t, e);
 }
@@ -541,7 +557,7 @@ int model_judge_again_tx(struct db_conn *c, int64_t revision_id, const struct po
 	*reason = v.outcome == POLICY_PUBLISH ? "restored" : v.summary;
 	if (v.outcome == POLICY_PUBLISH) {
 		*state = REVISION_PUBLISHED;
-		if ((rc = put_decisions(c, rev.id, "policy", v.reasons, v.n_reasons, now, e)) < 0)
+		if ((rc = put_decisions(c, rev.id, "policy", v.reasons, v.n_reasons, now, e)) < 0 || (rc = settle_marks(c, &rev, &v, now, e)) < 0)
 			return rc;
 		rc = use_files(c, rev.id, e);
 		return rc < 0 ? rc : model_set_state_tx(c, rev.id, *state, *reason, now, e);
@@ -550,7 +566,7 @@ int model_judge_again_tx(struct db_conn *c, int64_t revision_id, const struct po
 	rev.state = REVISION_PUBLISHED;
 	if ((rc = unpublish(c, &rev, e)) < 0)
 		return rc;
-	return conclude_tx(c, &rev, &v, "policy", now, e);
+	return judged(c, &rev, &v, now, e);
 }
 
 /* --- a person's decision --- */
@@ -589,6 +605,19 @@ static int check_publishable(struct db_conn *c, const struct model_rev *rev, str
 	return 0;
 }
 
+/* A person's word settles the licence; that a test failed is still so, and clients are told of it as before. */
+static int settle_marks_ruled(struct db_conn *c, const struct model_rev *rev, int64_t now, struct err *e)
+{
+	own(arena) struct arena a;
+	struct policy_facts f = { 0 };
+	int rc;
+
+	arena_init(&a);
+	if ((rc = about_smoke(c, rev->id, &a, &f, e)) < 0)
+		return rc;
+	return recertify_settle_tx(c, rev, f.smoke && !strcmp(f.smoke, "fail"), false, now, e);
+}
+
 int model_rule(struct db *db, int64_t revision_id, enum policy_outcome outcome, const char *who, const char *reason, int64_t now, struct err *e)
 {
 	const char *text = reason && *reason ? reason : "no reason given";
@@ -609,6 +638,8 @@ int model_rule(struct db *db, int64_t revision_id, enum policy_outcome outcome, 
 	if (outcome == POLICY_PUBLISH ? (rc = check_publishable(t.c, &rev, e)) < 0 : (rc = unpublish(t.c, &rev, e)) < 0)
 		return rc;
 	if ((rc = put_ruling(t.c, revision_id, outcome, who, reason, now, e)) < 0 || (rc = conclude_tx(t.c, &rev, &v, who, now, e)) < 0)
+		return rc;
+	if (outcome == POLICY_PUBLISH && (rc = settle_marks_ruled(t.c, &rev, now, e)) < 0)
 		return rc;
 	return tx_commit(&t, e);
 }

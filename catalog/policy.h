@@ -69,12 +69,14 @@ struct policy_facts {
 	bool is_published;			/* already: then `ends` leaves it to the dates of its lifecycle, which keep the notice */
 	enum policy_person person;
 	const char *person_name, *person_reason;
+	const char *smoke_mark, *license_mark;	/* what a published one was deprecated with (recertify_marks()) and went on being served: no objection then; NULL none */
 };
 
 struct policy_reason {
 	const char *rule;	/* "license", "format", "size", "quota", "proof", "inspect", "findings", "ends", "smoke", "files", "person" */
 	enum policy_outcome outcome;
 	const char *text;	/* one sentence */
+	enum policy_outcome lived_with;	/* the outcome that it would have, where it is served all the same; else POLICY_PUBLISH */
 };
 
 struct policy_verdict {
@@ -89,6 +91,10 @@ struct policy_verdict {
  * proof that failed or a finding of severity reject. A person's reject always counts. Sentences live in a.
  */
 void policy_decide(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out);
+/* Another policy comes for what is published: what the one before was against too, or more so, is lived with, and only the rest decides. */
+void policy_object_anew(const struct policy_verdict *before, struct arena *a, struct policy_verdict *after);
+/* Is something lived with that this rule objects to? */
+bool policy_lives_with(const struct policy_verdict *v, const char *rule);
 /* In advance, from licence, size, format, age, what the names of its files tell and what is known of it under another name: for --dry-run and `policy check`. The outcome says what can be said before fetching. */
 void policy_preview(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out);
 

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "catalog/event_tx.h"
 #include "catalog/list.h"
+#include "catalog/recertify.h"
 #include "catalog/retention.h"
 #include "catalog/sql.h"
 
@@ -162,34 +163,14 @@ static int read_page(struct db *db, int64_t after, struct arena *a, struct settl
 	return sql_done(&q);
 }
 
-static enum policy_outcome worst_of(const struct policy_verdict *v, const char *rule)
-{
-	enum policy_outcome worst = POLICY_PUBLISH;
-
-	for (size_t i = 0; i < v->n_reasons; i++)
-		if (!strcmp(v->reasons[i].rule, rule) && v->reasons[i].outcome > worst)
-			worst = v->reasons[i].outcome;
-	return worst;
-}
-
-/* Is there a rule that is against it, and was not before, or less so? */
-static bool is_newly_refused(const struct policy_verdict *before, const struct policy_verdict *after)
-{
-	if (after->outcome == POLICY_PUBLISH)
-		return false;
-	for (size_t i = 0; i < after->n_reasons; i++)
-		if (after->reasons[i].outcome > worst_of(before, after->reasons[i].rule))
-			return true;
-	return false;
-}
-
 /* Is the state that it is in one that the rules before account for, and these would not leave it in? */
-static bool is_changed(const struct settled *s, const struct policy_verdict *before, const struct policy_verdict *after)
+static bool is_changed(const struct settled *s, const struct policy_verdict *before, struct policy_verdict *after, struct arena *a)
 {
-	/* Published all the same under the old rules (a test that failed since, a licence that conflicts since): that is not for the new ones to settle. What they add is. */
-	if (s->state == REVISION_PUBLISHED && before->outcome != POLICY_PUBLISH)
-		return is_newly_refused(before, after);
-	return before->outcome != after->outcome && after->outcome != (s->state == REVISION_PUBLISHED ? POLICY_PUBLISH : s->state == REVISION_HELD ? POLICY_HOLD : POLICY_REJECT);
+	if (s->state == REVISION_PUBLISHED) {
+		policy_object_anew(before, a, after);	/* what came about since (a test that failed, a licence that conflicts) is not for the new rules to settle */
+		return after->outcome != POLICY_PUBLISH;
+	}
+	return before->outcome != after->outcome && after->outcome != (s->state == REVISION_HELD ? POLICY_HOLD : POLICY_REJECT);
 }
 
 /* What a change of the lifecycle comes to for clients: less (1), more (-1) or the same (0). A date that moves is one too. */
@@ -266,10 +247,10 @@ static const struct policy_verdict *changed(const struct comparing *c, const str
 {
 	struct policy_verdict *before = arena_alloc(a, sizeof(*before)), *after = arena_alloc(a, sizeof(*after));
 
-	policy_decide(c->new, f, c->now, a, after);
 	for (size_t i = 0; i < c->n_old; i++) {
 		policy_decide(c->old[i], f, c->now, a, before);
-		if (is_changed(s, before, after))
+		policy_decide(c->new, f, c->now, a, after);
+		if (is_changed(s, before, after, a))
 			return after;
 	}
 	return NULL;
@@ -299,6 +280,8 @@ static int judge(const struct comparing *c, const struct settled *s, struct aren
 	struct policy_facts facts;
 	int rc = model_evidence(c->db, s->id, a, &facts, e);
 
+	if (rc == 0)
+		rc = recertify_marks(c->db, s->id, a, &facts, e);
 	if (rc < 0)
 		return rc;
 	facts.is_published = s->state == REVISION_PUBLISHED;

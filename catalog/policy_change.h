@@ -3,8 +3,9 @@
  * were settled (published, held, rejected) under the one before.
  *
  * Only the change counts. A revision changes when the old rules and the new ones, asked with the same evidence at the same time, say different
- * things. Rules that took another's place and were not worked through to the end are old ones too: they may have settled any revision. One whose state came about otherwise (a failed test after publication, a mark of its lifecycle) stays as it is. The same holds for what
- * their lifecycle rules say of one that stays published: from when on clients are warned of it, or refused it.
+ * things. Rules that took another's place and were not worked through to the end are old ones too: they may have settled any revision. What came about otherwise and is lived with
+ * (a test that failed after publication, a licence that conflicts since) settles nothing: only the other rules do, also on the way back. The same holds for what their
+ * lifecycle rules say of one that stays published: from when on clients are warned of it, or refused it.
  */
 #ifndef CATALOG_POLICY_CHANGE_H
 #define CATALOG_POLICY_CHANGE_H

@@ -14,6 +14,8 @@ struct deciding {
 	int64_t now;
 };
 
+#define LICENCE_CONFLICT "licence conflict: "
+
 /* Content that a person's word can't publish stands under these rules. */
 static bool binding(const struct policy_reason *r)
 {
@@ -23,7 +25,7 @@ static bool binding(const struct policy_reason *r)
 static void add(struct deciding *d, const char *rule, enum policy_outcome outcome, const char *text)
 {
 	if (d->out->n_reasons < POLICY_REASONS_MAX)
-		d->out->reasons[d->out->n_reasons++] = (struct policy_reason){ rule, outcome, text };
+		d->out->reasons[d->out->n_reasons++] = (struct policy_reason){ .rule = rule, .outcome = outcome, .text = text };
 }
 
 static void rule_files(struct deciding *d)
@@ -140,7 +142,7 @@ static void rule_licence(struct deciding *d)
 	if (f->license_unread)
 		add(d, "license", POLICY_PUBLISH, f->license_unread);	/* no objection of its own; whoever reads `why` should know */
 	for (size_t i = 0; i < f->n_license_conflicts; i++)
-		add(d, "license", POLICY_HOLD, arena_printf(d->a, "licence conflict: %s", f->license_conflicts[i]));
+		add(d, "license", POLICY_HOLD, arena_printf(d->a, LICENCE_CONFLICT "%s", f->license_conflicts[i]));
 }
 
 static void rule_format(struct deciding *d)
@@ -249,19 +251,83 @@ static void rule_known_smoke(struct deciding *d)
 		rule_smoke(d);
 }
 
-/* The worst reason decides, the first of those. */
-static void conclude(struct deciding *d)
-{
-	struct policy_verdict *v = d->out;
+/* --- what is served all the same --- */
 
+static void live_with(struct policy_reason *r, struct arena *a)
+{
+	r->lived_with = r->outcome;
+	r->outcome = POLICY_PUBLISH;
+	r->text = arena_printf(a, "%s; it has been served all the same", r->text);
+}
+
+static bool is_conflict(const struct policy_reason *r)
+{
+	return !strncmp(r->text, LICENCE_CONFLICT, strlen(LICENCE_CONFLICT));
+}
+
+/* Of licences only what came about since: one that the policy lists anew is its word on that. */
+static bool is_marked(const struct policy_facts *f, const struct policy_reason *r)
+{
+	if (r->outcome == POLICY_PUBLISH)
+		return false;
+	if (!strcmp(r->rule, "smoke"))
+		return f->smoke_mark && r->outcome == POLICY_REJECT;
+	return f->license_mark && !strcmp(r->rule, "license") && (is_conflict(r) || !strcmp(r->text, f->license_mark));
+}
+
+static void live_with_marked(struct deciding *d)
+{
+	for (size_t i = 0; i < d->out->n_reasons; i++)
+		if (is_marked(d->f, &d->out->reasons[i]))
+			live_with(&d->out->reasons[i], d->a);
+}
+
+bool policy_lives_with(const struct policy_verdict *v, const char *rule)
+{
+	for (size_t i = 0; i < v->n_reasons; i++)
+		if (v->reasons[i].lived_with != POLICY_PUBLISH && !strcmp(v->reasons[i].rule, rule))
+			return true;
+	return false;
+}
+
+/* The worst reason decides, the first of those. */
+static void conclude(struct policy_verdict *v)
+{
 	v->outcome = POLICY_PUBLISH;
 	v->summary = "every rule of the policy is met";
 	for (size_t i = 0; i < v->n_reasons; i++) {
+		if (v->reasons[i].lived_with != POLICY_PUBLISH && v->outcome == POLICY_PUBLISH)
+			v->summary = v->reasons[i].text;
 		if (v->reasons[i].outcome > v->outcome) {
 			v->outcome = v->reasons[i].outcome;
 			v->summary = v->reasons[i].text;
 		}
 	}
+}
+
+/* By the same rule. That licences conflict is another matter than which the policy lists. */
+static bool is_objected(const struct policy_verdict *before, const struct policy_reason *to)
+{
+	for (size_t i = 0; i < before->n_reasons; i++) {
+		const struct policy_reason *r = &before->reasons[i];
+
+		if (!strcmp(r->rule, to->rule) && is_conflict(r) == is_conflict(to) && (r->outcome >= to->outcome || r->lived_with >= to->outcome))
+			return true;
+	}
+	return false;
+}
+
+void policy_object_anew(const struct policy_verdict *before, struct arena *a, struct policy_verdict *after)
+{
+	if (after->outcome == POLICY_PUBLISH)
+		return;
+	for (size_t i = 0; i < after->n_reasons; i++) {
+		struct policy_reason *r = &after->reasons[i];
+
+		if (r->outcome != POLICY_PUBLISH && is_objected(before, r))
+			live_with(r, a);
+	}
+	conclude(after);
 }
 
 static void person_says(struct deciding *d)
@@ -314,7 +380,8 @@ static void run(const struct policy *p, const struct policy_facts *f, int64_t no
 	*out = (struct policy_verdict){ 0 };
 	for (size_t i = 0; i < n; i++)
 		rules[i](&d);
-	conclude(&d);
+	live_with_marked(&d);
+	conclude(out);
 	person_says(&d);
 }
 

@@ -122,6 +122,15 @@ static int unmark(struct db_conn *c, const struct model_rev *rev, const char *wh
 	return sql_done(&q);
 }
 
+static int changed_tx(struct db_conn *c, const struct model_rev *rev, const char *who, const char *reason, int64_t now, struct err *e)
+{
+	int rc = model_refresh_tx(c, rev->model_id, e);
+
+	return rc < 0 ? rc
+		      : event_add_tx(c, reason ? "lifecycle.deprecated" : "lifecycle.undeprecated", rev->repo, rev->commit, json_pack("{s:s, s:s?}", "by", who, "reason", reason),
+				     now, e);
+}
+
 int recertify_record(struct db *db, int64_t revision_id, const char *who, const char *reason, int64_t now, bool *changed, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
@@ -136,12 +145,41 @@ int recertify_record(struct db *db, int64_t revision_id, const char *who, const 
 	rc = reason ? mark(t.c, &rev, who, reason, now, &did, e) : unmark(t.c, &rev, who, &did, e);
 	if (rc < 0 || !did)
 		return rc;
-	if ((rc = model_refresh_tx(t.c, rev.model_id, e)) < 0 ||
-	    (rc = event_add_tx(t.c, reason ? "lifecycle.deprecated" : "lifecycle.undeprecated", rev.repo, rev.commit, json_pack("{s:s, s:s?}", "by", who, "reason", reason), now,
-			       e)) < 0 ||
-	    (rc = tx_commit(&t, e)) < 0)
+	if ((rc = changed_tx(t.c, &rev, who, reason, now, e)) < 0 || (rc = tx_commit(&t, e)) < 0)
 		return rc;
 	if (changed)
 		*changed = true;
 	return 0;
+}
+
+int recertify_marks(struct db *db, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	if (rc < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c,
+					    "SELECT l.source, l.reason FROM lifecycle AS l JOIN revision AS r ON r.model_id = l.model_id AND r.id = l.revision_id "
+					    "WHERE r.id = $1 AND l.source IN ('" RECERTIFY_SMOKE "', '" RECERTIFY_LICENCE "')",
+					    e);
+	sql_int(&q, revision_id);
+	while (sql_row(&q))
+		*(strcmp(sql_get_text(&q, 0), RECERTIFY_SMOKE) ? &out->license_mark : &out->smoke_mark) = sql_get_dup(&q, 1, a);
+	return sql_done(&q);
+}
+
+static int take_back(struct db_conn *c, const struct model_rev *rev, const char *who, int64_t now, struct err *e)
+{
+	bool did = false;
+	int rc = unmark(c, rev, who, &did, e);
+
+	return rc < 0 || !did ? rc : changed_tx(c, rev, who, NULL, now, e);
+}
+
+int recertify_settle_tx(struct db_conn *c, const struct model_rev *rev, bool lives_with_smoke, bool lives_with_licence, int64_t now, struct err *e)
+{
+	int rc = lives_with_smoke ? 0 : take_back(c, rev, RECERTIFY_SMOKE, now, e);
+
+	return rc < 0 || lives_with_licence ? rc : take_back(c, rev, RECERTIFY_LICENCE, now, e);
 }

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "catalog/db.h"
+#include "catalog/policy.h"
 
 /* What a test would run on now: smoke_run.device and .platform. */
 struct recertify_platform {
@@ -40,5 +41,16 @@ int recertify_due(struct db *db, const struct recertify_platform *now, int64_t a
  * same `who` back, with the event. *changed (may be NULL) says so: it was not marked with this reason before, or was.
  */
 int recertify_record(struct db *db, int64_t revision_id, const char *who, const char *reason, int64_t now, bool *changed, struct err *e);
+
+/* The reasons of its marks, in a, for a changed policy to live with: smoke_mark and license_mark, NULL where it has none. */
+int recertify_marks(struct db *db, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e);
+
+struct db_conn;
+struct model_rev;
+/*
+ * It has been published or turned down: a mark stays for what it lives with, and goes where its cause has gone or has decided; with the events. For
+ * catalog/ only.
+ */
+int recertify_settle_tx(struct db_conn *c, const struct model_rev *rev, bool lives_with_smoke, bool lives_with_licence, int64_t now, struct err *e);
 
 #endif

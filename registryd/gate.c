@@ -572,7 +572,7 @@ int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out,
 
 int gate_reject(struct work *w, int64_t revision_id, const char *inspector, const char *rule, const char *path, const char *why, struct err *e)
 {
-	struct policy_verdict verdict = { .outcome = POLICY_REJECT, .reasons = { { rule, POLICY_REJECT, why } }, .n_reasons = 1, .summary = why };
+	struct policy_verdict verdict = { .outcome = POLICY_REJECT, .reasons = { { .rule = rule, .outcome = POLICY_REJECT, .text = why } }, .n_reasons = 1, .summary = why };
 	struct finding f = { path, rule, FINDING_REJECT, why };
 	int rc = finding_record(w->db, revision_id, inspector, NULL, 0, &f, 1, true, work_now(), e);
 

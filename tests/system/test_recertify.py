@@ -8,6 +8,8 @@ from tests.system.registry import BIN, Registry
 from tests.system.sync_case import wait_for
 from tests.system.test_policy_change import settle
 
+POLICY = "licenses: {allow: [apache-2.0, mit]}\n"
+
 
 @pytest.fixture
 def site(tmp_path, hub, models, monkeypatch):
@@ -31,7 +33,7 @@ exit 6
     (where / "registryd-smoke").chmod(0o755)
     monkeypatch.setattr(programs, "BIN", where)
     hub.add_model("org/tiny-story", models / "tiny-story")
-    with Registry(tmp_path / "r", upstream=hub.url) as reg:
+    with Registry(tmp_path / "r", upstream=hub.url, policy=POLICY) as reg:
         reg.broken, reg.platform, reg.wrong, reg.slow = broken, platform, wrong, slow
         reg.ctl("sync", "org/tiny-story")
         yield reg
@@ -55,6 +57,47 @@ def test_a_model_that_no_longer_passes_is_deprecated_and_recovers(site, hf_clien
     assert site.json("show", "org/tiny-story")["lifecycle"]["state"] == "active"
     assert "smoke.recovered" in site.said()
     assert len([e for e in site.json("events") if e["kind"] == "revision.sbom"]) == 3        # each verdict is a fact of the bill of materials
+
+
+def test_repaired_while_it_was_off_it_comes_back_without_the_mark(site):
+    def life():
+        shown = site.json("show", "org/tiny-story")
+        return shown["state"], shown["lifecycle"]["state"]
+
+    for off, on in ("retire", "restore"), ("reject", "publish"):
+        site.broken.touch()
+        site.ctl("smoke", "org/tiny-story", code=6)
+        assert life() == ("published", "deprecated")
+        site.ctl(off, "org/tiny-story", "--reason", "the driver")
+        site.broken.unlink()
+        site.ctl("smoke", "org/tiny-story")
+        site.ctl(on, "org/tiny-story", "--reason", "repaired")
+        assert life() == ("published", "active")
+
+
+def test_another_policy_decides_by_what_it_adds(site):
+    """It goes on being served though a test has failed: a policy that holds its licence holds it for that, and taken back it leaves what there was."""
+    policy = site.where / "policy.yaml"
+
+    def put(text):
+        policy.write_text(text)
+        said = site.json("policy", "test", policy)
+        site.ctl("policy", "reload", "--yes")
+        settle(site)
+        shown = site.json("show", "org/tiny-story")
+        assert site.json("policy", "test", policy)["changes"] == []
+        return [(c["from"], c["to"], c["reason"]) for c in said["changes"]], shown["state"], shown["lifecycle"]["reason"]
+
+    site.broken.touch()
+    site.ctl("smoke", "org/tiny-story", code=6)
+    mark = "tested again on cpu: smoke test failed: the logits are not finite"
+    held, lived_with = "licence apache-2.0 needs a person's decision (licenses.hold)", "smoke test failed: the logits are not finite; it has been served all the same"
+    assert put("licenses: {hold: [apache-2.0]}\n") == ([("published", "held", held)], "held", mark)
+    assert put(POLICY) == ([("held", "published", lived_with)], "published", mark)
+    site.broken.unlink()
+    site.ctl("smoke", "--all")
+    settle(site)
+    assert site.json("show", "org/tiny-story")["lifecycle"]["state"] == "active"
 
 
 def test_tests_behind_other_work(site, hub, models):

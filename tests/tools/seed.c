@@ -199,7 +199,7 @@ static void conclude(struct seed *s, struct db *db, int64_t revision, int64_t no
 		v.outcome = POLICY_HOLD;
 	if (!strcmp(s->state, "rejected"))
 		v.outcome = POLICY_REJECT;
-	v.reasons[0] = (struct policy_reason){ "license", v.outcome, v.summary };
+	v.reasons[0] = (struct policy_reason){ .rule = "license", .outcome = v.outcome, .text = v.summary };
 	check(model_conclude(db, revision, &v, now, &failure));
 }
 

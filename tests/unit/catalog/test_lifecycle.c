@@ -432,6 +432,42 @@ static void test_recertification(void **state)
 	assert_int_equal(sweep(f->db, "lifecycle: {max_age: 1d}", NOW + 300 * DAY), 3);
 }
 
+static void smoke(struct fixture *f, int64_t rev, const char *verdict, int64_t at)
+{
+	struct finding_smoke s = { .verdict = verdict, .bits_per_byte = 1, .tokens_per_s = 1, .reasons = "[]", .at = at };
+
+	ok(finding_record_smoke(f->db, rev, &s, e));
+}
+
+/* What has been put right while it was off the doors comes back without its mark; a test that still fails goes on being told of. */
+static void test_marks_of_what_comes_back(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	int64_t r1, r2, m1 = make(f->db, "org/one", 'a', &r1), m2 = make(f->db, "org/two", 'b', &r2);
+	struct lifecycle_order o = { .model_id = m1, .who = "ada", .reason = "driver" };
+
+	arena_init(&a);
+	for (int64_t r = r1; r; r = r == r1 ? r2 : 0) {
+		ok(recertify_record(f->db, r, RECERTIFY_SMOKE, "tested again: fails", NOW, NULL, e));
+		ok(recertify_record(f->db, r, RECERTIFY_LICENCE, "licence conflict", NOW, NULL, e));
+	}
+	ok(lifecycle_retire(f->db, &o, NOW, e));
+	smoke(f, r1, "pass", NOW);
+	ok(restore(f->db, &o, NOW, e));
+	assert_int_equal(at(f->db, m1, r1, NOW + 1, &a).state, LIFECYCLE_ACTIVE);
+	assert_string_equal(said_of(f->db, "lifecycle.undeprecated", "org/one", "by", &a), RECERTIFY_LICENCE);
+
+	ok(model_rule(f->db, r2, POLICY_REJECT, "ada", "driver", NOW, e));
+	smoke(f, r2, "fail", NOW);
+	ok(model_rule(f->db, r2, POLICY_PUBLISH, "ada", "it has to do", NOW, e));
+	assert_string_equal(at(f->db, m2, r2, NOW + 1, &a).reason, "tested again: fails");	/* the licence a person has decided about */
+	ok(model_rule(f->db, r2, POLICY_REJECT, "ada", "driver", NOW, e));
+	smoke(f, r2, "pass", NOW + 1);
+	ok(model_rule(f->db, r2, POLICY_PUBLISH, "ada", "repaired", NOW, e));
+	assert_int_equal(at(f->db, m2, r2, NOW + 1, &a).state, LIFECYCLE_ACTIVE);
+}
+
 /* A mark of the one never hides what the other has said. */
 static void test_marks_side_by_side(void **state)
 {
@@ -681,7 +717,7 @@ static void test_deprecated_again(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_another_sites_word), with_fixture(test_successors_that_go), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_side_by_side), with_fixture(test_ended), with_fixture(test_deprecated_again), with_fixture(test_retired_by_a_clock_that_was_ahead), with_fixture(test_a_long_way), with_fixture(test_successors_under_a_policy), with_fixture(test_a_circle_that_upstream_closes) };
+	const struct CMUnitTest tests[] = { with_fixture(test_sunset), with_fixture(test_chain), with_fixture(test_successors_of_revisions), with_fixture(test_retire_withdraw), with_fixture(test_list_and_calendar), with_fixture(test_lately), with_fixture(test_another_sites_word), with_fixture(test_successors_that_go), with_fixture(test_due_again), with_fixture(test_recertification), with_fixture(test_marks_of_what_comes_back), with_fixture(test_marks_side_by_side), with_fixture(test_ended), with_fixture(test_deprecated_again), with_fixture(test_retired_by_a_clock_that_was_ahead), with_fixture(test_a_long_way), with_fixture(test_successors_under_a_policy), with_fixture(test_a_circle_that_upstream_closes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

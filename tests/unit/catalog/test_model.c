@@ -69,7 +69,7 @@ static void conclude(struct db *db, int64_t rev, enum policy_outcome outcome, in
 {
 	struct policy_verdict v = { .outcome = outcome, .n_reasons = 1, .summary = "because" };
 
-	v.reasons[0] = (struct policy_reason){ "license", outcome, "apache-2.0 is on the list" };
+	v.reasons[0] = (struct policy_reason){ .rule = "license", .outcome = outcome, .text = "apache-2.0 is on the list" };
 	ok(model_conclude(db, rev, &v, now, e));
 }
 

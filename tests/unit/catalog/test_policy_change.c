@@ -7,6 +7,7 @@
 #include "catalog/finding.h"
 #include "catalog/lifecycle.h"
 #include "catalog/policy_change.h"
+#include "catalog/recertify.h"
 
 #define NOW    1750000000
 #define ONE(p) (const struct policy *const[]){ p }, 1
@@ -89,6 +90,71 @@ static void test_compare(void **state)
 	assert_int_equal(r.state, REVISION_REJECTED);
 	ok(policy_compare(f->db, ONE(new), old, NOW, NULL, NULL, &x, e));
 	assert_int_equal(x.publishes, 1);
+}
+
+static void compare(struct fixture *f, const struct policy *old, const struct policy *new, char said[600])
+{
+	*said = 0;
+	ok(policy_compare(f->db, ONE(old), new, NOW, remember, said, NULL, e));
+}
+
+static int work_through(void *arg, const struct policy_changed *ch, struct err *e)
+{
+	return model_reconsider(arg, ch->revision_id, ch->from, ch->verdict, NOW, e);
+}
+
+static const char *mark_of(struct fixture *f, int64_t rev, struct arena *a)
+{
+	struct policy_facts facts = { 0 };
+
+	ok(recertify_marks(f->db, rev, a, &facts, e));
+	return facts.smoke_mark;
+}
+
+/* Published although a test has failed since: another policy decides by what it adds, and the mark outlasts its coming and going. */
+static void test_what_is_lived_with(void **state)
+{
+	static const char failed[] = "tested again on cpu: smoke test failed: the logits are not finite";
+	struct fixture *f = *state;
+	own(policy) struct policy *open = policy("licenses: {allow: [mit, apache-2.0]}"), *hold = policy("licenses: {allow: [apache-2.0], hold: [mit]}"),
+				  *limit = policy("licenses: {allow: [mit, apache-2.0]}\nsmoke: {max_bits_per_byte: 0.5}");
+	int64_t rev = make(f, "o/mit", 'a', "mit");
+	char said[600];
+	own(arena) struct arena a;
+
+	arena_init(&a);
+	make(f, "o/apache", 'b', "apache-2.0");
+	ok(finding_record_smoke(f->db, rev, &(struct finding_smoke){ .verdict = "fail", .bits_per_byte = 1, .tokens_per_s = 1, .reasons = "[\"the logits are not finite\"]", .at = NOW }, e));
+	compare(f, open, hold, said);
+	assert_string_equal(said, "o/mit published->hold: licence mit needs a person's decision (licenses.hold)\n");	/* whether it is marked or not */
+	ok(recertify_record(f->db, rev, RECERTIFY_SMOKE, failed, NOW, NULL, e));
+	compare(f, open, hold, said);
+	assert_string_equal(said, "o/mit published->hold: licence mit needs a person's decision (licenses.hold)\n");
+	ok(policy_compare(f->db, ONE(open), hold, NOW, work_through, f->db, NULL, e));
+	assert_string_equal(mark_of(f, rev, &a), failed);
+	compare(f, hold, hold, said);
+	assert_string_equal(said, "");
+	compare(f, hold, open, said);
+	assert_string_equal(said, "o/mit held->publish: smoke test failed: the logits are not finite; it has been served all the same\n");
+	ok(policy_compare(f->db, ONE(hold), open, NOW, work_through, f->db, NULL, e));
+	assert_string_equal(mark_of(f, rev, &a), failed);
+	compare(f, open, limit, said);
+	assert_string_equal(said, "o/apache published->reject: 1.000 bits per byte are more than 0.5 (smoke.max_bits_per_byte)\n");
+
+	/* Held when the test passes again: the mark does not come back with it. */
+	ok(policy_compare(f->db, ONE(open), hold, NOW, work_through, f->db, NULL, e));
+	ok(finding_record_smoke(f->db, rev, &(struct finding_smoke){ .verdict = "pass", .bits_per_byte = 1, .tokens_per_s = 1, .reasons = "[]", .at = NOW + 1 }, e));
+	ok(policy_compare(f->db, ONE(hold), open, NOW, work_through, f->db, NULL, e));
+	assert_null(mark_of(f, rev, &a));
+
+	/* A licence that conflicts since is held no less than others when the policy holds it. */
+	ok(model_set_facts(f->db, rev, &(struct model_facts){ .license = "mit", .license_conflicts = (const char *const[]){ "its base is stricter" }, .n_license_conflicts = 1 }, e));
+	ok(recertify_record(f->db, rev, RECERTIFY_LICENCE, "licence conflict: its base is stricter", NOW, NULL, e));
+	compare(f, open, hold, said);
+	assert_string_equal(said, "o/mit published->hold: licence mit needs a person's decision (licenses.hold)\n");
+	ok(policy_compare(f->db, ONE(open), hold, NOW, work_through, f->db, NULL, e));
+	compare(f, hold, open, said);
+	assert_string_equal(said, "o/mit held->publish: licence conflict: its base is stricter; it has been served all the same\n");
 }
 
 /* Begun, not worked through to the end, and taken back: what it did is undone, and what it did not reach stays. */
@@ -311,7 +377,7 @@ static void test_restore_asks_the_gate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		with_fixture(test_compare), with_fixture(test_several_before), with_fixture(test_restore_asks_the_gate), with_fixture(test_what_lifecycle_rules_end), with_fixture(test_who_is_turned_away),
+		with_fixture(test_compare), with_fixture(test_several_before), with_fixture(test_what_is_lived_with), with_fixture(test_restore_asks_the_gate), with_fixture(test_what_lifecycle_rules_end), with_fixture(test_who_is_turned_away),
 		with_fixture(test_an_announced_date_moves), cmocka_unit_test(test_drastic), with_fixture(test_history),
 	};
 
