@@ -197,26 +197,6 @@ static bool is_no_other(const char *recognised, const struct licence_answer *out
 	return !strcmp(recognised, "other:with-restrictions") && is_own_name(out);
 }
 
-/* What one text says: it fills a gap, refines a family, or contradicts; then what is stricter counts, but for a person's word. */
-static void from_text(const struct licence_text *t, struct arena *a, struct licence_answer *out)
-{
-	bool is_gap = !strcmp(out->id, "unknown") || !strcmp(out->id, "other") || names_better(t->recognised, out), is_none = !strcmp(out->source, "none");
-
-	if (t->unread)
-		conflict(out, arena_printf(a, "%s %s", t->path, t->unread));
-	if (!t->recognised || (holds(t, out->id) && !forbids_more(t->recognised, out->id)))
-		return;
-	if (is_gap || is_of_family(t->recognised, out->id)) {
-		take_text(t, out);
-		return;
-	}
-	if (agree(out->id, t->recognised) || is_no_other(t->recognised, out))
-		return;
-	conflict(out, arena_printf(a, "%s says %s but %s is the text of %s", is_none ? "the model" : out->source, out->id, t->path, t->recognised));
-	if (strcmp(out->source, "person") != 0 && licence_is_stricter(t->recognised, out->id))
-		take_text(t, out);
-}
-
 /* Is a mention of a licence, or of its family in general ("cc-by-nc", "llama"), one of this licence? */
 static bool is_about(const char *said, const char *id)
 {
@@ -245,9 +225,57 @@ static bool speaks_of(const struct licence_text *t, const char *id)
 	return false;
 }
 
+static bool is_own(const struct licence_text *t)
+{
+	return t->linked || licence_is_main_text(t->path);
+}
+
 static bool is_expected(const struct licence_text *t)
 {
-	return (t->linked || licence_is_main_text(t->path)) && !t->unread && t->notice;
+	return is_own(t) && !t->unread && t->notice;
+}
+
+/* Does it stand where the model's own licence is expected, with terms that nobody here knows, and more than a word about this licence? */
+static bool is_unknown(const struct licence_text *t, const char *id)
+{
+	return !t->recognised && is_expected(t) && !speaks_of(t, id);
+}
+
+/* May this text say what nobody else has said? Beside an own text that nobody knows none but another own one may, or one that forbids what that may forbid. */
+static bool may_answer(const struct licence_claims *c, const struct licence_text *t, const char *id)
+{
+	if (is_own(t) || licence_is_stricter(t->recognised, id))
+		return true;
+	for (size_t i = 0; i < c->n_texts; i++)
+		if (is_unknown(&c->texts[i], t->recognised))
+			return false;
+	return true;
+}
+
+/* A NOTICE names what is in a model; a free licence there is that of a part, and says something of the model only where it forbids more. */
+static bool is_of_a_part(const struct licence_text *t, const char *id)
+{
+	return licence_is_notice(t->path) && !t->linked && use_of_id(t->recognised) == LICENCE_YES && !forbids_more(t->recognised, id);
+}
+
+/* What one text says: it fills a gap, refines a family, or contradicts; then what is stricter counts, but for a person's word. */
+static void from_text(const struct licence_claims *c, const struct licence_text *t, struct arena *a, struct licence_answer *out)
+{
+	bool is_nothing = !strcmp(out->id, "unknown") || !strcmp(out->id, "other"), is_none = !strcmp(out->source, "none");
+
+	if (t->unread)
+		conflict(out, arena_printf(a, "%s %s", t->path, t->unread));
+	if (!t->recognised || (holds(t, out->id) && !forbids_more(t->recognised, out->id)) || is_of_a_part(t, out->id))
+		return;
+	if (is_of_family(t->recognised, out->id) || ((is_nothing || names_better(t->recognised, out)) && may_answer(c, t, out->id))) {
+		take_text(t, out);
+		return;
+	}
+	if (is_nothing || agree(out->id, t->recognised) || is_no_other(t->recognised, out))
+		return;
+	conflict(out, arena_printf(a, "%s says %s but %s is the text of %s", is_none ? "the model" : out->source, out->id, t->path, t->recognised));
+	if (strcmp(out->source, "person") != 0 && licence_is_stricter(t->recognised, out->id))
+		take_text(t, out);
 }
 
 /* Where the model's own licence is expected a word about another one counts, too. */
@@ -259,23 +287,28 @@ static void from_words(const struct licence_text *t, struct arena *a, struct lic
 		conflict(out, arena_printf(a, "%s says %s but %s speaks of %s", out->source, out->id, t->path, another));
 }
 
-/* A claimed licence has a known text, and what stands where that is expected is another one, which nobody here knows. */
+/* Is the text of this licence known: to everyone here, or because it stands where the model's own is expected? */
+static bool is_text_known(const struct licence_claims *c, const char *id)
+{
+	for (size_t i = 0; i < c->n_texts; i++)
+		if (is_own(&c->texts[i]) && holds(&c->texts[i], id))
+			return true;
+	return licence_has_text(id);
+}
+
+/* The answer's text is known, and what stands where that is expected is another one, which nobody here knows; what other files hold makes it no better. */
 static void unknown_texts(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
-	const char *unknown = NULL;
-
-	if (!strcmp(out->source, "person") || !licence_has_text(out->id))
+	if (!strcmp(out->source, "person") || !is_text_known(c, out->id))
 		return;
 	for (size_t i = 0; i < c->n_texts; i++) {
 		const struct licence_text *t = &c->texts[i];
 
-		if (holds(t, out->id))
+		if (is_unknown(t, out->id) && !speaks_of_another(t, out->id)) {
+			conflict(out, arena_printf(a, "%s is not the text of %s, nor any other that is known here", t->path, out->id));
 			return;
-		if (!unknown && !t->recognised && is_expected(t) && !speaks_of_another(t, out->id) && !speaks_of(t, out->id))
-			unknown = t->path;
+		}
 	}
-	if (unknown)
-		conflict(out, arena_printf(a, "%s is not the text of %s, nor any other that is known here", unknown, out->id));
 }
 
 /* The LGPL 3 adds permissions to the GPL, whose whole text lies beside it: COPYING and COPYING.LESSER. */
@@ -301,8 +334,13 @@ static void from_texts(const struct licence_claims *c, struct arena *a, struct l
 		const struct licence_text *t = &c->texts[i];
 
 		if ((t->linked || !licence_is_of_parts(t->path)) && !is_beside_lgpl(c, t))
-			from_text(t, a, out);
+			from_text(c, t, a, out);
 	}
+}
+
+/* Once there is an answer, whoever gave it: what stands where its text is expected. */
+static void against_texts(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+{
 	for (size_t i = 0; i < c->n_texts; i++)
 		from_words(&c->texts[i], a, out);
 	unknown_texts(c, a, out);
@@ -405,6 +443,7 @@ void licence_resolve(const struct licence_claims *c, struct arena *a, struct lic
 	}
 	from_texts(c, a, out);
 	against_tags(c, a, out);
+	against_texts(c, a, out);
 	against_bases(c, a, out);
 	out->commercial_use = use_of_id(out->id);
 	licence_spdx(out->id, spdx);

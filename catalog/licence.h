@@ -114,8 +114,9 @@ void licence_read_file(const char *path, const char *text, size_t n, struct aren
 bool licence_is_text_path(const char *path);
 /* The file of the model's own repository that license_link names, in a: a path, or an address on the Hub. NULL: it leads elsewhere, or to the card. repo: the model's name. */
 const char *licence_link_path(const char *link, const char *repo, struct arena *a);
-/* Is it the model's own licence, LICENSE, LICENCE or COPYING beside the card, where its text is expected? */
+/* Is it the model's own licence, LICENSE, LICENCE, COPYING, MODEL_LICENSE or the like beside the card, where its text is expected? */
 bool licence_is_main_text(const char *path);
+bool licence_is_notice(const char *path);	/* NOTICE, with any extension, in any directory */
 /* Is what it says about something else than the model: code that comes with it (LICENSE-CODE), or what lies in third_party/ and the like? */
 bool licence_is_of_parts(const char *path);
 

@@ -79,13 +79,31 @@ bool licence_is_text_path(const char *path)
 	return stem > 7 && (!strncasecmp(name + stem - 7, "license", 7) || !strncasecmp(name + stem - 7, "licence", 7));
 }
 
+/* LICENSE, MODEL_LICENSE, LICENSE-WEIGHTS: a licence's name, and perhaps that it is the model's. */
 bool licence_is_main_text(const char *path)
 {
-	static const char *const names[] = { "license", "licence", "copying", NULL };
+	static const char *const names[] = { "license", "licence", "copying", NULL }, *const models[] = { "model", "models", "weights", NULL };
 	static const char *const kinds[] = { "txt", "md", "rst", "html", "htm", NULL };
-	const char *dot = strrchr(path, '.');
+	const char *dot = strrchr(path, '.'), *end = dot ? dot : path + strlen(path);
+	bool is_named = false;
 
-	return one_of(path, dot ? (size_t)(dot - path) : strlen(path), names) && (!dot || one_of(dot + 1, strlen(dot + 1), kinds));
+	if (dot && !one_of(dot + 1, strlen(dot + 1), kinds))
+		return false;
+	for (const char *p = path; p < end;) {
+		size_t n = strcspn(p, "-_ .");
+
+		if (one_of(p, n, names))
+			is_named = true;
+		else if (!one_of(p, n, models))
+			return false;
+		p += n + (p[n] != 0);
+	}
+	return is_named;
+}
+
+bool licence_is_notice(const char *path)
+{
+	return !strncasecmp(base_name(path), "notice", 6);
 }
 
 /* Does the word stand in the name, between what are no letters? CodeLlama is not code. */

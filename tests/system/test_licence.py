@@ -191,6 +191,9 @@ def test_texts_say_what_a_card_does_not(reg, hub):
     add(hub, "org/llama", "license: mit", **{"LICENSE-CodeLlama.txt": GPL})
     add(hub, "org/paper", "license: mit", **{"LICENSE.pdf": b"%PDF-1.7\n..."})
     add(hub, "org/unknown", "license: mit", LICENSE=b"You may look at this on Mondays, and nobody else may. " * 20)
+    add(hub, "org/hidden", "license: apache-2.0", LICENSE=b"You may look at this on Mondays, and nobody else may. " * 20, src__LICENSE=APACHE)
+    add(hub, "org/weights", "language: zh", LICENSE=APACHE, MODEL_LICENSE=b"You may look at this on Mondays, and nobody else may. " * 20)
+    add(hub, "org/parts", "license: other", **{"LICENSE.md": b"You may look at this on Mondays, and nobody else may. " * 20, "NOTICE": APACHE})
     add(hub, "org/code", "license: mit", **{"LICENSE-CODE": GPL, "third_party__x__LICENSE": GPL})
     assert outcome(reg, "org/fine") == ("published", "apache-2.0", [])
     assert outcome(reg, "org/below") == ("held", "gpl-3.0", ["card says mit but docs/LICENSE is the text of gpl-3.0"])
@@ -201,6 +204,9 @@ def test_texts_say_what_a_card_does_not(reg, hub):
     assert outcome(reg, "org/llama") == ("held", "gpl-3.0", ["card says mit but LICENSE-CodeLlama.txt is the text of gpl-3.0"])
     assert outcome(reg, "org/paper") == ("held", "mit", ["LICENSE.pdf is not a text, so nobody has read it"])
     assert outcome(reg, "org/unknown") == ("held", "mit", ["LICENSE is not the text of mit, nor any other that is known here"])
+    assert outcome(reg, "org/hidden") == ("held", "apache-2.0", ["LICENSE is not the text of apache-2.0, nor any other that is known here"])
+    assert outcome(reg, "org/weights") == ("held", "apache-2.0", ["MODEL_LICENSE is not the text of apache-2.0, nor any other that is known here"])
+    assert outcome(reg, "org/parts") == ("held", "other", [])
     assert outcome(reg, "org/code") == ("published", "mit", [])
 
 

@@ -356,6 +356,90 @@ static void a_text_that_nobody_knows(void **state)
 	assert_int_equal(conflicts_with("gemma", "LICENSE", own_terms), 0);
 }
 
+/* Answer and conflicts where LICENSE.md has terms that nobody knows and a text at `path` is that of `id`; the card says `card`, or nothing. */
+static void check_beside(const char *card, const char *path, const char *id, const char *want, size_t conflicts)
+{
+	struct licence_text texts[2] = { { .path = "LICENSE.md" }, { .path = path, .recognised = id, .notice = "" } };
+	struct licence_answer r;
+	struct arena a;
+
+	arena_init(&a);
+	licence_read_text(own_terms, strlen(own_terms), &a, &texts[0]);
+	r = resolve(&(struct licence_claims){ .card = &card, .n_card = card != NULL, .texts = texts, .n_texts = 2 }, &a);
+	if (strcmp(r.id, want) != 0 || r.n_conflicts != conflicts)
+		fail_msg("%s beside %s, the text of %s: %s, %zu conflicts", card ? card : "nothing", path, id, r.id, r.n_conflicts);
+	arena_done(&a);
+}
+
+static void no_other_file_hides_it(void **state)
+{
+	const char *const tag = "mit";
+	struct licence_text terms = { .path = "MODEL_LICENSE" };
+	struct licence_answer r;
+	struct arena a;
+
+	(void)state;
+	check_beside("apache-2.0", "src/LICENSE", "apache-2.0", "apache-2.0", 1);
+	check_beside("apache-2.0", "LICENSE.txt", "apache-2.0", "apache-2.0", 1);
+	check_beside("gemma", "LICENSE.txt", "gemma", "gemma", 1);
+	check_beside("bsd", "src/LICENSE", "bsd-3-clause", "bsd-3-clause", 1);
+	check_beside("other", "LICENSE.txt", "mit", "mit", 1);
+	check_beside("other", "NOTICE", "mit", "other", 0);
+	check_beside("other", "src/LICENSE", "mit", "other", 0);
+	check_beside("other", "src/LICENSE", "llama3", "other", 0);
+	check_beside("other:ours", "src/LICENSE", "llama3", "other:ours", 1);
+	check_beside(NULL, "src/LICENSE", "mit", "unknown", 0);
+	check_beside(NULL, "NOTICE", "gemma", "unknown", 0);
+	check_beside(NULL, "weights/LICENSE", "cc-by-nc-4.0", "cc-by-nc-4.0", 1);	/* forbids all that may be forbidden */
+	arena_init(&a);
+	licence_read_text(own_terms, strlen(own_terms), &a, &terms);
+	r = resolve(&(struct licence_claims){ .tags = &tag, .n_tags = 1, .texts = &terms, .n_texts = 1 }, &a);
+	assert_string_equal(r.id, "mit");
+	assert_int_equal(r.n_conflicts, 1);
+	assert_string_equal(r.conflicts[0], "MODEL_LICENSE is not the text of mit, nor any other that is known here");
+	arena_done(&a);
+}
+
+/* Answer and conflicts of a card that says `card`, or nothing, beside a NOTICE with the text of `id`. */
+static void check_notice(const char *card, const char *id, const char *want, size_t conflicts)
+{
+	const struct licence_text notice = { .path = "NOTICE.txt", .recognised = id, .notice = "" };
+	struct licence_answer r;
+	struct arena a;
+
+	arena_init(&a);
+	r = resolve(&(struct licence_claims){ .card = &card, .n_card = card != NULL, .texts = &notice, .n_texts = 1 }, &a);
+	if (strcmp(r.id, want) != 0 || r.n_conflicts != conflicts)
+		fail_msg("%s with a notice of %s: %s, %zu conflicts", card ? card : "nothing", id, r.id, r.n_conflicts);
+	arena_done(&a);
+}
+
+static void a_notice_is_about_parts(void **state)
+{
+	(void)state;
+	check_notice("other:qwen", "bsd-3-clause", "other:qwen", 0);
+	check_notice("other:ours", "mit", "other:ours", 0);
+	check_notice("mit", "apache-2.0", "mit", 0);
+	check_notice("bsd", "bsd-3-clause", "bsd", 0);
+	check_notice("other", "mit", "other", 0);
+	check_notice(NULL, "mit", "unknown", 0);
+	check_notice("mit", "gpl-3.0", "gpl-3.0", 1);
+	check_notice("mit", "llama3.1", "llama3.1", 1);
+	check_notice(NULL, "llama3.1", "llama3.1", 0);
+}
+
+static void own_texts(void **state)
+{
+	static const char *const main_texts[] = { "LICENSE", "licence.md", "COPYING", "MODEL_LICENSE", "MODEL-LICENSE.txt", "LICENSE-MODEL", "License Weights.md" };
+	static const char *const others[] = { "docs/LICENSE", "LICENSE-CODE", "LICENSE.pdf", "MODEL.md", "model_license/x", "LICENSE_zh.md", "NOTICE", "" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(main_texts); i++)
+		assert_true(licence_is_main_text(main_texts[i]));
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_false(licence_is_main_text(others[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,7 +447,8 @@ int main(void)
 		cmocka_unit_test(the_same_counts_in_any_order), cmocka_unit_test(every_tag_counts), cmocka_unit_test(other_names_have_other_ids),
 		cmocka_unit_test(conflicts_are_said), cmocka_unit_test(copyleft_is_not_dropped), cmocka_unit_test(no_derivatives_means_none),
 		cmocka_unit_test(the_lgpl_comes_with_the_gpl), cmocka_unit_test(one_of_several_in_a_text), cmocka_unit_test(what_nobody_has_read_is_a_conflict),
-		cmocka_unit_test(a_text_that_nobody_knows),
+		cmocka_unit_test(a_text_that_nobody_knows), cmocka_unit_test(no_other_file_hides_it), cmocka_unit_test(a_notice_is_about_parts),
+		cmocka_unit_test(own_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
