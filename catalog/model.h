@@ -325,7 +325,7 @@ struct model_ref {
 };
 /* Published refs, by name. revision_id not 0: only those that point at it. */
 int model_refs(struct db *db, int64_t model_id, int64_t revision_id, struct arena *a, struct model_ref **refs, size_t *n, struct err *e);
-/* 1: this published revision had the ref once, and another has it now: commit says which. */
+/* 1: this revision was to have the ref, and another has it which was asked for later: commit says which. */
 int model_ref_superseded(struct db *db, int64_t revision_id, const char *ref, char commit[MODEL_COMMIT_HEX + 1], struct err *e);
 /* Upstream calls this ref, which it was seen to have, a tag. */
 int model_ref_is_tag(struct db *db, int64_t model_id, const char *ref, bool is_tag, struct err *e);

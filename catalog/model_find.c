@@ -344,7 +344,7 @@ int model_ref_superseded(struct db *db, int64_t revision_id, const char *ref, ch
 	own(sql) struct sql q = sql_prepare(rd.c,
 					    "SELECT h.commit_id FROM revision AS r JOIN ref_wanted AS w ON w.revision_id = r.id AND w.name = $2 "
 					    "JOIN ref AS f ON f.model_id = r.model_id AND f.name = w.name AND f.revision_id <> r.id JOIN revision AS h ON h.id = f.revision_id "
-					    "WHERE r.id = $1 AND r.state = 7",
+					    "JOIN ref_wanted AS x ON x.revision_id = h.id AND x.name = f.name WHERE r.id = $1 AND x.asked_at > w.asked_at",
 					    e);
 	sql_int(&q, revision_id);
 	sql_text(&q, ref);

@@ -286,8 +286,8 @@ static int plan_ref(struct bundle *b, struct model_plan *p, const char *ref, boo
 }
 
 /*
- * An older bundle that comes again must not take a ref back to what was superseded here: the ref of a revision that is published stays with the one that
- * came later, unless a person has asked for it. 1: it stays.
+ * An older bundle that comes again must not take a ref back to what was superseded here: the ref stays with the revision that
+ * came later, whatever has become of this one meanwhile, unless a person has asked for it. 1: it stays.
  */
 static int stays(struct bundle *b, const char *ref, struct err *e)
 {

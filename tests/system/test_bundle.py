@@ -159,6 +159,13 @@ def test_an_older_bundle_takes_nothing_back(fresh, hub, tmp_path):
         assert served() == b'{"fixed": 1}'
         assert f"main of org/odd stays at {hub.repos['org/odd'].head.sha[:12]}" in said
         assert "refs_kept" in json.dumps(reg.json("jobs"))
+        old, = [f"org/odd@{m['revision']}" for m in json.loads((first / "bundle.json").read_text())["models"] if m["repo"] == "org/odd"]
+        reg.ctl("reject", old, "--reason", "for a moment")
+        assert "main of org/odd stays" in reg.ctl("bundle", "import", first, code=5).stdout
+        reg.ctl("publish", old, "--reason", "again")
+        assert served() == b'{"fixed": 1}'
+        assert "superseded" in reg.ctl("gc", "--keep-last", "1").stdout
+        assert "main of org/odd stays" in reg.ctl("bundle", "import", first).stdout and served() == b'{"fixed": 1}'
         assert "stays" not in reg.ctl("bundle", "import", first, "--rollback").stdout and served() == b"{}"
         assert "stays" in reg.ctl("bundle", "import", second).stdout and served() == b"{}"     # that was the last word
         reg.ctl("bundle", "import", second, "--rollback")
