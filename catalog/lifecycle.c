@@ -74,19 +74,28 @@ static enum lifecycle_state state_at(const struct merged *m, int64_t now)
 	return l->deprecated_at && l->deprecated_at <= now ? LIFECYCLE_DEPRECATED : LIFECYCLE_ACTIVE;
 }
 
-static int merge(struct db_conn *c, int64_t model_id, int64_t revision_id, bool with_rules, struct arena *a, struct merged *m, struct err *e)
+enum marks {
+	MARKS_ALL,	/* of the revision and its model */
+	MARKS_NO_RULE,	/* of those, but for what rules say of the revision */
+	MARKS_OWN,	/* of the revision alone, or of the model alone where none is named */
+	MARKS_PERSON,	/* of those, a person's, which may be a bundle's */
+};
+
+static int merge(struct db_conn *c, int64_t model_id, int64_t revision_id, enum marks which, struct arena *a, struct merged *m, struct err *e)
 {
 	/* What ends first comes first; of what ends at no date, a person's word. */
 	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT deprecated_at, sunset_at, successor, reason, retired_at, withdrawn_at, legal, off_reason FROM lifecycle "
-					    "WHERE model_id = $1 AND revision_id IN (0, $2) AND (source <> 'policy' OR revision_id = 0 OR $3 = 1) ORDER BY CASE WHEN sunset_at > 0 THEN 0 ELSE 1 END, sunset_at, "
+					    "WHERE model_id = $1 AND revision_id IN ($2, $3) AND (source = 'person' OR NOT $5) AND (source <> 'policy' OR revision_id = 0 OR $4) ORDER BY CASE WHEN sunset_at > 0 THEN 0 ELSE 1 END, sunset_at, "
 					    "CASE WHEN source = 'person' THEN 0 ELSE 1 END, deprecated_at, revision_id DESC",
 					    e);
 
 	*m = (struct merged){ .off = OFF_NOT };
 	sql_int(&q, model_id);
 	sql_int(&q, revision_id);
-	sql_int(&q, with_rules);
+	sql_int(&q, which == MARKS_OWN || which == MARKS_PERSON ? revision_id : 0);
+	sql_int(&q, which != MARKS_NO_RULE);
+	sql_int(&q, which == MARKS_PERSON);
 	while (sql_row(&q)) {
 		take_deprecation(&q, a, &m->l);
 		take_off(&q, a, m);
@@ -102,20 +111,25 @@ static void conclude(struct merged *m, int64_t now, struct lifecycle *out)
 	*out = m->l;
 }
 
-int lifecycle_at_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
+static int marked(struct db_conn *c, int64_t model_id, int64_t revision_id, enum marks which, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
 {
 	struct merged m;
-	int rc = merge(c, model_id, revision_id, true, a, &m, e);
+	int rc = merge(c, model_id, revision_id, which, a, &m, e);
 
 	if (rc == 0)
 		conclude(&m, now, out);
 	return rc;
 }
 
+int lifecycle_at_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
+{
+	return marked(c, model_id, revision_id, MARKS_ALL, now, a, out, e);
+}
+
 int lifecycle_with_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct lifecycle *rule, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
 {
 	struct merged m;
-	int rc = merge(c, model_id, revision_id, false, a, &m, e);
+	int rc = merge(c, model_id, revision_id, MARKS_NO_RULE, a, &m, e);
 
 	if (rc < 0)
 		return rc;
@@ -148,6 +162,26 @@ int lifecycle_marked(struct db *db, int64_t model_id, int64_t revision_id, int64
 	int rc = read_begin(&r, db, e);
 
 	return rc < 0 ? rc : lifecycle_at_tx(r.c, model_id, revision_id, now, a, out, e);
+}
+
+int lifecycle_own(struct db *db, int64_t model_id, int64_t revision_id, const struct policy *p, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	struct policy_lifecycle rules;
+	int rc = read_begin(&r, db, e);
+
+	policy_lifecycle(p, &rules);
+	if (rc == 0)
+		rc = marked(r.c, model_id, revision_id, MARKS_OWN, now, a, out, e);
+	return rc < 0 ? rc : lifecycle_served_successor_tx(r.c, model_id, revision_id, &rules, now, a, &out->successor, e);
+}
+
+int lifecycle_ordered(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	return rc < 0 ? rc : marked(r.c, model_id, revision_id, MARKS_PERSON, now, a, out, e);
 }
 
 json_t *lifecycle_json(const struct lifecycle *l)

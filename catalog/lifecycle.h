@@ -47,6 +47,10 @@ bool lifecycle_is_off(const struct lifecycle *l, const struct policy_lifecycle *
 
 /* The same, with the successor that the marks name, whether people can get it or not. */
 int lifecycle_marked(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
+/* As lifecycle_at(), of the revision's own marks alone, without its model's. */
+int lifecycle_own(struct db *db, int64_t model_id, int64_t revision_id, const struct policy *p, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
+/* As lifecycle_marked(), of that alone which an order put there: on the revision, or on the model. */
+int lifecycle_ordered(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
 
 /* What a person asks for. revision_id 0: the whole model. */
 struct lifecycle_order {
@@ -60,6 +64,7 @@ struct lifecycle_order {
 	bool anew;		/* deprecate: what is not given does not stay */
 	bool own_mark;		/* undeprecate: what rules and tests have marked stays */
 	int64_t said_at;	/* for the event: when another site said so; 0: it was said here */
+	const json_t *first_said;	/* for the event: the date and reason of the site that said so first, where they are others; else NULL */
 };
 /*
  * Each writes an event. Undeprecate takes back the person's mark and what rules and tests have marked (without a revision: on any of the model's);

@@ -42,6 +42,8 @@ int lifecycle_tell_tx(struct db_conn *c, const char *kind, const struct lifecycl
 		json_object_set_new(data, "reason", json_string(o->reason));
 	if (o->said_at)
 		json_object_set_new(data, "said_at", json_time(o->said_at));
+	if (o->first_said)
+		json_object_set_new(data, "first_said", json_deep_copy(o->first_said));
 	return event_add_tx(c, kind, s->repo, s->commit, data, now, e);
 }
 

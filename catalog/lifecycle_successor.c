@@ -107,12 +107,8 @@ static bool is_served(const struct shown *s, const struct policy_lifecycle *rule
 	return !rules->refuse_new_when_deprecated || !((s->deprecated_at && s->deprecated_at <= now) || (s->sunset_at && s->sunset_at <= now));
 }
 
-/*
- * *successor becomes the first that people can get, from itself on; NULL: none is, short of the model itself, or the way leads back to that and people can get it:
- * then the two would send people to each other. What only a revision says that the model shows no more leads nowhere back.
- */
-static int first_served(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct policy_lifecycle *rules, int64_t now, struct arena *a,
-			const char **successor, struct err *e)
+int lifecycle_served_successor_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct policy_lifecycle *rules, int64_t now, struct arena *a,
+				  const char **successor, struct err *e)
 {
 	const char *name = *successor;
 	struct lifecycle l;
@@ -147,7 +143,7 @@ int lifecycle_told_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, 
 {
 	int rc = lifecycle_at_tx(c, model_id, revision_id, now, a, out, e);
 
-	return rc < 0 || !out->successor ? rc : first_served(c, model_id, revision_id, rules, now, a, &out->successor, e);
+	return rc < 0 || !out->successor ? rc : lifecycle_served_successor_tx(c, model_id, revision_id, rules, now, a, &out->successor, e);
 }
 
 int lifecycle_named_by(struct db *db, int64_t model_id, const struct policy *p, int64_t now, json_t *out, struct err *e)

@@ -14,6 +14,13 @@ int lifecycle_with_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, 
 int lifecycle_told_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct policy_lifecycle *rules, int64_t now, struct arena *a, struct lifecycle *out,
 		      struct err *e);
 
+/*
+ * *successor, which may be NULL, becomes the first that people can get, from itself on; NULL: none is, short of the model itself, or the way leads back to that and
+ * people can get it: then the two would send people to each other. What only a revision says that the model shows no more leads nowhere back.
+ */
+int lifecycle_served_successor_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct policy_lifecycle *rules, int64_t now, struct arena *a,
+				  const char **successor, struct err *e);
+
 /* What an order is about. */
 struct lifecycle_subject {
 	char repo[MODEL_NAME_MAX + 1];

@@ -190,6 +190,11 @@ static int judge(struct bringing *r, const json_t *model, struct err *e)
 	return 0;
 }
 
+static bool names_successor(const json_t *life)
+{
+	return json_get_str(life, "successor") || json_get_str(json_object_get(life, "of_revision"), "successor");
+}
+
 static int bring(struct bringing *r, const json_t *model, struct err *e)
 {
 	own(json) json_t *entry = NULL;
@@ -204,7 +209,7 @@ static int bring(struct bringing *r, const json_t *model, struct err *e)
 	if (!entry)
 		return e->code;
 	progress_init(&r->progress, isatty(STDERR_FILENO), r->c->quiet);
-	if (json_get_str(json_object_get(entry, "lifecycle"), "successor"))
+	if (names_successor(json_object_get(entry, "lifecycle")))
 		json_array_append(r->followed, (json_t *)model);
 	rc = send_contents(r, entry, e);
 	if (rc == 0)

@@ -459,15 +459,18 @@ static int take_files(struct bundle *b, struct err *e)
 
 /* ---- the end of it --------------------------------------------------------------------------------------------- */
 
-/* What the entry says of the model's end, which may be what keeps it off the doors, or no longer. After the verdict: whom should the end of what is not published be told? */
+/*
+ * What the entry says of the model's end and the revision's, which may be what keeps it off the doors, or no longer. After the verdict: whom should the end of what
+ * is not published be told?
+ */
 static int take_lifecycle(struct bundle *b, struct err *e)
 {
 	struct revision r;
-	bool changed;
-	int rc = bundle_life_take(b->w, b->model_id, json_object_get(b->entry, "lifecycle"), &changed, &b->otherwise, e);
+	bool changed = false;
+	int rc = model_revision(b->w->db, b->revision_id, b->w->arena, NULL, &r, e);
 
-	if (!rc && changed)
-		rc = model_revision(b->w->db, b->revision_id, b->w->arena, NULL, &r, e);
+	if (!rc)
+		rc = bundle_life_take(b->w, b->model_id, &r, json_object_get(b->entry, "lifecycle"), &changed, &b->otherwise, e);
 	return rc || !changed || r.state != REVISION_PUBLISHED ? rc : judge_result(b->w, b->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
 }
 

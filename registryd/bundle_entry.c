@@ -117,11 +117,12 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 	const struct config_upstream *up = config_find_upstream(daemon_config(d), m->upstream);
 	struct model_file *files;
 	struct model_ref *refs;
+	int64_t now = (int64_t)time(NULL);
 	struct lifecycle life;
 	size_t n, n_refs;
 	json_t *info, *ends;
 
-	if (lifecycle_at(d->db, m->id, r->id, daemon_policy(d), (int64_t)time(NULL), a, &life, e) < 0 || model_files(d->db, r->id, FILES_ALL, "", NULL, 0, a, &files, &n, e) < 0 ||
+	if (lifecycle_at(d->db, m->id, r->id, daemon_policy(d), now, a, &life, e) < 0 || model_files(d->db, r->id, FILES_ALL, "", NULL, 0, a, &files, &n, e) < 0 ||
 	    model_refs(d->db, m->id, r->id, a, &refs, &n_refs, e) < 0)
 		return NULL;
 	if (life.state > LIFECYCLE_DEPRECATED) {
@@ -132,7 +133,7 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 		err_wrap(e, "%s@%.12s goes into no bundle", m->name, r->commit);
 		return NULL;
 	}
-	ends = bundle_life_entry(d->db, m, r, &life, e);
+	ends = bundle_life_entry(d, m, r, now, a, e);
 	if (!ends)
 		return NULL;
 	info = info_of(d, m, r, a);

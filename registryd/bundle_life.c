@@ -29,14 +29,25 @@ static bool same_repo(const char *a, const char *b)
 
 /* ---- what has been said here --------------------------------------------------------------------------------------- */
 
-/* A word on when the model, or the revision if one is named, ends. */
-static bool is_about(const struct event *ev, const char *commit)
+/* A model as a whole, commit "" and revision_id 0, or one revision of it. */
+struct subject {
+	const char *repo, *commit;
+	int64_t model_id, revision_id;
+};
+
+static bool is_undone(const struct event *ev)
 {
-	return (!strcmp(ev->kind, "lifecycle.deprecated") || !strcmp(ev->kind, "lifecycle.undeprecated")) && (!*ev->revision || !strcmp(ev->revision, commit));
+	return !strcmp(ev->kind, "lifecycle.undeprecated");
+}
+
+/* A word on when that ends. What is taken back for a model is also what rules and tests have marked of its revisions. */
+static bool is_about(const struct event *ev, const struct subject *s)
+{
+	return (is_undone(ev) || !strcmp(ev->kind, "lifecycle.deprecated")) && (!strcmp(ev->revision, s->commit) || (is_undone(ev) && !*ev->revision));
 }
 
 /* Each of them to see(), oldest first. */
-static int each_word(struct db *db, const char *repo, const char *commit, void (*see)(const struct event *ev, const json_t *data, void *arg), void *arg, struct err *e)
+static int each_word(struct db *db, const struct subject *s, void (*see)(const struct event *ev, const json_t *data, void *arg), void *arg, struct err *e)
 {
 	enum { PAGE = 200 };
 	int64_t since = 0;
@@ -45,12 +56,12 @@ static int each_word(struct db *db, const char *repo, const char *commit, void (
 	do {
 		own(arena) struct arena a = { 0 };
 		struct event *events;
-		int rc = event_list(db, since, repo, PAGE, &a, &events, &n, e);
+		int rc = event_list(db, since, s->repo, PAGE, &a, &events, &n, e);
 
 		if (rc)
 			return rc;
 		for (size_t i = 0; i < n; i++) {
-			own(json) json_t *data = is_about(&events[i], commit) ? json_parse_lax(events[i].data, strlen(events[i].data), "an event", NULL) : NULL;
+			own(json) json_t *data = is_about(&events[i], s) ? json_parse_lax(events[i].data, strlen(events[i].data), "an event", NULL) : NULL;
 
 			if (data)
 				see(&events[i], data, arg);
@@ -60,53 +71,101 @@ static int each_word(struct db *db, const char *repo, const char *commit, void (
 	return 0;
 }
 
-static void see_last(const struct event *ev, const json_t *data, void *said_at)
+struct last {
+	const struct subject *of;
+	struct lifecycle life;
+	int64_t said_at;
+	json_t *first_said;	/* what a bundle's mark that holds was at the site that made it, or NULL */
+};
+
+static void see_last(const struct event *ev, const json_t *data, void *arg)
 {
 	int64_t elsewhere = time_of(data, "said_at");
+	json_t *first = json_object_get(data, "first_said");
+	struct last *l = arg;
 
-	*(int64_t *)said_at = elsewhere ? elsewhere : ev->at;
+	if (l->life.deprecated_at && strcmp(ev->revision, l->of->commit) != 0)	/* that did not take it back */
+		return;
+	l->said_at = elsewhere ? elsewhere : ev->at;
+	json_decref(l->first_said);
+	l->first_said = l->life.deprecated_at && time_of(data, "sunset_at") == l->life.sunset_at ? json_incref(first) : NULL;
 }
 
-json_t *bundle_life_entry(struct db *db, const struct model *m, const struct revision *r, const struct lifecycle *life, struct err *e)
+static json_t *entry_of(struct daemon *d, const struct subject *s, int64_t now, struct arena *a, struct err *e)
 {
-	int64_t said_at = 0;
-	json_t *j;
+	struct last l = { .of = s };
+	json_t *j = NULL;
 
-	if (each_word(db, m->name, r->commit, see_last, &said_at, e))
-		return NULL;
-	j = lifecycle_json(life);
-	json_object_set_new(j, "said_at", json_time(said_at));
+	if (!lifecycle_own(d->db, s->model_id, s->revision_id, daemon_policy(d), now, a, &l.life, e) && !each_word(d->db, s, see_last, &l, e)) {
+		j = lifecycle_json(&l.life);
+		json_object_set_new(j, "said_at", json_time(l.said_at));
+		if (l.first_said)
+			json_object_set(j, "first_said", l.first_said);
+	}
+	json_decref(l.first_said);
 	return j;
 }
 
+json_t *bundle_life_entry(struct daemon *d, const struct model *m, const struct revision *r, int64_t now, struct arena *a, struct err *e)
+{
+	const struct subject whole = { m->name, "", m->id, 0 }, one = { m->name, r->commit, m->id, r->id };
+	json_t *j = entry_of(d, &whole, now, a, e), *of_revision = j ? entry_of(d, &one, now, a, e) : NULL;
+
+	if (of_revision) {
+		json_object_set_new(j, "of_revision", of_revision);
+		return j;
+	}
+	json_decref(j);
+	return NULL;
+}
+
 struct here {
+	const struct subject *of;
+	struct arena *a;
 	struct lifecycle mark;
+	bool off;		/* retired or withdrawn */
 	bool of_bundle;		/* nobody here has said anything since a bundle did */
 	bool told;		/* a bundle has said something before */
 	int64_t told_at;	/* when its site said that; 0: it is not known */
+	int64_t told_sunset_at;	/* and what, in the words of the site that said so first */
+	const char *told_reason;
 	int64_t undone_at;	/* when people here last took a mark back */
 };
 
+/* Rules and tests have marks of their own, beside the bundle's. */
+static bool is_people(const char *by)
+{
+	return strcmp(by, "policy") != 0 && strcmp(by, "smoke") != 0 && strcmp(by, "licence") != 0;
+}
+
 static void see_here(const struct event *ev, const json_t *data, void *arg)
 {
+	const json_t *first = json_object_get(data, "first_said");
+	const char *by = json_get_str_or(data, "by", "");
 	struct here *h = arg;
 
-	h->of_bundle = !strcmp(json_get_str_or(data, "by", ""), BUNDLE_UPSTREAM);
+	if (strcmp(ev->revision, h->of->commit) != 0 || !is_people(by))
+		return;
+	h->of_bundle = !strcmp(by, BUNDLE_UPSTREAM);
 	if (h->of_bundle) {
 		h->told = true;
 		h->told_at = time_of(data, "said_at");
-	} else if (!strcmp(ev->kind, "lifecycle.undeprecated")) {
+		h->told_sunset_at = time_of(first ? first : data, "sunset_at");
+		h->told_reason = arena_strdup(h->a, json_get_str(first ? first : data, "reason"));
+	} else if (is_undone(ev)) {
 		h->undone_at = ev->at;
 	}
 }
 
-static int read_here(struct work *w, int64_t model_id, int64_t now, struct here *h, struct err *e)
+static int read_here(struct work *w, const struct subject *s, int64_t now, struct here *h, struct err *e)
 {
-	int rc;
+	struct lifecycle all;
+	int rc = lifecycle_marked(w->db, s->model_id, s->revision_id, now, w->arena, &all, e);
 
-	*h = (struct here){ 0 };
-	rc = lifecycle_marked(w->db, model_id, 0, now, w->arena, &h->mark, e);
-	return rc ? rc : each_word(w->db, w->job.repo, "", see_here, h, e);
+	*h = (struct here){ .of = s, .a = w->arena, .off = !rc && (all.retired_at || all.withdrawn_at) };
+	if (!rc)
+		rc = lifecycle_ordered(w->db, s->model_id, s->revision_id, now, w->arena, &h->mark, e);
+	return rc ? rc : each_word(w->db, s, see_here, h, e);
 }
 
 /* ---- what the other site says -------------------------------------------------------------------------------------- */
@@ -116,12 +175,15 @@ struct word {
 	int64_t made_at;	/* when that site deprecated it; 0: it is not deprecated there any more */
 	int64_t sunset_at;	/* 0 none */
 	const char *reason, *successor;
-	const char *reason_moved;	/* of a mark whose date was moved: nothing of today is in it, so it is known by it when the bundle comes again */
+	int64_t first_sunset_at;	/* as the site had it that said so first: a word is known by that and said_at, whatever sites on the way have made of it */
+	const char *first_reason;
+	const char *reason_moved;	/* of a mark whose date was moved */
 };
 
 /* False when that site has never said anything. An older bundle doesn't say when it was said; and what lies ahead was said by a clock that was wrong. */
 static bool read_word(struct work *w, const json_t *life, int64_t now, struct word *s)
 {
+	const json_t *first = json_object_get(life, "first_said");
 	char there[STR_TIME_MAX];
 
 	*s = (struct word){ .said_at = time_of(life, "said_at"), .made_at = time_of(life, "deprecated_at"), .reason = json_get_str(life, "reason"),
@@ -134,7 +196,10 @@ static bool read_word(struct work *w, const json_t *life, int64_t now, struct wo
 		return s->said_at != 0;
 	s->sunset_at = time_of(life, "sunset_at");
 	str_format_iso(there, s->sunset_at);
-	s->reason_moved = arena_printf(w->arena, "%s%sthe other site's date, %.10s, is sooner than the notice here allows", s->reason ? s->reason : "", s->reason ? "; " : "", there);
+	s->first_sunset_at = first ? time_of(first, "sunset_at") : s->sunset_at;
+	s->first_reason = first ? json_get_str(first, "reason") : s->reason;
+	s->reason_moved = arena_printf(w->arena, "%s%sthe other site's date, %.10s, is sooner than the notice here allows", s->first_reason ? s->first_reason : "", s->first_reason ? "; " : "",
+				       there);
 	return true;
 }
 
@@ -161,7 +226,7 @@ static bool find_date(struct work *w, const struct here *h, const struct word *s
 	int64_t told = h->mark.deprecated_at ? h->mark.sunset_at : 0, earliest;
 	struct policy_lifecycle rules;
 
-	*moved = h->mark.deprecated_at && told != s->sunset_at && same_text(h->mark.reason, s->reason_moved);
+	*moved = s->sunset_at && told > s->sunset_at && h->told_sunset_at == s->first_sunset_at;
 	*date = *moved ? told : s->sunset_at;
 	policy_lifecycle(w->policy, &rules);
 	earliest = now + (rules.notice_s ? rules.notice_s : 1);
@@ -189,22 +254,32 @@ static int put(struct work *w, struct lifecycle_order *o, const struct here *h, 
 	return lifecycle_deprecate(w->db, o, &no_notice, now, why);
 }
 
-static void mark(struct work *w, int64_t model_id, const struct here *h, const struct word *s, int64_t now, bool *changed, const char **otherwise)
+/* The mark is of this very word, by whatever way it came. */
+static bool is_told(const struct here *h, const struct word *s)
 {
-	struct lifecycle_order o = { .model_id = model_id, .who = BUNDLE_UPSTREAM, .successor = s->successor, .anew = true, .said_at = s->said_at };
+	return h->mark.deprecated_at && s->said_at == h->told_at && s->first_sunset_at == h->told_sunset_at && same_text(s->first_reason, h->told_reason);
+}
+
+static void mark(struct work *w, const struct here *h, const struct word *s, int64_t now, bool *changed, const char **otherwise)
+{
+	own(json) json_t *first_said = json_pack("{s:o, s:s?}", "sunset_at", json_time(s->first_sunset_at), "reason", s->first_reason);
+	struct lifecycle_order o = { .model_id = h->of->model_id, .revision_id = h->of->revision_id, .who = BUNDLE_UPSTREAM, .successor = s->successor, .anew = true,
+		.said_at = s->said_at, .first_said = first_said };
 	char there[STR_TIME_MAX], here[STR_TIME_MAX];
 	struct err why = ERR_NONE;
 	bool moved, same;
 
-	if (!find_date(w, h, s, now, &o.sunset_at, &moved))
-		return;
-	o.reason = moved ? s->reason_moved : s->reason;
-	same = h->mark.deprecated_at && h->mark.sunset_at == o.sunset_at && same_text(h->mark.reason, o.reason);
-	if (same && s->said_at == h->told_at) {	/* nothing new, but for a successor that had not come yet */
+	if (is_told(h, s)) {	/* nothing new, but for a successor that had not come yet */
+		o.sunset_at = h->mark.sunset_at;
+		o.reason = h->mark.reason;
 		if (s->successor && !h->mark.successor)
 			*changed = lifecycle_deprecate(w->db, &o, &(struct policy_lifecycle){ 0 }, now, NULL) == 0;
 		return;
 	}
+	if (!find_date(w, h, s, now, &o.sunset_at, &moved))
+		return;
+	o.reason = moved ? s->reason_moved : s->reason;
+	same = h->mark.deprecated_at && h->mark.sunset_at == o.sunset_at && same_text(h->mark.reason, o.reason);
 	*changed = put(w, &o, h, now, &why) == 0;
 	str_format_iso(there, s->sunset_at);
 	str_format_iso(here, o.sunset_at);
@@ -215,9 +290,9 @@ static void mark(struct work *w, int64_t model_id, const struct here *h, const s
 }
 
 /* What the policy and tests here have marked is not the bundle's to take back. */
-static void take_back(struct work *w, int64_t model_id, const struct here *h, const struct word *s, int64_t now, bool *changed, const char **otherwise)
+static void take_back(struct work *w, const struct here *h, const struct word *s, int64_t now, bool *changed, const char **otherwise)
 {
-	const struct lifecycle_order o = { .model_id = model_id, .who = BUNDLE_UPSTREAM, .own_mark = true, .said_at = s->said_at };
+	const struct lifecycle_order o = { .model_id = h->of->model_id, .revision_id = h->of->revision_id, .who = BUNDLE_UPSTREAM, .own_mark = true, .said_at = s->said_at };
 	struct err why = ERR_NONE;
 
 	if (!h->mark.deprecated_at)
@@ -239,9 +314,8 @@ static const char *later_word(struct work *w, const struct here *h)
 	return arena_printf(w->arena, "stays as the other site said later, on %.10s: this bundle is older", date);
 }
 
-int bundle_life_take(struct work *w, int64_t model_id, const json_t *life, bool *changed, const char **otherwise, struct err *e)
+static int take_word(struct work *w, const struct subject *of, const json_t *life, bool *changed, const char **otherwise, struct err *e)
 {
-	char quoted[LOG_QUOTE_MAX];
 	int64_t now = work_now();
 	struct here here;
 	struct word said;
@@ -251,18 +325,36 @@ int bundle_life_take(struct work *w, int64_t model_id, const json_t *life, bool 
 	*otherwise = NULL;
 	if (!read_word(w, life, now, &said))
 		return 0;
-	rc = read_here(w, model_id, now, &here, e);
-	if (rc || here.mark.retired_at || here.mark.withdrawn_at)
+	rc = read_here(w, of, now, &here, e);
+	if (rc || here.off)
 		return rc;
 	if (here.of_bundle && said.said_at < here.told_at)
 		*otherwise = later_word(w, &here);
 	else if (!said.made_at)
-		take_back(w, model_id, &here, &said, now, changed, otherwise);
+		take_back(w, &here, &said, now, changed, otherwise);
 	else if ((here.mark.deprecated_at && !here.of_bundle) || here.undone_at >= said.made_at || said.said_at < here.told_at)
 		*otherwise = people_say(w, &here, &said);
 	else
-		mark(w, model_id, &here, &said, now, changed, otherwise);
+		mark(w, &here, &said, now, changed, otherwise);
+	return 0;
+}
+
+/* Entries of before they told the two apart have one word, and call it the model's. */
+int bundle_life_take(struct work *w, int64_t model_id, const struct revision *r, const json_t *life, bool *changed, const char **otherwise, struct err *e)
+{
+	const struct subject whole = { w->job.repo, "", model_id, 0 }, one = { w->job.repo, r->commit, model_id, r->id };
+	const json_t *of_revision = json_object_get(life, "of_revision");
+	const char *of_one = NULL;
+	char quoted[LOG_QUOTE_MAX];
+	bool one_changed = false;
+	int rc = take_word(w, &whole, life, changed, otherwise, e);
+
+	if (!rc && of_revision)
+		rc = take_word(w, &one, of_revision, &one_changed, &of_one, e);
+	*changed |= one_changed;
+	if (of_one)
+		*otherwise = arena_printf(w->arena, "%s%sin revision %.12s %s", *otherwise ? *otherwise : "", *otherwise ? "; " : "", r->commit, of_one);
 	if (*otherwise)
 		log_event(LOG_WARNING, "bundle.lifecycle", "repo=%s what=%s", w->job.repo, log_quote(quoted, *otherwise));
-	return 0;
+	return rc;
 }

@@ -8,13 +8,13 @@
 #include "catalog/lifecycle.h"
 #include "registryd/work.h"
 
-/* Into the entry: what holds of the revision, and when that was said last, "said_at", null: never. NULL with e set. */
-json_t *bundle_life_entry(struct db *db, const struct model *m, const struct revision *r, const struct lifecycle *life, struct err *e);
+/* Into the entry: what marks of the model and of the revision say, see bundle.h. NULL with e set. */
+json_t *bundle_life_entry(struct daemon *d, const struct model *m, const struct revision *r, int64_t now, struct arena *a, struct err *e);
 
 /*
- * Takes what the entry says. *changed: the model has another mark now. *otherwise, in w->arena: what became otherwise than at the other site, to go on
+ * Takes what the entry says of the model, and of its revision r. *changed: either has another mark now. *otherwise, in w->arena: what became otherwise than at the other site, to go on
  * after the model's name; else NULL.
  */
-int bundle_life_take(struct work *w, int64_t model_id, const json_t *life, bool *changed, const char **otherwise, struct err *e);
+int bundle_life_take(struct work *w, int64_t model_id, const struct revision *r, const json_t *life, bool *changed, const char **otherwise, struct err *e);
 
 #endif

@@ -11,7 +11,7 @@ import pytest
 
 from tests.hub import Hub
 from tests.system.registry import ROOT, Registry
-from tests.system.sync_case import CARD, Noise, get
+from tests.system.sync_case import CARD, Noise, get, wait_for
 
 MODELS = ROOT / "tests" / "models"
 NOWHERE = "http://127.0.0.1:9"
@@ -220,6 +220,95 @@ def test_an_end_that_comes_too_soon_for_the_notice_of_the_second_site(fresh, tmp
         model, = reg.json("bundle", "import", passed)["models"]
         assert "2020-01-01, the other site's date" in model["lifecycle"]
         assert date(90) <= reg.json("show", "org/odd")["lifecycle"]["sunset_at"][:10] <= date(91)
+
+
+def test_one_end_that_comes_by_two_ways(fresh, tmp_path):
+    """From its site, and from one that has moved its date: whatever comes again says nothing new."""
+    fresh.ctl("deprecate", "org/odd", "--sunset", time.strftime("%Y-%m-%d", time.gmtime(time.time() + 5 * 86400)), "--reason", "worn out", "--force")
+    fresh.ctl("bundle", "create", "-o", tmp_path / "a", "org/odd")
+
+    def ends(reg):
+        return [e["data"] for e in reg.json("events") if e["kind"].startswith("lifecycle.")]
+
+    with inside(tmp_path, policy=RELAXED + "lifecycle: {notice: 90d}\n") as second, inside(tmp_path, "third", RELAXED + "lifecycle: {notice: 180d}\n") as third:
+        second.ctl("bundle", "import", tmp_path / "a")
+        second.ctl("bundle", "create", "-o", tmp_path / "b", "org/odd")
+        third.ctl("bundle", "import", tmp_path / "b")
+        life = third.json("show", "org/odd")["lifecycle"]
+        assert life["reason"].count("the other site's date") == 1
+        for bundle in "a", "b":
+            third.ctl("bundle", "import", tmp_path / bundle)
+            assert third.json("show", "org/odd")["lifecycle"] == life and len(ends(third)) == 1
+        second.ctl("bundle", "import", tmp_path / "b")
+        assert len(ends(second)) == 1
+        time.sleep(1.1)
+        fresh.ctl("undeprecate", "org/odd")
+        fresh.ctl("bundle", "create", "-o", tmp_path / "a2", "org/odd")
+        second.ctl("bundle", "import", tmp_path / "a2")
+        second.ctl("bundle", "create", "-o", tmp_path / "b2", "org/odd")
+        third.ctl("bundle", "import", tmp_path / "b2")
+        assert third.json("show", "org/odd")["lifecycle"]["state"] == "active"
+
+
+def test_the_end_of_a_revision_is_not_its_models(fresh, hub, tmp_path):
+    """Whoever has marked it; each of the two marks follows its own."""
+    old = f"org/odd@{fresh.json('show', 'org/odd')['revision']}"
+    mediums = iter(range(9))
+
+    def cross(reg, *names):
+        medium = tmp_path / str(next(mediums))
+        fresh.ctl("bundle", "create", "-o", medium, *names)
+        return reg.ctl("bundle", "import", medium).stdout
+
+    def reasons(reg):
+        return [reg.json("show", name)["lifecycle"]["reason"] for name in (old, "org/odd")]
+
+    fresh.ctl("deprecate", old, "--sunset", "2099-06-30", "--reason", "broken")
+    with inside(tmp_path) as reg:
+        cross(reg, "org/odd")
+        assert reasons(reg) == ["broken", "broken"]
+        hub.commit("org/odd", {"config.json": '{"fixed": 1}'})
+        fresh.ctl("sync", "org/odd")
+        cross(reg, "org/odd")
+        assert reasons(reg) == ["broken", None] == reasons(fresh)
+        time.sleep(1.1)
+        fresh.ctl("deprecate", "org/odd", "--sunset", "2099-07-31", "--reason", "worn out")
+        cross(reg, "org/odd", old)
+        assert reasons(reg) == ["broken; worn out", "worn out"] == reasons(fresh)
+        marks = [(e["revision"] or "", e["data"]["reason"]) for e in reg.json("events") if e["kind"] == "lifecycle.deprecated"]
+        assert marks == [(old[8:], "broken"), ("", "worn out")]
+        reg.ctl("deprecate", old, "--sunset", "2099-08-31")
+        assert f"in revision {old[8:20]} stays as people here have said" in cross(reg, old)
+        reg.ctl("undeprecate", old)
+        fresh.ctl("undeprecate", old)
+        cross(reg, old)
+        assert reasons(reg) == ["worn out", "worn out"] == reasons(fresh)
+        fresh.ctl("undeprecate", "org/odd")
+        fresh.ctl("deprecate", old, "--sunset", "2099-06-30", "--reason", "broken still")
+        cross(reg, old)
+        assert reg.json("show", f"org/odd@{hub.repos['org/odd'].head.sha}")["lifecycle"]["state"] == "active"
+
+
+def test_what_a_rule_says_of_a_revision_crosses_as_that(fresh, hub, tmp_path):
+    (fresh.where / "policy.yaml").write_text(RELAXED + 'lifecycle: {notice: 1d, ends: [{repo: org/odd, at: "2099-06-30", reason: too old}]}\n')
+    fresh.ctl("policy", "reload")
+    old = fresh.json("show", "org/odd")["revision"]
+    wait_for(lambda: fresh.json("show", "org/odd")["lifecycle"]["sunset_at"])
+    fresh.ctl("bundle", "create", "-o", tmp_path / "marked", "org/odd")
+    shutil.copytree(tmp_path / "marked", tmp_path / "older")
+    replace_entry(tmp_path / "older", "org/odd", lambda entry, manifest: entry["lifecycle"].update(entry["lifecycle"].pop("of_revision")))
+    with inside(tmp_path, "told-by-an-older-site") as reg:
+        reg.ctl("bundle", "import", tmp_path / "older")
+        assert [(e["revision"] or "", e["data"]["reason"]) for e in reg.json("events") if e["kind"] == "lifecycle.deprecated"] == [("", "too old")]
+    with inside(tmp_path) as reg:
+        reg.ctl("bundle", "import", tmp_path / "marked")
+        assert [e["revision"] for e in reg.json("events") if e["kind"] == "lifecycle.deprecated"] == [old]
+        assert reg.json("show", "org/odd")["lifecycle"]["reason"] == "too old"
+        time.sleep(1.1)
+        fresh.ctl("undeprecate", "org/odd")
+        fresh.ctl("bundle", "create", "-o", tmp_path / "back", "org/odd")
+        reg.ctl("bundle", "import", tmp_path / "back")
+        assert reg.json("show", "org/odd")["lifecycle"]["state"] == "active"
 
 
 def test_an_end_follows_what_the_other_site_says_later(fresh, hub, tmp_path):
