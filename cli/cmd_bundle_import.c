@@ -13,13 +13,14 @@
 #include "cli/text.h"
 #include "cli/verb.h"
 
-#define ASK_MAX 10000	/* contents asked about in one call */
+#define ASK_MAX 3000	/* files asked about in one call: with the longest paths, as much as the daemon takes */
 
 struct bringing {
 	struct ctl *c;
 	struct bundle b;
 	json_t *results;
 	json_t *followed;			/* models that name a successor */
+	json_t *skipped;			/* contents that the daemon's policy leaves out: none is sent, and the receipt names them */
 	struct progress progress;
 	uint64_t total_bytes, done_bytes;	/* of the model under way, without what the daemon has */
 	const char *repo;
@@ -84,7 +85,7 @@ static int send_missing(struct bringing *r, const json_t *missing, struct err *e
 		int64_t received = json_get_int(one, "received_bytes", 0);
 
 		if (!blob)
-			return err_set(e, ERR_NOT_FOUND, "content %.12s of %s is neither in the bundle nor here: the receipt that it was made against is of another site, or older than a `gc` here",
+			return err_set(e, ERR_NOT_FOUND, "content %.12s of %s is neither in the bundle nor here: make one without --since, or against a receipt that `bundle import --receipt` writes here now",
 				       json_get_str_or(one, "sha256", "?"), r->repo);
 		r->total_bytes += (uint64_t)(json_get_int(blob, "size_bytes", 0) - (received < json_get_int(blob, "size_bytes", 0) ? received : 0));
 	}
@@ -108,10 +109,11 @@ static int send_contents(struct bringing *r, const json_t *entry, struct err *e)
 		own(json) json_t *asked = json_array(), *body = NULL, *answer = NULL;
 
 		for (; i < n && json_array_size(asked) < ASK_MAX; i++)
-			json_array_append(asked, json_object_get(json_array_get(held, i), "sha256"));
+			json_array_append(asked, json_array_get(held, i));
 		body = json_pack("{s:O}", "blobs", asked);
 		if (client_call(&r->c->client, "POST", "/-/v1/blobs/missing", body, &answer, e) < 0 || send_missing(r, json_object_get(answer, "missing"), e) < 0)
 			return e->code;
+		json_array_extend(r->skipped, json_object_get(answer, "skipped"));
 	}
 	return 0;
 }
@@ -220,7 +222,8 @@ static int bring(struct bringing *r, const json_t *model, struct err *e)
 
 /* ---- the receipt ----------------------------------------------------------------------------------------------- */
 
-static int write_receipt(struct ctl *c, const char *file, struct err *e)
+/* What is here, and what would not be taken. */
+static int write_receipt(struct ctl *c, const json_t *skipped, const char *file, struct err *e)
 {
 	own(json) json_t *all = json_array(), *receipt = NULL;
 	own(mem) char *text = NULL;
@@ -243,6 +246,7 @@ static int write_receipt(struct ctl *c, const char *file, struct err *e)
 		if (more)
 			snprintf(after, sizeof(after), "%s", json_string_value(json_array_get(list, json_array_size(list) - 1)));
 	}
+	json_array_extend(all, (json_t *)skipped);
 	str_format_iso(now, (int64_t)time(NULL));
 	receipt = json_pack("{s:s, s:s, s:s, s:O}", "format", BUNDLE_RECEIPT, "site", c->client.url, "at", now, "blobs", all);
 	text = json_text(receipt);
@@ -286,8 +290,8 @@ static int bring_all(struct bringing *r, struct err *e)
 
 int cmd_bundle_import(struct ctl *c, struct err *e)
 {
-	own(json) json_t *results = json_array(), *followed = json_array();
-	struct bringing r = { .c = c, .b = { .dirfd = -1 }, .results = results, .followed = followed };
+	own(json) json_t *results = json_array(), *followed = json_array(), *skipped = json_array();
+	struct bringing r = { .c = c, .b = { .dirfd = -1 }, .results = results, .followed = followed, .skipped = skipped };
 	const char *receipt = args_text(&c->args, "receipt");
 	char hint[DIGEST_HEX_MAX];
 	int rc = bundle_open(&r.b, c->args.words[0], e);
@@ -299,7 +303,7 @@ int cmd_bundle_import(struct ctl *c, struct err *e)
 	if (rc == 0)
 		rc = bring_all(&r, e);
 	if (rc == 0 && receipt)
-		rc = write_receipt(c, receipt, e);
+		rc = write_receipt(c, skipped, receipt, e);
 	if (rc == 0 && c->json) {
 		own(json) json_t *all = json_pack("{s:s?, s:O}", "key", *hint ? hint : NULL, "models", results);
 

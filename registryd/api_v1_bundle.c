@@ -107,30 +107,52 @@ static json_t *state_of(struct request *rq, int incoming, const char *hex, struc
 	return json_pack("{s:s, s:I}", "sha256", hex, "received_bytes", (json_int_t)st.st_size);
 }
 
+/* A content that is asked about by its SHA-256 alone is wanted; of files, as an entry has them, the policy may leave some out. Their wanted is set. */
+static int read_asked(struct request *rq, const json_t *asked, struct model_file *files, struct err *e)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (asked, i, one) {
+		files[i] = (struct model_file){ .path = "", .wanted = true };
+		if (json_is_object(one) && json_need_str(one, "path", &files[i].path, "\"blobs\"", e) < 0)
+			return err_set(e, ERR_USAGE, "a file in \"blobs\" must have a path");
+	}
+	policy_skip_files(daemon_policy(api_v1_daemon(rq)), files, json_array_size(asked));
+	return 0;
+}
+
 int api_v1_blobs_missing(struct request *rq, struct err *e)
 {
 	static const char *const names[] = { "blobs", NULL };
-	own(json) json_t *body = http_json_object(rq, e), *missing = json_array();
-	const json_t *asked = json_object_get(body, "blobs"), *hex;
+	own(json) json_t *body = http_json_object(rq, e), *missing = json_array(), *skipped = json_array();
+	const json_t *asked = json_object_get(body, "blobs"), *one;
+	struct model_file *files;
 	own(fd) int incoming = -1;
 	size_t i;
 
 	if (!body || api_v1_known(body, names, e) < 0)
 		return e->code;
 	if (!json_is_array(asked) || json_array_size(asked) > STATES_MAX)
-		return err_set(e, ERR_USAGE, "\"blobs\" must be a list of at most %d SHA-256s", STATES_MAX);
+		return err_set(e, ERR_USAGE, "\"blobs\" must be a list of at most %d SHA-256s, or files with one", STATES_MAX);
 	incoming = bundle_incoming(api_v1_daemon(rq)->store, e);
 	if (incoming < 0)
 		return e->code;
-	json_array_foreach (asked, i, hex) {
-		json_t *state = state_of(rq, incoming, json_string_value(hex), e);
+	files = arena_alloc(&rq->arena, (json_array_size(asked) + 1) * sizeof(*files));
+	if (read_asked(rq, asked, files, e) < 0)
+		return e->code;
+	json_array_foreach (asked, i, one) {
+		json_t *state = state_of(rq, incoming, json_is_object(one) ? json_get_str(one, "sha256") : json_string_value(one), e);
 
-		if (state)
-			json_array_append_new(missing, state);
-		else if (e->code)
+		if (!state && e->code)
 			return e->code;
+		if (state && files[i].wanted)
+			json_array_append(missing, state);
+		else if (state)
+			json_array_append(skipped, json_object_get(state, "sha256"));
+		json_decref(state);
 	}
-	return http_answer_json(rq, 200, json_pack("{s:O}", "missing", missing));
+	return http_answer_json(rq, 200, json_pack("{s:O, s:O}", "missing", missing, "skipped", skipped));
 }
 
 /* ---- uploads --------------------------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import time
@@ -544,6 +545,28 @@ def test_only_what_the_other_site_lacks(fresh, hub, tmp_path):
     with inside(tmp_path, "another") as another:
         assert "receipt" in another.ctl("bundle", "import", second, code=1).stderr
     assert "no receipt" in fresh.ctl("bundle", "create", "-o", tmp_path / "x", "--all", "--since", second / "bundle.json", code=6).stderr
+
+
+def test_what_the_other_site_skips_is_not_sent(fresh, hub, tmp_path):
+    receipt, pickled = tmp_path / "receipt.json", pickle.dumps({"a": 1}, protocol=2)
+    hub.add_model("org/odd-two", {"README.md": CARD, "config.json": "{}", "model.safetensors": Noise(1000), "pytorch_model.bin": pickled})
+    fresh.ctl("sync", "org/odd-two", code=None)
+    fresh.ctl("publish", "org/odd-two", "--reason", "for the tests", code=None)
+    fresh.ctl("bundle", "create", "-o", tmp_path / "first", "org/odd-two")
+    sha256 = hashlib.sha256(pickled).hexdigest()
+    assert (tmp_path / "first" / "blobs" / "sha256" / sha256).exists()
+    with inside(tmp_path, policy=RELAXED + "formats: {skip: [pickle]}\n") as reg:
+        for name in "first", "second":
+            if name == "second":
+                fresh.ctl("bundle", "create", "-o", tmp_path / name, "org/odd-two", "--since", receipt)
+                assert not (tmp_path / name / "blobs" / "sha256" / sha256).exists()
+            reg.ctl("bundle", "import", tmp_path / name, "--receipt", receipt)
+            assert not (reg.data / "incoming" / "blobs" / sha256).exists()
+            assert not reg.blob(sha256).exists() and sha256 in receipt.read_text()
+        (reg.where / "policy.yaml").write_text(RELAXED)
+        reg.ctl("policy", "reload")
+        said = reg.ctl("bundle", "import", tmp_path / "second", "--receipt", receipt, code=1).stderr
+        assert f"content {sha256[:12]} of org/odd-two is neither in the bundle nor here" in said and sha256 not in receipt.read_text()
 
 
 def test_the_gate_of_the_second_site_decides(fresh, tmp_path):
