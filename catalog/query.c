@@ -79,11 +79,11 @@ static int parse_cursor(struct cursor *out, const struct query_filter *f, struct
 }
 
 /* The column to sort by, "m.downloads". */
-static void sort_column(char out[32], const struct query_filter *f, const struct query_where *w)
+static const char *sort_column(const struct query_filter *f, const struct query_where *w, struct arena *a)
 {
 	const struct sort *s = &sorts[f->sort];
 
-	snprintf(out, 32, "%s%s", s->derived ? w->cols : "m.", s->column);
+	return f->sort == QUERY_SORT_SUNSET ? w->sunset_at : arena_printf(a, "%s%s", s->derived ? w->cols : "m.", s->column);
 }
 
 /* Rows behind the cursor's: an inequality that an index can begin at, and the tie. */
@@ -119,12 +119,11 @@ static int run_page(struct db_conn *c, const struct query_filter *f, struct quer
 		    struct err *e)
 {
 	size_t limit = f->limit && f->limit < QUERY_LIMIT_MAX ? f->limit : QUERY_LIMIT_MAX, cap = 0;
+	const char *column = sort_column(f, w, a);
 	struct buf text;
-	char column[32];
 	int64_t last = 0;
 	int rc;
 
-	sort_column(column, f, w);
 	if (f->cursor && (rc = after_cursor(w, f, column, a, e)) < 0)
 		return rc;
 	buf_init(&text, QUERY_SQL_MAX);

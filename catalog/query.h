@@ -62,7 +62,7 @@ struct query_filter {
 
 struct query_row {
 	struct model m;
-	struct revision r;	/* the one shown: what is served, else the newest; with `state`, the one in that state */
+	struct revision r;	/* the one shown: what is served, else the newest; with `state`, the newest in that state, of several published ones the one that is served */
 };
 /* A model without any revision, of which only upstream's listing has told, is no row of any answer here. */
 /* One page. *next (in the arena) is the next page's cursor or NULL. A foreign or stale cursor is ERR_USAGE. */

@@ -18,13 +18,13 @@ struct query_bind {
 
 /*
  * FROM … WHERE … of a filter over `model AS m`, and what is bound. `shown` is the id of the revision shown; `cols` the prefix of the derived
- * columns: "m.", or with a state "r.", the revision in that state.
+ * columns: "m.", or with a state or a content "r.", the revision asked for. The dates are what the marks on that one say.
  */
 struct query_where {
 	struct buf from, where;
 	struct query_bind binds[QUERY_BINDS_MAX];
 	size_t n_binds;
-	const char *cols, *shown;
+	const char *cols, *shown, *deprecated_at, *sunset_at;
 	bool nothing;	/* a name that no model carries was asked for: the answer is empty */
 	bool by_tag;	/* the rows come from a tag's or a search's list, not in the order of an index */
 };

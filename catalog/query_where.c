@@ -55,6 +55,26 @@ void query_where_done(struct query_where *w)
 /* " AND " and the condition. */
 #define and_where(w, ...) (buf_puts(&(w)->where, " AND "), buf_printf(&(w)->where, __VA_ARGS__))
 
+/* Models of which main may be retired, and another revision published: few, and in the index on the states that are not `published`. */
+#define RETIRED "SELECT u.model_id FROM revision AS u WHERE u.state = 8 AND u.state <> 7"
+
+/* What holds for a revision that may not be the one whose dates the model's row has: the first of the marks on it and on the model. */
+#define OF_REVISION(column)                                                                                                     \
+	"CASE WHEN r.id = m.revision_id THEN m." column " ELSE coalesce((SELECT min(l." column ") FROM lifecycle AS l "             \
+	"WHERE l.model_id = m.id AND l.revision_id IN (0, r.id) AND l." column " > 0), 0) END"
+
+/* Asked by state or by content, the row shows a revision in that state that holds it; else the one the model's row was derived from. All filters are about that one. */
+static bool by_revision(const struct query_filter *f)
+{
+	return f->state || f->contains.algo != DIGEST_NONE;
+}
+
+/* The published revision that is shown is the one that the model's row was derived from, unless main is retired. */
+static bool is_served(const struct query_filter *f)
+{
+	return f->state == REVISION_PUBLISHED && f->contains.algo == DIGEST_NONE;
+}
+
 /* A derived column equals the id of a name; a name nobody carries empties the answer. */
 static int by_term(struct query_where *w, struct db_conn *c, enum term_kind kind, const char *name, const char *column, struct err *e)
 {
@@ -125,15 +145,11 @@ static void by_numbers(struct query_where *w, const struct query_filter *f, int6
 	if (f->gated >= 0)
 		and_where(w, "m.gated %s 0", f->gated ? "<>" : "=");
 	if (f->deprecated)
-		and_where(w, "m.deprecated_at BETWEEN 1 AND $%d", query_where_int(w, now));
+		and_where(w, "%s BETWEEN 1 AND $%d", w->deprecated_at, query_where_int(w, now));
 	if (f->sunset_before)
-		and_where(w, "m.sunset_at > 0 AND m.sunset_at < $%d", query_where_int(w, f->sunset_before));
-}
-
-/* Asked by state or by content, the row shows the newest revision in that state that holds it; else the one the model's row was derived from. */
-static bool by_revision(const struct query_filter *f)
-{
-	return f->state || f->contains.algo != DIGEST_NONE;
+		and_where(w, "%s > 0 AND %s < $%d", w->sunset_at, w->sunset_at, query_where_int(w, f->sunset_before));
+	if (f->sunset_before && is_served(f))
+		and_where(w, "m.id IN (SELECT d.id FROM model AS d WHERE d.sunset_at > 0 AND d.sunset_at < $%d UNION " RETIRED ")", query_where_int(w, f->sunset_before));
 }
 
 /* A model of which nothing is known but what upstream's listing says of it is no row. A revision that is joined, or what is visible, says more already. */
@@ -174,12 +190,6 @@ static void by_search(struct query_where *w, const struct query_filter *f, struc
 			and_where(w, "m.name LIKE $%d ESCAPE '\\'", query_where_text(w, like_pattern(a, f->search[i])));
 }
 
-/* Few enough that their own tags are looked at. Those of the published ones are the models', for which there is an index. */
-static bool by_few_revisions(const struct query_filter *f)
-{
-	return f->contains.algo != DIGEST_NONE || (f->state && f->state != REVISION_PUBLISHED);
-}
-
 struct tag {
 	int64_t id;
 	double models;
@@ -216,7 +226,7 @@ static int by_tags(struct query_where *w, struct db_conn *c, const struct query_
 	size_t rarest = 0;
 	int rc;
 
-	if (f->n_tag == 0 || by_few_revisions(f))
+	if (f->n_tag == 0 || (by_revision(f) && !is_served(f)))
 		return 0;
 	if ((rc = count_models(c, &total, e)) < 0)
 		return rc;
@@ -228,7 +238,7 @@ static int by_tags(struct query_where *w, struct db_conn *c, const struct query_
 			rarest = i;
 		share *= tags[i].models / fmax(total, 1);
 	}
-	if (tags[rarest].models <= 0) {
+	if (tags[rarest].models <= 0 && !by_revision(f)) {
 		w->nothing = true;
 		return 0;
 	}
@@ -236,26 +246,34 @@ static int by_tags(struct query_where *w, struct db_conn *c, const struct query_
 	if (tags[rarest].models * JOIN_ROW_COST < scan) {
 		/* CROSS JOIN keeps this order of the loops (sqlite.org/optoverview.html, "Manual Control Of Query Plans Using CROSS JOIN"). */
 		buf_reset(&w->from);
-		buf_printf(&w->from, "model_tag AS t CROSS JOIN model AS m ON m.id = t.model_id");
-		and_where(w, "t.tag_id = $%d", query_where_int(w, tags[rarest].id));
+		if (by_revision(f))
+			buf_printf(&w->from, "(SELECT model_id FROM model_tag WHERE tag_id = $%d UNION " RETIRED ") AS t CROSS JOIN model AS m ON m.id = t.model_id",
+				   query_where_int(w, tags[rarest].id));
+		else {
+			buf_printf(&w->from, "model_tag AS t CROSS JOIN model AS m ON m.id = t.model_id");
+			and_where(w, "t.tag_id = $%d", query_where_int(w, tags[rarest].id));
+		}
 		w->by_tag = true;
 	}
-	for (size_t i = 0; i < f->n_tag; i++)
+	for (size_t i = 0; i < f->n_tag && !by_revision(f); i++)
 		if (i != rarest || !w->by_tag)
 			and_where(w, "EXISTS (SELECT 1 FROM model_tag AS t%zu WHERE t%zu.tag_id = $%d AND t%zu.model_id = m.id)", i, i, query_where_int(w, tags[i].id), i);
 	return 0;
 }
 
-/* The tags of the revision that the row shows, where these are found by something better. */
+/* The tags of the revision that the row shows. Those of the model, which are mostly the same, are looked at before a row is read. */
 static int by_tags_of_revision(struct query_where *w, struct db_conn *c, const struct query_filter *f, struct err *e)
 {
-	for (size_t i = 0; i < f->n_tag && by_few_revisions(f); i++) {
+	for (size_t i = 0; i < f->n_tag && by_revision(f); i++) {
 		int64_t id;
-		int rc = term_find(c, TERM_TAG, f->tag[i], &id, e);
+		int tag, rc = term_find(c, TERM_TAG, f->tag[i], &id, e);
 
 		if (rc < 0)
 			return rc;
-		and_where(w, "EXISTS (SELECT 1 FROM revision_tag AS t%zu WHERE t%zu.revision_id = r.id AND t%zu.tag_id = $%d)", i, i, i, query_where_int(w, id));
+		tag = query_where_int(w, id);
+		if (is_served(f))
+			and_where(w, "(EXISTS (SELECT 1 FROM model_tag AS n%zu WHERE n%zu.tag_id = $%d AND n%zu.model_id = m.id) OR m.id IN (" RETIRED "))", i, i, tag, i);
+		and_where(w, "EXISTS (SELECT 1 FROM revision_tag AS t%zu WHERE t%zu.revision_id = r.id AND t%zu.tag_id = $%d)", i, i, i, tag);
 	}
 	return 0;
 }
@@ -264,14 +282,14 @@ static void join_revision(struct query_where *w, const struct query_filter *f)
 {
 	if (!by_revision(f))
 		return;
-	buf_puts(&w->from, " JOIN revision AS r ON r.id = (SELECT s.id FROM revision AS s WHERE s.model_id = m.id");
+	buf_printf(&w->from, " JOIN revision AS r ON r.id = %s(SELECT s.id FROM revision AS s WHERE s.model_id = m.id", is_served(f) ? "CASE m.state WHEN 7 THEN m.revision_id WHEN 8 THEN " : "");
 	if (f->state)
 		buf_printf(&w->from, " AND s.state = $%d", query_where_int(w, f->state));
 	if (f->contains.algo != DIGEST_NONE)
 		buf_printf(&w->from,
 			   " AND EXISTS (SELECT 1 FROM blob_use AS held WHERE held.blob_id = (SELECT id FROM blob WHERE sha256 = $%d) AND held.revision_id = s.id)",
 			   where_digest(w, &f->contains));
-	buf_puts(&w->from, " ORDER BY s.planned_at DESC, s.id DESC LIMIT 1)");
+	buf_printf(&w->from, " ORDER BY s.planned_at DESC, s.id DESC LIMIT 1)%s", is_served(f) ? " END" : "");
 	if (f->state && f->state != REVISION_PUBLISHED)	/* few models: found by an index on the states that are not `published` */
 		and_where(w, "m.id IN (SELECT u.model_id FROM revision AS u WHERE u.state = $%d AND u.state <> 7)", query_where_int(w, f->state));
 }
@@ -280,7 +298,8 @@ int query_where_build(struct query_where *w, struct db_conn *c, const struct que
 {
 	int rc;
 
-	*w = (struct query_where){ .cols = by_revision(f) ? "r." : "m.", .shown = by_revision(f) ? "r.id" : "m.revision_id" };
+	*w = by_revision(f) ? (struct query_where){ .cols = "r.", .shown = "r.id", .deprecated_at = OF_REVISION("deprecated_at"), .sunset_at = OF_REVISION("sunset_at") }
+			    : (struct query_where){ .cols = "m.", .shown = "m.revision_id", .deprecated_at = "m.deprecated_at", .sunset_at = "m.sunset_at" };
 	buf_init(&w->from, QUERY_SQL_MAX);
 	buf_init(&w->where, QUERY_SQL_MAX);
 	buf_puts(&w->from, "model AS m");

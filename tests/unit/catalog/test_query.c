@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "catalog/finding.h"
+#include "catalog/lifecycle.h"
 #include "catalog/query.h"
 #include "catalog/query_impl.h"
 
@@ -35,13 +36,13 @@ static struct digest sha(const char *text)
 	return d;
 }
 
-static int64_t make(struct db *db, const struct made *m, int64_t now)
+static int64_t make_at(struct db *db, const struct made *m, const char *ref, int64_t now)
 {
 	struct model_upstream u = { .name = m->name, .upstream = "hub", .downloads = m->downloads, .likes = 1, .modified_at = now };
 	struct model_file file = { .path = m->file, .size_bytes = m->size, .sha256 = sha(m->content ? m->content : m->name), .lfs = true, .wanted = true };
 	struct model_facts facts = { .license = m->license, .architecture = m->architecture, .task = m->task, .params = m->params, .tags = m->tags };
 	char commit[DIGEST_HEX_MAX];
-	struct model_plan plan = { .commit = commit, .ref = "main", .files = &file, .n_files = 1 };
+	struct model_plan plan = { .commit = commit, .ref = ref, .files = &file, .n_files = 1 };
 	struct model_stored stored = { m->file, file.sha256, m->size };
 	struct policy_verdict v = { .outcome = m->outcome, .n_reasons = 1, .summary = "because", .reasons = { { "license", m->outcome, "because" } } };
 	int64_t id, rev;
@@ -58,6 +59,11 @@ static int64_t make(struct db *db, const struct made *m, int64_t now)
 	ok(model_set_facts(db, rev, &facts, e));
 	ok(model_conclude(db, rev, &v, now, e));
 	return rev;
+}
+
+static int64_t make(struct db *db, const struct made *m, int64_t now)
+{
+	return make_at(db, m, "main", now);
 }
 
 /* One more stands in upstream's listing, and is no row of ours. */
@@ -92,6 +98,9 @@ static void expect(struct db *db, const struct query_filter *f, const char *want
 }
 
 #define filter(...) (&(struct query_filter){ .gated = -1, __VA_ARGS__ })
+#define PUBLISHED .state = REVISION_PUBLISHED
+#define TAG(name) .tag = { name }, .n_tag = 1
+#define LICENSE(id) .license = { id }, .n_license = 1
 
 static void every_filter(void **state)
 {
@@ -222,6 +231,12 @@ static void plans_are_golden(void **state)
 	assert_string_equal(plan.data, "SEARCH m USING INDEX model_sunset (sunset_at>? AND sunset_at<?); ");
 	plan_of(db, filter(.state = REVISION_HELD), "m.name", &plan);
 	assert_non_null(strstr(plan.data, "SEARCH u USING COVERING INDEX revision_unsettled (state=?)"));
+	plan_of(db, filter(PUBLISHED, .sunset_before = 5), "m.name", &plan);
+	if (!strstr(plan.data, "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)") || !strstr(plan.data, "INDEX model_sunset (sunset_at>? AND sunset_at<?)"))
+		fail_msg("%s", plan.data);
+	plan_of(db, filter(PUBLISHED, TAG("gguf")), "m.downloads DESC", &plan);	/* a row by its id: whose main is retired is found besides */
+	if (!strstr(plan.data, "SEARCH model_tag USING PRIMARY KEY (tag_id=?)") || !strstr(plan.data, "SEARCH r USING INTEGER PRIMARY KEY (rowid=?)"))
+		fail_msg("%s", plan.data);
 	plan_of(db, filter(.contains = sha("x")), "m.name", &plan);
 	if (!strstr(plan.data, "SEARCH m USING INTEGER PRIMARY KEY"))
 		fail_msg("%s", plan.data);
@@ -260,6 +275,66 @@ static void contains_names_the_holder(void **state)
 	assert_int_equal(n, 0);
 }
 
+#define MARK(model, revision, ...) ok(lifecycle_deprecate(db, &(struct lifecycle_order){ .model_id = model, .revision_id = revision, .who = "test", .reason = "old", __VA_ARGS__ }, &rules, 5000, e))
+
+static void expect_first(struct db *db, const struct query_filter *f, int64_t revision_id)
+{
+	own(arena) struct arena a;
+	struct query_row *rows;
+	const char *next;
+	size_t n;
+
+	arena_init(&a);
+	ok(query_models(db, f, NOW, &a, &rows, &n, &next, e));
+	assert_true(n > 0);
+	assert_int_equal(rows[0].r.id, revision_id);
+}
+
+/* Of a model with several revisions in a state one is shown, and all that is asked for holds for that one. */
+static void filters_are_about_the_row_shown(void **state)
+{
+	static const struct made new = { "org/m", "mit", "llama", NULL, { "two", "license:mit" }, 1000, 0, 9, POLICY_PUBLISH, "model.safetensors", "new" };
+	static const struct made old = { "org/m", "apache-2.0", "llama", NULL, { "one" }, 1000, 0, 9, POLICY_PUBLISH, "model.safetensors", "old" };
+	static const struct made held = { "org/m", "apache-2.0", "llama", NULL, { "three" }, 1000, 0, 9, POLICY_HOLD, "model.safetensors", "held" };
+	const struct policy_lifecycle rules = { 0 };
+	struct db *db = ((struct fixture *)*state)->db;
+	int64_t second = make(db, &new, 1000), first = make_at(db, &old, NULL, 2000);
+	struct model m;
+	struct revision r;
+	own(arena) struct arena a;
+
+	arena_init(&a);
+	make_at(db, &held, NULL, 3000);
+	ok(model_revision(db, first, &a, &m, &r, e));
+	for (int round = 0; round < 2; round++) {	/* of few models the tag's list is walked, of many the models */
+		expect_first(db, filter(PUBLISHED, .search = { "org/m" }, .n_search = 1), second);
+		expect(db, filter(PUBLISHED, TAG("two")), "org/m");
+		expect(db, filter(PUBLISHED, TAG("one")), "");
+		expect(db, filter(PUBLISHED, LICENSE("mit"), .architecture = "llama"), "org/m");
+		expect(db, filter(PUBLISHED, TAG("license:mit"), LICENSE("apache-2.0")), "");
+		expect(db, filter(.state = REVISION_HELD, TAG("three")), "org/m");
+		expect(db, filter(.state = REVISION_HELD, TAG("two")), "");
+		for (uint64_t i = 0; i < 40 && !round; i++)
+			make(db, &(struct made){ arena_printf(&a, "many/m%02d", (int)i), "gemma", NULL, NULL, { "much" }, 1, 0, 1, POLICY_PUBLISH, "model.gguf", NULL }, 1000);
+	}
+	MARK(m.id, first, .sunset_at = 900000);
+	expect(db, filter(PUBLISHED, .deprecated = true), "");
+	expect(db, filter(PUBLISHED, .sunset_before = 900001), "");
+	MARK(m.id, second, .sunset_at = 800000);
+	expect(db, filter(PUBLISHED, .deprecated = true), "org/m");
+	expect(db, filter(PUBLISHED, .sunset_before = 800001), "org/m");
+	expect_first(db, filter(PUBLISHED, .sort = QUERY_SORT_SUNSET, .descending = true), second);
+	expect(db, filter(.state = REVISION_HELD, .sunset_before = 900001), "");
+	MARK(m.id, 0, .sunset_at = 700000);
+	expect(db, filter(.state = REVISION_HELD, .sunset_before = 700001), "org/m");
+	/* Its main is retired: what else is published is what there is. */
+	ok(lifecycle_retire(db, &(struct lifecycle_order){ .model_id = m.id, .revision_id = second, .who = "test" }, 6000, e));
+	expect_first(db, filter(PUBLISHED, TAG("one")), first);
+	expect(db, filter(PUBLISHED, TAG("two")), "");
+	expect(db, filter(PUBLISHED, LICENSE("apache-2.0"), .sunset_before = 700001), "org/m");
+	expect(db, filter(PUBLISHED, .sunset_before = 700000), "");
+}
+
 static void sums(void **state)
 {
 	struct db *db = ((struct fixture *)*state)->db;
@@ -285,6 +360,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_fixture(every_filter), with_fixture(pages_join), cmocka_unit_test(sort_keys), with_fixture(plans_are_golden), with_fixture(sums), with_fixture(contains_names_the_holder),
+		with_fixture(filters_are_about_the_row_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
