@@ -392,5 +392,10 @@ int model_tags(struct db *db, int64_t model_id, struct arena *a, const char ***t
 int model_base_models(struct db *db, int64_t revision_id, struct arena *a, const char ***repos, size_t *n, const char **relation, struct err *e);
 /* The other way: models of which some revision's card names this one, by its name or one that it had, as its base. */
 int model_derivatives(struct db *db, const char *repo, struct arena *a, const char ***repos, size_t *n, struct err *e);
+/*
+ * The revisions that count for what was made from the model, of those whose licence is known: what `main` serves, and what was asked for last as `main`, in any state. Of
+ * a model that has no `main` here all. Which of its commits was asked for last besides makes no difference.
+ */
+int model_standing(struct db *db, int64_t model_id, struct arena *a, struct revision **r, size_t *n, struct err *e);
 
 #endif

@@ -4,7 +4,9 @@
 #include "base/str.h"
 #include "catalog/lifecycle.h"
 #include "catalog/usage.h"
+#include "registryd/bases.h"
 #include "registryd/bill.h"
+#include "registryd/derive.h"
 
 enum order {
 	ORDER_DEPRECATE,
@@ -61,9 +63,12 @@ static int restore(struct request *rq, const struct lifecycle_order *o, json_t *
 {
 	struct daemon *d = api_v1_daemon(rq);
 	struct lifecycle_restored *list;
+	const char *before = bases_standing(d->db, o->model_id, &rq->arena);
 	size_t n;
 	int rc = lifecycle_restore(d->db, o, daemon_policy(d), rq->now, &rq->arena, &list, &n, e);
 
+	if (!rc)
+		rc = derive_queue(d->db, o->model_id, before, &rq->arena, e);
 	for (size_t i = 0; !rc && i < n; i++) {
 		if (list[i].state == REVISION_PUBLISHED)
 			bill_note(d, list[i].revision_id);

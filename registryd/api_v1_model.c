@@ -7,7 +7,9 @@
 #include "catalog/lifecycle.h"
 #include "catalog/lost.h"
 #include "catalog/usage.h"
+#include "registryd/bases.h"
 #include "registryd/bill.h"
+#include "registryd/derive.h"
 #include "registryd/gate.h"
 #include "registryd/gitproof.h"
 
@@ -272,7 +274,8 @@ static int rule(struct request *rq, enum policy_outcome outcome, struct err *e)
 {
 	static const char *const names[] = { "revision", "reason", NULL };
 	own(json) json_t *body = http_json_object(rq, e);
-	const char *rev, *reason;
+	struct db *db = api_v1_daemon(rq)->db;
+	const char *rev, *reason, *before;
 	struct revision r;
 	struct model m;
 
@@ -282,7 +285,8 @@ static int rule(struct request *rq, enum policy_outcome outcome, struct err *e)
 		return e->code;
 	if (outcome == POLICY_PUBLISH && (check_not_withdrawn(rq, &m, &r, e) < 0 || gate_check_store(api_v1_daemon(rq), r.id, e) < 0))
 		return e->code;
-	if (model_rule(api_v1_daemon(rq)->db, r.id, outcome, rq->who, reason, rq->now, e) < 0)
+	before = bases_standing(db, m.id, &rq->arena);
+	if (model_rule(db, r.id, outcome, rq->who, reason, rq->now, e) < 0 || derive_queue(db, m.id, before, &rq->arena, e) < 0)
 		return err_wrap(e, "%s %s@%.12s", policy_outcome_name(outcome), m.name, r.commit);
 	bill_note(api_v1_daemon(rq), r.id);
 	return api_v1_answer_state(rq, r.id, e);

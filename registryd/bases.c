@@ -93,25 +93,54 @@ static void note_cut(struct bases *b)
 		b->v[BASES_MAX - 1].unanswered = "it and what follows were not looked at, it is made from too many models";
 }
 
+/* One that is not known says nothing, beside another. */
+static bool says_more(const char *license, const char *other)
+{
+	return strcmp(license, "unknown") && (!strcmp(other, "unknown") || licence_is_stricter(license, other));
+}
+
+/* What counts of a model that is here for what was made from it: the strictest licence, NULL when none is known, and what all of them were made from. */
+static const char *standing(struct db *db, int64_t model_id, struct arena *a, struct bases *made_from)
+{
+	const char *license = NULL, **repos;
+	struct revision *r;
+	size_t n, n_repos;
+
+	if (model_standing(db, model_id, a, &r, &n, NULL))
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (!license || says_more(r[i].license, license))
+			license = r[i].license;
+		if (model_base_models(db, r[i].id, a, &repos, &n_repos, NULL, NULL))
+			continue;
+		for (size_t k = 0; k < n_repos; k++)
+			bases_add(made_from, repos[k], a);
+	}
+	return license;
+}
+
+const char *bases_standing(struct db *db, int64_t model_id, struct arena *a)
+{
+	struct bases *made_from = arena_alloc(a, sizeof(*made_from));
+	const char *text = standing(db, model_id, a, made_from);
+
+	for (size_t i = 0; text && i < made_from->n; i++)
+		text = arena_printf(a, "%s %s", text, made_from->v[i].repo);
+	return text ? text : "";
+}
+
 /* What the catalog knows of base i, and of what that was made from. One that upstream has renamed may be here under its new name besides: then that counts too. */
 static bool from_catalog(struct work *w, struct bases *b, size_t i)
 {
-	struct revision r = { 0 };
-	const char **repos, *now;
+	const char *now;
 	struct model m;
-	size_t n = 0;
 
-	if (model_find(w->db, b->v[i].repo, NULL, MODEL_ANY, w->arena, &m, &r, NULL, NULL))
+	if (model_find_repo(w->db, b->v[i].repo, w->arena, &m, NULL))
 		return false;
 	if (!model_renamed_to(w->db, &m, w->arena, &now, NULL) && now)
 		bases_add(b, now, w->arena);
-	if (!r.license_source)
-		return false;
-	b->v[i].license = r.license;
-	if (model_base_models(w->db, r.id, w->arena, &repos, &n, NULL, NULL) == 0)
-		for (size_t k = 0; k < n; k++)
-			bases_add(b, repos[k], w->arena);
-	return true;
+	b->v[i].license = standing(w->db, m.id, w->arena, b);
+	return b->v[i].license != NULL;
 }
 
 /* The same from what upstream answered. */

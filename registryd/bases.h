@@ -50,6 +50,8 @@ int bases_ask(struct work *w, struct hub *hub, const json_t *doc, json_t **asked
 int bases_ask_stored(struct work *w, struct hub *hub, int64_t revision_id, struct err *e);
 /* All of them, from those that were added and the answers kept with the revision. Strings live in w->arena or are the caller's. */
 void bases_gather(struct work *w, int64_t revision_id, struct bases *out);
+/* What counts of a model for what was made from it, as one text: its licence and its bases. "" when nothing is known. Lives in a. */
+const char *bases_standing(struct db *db, int64_t model_id, struct arena *a);
 /* Does what is kept with this revision have questions that were not answered? */
 bool bases_unanswered(struct work *w, int64_t revision_id);
 

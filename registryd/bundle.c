@@ -13,6 +13,7 @@
 #include "catalog/lost.h"
 #include "registryd/bases.h"
 #include "registryd/bundle_life.h"
+#include "registryd/derive.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
 #include "registryd/judge.h"
@@ -335,11 +336,16 @@ static int record_plan(struct bundle *b, bool *changed, struct err *e)
 	const json_t *said = json_object_get(b->entry, "base_models");
 	own(mem) char *info = json_text(b->info.doc);
 	own(mem) char *bases = json_is_object(said) ? json_text(said) : NULL;
+	const char *before;
 	int rc = model_upsert(b->w->db, &u, work_now(), &b->model_id, e);
 
+	if (rc)
+		return rc;
 	p.model_id = b->model_id;
+	before = bases_standing(b->w->db, b->model_id, b->w->arena);
+	rc = plan_refs(b, &p, changed, e);
 	if (!rc)
-		rc = plan_refs(b, &p, changed, e);
+		rc = derive_queue(b->w->db, b->model_id, before, b->w->arena, e);
 	if (!rc)
 		rc = model_keep_document(b->w->db, b->revision_id, DOCUMENT_INFO, "", info, strlen(info), work_now(), e);
 	if (!rc && !buf_failed(&b->tree.raw) && b->tree.raw.len)

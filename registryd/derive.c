@@ -7,6 +7,7 @@
 #include "catalog/model.h"
 #include "catalog/query.h"
 #include "catalog/recertify.h"
+#include "registryd/bases.h"
 #include "registryd/bill.h"
 #include "registryd/gate.h"
 
@@ -117,9 +118,18 @@ static int derived_result(const struct derived *done, struct err *e)
 	return work_failures(&done->failures, e);
 }
 
+/* What was made from it may have been derived before it. */
 static int derive_row(void *arg, const struct query_row *row, struct err *e)
 {
-	return derive_model(arg, &row->m, e);
+	struct derived *done = arg;
+	own(arena) struct arena a;
+	const char *before;
+	int rc;
+
+	arena_init(&a);
+	before = bases_standing(done->w->db, row->m.id, &a);
+	rc = derive_model(done, &row->m, e);
+	return rc ? rc : derive_queue(done->w->db, row->m.id, before, &a, e);
 }
 
 int derive_rebuild_job(struct work *w, struct err *e)
@@ -185,22 +195,25 @@ int derive_job(struct work *w, struct err *e)
 	return rc ? rc : derived_result(&done, e);
 }
 
-int derive_queue_model(struct work *w, const char *repo, struct err *e)
+int derive_queue_model(struct db *db, const char *repo, struct arena *a, struct err *e)
 {
 	struct job_new j = { .kind = "derive", .repo = repo, .args = "{}", .who = "schedule", .priority = -1 };
 	const char **repos;
 	int64_t id;
 	size_t n;
-	int rc = model_derivatives(w->db, repo, w->arena, &repos, &n, e);
+	int rc = model_derivatives(db, repo, a, &repos, &n, e);
 
-	return rc || !n ? rc : job_enqueue(w->db, &j, work_now(), &id, NULL, e);
+	return rc || !n ? rc : job_enqueue(db, &j, work_now(), &id, NULL, e);
 }
 
-int derive_queue(struct work *w, int64_t revision_id, const char *before, struct err *e)
+int derive_queue(struct db *db, int64_t model_id, const char *before, struct arena *a, struct err *e)
 {
-	struct revision r;
-	struct model m;
-	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
+	const char **names;
+	size_t n;
+	int rc;
 
-	return rc || (before && r.license && !strcmp(before, r.license)) ? rc : derive_queue_model(w, m.name, e);
+	if (!strcmp(before, bases_standing(db, model_id, a)))
+		return 0;
+	rc = model_names(db, model_id, a, &names, &n, e);
+	return rc || !n ? rc : derive_queue_model(db, names[0], a, e);
 }

@@ -10,10 +10,13 @@
 int derive_rebuild_job(struct work *w, struct err *e);
 int derive_job(struct work *w, struct err *e);
 
-/* To be called when the licence of this revision's model is derived. before: what was known of the revision, NULL nothing. Queues "derive" where somebody waits for it. */
-int derive_queue(struct work *w, int64_t revision_id, const char *before, struct err *e);
+/*
+ * To be called when what counts of a model for what was made from it may have changed: a revision planned, asked for as main, judged, or said something of by a person.
+ * before: bases_standing() of then. Queues "derive" where it has, and somebody waits for it.
+ */
+int derive_queue(struct db *db, int64_t model_id, const char *before, struct arena *a, struct err *e);
 /* The same when something else has changed of what is known of the model: the names that it has. */
-int derive_queue_model(struct work *w, const char *repo, struct err *e);
+int derive_queue_model(struct db *db, const char *repo, struct arena *a, struct err *e);
 
 /* What is published goes on, whatever its licence has come to be: everybody who pulls it is told (it is deprecated with the reason), and a person decides. */
 int derive_judge_licence(struct work *w, int64_t revision_id, struct err *e);

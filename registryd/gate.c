@@ -9,6 +9,7 @@
 #include "catalog/usage.h"
 #include "registryd/bases.h"
 #include "registryd/bill.h"
+#include "registryd/derive.h"
 #include "registryd/loss.h"
 #include "verify/card.h"
 
@@ -556,10 +557,17 @@ int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out,
 	struct policy_verdict verdict;
 	struct policy_facts facts;
 	struct revision r;
+	const char *before;
 	int rc = ask_policy(w, revision_id, &facts, &verdict, e);
 
 	if (!rc)
-		rc = model_conclude(w->db, revision_id, &verdict, work_now(), e);
+		rc = model_revision(w->db, revision_id, w->arena, NULL, &r, e);
+	if (rc)
+		return rc;
+	before = bases_standing(w->db, r.model_id, w->arena);
+	rc = model_conclude(w->db, revision_id, &verdict, work_now(), e);
+	if (!rc)
+		rc = derive_queue(w->db, r.model_id, before, w->arena, e);
 	if (!rc)
 		rc = model_revision(w->db, revision_id, w->arena, NULL, &r, e);
 	if (rc)

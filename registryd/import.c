@@ -12,6 +12,8 @@
 #include "catalog/licence.h"
 #include "catalog/model.h"
 #include "catalog/partial.h"
+#include "registryd/bases.h"
+#include "registryd/derive.h"
 #include "registryd/hub.h"
 #include "registryd/judge.h"
 #include "verify/git_tree.h"
@@ -153,14 +155,19 @@ static int record(struct import *im, struct err *e)
 	own(mem) struct model_stored *stored = mem_zalloc((im->n_files + 1) * sizeof(*stored));
 	char commit[DIGEST_HEX_MAX];
 	struct model_plan p = { .ref = "main", .title = "import", .commit_at = work_now(), .files = im->files, .n_files = im->n_files };
+	const char *before;
 	int rc = commit_id(im, commit, e);
 
 	if (!rc)
 		rc = model_upsert(im->w->db, &u, work_now(), &im->model_id, e);
+	if (rc)
+		return rc;
 	p.model_id = im->model_id;
 	p.commit = commit;
+	before = bases_standing(im->w->db, im->model_id, im->w->arena);
+	rc = model_plan(im->w->db, &p, work_now(), &im->revision_id, NULL, e);
 	if (!rc)
-		rc = model_plan(im->w->db, &p, work_now(), &im->revision_id, NULL, e);
+		rc = derive_queue(im->w->db, im->model_id, before, im->w->arena, e);
 	for (size_t i = 0; i < im->n_files; i++)
 		stored[i] = (struct model_stored){ im->files[i].path, im->files[i].sha256, im->files[i].size_bytes };
 	if (!rc)

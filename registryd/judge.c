@@ -5,6 +5,7 @@
 #include "catalog/event.h"
 #include "catalog/finding.h"
 #include "catalog/lifecycle.h"
+#include "registryd/bases.h"
 #include "registryd/derive.h"
 #include "registryd/smoke.h"
 
@@ -140,16 +141,21 @@ static int note_card(struct work *w, int64_t revision_id, struct err *e)
 
 int judge_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e)
 {
-	const char *known = NULL;
+	const char *known = NULL, *before;
+	struct revision r;
 	int rc = known_licence(w, revision_id, &known, &license, e);
 
 	if (!rc)
-		rc = gate_read_documents(w, revision_id, info, inspection, license, e);
+		rc = model_revision(w->db, revision_id, w->arena, NULL, &r, e);
+	if (rc)
+		return rc;
+	before = bases_standing(w->db, r.model_id, w->arena);
+	rc = gate_read_documents(w, revision_id, info, inspection, license, e);
 	if (!rc)
 		rc = note_licence(w, revision_id, known, e);
 	if (!rc && !known)
 		rc = note_card(w, revision_id, e);
-	return rc ? rc : derive_queue(w, revision_id, known, e);
+	return rc ? rc : derive_queue(w->db, r.model_id, before, w->arena, e);
 }
 
 /* What the files are and say, into the catalog. */

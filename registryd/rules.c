@@ -8,7 +8,9 @@
 #include "catalog/event.h"
 #include "catalog/job.h"
 #include "catalog/lifecycle.h"
+#include "registryd/bases.h"
 #include "registryd/bill.h"
+#include "registryd/derive.h"
 #include "registryd/gate.h"
 
 #define SETTINGS "settings"	/* who puts a policy in force that comes from the file */
@@ -364,6 +366,22 @@ static bool is_overtaken(const struct through *t)
 	return atomic_load(&t->w->d->rules->adopted) != t->adopted;
 }
 
+/* model_reconsider(), and a look at what was made from the model. */
+static int reconsider(struct work *w, const struct policy_changed *ch, struct err *e)
+{
+	own(arena) struct arena a;
+	const char *before;
+	struct revision r;
+	int rc;
+
+	arena_init(&a);
+	if ((rc = model_revision(w->db, ch->revision_id, &a, NULL, &r, e)))
+		return rc;
+	before = bases_standing(w->db, r.model_id, &a);
+	rc = model_reconsider(w->db, ch->revision_id, ch->from, ch->verdict, work_now(), e);
+	return rc ? rc : derive_queue(w->db, r.model_id, before, &a, e);
+}
+
 static int work_one(void *arg, const struct policy_changed *ch, struct err *e)
 {
 	struct through *t = arg;
@@ -378,7 +396,7 @@ static int work_one(void *arg, const struct policy_changed *ch, struct err *e)
 	work_phase(t->w, "judging %s", ch->repo);
 	rc = ch->verdict->outcome == POLICY_PUBLISH ? gate_check_store(t->w->d, ch->revision_id, &why) : 0;
 	if (!rc)
-		rc = model_reconsider(t->w->db, ch->revision_id, ch->from, ch->verdict, work_now(), &why);
+		rc = reconsider(t->w, ch, &why);
 	if (rc == ERR_CONFLICT) {	/* its content has gone meanwhile, say: it stays what it is */
 		log_event(LOG_WARNING, "policy.not_applied", "repo=%s revision=%s error=%s", ch->repo, ch->commit, log_quote(quoted, why.msg));
 		return 0;

@@ -10,6 +10,7 @@
 #include "catalog/event.h"
 #include "catalog/finding.h"
 #include "registryd/bases.h"
+#include "registryd/derive.h"
 #include "registryd/judge.h"
 #include "registryd/room.h"
 #include "registryd/settled.h"
@@ -194,8 +195,11 @@ static int record_plan(struct sync *s, bool *changed, struct err *e)
 		.files = s->files,
 		.n_files = s->n_files,
 	};
+	const char *before = bases_standing(s->w->db, s->model_id, s->w->arena);
 	int rc = model_plan(s->w->db, &p, work_now(), &s->revision_id, changed, e);
 
+	if (!rc)
+		rc = derive_queue(s->w->db, s->model_id, before, s->w->arena, e);
 	if (!rc)
 		rc = keep_facts(s, e);
 	if (!rc)
@@ -334,6 +338,7 @@ static int is_settled(struct sync *s, const struct revision *r, bool *done, cons
 static int nothing_changed(struct sync *s, bool *done, struct err *e)
 {
 	struct gate_outcome g = { 0 };
+	const char *before;
 	struct revision r;
 	struct model m;
 	int rc;
@@ -342,9 +347,12 @@ static int nothing_changed(struct sync *s, bool *done, struct err *e)
 	if (model_find(s->w->db, s->name, s->info.sha, MODEL_ANY, s->w->arena, &m, &r, NULL, NULL))
 		return 0;
 	s->revision_id = r.id;
+	before = bases_standing(s->w->db, m.id, s->w->arena);
 	rc = is_settled(s, &r, done, &g.reason, e);
 	if (!rc && *done && sync_served_ref(s) && r.state != REVISION_RETIRED)	/* upstream may have been elsewhere meanwhile */
 		rc = model_ask_ref(s->w->db, r.id, sync_served_ref(s), work_now(), e);
+	if (!rc)
+		rc = derive_queue(s->w->db, m.id, before, s->w->arena, e);
 	if (rc || !*done)
 		return rc;
 	g.state = r.state;

@@ -199,7 +199,7 @@ static int note_former_names(struct sync *s, size_t n_names, struct err *e)
 		rc = model_saw_key(s->w->db, s->model_id, s->info.key, work_now(), e);
 	if (!rc)
 		rc = model_names(s->w->db, s->model_id, s->w->arena, &names, &n, e);
-	return rc || !n_names || n <= n_names ? rc : derive_queue_model(s->w, names[0], e);
+	return rc || !n_names || n <= n_names ? rc : derive_queue_model(s->w->db, names[0], s->w->arena, e);
 }
 
 int sync_note_model(struct sync *s, struct err *e)

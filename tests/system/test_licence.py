@@ -319,6 +319,54 @@ def test_a_base_that_comes_or_changes_later(reg, hub):
     assert len(jobs_done(reg, "derive")) == 2
 
 
+def test_which_commits_of_a_base_count(reg, hub):
+    """What its main is, here and upstream, whichever other commit was synced last; and the same after a rebuild."""
+    def card(license):
+        return {"README.md": f"---\nlicense: {license}\n---\n# A model\n", "config.json": "{}"}
+
+    def child(name, base):
+        add(hub, name, f"license: mit\nbase_model: {base}")
+        return outcome(reg, name)[2]
+
+    def stays(name, jobs, *states):
+        for sync in ("org/base@" + free, "org/base", "org/free@" + strict, "org/free"):
+            reg.ctl("sync", sync, code=None)
+        reg.ctl("rebuild")
+        assert len(jobs_done(reg, "derive")) == jobs and [lifecycle(reg, n)[0] for n in names] == list(states)
+
+    free, strict = hub.add_model("org/base", card("mit")), hub.add_model("org/free", card("cc-by-nc-4.0"))
+    names = ["org/marked", "org/clean"]
+    assert child("org/marked", "org/base") == []
+    hub.commit("org/base", card("cc-by-nc-4.0"))
+    hub.commit("org/free", card("mit"))
+    assert child("org/clean", "org/free") == []
+    reg.ctl("sync", "org/base", code=5)
+    reg.ctl("sync", "org/free")
+    stays("org/marked", 2, "deprecated", "active")
+    assert child("org/late", "org/base") == ["mit is looser than cc-by-nc-4.0, the licence of its base model org/base"] and child("org/other", "org/free") == []
+    # Upstream's main is what it was, and is served from then on.
+    hub.repos["org/base"].point("main", free)
+    assert outcome(reg, "org/base")[0] == "published"
+    assert len(jobs_done(reg, "derive")) == 3 and lifecycle(reg, "org/marked")[0] == "active"
+    # Of one whose main is not here, the strictest.
+    old, last = hub.add_model("org/third", card("cc-by-nc-4.0")), hub.commit("org/third", card("mit"))
+    for commit in old, last, old, last:
+        reg.ctl("sync", f"org/third@{commit}", code=None)
+    assert len(child("org/of-third", "org/third")) == 1
+
+
+def test_what_of_a_base_is_served_counts_until_a_person_publishes_another(reg, hub):
+    add(hub, "org/base", "license: cc-by-nc-4.0")
+    reg.ctl("sync", "org/base", code=5)
+    reg.ctl("publish", "org/base", "--reason", "bought")
+    hub.commit("org/base", {"README.md": "---\nlicense: bsd-3-clause\n---\n# A model\n"})
+    add(hub, "org/m", "license: mit\nbase_model: org/base")
+    assert outcome(reg, "org/base")[:2] == ("held", "bsd-3-clause")
+    assert outcome(reg, "org/m") == ("held", "mit", ["mit is looser than cc-by-nc-4.0, the licence of its base model org/base"])
+    reg.ctl("publish", "org/base", "--reason", "looked at")
+    assert len(jobs_done(reg, "derive")) == 1 and reg.json("show", "org/m")["license"]["conflicts"] == []
+
+
 def test_a_base_that_is_here_by_both_of_its_names(reg, hub):
     """Upstream has renamed it, and both are here: what names either is held to both."""
     add(hub, "org/base", "license: mit")
