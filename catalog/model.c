@@ -184,16 +184,32 @@ int model_add_alias_tx(struct db_conn *c, const char *name, int64_t model_id, co
 }
 
 /*
- * Which of our models is it? Its canonical name, or the one it was asked by (renamed upstream since we mirrored it). The name we know a model by
- * does not change by itself: the other one becomes an alias. 0 when it is new.
+ * Which of our models is it? What is here by the name that it was asked by (upstream may have renamed it since), or else by its canonical one. The name we know a
+ * model by does not change by itself: the other one becomes an alias. 0 when it is new.
  */
 static int find_known(struct db_conn *c, const struct model_upstream *u, int64_t *id, struct err *e)
 {
-	int rc = model_id_tx(c, u->name, id, e);
+	int rc = 0;
 
-	if (rc == 0 && *id == 0 && u->asked_name)
+	*id = 0;
+	if (u->asked_name)
 		rc = model_id_tx(c, u->asked_name, id, e);
-	return rc;
+	return rc || *id ? rc : model_id_tx(c, u->name, id, e);
+}
+
+/* What upstream calls the model that is here as `known`. Where that is another model here, which stays so, the former name points to the later one. */
+static int add_canonical(struct db_conn *c, const char *known, const struct model_upstream *u, int64_t id, int64_t now, struct err *e)
+{
+	struct known later;
+	int64_t canonical;
+	int rc = model_id_tx(c, u->name, &canonical, e);
+
+	if (rc || canonical == id)
+		return rc;
+	if (!canonical)
+		return model_add_alias_tx(c, u->name, id, known, now, e);
+	rc = read_known(c, canonical, &later, e);
+	return rc || strcmp(later.upstream, u->upstream) ? rc : model_add_alias_tx(c, known, canonical, later.name, now, e);
 }
 
 static int refuse_other(const struct known *k, const char *upstream, struct err *e)
@@ -223,7 +239,7 @@ static int upsert_tx(struct db_conn *c, const struct model_upstream *u, int64_t 
 		return refuse_other(&k, u->upstream, e);
 	if (known && (rc = tell_drift(c, &k, u, now, e)) < 0)
 		return rc;
-	if (strcasecmp(k.name, u->name) != 0 && (rc = model_add_alias_tx(c, u->name, *id, k.name, now, e)) < 0)
+	if ((rc = add_canonical(c, k.name, u, *id, now, e)) < 0)
 		return rc;
 	if (u->asked_name && strcasecmp(k.name, u->asked_name) != 0 && (rc = model_add_alias_tx(c, u->asked_name, *id, k.name, now, e)) < 0)
 		return rc;

@@ -124,7 +124,7 @@ struct model_upstream {
 };
 
 /*
- * Creates or updates the model. *id is its id. Changes of gated, private, disabled, name are drift: each makes an event. A known name of
+ * Creates or updates the model: the one that is here as asked_name, or else as name. *id is its id. Changes of gated, private, disabled, name are drift: each makes an event. A known name of
  * another upstream is ERR_CONFLICT: a model never silently changes where it comes from.
  */
 int model_upsert(struct db *db, const struct model_upstream *u, int64_t now, int64_t *id, struct err *e);

@@ -83,7 +83,7 @@ int sync_begin(struct sync *s, struct work *w, struct err *e)
 		sync_note_gone(s, e);
 		return rc;
 	}
-	s->name = arena_strdup(w->arena, s->info.id);
+	s->here = s->name = arena_strdup(w->arena, s->info.id);
 	s->linked = gate_linked_text(NULL, s->info.doc, s->repo, w->arena);
 	if (s->ref && strlen(s->ref) >= SHORT_COMMIT_MIN && str_is_hex(s->ref, strlen(s->ref)) && str_starts(s->info.sha, s->ref))
 		s->ref = s->info.sha;	/* the beginning of a commit's id is no branch */
@@ -344,7 +344,7 @@ static int nothing_changed(struct sync *s, bool *done, struct err *e)
 	int rc;
 
 	*done = false;
-	if (model_find(s->w->db, s->name, s->info.sha, MODEL_ANY, s->w->arena, &m, &r, NULL, NULL))
+	if (model_find(s->w->db, s->here, s->info.sha, MODEL_ANY, s->w->arena, &m, &r, NULL, NULL))
 		return 0;
 	s->revision_id = r.id;
 	before = bases_standing(s->w->db, m.id, s->w->arena);
@@ -367,7 +367,7 @@ static int left_off(struct sync *s, bool *off, struct err *e)
 
 	*off = why != NULL;
 	if (*off)
-		s->w->result = json_pack("{s:s, s:s, s:s, s:s, s:s}", "repo", s->name, "revision", s->info.sha, "state", state, "reason", why, "code", "refused");
+		s->w->result = json_pack("{s:s, s:s, s:s, s:s, s:s}", "repo", s->here, "revision", s->info.sha, "state", state, "reason", why, "code", "refused");
 	return rc;
 }
 
@@ -378,7 +378,7 @@ static int contradicted(struct sync *s, struct err *e)
 	struct err why = ERR_NONE;
 
 	if (finding_record(s->w->db, s->revision_id, "proof", NULL, 0, &f, 1, true, work_now(), &why) ||
-	    event_add(s->w->db, "upstream.contradicts", s->name, s->info.sha, json_pack("{s:s}", "reason", f.message), work_now(), &why))
+	    event_add(s->w->db, "upstream.contradicts", s->here, s->info.sha, json_pack("{s:s}", "reason", f.message), work_now(), &why))
 		*e = why;
 	return e->code;
 }
@@ -489,7 +489,7 @@ static bool too_large(struct sync *s)
 		total += files[i].wanted ? files[i].size_bytes : 0;
 	if (total <= (uint64_t)max)
 		return false;
-	s->w->result = json_pack("{s:s, s:s, s:s, s:s, s:I}", "repo", s->name, "revision", s->info.sha, "state", "skipped", "reason", "it is larger than the entry's max_size", "size_bytes", (json_int_t)total);
+	s->w->result = json_pack("{s:s, s:s, s:s, s:s, s:I}", "repo", s->here, "revision", s->info.sha, "state", "skipped", "reason", "it is larger than the entry's max_size", "size_bytes", (json_int_t)total);
 	return true;
 }
 

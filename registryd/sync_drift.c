@@ -32,7 +32,7 @@ static int note_rewrite(struct sync *s, const char *before, struct err *e)
 
 	if (rc != ERR_NOT_FOUND && (rc || hub_descends(s->hub, s->info.id, s->info.sha, before, &s->w->stop) != 0))
 		return 0;	/* it is there, or that can't be known now */
-	return event_add(s->w->db, "upstream.rewritten", s->info.id, before, json_pack("{s:s, s:s}", "ref", sync_served_ref(s), "now", s->info.sha), work_now(), e);
+	return event_add(s->w->db, "upstream.rewritten", s->here, before, json_pack("{s:s, s:s}", "ref", sync_served_ref(s), "now", s->info.sha), work_now(), e);
 }
 
 /* A ref is met for the first time, or again, or has moved: a branch, or a tag? Where nobody says so it stays what it was, and a new one is taken for a branch. */
@@ -60,11 +60,16 @@ static int note_ref(struct sync *s, struct err *e)
 
 /* ---- which repository it is ---------------------------------------------------------------------------------------- */
 
+/* What was renamed upstream may be here by either name, and as two models: what is served by a name is what a sync of that name follows. */
+bool sync_find_here(struct sync *s, struct model *m)
+{
+	return !model_find_repo(s->w->db, s->repo, s->w->arena, m, NULL) || !model_find_repo(s->w->db, s->name, s->w->arena, m, NULL);
+}
+
 /* What is here of the repository that upstream answers for; false when there is nothing. */
 static bool find_here(struct sync *s, struct model *m)
 {
-	return (!model_find_repo(s->w->db, s->name, s->w->arena, m, NULL) || !model_find_repo(s->w->db, s->repo, s->w->arena, m, NULL)) &&
-	       !strcmp(m->upstream, s->hub->config.name);
+	return sync_find_here(s, m) && !strcmp(m->upstream, s->hub->config.name);
 }
 
 static int refuse_other(struct sync *s, const struct model *m, const char *lives_as, struct err *e)
@@ -167,20 +172,20 @@ static int note_other(struct sync *s, bool *other, struct err *e)
 		return rc;
 	*other = true;
 	s->model_id = m.id;
+	s->here = m.name;
 	rc = sync_note_reuse(s, NULL, e);
 	return !rc && sync_served_ref(s) ? model_saw_ref(s->w->db, m.id, sync_served_ref(s), s->info.sha, work_now(), NULL, e) : rc;
 }
 
-/* Of what is here of it. */
-static size_t count_names(struct sync *s)
+/* Of the model that is here by upstream's name for it, which gets one more when it is asked for by another. */
+static int names_of(struct sync *s, const char ***names, size_t *n, struct err *e)
 {
-	const char **names;
 	struct model m;
-	size_t n = 0;
 
-	if (find_here(s, &m))
-		model_names(s->w->db, m.id, s->w->arena, &names, &n, NULL);
-	return n;
+	*n = 0;
+	if (model_find_repo(s->w->db, s->name, s->w->arena, &m, NULL) && model_find_repo(s->w->db, s->repo, s->w->arena, &m, NULL))
+		return 0;
+	return strcmp(m.upstream, s->hub->config.name) ? 0 : model_names(s->w->db, m.id, s->w->arena, names, n, e);
 }
 
 /*
@@ -195,10 +200,10 @@ static int note_former_names(struct sync *s, size_t n_names, struct err *e)
 	int rc = model_key(s->w->db, s->model_id, known, &published, e);
 
 	model_made_key(s->name, made);
-	if (!rc && *s->info.key && strcmp(known, s->info.key) && strcmp(made, s->info.key) && !s->selection.metadata_only)
+	if (!rc && !strcasecmp(s->here, s->name) && *s->info.key && strcmp(known, s->info.key) && strcmp(made, s->info.key) && !s->selection.metadata_only)
 		rc = model_saw_key(s->w->db, s->model_id, s->info.key, work_now(), e);
 	if (!rc)
-		rc = model_names(s->w->db, s->model_id, s->w->arena, &names, &n, e);
+		rc = names_of(s, &names, &n, e);
 	return rc || !n_names || n <= n_names ? rc : derive_queue_model(s->w->db, names[0], s->w->arena, e);
 }
 
@@ -217,13 +222,19 @@ int sync_note_model(struct sync *s, struct err *e)
 		.created_at = time_of(r->doc, "createdAt"),
 		.modified_at = r->last_modified,
 	};
-	size_t n_names = count_names(s);
+	const char **names;
+	struct model m;
+	size_t n_names;
 	bool other;
-	int rc = note_other(s, &other, e);
+	int rc = names_of(s, &names, &n_names, e);
 
+	if (!rc)
+		rc = note_other(s, &other, e);
 	if (rc || other)
 		return rc;
 	rc = model_upsert(s->w->db, &u, work_now(), &s->model_id, e);
+	if (!rc && sync_find_here(s, &m))
+		s->here = m.name;
 	if (!rc)
 		rc = note_former_names(s, n_names, e);
 	if (!rc)

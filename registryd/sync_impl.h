@@ -30,6 +30,7 @@ struct sync {
 	bool planned;			/* the revision is in the catalog as this sync wants it */
 	struct model_kin kin;		/* other models that may hold its files */
 	const char *name;		/* canonical */
+	const char *here;		/* of the model that is here, as far as there is one */
 	const char *linked;		/* the file that the card names as its licence, NULL none */
 	struct arena missing;
 	struct fetch_file *wanted;	/* what has to be fetched, until it is here */
@@ -72,6 +73,8 @@ bool sync_is_evidence(struct sync *s, const struct model_file *f);
 /* Of the planned files, what the store holds is recorded; the rest goes to s->wanted. */
 int sync_look_around(struct sync *s, struct err *e);
 
+/* The model that is here by the name that was asked for, or else by upstream's; false when there is none. */
+bool sync_find_here(struct sync *s, struct model *m);
 /* ERR_REFUSED: upstream has another repository under this name than the model that is here under it, which lives on there under another. */
 int sync_check_name(struct sync *s, struct err *e);
 /* Tells of it, once for each revision. why NULL: it is held, and says why. */

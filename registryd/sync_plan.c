@@ -234,12 +234,13 @@ static int find_obstacle(struct sync *s, struct preview *p, struct err *e)
 	struct model m, same;
 	int rc;
 
-	if (model_find_repo(s->w->db, s->name, s->w->arena, &m, NULL))
+	if (!sync_find_here(s, &m))
 		return find_off(s, &p->facts, e);
 	if (strcmp(m.upstream, s->hub->config.name))
 		return err_set(e, ERR_CONFLICT, "%s is here from '%s', and can't come from upstream '%s' too", m.name, m.upstream, s->hub->config.name);
 	s->model_id = m.id;	/* what of it is here is not fetched again */
-	if (model_find(s->w->db, s->name, s->info.sha, MODEL_ANY, s->w->arena, &same, r, NULL, NULL))
+	s->here = m.name;
+	if (model_find(s->w->db, s->here, s->info.sha, MODEL_ANY, s->w->arena, &same, r, NULL, NULL))
 		r->id = 0;
 	rc = lifecycle_at(s->w->db, m.id, r->id, s->w->policy, work_now(), s->w->arena, &life, e);
 	if (!rc)
@@ -266,12 +267,12 @@ static int gather(struct sync *s, struct preview *p, struct err *e)
 	sync_forget_plan(s);
 	if (!rc)
 		rc = plan_licence(s, p, &texts, e);
-	p->facts.repo = s->name;
+	p->facts.repo = s->here;
 	if (!p->judged) {
 		p->facts.task = json_get_str(s->info.doc, "pipeline_tag");
 		p->facts.modified_at = s->info.last_modified;
 	}
-	return rc ? rc : gate_preview_quota(s->w, s->name, p->to_fetch, &p->facts, e);
+	return rc ? rc : gate_preview_quota(s->w, s->here, p->to_fetch, &p->facts, e);
 }
 
 static json_t *reason(const char *rule, enum policy_outcome outcome, const char *text)
@@ -296,7 +297,7 @@ int sync_plan_job(struct work *w, struct err *e)
 		json_array_append_new(reasons, reason(verdict.reasons[i].rule, verdict.reasons[i].outcome, verdict.reasons[i].text));
 	if (p.obstacle)
 		json_array_append_new(reasons, reason("lifecycle", POLICY_REJECT, p.obstacle));
-	w->result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:s, s:O}}", "repo", s.name, "revision", s.info.sha, "license", p.facts.license, "size_bytes",
+	w->result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:{s:s, s:O}}", "repo", s.here, "revision", s.info.sha, "license", p.facts.license, "size_bytes",
 			      (json_int_t)p.facts.size_bytes, "fetch_bytes", (json_int_t)(p.to_fetch + p.texts_to_fetch), "gate", "outcome",
 			      policy_outcome_name(p.obstacle ? POLICY_REJECT : verdict.outcome), "reasons", reasons);
 	return 0;

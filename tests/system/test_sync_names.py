@@ -51,6 +51,35 @@ def test_a_freed_name_that_another_takes_is_not_followed(reg, hub, keys, branch)
         assert says in reg.ctl("sync", "org/new-name", code=5).stderr
 
 
+@pytest.mark.parametrize("metadata", [False, True])
+def test_each_of_two_names_is_followed_where_both_are_here(reg, hub, metadata):
+    """The later name came here as another model before the former one was asked for again."""
+    later = "other/new-name"
+
+    def served(name):
+        return get(f"{reg.url}/{name}/resolve/main/config.json")
+
+    def sync_later():
+        mirror_round(reg) if metadata else reg.ctl("sync", later)
+
+    first = hub.add_model(NAME, files())
+    reg.ctl("sync", NAME)
+    hub.rename(NAME, later)
+    if metadata:
+        reg.ctl("mirror", "add", later, "--metadata-only", "--every", "6h")
+    sync_later()
+    second = hub.commit(later, {"config.json": '{"a": 1}'})
+    assert f"{NAME}@{second[:12]}" in reg.ctl("sync", NAME, "--dry-run").stdout
+    for _ in range(2):
+        assert f"published {NAME}@{second}" in reg.ctl("sync", NAME).stdout
+        assert served(NAME) == (200, b'{"a": 1}') and reg.json("show", NAME)["revision"] == second
+        assert reg.json("show", later)["revision"] == first and reg.json("show", later)["state"] == ("held" if metadata else "published")
+    sync_later()
+    assert reg.json("show", later)["revision"] == second and served(later)[0] == (404 if metadata else 200)
+    assert "upstream.moved" in kinds(reg) and "upstream.rewritten" not in kinds(reg)
+    assert [(e["repo"], e["data"]) for e in reg.json("events") if e["kind"] == "upstream.renamed"] == [(later, {"also": NAME})]
+
+
 def test_a_model_made_anew_waits_for_a_person(reg, hub):
     """Its name may have been taken by somebody: upstream's id of the repository tells, whoever it was."""
     hub.add_model(NAME, files())

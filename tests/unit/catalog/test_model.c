@@ -523,6 +523,36 @@ static void test_drift(void **state)
 	ok(event_verify(f->db, &none, NULL, NULL, e));
 }
 
+static void test_a_name_is_what_is_here_by_it(void **state)
+{
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	const char *to;
+	struct model m;
+
+	arena_init(&a);
+	int64_t former = model(f->db, "org/m"), later = model(f->db, "neworg/m"), id;
+	struct model_upstream u = { .name = "neworg/m", .asked_name = "org/m", .upstream = "hub" };
+	for (int i = 0; i < 2; i++) {
+		ok(model_upsert(f->db, &u, 2000, &id, e));
+		assert_int_equal(id, former);
+		ok(model_find_repo(f->db, "neworg/m", &a, &m, e));
+		assert_int_equal(m.id, later);
+		ok(model_renamed_to(f->db, &m, &a, &to, e));
+		assert_null(to);
+		ok(model_find_repo(f->db, "org/m", &a, &m, e));
+		assert_int_equal(m.id, former);
+		ok(model_renamed_to(f->db, &m, &a, &to, e));
+		assert_string_equal(to, "neworg/m");
+	}
+	u = (struct model_upstream){ .name = "org/third", .asked_name = "org/m", .upstream = "hub" };
+	ok(model_upsert(f->db, &u, 2001, &id, e));
+	assert_int_equal(id, former);
+	u = (struct model_upstream){ .name = "neworg/m", .asked_name = "org/third", .upstream = "hub" };
+	ok(model_upsert(f->db, &u, 2002, &id, e));
+	assert_int_equal(id, former);
+}
+
 static void test_a_listing_at_once(void **state)
 {
 	struct fixture *f = *state;
@@ -676,6 +706,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_fixture(test_published_only),	 with_fixture(test_second_revision), with_fixture(test_clock_that_was_ahead), with_fixture(test_pending_files),
 		with_fixture(test_lies),		 with_fixture(test_many_files),	   with_fixture(test_person_and_findings), with_fixture(test_many_findings),
+		with_fixture(test_a_name_is_what_is_here_by_it),
 		with_fixture(test_drift),		 with_fixture(test_a_listing_at_once), with_fixture(test_facts_tags_documents), with_fixture(test_known_by_git_id),
 		with_fixture(test_short_commits),
 	};
