@@ -8,6 +8,7 @@
 
 #define RETRY_S		600	/* after a failure, when the entry's own interval is longer */
 #define LIMIT_DEFAULT	1000
+#define PRIORITY	(-1)
 #define SYNCS_LOOKED_AT 20	/* of one model: so many failures make no further difference */
 
 /* The part of the options that a sync reads. */
@@ -24,7 +25,7 @@ static char *sync_args(const struct mirror *m, const json_t *options)
 
 int mirror_queue_sync(struct round *r, const char *repo, struct err *e)
 {
-	struct job_new j = { .kind = "sync", .repo = repo, .revision = r->m->revision, .args = r->args, .who = "schedule", .priority = -1 };
+	struct job_new j = { .kind = "sync", .repo = repo, .revision = r->m->revision, .args = r->args, .who = "schedule", .priority = PRIORITY };
 	bool existed = false;
 	int64_t id;
 	int rc = job_enqueue(r->w->db, &j, work_now(), &id, &existed, e);
@@ -48,6 +49,12 @@ static bool has_failed(const struct job *j)
 	return j->state == JOB_FAILED || j->state == JOB_CANCELED;
 }
 
+/* Canceled, and not by a person: it says nothing of the model. */
+static bool was_dropped(const struct job *j)
+{
+	return j->state == JOB_CANCELED && !j->cancel_asked;
+}
+
 int mirror_look_back(struct round *r, const char *repo, const char *sha, struct arena *a, struct past *p, struct err *e)
 {
 	struct job_filter f = { .kind = "sync", .repo = repo, .limit = SYNCS_LOOKED_AT };
@@ -59,7 +66,7 @@ int mirror_look_back(struct round *r, const char *repo, const char *sha, struct 
 	for (size_t i = 0; !rc && i < n; i++) {
 		const struct job *j = &jobs[i];
 
-		if (strcmp(j->revision, r->m->revision) || strcmp(j->args, r->args))
+		if (strcmp(j->revision, r->m->revision) || strcmp(j->args, r->args) || was_dropped(j))
 			continue;
 		if (!p->state) {
 			*p = (struct past){ .state = j->state, .at = j->finished_at, .why = j->error_message };
@@ -116,6 +123,49 @@ static void own_round(struct round *r)
 	free(r->args);
 	json_decref(r->options);
 	json_decref(r->listed);
+}
+
+/* ---- is it still asked for? ----------------------------------------------------------------------------------- */
+
+bool mirror_covers(const struct mirror *m, const json_t *options, const char *repo, const json_t *doc)
+{
+	size_t n = strlen(m->target);
+
+	if (m->kind == MIRROR_REPO)
+		return !strcasecmp(m->target, repo);
+	if (m->kind == MIRROR_AUTHOR && (strncasecmp(m->target, repo, n) || repo[n] != '/'))
+		return false;
+	return mirror_name_wanted(options, repo) && (!doc || mirror_licence_wanted(options, doc));
+}
+
+static int asks_for(const struct mirror *m, const struct job *j, const json_t *doc, bool *asks, struct err *e)
+{
+	own(json) json_t *options = json_parse(m->options, strlen(m->options), "the entry's options", e);
+	own(mem) char *args = options ? sync_args(m, options) : NULL;
+
+	if (!options)
+		return e->code;
+	*asks = !strcmp(m->revision, j->revision) && !strcmp(args, j->args) && mirror_covers(m, options, j->repo, doc);
+	return 0;
+}
+
+/* A round's priority is nobody else's: what a person asks for too gets a higher one. */
+int mirror_check_asked(struct work *w, const json_t *doc, struct err *e)
+{
+	struct mirror *list;
+	bool asked = false;
+	size_t n = 0;
+	int rc;
+
+	if (strcmp(w->job.who, "schedule") || w->job.priority != PRIORITY)
+		return 0;
+	rc = mirror_list(w->db, w->arena, &list, &n, e);
+	for (size_t i = 0; i < n && !rc && !asked; i++)
+		rc = asks_for(&list[i], &w->job, doc, &asked, e);
+	if (rc || asked)
+		return rc;
+	atomic_store(&w->canceled, true);
+	return err_set(e, ERR_CANCELED, "no mirror entry asks for it any more: the one that did was removed or changed");
 }
 
 /* ---- the job -------------------------------------------------------------------------------------------------- */
@@ -207,7 +257,7 @@ int mirror_queue_due(struct daemon *d, int64_t now, struct err *e)
 		bool asked = !due[i].next_at;
 		own(json) json_t *args = asked ? json_pack("{s:s, s:b}", "name", due[i].name, "asked", 1) : json_pack("{s:s}", "name", due[i].name);
 		own(mem) char *text = json_text(args);
-		struct job_new j = { .kind = "mirror", .args = text, .who = "schedule", .priority = -1 };
+		struct job_new j = { .kind = "mirror", .args = text, .who = "schedule", .priority = PRIORITY };
 		int64_t id;
 
 		rc = job_enqueue(d->db, &j, now, &id, NULL, e);

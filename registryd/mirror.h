@@ -6,10 +6,15 @@
 #ifndef REGISTRYD_MIRROR_H
 #define REGISTRYD_MIRROR_H
 
+#include "catalog/mirror.h"
 #include "registryd/work.h"
 
 /* Job kind "mirror". */
 int mirror_job(struct work *w, struct err *e);
+/* Does the entry take this model? doc: what upstream says of it, for its licence; NULL: as far as its name tells. Of a query's words just upstream knows. */
+bool mirror_covers(const struct mirror *m, const json_t *options, const char *repo, const json_t *doc);
+/* ERR_CANCELED: this sync was queued by an entry's round and by nobody else, and no entry asks for it any more. doc as above. */
+int mirror_check_asked(struct work *w, const json_t *doc, struct err *e);
 /* Queues a job for each entry that is due. */
 int mirror_queue_due(struct daemon *d, int64_t now, struct err *e);
 /* Makes the catalog's entries follow the settings. */

@@ -89,7 +89,7 @@ static int is_missing(struct round *r, const struct model *m, struct arena *a, b
 	size_t n = 0;
 	int rc;
 
-	*missing = !strcmp(m->upstream, r->hub->config.name) && !m->vanished_at && !was_listed(r, m->name) && mirror_name_wanted(r, m->name);
+	*missing = !strcmp(m->upstream, r->hub->config.name) && !m->vanished_at && !was_listed(r, m->name) && mirror_name_wanted(r->options, m->name);
 	if (!*missing)
 		return 0;
 	rc = model_renamed_to(r->w->db, m, a, &now, e);

@@ -10,9 +10,9 @@
 #define REGISTRY_FULL_EVERY_S 3600	/* of another registry */
 #define BACKOFF_MAX_S	(7 * 86400)
 
-bool mirror_name_wanted(const struct round *r, const char *name)
+bool mirror_name_wanted(const json_t *options, const char *name)
 {
-	const json_t *globs = json_object_get(r->options, "names"), *glob;
+	const json_t *globs = json_object_get(options, "names"), *glob;
 	size_t i;
 
 	if (!json_array_size(globs))
@@ -23,10 +23,9 @@ bool mirror_name_wanted(const struct round *r, const char *name)
 	return false;
 }
 
-/* The listing's own word on the licence is enough to choose; the gate judges by the card and texts. */
-static bool licence_wanted(const struct round *r, const json_t *doc)
+bool mirror_licence_wanted(const json_t *options, const json_t *doc)
 {
-	const json_t *wanted = json_object_get(r->options, "license"), *tags = json_object_get(doc, "tags"), *tag, *one;
+	const json_t *wanted = json_object_get(options, "license"), *tags = json_object_get(doc, "tags"), *tag, *one;
 	size_t i, k;
 
 	if (!json_array_size(wanted))
@@ -184,9 +183,9 @@ static int each_listed(const struct hub_listed *l, void *arg)
 	r->seen++;
 	if (l->last_modified > r->newest)
 		r->newest = l->last_modified;
-	if (!mirror_name_wanted(r, l->id))
+	if (!mirror_name_wanted(r->options, l->id))
 		return 0;
-	if (!licence_wanted(r, l->doc))
+	if (!mirror_licence_wanted(r->options, l->doc))
 		return mirror_note_licence_lost(r, l, &r->err) != 0;
 	return follow_model(r, l, &r->err);
 }

@@ -58,7 +58,9 @@ void mirror_note_refused(struct round *r, const char *repo, const char *why);
 int mirror_follow_list(struct round *r, struct err *e);
 /* The commit that the entry follows, as listed: a listing gives that of `main` only. NULL: it can't be known from there. */
 const char *mirror_listed_commit(const struct round *r, const struct hub_listed *l);
-bool mirror_name_wanted(const struct round *r, const char *name);
+/* Do the entry's options take a model of this name; of the licence that upstream tells? The listing's own word is enough to choose; the gate judges by the card and texts. */
+bool mirror_name_wanted(const json_t *options, const char *name);
+bool mirror_licence_wanted(const json_t *options, const json_t *doc);
 /*
  * What the next round needs to know, NULL when it is as before: a round that its limit ended has not seen everything, and the next one starts
  * where this one did. `since` waits for the oldest model that is not brought in, however often that fails.

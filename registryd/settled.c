@@ -3,12 +3,12 @@
 
 #include "base/json.h"
 #include "base/str.h"
-#include "catalog/mirror.h"
 #include "catalog/retention.h"
 #include "registryd/bases.h"
 #include "registryd/gate.h"
 #include "registryd/gitproof.h"
 #include "registryd/judge.h"
+#include "registryd/mirror.h"
 
 struct question {
 	struct work *w;
@@ -181,15 +181,6 @@ int settled_at_ref(struct work *w, const struct revision *r, const char *ref, st
 
 #define SYNCS_LOOKED_AT 100
 
-static bool covers(const struct mirror *m, const char *repo)
-{
-	size_t n = strlen(m->target);
-
-	if (m->kind == MIRROR_AUTHOR)
-		return !strncasecmp(m->target, repo, n) && repo[n] == '/';
-	return m->kind == MIRROR_QUERY || !strcasecmp(m->target, repo);
-}
-
 /* Does an entry select of this model what was planned last? Otherwise it was a person, or an entry that is gone or has been edited. */
 static int is_of_entry(struct work *w, const char *planned, struct arena *a, bool *of_entry, struct err *e)
 {
@@ -202,7 +193,7 @@ static int is_of_entry(struct work *w, const char *planned, struct arena *a, boo
 		struct plan_selection *s = arena_alloc(a, sizeof(*s));
 		own(json) json_t *options = json_parse(list[i].options, strlen(list[i].options), "the entry's options", e);
 
-		if (!covers(&list[i], w->job.repo))
+		if (options && !mirror_covers(&list[i], options, w->job.repo, NULL))
 			continue;
 		rc = options ? plan_read_selection(s, options, a, e) : (int)e->code;
 		*of_entry = !rc && !strcmp(s->text ? s->text : "", planned ? planned : "");

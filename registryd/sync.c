@@ -12,6 +12,7 @@
 #include "registryd/bases.h"
 #include "registryd/derive.h"
 #include "registryd/judge.h"
+#include "registryd/mirror.h"
 #include "registryd/room.h"
 #include "registryd/settled.h"
 #include "registryd/sync_impl.h"
@@ -572,8 +573,12 @@ static int sync_revision(struct sync *s, struct err *e)
 int sync_job(struct work *w, struct err *e)
 {
 	own(sync) struct sync s = { 0 };
-	int rc = sync_begin(&s, w, e);
+	int rc = mirror_check_asked(w, NULL, e);
 
+	if (!rc)
+		rc = sync_begin(&s, w, e);
+	if (!rc)
+		rc = mirror_check_asked(w, s.info.doc, e);
 	if (!rc)
 		rc = sync_revision(&s, e);
 	if (rc == ERR_NOSPACE)

@@ -35,7 +35,7 @@ struct work {
 	struct job job;
 	json_t *args;			/* of the job; an object */
 	atomic_bool stop;		/* the daemon stops, or somebody asked to cancel */
-	atomic_bool canceled;		/* somebody asked to cancel */
+	atomic_bool canceled;		/* somebody asked to cancel, or nobody asks for it any more */
 
 	json_t *result;			/* set by the job */
 	struct spool files;		/* its member "files", where it may be long: the array's text; work_file() */

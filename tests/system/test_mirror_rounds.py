@@ -1,5 +1,6 @@
 """What the rounds of an author's entry remember from one to the next, and that it hides nothing."""
 import json
+import signal
 import sqlite3
 import time
 
@@ -144,3 +145,43 @@ def test_a_branch_that_a_sync_could_not_move_is_moved(reg, hub):
     hub.faults.clear()
     mirror_round(reg)
     assert get(f"{reg.url}/team/m/resolve/main/config.json") == (200, b'{"n": 2}')
+
+
+CHANGES = {"removed": None, "other names": "names: ['team/m3']", "other licence": "license: [mit]", "another author": None}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_no_entry_asks_for_any_more_is_not_fetched(tmp_path, hub, change):
+    """An entry that goes, or takes less, takes along what its rounds have queued, but not what a person has asked for meanwhile."""
+    for n in range(6):
+        card = CARD if n == 3 else CARD.replace("mit", "apache-2.0")
+        hub.add_model(f"team/m{n}", {"README.md": card, "config.json": f'{{"n": {n}}}', "w.safetensors": Noise(1 << 20, n)}, date=days_ago(n + 2))
+    slow = hub.faults.add(listener="cdn", throttle=800_000)
+    first, later = "{name: it, author: team, every: 6h}", f"{{name: it, author: team, every: 6h, {CHANGES[change]}}}"
+    if change == "another author":
+        later = "{name: it, author: nobody, every: 6h}"
+    extra = "sync: {jobs: 1}\n" + (f"mirror:\n  - {first}\n" if change != "removed" else "")
+    with Registry(tmp_path / "registry", policy=POLICY.replace("[mit]", "[mit, apache-2.0]"), settings=settings(hub, extra)) as reg:
+        if change == "removed":
+            reg.ctl("mirror", "add", "--author", "team", "--every", "6h")
+        wait_for(lambda: sorted(j["state"] for j in reg.json("jobs") if j["kind"] == "sync") == ["queued"] * 5 + ["running"])
+        running = next(j["repo"] for j in reg.json("jobs") if j["state"] == "running")
+        reg.ctl("sync", "team/m5@main", "--upstream", "hub", "--no-wait")
+        if change == "removed":
+            reg.ctl("mirror", "remove", "team")
+        else:
+            reg.config.write_text(reg.config.read_text().replace(first, later))
+            before = reg.json("mirror", "list")
+            reg.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: reg.json("mirror", "list") != before)
+        hub.faults.remove(slow)
+        wait_for(lambda: not any(j["state"] in ("queued", "running") for j in reg.json("jobs")))
+        kept = {running, "team/m5"} | ({"team/m3"} if CHANGES[change] else set())
+        assert published(reg) == kept
+        ended = {j["repo"]: j for j in reg.json("jobs") if j["state"] == "canceled"}
+        assert set(ended) == {f"team/m{n}" for n in range(6)} - kept
+        assert all("no mirror entry asks for it any more" in j["error"]["message"] for j in ended.values())
+        if change == "removed":                         # asked for anew, it is as if nothing had been
+            reg.ctl("mirror", "add", "--author", "team", "--every", "6h")
+            wait_for(lambda: len(published(reg)) == 6)
+            assert reg.json("mirror", "list")[0]["last_error"] is None
