@@ -307,7 +307,7 @@ static int tell_result(struct sync *s, const struct gate_outcome *g, struct err 
 {
 	int rc = judge_result(s->w, s->revision_id, g, e);
 
-	if (!rc && s->selection.metadata_only && g->state != REVISION_PUBLISHED)
+	if (!rc && s->selection.metadata_only && g->state == REVISION_HELD)
 		json_object_set_new(s->w->result, "state", json_string("metadata"));
 	return rc;
 }
@@ -335,6 +335,26 @@ static int is_settled(struct sync *s, const struct revision *r, bool *done, cons
 	return rc || !*done || r->state != REVISION_PUBLISHED ? rc : settled_at_ref(s->w, r, sync_served_ref(s), &a, done, e);
 }
 
+/*
+ * What has been turned down, or taken off, stays so when just its metadata is asked for. Where no more than that was here, it is asked for again, unless it was a person
+ * who said no.
+ */
+static int is_decided(struct sync *s, const struct revision *r, bool *decided, struct err *e)
+{
+	struct policy_facts facts;
+	bool metadata;
+	int rc;
+
+	*decided = s->selection.metadata_only && r->state == REVISION_RETIRED;
+	if (!s->selection.metadata_only || r->state != REVISION_REJECTED)
+		return 0;
+	rc = model_is_metadata(s->w->db, r->id, &metadata, e);
+	if (!rc && metadata)
+		rc = model_evidence(s->w->db, r->id, s->w->arena, &facts, e);
+	*decided = !rc && (!metadata || facts.person == POLICY_PERSON_REJECTED);
+	return rc;
+}
+
 /* Is there nothing to do for this commit? Then w->result says how it stands. */
 static int nothing_changed(struct sync *s, bool *done, struct err *e)
 {
@@ -349,7 +369,11 @@ static int nothing_changed(struct sync *s, bool *done, struct err *e)
 		return 0;
 	s->revision_id = r.id;
 	before = bases_standing(s->w->db, m.id, s->w->arena);
-	rc = is_settled(s, &r, done, &g.reason, e);
+	rc = is_decided(s, &r, done, e);
+	if (*done)
+		g.reason = r.reason;
+	else if (!rc)
+		rc = is_settled(s, &r, done, &g.reason, e);
 	if (!rc && *done && sync_served_ref(s) && r.state != REVISION_RETIRED)	/* upstream may have been elsewhere meanwhile */
 		rc = model_ask_ref(s->w->db, r.id, sync_served_ref(s), work_now(), e);
 	if (!rc)

@@ -85,3 +85,49 @@ def test_two_entries_of_one_repo_that_select_otherwise_leave_each_other_alone(tm
         edit(reg, "exclude: [x]", first)                # what no entry selects any more does not stay for a week
         mirror_round(reg)
         assert paths(reg, "team/m") in one_of_them
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_entry_for_metadata_leaves_what_a_person_rejected(tmp_path, hub, whole):
+    hub.add_model("team/m", {**small(0), "README.md": CARD.replace("mit", "gemma")}, date=days_ago(30))
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+        if whole:
+            reg.ctl("sync", "team/m", code=5)
+            reg.ctl("reject", "team/m", "--reason", "ticket 42")
+        reg.ctl("mirror", "add", "--author", "team", "--metadata-only", "--every", "6h")
+        mirror_round(reg)
+        if not whole:
+            assert states(reg) == {"team/m": "held"}
+            reg.ctl("reject", "team/m", "--reason", "ticket 42")
+            reg.ctl("mirror", "remove", "team")
+            state_was_decided_a_week_ago(reg)
+            reg.ctl("mirror", "add", "--author", "team", "--metadata-only", "--every", "6h")
+            mirror_round(reg)
+        before = kinds(reg, "team/m")
+        mirror_round(reg)
+        shown = reg.json("show", "team/m")
+        assert shown["state"] == "rejected" and "ticket 42" in shown["reason"] and kinds(reg, "team/m") == before and before[-1] != "revision.held"
+        assert get(f"{reg.url}/api/models/team/m")[0] == 403
+        assert {(j["result"] or {}).get("state") for j in settled(reg, "team/m") if j["args"].get("metadata_only")} <= {"rejected", "metadata"}
+
+
+def state_was_decided_a_week_ago(reg):
+    """So that the clock's rounds look at it again."""
+    reg.stop()
+    with sqlite3.connect(reg.data / "catalog.sqlite") as db:
+        db.execute("UPDATE revision SET state_at = state_at - 8 * 86400")
+    db.close()
+    reg.start()
+
+
+def test_an_entry_for_metadata_leaves_what_the_inspection_rejected(tmp_path, hub):
+    evil = b"cos\nsystem\n(S'true'\ntR."
+    hub.add_model("team/m", {"README.md": CARD, "config.json": "{}", "pytorch_model.bin": evil}, date=days_ago(30))
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+        reg.ctl("sync", "team/m", code=5)
+        before = reg.json("show", "team/m")
+        assert before["state"] == "rejected"
+        reg.ctl("mirror", "add", "--author", "team", "--metadata-only", "--every", "6h")
+        mirror_round(reg)
+        after = reg.json("show", "team/m")
+        assert all(after[key] == before[key] for key in ("state", "reason", "findings", "files"))
