@@ -129,8 +129,8 @@ int kind_check(struct smoke *s, struct weights *w, int dirfd, const char *file, 
 	return 0;
 }
 
-/* What a GGUF says that it is, where that is no model; NULL where it is one, or can't be read. Static, or the GGUF's. */
-static const char *gguf_other(const struct gguf *g)
+/* What a GGUF says that it is, where that is no model; NULL where it is one, or can't be read. The first part of a split model may leave all tensors to the others. */
+static const char *gguf_other(const struct gguf *g, const char *file)
 {
 	static const char *const types[] = { "adapter", "imatrix", "mmproj", "vocab" }, *const architectures[] = { "clip", "controlvector", "imatrix" };
 	const char *type = gguf_str(g, "general.type"), *architecture = gguf_str(g, "general.architecture");
@@ -141,7 +141,7 @@ static const char *gguf_other(const struct gguf *g)
 	for (size_t i = 0; architecture && i < ARRAY_LEN(architectures); i++)
 		if (strcmp(architectures[i], architecture) == 0)
 			return architectures[i];
-	return gguf_n_tensors(g) == 0 ? "vocabulary without tensors" : NULL;
+	return gguf_n_tensors(g) == 0 && !weights_is_part(g, file) ? "vocabulary without tensors" : NULL;
 }
 
 /* One that can't be read is refused when it is opened in earnest. */
@@ -153,7 +153,7 @@ static int gguf_not_run(struct smoke *s, int dirfd, const char *file, struct err
 
 	if (fd < 0 || gguf_open(&g, fd, file, NULL) < 0)
 		return 0;
-	other = gguf_other(g);
+	other = gguf_other(g, file);
 	s->side = other;
 	if (other && is_gguf_adapter(g))
 		err_set(e, ERR_UNSUPPORTED, "not run: task adapter");

@@ -101,6 +101,13 @@ static unsigned parts_by_name(const char *file)
 	return count;
 }
 
+bool weights_is_part(const struct gguf *g, const char *file)
+{
+	uint64_t no, count;
+
+	return parts_by_name(file) > 1 || (gguf_split(g, &no, &count) && count > 1);
+}
+
 /* The part says of itself that it stands in this place. */
 static int check_part(const struct weights *w, uint64_t i, uint64_t count, struct report *r, struct err *e)
 {

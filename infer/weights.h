@@ -84,6 +84,7 @@ void *scratch_room(struct scratch *s, size_t n);	/* n bytes; what was there is l
 int weights_open_safetensors(struct weights *w, int dirfd, const char *file, struct report *r, struct err *e);
 /* `file` below dirfd; where it is the first of a split model (NAME-00001-of-0000N.gguf), the others too. */
 int weights_open_gguf(struct weights *w, int dirfd, const char *file, struct report *r, struct err *e);
+bool weights_is_part(const struct gguf *g, const char *file);	/* by its name, or as it says of itself */
 void weights_close(struct weights *w);
 struct tensor *weights_find(const struct weights *w, const char *name);
 

@@ -93,6 +93,31 @@ def test_damage_in_them_counts(tmp_path):
     assert done.returncode == 6 and report["file"] == "x-lora.gguf"
 
 
+def split(whole, where, drop=()):
+    """As llama-gguf-split --no-tensor-first-split leaves it: all that is said in the first part, all tensors in the others."""
+    (n, raw), tensors = gguf_file.read(whole)
+    tensors = {name: t for name, t in tensors.items() if name not in drop}
+
+    def number(key, kind, value):
+        return struct.pack("<Q", len(key)) + key.encode() + struct.pack("<I" + kind[1], *((2, value) if kind == "<H" else (5, value)))
+    for no, names in enumerate([[], list(tensors)[::2], list(tensors)[1::2]]):
+        said = number("split.no", "<H", no) + number("split.count", "<H", 3) + number("split.tensors.count", "<i", len(tensors))
+        gguf_file.write(where / f"m-0000{no + 1}-of-00003.gguf", (n + 3, raw + said) if no == 0 else (3, said), {name: tensors[name] for name in names})
+
+
+def test_first_part_without_tensors(shared, tmp_path):
+    """It is no vocabulary: the model is run, and must be whole."""
+    whole = shared / "data/models/stories260K/gguf/stories260K-F32.gguf"
+    split(whole, tmp_path)
+    done, report = smoke(tmp_path)
+    assert done.returncode == 0 and report["fingerprint"] == smoke(whole)[1]["fingerprint"], report["reasons"]
+    split(whole, tmp_path, drop=["blk.4.ffn_up.weight"])
+    shutil.copytree(STORY, tmp_path, dirs_exist_ok=True)
+    done, report = smoke(tmp_path)
+    assert done.returncode == 6 and verdicts(report) == {"model.safetensors": "pass", "m-00001-of-00003.gguf": "fail"}
+    assert "blk.4.ffn_up.weight is missing" in report["reasons"][0]
+
+
 # ---- safetensors of other kinds -----------------------------------------------------------------------------------------
 
 BESIDE = {
