@@ -67,6 +67,26 @@ static int open_gguf(struct model *m, int dirfd, const char *file, uint32_t n_to
 	return rc < 0 ? rc : spec_finish(m->spec, n_tokens, e);
 }
 
+/* In config.json, or in a file of its own beside it. */
+static int read_quant(struct model *m, int dirfd, struct report *r, struct err *e)
+{
+	static const struct {
+		const char *file, *method;	/* of the programs that write it */
+	} others[] = { { "hf_quant_config.json", "modelopt" }, { "quantize_config.json", "gptq" } };
+	int rc = quant_config_parse(&m->quant, m->config, e);
+
+	for (size_t i = 0; rc == 0 && !m->quant.method[0] && i < ARRAY_LEN(others); i++) {
+		json_t *beside own(json) = NULL;
+
+		rc = read_json(&beside, dirfd, others[i].file, r, e);
+		if (rc == 0)
+			rc = quant_config_parse_beside(&m->quant, beside, others[i].method, e);
+		else if (rc == ERR_NOT_FOUND)
+			rc = 0;
+	}
+	return rc;
+}
+
 static int open_hf(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e)
 {
 	int rc = weights_open_safetensors(&m->weights, dirfd, file, r, e);
@@ -78,7 +98,7 @@ static int open_hf(struct model *m, int dirfd, const char *file, uint32_t n_toke
 	if (rc == 0 && weights_find(&m->weights, FAMILY_NATIVE_EMBED))
 		m->spec->rope_interleaved = true;
 	if (rc == 0)
-		rc = quant_config_parse(&m->quant, m->config, e);
+		rc = read_quant(m, dirfd, r, e);
 	if (rc == 0)
 		rc = spec_finish(m->spec, n_tokens, e);
 	return rc < 0 ? rc : config_layers_hf(m->spec, m->family, m->config, r, e);

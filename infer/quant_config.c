@@ -185,9 +185,17 @@ static const struct {
 	{ "modelopt", parse_modelopt }, { "compressed-tensors", parse_compressed },
 };
 
-static int parse_method(struct quant_config *c, const json_t *q, struct err *e)
+/* Old programs did not write whose it is. */
+static const char *unnamed_method(const json_t *q)
 {
-	const char *method = json_get_str_or(q, "quant_method", json_get_str(q, "quant_algo") ? "modelopt" : "");
+	if (json_get_str(q, "quant_algo"))
+		return "modelopt";
+	return json_object_get(q, "load_in_4bit") || json_object_get(q, "load_in_8bit") ? "bitsandbytes" : "";
+}
+
+static int parse_method(struct quant_config *c, const json_t *q, const char *otherwise, struct err *e)
+{
+	const char *method = json_get_str_or(q, "quant_method", *unnamed_method(q) ? unnamed_method(q) : otherwise);
 	int rc;
 
 	snprintf(c->method, sizeof(c->method), "%s", method);
@@ -202,10 +210,19 @@ static int parse_method(struct quant_config *c, const json_t *q, struct err *e)
 	return unsupported(e, *method ? method : "an unnamed method", "this runner can't decode it");
 }
 
+static int parse(struct quant_config *c, const json_t *q, const char *otherwise, struct err *e)
+{
+	const json_t *inner = json_object_get(q, "quantization");	/* beside the name of ModelOpt, which wrote it */
+	int rc = parse_method(c, json_is_object(inner) ? inner : q, otherwise, e);
+
+	if (rc < 0)
+		quant_config_close(c);
+	return rc;
+}
+
 int quant_config_parse(struct quant_config *c, const json_t *config, struct err *e)
 {
 	const json_t *q = json_object_get(config, "quantization_config");
-	int rc;
 
 	*c = (struct quant_config){ .layout.group_size = -1 };
 	if (!q || json_is_null(q))
@@ -214,10 +231,13 @@ int quant_config_parse(struct quant_config *c, const json_t *config, struct err 
 		q = json_object_get(json_object_get(config, "text_config"), "quantization_config");
 	if (!q || json_is_null(q))
 		return json_is_object(json_object_get(config, "quantization")) ? unsupported(e, "mlx", "this runner can't decode it") : 0;
-	rc = parse_method(c, q, e);
-	if (rc < 0)
-		quant_config_close(c);
-	return rc;
+	return parse(c, q, "", e);
+}
+
+int quant_config_parse_beside(struct quant_config *c, const json_t *file, const char *method, struct err *e)
+{
+	*c = (struct quant_config){ .layout.group_size = -1 };
+	return parse(c, file, method, e);
 }
 
 void quant_config_close(struct quant_config *c)

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "infer/config_parts.h"
 #include "infer/quant_parts.h"
 #include "infer/quant_rules.h"
 
@@ -111,6 +112,17 @@ static float *load_floats(struct opening *o, const struct quant_part *p, uint64_
 	return take(v);
 }
 
+/* The weight is stored in this form, which programs read where the configuration names one of these methods. Without any they take the numbers as they stand. */
+static int set_scheme(struct opening *o, enum quant_scheme scheme, const char *form, const char *methods)
+{
+	const char *method = o->c->method;
+
+	o->w->scheme = scheme;
+	if (!*method)
+		return BAD(o, "it is stored as %s, and no quantization_config tells programs so", form);
+	return config_in_list(methods, method) ? 0 : BAD(o, "it is stored as %s, and quantization_config says %s, which does not read that", form, method);
+}
+
 static uint64_t ceil_div(uint64_t a, uint64_t b)
 {
 	return a / b + (a % b != 0);
@@ -194,7 +206,7 @@ static int open_fp8(struct opening *o)
 {
 	static const char *const names[] = { "_scale_inv", "_scale" };
 	struct quant_part scale;
-	bool found = false;
+	bool found = false, inverse = false;
 	int r = matrix_shape(o, &o->w->main);
 
 	if (r < 0)
@@ -204,11 +216,13 @@ static int open_fp8(struct opening *o)
 
 		snprintf(suffix, sizeof(suffix), "%s%s", o->weight, names[i]);
 		found = find(o, suffix, &scale);
+		inverse = found && i == 0;
 	}
 	if (!found && !find(o, ".scale", &scale))
 		return BAD(o, "%s elements without a scale (%s%s_scale_inv or _scale)", o->w->main.dtype, o->stem, o->weight);
-	o->w->scheme = QUANT_FP8;
-	r = fp8_blocks(o, &scale);
+	r = set_scheme(o, QUANT_FP8, inverse ? "FP8 with weight_scale_inv" : "FP8 with scales", inverse ? " fp8 " : " fp8 fbgemm_fp8 modelopt compressed-tensors ");
+	if (r == 0)
+		r = fp8_blocks(o, &scale);
 	if (r == 0)
 		r = need_main_bytes(o, o->w->out * o->w->in);
 	if (r < 0)
@@ -290,7 +304,9 @@ static int open_int8(struct opening *o)
 		return err_set(o->e, ERR_UNSUPPORTED, "not run: eetq");
 	if (!bnb && !find(o, ".weight_scale", &scale))
 		return BAD(o, "I8 elements without a scale (%s.SCB or .weight_scale)", o->stem);
-	w->scheme = QUANT_INT8;
+	r = set_scheme(o, QUANT_INT8, bnb ? "bitsandbytes' 8-bit integers" : "8-bit integers with scales", bnb ? " bitsandbytes " : " compressed-tensors ");
+	if (r < 0)
+		return r;
 	if (!count(&scale, &n) || (n != 1 && (n == 0 || n % w->out || (n != w->out && (scale.rank != 2 || scale.shape[0] != w->out)))))
 		return BAD(o, "a scale of %llu numbers for its %llu rows", (unsigned long long)n, (unsigned long long)w->out);
 	r = need_main_bytes(o, w->out * w->in);
@@ -381,9 +397,10 @@ static int open_gptq(struct opening *o, const struct quant_part *q, const struct
 {
 	struct quant_weight *w = o->w;
 	struct quant_part zeros;
-	int r;
+	int r = set_scheme(o, QUANT_GPTQ, "GPTQ's words", " gptq ");
 
-	w->scheme = QUANT_GPTQ;
+	if (r < 0)
+		return r;
 	w->bits = o->layout.bits;
 	if (w->bits != 2 && w->bits != 3 && w->bits != 4 && w->bits != 8)
 		return BAD(o, "GPTQ with %u bits", w->bits);
@@ -407,11 +424,11 @@ static int open_awq(struct opening *o, const struct quant_part *q, const struct 
 {
 	struct quant_part zeros;
 	bool has_zeros = find(o, ".qzeros", &zeros);
-	int r;
+	int r = set_scheme(o, QUANT_AWQ, "AWQ's words", " awq ");
 
-	o->w->scheme = QUANT_AWQ;
 	o->w->bits = 4;
-	r = set_shape(o, q->shape[1] * 8, q->shape[0]);
+	if (r == 0)
+		r = set_shape(o, q->shape[1] * 8, q->shape[0]);
 	if (r == 0)
 		r = need_main_bytes(o, q->shape[0] * q->shape[1] * 4);
 	return r < 0 ? r : load_columns(o, scales->shape[0], scales, has_zeros ? &zeros : NULL, has_zeros ? 0 : 8, quant_awq_order);
@@ -428,9 +445,9 @@ static int open_qweight(struct opening *o)
 		return BAD(o, "a qweight without scales");
 	if (scales.rank != 2 || scales.shape[0] > SIDE_MAX)
 		return BAD(o, "its scales are no matrix");
-	if (scales.shape[1] == q->shape[1] && strcmp(o->c->method, "awq"))
+	if (scales.shape[1] == q->shape[1])
 		return open_gptq(o, q, &scales);
-	if (scales.shape[1] == q->shape[1] * 8 && strcmp(o->c->method, "gptq"))
+	if (scales.shape[1] == q->shape[1] * 8)
 		return open_awq(o, q, &scales);
 	return BAD(o, "scales for %llu outputs do not fit a qweight of %llu x %llu", (unsigned long long)scales.shape[1], (unsigned long long)q->shape[0],
 		   (unsigned long long)q->shape[1]);
@@ -487,8 +504,9 @@ static int open_bnb4(struct opening *o, const struct quant_part *state_part)
 		return o->e && o->e->code ? (int)o->e->code : ERR_INPUT;
 	if (json_array_size(shape) != 2 || out < 1 || in < 1 || size < 2 || size > 65536)
 		return BAD(o, "its quant_state has no usable shape or block size");
-	w->scheme = QUANT_BNB4;
-	r = set_shape(o, (uint64_t)out, (uint64_t)in);
+	r = set_scheme(o, QUANT_BNB4, "bitsandbytes' 4 bits", " bitsandbytes ");
+	if (r == 0)
+		r = set_shape(o, (uint64_t)out, (uint64_t)in);
 	if (r < 0)
 		return r;
 	if (in % 2)
@@ -583,9 +601,10 @@ static int open_packed(struct opening *o)
 {
 	struct quant_weight *w = o->w;
 	struct quant_part scale, zeros;
-	int r = packed_shape(o);
+	int r = set_scheme(o, QUANT_PACKED, "packed integers", " compressed-tensors ");
 
-	w->scheme = QUANT_PACKED;
+	if (r == 0)
+		r = packed_shape(o);
 	if (r == 0)
 		r = packed_bits(o);
 	if (r < 0)
@@ -613,9 +632,10 @@ static int open_nvfp4(struct opening *o)
 
 	if (w->main.rank != 2 || !type_is(&w->main, "U8") || w->main.shape[1] > SIDE_MAX / 2)
 		return BAD(o, "its bytes are no matrix of U8");
-	w->scheme = QUANT_NVFP4;
 	w->group = 16;
-	r = set_shape(o, w->main.shape[0], w->main.shape[1] * 2);
+	r = set_scheme(o, QUANT_NVFP4, "NVFP4", " modelopt compressed-tensors ");
+	if (r == 0)
+		r = set_shape(o, w->main.shape[0], w->main.shape[1] * 2);
 	if (r < 0)
 		return r;
 	w->n_groups = ceil_div(w->in, 16);

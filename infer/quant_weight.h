@@ -88,11 +88,14 @@ struct quant_weight {
 /* Reads quantization_config out of a config.json. ERR_UNSUPPORTED with "not run: …" for a method we can't decode (eetq, hqq, aqlm…).
  * What there is to close is closed on failure. */
 int quant_config_parse(struct quant_config *c, const json_t *config, struct err *e);
+/* The same of a file of its own, which is the method's where it names none. */
+int quant_config_parse_beside(struct quant_config *c, const json_t *file, const char *method, struct err *e);
 void quant_config_close(struct quant_config *c);
 
 /*
  * Finds the tensors that make up `name` (as in an unquantised checkpoint, "….weight"), loads the small ones and checks every shape.
- * ERR_NOT_FOUND when there is no such weight at all; ERR_INPUT naming what is wrong (a missing scale, a shape that does not fit).
+ * ERR_NOT_FOUND when there is no such weight at all; ERR_INPUT naming what is wrong (a missing scale, a shape that does not fit, a form
+ * that the configuration's method does not read: programs go by the configuration, and would not decode it).
  */
 int quant_weight_open(struct quant_weight *w, const struct quant_config *c, const struct quant_source *src, const char *name, struct err *e);
 void quant_weight_close(struct quant_weight *w);

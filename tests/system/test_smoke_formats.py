@@ -251,6 +251,39 @@ def test_packed_says_what_its_base_says(stories, tmp_path, form):
     assert done.returncode == 6 and report["compared"] == ["differs from org/base"] and "(org/base)" in report["reasons"][0]
 
 
+@pytest.mark.parametrize("form", PACKED)
+def test_packed_must_be_said_to_be(stories, tmp_path, form):
+    """Programs go by the configuration: by none, or another method's, they would take the numbers for what they are not."""
+    where = PACKED[form](Model(stories / "hf-f32"), tmp_path / "m")
+    config = json.loads((where / "config.json").read_text())
+    method = config.pop("quantization_config")["quant_method"]
+    another = {"quant_method": "awq" if method == "gptq" else "gptq", "bits": 4}
+    for said, word in (({}, "no quantization_config tells programs so"), ({"quantization_config": another}, "which does not read that")):
+        (where / "config.json").write_text(json.dumps({**config, **said}))
+        done, report = smoke("--no-run", where)
+        assert done.returncode == 6 and word in report["reasons"][0], report["reasons"]
+
+
+def test_what_is_said_in_a_file_of_its_own(stories, tmp_path):
+    gptq, fp8 = write_gptq(Model(stories / "hf-f32"), tmp_path / "gptq"), write_fp8(Model(stories / "hf-f32"), tmp_path / "fp8", scales=True)
+    tensors = {}
+    for name, (dtype, shape, raw) in read_tensors(fp8 / "model.safetensors").items():
+        tensors[name.removesuffix("_inv")] = (dtype, [], raw[:4]) if name.endswith("_inv") else (dtype, shape, raw)
+        if name.endswith("_inv"):
+            tensors[name.replace("weight_scale_inv", "input_scale")] = dtype, [], raw[:4]
+    write_tensors(fp8 / "model.safetensors", tensors)
+    said = {gptq: ("quantize_config.json", {"bits": 8, "group_size": -1, "desc_act": False}),
+            fp8: ("hf_quant_config.json", {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}})}
+    for where, (name, text) in said.items():
+        config = json.loads((where / "config.json").read_text())
+        config.pop("quantization_config")
+        (where / "config.json").write_text(json.dumps(config))
+        assert smoke("--no-run", where)[0].returncode == 6
+        (where / name).write_text(json.dumps(text))
+        done, report = smoke(where)
+        assert done.returncode == 0 and not report["findings"], (name, report["reasons"])
+
+
 @pytest.mark.parametrize("good", [True, False])
 def test_daemon_holds_packed_weights_against_their_base(stories, tmp_path, good):
     where = write_gptq(Model(stories / "hf-f32") if good else transposed(Model(stories / "hf-f32")), tmp_path / "m")

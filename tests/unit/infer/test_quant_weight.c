@@ -235,6 +235,29 @@ static void shapes_that_lie(void **state)
 	golden.rename_from = NULL;
 }
 
+/* Programs go by the configuration: what it does not say, or says otherwise, they would not decode. */
+static void forms_by_method(void **state)
+{
+	static const char *const methods[] = { "gptq", "awq", "bitsandbytes", "fp8", "modelopt", "compressed-tensors" };
+	static const char *const shared[] = { "fp8_channel", "fp8_tensor", "nvfp4_modelopt", "nvfp4_packed" };	/* several methods read these */
+	char name[80], config[160];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(packed_cases); i++) {
+		bool several = false;
+
+		for (size_t k = 0; k < ARRAY_LEN(shared); k++)
+			several |= strcmp(packed_cases[i].name, shared[k]) == 0;
+		snprintf(name, sizeof(name), "%s.weight", packed_cases[i].name);
+		refused("{}", name, ERR_INPUT, "no quantization_config tells programs so");
+		for (size_t m = 0; m < (several ? 3 : ARRAY_LEN(methods)); m++) {
+			snprintf(config, sizeof(config), "{\"quantization_config\":{\"quant_method\":\"%s\",\"bits\":4,\"load_in_4bit\":true}}", methods[m]);
+			if (!strstr(packed_cases[i].config, methods[m]) && !(strcmp(packed_cases[i].name, "fp8_e5m2") == 0 && m > 3))
+				refused(config, name, ERR_INPUT, "which does not read that");
+		}
+	}
+}
+
 #define GPTQ(dynamic) "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"dynamic\":{" dynamic "}}}"
 #define GROUP(targets, bits) "{\"targets\":[" targets "],\"weights\":{\"num_bits\":" bits ",\"group_size\":32}}"
 #define GROUPS(more, ...) "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\"" more ",\"config_groups\":{" __VA_ARGS__ "}}}"
@@ -251,7 +274,6 @@ static void rules_for_modules(void **state)
 		{ GPTQ("\"+:.*\":{\"bits\":8},\"gptq4\":{\"bits\":4}"), "gptq4.weight", "quantization_config says 8" },
 		{ GPTQ("\"gptq4\":{\"group_size\":32}"), "gptq4.weight", "in groups of 32" },
 		{ GPTQ("\"-:.*4\":{}"), "gptq4.weight", "quantization_config leaves it as it is" },
-		{ GPTQ("\"-:.*4\":{}"), "nf4.weight", "" },
 		{ GROUPS("", "\"a\":" GROUP("\"Linear\"", "4") ",\"b\":" GROUP("\"re:packed8\"", "8")), "packed8.weight", "" },
 		{ GROUPS("", "\"a\":" GROUP("\"re:packed.*\",\"packed4\"", "4") ",\"b\":" GROUP("\"Linear\"", "8")), "packed8.weight", "hold 8 bits for each of 64 inputs, quantization_config says 4" },
 		{ GROUPS("", "\"a\":" GROUP("\"packed4\"", "4") ",\"b\":" GROUP("\"re:.*\"", "8")), "packed4.weight", "" },
@@ -313,6 +335,7 @@ static void configurations(void **state)
 		{ GPTQ("\"(.*\":{\"bits\":8}"), ERR_UNSUPPORTED },
 		{ GROUPS("", "\"a\":{\"format\":\"marlin-24\",\"weights\":{}}"), ERR_UNSUPPORTED },
 		{ "{\"quantization_config\":null}", 0 },
+		{ "{\"quantization_config\":{\"load_in_8bit\":true,\"llm_int8_threshold\":6.0}}", 0 },
 		{ "{\"text_config\":{\"quantization_config\":{\"quant_method\":\"fp8\"}}}", 0 },
 	};
 
@@ -337,7 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden_weights),  cmocka_unit_test(gptq_v2_zeros),   cmocka_unit_test(missing_parts),
 		cmocka_unit_test(poisoned_parts), cmocka_unit_test(shapes_that_lie), cmocka_unit_test(configurations),
-		cmocka_unit_test(rules_for_modules), cmocka_unit_test(zero_points),
+		cmocka_unit_test(forms_by_method), cmocka_unit_test(rules_for_modules), cmocka_unit_test(zero_points),
 	};
 
 	return cmocka_run_group_tests_name("quant_weight", tests, setup, teardown);
