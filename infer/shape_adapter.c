@@ -123,6 +123,45 @@ static uint64_t rank_of(struct adapter *x, const char *module, size_t n)
 	return (uint64_t)json_get_int(x->config, "r", 0);
 }
 
+/* The last component of what target_parameters names is a tensor of the module that the rest names; of any where there is no rest. */
+static bool names_parameter_of(const char *parameter, const char *module, size_t n)
+{
+	const char *dot = strrchr(parameter, '.');
+	size_t len = dot ? (size_t)(dot - parameter) : 0;
+
+	if (!dot)
+		return *parameter;
+	return len && len <= n && memcmp(module + n - len, parameter, len) == 0 && (len == n || module[n - len - 1] == '.');
+}
+
+/*
+ * Is the rank what PEFT gives a tensor that target_parameters names? One that holds matrices of several experts has the rank for each of them, how many the base
+ * has is not said. Of several in one module each is around those before it, and which is which their names don't tell.
+ */
+static bool is_parameters_rank(struct adapter *x, const char *module, size_t n, uint64_t gives)
+{
+	static const char around[] = ".base_layer";
+	const json_t *v;
+	size_t i;
+
+	while (n > strlen(around) && memcmp(module + n - strlen(around), around, strlen(around)) == 0)
+		n -= strlen(around);
+	json_array_foreach(json_object_get(x->config, "target_parameters"), i, v) {
+		const char *parameter = json_is_string(v) ? json_string_value(v) : "";
+		own(mem) char *whole = NULL;
+		uint64_t rank;
+
+		if (!names_parameter_of(parameter, module, n))
+			continue;
+		if (asprintf(&whole, "%.*s.%s", (int)n, module, strrchr(parameter, '.') ? strrchr(parameter, '.') + 1 : parameter) < 0)
+			abort();
+		rank = rank_of(x, whole, strlen(whole));
+		if (rank == 0 || gives % rank == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A half that stands for rows of an embedding lies the other way round in a GGUF. */
 static bool is_flipped(const struct adapter *x, const char *name)
 {
@@ -152,7 +191,7 @@ static void check_pair(struct adapter *x, struct tensor *a, const char *end_a, c
 	}
 	adapter_modules_add(&x->modules, a->name + skip, n - skip);
 	rank = x->config ? rank_of(x, a->name + skip, n - skip) : 0;
-	if (rank && gives != rank)
+	if (rank && gives != rank && !is_parameters_rank(x, a->name + skip, n - skip, gives))
 		fail(x, "shape.rank", a, "tensor %s has the rank %llu, where adapter_config.json says %llu", a->name, (unsigned long long)gives, (unsigned long long)rank);
 }
 

@@ -61,6 +61,23 @@ def test_a_pattern_that_takes_for_ever(tmp_path):
     assert done.returncode in (5, 6)
 
 
+EXPERTS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
+
+
+@pytest.mark.parametrize("config, code", [
+    ({"target_parameters": EXPERTS}, 5), ({"target_parameters": ["gate_up_proj", "down_proj"]}, 5), ({}, 6), ({"target_parameters": ["mlp.other.down_proj"]}, 6),
+    ({"target_parameters": EXPERTS, "rank_pattern": {"gate_up_proj": 5}}, 5), ({"target_parameters": EXPERTS, "rank_pattern": {"experts.*": 5}}, 6)])
+def test_experts_in_one_tensor_have_a_rank_each(tmp_path, config, code):
+    where = layers(tmp_path / "m", {Q: range(3)}, **config)
+    tensors = read_tensors(where / "adapter_model.safetensors")
+    for name, (dtype, shape, raw) in list(tensors.items()):
+        for module in ("mlp.experts.base_layer", "mlp.experts"):
+            tensors[name.replace(Q, module)] = dtype, [n * 3 if n == 4 else n for n in shape], raw * 3
+    write_tensors(where / "adapter_model.safetensors", tensors)
+    done, report = smoke(where)
+    assert done.returncode == code and {f["rule"] for f in report["findings"]} == ({"shape.rank"} if code == 6 else set()), report["findings"]
+
+
 @pytest.mark.parametrize("config, named", [
     ({"target_modules": ["q_proj", "v_proj", "down_proj", "query_key_value", "Wqkv"]}, {"query_key_value", "Wqkv"}),
     ({"target_modules": ["q_proj", "v_proj", "down_proj", "proj"]}, {"proj"}),
