@@ -9,6 +9,7 @@
 #define SAME_PATH_REL	 2e-6	/* one path, one precision: figures repeat but for how parts are laid out in the file */
 #define OTHER_PATH_REL	 2e-4	/* another instruction set or device: other orders of adding */
 #define WORSE_MAX_BITS	 0.1	/* bits a byte by which other weights may do worse */
+#define LENGTH_MAX_CHANGED 0.1	/* share of the text, which goes by the number of parameters where nobody says how much of it is read */
 #define TOP1_MAX_CHANGED 2	/* of 64 predictions, where neither of two is sure */
 
 /* What a precision may cost, by bits a number of the layers' matrices: nats, and share of the residual's size. */
@@ -256,6 +257,15 @@ void reference_compare(struct smoke *s, const struct smoke_reference *given, str
 	s->compared[s->n_compared++] = text;
 }
 
+int reference_check(const struct smoke *s, const struct smoke_reference *ref, uint32_t n, bool said, struct err *e)
+{
+	double was = (double)json_get_int(ref->report, "prompt_tokens", n);
+
+	if (ref->relation != SMOKE_SAME || tokens_differ(s, json_object_get(ref->report, "tokens")) || fabs(n - was) <= (said ? 0 : LENGTH_MAX_CHANGED * was))
+		return 0;
+	return err_set(e, ERR_FAILED, "the reference is of a run over %.0f tokens, and this one is over %u: make both with the same --tokens", was, n);
+}
+
 int reference_read(struct smoke_reference *out, const json_t *file, struct err *e)
 {
 	static const struct {
@@ -271,7 +281,7 @@ int reference_read(struct smoke_reference *out, const json_t *file, struct err *
 	if (!json_is_object(out->report))
 		return err_set(e, ERR_INPUT, "the reference holds no report");
 	if (!word)
-		return 0;
+		return json_is_object(json_object_get(file, "fingerprint")) ? 0 : err_set(e, ERR_INPUT, "the reference holds no report of a run: it has no fingerprint");
 	for (size_t i = 0; i < ARRAY_LEN(relations); i++) {
 		if (strcmp(relations[i].word, word) == 0) {
 			out->relation = relations[i].relation;

@@ -147,6 +147,17 @@ static int open_tokenizer(struct test *t, int dirfd)
 	return rc < 0 ? err_wrap(t->e, "tokenizer") : 0;
 }
 
+/* Where the context ends the text, that is the model's doing, and compared. */
+static int check_references(struct test *t)
+{
+	uint32_t n = texts_length(t->s, &t->model, t->o);
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && n < t->model.spec->n_ctx && !t->o->chunk && i < t->o->n_references; i++)
+		rc = reference_check(t->s, &t->o->references[i], n, t->o->max_tokens != 0, t->e);
+	return rc;
+}
+
 static int open_all(struct test *t, int dirfd, const char *file, struct report *r)
 {
 	uint32_t n_tokens = t->o->chunk ? t->o->chunk : 512;	/* how far positions go, for families with two rotation tables */
@@ -170,6 +181,8 @@ static int open_all(struct test *t, int dirfd, const char *file, struct report *
 	rc = agree_tie(t->s, &t->model, r, t->e);
 	if (rc == 0)
 		rc = texts_encode(t->s, &t->model, t->tokenizer, t->o, t->e);
+	if (rc == 0)
+		rc = check_references(t);
 	if (rc == 0)
 		rc = spec_reach(t->model.spec, texts_length(t->s, &t->model, t->o), t->e);
 	return rc < 0 ? rc : open_device(t);

@@ -138,7 +138,8 @@ json_t *smoke_json(const struct smoke *s)
 	}
 	if (s->n_layers) {
 		json_object_set_new(o, "controls", controls(s));
-		json_object_set_new(o, "fingerprint", fingerprint(s));
+		if (*s->weights)	/* else the run was none to compare with: cut into chunks, or without a loss */
+			json_object_set_new(o, "fingerprint", fingerprint(s));
 	}
 	return o;
 }

@@ -2,12 +2,13 @@
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 
 from tests.system.conftest import ROOT
 from tests.system.mutate import MUTATIONS, Model
-from tests.system.test_smoke_runner import LAYOUTS, smoke
+from tests.system.test_smoke_runner import LAYOUTS, SMOKE, smoke
 
 OWN_MODELS = ROOT / "tests/models"
 # What each layer of checks is to catch of the 35: a change that makes any of them blinder fails here.
@@ -136,3 +137,14 @@ def test_unwritten_changes_nothing(shared, tmp_path):
     reference = tmp_path / "reference.json"
     reference.write_text(json.dumps(smoke(good)[1]))
     assert smoke("--reference", reference, Model(good).write(tmp_path / "same"))[1]["verdict"] == "pass"
+
+
+@pytest.mark.parametrize("options", [["--no-run"], ["--inspect"], None, ["--tokens", 40], ["--perplexity-chunk", 40]])
+def test_reports_that_no_run_can_be_held_against(shared, tmp_path, options):
+    """They say nothing of the model: the test is an error, and the model not at fault."""
+    stories = shared / "data/models/stories260K"
+    reference = tmp_path / "reference.json"
+    reference.write_text(json.dumps(smoke(*options, stories / "hf-f32")[1] if options else {"model_type": "llama"}))
+    done = subprocess.run([SMOKE, "--reference", reference, stories / "hf-f32"], capture_output=True, text=True)
+    said = "make both with the same --tokens" if options and options[0] == "--tokens" else "holds no report of a run"
+    assert done.returncode == 1 and said in done.stdout + done.stderr, (done.stdout, done.stderr)
