@@ -284,8 +284,7 @@ static void *watch_main(void *arg)
 		if (w->s.timeout_s && now.tv_sec - w->start.tv_sec >= w->s.timeout_s)
 			snprintf(why, sizeof(why), "stopped after %lld s: it took too long", (long long)w->s.timeout_s);
 		else if (w->s.memory_bytes && rss > w->s.memory_bytes)
-			snprintf(why, sizeof(why), "stopped at %llu MB of memory; %llu MB are allowed", (unsigned long long)(rss >> 20),
-				(unsigned long long)(w->s.memory_bytes >> 20));
+			snprintf(why, sizeof(why), "stopped at %.1f MB of memory; %.1f MB are allowed", (double)rss / 1e6, (double)w->s.memory_bytes / 1e6);
 		else {
 			nanosleep(&pause, NULL);
 			continue;

@@ -228,7 +228,7 @@ def test_usage(stories):
 def test_limits(stories, tmp_path):
     where = sparse(stories, tmp_path / "m", layers=8, dim=4096, ff=16384)
     done, report = smoke("--memory", "1M", where)
-    assert done.returncode == 1 and report["verdict"] == "error" and "memory" in report["reasons"][0]
+    assert done.returncode == 1 and report["verdict"] == "error" and "of memory; 1.0 MB are allowed" in report["reasons"][0]
     done, report = smoke("--timeout", "1s", "--threads", "1", where)
     assert done.returncode == 1 and report["verdict"] == "error" and "too long" in report["reasons"][0]
 
