@@ -219,6 +219,15 @@ static int gguf_keys(struct spec *s, const struct gguf *g, const char *arch, str
 	return 0;
 }
 
+static int check_rotation(const struct spec *s, const struct family *f, struct report *r, struct err *e)
+{
+	uint32_t d = s->d_k || !s->n_head ? s->d_k : s->d_model / s->n_head;
+
+	if (!(f->flags & FAMILY_GGUF_WHOLE_ROPE) || s->n_rot == 0 || s->n_rot == d)
+		return 0;
+	return report_reject(r, "config.rope", "the GGUF", e, "rope.dimension_count is %u, where heads have %u elements and all of them are rotated", s->n_rot, d);
+}
+
 int config_read_gguf(struct spec *s, const struct family **family, const struct gguf *g, struct report *r, struct err *e)
 {
 	const char *arch = gguf_str(g, "general.architecture");
@@ -244,6 +253,8 @@ int config_read_gguf(struct spec *s, const struct family **family, const struct 
 	rc = gguf_keys(s, g, arch, e);
 	if (rc == 0)
 		rc = gguf_scaling(&s->rope_config[0], g, arch, e);
+	if (rc == 0)
+		rc = check_rotation(s, f, r, e);
 	if (rc < 0)
 		return rc;
 	gguf_mla(s, g, arch);

@@ -179,7 +179,7 @@ static const struct spec base_ernie4_5 = { .eps = 1e-5, GATED, ROPE(500000), .d_
 static const struct spec base_stablelm = { .norm = NORM_LAYER, .eps = 1e-5, GATED, ROPE(10000), .partial_rotary = 0.25 };
 
 static const struct family families[] = {
-	{ "llama", { "LlamaForCausalLM", "LLaMAForCausalLM" }, { "llama" }, ALL(names_llama), false, true, FAMILY_PLAIN, &base_llama, NULL },
+	{ "llama", { "LlamaForCausalLM", "LLaMAForCausalLM" }, { "llama" }, ALL(names_llama), false, true, FAMILY_PLAIN | FAMILY_GGUF_WHOLE_ROPE, &base_llama, NULL },
 	{ "mistral", { "MistralForCausalLM", "MinistralForCausalLM", "Mistral3ForConditionalGeneration" }, { "mistral3" }, ALL(names_llama), false, true,
 		FAMILY_OWN_BIAS | FAMILY_LAYER_TYPES, &base_llama, NULL },	/* with layer_types it is taken for a Ministral */
 	{ "ministral3", { "Ministral3ForCausalLM" }, { NULL }, ALL(names_llama), false, true, FAMILY_OWN_BIAS | FAMILY_ROPE_TEMPER, &base_ministral3, NULL },

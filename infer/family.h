@@ -57,6 +57,7 @@ enum {
 	FAMILY_NO_O_BIAS = 1 << 15,	/* attention_bias is of queries, keys and values alone */
 	FAMILY_ROPE_TEMPER = 1 << 16,	/* its rope_parameters say how queries grow with their position */
 	FAMILY_GGUF_SELECT_BIAS = 1 << 17,	/* a sigmoid router of a GGUF has a bias for the choice */
+	FAMILY_GGUF_WHOLE_ROPE = 1 << 19,	/* what runs a GGUF of it takes none that rotates less than whole heads */
 	FAMILY_OWN_WIDTHS = 1 << 18,	/* its class does not look at intermediate_size and num_key_value_heads: it has keys of its own for them, or none */
 };
 

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#define EPS_MAX 1e-2	/* ten times the largest of any published model */
+
 struct bound {
 	const char *name;
 	uint32_t value, min, max;
@@ -29,8 +31,8 @@ static int check_bounds(const struct spec *s, struct err *e)
 		return err_set(e, ERR_INPUT, "%u attention heads can't share %u key-value heads evenly", s->n_head, s->n_kv);
 	if ((uint64_t)s->n_head * s->d_k > SPEC_DIM_MAX || (uint64_t)s->n_head * s->d_v > SPEC_DIM_MAX)
 		return err_set(e, ERR_INPUT, "%u heads of %u elements are wider than %u", s->n_head, s->d_k, SPEC_DIM_MAX);
-	if (!(s->eps > 0 && s->eps < 1))
-		return err_set(e, ERR_INPUT, "a norm epsilon of %g makes no sense", s->eps);
+	if (!(s->eps > 0 && s->eps <= EPS_MAX))
+		return err_set(e, ERR_INPUT, "a norm epsilon of %g makes no sense: it must be above 0, and no model has one above %g", s->eps, EPS_MAX);
 	if (s->moe.n_expert && (s->moe.n_used == 0 || s->moe.d_ff == 0))
 		return err_set(e, ERR_INPUT, "%u experts, but no number of used ones or no size", s->moe.n_expert);
 	if (s->moe.n_group > 1 && (s->moe.n_expert % s->moe.n_group || s->moe.n_group_used == 0 || s->moe.n_group_used > s->moe.n_group))

@@ -410,6 +410,14 @@ def test_a_ggufs_type_that_we_can_not_decode_is_not_run(stories, tmp_path):
     assert done.returncode == 5 and "type Q1_0" in report["reasons"][0] and not findings(report, "reject"), report["reasons"]
 
 
+def test_a_gguf_of_llama_rotates_whole_heads(stories, tmp_path):
+    (n, raw), tensors = gguf_file.read(stories / "gguf/stories260K-F32.gguf")
+    at = raw.index(b"llama.rope.dimension_count") + len(b"llama.rope.dimension_count") + 4
+    gguf_file.write(tmp_path / "m.gguf", (n, raw[:at] + struct.pack("<I", 4) + raw[at + 4:]), tensors)
+    done, report = smoke(tmp_path / "m.gguf")
+    assert done.returncode == 6 and "rope.dimension_count is 4, where heads have 8 elements" in report["reasons"][0], report["reasons"]
+
+
 def with_keys(keys, **more):
     """More key-values of the family llama: strings and F32."""
     n, raw = keys

@@ -115,6 +115,7 @@ def edit_config(where, **keys):
     ({"vocab_size": 256}, "fail", "shape"),
     ({"eos_token_id": [2, 512]}, "fail", "eos_token_id 512"),
     ({"rms_norm_eps": "small"}, "fail", "rms_norm_eps"),
+    ({"rms_norm_eps": 0.02}, "fail", "norm epsilon of 0.02"),
 ])
 def test_configuration(stories, tmp_path, keys, verdict, words):
     where = copy(stories, tmp_path)
