@@ -346,7 +346,7 @@ static void against_texts(const struct licence_claims *c, struct arena *a, struc
 	unknown_texts(c, a, out);
 }
 
-/* Where nobody else says anything upstream's tags count, the strictest of them. */
+/* Where neither a person nor the card says anything upstream's tags count, the strictest of them; texts are compared with that as with a card's word. */
 static void from_tags(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
 	for (size_t i = 0; i < c->n_tags; i++) {
@@ -387,17 +387,17 @@ static bool card_says(const struct licence_claims *c, const char *tag, const cha
 	return false;
 }
 
+/* A person's word stands where a tag forbids no more. */
 static void against_tags(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
-	if (!strcmp(out->source, "none")) {
-		from_tags(c, a, out);
-		return;
-	}
-	for (size_t i = 0; i < c->n_tags && !strcmp(out->source, "card"); i++) {
+	bool by_person = !strcmp(out->source, "person");
+	const char *who = by_person ? "a person" : !strcmp(out->source, "text") ? "the text" : "the card";
+
+	for (size_t i = 0; i < c->n_tags; i++) {
 		const char *known = licence_normalise(c->tags[i]), *id = known ? known : licence_other_id(a, c->tags[i]);
 
-		if (strcmp(id, "other") != 0 && !agree(id, out->id) && !card_says(c, c->tags[i], id, a))
-			conflict(out, arena_printf(a, "the card says %s but upstream's tag says %s", out->id, str_mend_utf8(arena_strndup(a, c->tags[i], strnlen(c->tags[i], WRITTEN_MAX)))));
+		if (strcmp(id, "other") != 0 && !agree(id, out->id) && !card_says(c, c->tags[i], id, a) && (!by_person || forbids_more(id, out->id)))
+			conflict(out, arena_printf(a, "%s says %s but upstream's tag says %s", who, out->id, str_mend_utf8(arena_strndup(a, c->tags[i], strnlen(c->tags[i], WRITTEN_MAX)))));
 	}
 }
 
@@ -427,6 +427,7 @@ static void against_bases(const struct licence_claims *c, struct arena *a, struc
 void licence_resolve(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
 	char spdx[LICENCE_ID_MAX];
+	bool by_tags;
 
 	*out = (struct licence_answer){ .id = "unknown", .source = "none" };
 	from_card(c, a, out);
@@ -441,8 +442,12 @@ void licence_resolve(const struct licence_claims *c, struct arena *a, struct lic
 		if (said && forbids_more(said, out->id))
 			conflict(out, arena_printf(a, "a person says %s but the card says %s", out->id, said));
 	}
+	by_tags = !strcmp(out->source, "none");
+	if (by_tags)
+		from_tags(c, a, out);
 	from_texts(c, a, out);
-	against_tags(c, a, out);
+	if (!by_tags)
+		against_tags(c, a, out);
 	against_texts(c, a, out);
 	against_bases(c, a, out);
 	out->commercial_use = use_of_id(out->id);

@@ -9,6 +9,7 @@
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
 #include "verify/base64.h"
+#include "verify/card.h"
 
 /* A file as the Hub's listing gives it. */
 static json_t *tree_item(const struct model_file *f)
@@ -62,12 +63,13 @@ static json_t *held_files(const struct model_file *files, size_t n, const char *
 	char hex[DIGEST_HEX_MAX];
 
 	for (size_t i = 0; i < n; i++) {
-		bool is_licence = licence_is_text_path(files[i].path) || (linked && !strcmp(files[i].path, linked));
+		const char *path = files[i].path;
+		bool is_evidence = licence_is_text_path(path) || !strcmp(path, CARD_PATH) || (linked && !strcmp(path, linked));
 
-		if (!files[i].stored || files[i].pending || (!files[i].wanted && !is_licence))	/* the other site reads licences too */
+		if (!files[i].stored || files[i].pending || (!files[i].wanted && !is_evidence))	/* the other site reads card and licences too */
 			continue;
 		digest_hex(hex, &files[i].sha256);
-		json_array_append_new(held, json_pack("{s:s, s:s, s:I}", "path", files[i].path, "sha256", hex, "size_bytes", (json_int_t)files[i].size_bytes));
+		json_array_append_new(held, json_pack("{s:s, s:s, s:I}", "path", path, "sha256", hex, "size_bytes", (json_int_t)files[i].size_bytes));
 	}
 	return held;
 }

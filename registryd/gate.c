@@ -15,12 +15,13 @@
 
 #define TEXTS_MAX      200	/* licence texts of one model */
 #define TAGS_MAX       500
-#define CARD_PATH      "README.md"
 
 struct documents {
 	struct work *w;
 	int64_t revision_id;
 	struct card card;
+	bool card_read;
+	struct licence_claims claims;	/* of upstream, and instead of what it has made of the card the card itself */
 	json_t *config;			/* config.json */
 	const json_t *info, *inspection;
 	struct licence_text texts[TEXTS_MAX + 1];
@@ -111,8 +112,10 @@ static int read_document(struct documents *d, const struct model_file *f, enum d
 		rc = model_keep_document(d->w->db, d->revision_id, kind, loss_document_name(kind, f->path), b.data, b.len, work_now(), e);
 	if (rc)
 		return rc;
-	if (kind == DOCUMENT_CARD)
+	if (kind == DOCUMENT_CARD) {
 		card_parse(b.data, b.len, d->w->arena, &d->card);
+		d->card_read = true;
+	}
 	if (kind == DOCUMENT_LICENSE) {
 		struct licence_text t = { .path = f->path, .unread = gate_unreadable(&b) };
 
@@ -136,6 +139,22 @@ static int read_card(struct documents *d, struct err *e)
 	return read_document(d, &f, DOCUMENT_CARD, e);
 }
 
+/* Upstream's reading of the card counts where nobody here has read it: what it claims is not lost with that. */
+static void gather_claims(struct documents *d)
+{
+	struct licence_claims *c = &d->claims;
+
+	bases_upstream_claims(d->info, d->w->arena, c);
+	if (!d->card_read) {
+		card_read_bases(json_object_get(json_object_get(d->info, "cardData"), "base_model"), d->w->arena, &d->card.base_model);
+		return;
+	}
+	c->card = d->card.license.item;
+	c->n_card = d->card.license.n;
+	c->card_name = d->card.license_name;
+	c->card_link = d->card.license_link;
+}
+
 const char *gate_linked_text(const char *link, const json_t *info, const char *repo, struct arena *a)
 {
 	const char *canonical = json_get_str(info, "id"), *path = NULL;
@@ -154,7 +173,7 @@ static int find_linked(struct documents *d, struct err *e)
 	int rc = model_revision(d->w->db, d->revision_id, d->w->arena, &m, &r, e);
 
 	d->repo = rc ? NULL : arena_strdup(d->w->arena, m.name);
-	d->linked = rc ? NULL : gate_linked_text(d->card.license_link, d->info, m.name, d->w->arena);
+	d->linked = rc ? NULL : gate_linked_text(d->claims.card_link, d->info, m.name, d->w->arena);
 	return rc;
 }
 
@@ -240,14 +259,9 @@ static void gather_bases(struct documents *d)
 
 static void resolve_licence(struct documents *d, const char *chosen, struct licence_answer *out)
 {
-	struct licence_claims c;
+	struct licence_claims c = d->claims;
 
-	bases_upstream_claims(d->info, d->w->arena, &c);	/* its tags count, and the card itself for what it says of that */
 	c.repo = d->repo;
-	c.card = d->card.license.item;
-	c.n_card = d->card.license.n;
-	c.card_name = d->card.license_name;
-	c.card_link = d->card.license_link;
 	c.chosen = chosen;
 	c.texts = d->texts;
 	c.n_texts = d->n_texts;
@@ -328,7 +342,7 @@ static void put_licence_tag(struct documents *d, const struct licence_answer *an
 /* Has nobody read the terms of this licence: it is no known one, and no text here is its? Then where they are is said. NULL: they are known. */
 static const char *terms_elsewhere(const struct documents *d, const char *id)
 {
-	const char *link = d->card.license_link ? tame(d->w, d->card.license_link) : NULL;
+	const char *link = tame(d->w, d->claims.card_link);
 
 	if (!link || licence_has_text(id) || d->linked_listed)
 		return NULL;
@@ -356,7 +370,7 @@ static int set_facts(struct documents *d, const char *license, struct err *e)
 	f = (struct model_facts){
 		.license = answer.id,
 		.license_name = answer.name,
-		.license_link = d->card.license_link,
+		.license_link = d->claims.card_link,
 		.license_source = answer.source,
 		.license_conflicts = answer.conflicts,
 		.n_license_conflicts = answer.n_conflicts,
@@ -393,6 +407,7 @@ static int documents_read(struct documents *d, struct err *e)
 {
 	int rc = read_card(d, e);
 
+	gather_claims(d);
 	if (!rc)
 		rc = find_linked(d, e);
 	return rc ? rc : read_all(d, e);

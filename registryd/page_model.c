@@ -4,6 +4,7 @@
 #include "catalog/query.h"
 #include "catalog/usage.h"
 #include "registryd/page.h"
+#include "verify/card.h"
 
 #define CARD_SHOWN_MAX (200 << 10)
 #define FILES_SHOWN_MAX 2000
@@ -168,10 +169,12 @@ static void put_files(struct buf *b, const struct door *d, const struct model_fi
 static void put_card(struct buf *b, struct request *rq, const struct door *d)
 {
 	struct daemon *app = rq->app;
+	struct model_file f;
 	const char *text;
 	size_t n;
 
-	if (model_document(app->db, d->r.id, DOCUMENT_CARD, "", &rq->arena, &text, &n, NULL) || !str_utf8_valid(text, n))
+	if (model_file(app->db, d->r.id, CARD_PATH, FILES_SERVED, &rq->arena, &f, NULL) ||	/* it was read for its licence, and is not served */
+	    model_document(app->db, d->r.id, DOCUMENT_CARD, "", &rq->arena, &text, &n, NULL) || !str_utf8_valid(text, n))
 		return;
 	buf_puts(b, "<h2>Model card</h2><pre>");
 	page_text(b, n > CARD_SHOWN_MAX ? arena_strndup(&rq->arena, text, CARD_SHOWN_MAX) : text);

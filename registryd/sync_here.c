@@ -4,9 +4,10 @@
 #include "registryd/gate.h"
 #include "registryd/loss.h"
 #include "registryd/sync_impl.h"
+#include "verify/card.h"
 
 #define FOUND_GROUP	   500
-#define EVIDENCE_FILES_MAX 200	/* licence texts that are read and not served */
+#define EVIDENCE_FILES_MAX 200	/* licence texts that are read and not served; the card besides */
 #define MOVED_MIN	   4096	/* a smaller file is fetched sooner than looked for under other names */
 #define MOVED_FILES_MAX	   5000	/* that looks at every file of the model */
 
@@ -98,7 +99,9 @@ static int record_found(struct sync *s, struct found *found, struct err *e)
 
 bool sync_is_evidence(struct sync *s, const struct model_file *f)
 {
-	if (f->wanted || f->stored || f->size_bytes > GATE_DOCUMENT_MAX || s->evidence_files == EVIDENCE_FILES_MAX || !sync_is_licence(s, f->path))
+	if (f->wanted || f->stored || f->size_bytes > GATE_DOCUMENT_MAX)
+		return false;
+	if (strcmp(f->path, CARD_PATH) != 0 && (s->evidence_files == EVIDENCE_FILES_MAX || !sync_is_licence(s, f->path)))
 		return false;
 	s->evidence_files++;
 	s->evidence_bytes += f->size_bytes;

@@ -38,7 +38,7 @@ struct sync {
 	uint64_t have_bytes, have_files;	/* of the wanted ones, stored before anything was fetched */
 	uint64_t fetched_bytes;
 	struct room_claim *room;	/* while it fetches */
-	uint64_t evidence_bytes, evidence_files;	/* licence texts that were left out, and are fetched all the same */
+	uint64_t evidence_bytes, evidence_files;	/* card and licence texts that were left out, and are fetched all the same */
 };
 
 void own_sync(struct sync *s);
@@ -68,7 +68,7 @@ void sync_make_plan(struct sync *s);
 void sync_forget_plan(struct sync *s);
 /* 1: the store holds this file's content under *sha256. */
 int sync_held(struct sync *s, const struct model_file *f, struct digest *sha256, struct err *e);
-/* The text of a licence is fetched, to be read and not to be served, where globs leave it out too: without it the licence is not known. Counts those that it says yes to. */
+/* The card and the text of a licence are fetched, to be read and not to be served, where globs leave them out too: without them the licence is not known. Counts those that it says yes to. */
 bool sync_is_evidence(struct sync *s, const struct model_file *f);
 /* Of the planned files, what the store holds is recorded; the rest goes to s->wanted. */
 int sync_look_around(struct sync *s, struct err *e);

@@ -42,7 +42,7 @@ struct preview {
 	const char *obstacle;
 	struct policy_facts facts;
 	struct licence_answer licence;	/* facts point into it */
-	uint64_t to_fetch, texts_to_fetch;	/* bytes; of licences that are not wanted and read all the same */
+	uint64_t to_fetch, texts_to_fetch;	/* bytes; of the card and licences that are not wanted and read all the same */
 };
 
 static void plan_file(struct sync *s, const struct model_file *f, json_t *seen, struct preview *p)

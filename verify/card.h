@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 
+#define CARD_PATH	"README.md"
 #define CARD_MAX_BYTES	(1u << 20)	/* of the front matter; what is longer is no card's */
 #define CARD_LIST_MAX	1000		/* items of one list that are kept */
 #define CARD_ITEM_BYTES 512		/* longer strings are left out */

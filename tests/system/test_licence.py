@@ -152,6 +152,39 @@ def test_a_restriction_that_is_easily_missed(reg, hub, card, licence):
     assert state == "held" and said.startswith(licence)
 
 
+@pytest.mark.parametrize("licence,texts", [
+    ("license: cc-by-nc-4.0", {"LICENSE": APACHE}),
+    ("license: other\nlicense_name: my-research-licence\nlicense_link: TERMS", {"LICENSE": APACHE, "TERMS": "Research only. No commercial use.\n"}),
+    ("license: mit", {"LICENSE": "It may be used for research only.\n"}),
+    ("license: apache-2.0\nbase_model: org/base", {"LICENSE": APACHE}),
+])
+@pytest.mark.parametrize("size", [0, 5 << 20])
+def test_a_card_that_is_left_out_counts(reg, hub, licence, texts, size):
+    """Globs say what is served, and not what is known; nor does it matter that the card is too long to be read, for upstream has read it."""
+    add(hub, "org/base", "license: cc-by-nc-4.0")
+    hub.add_model("org/m", {"README.md": f"---\n{licence}\n---\n# A model\n" + " " * size, "config.json": "{}", **texts})
+    some = ("--include", "*.json")
+    plan = reg.json("sync", "org/m", *some, "--dry-run")
+    state, said, conflicts = outcome(reg, "org/m", *some)
+    assert (plan["gate"]["outcome"], state) == ("hold", "held") and plan["license"] == said and conflicts
+    assert all(c in str(plan["gate"]) for c in conflicts)
+
+
+def test_a_card_that_is_left_out_is_not_served(reg, hub):
+    add(hub, "org/m", "license: mit", notes__txt="x")
+    plan = reg.json("sync", "org/m", "--dry-run", "--include", "*.json")
+    reg.ctl("sync", "org/m", "--include", "*.json")
+    shown = reg.json("show", "org/m")
+    assert (shown["license"]["id"], shown["license"]["source"]) == ("mit", "card") and [f["path"] for f in shown["files"]] == ["config.json"]
+    assert plan["size_bytes"] == 2 and plan["fetch_bytes"] == 2 + len(b"---\nlicense: mit\n---\n# A model\n")
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{reg.url}/org/m/resolve/main/README.md")
+    page = urllib.request.urlopen(f"{reg.url}/org/m").read()
+    assert b"config.json" in page and b"# A model" not in page
+    reg.ctl("sync", "org/m")
+    assert b"# A model" in urllib.request.urlopen(f"{reg.url}/org/m").read()
+
+
 def test_every_licence_tag_counts(reg, hub):
     hub.add_model("org/m", {"README.md": "# A model", "config.json": "{}"}, extra={"tags": ["license:mit", "license:cc-by-nc-4.0"]})
     assert outcome(reg, "org/m") == ("held", "cc-by-nc-4.0", ["upstream's tags name several licences: mit and cc-by-nc-4.0"])

@@ -154,6 +154,33 @@ static void every_tag_counts(void **state)
 	arena_done(&a);
 }
 
+static void tags_and_texts(void **state)
+{
+	static const char *const nc[] = { "cc-by-nc-4.0" }, *const mit[] = { "mit" }, *const other[] = { "other" }, *const apache[] = { "apache-2.0" };
+	const struct licence_text text = { .path = "LICENSE", .recognised = "apache-2.0", .all = apache, .n_all = 1, .notice = "" };
+	const struct licence_text unknown = { .path = "LICENSE", .notice = "" };
+	struct licence_answer r;
+	struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	r = resolve(&(struct licence_claims){ .tags = nc, .n_tags = 1, .texts = &text, .n_texts = 1 }, &a);
+	assert_string_equal(r.id, "cc-by-nc-4.0");
+	assert_string_equal(r.conflicts[0], "tag says cc-by-nc-4.0 but LICENSE is the text of apache-2.0");
+	r = resolve(&(struct licence_claims){ .tags = mit, .n_tags = 1, .texts = &unknown, .n_texts = 1 }, &a);
+	assert_string_equal(r.conflicts[0], "LICENSE is not the text of mit, nor any other that is known here");
+	r = resolve(&(struct licence_claims){ .tags = other, .n_tags = 1, .texts = &text, .n_texts = 1 }, &a);
+	assert_string_equal(r.id, "apache-2.0");
+	assert_int_equal(r.n_conflicts, 0);
+	r = resolve(&(struct licence_claims){ .card = other, .n_card = 1, .tags = nc, .n_tags = 1, .texts = &text, .n_texts = 1 }, &a);
+	assert_string_equal(r.conflicts[0], "the text says apache-2.0 but upstream's tag says cc-by-nc-4.0");
+	r = resolve(&(struct licence_claims){ .chosen = "mit", .tags = nc, .n_tags = 1 }, &a);
+	assert_string_equal(r.conflicts[0], "a person says mit but upstream's tag says cc-by-nc-4.0");
+	r = resolve(&(struct licence_claims){ .chosen = "cc-by-nc-4.0", .tags = mit, .n_tags = 1 }, &a);
+	assert_int_equal(r.n_conflicts, 0);
+	arena_done(&a);
+}
+
 /* The id and the SPDX id of a name that the Hub has no id for, in the arena. */
 static struct licence_answer named(const char *name, struct arena *a)
 {
@@ -444,7 +471,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_answer), cmocka_unit_test(a_family_takes_texts_of_its_own), cmocka_unit_test(a_name_that_is_known_is_that_licence),
-		cmocka_unit_test(the_same_counts_in_any_order), cmocka_unit_test(every_tag_counts), cmocka_unit_test(other_names_have_other_ids),
+		cmocka_unit_test(the_same_counts_in_any_order), cmocka_unit_test(every_tag_counts), cmocka_unit_test(tags_and_texts), cmocka_unit_test(other_names_have_other_ids),
 		cmocka_unit_test(conflicts_are_said), cmocka_unit_test(copyleft_is_not_dropped), cmocka_unit_test(no_derivatives_means_none),
 		cmocka_unit_test(the_lgpl_comes_with_the_gpl), cmocka_unit_test(one_of_several_in_a_text), cmocka_unit_test(what_nobody_has_read_is_a_conflict),
 		cmocka_unit_test(a_text_that_nobody_knows), cmocka_unit_test(no_other_file_hides_it), cmocka_unit_test(a_notice_is_about_parts),
