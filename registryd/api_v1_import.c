@@ -282,6 +282,6 @@ int api_v1_import_commit(struct request *rq, struct err *e)
 	if (t.files != files || t.bytes != bytes || !files)
 		return err_set(e, ERR_CONFLICT, "%lld files of %lld bytes have arrived, and not %lld of %lld", (long long)t.files, (long long)t.bytes,
 			       (long long)files, (long long)bytes);
-	args = json_pack("{s:s, s:s*}", "dir", http_param(rq, "id"), "license", license);
+	args = json_pack("{s:s, s:s*, s:I, s:I}", "dir", http_param(rq, "id"), "license", license, "files", (json_int_t)files, "size_bytes", (json_int_t)bytes);
 	return api_v1_enqueue(rq, "import", repo, NULL, args, e);
 }

@@ -15,6 +15,7 @@
 #include "registryd/bases.h"
 #include "registryd/derive.h"
 #include "registryd/hub.h"
+#include "registryd/incoming.h"
 #include "registryd/judge.h"
 #include "verify/git_tree.h"
 
@@ -52,6 +53,18 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct model_file *)a)->path, ((const struct model_file *)b)->path);
 }
 
+/* What was committed, and nothing that has come or gone since. */
+static int check_count(const struct import *im, struct err *e)
+{
+	int64_t files = json_get_int(im->w->args, "files", -1), bytes = json_get_int(im->w->args, "size_bytes", -1), total = 0;
+
+	for (size_t i = 0; i < im->n_files; i++)
+		total += (int64_t)im->files[i].size_bytes;
+	if (files == (int64_t)im->n_files && bytes == total)
+		return 0;
+	return err_set(e, ERR_CONFLICT, "%zu files of %lld bytes are there, which are not those that were committed: import them again", im->n_files, (long long)total);
+}
+
 static int list_files(struct import *im, struct err *e)
 {
 	int rc;
@@ -67,7 +80,7 @@ static int list_files(struct import *im, struct err *e)
 	for (size_t i = 0; i < im->n_files; i++)
 		if (fdio_check_relative(im->files[i].path, e))
 			return e->code;
-	return 0;
+	return check_count(im, e);
 }
 
 /* ---- hashing and storing -------------------------------------------------------------------------------------- */
@@ -178,18 +191,19 @@ static int record(struct import *im, struct err *e)
 
 /* ---- the job -------------------------------------------------------------------------------------------------- */
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+/* NULL: it is no name of a directory there. */
+static const char *dir_name(const struct work *w)
 {
-	(void)st, (void)type, (void)at;
-	remove(path);
-	return 0;
+	const char *name = json_get_str(w->args, "dir");
+
+	return name && str_is_hex(name, INCOMING_ID_HEX) ? name : NULL;
 }
 
 static int open_dir(struct import *im, struct err *e)
 {
-	const char *name = json_get_str_or(im->w->args, "dir", "");
+	const char *name = dir_name(im->w);
 
-	if (!*name || strlen(name) > 128 || strspn(name, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") != strlen(name))
+	if (!name)
 		return err_set(e, ERR_USAGE, "the import names no directory of DATA/incoming");
 	if (asprintf(&im->dir, "%s/incoming/%s", store_data_dir(im->w->store), name) < 0)
 		abort();
@@ -224,12 +238,17 @@ int import_job(struct work *w, struct err *e)
 		rc = record(&im, e);
 	if (!rc)
 		rc = judge_revision(w, im.revision_id, NULL, license, e);
-	/* What waits or was interrupted needs the files again. */
-	if (im.dir && rc != ERR_CANCELED && rc != ERR_NOSPACE)
-		nftw(im.dir, remove_one, DIRS_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	if (im.dirfd >= 0)
 		close(im.dirfd);
 	free(im.dir);
 	free(im.files);
 	return rc;
+}
+
+void import_ended(struct work *w)
+{
+	const char *name = dir_name(w);
+
+	if (name)
+		incoming_remove(w->store, name);
 }

@@ -34,18 +34,24 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return 0;
 }
 
+void incoming_remove(struct store *store, const char *id)
+{
+	char path[STORE_PATH_MAX + 160];
+
+	snprintf(path, sizeof(path), "%s/incoming/%s", store_data_dir(store), id);
+	nftw(path, remove_entry, DIRS_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
 static void expire_import(struct store *store, int base, const char *id, int64_t before)
 {
 	own(fd) int fd = openat(base, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	char path[STORE_PATH_MAX + 64];
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || st.st_mtime > before)
 		return;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0 || st.st_mtime > before)
 		return;	/* somebody has come back to it */
-	snprintf(path, sizeof(path), "%s/incoming/%s", store_data_dir(store), id);
-	nftw(path, remove_entry, DIRS_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	incoming_remove(store, id);
 }
 
 static void expire_imports(struct store *store, int base, int64_t before)

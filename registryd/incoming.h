@@ -12,6 +12,8 @@
 
 /* The directory, made when it is not there. The fd. */
 int incoming_open(struct store *st, struct err *e);
+/* The files of one import. Best effort: what stays expires. */
+void incoming_remove(struct store *store, const char *id);
 /*
  * Removes imports that nothing was added to for INCOMING_KEEP_S and to which nothing is being added (whoever does holds a shared flock() on the directory), and
  * bundle_expire()s; neither while a job of its kind is still to come to its end. Best effort: what can't be removed is tried again the next time.

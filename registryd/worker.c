@@ -40,18 +40,19 @@ static const struct {
 	const char *kind;
 	int (*run)(struct work *w, struct err *e);
 	enum store_use store;
+	void (*ended)(struct work *w);	/* its end is written down, and it will not be run again */
 } kinds[] = {
-	{ "sync", sync_job, STORE_USED },
-	{ "plan", sync_plan_job, STORE_IDLE },
-	{ "smoke", recheck_smoke_job, STORE_USED },
-	{ "verify", recheck_verify_job, STORE_USED },
-	{ "mirror", mirror_job, STORE_IDLE },
-	{ "import", import_job, STORE_USED },
-	{ "bundle", bundle_job, STORE_USED },
-	{ "gc", housekeep_gc_job, STORE_SWEPT },
-	{ "rebuild", derive_rebuild_job, STORE_USED },
-	{ "derive", derive_job, STORE_USED },
-	{ "policy", rules_job, STORE_USED },
+	{ "sync", sync_job, STORE_USED, NULL },
+	{ "plan", sync_plan_job, STORE_IDLE, NULL },
+	{ "smoke", recheck_smoke_job, STORE_USED, NULL },
+	{ "verify", recheck_verify_job, STORE_USED, NULL },
+	{ "mirror", mirror_job, STORE_IDLE, NULL },
+	{ "import", import_job, STORE_USED, import_ended },
+	{ "bundle", bundle_job, STORE_USED, NULL },
+	{ "gc", housekeep_gc_job, STORE_SWEPT, NULL },
+	{ "rebuild", derive_rebuild_job, STORE_USED, NULL },
+	{ "derive", derive_job, STORE_USED, NULL },
+	{ "policy", rules_job, STORE_USED, NULL },
 };
 
 struct thread {
@@ -268,6 +269,13 @@ static void show_stuck(struct work *w, int rc, const struct err *why, const stru
 	job_stuck(w->db, w->job.id);
 }
 
+static void ended(struct work *w)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (!strcmp(kinds[i].kind, w->job.kind) && kinds[i].ended)
+			kinds[i].ended(w);
+}
+
 /*
  * Writes down what became of the job, as soon as the disk lets it: else it would seem to run until the next start. A stopping daemon leaves it running: the next start
  * queues it again.
@@ -296,6 +304,8 @@ static int settle(struct work *w, int rc, struct err *why, struct err *e)
 		*e = (struct err)ERR_NONE;
 		wrote = record(w, rc, waits, why, result, e);
 	}
+	if (!wrote && !waits)
+		ended(w);
 	return wrote;
 }
 

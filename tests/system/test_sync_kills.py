@@ -6,7 +6,7 @@ import random
 import time
 
 from tests.system.registry import Registry
-from tests.system.sync_case import BIG, NAME, POLICY, Noise, assert_served, files, get, settings, settled, wait_for
+from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, files, get, settings, settled, wait_for
 
 
 def test_kill_in_mid_download_goes_on_where_it_was(tmp_path, hub):
@@ -69,3 +69,51 @@ def test_fifty_kills(tmp_path, hub):
         assert_blobs_verify(reg, set())
         assert not list((reg.data / "work").glob("*")) if (reg.data / "work").exists() else True
         reg.ctl("audit", "verify")
+
+
+def folder(where, **more):
+    where.mkdir()
+    for path, text in {"README.md": CARD, **more}.items():
+        (where / path).write_text(text)
+    return where
+
+
+def jobs_done(reg, kind):
+    """What became of the jobs of a kind, when nothing is left to do."""
+    return wait_for(lambda: (all(j["state"] in ("done", "failed") for j in reg.json("jobs")) and [j for j in reg.json("jobs") if j["kind"] == kind]))
+
+
+def test_import_of_what_is_not_all_there(tmp_path, hub):
+    """Whole, or not at all: what was committed is known to the job, however much later it runs."""
+    hub.add_model(NAME, files())
+    hub.faults.add(listener="cdn", stall=[1000, 300])
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, stall="300s", extra="sync: {jobs: 1}\n")) as reg:
+        reg.ctl("sync", NAME, "--no-wait")
+        wait_for(lambda: reg.json("jobs")[0]["state"] == "running")
+        for name, more in ("own/less", {"a.json": "{}"}), ("own/more", {"b.json": "{}"}), ("own/all", {"c.json": "{}"}):
+            reg.ctl("import", folder(tmp_path / name[4:], **more), "--as", name, "--no-wait")
+        reg.kill()
+        next((reg.data / "incoming").glob("*/a.json")).unlink()
+        (next((reg.data / "incoming").glob("*/b.json")).parent / "x.json").write_text("{}")
+        hub.faults.clear()
+        reg.start()
+        became = {j["repo"]: j for j in jobs_done(reg, "import")}
+        for name in "own/less", "own/more":
+            assert became[name]["state"] == "failed" and "not those that were committed" in str(became[name]["error"]), became[name]
+            reg.ctl("show", name, code=4)
+        assert became["own/all"]["state"] == "done" and reg.json("show", "own/all")["state"] == "published"
+        wait_for(lambda: not [d for d in (reg.data / "incoming").iterdir() if len(d.name) == 32])
+
+
+def test_kill_while_an_import_is_removed(tmp_path):
+    """Its end is written down before, so that nothing is run again with a part of the files."""
+    own = folder(tmp_path / "own", **{f"f{n:04}.json": f'{{"n": {n}}}' for n in range(1000)})
+    with Registry(tmp_path / "registry", policy=POLICY) as reg:
+        reg.ctl("import", own, "--as", "own/m", "--no-wait")
+        there = next(d for d in (reg.data / "incoming").iterdir() if len(d.name) == 32)
+        while there.exists() and len(os.listdir(there)) == 1001:
+            pass
+        reg.kill()
+        reg.start()
+        assert [j["state"] for j in jobs_done(reg, "import")] == ["done"]
+        assert len(reg.json("show", "own/m")["files"]) == 1001
