@@ -122,7 +122,23 @@ static int same_files(struct sync *s, int64_t revision_id, bool *same, struct er
 	return rc;
 }
 
-/* What was found and said of the revision when it was here before. What is published with all of these files has passed, and stays. */
+/* Is it published, and nothing of the selection left to fetch? */
+static int is_served(struct sync *s, const struct revision *r, bool *served, struct err *e)
+{
+	struct model_file *files;
+	const char *why;
+	size_t n;
+	int rc;
+
+	*served = false;
+	if (r->state != REVISION_PUBLISHED)
+		return 0;
+	rc = model_files(s->w->db, r->id, FILES_ALL, "", NULL, 0, &s->plan, &files, &n, e);
+	*served = !rc && plan_left(&s->selection, s->w->policy, files, n, &why) == PLAN_DONE;
+	return rc;
+}
+
+/* What was found and said of the revision when it was here before. What is published and lacks nothing of what is asked for has passed, and stays. */
 static int recall(struct sync *s, struct preview *p, struct err *e)
 {
 	struct policy_facts known, *f = &p->facts;
@@ -131,15 +147,18 @@ static int recall(struct sync *s, struct preview *p, struct err *e)
 
 	if (rc || !p->here.id)
 		return rc;
-	rc = model_evidence(s->w->db, p->here.id, s->w->arena, &known, e);
+	rc = is_served(s, &p->here, &f->is_published, e);
+	if (!rc)
+		rc = model_evidence(s->w->db, p->here.id, s->w->arena, &known, e);
 	if (rc)
 		return rc;
-	f->is_published = same && p->here.state == REVISION_PUBLISHED;
 	p->judged = same && (p->here.state == REVISION_HELD || p->here.state == REVISION_REJECTED);
 	if (p->judged)
 		*f = known;
-	if (f->is_published)
+	if (f->is_published) {
 		f->n_flagged = f->n_rejected = 0;
+		f->n_wanted = known.n_wanted;
+	}
 	f->person = known.person;
 	f->person_name = known.person_name;
 	f->person_reason = known.person_reason;

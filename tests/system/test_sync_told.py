@@ -74,6 +74,10 @@ def test_a_plan_says_that_nothing_is_left_to_serve(reg, hub):
     hub.add_model(NAME, files())
     plan = reg.json("sync", NAME, "--dry-run", "--include", "none")
     assert plan["gate"]["outcome"] == "hold" and "no file is mirrored" in str(plan["gate"])
+    reg.ctl("sync", NAME)       # what is served stays, and such a sync has nothing to do
+    for none in "none", "LICENSE":
+        assert reg.json("sync", NAME, "--dry-run", "--include", none)["gate"]["outcome"] == "publish"
+        reg.ctl("sync", NAME, "--include", none)
 
 
 def test_a_plan_counts_a_licence_that_is_only_read(reg, hub):
