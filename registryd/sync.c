@@ -553,6 +553,16 @@ static int obtain(struct sync *s, bool *skipped, struct err *e)
 	return rc ? rc : store_all(s, e);
 }
 
+/* Where it stands, for `show` and `why`; what was fetched is kept for the next try. A stop of the daemon says nothing: its next start goes on. */
+static void note_stand(struct sync *s, int rc, const struct err *why)
+{
+	bool canceled = work_was_canceled(s->w, rc);
+
+	if (s->planned && (rc != ERR_CANCELED || canceled))
+		model_set_state(s->w->db, s->revision_id, rc == ERR_NOSPACE || rc == ERR_THROTTLED ? REVISION_FETCHING : REVISION_PLANNED,
+				canceled ? "its sync was canceled" : why->msg, work_now(), NULL);
+}
+
 static int sync_revision(struct sync *s, struct err *e)
 {
 	bool done, off, skipped = false;
@@ -585,13 +595,14 @@ static int sync_revision(struct sync *s, struct err *e)
 	if (rc == ERR_MISMATCH && s->planned)
 		return reject(s, "content", e);
 	if (rc) {
-		/* Where it stands, for `show` and `why`; what was fetched is kept for the next try. */
-		if (rc != ERR_CANCELED && s->planned)
-			model_set_state(s->w->db, s->revision_id, rc == ERR_NOSPACE || rc == ERR_THROTTLED ? REVISION_FETCHING : REVISION_PLANNED, e->msg, work_now(), NULL);
+		note_stand(s, rc, e);
 		return rc;
 	}
 	forget_missing(s);
-	return conclude(s, e);
+	rc = conclude(s, e);
+	if (work_was_canceled(s->w, rc))
+		note_stand(s, rc, e);
+	return rc;
 }
 
 int sync_job(struct work *w, struct err *e)

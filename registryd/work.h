@@ -59,6 +59,12 @@ void work_file(struct work *w, json_t *file);
 /* ERR_CANCELED when the job is to end. */
 int work_check(struct work *w, struct err *e);
 
+/* It ended for a person, and not for a stop of the daemon: nobody goes on with it by himself. */
+static inline bool work_was_canceled(struct work *w, int rc)
+{
+	return rc == ERR_CANCELED && atomic_load(&w->canceled);
+}
+
 /* What failed of single models or files, while a job over many goes on with the others. */
 struct work_failures {
 	int64_t n;

@@ -68,6 +68,11 @@ def assert_not_served(reg, name=NAME):
     reg.ctl("status")       # the daemon is well
 
 
+def cancel(reg, job):
+    ask = urllib.request.Request(f"{reg.url}/-/v1/jobs/{job}/cancel", method="POST", headers={"Authorization": f"Bearer {reg.token()}"})
+    urllib.request.urlopen(ask, timeout=30).close()
+
+
 def wait_for(what, seconds=30):
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -1,10 +1,9 @@
 """What a reload of the settings (SIGHUP) does to syncs that wait or run."""
 import signal
 import time
-import urllib.request
 
 from tests.system.registry import Registry
-from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, files, settings, wait_for
+from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, cancel, files, settings, wait_for
 
 
 def reload(reg, text):
@@ -18,11 +17,6 @@ def reload(reg, text):
 
 def jobs(reg, state):
     return [j for j in reg.json("jobs") if j["kind"] == "sync" and j["state"] == state]
-
-
-def cancel(reg, job):
-    ask = urllib.request.Request(f"{reg.url}/-/v1/jobs/{job}/cancel", method="POST", headers={"Authorization": f"Bearer {reg.token()}"})
-    urllib.request.urlopen(ask, timeout=30).close()
 
 
 # --- how many at once -----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from tests.system.registry import Registry
-from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, files, get, settings
+from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, cancel, files, get, settings, wait_for
 
 
 @pytest.fixture
@@ -78,6 +78,24 @@ def test_a_plan_says_that_nothing_is_left_to_serve(reg, hub):
     for none in "none", "LICENSE":
         assert reg.json("sync", NAME, "--dry-run", "--include", none)["gate"]["outcome"] == "publish"
         reg.ctl("sync", NAME, "--include", none)
+
+
+def test_a_canceled_sync_says_so(reg, hub):
+    hub.add_model(NAME, files())
+    stuck = hub.faults.add(listener="cdn", file="data.safetensors", stall=[BIG // 2, 300])
+    reg.ctl("sync", NAME, "--no-wait")
+    job = wait_for(lambda: [j["id"] for j in reg.json("jobs") if j["progress"]["bytes_done"] > 0])[0]
+    assert reg.json("show", NAME)["state"] == "fetching"
+    cancel(reg, job)
+    wait_for(lambda: reg.json("jobs")[0]["state"] == "canceled")
+    for _ in range(2):
+        shown = reg.json("show", NAME)
+        assert (shown["state"], shown["reason"]) == ("planned", "its sync was canceled")
+        reg.stop()
+        reg.start()
+    hub.faults.remove(stuck)
+    reg.ctl("sync", NAME)
+    assert_served(reg, hub)
 
 
 def test_a_plan_counts_a_licence_that_is_only_read(reg, hub):
