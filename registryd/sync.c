@@ -312,12 +312,6 @@ static int tell_result(struct sync *s, const struct gate_outcome *g, struct err 
 	return rc;
 }
 
-/* Nobody asked for it but a mirror's round. */
-static bool by_clock(const struct sync *s)
-{
-	return !strcmp(s->w->job.who, "schedule");
-}
-
 /*
  * Published with every file that this selection wants, and the ref where it belongs: nothing to fetch, not even the listing. Nor where the clock asks for what was
  * turned down a short while ago.
@@ -328,8 +322,8 @@ static int is_settled(struct sync *s, const struct revision *r, bool *done, cons
 	enum settled settled;
 	int rc = settled_ask(s->w, r, &s->selection, s->info.n_siblings, &a, &settled, why, e);
 
-	*done = !rc && (settled == SETTLED || settled == SETTLED_REFUSED) && (by_clock(s) || (r->state == REVISION_PUBLISHED && settled == SETTLED));
-	if (!rc && settled == SETTLED_OTHERWISE && by_clock(s))
+	*done = !rc && (settled == SETTLED || settled == SETTLED_REFUSED) && (sync_by_clock(s) || (r->state == REVISION_PUBLISHED && settled == SETTLED));
+	if (!rc && settled == SETTLED_OTHERWISE && sync_by_clock(s))
 		rc = settled_in_turns(s->w, r, done, e);
 	*why = *done && *why ? arena_strdup(s->w->arena, *why) : NULL;
 	return rc || !*done || r->state != REVISION_PUBLISHED ? rc : settled_at_ref(s->w, r, sync_served_ref(s), &a, done, e);
@@ -388,7 +382,7 @@ static int nothing_changed(struct sync *s, bool *done, struct err *e)
 static int left_off(struct sync *s, bool *off, struct err *e)
 {
 	const char *state, *why = NULL;
-	int rc = by_clock(s) ? settled_off(s->w, s->model_id, s->w->arena, &state, &why, e) : 0;
+	int rc = sync_by_clock(s) ? settled_off(s->w, s->model_id, s->w->arena, &state, &why, e) : 0;
 
 	*off = why != NULL;
 	if (*off)
@@ -414,7 +408,7 @@ static int prove_again(struct sync *s, struct err *e)
 	struct revision r;
 	int rc = model_revision(s->w->db, s->revision_id, s->w->arena, NULL, &r, e);
 
-	if (rc || r.state != REVISION_PUBLISHED || r.proof == PROOF_COMMIT || !gitproof_due(s->w->db, r.id, by_clock(s) ? PROVE_EVERY_S : 0, s->w->arena))
+	if (rc || r.state != REVISION_PUBLISHED || r.proof == PROOF_COMMIT || !gitproof_due(s->w->db, r.id, sync_by_clock(s) ? PROVE_EVERY_S : 0, s->w->arena))
 		return rc;
 	rc = sync_list(s, e);
 	if (!rc)

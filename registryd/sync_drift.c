@@ -35,7 +35,10 @@ static int note_rewrite(struct sync *s, const char *before, struct err *e)
 	return event_add(s->w->db, "upstream.rewritten", s->here, before, json_pack("{s:s, s:s}", "ref", sync_served_ref(s), "now", s->info.sha), work_now(), e);
 }
 
-/* A ref is met for the first time, or again, or has moved: a branch, or a tag? Where nobody says so it stays what it was, and a new one is taken for a branch. */
+/*
+ * A branch, or a tag? Where nobody says so it stays what it was, and a new one is taken for a branch. A mirror's round asks where it is met for the first time, or
+ * again, or has moved, and a person's sync in any case: nobody may have said so before, and a tag that has become a branch may be where it was.
+ */
 static int note_kind(struct sync *s, const char *ref, struct err *e)
 {
 	int is_tag = -1;
@@ -53,7 +56,7 @@ static int note_ref(struct sync *s, struct err *e)
 
 	if (!rc)
 		rc = model_saw_ref(s->w->db, s->model_id, sync_served_ref(s), s->info.sha, work_now(), &moved, e);
-	if (!rc && (!*before || moved))
+	if (!rc && (!*before || moved || !sync_by_clock(s)))
 		rc = note_kind(s, sync_served_ref(s), e);
 	return !rc && moved && *before ? note_rewrite(s, before, e) : rc;
 }

@@ -53,6 +53,12 @@ static inline bool sync_is_licence(const struct sync *s, const char *path)
 	return licence_is_text_path(path) || (s->linked && !strcmp(path, s->linked));
 }
 
+/* Nobody asked for it but a mirror's round. */
+static inline bool sync_by_clock(const struct sync *s)
+{
+	return !strcmp(s->w->job.who, "schedule");
+}
+
 /* The branch or tag that publishing moves; NULL for a pinned commit. */
 static inline const char *sync_served_ref(const struct sync *s)
 {

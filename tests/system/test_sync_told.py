@@ -223,6 +223,20 @@ def test_tags_are_tags(reg, hub):
     hub.repos[NAME].unpoint("refs/tags/v1"), hub.repos[NAME].point("refs/heads/v1", "main")
     reg.ctl("sync", f"{NAME}@v1")
     assert refs_of(reg) == {"branches": {"dev": "refs/heads/dev", "v1": "refs/heads/v1"}, "tags": {}}
+    hub.repos[NAME].unpoint("refs/heads/v1"), hub.repos[NAME].point("refs/tags/v1", "main")      # at the same commit
+    reg.ctl("sync", f"{NAME}@v1")
+    assert refs_of(reg)["tags"] == {"v1": "refs/tags/v1"}
+
+
+def test_a_tag_that_was_not_known_as_one(reg, hub):
+    """Upstream did not say so when it came; it is asked again, though a tag does not move."""
+    hub.add_model(NAME, files(), tags=["v1"])
+    hub.faults.add(route="refs", status=404)
+    reg.ctl("sync", f"{NAME}@v1")
+    assert refs_of(reg)["branches"] == {"v1": "refs/heads/v1"}
+    hub.faults.clear()
+    reg.ctl("sync", f"{NAME}@v1")
+    assert refs_of(reg) == {"branches": {}, "tags": {"v1": "refs/tags/v1"}}
 
 
 def test_what_is_listed_can_be_asked_about(tmp_path, reg, hub):
