@@ -1,6 +1,7 @@
 /* cmd_import.c - import DIR --as REPO: streams a directory's files to the daemon, then follows the job that judges them. */
 #include <fcntl.h>
 
+#include "base/fdio.h"
 #include "cli/job.h"
 #include "cli/progress.h"
 #include "cli/tree.h"
@@ -30,6 +31,16 @@ static void moved(void *arg, uint64_t bytes)
 	progress_show(&u->progress, &s, progress_now_ms());
 }
 
+/* One that grows goes on behind what was sent of it. */
+static int check_size(int fd, const struct tree_file *f, struct err *e)
+{
+	uint64_t now;
+
+	if (fdio_size(fd, &now, f->path, e) < 0)
+		return e->code;
+	return now == f->size_bytes ? 0 : err_set(e, ERR_FAILED, "send '%s': it became %s while it was read", f->path, now > f->size_bytes ? "longer" : "shorter");
+}
+
 static int send_file(struct upload *u, const char *base, const struct tree_file *f, struct err *e)
 {
 	own(fd) int fd = openat(u->tree.dirfd, f->path, O_RDONLY | O_CLOEXEC);
@@ -45,6 +56,8 @@ static int send_file(struct upload *u, const char *base, const struct tree_file 
 	client_path_add(&path, f->path);
 	if (client_upload(&u->c->client, path.data, fd, f->size_bytes, moved, u, &sha256, &answer, e) < 0)
 		return err_wrap(e, "send '%s'", f->path);
+	if (check_size(fd, f, e) < 0)
+		return e->code;
 	digest_hex(ours, &sha256);
 	if (strcmp(json_get_str_or(answer, "sha256", ""), ours) != 0)
 		return err_set(e, ERR_MISMATCH, "'%s' arrived with other bytes than were sent: try again", f->path);

@@ -1,9 +1,13 @@
 """What a sync or an import says: before it, of what would come; after it, of what became of it, also where something is served already."""
+import hashlib
 import json
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.system.registry import Registry
+from tests.system.registry import BIN, Registry
 from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, cancel, files, get, settings, wait_for
 
 
@@ -127,6 +131,42 @@ def test_import(reg, tmp_path, models):
     (folder / "loop").unlink()
     (folder / "dead").symlink_to("nothing")
     assert "link to nothing" in reg.ctl("import", folder, "--as", "own/loop", code=2).stderr
+
+
+class Growing(BaseHTTPRequestHandler):
+    """A registryd to `import`, and while it takes a file, somebody adds to that."""
+    def answer(self, status, what):
+        self.send_response(status)
+        body = json.dumps(what).encode()
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(201, {"import": "0" * 32})
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with open(self.server.file, "a") as f:
+            f.write("more\n")
+        self.answer(200, {"path": "a.txt", "size_bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()})
+
+    def log_message(self, *_):
+        pass
+
+
+def test_import_of_a_file_that_grows(tmp_path):
+    """Its first part is no file."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "a.txt").write_text("one\n")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Growing) as server:
+        server.file = tmp_path / "own" / "a.txt"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = [BIN / "registryctl", "--url", f"http://127.0.0.1:{server.server_port}", "import", tmp_path / "own", "--as", "own/m"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        server.shutdown()
+    assert done.returncode == 1 and "'a.txt': it became longer while it was read" in done.stderr
 
 
 def by_licence(reg, license):
