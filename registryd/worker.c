@@ -30,6 +30,8 @@
 #define RECORD_WAIT_MS	 500	/* between two tries to write down what became of a job */
 #define WAIT_DEFAULT_S	 60
 #define SWEEP_WAIT_S	 5
+#define SWEEP_HOLD_S	 600	/* of each SWEEP_EVERY_S that a sweep waits, others are held back for it: not for all of a download of days */
+#define SWEEP_EVERY_S	 3600
 #define UPSTREAM_WAIT_S	 300	/* before the second try of a scheduled job; as much more before each further one */
 #define UPSTREAM_TRIES	 20
 
@@ -54,6 +56,8 @@ static const struct {
 	{ "derive", derive_job, STORE_USED, NULL },
 	{ "policy", rules_job, STORE_USED, NULL },
 };
+/* What may begin while a sweep waits for its turn. */
+static const char *const beside_sweep[] = { "plan", "mirror", "gc", NULL };
 
 struct thread {
 	struct worker *all;
@@ -73,6 +77,8 @@ struct worker {
 	pthread_t ticker, recheck;
 	atomic_bool stop;
 	const struct config *followed;	/* the settings that the ticker has seen last */
+	int64_t sweep;			/* the job that waits until nobody else uses the store, 0 none */
+	int64_t sweep_since_s;		/* monotonic */
 };
 
 /* ---- what a job may ask ---------------------------------------------------------------------------------------- */
@@ -179,6 +185,71 @@ static bool has_new_token(struct work *w)
 
 /* ---- one job --------------------------------------------------------------------------------------------------- */
 
+static int64_t monotonic_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+static bool holds_back(const struct worker *all)
+{
+	return all->sweep && (monotonic_s() - all->sweep_since_s) % SWEEP_EVERY_S < SWEEP_HOLD_S;
+}
+
+/* Where syncs follow each other a sweep would never find the store unused: what runs may end, and what would begin comes after it. */
+static int wait_for_store(struct work *w, struct err *e)
+{
+	struct worker *all = w->worker;
+	bool holds;
+
+	pthread_mutex_lock(&all->lock);
+	if (!all->sweep) {
+		all->sweep = w->job.id;
+		all->sweep_since_s = monotonic_s();
+	}
+	holds = holds_back(all);
+	pthread_mutex_unlock(&all->lock);
+	w->wait_s = SWEEP_WAIT_S;
+	return err_set(e, ERR_THROTTLED, "waiting until no other job uses the store%s", holds ? "; none begins meanwhile" : "");
+}
+
+static int64_t sweep_of(struct worker *all)
+{
+	int64_t job;
+
+	pthread_mutex_lock(&all->lock);
+	job = all->sweep;
+	pthread_mutex_unlock(&all->lock);
+	return job;
+}
+
+static void forget_sweep(struct worker *all, int64_t job)
+{
+	pthread_mutex_lock(&all->lock);
+	if (all->sweep == job)
+		all->sweep = 0;
+	pthread_mutex_unlock(&all->lock);
+}
+
+/* The kinds of jobs that may begin; NULL: all. A sweep may have been canceled. */
+static const char *const *kinds_now(struct worker *all, struct arena *a)
+{
+	int64_t sweep = sweep_of(all);
+	struct job j;
+	bool holds;
+
+	if (!sweep)
+		return NULL;
+	if (job_get(all->d->db, sweep, a, &j, NULL) || j.state >= JOB_DONE)
+		forget_sweep(all, sweep);
+	pthread_mutex_lock(&all->lock);
+	holds = holds_back(all);
+	pthread_mutex_unlock(&all->lock);
+	return holds ? beside_sweep : NULL;
+}
+
 /* A sweep does not wait for hours of downloads with a thread in hand: it comes again. Others wait for a sweep, which is short. */
 static int run_with_store(struct work *w, size_t kind, struct err *e)
 {
@@ -189,11 +260,14 @@ static int run_with_store(struct work *w, size_t kind, struct err *e)
 	if (kinds[kind].store == STORE_USED) {
 		pthread_rwlock_rdlock(&w->worker->store_use);
 	} else if (pthread_rwlock_trywrlock(&w->worker->store_use)) {
-		w->wait_s = SWEEP_WAIT_S;
-		return err_set(e, ERR_THROTTLED, "waiting until no other job uses the store");
+		return wait_for_store(w, e);
 	}
 	rc = kinds[kind].run(w, e);
 	pthread_rwlock_unlock(&w->worker->store_use);
+	if (kinds[kind].store == STORE_SWEPT)
+		forget_sweep(w->worker, w->job.id);
+	else if (sweep_of(w->worker))
+		job_wake(w->db, sweep_of(w->worker), NULL);
 	return rc;
 }
 
@@ -356,7 +430,7 @@ static bool one_job(struct thread *t, int64_t *next_at)
 	int rc;
 
 	arena_init(&a);
-	rc = job_claim(w.db, NULL, work_now(), &a, &w.job, next_at, &e);
+	rc = job_claim(w.db, kinds_now(all, &a), work_now(), &a, &w.job, next_at, &e);
 	if (rc) {
 		if (rc != ERR_NOT_FOUND)
 			log_event(LOG_ERR, "job.claim", "error=%s", log_quote(quoted, e.msg));

@@ -1,5 +1,6 @@
-"""What a reload of the settings (SIGHUP) does to syncs that wait or run."""
+"""What a reload of the settings (SIGHUP), or a sweep of the store, does to syncs that wait or run."""
 import signal
+import subprocess
 import time
 
 from tests.system.registry import Registry
@@ -105,3 +106,37 @@ def test_a_window_that_closes_while_files_come(tmp_path, hub):
         wait_for(lambda: jobs(reg, "done"))
         assert sum(r.bytes_sent for r in hub.requests(listener="cdn")[before:]) < BIG, "it goes on where it was"
         assert_served(reg, hub)
+
+
+# --- a sweep --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_has_its_turn(tmp_path, hub):
+    """What would begin waits for a gc that waits for what runs, and goes on when that is canceled."""
+    for n in range(3):
+        hub.add_model(f"org/m{n}", {"README.md": CARD, "config.json": "{}", "w.safetensors": Noise(4000 if n else 1 << 20, n)})
+    hub.faults.add(listener="cdn", throttle=150_000)
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, "sync: {jobs: 3}\n", stall="30s")) as reg:
+        def find(kind, repo=""):
+            return next((j for j in reg.json("jobs") if (j["kind"], j["repo"] or "") == (kind, repo)), None)
+
+        def begin(*args):
+            asked = subprocess.Popen(reg.command(*args), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            return asked, wait_for(lambda: next((j for j in reg.json("jobs") if j["kind"] == args[0] and j["state"] == "waiting"), None))
+
+        reg.ctl("sync", "org/m0", "--no-wait")
+        wait_for(lambda: find("sync", "org/m0")["state"] == "running")
+        asked, waits = begin("gc")
+        assert waits["progress"]["phase"] == "waiting until no other job uses the store; none begins meanwhile"
+        reg.ctl("sync", "org/m1", "--no-wait")
+        time.sleep(1.5)
+        assert find("sync", "org/m1")["state"] == "queued" and find("sync", "org/m0")["state"] == "running"
+        cancel(reg, waits["id"])
+        assert asked.wait(30) != 0
+        wait_for(lambda: find("sync", "org/m1")["state"] == "done")
+        assert find("sync", "org/m0")["state"] == "running"
+        asked, waits = begin("gc")
+        reg.ctl("sync", "org/m2")
+        assert asked.wait(30) == 0
+        jobs = {j["repo"] or j["kind"]: j for j in reg.json("jobs") if j["state"] == "done"}
+        assert jobs["org/m0"]["finished_at"] <= jobs["gc"]["finished_at"] <= jobs["org/m2"]["started_at"]
