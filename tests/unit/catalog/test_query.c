@@ -44,7 +44,7 @@ static int64_t make_at(struct db *db, const struct made *m, const char *ref, int
 	char commit[DIGEST_HEX_MAX];
 	struct model_plan plan = { .commit = commit, .ref = ref, .files = &file, .n_files = 1 };
 	struct model_stored stored = { m->file, file.sha256, m->size };
-	struct policy_verdict v = { .outcome = m->outcome, .n_reasons = 1, .summary = "because", .reasons = { { "license", m->outcome, "because" } } };
+	struct policy_verdict v = { .outcome = m->outcome, .n_reasons = 1, .summary = "because", .reasons = { { .rule = "license", .outcome = m->outcome, .text = "because" } } };
 	int64_t id, rev;
 
 	while (facts.n_tags < 3 && m->tags[facts.n_tags])

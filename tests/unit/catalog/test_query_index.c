@@ -54,7 +54,7 @@ static void make(struct db *db, uint64_t i, int64_t now)
 	struct model_file file = { .path = any_of(paths), .size_bytes = rnd(20) ? 1 + rnd(5000) : (1ull << 40) - 2 + rnd(4), .lfs = true, .wanted = true };
 	struct model_plan plan = { .commit = commit, .ref = "main", .files = &file, .n_files = 1 };
 	enum policy_outcome outcome = any_of(outcomes);
-	struct policy_verdict v = { .outcome = outcome, .n_reasons = 1, .summary = "because", .reasons = { { "license", outcome, "because" } } };
+	struct policy_verdict v = { .outcome = outcome, .n_reasons = 1, .summary = "because", .reasons = { { .rule = "license", .outcome = outcome, .text = "because" } } };
 	struct model_stored stored;
 	int64_t rev;
 
