@@ -83,7 +83,7 @@ int file_answer(struct request *rq, const struct door *d, const struct model_fil
 	http_set(rq, "ETag", "\"%s\"", etag);
 	http_set(rq, "Accept-Ranges", "bytes");
 	if (if_none_match && etag_listed(if_none_match, etag))
-		return http_answer_empty(rq, 304);
+		return http_answer_head(rq, 304, NULL, f->size_bytes);	/* the length that 200 would have (RFC 9110, 8.6) */
 	range = range_header(rq, etag);
 	switch (range_parse(range, f->size_bytes, &part)) {
 	case RANGE_WHOLE:

@@ -128,7 +128,7 @@ int http_answer_buf(struct request *rq, int status, const char *type, struct buf
 int http_answer_spool(struct request *rq, int status, const char *type, struct spool *s);	/* ended without an error; takes what it holds */
 int http_answer_empty(struct request *rq, int status);
 int http_answer_fd(struct request *rq, int status, const char *type, int fd, uint64_t offset, uint64_t n);	/* takes fd; sendfile(2) */
-int http_answer_head(struct request *rq, int status, const char *type, uint64_t n);	/* to a HEAD: says the size, has no bytes at hand */
+int http_answer_head(struct request *rq, int status, const char *type, uint64_t n);	/* to a HEAD, or 304: says the size, has no bytes at hand */
 int http_answer_redirect(struct request *rq, int status, const char *location);
 /* Bytes made while they are sent; n UINT64_MAX when not known. read fills p (at most max) and gives the count, 0 at the end, or a negative code. */
 int http_answer_reader(struct request *rq, int status, const char *type, uint64_t n,
