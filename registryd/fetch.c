@@ -315,7 +315,7 @@ static void loop_close(struct loop *l)
 
 int fetch_files(struct fetch *f, struct err *e)
 {
-	struct loop l = { .f = f, .multi = curl_multi_init(), .n_places = (size_t)f->hub->config.connections };
+	struct loop l = { .f = f, .multi = curl_multi_init(), .n_places = (size_t)hub_connections(f->hub) };
 	int rc = 0;
 
 	if (!l.multi)

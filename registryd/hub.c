@@ -6,7 +6,6 @@
 #include "base/str.h"
 #include "base/vec.h"
 
-#define CONNECTIONS_DEFAULT 8
 #define RETRIES_DEFAULT	    6
 #define BACKOFF_DEFAULT_MS  500
 #define STALL_DEFAULT_S	    30
@@ -15,7 +14,6 @@
 #define RETRY_AFTER_MAX_S   86400	/* a server that says more is asked again after this */
 #define PLACE_WAIT_MS	    10	/* how soon a call looks again for a place; others are held by calls, which end soon */
 #define CALL_BYTES_S	    4096	/* what a call reads at least, whatever the bandwidth cap, lest libcurl take it for one that stands still */
-#define CROWDED_MS	    250	/* who waits for a place asks again within this time */
 #define AUTH_HEADER_MAX	    (HUB_TOKEN_MAX + 32)
 
 static char *copy(const char *s)
@@ -36,8 +34,6 @@ struct hub *hub_new(const struct hub_config *c)
 	h->config.token = c->token && *c->token ? mem_strdup(c->token) : NULL;
 	h->config.proxy = copy(c->proxy);
 	h->config.ca_file = copy(c->ca_file);
-	if (h->config.connections <= 0)
-		h->config.connections = CONNECTIONS_DEFAULT;
 	if (h->config.retries == 0)
 		h->config.retries = RETRIES_DEFAULT;
 	else if (h->config.retries < 0)
@@ -47,7 +43,8 @@ struct hub *hub_new(const struct hub_config *c)
 	if (h->config.stall_s <= 0)
 		h->config.stall_s = STALL_DEFAULT_S;
 	h->via = (struct net_via){ h->config.proxy, h->config.ca_file, h->config.stall_s };
-	h->allowance_at_ms = net_now_ms();
+	h->shared = hub_shared_new();
+	hub_set_limits(h, c->connections, c->rate_limit);
 	for (size_t i = 0; i < HUB_BUCKETS; i++)
 		h->limit[i].left = -1;
 	h->limit[HUB_ELSEWHERE].met = true;	/* there is no allowance to be learned of */
@@ -66,6 +63,7 @@ void hub_free(struct hub *h)
 	free((void *)h->config.token);
 	free((void *)h->config.proxy);
 	free((void *)h->config.ca_file);
+	hub_shared_leave(h->shared);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
 }
@@ -80,7 +78,7 @@ bool hub_equal(const struct hub *a, const struct hub *b)
 	const struct hub_config *x = &a->config, *y = &b->config;
 
 	return same_text(x->name, y->name) && same_text(x->endpoint, y->endpoint) && same_text(x->token, y->token) && same_text(x->proxy, y->proxy) &&
-	       same_text(x->ca_file, y->ca_file) && x->connections == y->connections && x->rate_limit == y->rate_limit && x->retries == y->retries &&
+	       same_text(x->ca_file, y->ca_file) && x->retries == y->retries &&
 	       x->backoff_ms == y->backoff_ms && x->stall_s == y->stall_s;
 }
 
@@ -160,71 +158,6 @@ void hub_learn(struct hub *h, enum hub_bucket b, const struct net_answer *a)
 			l->not_before_ms = now + retry * 1000;
 	}
 	pthread_mutex_unlock(&h->lock);
-}
-
-bool hub_enter(struct hub *h)
-{
-	bool in;
-
-	pthread_mutex_lock(&h->lock);
-	in = h->active < h->config.connections;
-	h->active += in;
-	pthread_mutex_unlock(&h->lock);
-	return in;
-}
-
-void hub_leave(struct hub *h)
-{
-	pthread_mutex_lock(&h->lock);
-	h->active--;
-	pthread_mutex_unlock(&h->lock);
-}
-
-void hub_crowd(struct hub *h)
-{
-	pthread_mutex_lock(&h->lock);
-	h->crowded_ms = net_now_ms();
-	pthread_mutex_unlock(&h->lock);
-}
-
-bool hub_is_crowded(struct hub *h)
-{
-	bool crowded;
-
-	pthread_mutex_lock(&h->lock);
-	crowded = h->crowded_ms && net_now_ms() - h->crowded_ms < CROWDED_MS;
-	pthread_mutex_unlock(&h->lock);
-	return crowded;
-}
-
-int64_t hub_spend(struct hub *h, uint64_t n)
-{
-	int64_t now, rate = (int64_t)h->config.rate_limit, wait = 0;
-
-	if (!rate)
-		return 0;
-	now = net_now_ms();
-	pthread_mutex_lock(&h->lock);
-	h->allowance_bytes += (int64_t)((double)(now - h->allowance_at_ms) * (double)rate / 1000);
-	h->allowance_at_ms = now;
-	if (h->allowance_bytes > rate / 4)	/* a quarter of a second may burst */
-		h->allowance_bytes = rate / 4;
-	h->allowance_bytes -= (int64_t)n;
-	h->spent_bytes += n;
-	if (h->allowance_bytes < 0)
-		wait = (int64_t)((double)-h->allowance_bytes * 1000 / (double)rate) + 1;
-	pthread_mutex_unlock(&h->lock);
-	return wait;
-}
-
-uint64_t hub_spent(struct hub *h)
-{
-	uint64_t bytes;
-
-	pthread_mutex_lock(&h->lock);
-	bytes = h->spent_bytes;
-	pthread_mutex_unlock(&h->lock);
-	return bytes;
 }
 
 void hub_set_window(struct hub *h, int from, int to)
@@ -387,26 +320,6 @@ static struct curl_slist *headers_for(struct hub *h, const struct hub_call *call
 	return list;
 }
 
-static bool enter_call(struct hub *h)
-{
-	bool in;
-
-	pthread_mutex_lock(&h->lock);
-	in = h->active < h->config.connections || !h->calls;
-	h->active += in;
-	h->calls += in;
-	pthread_mutex_unlock(&h->lock);
-	return in;
-}
-
-static void leave_call(struct hub *h)
-{
-	pthread_mutex_lock(&h->lock);
-	h->active--;
-	h->calls--;
-	pthread_mutex_unlock(&h->lock);
-}
-
 /* One exchange with one URL, no redirects, in a place of its own. libcurl's result goes to *rc. */
 static void exchange(struct hub *h, const struct hub_call *call, const char *url, struct net_answer *a, struct buf *body, CURLcode *rc, char why[CURL_ERROR_SIZE])
 {
@@ -418,7 +331,7 @@ static void exchange(struct hub *h, const struct hub_call *call, const char *url
 	net_answer_reset(a);
 	*why = 0;
 	*rc = CURLE_ABORTED_BY_CALLBACK;
-	while (!enter_call(h))
+	while (!hub_enter_call(h))
 		if (!net_sleep(PLACE_WAIT_MS, call->stop))
 			return;
 	c = hub_take(h);
@@ -445,7 +358,7 @@ static void exchange(struct hub *h, const struct hub_call *call, const char *url
 	curl_easy_setopt(c, CURLOPT_USERNAME, NULL);
 	curl_easy_setopt(c, CURLOPT_PASSWORD, NULL);
 	hub_put(h, c);
-	leave_call(h);
+	hub_leave_call(h);
 }
 
 /* Redirects by hand. The token is sent only to the endpoint's own host and port (hub_headers sees to it). *url becomes the address that answered. */

@@ -1,7 +1,7 @@
 /*
  * hub.h - what a Hub's API says, as structs: revision info, the listing of a revision, refs, and lists of models. Knows nothing
- * of disk or policy. One `struct hub` stands for one upstream and is shared by all threads: it keeps idle connections, the
- * limits that the upstream announced (RateLimit, Retry-After), the number of exchanges under way and the bandwidth cap.
+ * of disk or policy. One `struct hub` stands for one upstream and is shared by all threads: it keeps idle connections and the
+ * limits that the upstream announced (RateLimit, Retry-After). The places for exchanges and the bandwidth cap it may share with what it replaces.
  *
  * Calls are retried here (network faults, 408, 429, 5xx) with growing, partly random delays; what comes back as an error is final for now:
  * ERR_NOT_FOUND no such repository or revision · ERR_AUTH gated or private, with what to do · ERR_REFUSED disabled upstream ·
@@ -33,7 +33,7 @@ struct hub_config {
 	const char *endpoint;		/* "https://huggingface.co", no '/' at the end */
 	const char *token;		/* NULL: anonymous */
 	const char *proxy, *ca_file;	/* NULL: the environment's, the system's */
-	int connections;		/* exchanges at once, see hub_enter(); 0 means 8 */
+	int connections;		/* exchanges at once, see hub_enter(); 0 means 8. hub_set_limits() changes both */
 	uint64_t rate_limit;		/* bytes a second over all bodies that come: files, API, git; 0 means none */
 	int retries;			/* further tries after a passing fault; 0 means 6, below 0 none */
 	int64_t backoff_ms;		/* the first delay; 0 means 500 */
@@ -49,8 +49,11 @@ enum hub_bucket {
 	HUB_BUCKETS,
 };
 
+struct hub_shared;
+
 struct hub {
-	struct hub_config config;	/* strings owned; the window is the lock's, too */
+	struct hub_config config;	/* strings owned; the window is the lock's, too; connections and rate_limit are hub_connections() and hub_rate_limit() */
+	struct hub_shared *shared;
 	struct net_via via;
 	pthread_mutex_t lock;		/* for all below */
 	CURL *idle[16];
@@ -63,18 +66,22 @@ struct hub {
 		bool met;		/* an answer has told how things stand; until then one request goes alone */
 	} limit[HUB_BUCKETS];
 	int users;			/* jobs that work with it; for hubs.c */
-	int active;			/* places taken: by transfers of files, and by calls */
-	int calls;			/* of the API and git, those that hold a place */
-	int64_t crowded_ms;		/* when somebody last waited for a place */
-	int64_t allowance_bytes, allowance_at_ms;	/* bandwidth cap: a bucket of tokens, and when it was last filled */
-	uint64_t spent_bytes;		/* all that was taken from it */
 };
 
 /* Copies the configuration. Aborts when out of memory. */
 struct hub *hub_new(const struct hub_config *config);
 void hub_free(struct hub *h);
-/* Were they made from the same configuration? All but the window, which may change. */
+/* Were they made from the same configuration? All but the window and the limits, which may change. */
 bool hub_equal(const struct hub *a, const struct hub *b);
+
+/* What this one uses from now on counts with what that one uses, against its limits. Before anything has used it. */
+void hub_share(struct hub *h, const struct hub *with);
+/* As in struct hub_config. What is under way beyond fewer connections goes to its end; nothing else begins until then. */
+void hub_set_limits(struct hub *h, int connections, uint64_t rate_limit);
+int hub_connections(struct hub *h);
+uint64_t hub_rate_limit(struct hub *h);
+struct hub_shared *hub_shared_new(void);
+void hub_shared_leave(struct hub_shared *s);
 
 /* An idle connection's handle or a new one; hub_put gives it back. */
 CURL *hub_take(struct hub *h);
@@ -95,7 +102,9 @@ enum hub_bucket hub_bucket_of(const struct hub *h, const char *url, enum hub_buc
  */
 bool hub_enter(struct hub *h);
 void hub_leave(struct hub *h);
-/* Says that a file waits for a place; who holds one that can be spared asks. */
+bool hub_enter_call(struct hub *h);
+void hub_leave_call(struct hub *h);
+/* Says that a file waits for a place; who holds one that can be spared asks, and is told so too where more are taken than there are. */
 void hub_crowd(struct hub *h);
 bool hub_is_crowded(struct hub *h);
 /*

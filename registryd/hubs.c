@@ -67,11 +67,22 @@ static void drop_locked(struct hubs *s, size_t i)
 	s->n--;
 }
 
-/* The one that is equal, or the new one, becomes the last of its name. */
+static struct hub *named_locked(struct hubs *s, const char *name)
+{
+	for (size_t i = s->n; i--;)
+		if (!strcmp(s->all[i]->config.name, name))
+			return s->all[i];
+	return NULL;
+}
+
+/* The one that is equal, or the new one, becomes the last of its name. A former one may work for hours yet: both together keep to the limits. */
 static struct hub *make_current_locked(struct hubs *s, struct hub *made)
 {
+	const struct hub *former = named_locked(s, made->config.name);
 	struct hub *h = made;
 
+	if (former)
+		hub_share(made, former);
 	for (size_t i = 0; i < s->n; i++)
 		if (hub_equal(s->all[i], made)) {
 			h = s->all[i];
@@ -114,8 +125,10 @@ static void follow(struct hub *h, const struct config *c)
 {
 	const struct config_upstream *u = config_find_upstream(c, h->config.name);
 
-	if (u)
-		hub_set_window(h, u->window.from, u->window.to);
+	if (!u)
+		return;
+	hub_set_window(h, u->window.from, u->window.to);
+	hub_set_limits(h, (int)u->connections, u->rate_limit);
 }
 
 /* The settings are looked at again under the lock: hubs_follow() may have been here since they were. */

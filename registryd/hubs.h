@@ -1,7 +1,7 @@
 /*
- * hubs.h - the upstreams that jobs work with. What limits one has announced, its idle connections and the cap on its bandwidth outlast a job and a
- * reload of the settings; they belong to its settings and its token, though. One whose settings or token have been replaced since is freed
- * when the last job that uses it ends.
+ * hubs.h - the upstreams that jobs work with. What limits one has announced and its idle connections outlast a job and a reload of the settings; they
+ * belong to its settings and its token, though. One whose settings or token have been replaced since is freed when the last job that uses it
+ * ends; until then it shares `connections` and `rate_limit`, as the settings have them now, with the one that came in its place.
  */
 #ifndef REGISTRYD_HUBS_H
 #define REGISTRYD_HUBS_H
@@ -24,7 +24,7 @@ void hubs_done(struct hubs *s);	/* every one must be given back */
  */
 struct hub *hubs_take(struct hubs *s, struct daemon *d, const char *name, struct err *e);
 void hubs_give(struct hubs *s, struct hub *h);
-/* After a reload: its windows count for those who are at work, too. */
+/* After a reload: its windows and limits count for those who are at work, too. */
 void hubs_follow(struct hubs *s, const struct config *c);
 
 #endif

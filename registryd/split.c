@@ -142,9 +142,10 @@ static uint64_t segment_at(double rate)
  */
 static size_t within_cap(struct loop *l, const struct split *was, int64_t ms, size_t n, double each)
 {
-	double spare = (double)l->f->hub->config.rate_limit - (double)(hub_spent(l->f->hub) - was->spent) * 1000 / (double)ms;
+	uint64_t rate_limit = hub_rate_limit(l->f->hub);
+	double spare = (double)rate_limit - (double)(hub_spent(l->f->hub) - was->spent) * 1000 / (double)ms;
 
-	if (!l->f->hub->config.rate_limit || spare >= each * (double)n)
+	if (!rate_limit || spare >= each * (double)n)
 		return n;
 	return spare > 0 ? (size_t)(spare / each) + 1 : 0;
 }

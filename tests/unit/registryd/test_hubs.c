@@ -136,6 +136,40 @@ static void a_window_follows_the_settings(void **state)
 	hubs_done(&s);
 }
 
+/* For who is at work, by whatever token, and for who comes, together. */
+static void limits_follow_the_settings(void **state)
+{
+	struct config later = settings;
+	struct config_upstream lower[] = { upstreams[0], upstreams[1] };
+	struct hub *a, *b;
+	struct hubs s;
+
+	(void)state;
+	hubs_init(&s);
+	write_token("hf_a");
+	a = take_hub(&s, "hub");
+	write_token("hf_b");
+	b = take_hub(&s, "hub");
+	assert_ptr_not_equal(a, b);
+	assert_true(hub_enter(a) && hub_enter(a) && hub_enter(b));
+	lower[0].connections = 2;
+	lower[0].rate_limit = 1000000;
+	later.upstreams = lower;
+	hubs_follow(&s, &later);
+	assert_true(hub_is_crowded(a));	/* one too many is under way */
+	hub_leave(a);
+	assert_false(hub_enter(b));
+	hub_leave(b);
+	assert_true(hub_enter(b));
+	assert_false(hub_enter(a));
+	hub_spend(a, 100000000);
+	assert_true(hub_spend(b, 0) > 1000);
+	hubs_give(&s, a);
+	assert_true(hub_spend(b, 0) > 1000);
+	hubs_give(&s, b);
+	hubs_done(&s);
+}
+
 static int make_file(void **state)
 {
 	int fd = mkstemp(token_path);
@@ -158,6 +192,7 @@ int main(void)
 		cmocka_unit_test(one_with_a_former_token_goes),
 		cmocka_unit_test(one_that_is_in_use_stays_until_it_is_given_back),
 		cmocka_unit_test(a_window_follows_the_settings),
+		cmocka_unit_test(limits_follow_the_settings),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);
