@@ -28,7 +28,7 @@ struct gc_counts {
 	int64_t revisions, blobs;
 	uint64_t bytes;
 	json_t *list;		/* [{"repo","revision","why"}…] of the revisions let go; the caller's reference */
-	json_t *quotas;		/* [{"author","max_bytes","before_bytes","bytes","over_bytes"}…] of the namespaces that were above theirs; likewise */
+	json_t *quotas;		/* [{"author","max_bytes","before_bytes","bytes","over_bytes","held_bytes"}…] of the namespaces that were above theirs; likewise */
 };
 
 /* A revision that a ref points at, or a mirror entry pins, always stays. */

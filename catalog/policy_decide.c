@@ -5,6 +5,7 @@
 #include "base/vec.h"
 #include "catalog/licence.h"
 #include "catalog/policy_impl.h"
+#include "catalog/usage.h"
 
 struct deciding {
 	const struct policy *p;
@@ -181,8 +182,8 @@ static void rule_quota(struct deciding *d)
 	str_format_size(most, max);
 	if (f->namespace_bytes > max)
 		add(d, "quota", POLICY_HOLD,
-		    arena_printf(d->a, "with it the models of %s take %s, more than their quota of %s (retention.quotas): make room with `registryctl gc`, or raise it",
-				 f->author && *f->author ? f->author : "no namespace", have, most));
+		    arena_printf(d->a, "with it the models of %s take %s, more than their quota of %s (retention.quotas): `registryctl gc` lets go of what is not in use and of what was retired %d days ago; else raise it",
+				 f->author && *f->author ? f->author : "no namespace", have, most, USAGE_LATELY_DAYS));
 	else
 		add(d, "quota", POLICY_PUBLISH, arena_printf(d->a, "%s of the namespace's %s", have, most));
 }

@@ -1,6 +1,7 @@
 /* retention.c - see retention.h. */
 #include "catalog/retention.h"
 
+#include "base/json.h"
 #include "base/vec.h"
 #include "catalog/event_tx.h"
 #include "catalog/list.h"
@@ -40,6 +41,19 @@ static const char *of(const char *author, const char *named, const char *nameles
 	"JOIN revision AS r ON r.model_id = m.id JOIN file AS f ON f.revision_id = r.id WHERE " models                          \
 	" AND EXISTS (SELECT 1 FROM blob_use AS u WHERE u.blob_id = f.blob_id AND u.revision_id = f.revision_id))"
 
+/* Of those alone that are not held or rejected, nor about to be judged: they wait, and take nobody's place. But for the revision $2. */
+#define SETTLED	    " AND (r.state NOT IN (3, 4, 5, 6) OR r.id = $2)"
+
+static int settled_tx(struct db_conn *c, const char *author, int64_t revision_id, uint64_t *bytes, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, of(author, BYTES("(" OF_AUTHOR ")" SETTLED), BYTES("(" OF_NOBODY ")" SETTLED)), e);
+
+	sql_text(&q, author);
+	sql_int(&q, revision_id);
+	*bytes = sql_row(&q) ? (uint64_t)sql_get_int(&q, 0) : 0;
+	return sql_done(&q);
+}
+
 static int bytes_tx(struct db_conn *c, const char *author, uint64_t *bytes, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c, of(author, BYTES(OF_AUTHOR), BYTES(OF_NOBODY)), e);
@@ -57,15 +71,19 @@ int retention_namespace_bytes(struct db *db, const char *author, uint64_t *bytes
 	return rc < 0 ? rc : bytes_tx(r.c, author, bytes, e);
 }
 
-/* What it wants and the store lacks. A content that it wants twice is fetched once, but that is not worth a look. */
-static int missing_tx(struct db_conn *c, int64_t revision_id, uint64_t *bytes, struct err *e)
-{
-	own(sql) struct sql q = sql_prepare(c,
-					    "SELECT coalesce(sum(f.size_bytes), 0) FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id WHERE f.revision_id = $1 AND f.wanted > 0 "
-					    "AND coalesce(b.stored, 0) = 0",
-					    e);
+/* What revisions $2 (a JSON array) want of the namespace and the store lacks, each content once. The join keeps this order of the loops. */
+#define MISSING(models)                                                                                                       \
+	"SELECT coalesce(sum(x.size_bytes), 0) FROM (SELECT max(f.size_bytes) AS size_bytes FROM json_each($2) AS j CROSS JOIN revision AS r ON r.id = j.value " \
+	"CROSS JOIN model AS m ON m.id = r.model_id CROSS JOIN file AS f ON f.revision_id = r.id LEFT JOIN blob AS b ON b.id = f.blob_id WHERE (" models ") " \
+	"AND f.wanted > 0 AND coalesce(b.stored, 0) = 0 GROUP BY coalesce(f.blob_id, f.revision_id || '/' || f.path)) AS x"
 
-	sql_int(&q, revision_id);
+static int missing_tx(struct db_conn *c, const char *author, const json_t *revisions, uint64_t *bytes, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, of(author, MISSING(OF_AUTHOR), MISSING(OF_NOBODY)), e);
+	own(mem) char *text = json_text(revisions);
+
+	sql_text(&q, author);
+	sql_text(&q, text);
 	*bytes = sql_row(&q) ? (uint64_t)sql_get_int(&q, 0) : 0;
 	return sql_done(&q);
 }
@@ -82,15 +100,33 @@ static int author_tx(struct db_conn *c, int64_t revision_id, struct arena *a, co
 
 int retention_bytes_with(struct db *db, int64_t revision_id, struct arena *a, const char **author, uint64_t *bytes, struct err *e)
 {
+	own(json) json_t *one = json_pack("[I]", (json_int_t)revision_id);
 	own(read) struct read r = { 0 };
 	uint64_t missing = 0;
 	int rc;
 
-	if ((rc = read_begin(&r, db, e)) < 0 || (rc = author_tx(r.c, revision_id, a, author, e)) < 0 || (rc = bytes_tx(r.c, *author, bytes, e)) < 0 ||
-	    (rc = missing_tx(r.c, revision_id, &missing, e)) < 0)
+	if ((rc = read_begin(&r, db, e)) < 0 || (rc = author_tx(r.c, revision_id, a, author, e)) < 0 || (rc = settled_tx(r.c, *author, revision_id, bytes, e)) < 0 ||
+	    (rc = missing_tx(r.c, *author, one, &missing, e)) < 0)
 		return rc;
 	*bytes += missing;
 	return 0;
+}
+
+int retention_room(struct db *db, int64_t revision_id, const int64_t *running, size_t n, struct arena *a, struct retention_room *out, struct err *e)
+{
+	own(json) json_t *all = json_pack("[I]", (json_int_t)revision_id);
+	own(read) struct read r = { 0 };
+	uint64_t missing = 0;
+	int rc;
+
+	if ((rc = read_begin(&r, db, e)) < 0 || (rc = author_tx(r.c, revision_id, a, &out->author, e)) < 0 || (rc = bytes_tx(r.c, out->author, &out->bytes, e)) < 0 ||
+	    (rc = missing_tx(r.c, out->author, all, &out->missing_bytes, e)) < 0)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(all, json_integer((json_int_t)running[i]));
+	rc = missing_tx(r.c, out->author, all, &missing, e);
+	out->bytes += missing;
+	return rc;
 }
 
 /*
@@ -297,7 +333,7 @@ static bool may_go(const struct retention_over *x, uint64_t bytes, enum revision
 static int release_over(struct db_conn *c, const struct gc_rules *rules, const struct retention_over *x, int64_t now, struct gc_counts *out, struct err *e)
 {
 	own(mem) struct released *list = NULL;
-	uint64_t before = 0, bytes = 0;
+	uint64_t before = 0, bytes = 0, settled = 0;
 	char why[300];
 	size_t n = 0;
 	int rc;
@@ -313,9 +349,11 @@ static int release_over(struct db_conn *c, const struct gc_rules *rules, const s
 	}
 	if (before <= x->max_bytes)
 		return 0;
-	json_array_append_new(out->quotas, json_pack("{s:s, s:I, s:I, s:I, s:I}", "author", x->author, "max_bytes", (json_int_t)x->max_bytes, "before_bytes",
+	if ((rc = settled_tx(c, x->author, 0, &settled, e)) < 0)
+		return rc;
+	json_array_append_new(out->quotas, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "author", x->author, "max_bytes", (json_int_t)x->max_bytes, "before_bytes",
 						     (json_int_t)before, "bytes", (json_int_t)bytes, "over_bytes",
-						     (json_int_t)(bytes > x->max_bytes ? bytes - x->max_bytes : 0)));
+						     (json_int_t)(bytes > x->max_bytes ? bytes - x->max_bytes : 0), "held_bytes", (json_int_t)(bytes - settled)));
 	return 0;
 }
 

@@ -18,8 +18,19 @@ struct db_conn;
 
 /* Bytes of the content that the namespace's revisions use and the store holds, each content once. author "": models without a namespace. */
 int retention_namespace_bytes(struct db *db, const char *author, uint64_t *bytes, struct err *e);
-/* The revision's namespace, and what it takes once everything that this revision wants is here. */
+/*
+ * The revision's namespace, and what it takes with everything that this revision wants. What else is held, rejected or about to be judged does not count: of two that fit
+ * one by one, the first to be judged gets the place.
+ */
 int retention_bytes_with(struct db *db, int64_t revision_id, struct arena *a, const char **author, uint64_t *bytes, struct err *e);
+
+struct retention_room {
+	const char *author;
+	uint64_t missing_bytes;	/* what this revision wants and the store lacks */
+	uint64_t bytes;		/* what the namespace takes, all states together, once that and what the running ones want is here */
+};
+/* running: revisions that are being fetched, of whatever namespace. */
+int retention_room(struct db *db, int64_t revision_id, const int64_t *running, size_t n, struct arena *a, struct retention_room *out, struct err *e);
 
 /* Namespaces above their quota, or with a sync that was refused for it, in the arena. Read before the transaction of gc.c, for it takes its time. */
 struct retention_over {

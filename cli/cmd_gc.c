@@ -11,7 +11,20 @@ static int run(struct ctl *c, const char *path, const json_t *body, json_t **job
 	return rc < 0 || !*job ? rc : job_outcome(*job, e);
 }
 
-/* A namespace that was above its quota. What is in use never goes by itself, so some of it may be left. */
+/* Above the quota all the same: what is in use never goes by itself, nor what waits for a person. */
+static void say_rest(const struct ctl *c, const json_t *q)
+{
+	int64_t held_bytes = json_get_int(q, "held_bytes", 0);
+	char held[TEXT_SHORT_MAX];
+
+	text_size(held, held_bytes);
+	if (held_bytes)
+		ctl_say(c, "  %s are of revisions that are held or rejected: publish or reject what is held; what is rejected goes after retention.rejected of the policy", held);
+	if (json_get_int(q, "bytes", 0) > held_bytes)
+		ctl_say(c, "  %s is served by a ref, named by a mirror entry or was pulled in the last 30 days: deprecate and retire what may go", held_bytes ? "the rest" : "what is left");
+}
+
+/* A namespace that was above its quota. */
 static void say_quota(const struct ctl *c, const json_t *q, bool dry)
 {
 	char before[TEXT_SHORT_MAX], now[TEXT_SHORT_MAX], max[TEXT_SHORT_MAX];
@@ -20,8 +33,9 @@ static void say_quota(const struct ctl *c, const json_t *q, bool dry)
 	text_size(before, json_get_int(q, "before_bytes", 0));
 	text_size(now, json_get_int(q, "bytes", 0));
 	text_size(max, json_get_int(q, "max_bytes", 0));
-	ctl_say(c, "%s: %s of a quota of %s, %s %s%s", *author ? ctl_text(q, "author") : "models without a namespace", before, max, dry ? "would be" : "now", now,
-		json_get_int(q, "over_bytes", 0) ? "; the rest is served by a ref or was pulled in the last 30 days: deprecate and retire what may go" : "");
+	ctl_say(c, "%s: %s of a quota of %s, %s %s", *author ? ctl_text(q, "author") : "models without a namespace", before, max, dry ? "would be" : "now", now);
+	if (json_get_int(q, "over_bytes", 0))
+		say_rest(c, q);
 }
 
 int cmd_gc(struct ctl *c, struct err *e)

@@ -18,6 +18,7 @@
 #include "registryd/hub.h"
 #include "registryd/judge.h"
 #include "registryd/plan.h"
+#include "registryd/quota.h"
 #include "verify/base64.h"
 
 #define FROM	    "the bundle"
@@ -502,11 +503,15 @@ static int reject(struct bundle *b, struct err *e)
 
 static int store_all(struct bundle *b, struct err *e)
 {
+	struct quota_claim *quota = NULL;
 	int rc = gitproof_record(b->w, b->revision_id, &b->proof, e);
 
 	if (!rc)
-		rc = gate_admit(b->w, b->revision_id, e);
-	return rc ? rc : take_files(b, e);
+		rc = quota_admit(b->w, b->revision_id, &quota, e);
+	if (!rc)
+		rc = take_files(b, e);
+	quota_give(b->w->d->quota, quota);
+	return rc;
 }
 
 /* This very commit is published here already, from an upstream, which it goes on to come from. */

@@ -16,6 +16,7 @@
 #include "registryd/config.h"
 
 struct http_server;
+struct quota;
 struct room;
 struct rules;
 
@@ -25,6 +26,7 @@ struct daemon {
 	struct db *db;
 	struct store *store;
 	struct room *room;		/* who has still to write how much into the store: room.h */
+	struct quota *quota;		/* what namespaces are about to take: quota.h */
 	struct rules *rules;		/* how the policy changes: rules.h */
 	struct http_server *http;
 	int64_t started_at;

@@ -6,11 +6,11 @@
 #include "base/vec.h"
 #include "catalog/finding.h"
 #include "catalog/retention.h"
-#include "catalog/usage.h"
 #include "registryd/bases.h"
 #include "registryd/bill.h"
 #include "registryd/derive.h"
 #include "registryd/loss.h"
+#include "registryd/quota.h"
 #include "verify/card.h"
 
 #define TEXTS_MAX      200	/* licence texts of one model */
@@ -436,25 +436,6 @@ int gate_read_documents(struct work *w, int64_t revision_id, const json_t *info,
 
 /* ---- deciding -------------------------------------------------------------------------------------------------- */
 
-int gate_admit(struct work *w, int64_t revision_id, struct err *e)
-{
-	const struct policy *p = daemon_policy(w->d);
-	char have[STR_SIZE_MAX], most[STR_SIZE_MAX];
-	const char *author;
-	uint64_t bytes, max;
-	int rc = policy_has_quotas(p) ? retention_bytes_with(w->db, revision_id, w->arena, &author, &bytes, e) : 0;
-
-	if (rc || !policy_has_quotas(p))
-		return rc;
-	max = policy_quota(p, author);
-	if (!max || bytes <= max)
-		return 0;
-	str_format_size(have, bytes);
-	str_format_size(most, max);
-	return err_set(e, ERR_REFUSED, "nothing is fetched: with it the models of %s would take %s, more than their quota of %s (retention.quotas of the policy). "
-				       "`registryctl gc` frees what was retired %d days ago; else raise the quota", *author ? author : "no namespace", have, most, USAGE_LATELY_DAYS);
-}
-
 int gate_preview_quota(struct work *w, const char *repo, uint64_t new_bytes, struct policy_facts *f, struct err *e)
 {
 	const char *slash = strchr(repo, '/');
@@ -567,20 +548,31 @@ int gate_relicense(struct work *w, int64_t revision_id, const json_t *info, cons
 	return model_conclude(w->db, revision_id, v, work_now(), e);
 }
 
+/* Two that fit one by one are not both let in beside each other. */
+static int decide(struct work *w, int64_t revision_id, struct policy_verdict *verdict, struct err *e)
+{
+	struct policy_facts facts;
+	int rc;
+
+	quota_lock(w->d->quota);
+	rc = ask_policy(w, revision_id, &facts, verdict, e);
+	if (!rc)
+		rc = model_conclude(w->db, revision_id, verdict, work_now(), e);
+	quota_unlock(w->d->quota);
+	return rc;
+}
+
 int gate_conclude(struct work *w, int64_t revision_id, struct gate_outcome *out, struct err *e)
 {
 	struct policy_verdict verdict;
-	struct policy_facts facts;
 	struct revision r;
 	const char *before;
-	int rc = ask_policy(w, revision_id, &facts, &verdict, e);
+	int rc = model_revision(w->db, revision_id, w->arena, NULL, &r, e);
 
-	if (!rc)
-		rc = model_revision(w->db, revision_id, w->arena, NULL, &r, e);
 	if (rc)
 		return rc;
 	before = bases_standing(w->db, r.model_id, w->arena);
-	rc = model_conclude(w->db, revision_id, &verdict, work_now(), e);
+	rc = decide(w, revision_id, &verdict, e);
 	if (!rc)
 		rc = derive_queue(w->db, r.model_id, before, w->arena, e);
 	if (!rc)

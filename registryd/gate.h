@@ -23,9 +23,7 @@ const char *gate_unreadable(const struct buf *b);
  */
 const char *gate_linked_text(const char *link, const json_t *info, const char *repo, struct arena *a);
 
-/* Before anything is fetched: ERR_REFUSED when the revision's namespace would pass its quota. */
-int gate_admit(struct work *w, int64_t revision_id, struct err *e);
-/* The same for a preview: fills in what the rule is asked about. new_bytes: what would be fetched. */
+/* What quota_admit() will ask, for a preview: fills in what the rule is asked about. new_bytes: what would be fetched. */
 int gate_preview_quota(struct work *w, const char *repo, uint64_t new_bytes, struct policy_facts *f, struct err *e);
 
 /*

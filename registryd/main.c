@@ -23,6 +23,7 @@
 #include "registryd/net.h"
 #include "registryd/notify.h"
 #include "registryd/page.h"
+#include "registryd/quota.h"
 #include "registryd/room.h"
 #include "registryd/rules.h"
 #include "registryd/webhook.h"
@@ -202,6 +203,7 @@ static int open_data(struct daemon *d, struct policy *policy, struct err *e)
 		abort();
 	if (!rc)
 		d->room = room_new(d->store);
+	d->quota = quota_new();
 	if (!rc)
 		rc = db_open(&d->db, path, (unsigned)c->catalog.readers, e);
 	if (rc)
@@ -284,6 +286,7 @@ static void close_data(struct daemon *d)
 	rules_close(d);
 	db_close(d->db);
 	room_free(d->room);
+	quota_free(d->quota);
 	store_close(d->store);
 }
 

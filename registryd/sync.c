@@ -13,6 +13,7 @@
 #include "registryd/derive.h"
 #include "registryd/judge.h"
 #include "registryd/mirror.h"
+#include "registryd/quota.h"
 #include "registryd/room.h"
 #include "registryd/settled.h"
 #include "registryd/sync_impl.h"
@@ -451,6 +452,7 @@ static int record_proof(struct sync *s, struct err *e)
 
 static int store_all(struct sync *s, struct err *e)
 {
+	struct quota_claim *quota = NULL;
 	int rc = record_proof(s, e);
 
 	gitproof_done(&s->proof);
@@ -459,9 +461,10 @@ static int store_all(struct sync *s, struct err *e)
 	if (!rc)
 		rc = count_totals(s, e);
 	if (!rc)
-		rc = gate_admit(s->w, s->revision_id, e);
+		rc = quota_admit(s->w, s->revision_id, &quota, e);
 	if (!rc)
 		rc = fetch(s, e);
+	quota_give(s->w->d->quota, quota);
 	if (!rc)
 		rc = bases_ask_stored(s->w, s->hub, s->revision_id, e);	/* card and configurations are here now */
 	return rc;

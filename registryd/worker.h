@@ -15,7 +15,7 @@
  *	import	repo; args {"dir": name below DATA/incoming, "license": id}; result as sync
  *	bundle	repo; args {"entry": SHA-256 of an upload in DATA/incoming/blobs}; result as sync
  *	gc	args {"dry_run": bool, "keep_last": N}; result {"dry_run","revisions":[{"repo","revision","why"}],
- *		"quotas":[{"author","max_bytes","before_bytes","bytes","over_bytes"}],"blobs","bytes","partial_bytes"}
+ *		"quotas":[{"author","max_bytes","before_bytes","bytes","over_bytes","held_bytes"}],"blobs","bytes","partial_bytes"}
  *	rebuild	result {"models","revisions"}
  *	policy	works a changed policy through; result {"published","unpublished","others"}
  *	mirror	args {"name": mirror entry}; result {"seen","queued"}

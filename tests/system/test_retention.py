@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.system.registry import Registry
+from tests.system.sync_case import wait_for
 from tests.system.test_policy_change import settle
 
 LICENCES = "licenses: {allow: [apache-2.0], unknown: hold}\nrequire: {smoke: none}\n"
@@ -87,14 +88,57 @@ def test_a_sync_past_the_quota_fetches_nothing(site, hub, models):
     assert "quota" not in site.ctl("sync", "org/second", code=None).stderr
 
 
+def add(hub, name, size=3 * MB):
+    hub.add_model(name, {"README.md": b"---\nlicense: apache-2.0\n---\n", "notes.png": PNG + os.urandom(size)})
+
+
+def test_syncs_side_by_side_count_for_the_quota(site, hub):
+    """What one was let begin to fetch counts for the next, as if it were here."""
+    set_policy(site, quota("5MB"))
+    add(hub, "org/first")
+    add(hub, "org/second")
+    slow = hub.faults.add(throttle=200_000, file="notes.png")
+    site.ctl("sync", "org/first", "--no-wait")
+    wait_for(lambda: any("fetching" in j["progress"]["phase"] for j in site.json("jobs") if j["repo"] == "org/first"))
+    assert "nothing is fetched: with it the models of org would take 6.00 MB" in site.ctl("sync", "Org/second", code=5).stderr
+    hub.faults.remove(slow)
+    wait_for(lambda: site.json("show", "org/first")["state"] == "published")
+    assert site.json("show", "org/second")["state"] == "planned"
+
+
+def test_what_is_held_for_the_quota_is_published_when_it_fits(site, hub):
+    """Of two that fit one by one the first is let in, and the other one when there is room: from what is held, without being fetched again."""
+    set_policy(site, LICENCES.replace("apache-2.0", "mit"))
+    for name in "org/first", "org/second":
+        add(hub, name)
+        site.ctl("sync", name, code=5)
+    set_policy(site, quota("5MB"))
+    states = {name: site.json("show", name)["state"] for name in ("org/first", "org/second")}
+    assert sorted(states.values()) == ["held", "published"]
+    published, held = sorted(states, key=states.get, reverse=True)
+    said = site.ctl("gc").stdout
+    assert "3.00 MB are of revisions that are held or rejected" in said and "the rest is served by a ref" in said
+    assert "quota of 5.00 MB" in site.ctl("sync", held, code=5).stderr
+
+    site.ctl("retire", published)
+    site.stop()
+    with sqlite3.connect(site.data / "catalog.sqlite") as db:
+        db.execute("UPDATE revision SET state_at = state_at - 31 * 86400 WHERE state = 8")
+    db.close()
+    site.start()
+    assert [r["repo"] for r in site.json("gc")["revisions"]] == [published]
+    fetched = len([r for r in hub.requests() if "notes.png" in r.path])
+    assert fetched
+    site.ctl("mirror", "add", held)
+    wait_for(lambda: site.json("show", held)["state"] == "published")
+    assert len([r for r in hub.requests() if "notes.png" in r.path]) == fetched
+
+
 def test_room_for_a_sync_that_was_refused(site, hub):
     """The quota is full, not passed: what was retired long ago makes room for the sync that waits, and for nothing else."""
-    def add(name, size):
-        hub.add_model(name, {"README.md": b"---\nlicense: apache-2.0\n---\n", "notes.png": PNG + os.urandom(size)})
-
     set_policy(site, quota("8MB"))
     for name in "org/old", "org/new":
-        add(name, 3 * MB)
+        add(hub, name)
         site.ctl("sync", name)
     site.ctl("retire", "org/old")
     assert site.json("show", "org/old")["state"] == "retired"
@@ -103,10 +147,10 @@ def test_room_for_a_sync_that_was_refused(site, hub):
         db.execute("UPDATE revision SET state_at = state_at - 31 * 86400 WHERE state = 8")
     db.close()
     site.start()
-    add("org/huge", 9 * MB)     # could never fit
+    add(hub, "org/huge", 9 * MB)     # could never fit
     site.ctl("sync", "org/huge", code=5)
     assert site.json("gc")["revisions"] == []
-    add("org/next", 3 * MB)
+    add(hub, "org/next")
     assert "`registryctl gc` frees what was retired 30 days ago" in site.ctl("sync", "org/next", code=5).stderr
     done = site.json("gc")
     assert [(r["repo"], r["why"]) for r in done["revisions"]] == [("org/old", "retired while a sync waits for room in the quota of org")] and done["quotas"] == []
