@@ -36,6 +36,7 @@ struct db {
 	struct db_conn writer;
 	pthread_mutex_t write_lock;
 	bool write_failed;		/* the last transaction could not be written; its lock */
+	bool unmarked;			/* not marked as open: there was no room for it. The next transaction brings it; its lock */
 
 	struct db_conn *readers[READERS_MAX];	/* those not in use are readers[0..n_idle) */
 	unsigned n_readers, n_idle;
@@ -253,6 +254,22 @@ static int check(struct db_conn *c, const char *path, struct err *e)
 	return rc;
 }
 
+#define MARK_OPEN "INSERT INTO meta (key, value) VALUES ('open', '1') ON CONFLICT (key) DO UPDATE SET value = '1'"
+
+/* A full disk is no reason not to serve what is here: as long as nothing is written, there is nothing to be marked. */
+static int mark_or_owe(struct db *db, struct err *e)
+{
+	char quoted[LOG_QUOTE_MAX];
+	int rc = sql_exec(&db->writer, MARK_OPEN, e);
+
+	if (rc != ERR_NOSPACE)
+		return rc;
+	log_event(LOG_ERR, "catalog.no_room", "error=%s effect=\"what is here is served, and nothing is written until there is room\"", log_quote(quoted, e->msg));
+	*e = (struct err)ERR_NONE;
+	db->unmarked = db->write_failed = true;
+	return 0;
+}
+
 /* Was the last end unclean? Then check (if that is quick), and from now on an end without db_close() is. */
 static int mark_open(struct db *db, struct err *e)
 {
@@ -265,7 +282,7 @@ static int mark_open(struct db *db, struct err *e)
 	db->unclean = open_before != 0;
 	if (db->unclean && stat(db->path, &s) == 0 && (uint64_t)s.st_size <= DB_CHECK_AT_OPEN_MAX && (rc = check(&db->writer, db->path, e)) < 0)
 		return rc;
-	return sql_exec(&db->writer, "INSERT INTO meta (key, value) VALUES ('open', '1') ON CONFLICT (key) DO UPDATE SET value = '1'", e);
+	return db->unclean ? 0 : mark_or_owe(db, e);
 }
 
 static int open_readers(struct db *db, unsigned n, struct err *e)
@@ -417,7 +434,7 @@ int tx_begin(struct tx *t, struct db *db, struct err *e)
 		return rc;
 	}
 	*t = (struct tx){ .db = db, .c = &db->writer };
-	return 0;
+	return db->unmarked ? sql_exec(t->c, MARK_OPEN, e) : 0;	/* own_tx() rolls back */
 }
 
 static void tx_end(struct tx *t)
@@ -441,6 +458,7 @@ int tx_commit(struct tx *t, struct err *e)
 	db->write_failed = rc < 0;
 	if (rc < 0)
 		return rc;	/* own_tx() rolls back */
+	db->unmarked = false;
 	query_rows_committed(db, t->c);
 	query_index_committed(db, t->c);
 	tx_end(t);

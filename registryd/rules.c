@@ -31,6 +31,7 @@ struct rules {
 	struct waiting waiting;
 	pthread_mutex_t dates;		/* held while the lifecycle rules are run */
 	pthread_mutex_t work;		/* held while a change is worked through: what two did at once, neither would see */
+	atomic_bool owed;		/* the start could not write what it should have */
 	atomic_uint adopted;		/* how many policies took another's place */
 	/* The one that was in force when the daemon last ran can't be read: the file's is asked about all that comes, and what was settled waits until it is adopted. */
 	atomic_bool unread;
@@ -273,6 +274,37 @@ static int resume(struct daemon *d, const struct policy_kept *kept, struct polic
 	return rc || kept->applied ? rc : queue_work(d, SETTINGS, e);	/* the last run did not come to its end with it */
 }
 
+/* Without room in the catalog the old one stays, until rules_catch_up(). */
+static int unless_full(struct daemon *d, int rc, struct err *e)
+{
+	char quoted[LOG_QUOTE_MAX];
+
+	if (rc != ERR_NOSPACE)
+		return rc;
+	log_event(LOG_ERR, "policy.no_room", "error=%s effect=\"the policy of the settings is put in force when there is room\"", log_quote(quoted, e->msg));
+	*e = (struct err)ERR_NONE;
+	atomic_store(&d->rules->owed, true);
+	return 0;
+}
+
+int rules_catch_up(struct daemon *d, struct err *e)
+{
+	struct err why = ERR_NONE;
+	int rc;
+
+	if (!atomic_load(&d->rules->owed))
+		return 0;
+	rc = rules_reload(d, SETTINGS, false, &why);
+	if (rc && rc != ERR_NOSPACE)
+		log_refusal(&why);
+	if (rc != ERR_NOSPACE)
+		rc = queue_work(d, SETTINGS, &why);
+	if (rc)
+		return err_set(e, why.code, "%s", why.msg);
+	atomic_store(&d->rules->owed, false);
+	return 0;
+}
+
 int rules_open(struct daemon *d, struct policy *p, struct err *e)
 {
 	own(arena) struct arena a;
@@ -287,7 +319,7 @@ int rules_open(struct daemon *d, struct policy *p, struct err *e)
 	pthread_mutex_init(&d->rules->work, NULL);
 	rc = policy_kept_newest(d->db, &a, &kept, e);
 	if (!rc && kept.id)
-		return resume(d, &kept, p, e);
+		return unless_full(d, resume(d, &kept, p, e), e);
 	if (!rc)
 		return begin(d, p, e);
 	policy_free(p);

@@ -13,8 +13,10 @@
 #include "registryd/daemon.h"
 #include "registryd/work.h"
 
-/* At the start, with the catalog open. p is taken. What is in force afterwards is p, or the one before it when p waits. */
+/* At the start, with the catalog open. p is taken. What is in force afterwards is p, or the one before it when p waits, or the catalog has no room for p. */
 int rules_open(struct daemon *d, struct policy *p, struct err *e);
+/* What rules_open() had no room for. ERR_NOSPACE: there is none yet. */
+int rules_catch_up(struct daemon *d, struct err *e);
 void rules_close(struct daemon *d);	/* frees every policy that was in force */
 
 /* Takes p. ERR_REFUSED: it waits for a person, and the old one stays. who: "settings", or a token's name. */

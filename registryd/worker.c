@@ -76,6 +76,7 @@ struct worker {
 	struct thread threads[THREADS_MAX];
 	pthread_t ticker, recheck;
 	atomic_bool stop;
+	bool recovered;			/* the jobs of the daemon before are queued again; until then none runs */
 	const struct config *followed;	/* the settings that the ticker has seen last */
 	int64_t sweep;			/* the job that waits until nobody else uses the store, 0 none */
 	int64_t sweep_since_s;		/* monotonic */
@@ -565,6 +566,21 @@ static void wake_for_room(struct worker *all)
 		room_wait(all->d->room, later[--n]);
 }
 
+/* The jobs of the daemon before go on. Settings may have changed, or room been made, while none ran. */
+static int recover(struct worker *all, struct err *e)
+{
+	int rc = job_recover(all->d->db, NULL, e);
+
+	if (!rc)
+		rc = job_wake(all->d->db, 0, e);
+	if (!rc)
+		rc = rules_catch_up(all->d, e);
+	all->recovered = !rc;
+	if (!rc)
+		begin_threads(all);
+	return rc;
+}
+
 /* Reports progress, learns of cancellations, and lets the clock do what is due. */
 static void *tick_loop(void *arg)
 {
@@ -572,6 +588,8 @@ static void *tick_loop(void *arg)
 	struct clock clock = { 0 };
 
 	while (net_sleep(TICK_MS, &all->stop)) {
+		if (!all->recovered && recover(all, NULL))
+			continue;
 		follow_settings(all);
 		pthread_mutex_lock(&all->lock);
 		for (size_t i = 0; i < THREADS_MAX; i++)
@@ -602,19 +620,22 @@ static void *recheck_loop(void *arg)
 	return NULL;
 }
 
+static void worker_free(struct worker *all)
+{
+	hubs_done(&all->hubs);
+	pool_done(&all->pool);
+	pthread_rwlock_destroy(&all->store_use);
+	pthread_mutex_destroy(&all->lock);
+	free(all);
+}
+
 int worker_start(struct worker **out, struct daemon *d, struct err *e)
 {
 	struct worker *all = mem_zalloc(sizeof(*all));
 	const struct config *c = daemon_config(d);
+	char quoted[LOG_QUOTE_MAX];
 	int rc;
 
-	rc = job_recover(d->db, NULL, e);
-	if (!rc)
-		rc = job_wake(d->db, 0, e);	/* settings may have changed, or room been made, while the daemon was stopped */
-	if (rc) {
-		free(all);
-		return rc;
-	}
 	net_init();
 	smoke_view_clean(d->store);
 	all->d = d;
@@ -625,7 +646,14 @@ int worker_start(struct worker **out, struct daemon *d, struct err *e)
 	for (size_t i = 0; i < THREADS_MAX; i++)
 		all->threads[i] = (struct thread){ .all = all, .n = i };
 	all->followed = c;
-	begin_threads(all);
+	rc = recover(all, e);
+	if (rc && rc != ERR_NOSPACE) {
+		worker_free(all);
+		return rc;
+	}
+	if (rc)
+		log_event(LOG_ERR, "worker.no_room", "error=%s effect=\"no job runs until there is room\"", log_quote(quoted, e->msg));
+	*e = (struct err)ERR_NONE;
 	if (pthread_create(&all->ticker, NULL, tick_loop, all) || pthread_create(&all->recheck, NULL, recheck_loop, all))
 		abort();
 	*out = all;
@@ -648,9 +676,5 @@ void worker_stop(struct worker *all)
 		if (all->threads[i].begun)
 			pthread_join(all->threads[i].id, NULL);
 	pthread_join(all->recheck, NULL);
-	hubs_done(&all->hubs);
-	pool_done(&all->pool);
-	pthread_rwlock_destroy(&all->store_use);
-	pthread_mutex_destroy(&all->lock);
-	free(all);
+	worker_free(all);
 }

@@ -35,6 +35,41 @@ def test_full_disk_pauses_and_goes_on(small_disk, hub):
         assert_served(reg, hub)
 
 
+def fill(disk, leave):
+    with open(disk / "filler", "ab", buffering=0) as filler:
+        while os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize > leave:
+            filler.write(b"x" * os.statvfs(disk).f_frsize)
+
+
+@pytest.mark.parametrize("end, leave", [("kill", 0), ("stop", 32 << 10)])     # an orderly end gives room back, of which SQLite wants so much to begin with
+def test_a_start_on_a_full_disk(tmp_path, small_disk, hub, end, leave):
+    """What is published is served. What could not be written is done when there is room: jobs go on, and a policy that was changed meanwhile is put in force."""
+    hub.add_model("org/small", {"README.md": CARD, "config.json": "{}"})
+    hub.add_model(NAME, files())
+    slow = hub.faults.add(listener="cdn", file="data.safetensors", throttle=2_000_000)
+    reg = Registry(tmp_path / "r", policy=POLICY, settings="")
+    reg.data = small_disk / "data"
+    reg.config.write_text(f"data: {reg.data}\npolicy: {reg.where}/policy.yaml\n" + settings(hub, "sync: {keep_free: 0}\n"))
+    with reg:
+        reg.ctl("sync", "org/small")
+        reg.ctl("sync", NAME, "--no-wait")
+        wait_for(lambda: any(0 < j["progress"]["bytes_done"] for j in reg.json("jobs") if j["repo"] == NAME))
+        getattr(reg, end)()
+        hub.faults.remove(slow)
+        with open(reg.where / "policy.yaml", "a") as policy:
+            policy.write("lifecycle: {notice: 77d}\n")
+        fill(small_disk, leave)
+        reg.start()
+        assert get(f"{reg.url}/-/ready")[0] == 503 and "disk of the catalog is full" in reg.said()
+        assert get(f"{reg.url}/org/small/resolve/main/config.json")[0] == 200
+        assert "77d" not in reg.ctl("policy", "show").stdout
+        (small_disk / "filler").unlink()
+        wait_for(lambda: get(f"{reg.url}/-/ready")[0] == 200)
+        wait_for(lambda: not any(j["state"] in ("queued", "running", "waiting") for j in reg.json("jobs")))
+        assert_served(reg, hub)
+        wait_for(lambda: "77d" in reg.ctl("policy", "show").stdout)
+
+
 def test_what_is_begun_has_its_room_already(small_disk, hub):
     """After a restart it is not asked for again."""
     hub.add_model(NAME, files())
