@@ -21,6 +21,7 @@
 #include "registryd/rules.h"
 #include "registryd/smoke.h"
 #include "registryd/sync.h"
+#include "registryd/turns.h"
 #include "registryd/work.h"
 
 #define THREADS_MAX	 64
@@ -30,12 +31,9 @@
 #define RECORD_WAIT_MS	 500	/* between two tries to write down what became of a job */
 #define WAIT_DEFAULT_S	 60
 #define SWEEP_WAIT_S	 5
-#define SWEEP_HOLD_S	 600	/* of each SWEEP_EVERY_S that a sweep waits, others are held back for it: not for all of a download of days */
-#define SWEEP_EVERY_S	 3600
 #define UPSTREAM_WAIT_S	 300	/* before the second try of a scheduled job; as much more before each further one */
 #define UPSTREAM_TRIES	 20
 
-/* How a kind of job treats the store: one that sweeps it is alone with it, so that nothing is freed between being stored and being used. */
 enum store_use { STORE_IDLE, STORE_USED, STORE_SWEPT };
 
 static const struct {
@@ -71,15 +69,13 @@ struct worker {
 	struct daemon *d;
 	struct pool pool;
 	struct hubs hubs;
-	pthread_rwlock_t store_use;
+	struct turns turns;
 	pthread_mutex_t lock;		/* for all below */
 	struct thread threads[THREADS_MAX];
 	pthread_t ticker, recheck;
 	atomic_bool stop;
 	bool recovered;			/* the jobs of the daemon before are queued again; until then none runs */
 	const struct config *followed;	/* the settings that the ticker has seen last */
-	int64_t sweep;			/* the job that waits until nobody else uses the store, 0 none */
-	int64_t sweep_since_s;		/* monotonic */
 };
 
 /* ---- what a job may ask ---------------------------------------------------------------------------------------- */
@@ -186,89 +182,22 @@ static bool has_new_token(struct work *w)
 
 /* ---- one job --------------------------------------------------------------------------------------------------- */
 
-static int64_t monotonic_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
-static bool holds_back(const struct worker *all)
-{
-	return all->sweep && (monotonic_s() - all->sweep_since_s) % SWEEP_EVERY_S < SWEEP_HOLD_S;
-}
-
-/* Where syncs follow each other a sweep would never find the store unused: what runs may end, and what would begin comes after it. */
-static int wait_for_store(struct work *w, struct err *e)
-{
-	struct worker *all = w->worker;
-	bool holds;
-
-	pthread_mutex_lock(&all->lock);
-	if (!all->sweep) {
-		all->sweep = w->job.id;
-		all->sweep_since_s = monotonic_s();
-	}
-	holds = holds_back(all);
-	pthread_mutex_unlock(&all->lock);
-	w->wait_s = SWEEP_WAIT_S;
-	return err_set(e, ERR_THROTTLED, "waiting until no other job uses the store%s", holds ? "; none begins meanwhile" : "");
-}
-
-static int64_t sweep_of(struct worker *all)
-{
-	int64_t job;
-
-	pthread_mutex_lock(&all->lock);
-	job = all->sweep;
-	pthread_mutex_unlock(&all->lock);
-	return job;
-}
-
-static void forget_sweep(struct worker *all, int64_t job)
-{
-	pthread_mutex_lock(&all->lock);
-	if (all->sweep == job)
-		all->sweep = 0;
-	pthread_mutex_unlock(&all->lock);
-}
-
-/* The kinds of jobs that may begin; NULL: all. A sweep may have been canceled. */
-static const char *const *kinds_now(struct worker *all, struct arena *a)
-{
-	int64_t sweep = sweep_of(all);
-	struct job j;
-	bool holds;
-
-	if (!sweep)
-		return NULL;
-	if (job_get(all->d->db, sweep, a, &j, NULL) || j.state >= JOB_DONE)
-		forget_sweep(all, sweep);
-	pthread_mutex_lock(&all->lock);
-	holds = holds_back(all);
-	pthread_mutex_unlock(&all->lock);
-	return holds ? beside_sweep : NULL;
-}
-
-/* A sweep does not wait for hours of downloads with a thread in hand: it comes again. Others wait for a sweep, which is short. */
 static int run_with_store(struct work *w, size_t kind, struct err *e)
 {
-	int rc;
+	struct turns *turns = &w->worker->turns;
+	int rc = 0;
 
-	if (kinds[kind].store == STORE_IDLE)
-		return kinds[kind].run(w, e);
 	if (kinds[kind].store == STORE_USED) {
-		pthread_rwlock_rdlock(&w->worker->store_use);
-	} else if (pthread_rwlock_trywrlock(&w->worker->store_use)) {
-		return wait_for_store(w, e);
+		turns_use(turns);
+	} else if (kinds[kind].store == STORE_SWEPT && (rc = turns_sweep(turns, w->job.id, e))) {
+		w->wait_s = SWEEP_WAIT_S;
+		return rc;
 	}
 	rc = kinds[kind].run(w, e);
-	pthread_rwlock_unlock(&w->worker->store_use);
-	if (kinds[kind].store == STORE_SWEPT)
-		forget_sweep(w->worker, w->job.id);
-	else if (sweep_of(w->worker))
-		job_wake(w->db, sweep_of(w->worker), NULL);
+	if (kinds[kind].store == STORE_USED)
+		turns_used(turns, w->db);
+	else if (kinds[kind].store == STORE_SWEPT)
+		turns_swept(turns, w->job.id);
 	return rc;
 }
 
@@ -431,7 +360,7 @@ static bool one_job(struct thread *t, int64_t *next_at)
 	int rc;
 
 	arena_init(&a);
-	rc = job_claim(w.db, kinds_now(all, &a), work_now(), &a, &w.job, next_at, &e);
+	rc = job_claim(w.db, turns_held(&all->turns, w.db, &a) ? beside_sweep : NULL, work_now(), &a, &w.job, next_at, &e);
 	if (rc) {
 		if (rc != ERR_NOT_FOUND)
 			log_event(LOG_ERR, "job.claim", "error=%s", log_quote(quoted, e.msg));
@@ -624,7 +553,7 @@ static void worker_free(struct worker *all)
 {
 	hubs_done(&all->hubs);
 	pool_done(&all->pool);
-	pthread_rwlock_destroy(&all->store_use);
+	turns_done(&all->turns);
 	pthread_mutex_destroy(&all->lock);
 	free(all);
 }
@@ -641,7 +570,7 @@ int worker_start(struct worker **out, struct daemon *d, struct err *e)
 	all->d = d;
 	pool_init(&all->pool, c->sync.buffers);
 	hubs_init(&all->hubs);
-	pthread_rwlock_init(&all->store_use, NULL);
+	turns_init(&all->turns);
 	pthread_mutex_init(&all->lock, NULL);
 	for (size_t i = 0; i < THREADS_MAX; i++)
 		all->threads[i] = (struct thread){ .all = all, .n = i };
