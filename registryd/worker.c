@@ -55,7 +55,12 @@ static const struct {
 	{ "policy", rules_job, STORE_USED, NULL },
 };
 /* What may begin while a sweep waits for its turn. */
-static const char *const beside_sweep[] = { "plan", "mirror", "gc", NULL };
+static const char *const beside_sweep[] = {
+	"plan", "mirror",	/* they use nothing of the store */
+	"gc",			/* it waits too */
+	"policy",		/* what is forbidden goes off the doors now; it fetches nothing and is short, and the sweep tries again */
+	NULL,
+};
 
 struct thread {
 	struct worker *all;

@@ -4,7 +4,7 @@ import subprocess
 import time
 
 from tests.system.registry import Registry
-from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, cancel, files, settings, wait_for
+from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, cancel, files, get, settings, wait_for
 
 
 def reload(reg, text):
@@ -112,11 +112,12 @@ def test_a_window_that_closes_while_files_come(tmp_path, hub):
 
 
 def test_a_sweep_has_its_turn(tmp_path, hub):
-    """What would begin waits for a gc that waits for what runs, and goes on when that is canceled."""
+    """What would begin waits for a gc that waits for what runs, and goes on when that is canceled; but a policy that forbids a model does not wait."""
+    hub.add_model("org/odd", {"README.md": CARD.replace("mit", "gemma"), "config.json": "{}"})
     for n in range(3):
-        hub.add_model(f"org/m{n}", {"README.md": CARD, "config.json": "{}", "w.safetensors": Noise(4000 if n else 1 << 20, n)})
+        hub.add_model(f"org/m{n}", {"README.md": CARD, "config.json": "{}", "w.safetensors": Noise(4000 if n else 3 << 19, n)})
     hub.faults.add(listener="cdn", throttle=150_000)
-    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, "sync: {jobs: 3}\n", stall="30s")) as reg:
+    with Registry(tmp_path / "registry", policy=POLICY.replace("mit", "mit, gemma"), settings=settings(hub, "sync: {jobs: 3}\n", stall="30s")) as reg:
         def find(kind, repo=""):
             return next((j for j in reg.json("jobs") if (j["kind"], j["repo"] or "") == (kind, repo)), None)
 
@@ -124,6 +125,7 @@ def test_a_sweep_has_its_turn(tmp_path, hub):
             asked = subprocess.Popen(reg.command(*args), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             return asked, wait_for(lambda: next((j for j in reg.json("jobs") if j["kind"] == args[0] and j["state"] == "waiting"), None))
 
+        reg.ctl("sync", "org/odd")
         reg.ctl("sync", "org/m0", "--no-wait")
         wait_for(lambda: find("sync", "org/m0")["state"] == "running")
         asked, waits = begin("gc")
@@ -131,6 +133,10 @@ def test_a_sweep_has_its_turn(tmp_path, hub):
         reg.ctl("sync", "org/m1", "--no-wait")
         time.sleep(1.5)
         assert find("sync", "org/m1")["state"] == "queued" and find("sync", "org/m0")["state"] == "running"
+        (reg.where / "policy.yaml").write_text(POLICY)
+        reg.ctl("policy", "reload", "--yes")
+        wait_for(lambda: get(f"{reg.url}/org/odd/resolve/main/config.json")[0] != 200)
+        assert asked.poll() is None and find("sync", "org/m0")["state"] == "running"
         cancel(reg, waits["id"])
         assert asked.wait(30) != 0
         wait_for(lambda: find("sync", "org/m1")["state"] == "done")
