@@ -22,6 +22,9 @@ static int blob_of(struct db_conn *c, const struct digest *sha256, int64_t *id, 
 	return sql_done(&q);
 }
 
+/* Of the revision: what is served, and what was read for the licence. */
+#define IS_PART "(f.wanted = 1 OR " MODEL_IS_EVIDENCE("f") ")"
+
 #define USES(served)                                                                                                                     \
 	"SELECT m.name, t.name, f.path, r.commit_id, r.id FROM blob_use AS u JOIN revision AS r ON r.id = u.revision_id JOIN file AS f ON f.revision_id = r.id " \
 	"AND f.blob_id = u.blob_id JOIN model AS m ON m.id = r.model_id JOIN term AS t ON t.id = m.upstream_id WHERE u.blob_id = $1 AND " served           \
@@ -30,7 +33,7 @@ static int blob_of(struct db_conn *c, const struct digest *sha256, int64_t *id, 
 /* Of published revisions; or, with one given, of all but that one. */
 static int read_uses(struct db_conn *c, int64_t blob, int64_t but_revision, struct arena *a, struct lost_use **out, size_t *n, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, but_revision ? USES("r.id <> $3") : USES("r.state = 7 AND f.wanted = 1"), e);
+	own(sql) struct sql q = sql_prepare(c, but_revision ? USES("r.id <> $3") : USES("r.state = 7 AND " IS_PART), e);
 	size_t cap = 0;
 
 	*out = NULL;
@@ -116,7 +119,7 @@ int lost_sharers(struct db *db, const struct digest *sha256, int64_t revision_id
 /* --- telling --- */
 
 #define LOST_OF                                                                                                     \
-	"FROM revision AS r JOIN file AS f ON f.revision_id = r.id AND f.wanted = 1 JOIN blob AS b ON b.id = f.blob_id AND b.stored = 0 " \
+	"FROM revision AS r JOIN file AS f ON f.revision_id = r.id AND " IS_PART " JOIN blob AS b ON b.id = f.blob_id AND b.stored = 0 " \
 	"LEFT JOIN lost AS l ON l.blob_id = b.id WHERE r.id = $1 AND r.state = 7 "
 
 json_t *lost_json(struct db *db, int64_t revision_id, struct err *e)

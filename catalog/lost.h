@@ -1,7 +1,8 @@
 /*
  * lost.h - contents that were in the store and are not any more: damaged and put aside, or gone. A file of a published revision is part of it
  * whether its bytes are here or not (it was published with all of them), so doors go on listing it and say that it can't be had at the moment;
- * what was never here is a file that is still pending (model_plan) or not wanted, and nobody sees it. Storing the content again ends the loss.
+ * what was never here is a file that is still pending (model_plan) or not wanted, and nobody sees it. A card or licence text that was read and is not served (evidence,
+ * model.h) is lost as a file is: the next reading of the licence rests on it. Storing the content again ends the loss.
  */
 #ifndef CATALOG_LOST_H
 #define CATALOG_LOST_H

@@ -108,6 +108,7 @@ struct model_file {
 	const char *skip_reason;
 	bool stored;			/* the store holds sha256, verified (output only) */
 	bool pending;			/* newly wanted in a published revision, not shown yet (output only) */
+	bool evidence;			/* not wanted, and read for the licence all the same: kept, and neither listed nor served (output only) */
 };
 
 /* --- what upstream said ------------------------------------------------------------------------------------------------------------ */

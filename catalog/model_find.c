@@ -356,7 +356,7 @@ int model_ref_superseded(struct db *db, int64_t revision_id, const char *ref, ch
 
 /* --- files --- */
 
-#define FILE_FIELDS  "f.path, f.size_bytes, f.git_oid, b.sha256, f.lfs, f.wanted, f.why, coalesce(b.stored, 0)"
+#define FILE_FIELDS  "f.path, f.size_bytes, f.git_oid, b.sha256, f.lfs, f.wanted, f.why, coalesce(b.stored, 0), " MODEL_IS_EVIDENCE("f")
 #define FILE_COLUMNS "SELECT " FILE_FIELDS " FROM file AS f LEFT JOIN blob AS b ON b.id = f.blob_id "
 #define HELD	     "AND f.wanted = 1 AND b.stored = 1 "
 #define SERVED	     "AND f.wanted = 1 "
@@ -388,6 +388,7 @@ static void file_row(struct sql *q, struct arena *a, struct model_file *f)
 		.pending = sql_get_int(q, 5) == 2,
 		.skip_reason = sql_get_dup(q, 6, a),
 		.stored = sql_get_int(q, 7) != 0,
+		.evidence = sql_get_int(q, 8) != 0,
 	};
 	sql_get_digest(q, 2, DIGEST_SHA1, &f->git_oid);
 	sql_get_digest(q, 3, DIGEST_SHA256, &f->sha256);
@@ -550,11 +551,11 @@ int model_contents(struct db *db, int64_t model_id, const struct digest *sha256,
 	while (sql_row(&q)) {
 		struct model_content *c;
 
-		if (*n && (*list)[*n - 1].revision_id == sql_get_int(&q, 8))
+		if (*n && (*list)[*n - 1].revision_id == sql_get_int(&q, 9))
 			continue;	/* the same content under another name */
 		c = list_push(a, list, n, &cap);
-		c->revision_id = sql_get_int(&q, 8);
-		hex_commit(&q, 9, c->commit);
+		c->revision_id = sql_get_int(&q, 9);
+		hex_commit(&q, 10, c->commit);
 		file_row(&q, a, &c->file);
 	}
 	return sql_done(&q);

@@ -4,6 +4,7 @@
 
 #include "catalog/model.h"
 #include "catalog/sql.h"
+#include "verify/card.h"
 
 /* A revision as the changing functions need it. */
 struct model_rev {
@@ -27,6 +28,15 @@ int model_judge_again_tx(struct db_conn *c, int64_t revision_id, const struct po
  * To be called after any change of a revision, a ref or a lifecycle mark.
  */
 int model_refresh_tx(struct db_conn *c, int64_t model_id, struct err *e);
+
+/*
+ * In SQL, of a file f that the revision has the content of: is it a card or a licence text that is not wanted, and was read and kept all the same? The kinds are
+ * DOCUMENT_CARD, whose name is empty, and DOCUMENT_LICENSE.
+ */
+#define MODEL_IS_EVIDENCE(f)                                                                                                                   \
+	"(" f ".wanted = 0 AND EXISTS (SELECT 1 FROM blob_use AS eu WHERE eu.blob_id = " f ".blob_id AND eu.revision_id = " f ".revision_id) "    \
+	"AND EXISTS (SELECT 1 FROM document AS ed WHERE ed.revision_id = " f ".revision_id AND ed.kind = CASE " f ".path WHEN '" CARD_PATH "' THEN 3 ELSE 5 END " \
+	"AND ed.name = CASE " f ".path WHEN '" CARD_PATH "' THEN '' ELSE " f ".path END))"
 
 /* The revision's size and formats: what follows from the list of its wanted files alone. */
 int model_sum_files_tx(struct db_conn *c, int64_t revision_id, struct err *e);

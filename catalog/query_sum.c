@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "catalog/event.h"
+#include "catalog/model_tx.h"
 #include "catalog/query_impl.h"
 #include "catalog/query_index.h"
 #include "catalog/term.h"
@@ -194,7 +195,7 @@ json_t *query_totals(struct db *db, struct err *e)
 		{ "files", "SELECT count(*) FROM file" },
 		{ "blobs", "SELECT count(*) FROM blob WHERE stored = 1" },
 		{ "lost", "SELECT count(*) FROM lost AS l WHERE EXISTS (SELECT 1 FROM blob_use AS u JOIN revision AS r ON r.id = u.revision_id AND r.state = 7 "
-			  "JOIN file AS f ON f.revision_id = r.id AND f.blob_id = u.blob_id AND f.wanted = 1 WHERE u.blob_id = l.blob_id)" },
+			  "JOIN file AS f ON f.revision_id = r.id AND f.blob_id = u.blob_id AND (f.wanted = 1 OR " MODEL_IS_EVIDENCE("f") ") WHERE u.blob_id = l.blob_id)" },
 		{ "blob_bytes", "SELECT total(size_bytes) FROM blob WHERE stored = 1" },
 	};
 	own(read) struct read r = { 0 };

@@ -123,8 +123,10 @@ enum plan_left plan_left(const struct plan_selection *s, const struct policy *p,
 {
 	own(mem) const char **refused = mem_zalloc((n + 1) * sizeof(*refused));
 	enum plan_left left = PLAN_DONE;
+	bool lost = false;
 
 	for (size_t i = 0; i < n; i++) {
+		lost |= files[i].evidence && !files[i].stored;
 		refused[i] = refusal(&files[i]);
 		files[i].stored = files[i].wanted && files[i].stored && !files[i].pending;	/* it is served */
 	}
@@ -137,5 +139,5 @@ enum plan_left plan_left(const struct plan_selection *s, const struct policy *p,
 		left = PLAN_REFUSED;
 		*why = refused[i];
 	}
-	return n ? left : PLAN_LEFT;
+	return n && !lost ? left : PLAN_LEFT;
 }

@@ -28,7 +28,7 @@ void plan_decide(const struct plan_selection *s, const struct policy *p, struct 
 /* The listing's files with `wanted` decided. *files lives in a, the paths in the listing. */
 void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, const struct policy *p, struct arena *a, struct model_file **files, size_t *n);
 enum plan_left {
-	PLAN_DONE,	/* every file of the list is as this selection and policy want it, and served: a sync has nothing to do */
+	PLAN_DONE,	/* every file of the list is as this selection and policy want it, and served, and no evidence is lost: a sync has nothing to do */
 	PLAN_REFUSED,	/* but for files that were not let in */
 	PLAN_LEFT,
 };

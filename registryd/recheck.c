@@ -86,15 +86,15 @@ static int verify_file(struct work *w, const struct model *m, const struct revis
 	return rc || !m ? rc : report_sharers(w, t, &f->sha256, r->id, status, e);
 }
 
-/* What a revision should hold; after a loss the file is no longer "held", so the whole plan is asked. */
+/* What a revision should hold; after a loss the file is no longer "held", so the whole plan is asked, and what was read besides. */
 static int verify_revision(struct work *w, const struct model *m, const struct revision *r, struct tally *t, struct err *e)
 {
-	own(walk) struct model_walk walk = { .db = w->db, .revision_id = r->id, .which = m ? FILES_FIRST : FILES_WANTED };
+	own(walk) struct model_walk walk = { .db = w->db, .revision_id = r->id, .which = m ? FILES_FIRST : FILES_ALL };
 	const struct model_file *f;
 	int rc;
 
 	while ((rc = model_walk_next(&walk, &f, e)) > 0) {
-		if (f->sha256.algo == DIGEST_NONE)
+		if (f->sha256.algo == DIGEST_NONE || (!m && !f->wanted && !f->evidence))
 			continue;
 		rc = work_check(w, e);
 		work_phase(w, "reading %s", f->path);

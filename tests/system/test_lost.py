@@ -1,4 +1,5 @@
 """Content that the store loses after it was published: clients are never told that the model is complete without it."""
+import hashlib
 import json
 import resource
 import threading
@@ -168,6 +169,37 @@ def test_verify_all_reads_what_nobody_is_shown(site, hub, models):
     gone.unlink()
     assert "read 'config.json'" in site.ctl("verify", "--all", code=1).stderr
     assert "tokenizer.json" in {f["path"] for f in site.json("show", "org/story")["lost"]} and "config.json" not in {f["path"] for f in site.json("show", "org/story")["lost"]}
+
+
+def test_a_card_that_is_read_and_not_served_is_lost_too(tmp_path, hub):
+    """The licence rests on it: the loss is told, whole or not, and made good by serving nothing more than before."""
+    card = b"---\nlicense: apache-2.0\n---\n# A model\n"
+    hub.add_model("org/part", {"README.md": card, "config.json": "{}"})
+    selected = ("org/part", "--include", "config.json")
+    with Registry(tmp_path / "r", upstream=hub.url, policy=POLICY) as reg:
+        blob = reg.blob(hashlib.sha256(card).hexdigest())
+        reg.ctl("sync", *selected)
+        assert "= README.md" in reg.ctl("verify", "org/part").stdout
+        blob.chmod(0o640)
+        blob.write_bytes(b"y" * len(card))
+        assert "* README.md" in reg.ctl("verify", "org/part", code=6).stdout
+        settle(reg)
+        assert blob.read_bytes() == card and reg.json("show", "org/part")["lost"] == []         # asked for again by itself
+
+        rule = hub.faults.add(file="README.md", status=404)
+        blob.unlink()
+        assert "- org/part/README.md" in reg.ctl("verify", "--all", code=6).stdout
+        settle(reg)
+        assert [(e["repo"], e["data"]["path"]) for e in lost_events(reg)] == [("org/part", "README.md")] * 2
+        assert [f["path"] for f in reg.json("show", "org/part")["lost"]] == ["README.md"] and "1 blobs of published models" in reg.ctl("status").stdout
+        assert "'README.md' is lost" in reg.ctl("bundle", "create", "-o", tmp_path / "b", "org/part", code=6).stderr
+        assert "- README.md" in reg.ctl("verify", "org/part", code=6).stdout
+        assert reg.json("show", "org/part")["license"]["id"] == "apache-2.0"
+        hub.faults.remove(rule)
+        assert reg.json("sync", *selected)["result"]["fetched_bytes"] == len(card)
+        assert blob.read_bytes() == card and reg.json("show", "org/part")["lost"] == []
+        reg.ctl("verify", "--all")
+        assert [f["path"] for f in reg.json("show", "org/part")["files"]] == ["config.json"] and get(f"{reg.url}/org/part/resolve/main/README.md")[0] == 404
 
 
 def test_running_out_of_descriptors_is_no_damage(tmp_path, hub, models):
