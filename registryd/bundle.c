@@ -14,6 +14,7 @@
 #include "registryd/bases.h"
 #include "registryd/bundle_life.h"
 #include "registryd/derive.h"
+#include "registryd/gate.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
 #include "registryd/judge.h"
@@ -24,6 +25,7 @@
 #define FROM	    "the bundle"
 #define BATCH	    128	/* files stored and recorded together; their descriptors are open meanwhile */
 #define NOT_CARRIED "the bundle does not hold it"
+#define NOT_SERVED  "the bundle brings it to be read for the licence, and not to be served"
 
 struct bundle {
 	struct work *w;
@@ -238,8 +240,22 @@ static int name_content(struct model_file *f, const json_t *held, struct err *e)
 	return 0;
 }
 
+/* What the other site serves is served here, too; a card or licence text that it only reads is read here, too. A mark at anything else says nothing. */
+static int plan_file(struct model_file *f, const json_t *held, const char *linked, struct err *e)
+{
+	int rc = held ? name_content(f, held, e) : 0;
+
+	if (rc)
+		return rc;
+	f->evidence = held && json_get_bool(held, "evidence", false) && gate_is_evidence(f->path, f->size_bytes, linked);
+	f->wanted = held && !f->evidence;
+	f->skip_reason = f->wanted ? NULL : f->evidence ? NOT_SERVED : NOT_CARRIED;
+	return 0;
+}
+
 static int make_plan(struct bundle *b, struct err *e)
 {
+	const char *linked = gate_linked_text(NULL, b->info.doc, b->w->job.repo, b->w->arena);
 	own(json) json_t *nothing = json_object();
 	struct plan_selection everything = { 0 };
 	int rc = plan_read_selection(&everything, nothing, b->w->arena, e);
@@ -247,18 +263,10 @@ static int make_plan(struct bundle *b, struct err *e)
 	if (rc)
 		return rc;
 	plan_from_tree(&b->tree, &everything, b->w->policy, b->w->arena, &b->files, &b->n_files);
-	for (size_t i = 0; i < b->n_files; i++) {
-		struct model_file *f = &b->files[i];
-		const json_t *held = f->wanted ? find_held(b, f->path) : NULL;
-
-		if (held && (rc = name_content(f, held, e)))
-			return rc;
-		if (f->wanted && !held) {
-			f->wanted = false;
-			f->skip_reason = NOT_CARRIED;
-		}
-	}
-	return 0;
+	for (size_t i = 0; i < b->n_files && !rc; i++)
+		if (b->files[i].wanted)
+			rc = plan_file(&b->files[i], find_held(b, b->files[i].path), linked, e);
+	return rc;
 }
 
 static bool is_tag(const struct bundle *b, const char *ref)
@@ -327,6 +335,18 @@ static int plan_refs(struct bundle *b, struct model_plan *p, bool *changed, stru
 	return rc || planned ? rc : plan_ref(b, p, NULL, changed, e);
 }
 
+/* Nothing is served by it, so what is published does not change for it; but it is to be here. */
+static int lacks_evidence(struct bundle *b, bool *lacks, struct err *e)
+{
+	struct model_file known;
+	int rc = 0;
+
+	for (size_t i = 0; i < b->n_files && !rc; i++)
+		if (b->files[i].evidence && !(rc = model_file(b->w->db, b->revision_id, b->files[i].path, FILES_ALL, b->w->arena, &known, e)))
+			*lacks |= !known.stored || !(known.wanted || known.evidence);
+	return rc;
+}
+
 static int record_plan(struct bundle *b, bool *changed, struct err *e)
 {
 	struct model_upstream u = { .name = b->w->job.repo, .upstream = BUNDLE_UPSTREAM, .gated = b->info.gated == HUB_OPEN ? MODEL_OPEN : MODEL_GATED_MANUAL,
@@ -345,6 +365,8 @@ static int record_plan(struct bundle *b, bool *changed, struct err *e)
 	p.model_id = b->model_id;
 	before = bases_standing(b->w->db, b->model_id, b->w->arena);
 	rc = plan_refs(b, &p, changed, e);
+	if (!rc)
+		rc = lacks_evidence(b, changed, e);
 	if (!rc)
 		rc = derive_queue(b->w->db, b->model_id, before, b->w->arena, e);
 	if (!rc)
@@ -403,6 +425,12 @@ static void batch_close(struct batch *t)
 	t->n = 0;
 }
 
+/* Is it to come from the medium, be it to be served or to be read? */
+static bool is_taken(const struct model_file *f)
+{
+	return f->wanted || f->evidence;
+}
+
 /* From the store, or from what was uploaded; either way its bytes are read, unless the store vouches for an LFS file already. */
 static int take_file(struct bundle *b, const struct model_file *f, struct batch *t, struct err *e)
 {
@@ -431,7 +459,7 @@ static int store_batch(struct bundle *b, struct batch *t, size_t to, struct err 
 
 	batch_close(t);
 	for (; t->first < to; t->first++)
-		if (b->files[t->first].wanted)
+		if (is_taken(&b->files[t->first]))
 			stored[n++] = (struct model_stored){ b->files[t->first].path, b->files[t->first].sha256, b->files[t->first].size_bytes };
 	return rc || !n ? rc : model_files_stored(b->w->db, b->revision_id, stored, n, e);
 }
@@ -443,15 +471,15 @@ static int take_files(struct bundle *b, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; i < b->n_files; i++) {
-		total += b->files[i].wanted ? b->files[i].size_bytes : 0;
-		n += b->files[i].wanted;
+		total += is_taken(&b->files[i]) ? b->files[i].size_bytes : 0;
+		n += is_taken(&b->files[i]);
 	}
 	work_totals(b->w, total, n);
 	n = 0;
 	for (size_t i = 0; i < b->n_files && !rc; i++) {
 		struct model_file *f = &b->files[i];
 
-		if (f->wanted) {
+		if (is_taken(f)) {
 			work_phase(b->w, "reading %s", f->path);
 			rc = take_file(b, f, &batch, e);
 			done += f->size_bytes;
@@ -569,7 +597,7 @@ static void tidy(struct bundle *b)
 	struct digest id;
 
 	for (size_t i = 0; i < b->n_files; i++)
-		if (b->files[i].wanted && store_has(b->w->store, &b->files[i].sha256, b->files[i].size_bytes, NULL) == 1)
+		if (is_taken(&b->files[i]) && store_has(b->w->store, &b->files[i].sha256, b->files[i].size_bytes, NULL) == 1)
 			drop_upload(b, &b->files[i].sha256);
 	if (!entry_id(b, &id, NULL))
 		drop_upload(b, &id);

@@ -3,13 +3,11 @@
 #include "base/vec.h"
 #include "catalog/lost.h"
 #include "registryd/bases.h"
-#include "registryd/gate.h"
 #include "registryd/bundle.h"
 #include "registryd/bundle_life.h"
 #include "registryd/gitproof.h"
 #include "registryd/hub.h"
 #include "verify/base64.h"
-#include "verify/card.h"
 
 /* A file as the Hub's listing gives it. */
 static json_t *tree_item(const struct model_file *f)
@@ -56,20 +54,20 @@ static json_t *tree_pages(struct daemon *d, const struct revision *r, const stru
 	return json_pack("[o]", page);
 }
 
-/* linked: the file that the card names as its licence; NULL none. */
-static json_t *held_files(const struct model_file *files, size_t n, const char *linked)
+/* What the other site is to serve, and what it reads besides. */
+static json_t *held_files(const struct model_file *files, size_t n)
 {
 	json_t *held = json_array();
 	char hex[DIGEST_HEX_MAX];
 
 	for (size_t i = 0; i < n; i++) {
-		const char *path = files[i].path;
-		bool is_evidence = licence_is_text_path(path) || !strcmp(path, CARD_PATH) || (linked && !strcmp(path, linked));
+		const struct model_file *f = &files[i];
 
-		if (!files[i].stored || files[i].pending || (!files[i].wanted && !is_evidence))	/* the other site reads card and licences too */
+		if (!f->stored || f->pending || (!f->wanted && !f->evidence))
 			continue;
-		digest_hex(hex, &files[i].sha256);
-		json_array_append_new(held, json_pack("{s:s, s:s, s:I}", "path", path, "sha256", hex, "size_bytes", (json_int_t)files[i].size_bytes));
+		digest_hex(hex, &f->sha256);
+		json_array_append_new(held, json_pack("{s:s, s:s, s:I, s:o*}", "path", f->path, "sha256", hex, "size_bytes", (json_int_t)f->size_bytes, "evidence",
+						      f->evidence ? json_true() : NULL));
 	}
 	return held;
 }
@@ -141,6 +139,6 @@ json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revis
 	info = info_of(d, m, r, a);
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:{s:s, s:s*}, s:o, s:o, s:o, s:o, s:o, s:o*, s:{s:s*, s:I}}", "format", BUNDLE_ENTRY_FORMAT, "repo", m->name, "revision", r->commit,
 		"refs", ref_names(refs, n_refs, false), "tags", ref_names(refs, n_refs, true), "upstream", "name", m->upstream, "endpoint", up ? up->endpoint : NULL, "info", info,
-		"tree", tree_pages(d, r, files, n, a), "pack", pack_of(d, r, a), "held", held_files(files, n, gate_linked_text(NULL, info, m->name, a)), "lifecycle", ends,
+		"tree", tree_pages(d, r, files, n, a), "pack", pack_of(d, r, a), "held", held_files(files, n), "lifecycle", ends,
 		"base_models", bases_of(d, r, a), "about", "license", r->license, "size_bytes", (json_int_t)r->size_bytes);
 }

@@ -166,6 +166,11 @@ const char *gate_linked_text(const char *link, const json_t *info, const char *r
 	return link && !path ? licence_link_path(link, repo, a) : path;
 }
 
+bool gate_is_evidence(const char *path, uint64_t size_bytes, const char *linked)
+{
+	return size_bytes <= GATE_DOCUMENT_MAX && (!strcmp(path, CARD_PATH) || licence_is_text_path(path) || (linked && !strcmp(path, linked)));
+}
+
 static int find_linked(struct documents *d, struct err *e)
 {
 	struct revision r;

@@ -23,6 +23,9 @@ const char *gate_unreadable(const struct buf *b);
  */
 const char *gate_linked_text(const char *link, const json_t *info, const char *repo, struct arena *a);
 
+/* May this be a card or the text of a licence, to be read where it is not served? linked: see above, NULL none. */
+bool gate_is_evidence(const char *path, uint64_t size_bytes, const char *linked);
+
 /* What quota_admit() will ask, for a preview: fills in what the rule is asked about. new_bytes: what would be fetched. */
 int gate_preview_quota(struct work *w, const char *repo, uint64_t new_bytes, struct policy_facts *f, struct err *e);
 

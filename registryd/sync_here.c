@@ -1,6 +1,5 @@
 /* sync_here.c - which of a revision's files the store holds already, from whatever model, and what is left to fetch. See sync_impl.h. */
 #include "base/vec.h"
-#include "catalog/licence.h"
 #include "registryd/gate.h"
 #include "registryd/loss.h"
 #include "registryd/sync_impl.h"
@@ -99,9 +98,9 @@ static int record_found(struct sync *s, struct found *found, struct err *e)
 
 bool sync_is_evidence(struct sync *s, const struct model_file *f)
 {
-	if (f->wanted || f->stored || f->size_bytes > GATE_DOCUMENT_MAX)
+	if (f->wanted || f->stored || !gate_is_evidence(f->path, f->size_bytes, s->linked))
 		return false;
-	if (strcmp(f->path, CARD_PATH) != 0 && (s->evidence_files == EVIDENCE_FILES_MAX || !sync_is_licence(s, f->path)))
+	if (s->evidence_files == EVIDENCE_FILES_MAX && strcmp(f->path, CARD_PATH) != 0)
 		return false;
 	s->evidence_files++;
 	s->evidence_bytes += f->size_bytes;

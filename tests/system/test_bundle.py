@@ -366,7 +366,7 @@ def test_an_end_follows_what_the_other_site_says_later(fresh, hub, tmp_path):
 
 
 def test_the_evidence_of_a_licence_crosses_too(fresh, tmp_path):
-    """Texts that are read and not served, and what upstream said of a base model: without them the other site would hold more, or less."""
+    """Texts that are read and not served, here as there, and what upstream said of a base model: without them the other site would hold more, or less."""
     apache = (ROOT / "LICENSE").read_bytes()
     some = ("--include", "*.json", "--include", "*.md")
     fresh.hub.add_model("org/base", {"README.md": "---\nlicense: cc-by-nc-4.0\n---\n"})
@@ -378,9 +378,29 @@ def test_the_evidence_of_a_licence_crosses_too(fresh, tmp_path):
     fresh.ctl("bundle", "create", "-o", tmp_path / "medium", "org/odd-part", "org/odd-made")
     with inside(tmp_path) as reg:
         reg.ctl("bundle", "import", tmp_path / "medium", code=None)
-        assert reg.json("show", "org/odd-part")["state"] == "published" and reg.json("show", "org/odd-part")["license"]["conflicts"] == []
+        ours, theirs = fresh.json("show", "org/odd-part"), reg.json("show", "org/odd-part")
+        assert theirs["state"] == "published" and theirs["license"]["conflicts"] == []
+        assert [f["path"] for f in theirs["files"]] == ["README.md", "config.json"]
+        assert all(ours[same] == theirs[same] for same in ("files", "size_bytes", "license"))
+        assert get(f"{reg.url}/org/odd-part/resolve/main/LICENSE")[0] == 404 and "LICENSE" not in reg.ctl("sbom", "org/odd-part").stdout
+        text = reg.blob(hashlib.sha256(apache).hexdigest())
+        text.unlink()
+        reg.ctl("verify", "org/odd-part", code=6)
+        reg.ctl("bundle", "import", tmp_path / "medium", code=None)
+        assert text.read_bytes() == apache and reg.json("show", "org/odd-part")["lost"] == []
+        reg.ctl("bundle", "create", "-o", tmp_path / "onward", "org/odd-part")
         assert reg.json("show", "org/odd-made")["state"] == "held"
         assert "looser than cc-by-nc-4.0" in reg.json("show", "org/odd-made")["license"]["conflicts"][0]
+
+    def unmark(entry, manifest):
+        assert [f["path"] for f in entry["held"] if f.pop("evidence", False)] == ["LICENSE"]
+
+    shutil.copytree(tmp_path / "onward", tmp_path / "older")
+    replace_entry(tmp_path / "older", "org/odd-part", unmark)
+    for medium, shown in ("onward", ["README.md", "config.json"]), ("older", ["LICENSE", "README.md", "config.json"]):
+        with inside(tmp_path, f"from-{medium}") as reg:
+            reg.ctl("bundle", "import", tmp_path / medium)
+            assert [f["path"] for f in reg.json("show", "org/odd-part")["files"]] == shown
 
 
 def test_a_signed_bundle(site, tmp_path):
