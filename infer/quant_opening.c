@@ -1,0 +1,173 @@
+/* quant_opening.c - see quant_opening.h. */
+#include "infer/quant_opening.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "infer/config_parts.h"
+
+bool opening_find(struct opening *o, const char *suffix, struct quant_part *part)
+{
+	char name[QUANT_NAME_MAX];
+
+	if (snprintf(name, sizeof(name), "%s%s", o->stem, suffix) >= (int)sizeof(name))
+		return false;
+	return o->src->find(o->src->ctx, name, part);
+}
+
+int opening_bad(struct opening *o, const char *fmt, ...)
+{
+	char text[ERR_MSG_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return err_set(o->e, ERR_INPUT, "%s%s: %s", o->stem, o->weight, text);
+}
+
+bool opening_count(const struct quant_part *p, uint64_t *n)
+{
+	*n = 1;
+	for (uint32_t i = 0; i < p->rank; i++)
+		if (__builtin_mul_overflow(*n, p->shape[i], n))
+			return false;
+	return true;
+}
+
+void *opening_load(struct opening *o, const struct quant_part *p, const char *what)
+{
+	own(mem) void *bytes = NULL;
+
+	if (p->size_bytes > QUANT_AUX_MAX_BYTES) {
+		BAD(o, "its %s has %llu bytes, more than is loaded", what, (unsigned long long)p->size_bytes);
+		return NULL;
+	}
+	bytes = malloc(p->size_bytes + 1);
+	if (!bytes) {
+		err_set(o->e, ERR_FAILED, "%s: no memory for its %s", o->stem, what);
+		return NULL;
+	}
+	if (o->src->load(o->src->ctx, p, bytes, o->e) < 0)
+		return NULL;
+	return take(bytes);
+}
+
+float *opening_load_floats(struct opening *o, const struct quant_part *p, uint64_t n, const char *what)
+{
+	own(mem) void *bytes = NULL;
+	own(mem) float *v = NULL;
+	uint64_t have;
+
+	if (!p->type || p->type->block != 1 || !opening_count(p, &have) || have != n || p->size_bytes != n * p->type->bytes) {
+		BAD(o, "its %s has not the %llu numbers it needs", what, (unsigned long long)n);
+		return NULL;
+	}
+	bytes = opening_load(o, p, what);
+	if (!bytes)
+		return NULL;
+	v = malloc((n + 1) * sizeof(*v));
+	if (!v) {
+		err_set(o->e, ERR_FAILED, "%s: no memory for its %s", o->stem, what);
+		return NULL;
+	}
+	p->type->row(v, bytes, n);
+	for (uint64_t i = 0; i < n; i++)
+		if (!isfinite(v[i])) {
+			BAD(o, "its %s holds %s at %llu", what, isnan(v[i]) ? "NaN" : "infinity", (unsigned long long)i);
+			return NULL;
+		}
+	return take(v);
+}
+
+int opening_set_scheme(struct opening *o, enum quant_scheme scheme, const char *form, const char *methods)
+{
+	const char *method = o->c->method;
+
+	o->w->scheme = scheme;
+	if (!*method)
+		return BAD(o, "it is stored as %s, and no quantization_config tells programs so", form);
+	return config_in_list(methods, method) ? 0 : BAD(o, "it is stored as %s, and quantization_config says %s, which does not read that", form, method);
+}
+
+int opening_set_shape(struct opening *o, uint64_t out, uint64_t in)
+{
+	if (out == 0 || in == 0 || out > QUANT_SIDE_MAX || in > QUANT_SIDE_MAX)
+		return BAD(o, "a shape of %llu x %llu", (unsigned long long)out, (unsigned long long)in);
+	o->w->out = out;
+	o->w->in = in;
+	return 0;
+}
+
+int opening_need_main_bytes(struct opening *o, uint64_t bytes)
+{
+	if (o->w->main.size_bytes != bytes)
+		return BAD(o, "%s has %llu bytes where %llu x %llu needs %llu", o->w->name, (unsigned long long)o->w->main.size_bytes,
+			   (unsigned long long)o->w->out, (unsigned long long)o->w->in, (unsigned long long)bytes);
+	return 0;
+}
+
+int opening_set_groups(struct opening *o, uint64_t groups)
+{
+	struct quant_weight *w = o->w;
+
+	w->n_groups = groups;
+	w->group = o->layout.group_size > 0 ? (uint64_t)o->layout.group_size : w->in;
+	if (groups == 1)
+		w->group = w->in;
+	else if (o->layout.unsaid && groups && w->in % groups == 0)
+		w->group = w->in / groups;
+	if (groups == 0 || ceil_div(w->in, w->group) != groups)
+		return BAD(o, "%llu groups of scales, %llu inputs in groups of %llu need %llu", (unsigned long long)groups, (unsigned long long)w->in,
+			   (unsigned long long)w->group, (unsigned long long)ceil_div(w->in, w->group));
+	return 0;
+}
+
+int opening_make_zeros(struct opening *o)
+{
+	struct quant_weight *w = o->w;
+
+	w->zero = malloc(w->out * w->n_groups * sizeof(*w->zero));
+	return w->zero ? 0 : err_set(o->e, ERR_FAILED, "%s: no memory for its zeros", o->stem);
+}
+
+int opening_load_byte_zeros(struct opening *o, const struct quant_part *p, uint64_t n)
+{
+	struct quant_weight *w = o->w;
+	own(mem) int8_t *bytes = NULL;
+
+	if (!type_is(p, "I8") || p->size_bytes != n)
+		return BAD(o, "its zero points are not one I8 for each of %llu scales", (unsigned long long)n);
+	bytes = opening_load(o, p, "zero points");
+	if (!bytes)
+		return ERR_INPUT;
+	if (opening_make_zeros(o) < 0)
+		return o->e->code;
+	for (uint64_t i = 0; i < w->out * w->n_groups; i++)
+		w->zero[i] = bytes[n == 1 ? 0 : i];
+	return 0;
+}
+
+int opening_load_g_idx(struct opening *o, const char *suffix)
+{
+	struct quant_weight *w = o->w;
+	own(mem) uint8_t *bytes = NULL;
+	struct quant_part p;
+	uint64_t n;
+
+	if (!opening_find(o, suffix, &p))
+		return 0;
+	if (!type_is(&p, "I32") || !opening_count(&p, &n) || n != w->in || p.size_bytes != n * 4)
+		return BAD(o, "its g_idx is not one I32 for each of %llu inputs", (unsigned long long)w->in);
+	bytes = opening_load(o, &p, "g_idx");
+	if (!bytes)
+		return ERR_INPUT;
+	w->g_idx = calloc(n, sizeof(*w->g_idx));
+	if (!w->g_idx)
+		return err_set(o->e, ERR_FAILED, "%s: no memory for its g_idx", o->stem);
+	memcpy(w->g_idx, bytes, n * 4);
+	for (uint64_t i = 0; i < n; i++)
+		if (w->g_idx[i] >= w->n_groups)
+			return BAD(o, "g_idx[%llu] is %d, there are %llu groups", (unsigned long long)i, (int32_t)w->g_idx[i], (unsigned long long)w->n_groups);
+	return 0;
+}
