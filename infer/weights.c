@@ -145,6 +145,9 @@ static int open_split(struct weights *w, int dirfd, const char *file, struct rep
 
 	if (named > 1)
 		rc = check_part(w, 0, count = named, r, e);
+	else if (says && count > 1 && no == 0)
+		rc = report_reject(r, "gguf.split", file, e, "it is part 1 of %llu of a split model and not called so (NAME-00001-of-%05llu.gguf): programs can't find the others",
+			(unsigned long long)count, (unsigned long long)count);
 	else if (says && count > 1)
 		rc = report_reject(r, "gguf.split", file, e, "it is part %llu of %llu of a split model; the first part is wanted", (unsigned long long)no + 1,
 			(unsigned long long)count);

@@ -390,6 +390,13 @@ def test_parts_of_a_gguf_say_the_same(tmp_path, first, second, words):
     assert report["verdict"] == "fail" and (words in said[0] if words else not said), (said, report["reasons"])
 
 
+@pytest.mark.parametrize("no, words", [(0, "it is part 1 of 2 of a split model and not called so"), (1, "it is part 2 of 2 of a split model; the first part is wanted")])
+def test_parts_of_a_gguf_that_were_renamed(tmp_path, no, words):
+    (tmp_path / "part.gguf").write_bytes(gguf(["a"], split_no=no, split_count=2))
+    done, report = smoke(tmp_path)
+    assert done.returncode == 6 and words in report["reasons"][0], report["reasons"]
+
+
 # ---- keys that a class does not look at, and those that it does ---------------------------------------------------------
 
 @pytest.mark.parametrize("keys", [
