@@ -9,7 +9,6 @@
 #define SAME_PATH_REL	 2e-6	/* one path, one precision: figures repeat but for how parts are laid out in the file */
 #define OTHER_PATH_REL	 2e-4	/* another instruction set or device: other orders of adding */
 #define WORSE_MAX_BITS	 0.1	/* bits a byte by which other weights may do worse */
-#define LENGTH_MAX_CHANGED 0.1	/* share of the text, which goes by the number of parameters where nobody says how much of it is read */
 #define TOP1_MAX_CHANGED 2	/* of 64 predictions, where neither of two is sure */
 
 /* What a precision may cost, by bits a number of the layers' matrices: nats, and share of the residual's size. */
@@ -59,6 +58,14 @@ static double rms_change(const struct smoke *s, const json_t *rms, uint32_t *lay
 		}
 	}
 	return worst;
+}
+
+/* Is the report of a run over more or less of the same text? A loss is of its text. */
+static bool has_other_length(const struct smoke *s, const json_t *report, uint32_t n)
+{
+	int64_t was = json_get_int(report, "prompt_tokens", n);
+
+	return was != n && was != s->wanted_tokens && !tokens_differ(s, json_object_get(report, "tokens"));
 }
 
 struct comparison {
@@ -175,7 +182,7 @@ static void compare_same(struct comparison *c, const json_t *reference)
 	bool same_path = path && s->path && strcmp(path, s->path) == 0;
 
 	if (tokens_differ(s, json_object_get(reference, "tokens"))) {
-		differ(c, "the text gives other token ids than with the reference's tokenizer");
+		differ(c, "the text gives other token ids than the reference has, which is of another tokenizer or another text");
 		return;
 	}
 	if (!json_is_object(print) || json_array_size(json_object_get(print, "layer_rms")) != s->n_layers) {
@@ -202,7 +209,7 @@ static bool agrees(const struct comparison *c, const json_t *report)
 	struct comparison trial = { .s = c->s, .ref = &ref, .quiet = true };
 
 	compare_same(&trial, report);
-	return !trial.differs;
+	return !trial.differs && !has_other_length(c->s, report, c->s->prompt_tokens);
 }
 
 /* Of those in list with these very weights, which several may have under configurations of their own, one that agrees; else the first. */
@@ -235,12 +242,25 @@ static void find_weights(const struct comparison *c, struct smoke_reference *ref
 	ref->relation = SMOKE_SAME_WEIGHTS;
 }
 
+static void add_compared(struct smoke *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void add_compared(struct smoke *s, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	s->compared[s->n_compared++] = text;
+}
+
 void reference_compare(struct smoke *s, const struct smoke_reference *given, struct report *r)
 {
 	struct smoke_reference reference = *given, *ref = &reference;
 	struct comparison c = { .s = s, .ref = ref, .r = r };
 	bool may_be_another = ref->relation == SMOKE_SIBLING || ref->relation == SMOKE_QUANTIZED || ref->relation == SMOKE_MAYBE_QUANTIZED;
-	char *text = NULL;
+	const char *name;
 
 	if (ref->gone)
 		find_weights(&c, ref);
@@ -248,22 +268,25 @@ void reference_compare(struct smoke *s, const struct smoke_reference *given, str
 		return;		/* it was not there then */
 	if (may_be_another && another_model(s, ref->report))
 		return;
+	name = ref->name ? ref->name : json_get_str_or(ref->report, "file", "the reference");
+	if (has_other_length(s, ref->report, s->prompt_tokens)) {
+		add_compared(s, "is not compared with %s: that run is of %lld tokens of the text, this one of %u", name,
+			(long long)json_get_int(ref->report, "prompt_tokens", 0), s->prompt_tokens);
+		return;
+	}
 	if (ref->relation == SMOKE_OTHER_WEIGHTS)
 		compare_other(&c, ref->report);
 	else
 		compare_same(&c, ref->report);
-	if (asprintf(&text, "%s %s", c.differs ? "differs from" : "agrees with", ref->name ? ref->name : json_get_str_or(ref->report, "file", "the reference")) < 0)
-		abort();
-	s->compared[s->n_compared++] = text;
+	add_compared(s, "%s %s", c.differs ? "differs from" : "agrees with", name);
 }
 
-int reference_check(const struct smoke *s, const struct smoke_reference *ref, uint32_t n, bool said, struct err *e)
+int reference_check(const struct smoke *s, const struct smoke_reference *ref, uint32_t n, struct err *e)
 {
-	double was = (double)json_get_int(ref->report, "prompt_tokens", n);
-
-	if (ref->relation != SMOKE_SAME || tokens_differ(s, json_object_get(ref->report, "tokens")) || fabs(n - was) <= (said ? 0 : LENGTH_MAX_CHANGED * was))
+	if (ref->relation != SMOKE_SAME || !has_other_length(s, ref->report, n))
 		return 0;
-	return err_set(e, ERR_FAILED, "the reference is of a run over %.0f tokens, and this one is over %u: make both with the same --tokens", was, n);
+	return err_set(e, ERR_FAILED, "the reference is of a run over %lld tokens, and this one is over %u: make both with the same --tokens",
+		(long long)json_get_int(ref->report, "prompt_tokens", 0), n);
 }
 
 int reference_read(struct smoke_reference *out, const json_t *file, struct err *e)

@@ -147,14 +147,13 @@ static int open_tokenizer(struct test *t, int dirfd)
 	return rc < 0 ? err_wrap(t->e, "tokenizer") : 0;
 }
 
-/* Where the context ends the text, that is the model's doing, and compared. */
 static int check_references(struct test *t)
 {
-	uint32_t n = texts_length(t->s, &t->model, t->o);
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && n < t->model.spec->n_ctx && !t->o->chunk && i < t->o->n_references; i++)
-		rc = reference_check(t->s, &t->o->references[i], n, t->o->max_tokens != 0, t->e);
+	t->s->wanted_tokens = texts_wanted(t->s, &t->model, t->o);
+	for (size_t i = 0; rc == 0 && !t->o->chunk && i < t->o->n_references; i++)
+		rc = reference_check(t->s, &t->o->references[i], texts_length(t->s, &t->model, t->o), t->e);
 	return rc;
 }
 

@@ -75,6 +75,7 @@ struct smoke {
 	int32_t *tokens;
 	size_t n_tokens;
 	uint32_t prompt_tokens;		/* that went through the model as the text */
+	uint32_t wanted_tokens;		/* that would have, had its context not ended */
 	char *greedy_text;
 	double *layer_rms;		/* of the residual stream, after the embedding and after each layer */
 	float *layer_absmax;

@@ -76,6 +76,32 @@ static void derive_attn_scale(struct spec *s)
 	}
 }
 
+static uint64_t attention_params(const struct spec *s)
+{
+	uint64_t d = s->d_model, q = (uint64_t)s->n_head * s->d_k, o = (uint64_t)s->n_head * s->d_v, lora = s->mla.q_lora, kv = s->mla.kv_lora;
+
+	if (kv == 0)
+		return d * (q + (uint64_t)s->n_kv * (s->d_k + s->d_v) + o);
+	return (lora ? lora * (d + q) : d * q) + d * (kv + s->mla.d_rope) + kv * s->n_head * (s->mla.d_nope + s->d_v) + d * o;
+}
+
+static uint64_t ffn_params(const struct spec *s, bool routed)
+{
+	uint64_t matrices = s->ffn_gated ? 3 : 2, dense = s->moe.n_expert && s->d_ff_dense ? s->d_ff_dense : s->d_ff;
+	uint64_t width = routed ? (uint64_t)s->moe.n_expert * s->moe.d_ff + (s->moe.shared != SHARED_NONE ? s->moe.d_shared : 0) : dense;
+
+	return s->d_model * (matrices * width + (routed ? s->moe.n_expert : 0));
+}
+
+uint64_t spec_params(const struct spec *s)
+{
+	uint64_t n = (uint64_t)s->n_vocab * s->d_model;
+
+	for (uint32_t i = 0; i < s->n_layer; i++)
+		n += attention_params(s) + ffn_params(s, s->layer[i].moe);
+	return n;
+}
+
 static bool layer_is_full(const struct spec *s, uint32_t i)
 {
 	switch (s->pattern) {

@@ -134,6 +134,8 @@ int spec_finish(struct spec *s, uint32_t n_tokens, struct err *e);
 int spec_reach(struct spec *s, uint32_t n_tokens, struct err *e);
 int rope_build(const struct rope_config *c, uint32_t n_rot, uint32_t n_ctx, uint32_t n_tokens, struct rope_table *out, struct err *e);
 double rope_yarn_mscale(double factor, double mscale);
+/* Numbers of the matrices that texts are multiplied with, all experts' among them and the head's, tied or not: whatever form they are stored in. */
+uint64_t spec_params(const struct spec *s);
 
 static inline uint32_t spec_q_dim(const struct spec *s)
 {

@@ -53,7 +53,7 @@ static void check_round_trip(struct smoke *s, struct tokenizer *t, const struct 
 
 static uint32_t token_limit(const struct model *m, const struct smoke_options *o)
 {
-	uint64_t n = TOKENS_PARAMS / (m->n_params ? m->n_params : 1);
+	uint64_t n = TOKENS_PARAMS / spec_params(m->spec);
 
 	if (o->max_tokens)
 		return o->max_tokens < MODEL_TOKENS_MAX / 2 ? o->max_tokens : MODEL_TOKENS_MAX / 2;
@@ -182,9 +182,16 @@ static uint32_t longest(const struct spec *s)
 	return ends || s->n_ctx > TOKENS_FEW ? s->n_ctx : TOKENS_FEW;
 }
 
+uint32_t texts_wanted(const struct smoke *s, const struct model *m, const struct smoke_options *o)
+{
+	uint32_t limit = token_limit(m, o);
+
+	return s->n_tokens < limit ? (uint32_t)s->n_tokens : limit;
+}
+
 uint32_t texts_length(const struct smoke *s, const struct model *m, const struct smoke_options *o)
 {
-	uint32_t limit = token_limit(m, o), n = s->n_tokens < limit ? (uint32_t)s->n_tokens : limit;
+	uint32_t n = texts_wanted(s, m, o);
 
 	if (o->chunk)
 		return o->chunk;

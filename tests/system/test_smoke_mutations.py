@@ -148,3 +148,27 @@ def test_reports_that_no_run_can_be_held_against(shared, tmp_path, options):
     done = subprocess.run([SMOKE, "--reference", reference, stories / "hf-f32"], capture_output=True, text=True)
     said = "make both with the same --tokens" if options and options[0] == "--tokens" else "holds no report of a run"
     assert done.returncode == 1 and said in done.stdout + done.stderr, (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("relation", ["quantized", "same_weights", "other_weights"])
+def test_figures_of_another_length_of_text_are_not_compared(shared, tmp_path, relation):
+    """A report that the daemon kept may be of a runner that read more or less of the text: that is no fault of the model's."""
+    good, reference = shared / "data/models/stories260K/hf-f32", tmp_path / "reference.json"
+    said = {"relation": relation, "name": "org/base", "report": smoke("--tokens", 100, good)[1]}
+    said["report"]["bits_per_byte"] -= 1
+    if relation == "other_weights":
+        said["report"]["fingerprint"]["weights"] = "0" * 64
+    reference.write_text(json.dumps(said))
+    done, report = smoke("--reference", reference, good)
+    assert done.returncode == 0 and report["verdict"] == "pass" and not report["findings"], report["reasons"]
+    assert report["compared"] == [f"is not compared with org/base: that run is of 100 tokens of the text, this one of {report['prompt_tokens']}"]
+    assert smoke("--reference", reference, "--tokens", 100, good)[1]["compared"] == ["differs from org/base" if relation == "other_weights" else "agrees with org/base"]
+
+
+def test_a_context_that_ends_the_text_is_a_difference(shared, tmp_path):
+    good, reference = shared / "data/models/stories260K/hf-f32", tmp_path / "reference.json"
+    reference.write_text(json.dumps({"relation": "same_weights", "name": "org/base", "report": smoke(good)[1]}))
+    m = Model(good)
+    m.config["max_position_embeddings"] = 100
+    done, report = smoke("--reference", reference, m.write(tmp_path / "short"))
+    assert report["prompt_tokens"] == 100 and report["compared"] == ["differs from org/base"] and report["findings"]

@@ -234,7 +234,7 @@ def test_limits(stories, tmp_path):
     assert done.returncode == 1 and report["verdict"] == "error" and "too long" in report["reasons"][0]
 
 
-def sparse(stories, where, layers, dim, ff, vocab=512):
+def sparse(stories, where, layers, dim, ff, heads=()):
     """A Llama of zeros that takes no room on the disk."""
     where.mkdir()
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -242,7 +242,7 @@ def sparse(stories, where, layers, dim, ff, vocab=512):
     config = json.loads((stories / "hf-f32" / "config.json").read_text())
     config.update(hidden_size=dim, intermediate_size=ff, num_hidden_layers=layers, num_attention_heads=32, num_key_value_heads=8, head_dim=dim // 32)
     (where / "config.json").write_text(json.dumps(config))
-    shapes = {"model.embed_tokens": [vocab, dim], "model.norm": [dim]}
+    shapes = {"model.norm": [dim], **{name: [512, dim] for name in ("model.embed_tokens", *heads)}}
     for i in range(layers):
         shapes.update({f"model.layers.{i}.{k}": v for k, v in {
             "input_layernorm": [dim], "post_attention_layernorm": [dim], "self_attn.q_proj": [dim, dim], "self_attn.o_proj": [dim, dim],
@@ -266,6 +266,20 @@ def test_memory_does_not_grow_with_the_model(stories, tmp_path):
     done, report = smoke("--tokens", 8, where)
     assert len(ours) > 100e6 and size > 1.8e9 and report["peak_bytes"] < 100e6, (size, report["peak_bytes"])
     assert report["verdict"] == "fail" and any(f["rule"] == "stats.zero" for f in report["findings"])
+
+
+def test_a_stored_head_makes_no_text_shorter(stories, tmp_path):
+    """How much of the text a model reads does not depend on whether the head that it ties to its embedding is stored once more."""
+    report = smoke(stories / "hf-f32")[1]
+    (tmp_path / "reference.json").write_text(json.dumps({**report, "prompt_tokens": 7}))
+    said = set()
+    for extra in ((), ("lm_head",)):
+        where = sparse(stories, tmp_path / f"m{len(extra)}", layers=1, dim=4096, ff=8192, heads=extra)
+        done, other = smoke("--reference", tmp_path / "reference.json", where)
+        assert done.returncode == 1 and "the reference is of a run over 7 tokens" in other["reasons"][0], other["reasons"]
+        said.add(other["reasons"][0])
+    n = int(said.pop().split("this one is over ")[1].split(":")[0])
+    assert not said and 64 < n < report["prompt_tokens"]
 
 
 def e4m3_value(code):
