@@ -27,16 +27,20 @@ static bool has_object(const json_t *o, const char *key)
 	return json_is_object(json_object_get(o, key));
 }
 
-/* Files of the authors' own programs have params.json for their configuration, where they come with it. */
-static void read_own_sight(struct model *m, int dirfd)
+/* Files of the authors' own programs have params.json for their configuration, where they come with it. NULL where they don't. */
+static json_t *read_params(int dirfd)
 {
 	struct buf text own(buf);
-	json_t *params own(json) = NULL;
-	bool named = false;
 
 	buf_init(&text, CONFIG_MAX_BYTES);
-	if (fdio_slurp(dirfd, "params.json", &text, NULL) == 0)
-		params = json_parse(text.data, text.len, "params.json", NULL);
+	return fdio_slurp(dirfd, "params.json", &text, NULL) == 0 ? json_parse(text.data, text.len, "params.json", NULL) : NULL;
+}
+
+static void read_own_sight(struct model *m, int dirfd)
+{
+	json_t *params own(json) = read_params(dirfd);
+	bool named = false;
+
 	for (size_t i = 0; !params && i < m->weights.n; i++)
 		named |= str_starts(m->weights.tensors[i].name, FAMILY_NATIVE_VISION);
 	if (named || has_object(params, "vision_encoder"))
@@ -67,17 +71,28 @@ static int open_gguf(struct model *m, int dirfd, const char *file, uint32_t n_to
 	return rc < 0 ? rc : spec_finish(m->spec, n_tokens, e);
 }
 
+static bool has_tensor_ending(const struct weights *w, const char *end)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (str_ends(w->tensors[i].name, end))
+			return true;
+	return false;
+}
+
 /* In config.json, or in a file of its own beside it. */
 static int read_quant(struct model *m, int dirfd, struct report *r, struct err *e)
 {
 	static const struct {
 		const char *file, *method;	/* of the programs that write it */
-	} others[] = { { "hf_quant_config.json", "modelopt" }, { "quantize_config.json", "gptq" } };
+		const char *part;		/* without tensors called so a file of this name is another program's; "": no others write one */
+	} others[] = { { "hf_quant_config.json", "modelopt", "" }, { "quantize_config.json", "gptq", "" }, { "quant_config.json", "awq", ".qweight" } };
 	int rc = quant_config_parse(&m->quant, m->config, e);
 
 	for (size_t i = 0; rc == 0 && !m->quant.method[0] && i < ARRAY_LEN(others); i++) {
 		json_t *beside own(json) = NULL;
 
+		if (!has_tensor_ending(&m->weights, others[i].part))
+			continue;
 		rc = read_json(&beside, dirfd, others[i].file, r, e);
 		if (rc == 0)
 			rc = quant_config_parse_beside(&m->quant, beside, others[i].method, e);
@@ -87,18 +102,29 @@ static int read_quant(struct model *m, int dirfd, struct report *r, struct err *
 	return rc;
 }
 
+/* Of files of the authors' own programs params.json says it, and config.json of those beside them. */
+static int read_own_quant(struct model *m, int dirfd, struct report *r, struct err *e)
+{
+	json_t *params own(json) = read_params(dirfd);
+	int rc = quant_config_parse_own(&m->quant, params, e);
+
+	return rc < 0 || m->quant.method[0] ? rc : read_quant(m, dirfd, r, e);
+}
+
 static int open_hf(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e)
 {
 	int rc = weights_open_safetensors(&m->weights, dirfd, file, r, e);
+	bool own_program;
 
 	if (rc == 0)
 		rc = read_json(&m->config, dirfd, "config.json", r, e);
 	if (rc == 0)
 		rc = config_read_hf(m->spec, &m->family, m->config, r, e);
-	if (rc == 0 && weights_find(&m->weights, FAMILY_NATIVE_EMBED))
+	own_program = rc == 0 && weights_find(&m->weights, FAMILY_NATIVE_EMBED);
+	if (own_program)
 		m->spec->rope_interleaved = true;
 	if (rc == 0)
-		rc = read_quant(m, dirfd, r, e);
+		rc = own_program ? read_own_quant(m, dirfd, r, e) : read_quant(m, dirfd, r, e);
 	if (rc == 0)
 		rc = spec_finish(m->spec, n_tokens, e);
 	return rc < 0 ? rc : config_layers_hf(m->spec, m->family, m->config, r, e);

@@ -234,6 +234,17 @@ int quant_config_parse(struct quant_config *c, const json_t *config, struct err 
 	return parse(c, q, "", e);
 }
 
+int quant_config_parse_own(struct quant_config *c, const json_t *params, struct err *e)
+{
+	const json_t *q = json_object_get(params, "quantization");
+	const char *format = json_get_str_or(q, "qformat_weight", "an unnamed format");
+
+	if (json_object_size(q) == 0)
+		return quant_config_parse(c, params, e);
+	*c = (struct quant_config){ .method = "fp8", .layout.group_size = -1 };
+	return strcmp(format, "fp8_e4m3") == 0 ? 0 : unsupported(e, "Mistral's own program", format);
+}
+
 int quant_config_parse_beside(struct quant_config *c, const json_t *file, const char *method, struct err *e)
 {
 	*c = (struct quant_config){ .layout.group_size = -1 };
@@ -252,7 +263,7 @@ bool quant_is_companion(const char *name)
 	static const char *const suffixes[] = {
 		".weight_scale", ".weight_scale_inv", ".weight_scale_2", ".weight_global_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx",
 		".input_scale", ".input_global_scale", ".input_zero_point", ".output_scale", ".k_scale", ".v_scale", ".q_scale", ".kv_scale",
-		".activation_scale", ".input_scale_ub", ".weight_scales", ".scales", ".qzeros", ".g_idx", ".scale", ".SCB", ".weight_format",
+		".activation_scale", ".input_scale_ub", ".weight_scales", ".scales", ".qzeros", ".g_idx", ".scale", ".SCB", ".weight_format", ".qscale_weight", ".qscale_act",
 		".weight.absmax", ".weight.quant_map", ".weight.nested_absmax", ".weight.nested_quant_map",
 		".weight.quant_state.bitsandbytes__nf4", ".weight.quant_state.bitsandbytes__fp4",
 	};

@@ -82,7 +82,7 @@ static int open_fp8(struct opening *o)
 		found = opening_find(o, suffix, &scale);
 		inverse = found && i == 0;
 	}
-	if (!found && !opening_find(o, ".scale", &scale))
+	if (!found && !opening_find(o, ".scale", &scale) && !opening_find(o, ".qscale_weight", &scale))
 		return BAD(o, "%s elements without a scale (%s%s_scale_inv or _scale)", o->w->main.dtype, o->stem, o->weight);
 	r = opening_set_scheme(o, QUANT_FP8, inverse ? "FP8 with weight_scale_inv" : "FP8 with scales", inverse ? " fp8 " : " fp8 fbgemm_fp8 modelopt compressed-tensors ");
 	if (r == 0)

@@ -88,6 +88,8 @@ struct quant_weight {
 /* Reads quantization_config out of a config.json. ERR_UNSUPPORTED with "not run: …" for a method we can't decode (eetq, hqq, aqlm…).
  * What there is to close is closed on failure. */
 int quant_config_parse(struct quant_config *c, const json_t *config, struct err *e);
+/* The same of a params.json, of Mistral's own programs (NULL: there is none). */
+int quant_config_parse_own(struct quant_config *c, const json_t *params, struct err *e);
 /* The same of a file of its own, which is the method's where it names none. */
 int quant_config_parse_beside(struct quant_config *c, const json_t *file, const char *method, struct err *e);
 void quant_config_close(struct quant_config *c);

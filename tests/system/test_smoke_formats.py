@@ -222,6 +222,26 @@ def write_nf4(model, where, storage="U8", size=1):
     return write_quantised(model, where, {"quant_method": "bitsandbytes", "load_in_4bit": True}, linear)
 
 
+def write_awq(model, where):
+    """Groups of 32 inputs; words of eight outputs, where they come to whole ones; zeros are 8."""
+    order = [0, 4, 1, 5, 2, 6, 3, 7]
+
+    def linear(name, shape, data):
+        base, (n_out, n_in) = name[:-len("weight")], shape
+        groups = [range(i, min(i + 32, n_in)) for i in range(0, n_in, 32)]
+        if n_out % 8:
+            yield name, "F32", shape, data.tobytes()
+            return
+        scale = [[max(abs(data[o * n_in + i]) for i in group) / 7 for o in range(n_out)] for group in groups]
+        code = lambda o, i: round(data[o * n_in + i] / scale[i // 32][o]) + 8    # noqa: E731
+        words = [sum(code(o + k, i) << 4 * order[k] for k in range(8)) for i in range(n_in) for o in range(0, n_out, 8)]
+        yield base + "qweight", "I32", [n_in, n_out // 8], struct.pack(f"<{len(words)}I", *words)
+        yield base + "qzeros", "I32", [len(groups), n_out // 8], struct.pack("<I", 0x88888888) * (len(groups) * n_out // 8)
+        yield base + "scales", "F32", [len(groups), n_out], b"".join(struct.pack(f"<{n_out}f", *row) for row in scale)
+
+    return write_quantised(model, where, {"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm", "zero_point": True}, linear)
+
+
 PACKED = {"gptq": write_gptq, "nf4": write_nf4, "nf4 in halves": lambda model, where: write_nf4(model, where, "F16", 2),
           "int4": lambda model, where: write_int4(model, where, zeros=False), "fp8": lambda model, where: write_fp8(model, where, scales=True)}
 
@@ -273,7 +293,8 @@ def test_what_is_said_in_a_file_of_its_own(stories, tmp_path):
             tensors[name.replace("weight_scale_inv", "input_scale")] = dtype, [], raw[:4]
     write_tensors(fp8 / "model.safetensors", tensors)
     said = {gptq: ("quantize_config.json", {"bits": 8, "group_size": -1, "desc_act": False}),
-            fp8: ("hf_quant_config.json", {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}})}
+            fp8: ("hf_quant_config.json", {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}}),
+            write_awq(Model(stories / "hf-f32"), tmp_path / "awq"): ("quant_config.json", {"zero_point": True, "q_group_size": 32, "w_bit": 4, "version": "GEMM"})}
     for where, (name, text) in said.items():
         config = json.loads((where / "config.json").read_text())
         config.pop("quantization_config")
@@ -282,6 +303,35 @@ def test_what_is_said_in_a_file_of_its_own(stories, tmp_path):
         (where / name).write_text(json.dumps(text))
         done, report = smoke(where)
         assert done.returncode == 0 and not report["findings"], (name, report["reasons"])
+
+
+@pytest.mark.parametrize("said", [{"w_bit": 8}, {"modes": ["q8"]}, []])
+def test_another_programs_quant_config_packs_nothing(stories, tmp_path, said):
+    where = copy(stories, tmp_path)
+    (where / "quant_config.json").write_text(json.dumps(said))
+    done, report = smoke("--no-run", where)
+    assert report["verdict"] == "not_run" and not report["findings"], report["reasons"]
+
+
+def test_fp8_of_the_authors_own_program(stories, tmp_path):
+    """Mistral's: scales under its own names, and params.json for the configuration; config.json is that of a file beside it, or says nothing."""
+    fp8, where = write_fp8(Model(stories / "hf-f32"), tmp_path / "fp8", scales=True), copy(stories, tmp_path)
+    tensors = read_tensors(fp8 / "model.safetensors")
+    scales = {n.removesuffix("weight_scale_inv"): ("F32", [], tensors.pop(n)[2][:4]) for n in list(tensors) if n.endswith("_scale_inv")}
+    own = consolidated(tensors, 8, 4)
+    write_tensors(where / "consolidated.safetensors", {**own, **consolidated({n + part: t for n, t in scales.items() for part in ("qscale_weight", "qscale_act")}, 0, 0)})
+    for said, verdict, words in (({"qformat_weight": "fp8_e4m3", "qscheme_act": "TENSOR"}, "pass", ""), ({"qformat_weight": "nvfp4"}, "not_run", "nvfp4"),
+                                 (None, "fail", "no quantization_config tells programs so")):
+        (where / "params.json").write_text(json.dumps({"dim": 64, **({"quantization": said} if said else {})}))
+        report = smoke(where)[1]
+        one = report["artefacts"][1]
+        assert [a["verdict"] for a in report["artefacts"]] == ["pass", verdict] and words in " ".join(one["reasons"]), one
+        assert verdict != "pass" or (one["compared"] == ["agrees with model.safetensors"] and not report["findings"])
+    (where / "model.safetensors").unlink()
+    write_tensors(where / "consolidated.safetensors", own)
+    (where / "params.json").write_text(json.dumps({"dim": 64, "quantization": {"qformat_weight": "fp8_e4m3"}}))
+    done, report = smoke(where)
+    assert done.returncode == 6 and "without a scale" in report["reasons"][0], "scales that are not there"
 
 
 @pytest.mark.parametrize("good", [True, False])
