@@ -53,7 +53,7 @@ static int parse_dynamic(struct quant_config *c, const json_t *dynamic, struct e
 
 static int parse_gptq(struct quant_config *c, const json_t *q, struct err *e)
 {
-	const char *format = json_get_str_or(q, "checkpoint_format", "gptq");
+	const char *format = json_get_str_or(q, "checkpoint_format", json_get_bool(q, "is_marlin_format", false) ? "marlin" : "gptq");
 	int rc;
 
 	if (strcmp(format, "gptq") && strcmp(format, "gptq_v2"))
@@ -158,6 +158,8 @@ static int parse_compressed(struct quant_config *c, const json_t *q, struct err 
 	json_t *group;
 	int rc = check_format(json_get_str_or(q, "format", "dense"), e);
 
+	if (rc == 0)	/* zeros may be left out, packed or not */
+		rc = check_format(json_get_str_or(json_object_get(q, "sparsity_config"), "format", "dense"), e);
 	if (rc < 0)
 		return rc;
 	c->rules = quant_rules_new(true);
@@ -262,7 +264,7 @@ bool quant_is_companion(const char *name)
 {
 	static const char *const suffixes[] = {
 		".weight_scale", ".weight_scale_inv", ".weight_scale_2", ".weight_global_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx",
-		".input_scale", ".input_global_scale", ".input_zero_point", ".output_scale", ".k_scale", ".v_scale", ".q_scale", ".kv_scale",
+		".input_scale", ".input_global_scale", ".input_zero_point", ".output_scale", ".k_scale", ".v_scale", ".q_scale", ".kv_scale", ".k_zero_point", ".v_zero_point", ".q_zero_point",
 		".activation_scale", ".input_scale_ub", ".weight_scales", ".scales", ".qzeros", ".g_idx", ".scale", ".SCB", ".weight_format", ".qscale_weight", ".qscale_act",
 		".weight.absmax", ".weight.quant_map", ".weight.nested_absmax", ".weight.nested_quant_map",
 		".weight.quant_state.bitsandbytes__nf4", ".weight.quant_state.bitsandbytes__fp4",

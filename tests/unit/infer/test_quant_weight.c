@@ -334,6 +334,10 @@ static void configurations(void **state)
 		{ GPTQ("\".*\":{\"group_size\":0}"), ERR_INPUT },
 		{ GPTQ("\"(.*\":{\"bits\":8}"), ERR_UNSUPPORTED },
 		{ GROUPS("", "\"a\":{\"format\":\"marlin-24\",\"weights\":{}}"), ERR_UNSUPPORTED },
+		{ "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"sparsity_config\":{\"format\":\"sparse-24-bitmask\"}}}", ERR_UNSUPPORTED },
+		{ "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"sparsity_config\":{\"format\":\"dense\"}}}", 0 },
+		{ "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"is_marlin_format\":true}}", ERR_UNSUPPORTED },
+		{ "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"is_marlin_format\":false}}", 0 },
 		{ "{\"quantization_config\":null}", 0 },
 		{ "{\"quantization_config\":{\"load_in_8bit\":true,\"llm_int8_threshold\":6.0}}", 0 },
 		{ "{\"text_config\":{\"quantization_config\":{\"quant_method\":\"fp8\"}}}", 0 },
@@ -351,6 +355,7 @@ static void configurations(void **state)
 	}
 	assert_true(quant_is_companion("model.layers.0.mlp.up_proj.weight_scale_inv"));
 	assert_true(quant_is_companion("h.0.weight.quant_state.bitsandbytes__nf4"));
+	assert_true(quant_is_companion("model.layers.0.self_attn.k_zero_point"));
 	assert_false(quant_is_companion("model.layers.0.mlp.up_proj.weight"));
 	assert_false(quant_is_companion("model.layers.0.mlp.up_proj.qweight"));
 }
