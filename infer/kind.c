@@ -90,14 +90,28 @@ static int check_tokenizer(int dirfd, const char *architecture, const json_t *co
 		(long long)rows);
 }
 
+/* Of a form that this runner can't decode the structure is looked at nevertheless. */
+static int read_packing(struct shape_packing *p, const struct weights *w, int dirfd, const json_t *config, struct report *r, struct err *e)
+{
+	struct err why = ERR_NONE;
+	int rc = model_read_quant(&p->quant, config, w, dirfd, r, &why);
+
+	p->unknown = rc == ERR_UNSUPPORTED;
+	return rc == 0 || p->unknown ? 0 : err_set(e, ERR_INPUT, "%s", why.msg);
+}
+
 static int check(struct weights *w, int dirfd, const char *file, const json_t *config, struct shape_count *n, struct report *r, struct err *e)
 {
 	const char *name = architecture(config);
+	struct shape_packing packing = { .unknown = false };
 	int rc;
 
 	if (is_adapter(file))
 		return shape_check_adapter(w, config, n, r, e);
-	rc = name ? shape_check(w, name, config, n, r, e) : 0;
+	rc = read_packing(&packing, w, dirfd, config, r, e);
+	if (rc == 0 && name)
+		rc = shape_check(w, name, config, &packing, n, r, e);
+	quant_config_close(&packing.quant);
 	if (rc == 0 && n->known)
 		rc = check_tokenizer(dirfd, name, config, r, e);
 	return rc < 0 ? rc : check_pooling(dirfd, config, r, e);
@@ -126,6 +140,8 @@ int kind_check(struct smoke *s, struct weights *w, int dirfd, const char *file, 
 		smoke_reason(s, SMOKE_NOT_RUN, "built as its configuration demands: %zu tensors, %zu more that it says nothing of", n.demanded, n.unexpected);
 	else
 		smoke_reason(s, SMOKE_NOT_RUN, "no kind whose structure is known here");
+	if (n.untold)
+		smoke_reason(s, SMOKE_NOT_RUN, "%zu of them are packed in a form that is not known here: that they are there is all that was seen", n.untold);
 	return 0;
 }
 
@@ -168,6 +184,7 @@ static bool is_foreign(int dirfd, const char *file, const json_t *config)
 {
 	const char *name = architecture(config);
 	const struct family *f = name ? family_by_hf(name) : NULL;
+	const struct shape_packing plain = { .unknown = false };
 	struct weights w own(weights) = { 0 };
 	struct shape_count n = { 0 };
 	bool any = false;
@@ -178,7 +195,7 @@ static bool is_foreign(int dirfd, const char *file, const json_t *config)
 		f = family_under_hf(name);
 	if (f)
 		return !plan_knows_any(f, &w);
-	shape_check(&w, name, config, &n, NULL, NULL);
+	shape_check(&w, name, config, &plain, &n, NULL, NULL);
 	for (size_t i = 0; i < w.n; i++)
 		any |= w.tensors[i].claimed;
 	return n.known && !any;

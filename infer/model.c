@@ -79,23 +79,22 @@ static bool has_tensor_ending(const struct weights *w, const char *end)
 	return false;
 }
 
-/* In config.json, or in a file of its own beside it. */
-static int read_quant(struct model *m, int dirfd, struct report *r, struct err *e)
+int model_read_quant(struct quant_config *quant, const json_t *config, const struct weights *w, int dirfd, struct report *r, struct err *e)
 {
 	static const struct {
 		const char *file, *method;	/* of the programs that write it */
 		const char *part;		/* without tensors called so a file of this name is another program's; "": no others write one */
 	} others[] = { { "hf_quant_config.json", "modelopt", "" }, { "quantize_config.json", "gptq", "" }, { "quant_config.json", "awq", ".qweight" } };
-	int rc = quant_config_parse(&m->quant, m->config, e);
+	int rc = quant_config_parse(quant, config, e);
 
-	for (size_t i = 0; rc == 0 && !m->quant.method[0] && i < ARRAY_LEN(others); i++) {
+	for (size_t i = 0; rc == 0 && !quant->method[0] && i < ARRAY_LEN(others); i++) {
 		json_t *beside own(json) = NULL;
 
-		if (!has_tensor_ending(&m->weights, others[i].part))
+		if (!has_tensor_ending(w, others[i].part))
 			continue;
 		rc = read_json(&beside, dirfd, others[i].file, r, e);
 		if (rc == 0)
-			rc = quant_config_parse_beside(&m->quant, beside, others[i].method, e);
+			rc = quant_config_parse_beside(quant, beside, others[i].method, e);
 		else if (rc == ERR_NOT_FOUND)
 			rc = 0;
 	}
@@ -108,7 +107,7 @@ static int read_own_quant(struct model *m, int dirfd, struct report *r, struct e
 	json_t *params own(json) = read_params(dirfd);
 	int rc = quant_config_parse_own(&m->quant, params, e);
 
-	return rc < 0 || m->quant.method[0] ? rc : read_quant(m, dirfd, r, e);
+	return rc < 0 || m->quant.method[0] ? rc : model_read_quant(&m->quant, m->config, &m->weights, dirfd, r, e);
 }
 
 static int open_hf(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e)
@@ -124,7 +123,7 @@ static int open_hf(struct model *m, int dirfd, const char *file, uint32_t n_toke
 	if (own_program)
 		m->spec->rope_interleaved = true;
 	if (rc == 0)
-		rc = own_program ? read_own_quant(m, dirfd, r, e) : read_quant(m, dirfd, r, e);
+		rc = own_program ? read_own_quant(m, dirfd, r, e) : model_read_quant(&m->quant, m->config, &m->weights, dirfd, r, e);
 	if (rc == 0)
 		rc = spec_finish(m->spec, n_tokens, e);
 	return rc < 0 ? rc : config_layers_hf(m->spec, m->family, m->config, r, e);

@@ -36,6 +36,8 @@ struct model {
 /* `file` below dirfd: a .gguf, a .safetensors or an index of shards. A GGUF that is part of a directory needs nothing else. */
 int model_open(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e);
 void model_close(struct model *m);
+/* How weights are packed, as config.json or a file of its own beside it has it. As quant_config_parse. */
+int model_read_quant(struct quant_config *quant, const json_t *config, const struct weights *w, int dirfd, struct report *r, struct err *e);
 /* Has t a place in the model of text? A head that is stored beside the embedding to which it is tied has none. */
 bool model_uses(const struct model *m, const struct tensor *t);
 

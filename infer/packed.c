@@ -26,6 +26,18 @@ static int load_part(void *ctx, const struct quant_part *part, void *dst, struct
 	return fdio_pread_exact(t->fd, dst, t->bytes, t->at, t->file, e);
 }
 
+struct tensor *packed_find(const struct weights *w, const char *name)
+{
+	static const char *const large[] = { "qweight", "weight_packed" };
+	struct tensor *t = weights_find(w, name);
+	char other[QUANT_NAME_MAX];
+
+	for (size_t i = 0; !t && i < ARRAY_LEN(large) && str_ends(name, ".weight"); i++)
+		if (snprintf(other, sizeof(other), "%.*s%s", (int)(strlen(name) - strlen("weight")), name, large[i]) < (int)sizeof(other))
+			t = weights_find(w, other);
+	return t;
+}
+
 /* Does any row need all of main? Then main is kept in memory: it is read once, not once a tile. */
 static int keep_whole(struct packed *p, struct err *e)
 {

@@ -14,6 +14,8 @@ struct packed {
 	void *whole;		/* of main, where a row is not found in one place */
 };
 
+/* The tensor that is the weight `name` ("….weight"), or the large one of those that make it up; NULL: there is none. */
+struct tensor *packed_find(const struct weights *w, const char *name);
 /*
  * Finds and checks what makes up `name` ("….weight"). NULL in *out and 0 when it is one plain tensor. ERR_NOT_FOUND when there
  * is nothing of that name. Every tensor it consists of is marked as claimed. With `to_read` false it is only to be checked: then

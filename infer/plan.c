@@ -52,37 +52,22 @@ static const struct family_name *row_lists(const struct plan *p, int i)
 	return i == 0 ? p->family->hf_names.also : i == 1 ? p->family->hf_names.rows : NULL;
 }
 
-/* Is there a weight of this name, as one tensor or as several that make it up? */
-static bool exists(const struct finder *f, const char *name)
-{
-	static const char *const packed[] = { "qweight", "weight_packed" };
-	char other[PLAN_NAME_MAX];
-
-	if (weights_find(f->p->weights, name))
-		return true;
-	for (size_t i = 0; i < ARRAY_LEN(packed) && str_ends(name, ".weight"); i++) {
-		if (snprintf(other, sizeof(other), "%.*s%s", (int)(strlen(name) - strlen("weight")), name, packed[i]) < (int)sizeof(other) &&
-			weights_find(f->p->weights, other))
-			return true;
-	}
-	return false;
-}
-
 /* Tries the rows of a role. On failure `out` holds the first name tried, for the message. */
 static bool find_name(const struct finder *f, enum role role, const char *suffix, char out[PLAN_NAME_MAX])
 {
 	char name[PLAN_NAME_MAX];
-	bool first = true;
+	bool first = true, found;
 
 	out[0] = '\0';
 	for (int i = 0; i < 2; i++) {
 		for (const struct family_name *row = row_lists(f->p, i); row && row->name; row++) {
 			if (row->role != role || !expand(f, row->name, suffix, name))
 				continue;
-			if (first || exists(f, name))
+			found = packed_find(f->p->weights, name);
+			if (first || found)
 				memcpy(out, name, sizeof(name));
 			first = false;
-			if (exists(f, name))
+			if (found)
 				return true;
 		}
 	}

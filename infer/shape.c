@@ -14,6 +14,7 @@ struct checker {
 	struct weights *w;
 	const struct shape_kind *kind;
 	const json_t *config, *outer;
+	const struct shape_packing *packing;
 	char root[SHAPE_NAME_MAX];
 	uint64_t stage, layer;		/* that a row is looked at for */
 	struct shape_count *n;
@@ -262,7 +263,62 @@ static struct tensor *find(const struct checker *c, const char *name)
 	return t;
 }
 
-static void check_shape(struct checker *c, struct tensor *t, const char *dims)
+/* Of a form that is not known: whatever hangs where the weight would, without its bias and what hangs below other modules there. */
+static struct tensor *take_unknown(const struct checker *c, const char *name)
+{
+	size_t n = strlen(name) - strlen("weight");
+	struct tensor *first = NULL;
+
+	for (size_t i = 0; i < c->w->n; i++) {
+		struct tensor *t = &c->w->tensors[i];
+		const char *rest = t->name + n;
+
+		if (strncmp(t->name, name, n) != 0 || strcmp(rest, "bias") == 0 || (strchr(rest, '.') && !str_starts(rest, "weight")))
+			continue;
+		t->claimed |= first != NULL;	/* the first is the caller's to count */
+		first = first ? first : t;
+	}
+	return first;
+}
+
+static struct tensor *find_packed(const struct checker *c, const char *name)
+{
+	if (!str_ends(name, ".weight"))
+		return NULL;
+	return c->packing->unknown ? take_unknown(c, name) : c->packing->quant.method[0] ? packed_find(c->w, name) : NULL;
+}
+
+static bool is_float(const struct tensor *t)
+{
+	return strcmp(t->type_name, "F32") == 0 || strcmp(t->type_name, "F16") == 0 || strcmp(t->type_name, "BF16") == 0;
+}
+
+/* The matrix that is stored so: false where its shape can't be told, or is not in order. */
+static bool unpack_shape(struct checker *c, const struct tensor *t, const char *name, struct tensor *out)
+{
+	const struct shape_packing *how = c->packing;
+	struct packed *p own(packed) = NULL;
+	struct err e = ERR_NONE;
+	int rc;
+
+	*out = *t;
+	if (!str_ends(name, ".weight") || (how->unknown ? is_float(t) && strcmp(t->name, name) == 0 : !how->quant.method[0]))
+		return true;
+	rc = how->unknown ? ERR_UNSUPPORTED : packed_open(&p, c->w, &how->quant, name, false, &e);
+	if (p) {
+		out->rank = 2;
+		out->shape[0] = p->q.out;
+		out->shape[1] = p->q.in;
+	}
+	if (how->unknown)
+		take_unknown(c, name);
+	c->n->untold += rc == ERR_UNSUPPORTED;
+	if (rc < 0 && rc != ERR_UNSUPPORTED)
+		fail(c, "shape.packed", t->file, "%s", e.msg);
+	return rc == 0;
+}
+
+static void check_shape(struct checker *c, const struct tensor *t, const char *dims)
 {
 	char word[WORD_MAX], have[160] = "", want[160] = "";
 	int i = 0, n_have = 0, n_want = 0;
@@ -285,23 +341,38 @@ static void check_shape(struct checker *c, struct tensor *t, const char *dims)
 		fail(c, "shape.shape", t->file, "tensor %s has the shape [%s], where config.json means [%s]", t->name, have, want);
 }
 
+static bool is_matrix(const char *dims)
+{
+	char word[WORD_MAX];
+	int n = 0;
+
+	while (next_word(&dims, ' ', word))
+		n++;
+	return n == 2;
+}
+
 static void check_tensor(struct checker *c, const struct shape_row *row, const char *suffix, const char *dims)
 {
 	char name[SHAPE_NAME_MAX], first[SHAPE_NAME_MAX] = "";
-	bool any = false, listed = false;
+	bool any = false, listed = false, matrix = is_matrix(dims);
 
 	for (const char *at = row->name; next_name(c, &at, suffix, name);) {
-		struct tensor *t = find(c, name);
+		struct tensor *t = find(c, name), as;
 
 		if (!*first)
 			memcpy(first, name, sizeof(first));
+		if (!t && matrix)
+			t = find_packed(c, name);
 		if (!t)
 			continue;
 		any = true;
 		listed = listed || !t->unlisted;
 		c->n->demanded += !t->claimed;	/* two rows may speak of one */
 		t->claimed = true;
-		check_shape(c, t, dims);
+		if (!matrix)
+			check_shape(c, t, dims);
+		else if (unpack_shape(c, t, name, &as))
+			check_shape(c, &as, dims);
 	}
 	if (any && !listed && !(row->flags & SHAPE_OPTIONAL))
 		fail(c, "shape.unlisted", "", "tensor %s is not in the index: what a program takes in its place depends on the program", first);
@@ -330,7 +401,7 @@ static void find_root(struct checker *c)
 	while (next_word(&at, ' ', word)) {
 		snprintf(c->root, sizeof(c->root), "%s", strcmp(word, "-") == 0 ? "" : word);
 		for (const char *names = c->kind->rows[0].name; next_name(c, &names, ".weight", name);)
-			if (find(c, name))
+			if (find(c, name) || find_packed(c, name))
 				return;
 	}
 	at = roots;
@@ -437,7 +508,7 @@ static void name_leftovers(struct checker *c)
 
 	for (size_t i = 0; i < c->w->n; i++) {
 		const struct tensor *t = &c->w->tensors[i];
-		bool extra = t->claimed;
+		bool extra = t->claimed || (c->packing->quant.method[0] && quant_is_companion(t->name));
 
 		for (size_t x = 0; x < ARRAY_LEN(extras); x++)
 			extra = extra || str_glob(extras[x], t->name);
@@ -448,9 +519,10 @@ static void name_leftovers(struct checker *c)
 	}
 }
 
-int shape_check(struct weights *w, const char *architecture, const json_t *config, struct shape_count *n, struct report *r, struct err *e)
+int shape_check(struct weights *w, const char *architecture, const json_t *config, const struct shape_packing *packing, struct shape_count *n,
+	struct report *r, struct err *e)
 {
-	struct checker c = { .w = w, .outer = config, .n = n, .r = r, .e = e };
+	struct checker c = { .w = w, .outer = config, .packing = packing, .n = n, .r = r, .e = e };
 
 	*n = (struct shape_count){ 0 };
 	for (size_t i = 0; (c.kind = shape_kind_at(i)); i++) {

@@ -4,14 +4,14 @@
  *
  * Rules of the findings: shape.missing shape.shape shape.unlisted shape.config (rejects: the configuration lacks a number, or it is none),
  * shape.rank shape.pair (rejects, of adapters), shape.target shape.layers (rejects or flags, of adapters), shape.pooling (reject),
- * shape.unexpected shape.base shape.pattern (flags)
+ * shape.packed (reject: what makes up a packed matrix does not fit), shape.unexpected shape.base shape.pattern (flags)
  */
 #ifndef INFER_SHAPE_H
 #define INFER_SHAPE_H
 
 #include <jansson.h>
 
-#include "infer/weights.h"
+#include "infer/packed.h"
 
 #define SHAPE_NAME_MAX	 256
 #define SHAPE_LAYERS_MAX 1024	/* of all stages together */
@@ -49,12 +49,23 @@ const struct shape_kind *shape_kind_at(size_t i);	/* NULL past the last */
 
 struct shape_count {
 	size_t demanded, unexpected;
+	size_t untold;	/* of the demanded those that are packed in a form that does not tell us their shape */
 	bool known;	/* a kind fits the architecture, and the code is transformers' own */
 	bool partial;
 };
 
-/* config is foreign input of any form. ERR_INPUT when something is missing or differs. Marks what has a place as claimed. */
-int shape_check(struct weights *w, const char *architecture, const json_t *config, struct shape_count *n, struct report *r, struct err *e);
+/* How config.json says that matrices are packed. */
+struct shape_packing {
+	struct quant_config quant;	/* no method: they are not */
+	bool unknown;			/* they are, in a form that can't be decoded */
+};
+
+/*
+ * config is foreign input of any form. ERR_INPUT when something is missing or differs. Marks what has a place as claimed. A packed matrix counts
+ * as the one it stands for; of a form that is not known only that something is there.
+ */
+int shape_check(struct weights *w, const char *architecture, const json_t *config, const struct shape_packing *packing, struct shape_count *n,
+	struct report *r, struct err *e);
 /* An adapter against its adapter_config.json: pairs that fit, ranks as said, some target met, no layer lost, a base that is named. */
 int shape_check_adapter(struct weights *w, const json_t *config, struct shape_count *n, struct report *r, struct err *e);
 /* One in a GGUF, which says no more than its adapter.type. */

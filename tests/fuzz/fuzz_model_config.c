@@ -28,12 +28,13 @@ static void check_shapes(const json_t *config)
 		"BertForSequenceClassification", "CLIPModel", "ViTModel", "UNet2DConditionModel", "T5EncoderModel", "Dense", "MarianMTModel", "AlbertModel",
 		"Wav2Vec2ForCTC", "WavLMForXVector", "SwinForImageClassification", "ResNetForImageClassification", "SegformerForSemanticSegmentation",
 	};
+	const struct shape_packing plain = { .unknown = false };
 	struct weights none = { 0 };
 	struct shape_count n;
 	struct err e = ERR_NONE;
 
 	for (size_t i = 0; i < ARRAY_LEN(architectures); i++)
-		if (shape_check(&none, architectures[i], config, &n, NULL, &e) == 0 && n.known)
+		if (shape_check(&none, architectures[i], config, &plain, &n, NULL, &e) == 0 && n.known)
 			abort();
 	shape_check_adapter(&none, config, &n, NULL, &e);
 }

@@ -1,6 +1,7 @@
 """Checkpoints that are not run: encoders, rerankers, vision, speech, parts of pipelines, adapters. Their structure and numbers count."""
 import array
 import json
+import math
 import random
 import shutil
 import subprocess
@@ -508,3 +509,92 @@ def test_rows_of_a_head(tmp_path, rows, architecture, status):
     write_tensors(where / "model.safetensors", tensors)
     done, report = smoke(where)
     assert done.returncode == status, report
+
+
+# ---- packed -------------------------------------------------------------------------------------------------------------
+
+RANDOM = random.Random(4)
+
+
+def floats(*shape):
+    return "F32", list(shape), array.array("f", (RANDOM.uniform(0.01, 0.02) for _ in range(math.prod(shape)))).tobytes()
+
+
+def words(dtype, size, *shape):
+    """Of bytes that are no NaN of FP8."""
+    return dtype, list(shape), bytes(RANDOM.randrange(40, 60) for _ in range(size * math.prod(shape)))
+
+
+def nf4(rows, cols):
+    state = json.dumps({"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [rows, cols]}).encode()
+    return {"weight": words("U8", 1, rows * cols // 2, 1),
+            "weight.absmax": floats(-(-rows * cols // 64)), "weight.quant_map": floats(16), "weight.quant_state.bitsandbytes__nf4": ("U8", [len(state)], state)}
+
+
+PACKED = {    # by what quantization_config says, and what then stands for the weight of a linear layer
+    "nf4": ({"quant_method": "bitsandbytes", "load_in_4bit": True}, nf4),
+    "int8": ({"quant_method": "bitsandbytes", "load_in_8bit": True},
+             lambda rows, cols: {"weight": words("I8", 1, rows, cols), "SCB": floats(rows), "weight_format": ("U8", [], b"\0")}),
+    "fp8": ({"quant_method": "fp8", "weight_block_size": [128, 128]},
+            lambda rows, cols: {"weight": words("F8_E4M3", 1, rows, cols), "weight_scale_inv": floats(1, 1)}),
+    "gptq": ({"quant_method": "gptq", "bits": 4, "group_size": 8},
+             lambda rows, cols: {"qweight": words("I32", 4, cols // 8, rows), "qzeros": words("I32", 4, cols // 8, rows // 8), "scales": floats(cols // 8, rows),
+                                 "g_idx": ("I32", [cols], array.array("i", (i // 8 for i in range(cols))).tobytes())}),
+    "int4": ({"quant_method": "compressed-tensors", "format": "pack-quantized",
+              "config_groups": {"group_0": {"targets": ["Linear"], "weights": {"num_bits": 4, "type": "int", "strategy": "channel", "symmetric": True}}}},
+             lambda rows, cols: {"weight_packed": words("I32", 4, rows, cols // 8), "weight_scale": floats(rows, 1),
+                                 "weight_shape": ("I64", [2], array.array("q", [rows, cols]).tobytes())}),
+    "torchao": ({"quant_method": "torchao"},
+                lambda rows, cols: {"weight:_data": words("I8", 1, rows, cols), "weight:_scale": floats(rows)}),
+}
+
+
+def pack(where, name, form):
+    """Packs the layers that can be; returns their names."""
+    config, parts = PACKED[form]
+    path, tensors, stems = where / KINDS[name]["file"], {}, []
+    for tensor, (dtype, shape, raw) in read_tensors(path).items():
+        if len(shape) != 2 or not tensor.endswith(".weight") or "embed" in tensor or shape[0] % 8 or shape[1] % 8:
+            tensors[tensor] = dtype, shape, raw
+            continue
+        stems.append(tensor.removesuffix("weight"))
+        tensors.update({stems[-1] + part: value for part, value in parts(*shape).items()})
+    write_tensors(path, tensors)
+    path = where / KINDS[name]["config_file"]
+    path.write_text(json.dumps({**json.loads(path.read_text()), "quantization_config": config}))
+    return stems
+
+
+@pytest.mark.parametrize("form", PACKED)
+@pytest.mark.parametrize("name", ["bert-cross-encoder", "vit", "t5", "whisper", "flux"])
+def test_packed_as_its_configuration_says(tmp_path, name, form):
+    plain, where = smoke(build(tmp_path / "plain", name))[1], build(tmp_path / "m", name)
+    stems = pack(where, name, form)
+    done, report = smoke(where)
+    assert done.returncode == 5 and report["reasons"][:2] == plain["reasons"][:2] and report["findings"] == plain["findings"], report
+    assert stems and any("form that is not known here" in r for r in report["reasons"]) == (form == "torchao")
+
+
+@pytest.mark.parametrize("form", PACKED)
+def test_damage_that_packing_does_not_hide(tmp_path, form):
+    name = "bert-cross-encoder"
+    where = build(tmp_path / "m", name)
+    stem = next(s for s in pack(where, name, form) if s.endswith("layer.1.intermediate.dense."))
+    parts, whole = PACKED[form][1], read_tensors(where / "model.safetensors")
+    damages = [({}, "is missing")]    # by what is left of one layer
+    if form != "torchao":
+        some = parts(40, 24)
+        scale = next(p for p in some if p in ("weight.absmax", "SCB", "weight_scale_inv", "scales", "weight_scale"))
+        damages += [({p: v for p, v in some.items() if p != scale}, stem.removesuffix(".")), ({**some, scale: floats(7, 3)}, stem.removesuffix(".")),
+                    (parts(40, 16), "where config.json means [40, 24]")]
+    for left, said in damages:
+        rest = {t: v for t, v in whole.items() if not t.startswith(stem) or t.endswith(".bias")}
+        write_tensors(where / "model.safetensors", {**rest, **{stem + p: v for p, v in left.items()}})
+        done, report = smoke(where)
+        assert done.returncode == 6 and said in report["reasons"][0] and stem in report["reasons"][0] + ".", (left.keys(), report["reasons"])
+
+
+def test_packing_that_can_not_be_is_refused(tmp_path):
+    where = build(tmp_path / "m", "bert", quantization_config={"quant_method": "gptq", "bits": 5})
+    done, report = smoke(where)
+    assert done.returncode == 6 and "gptq with 5 bits" in report["reasons"][0], report["reasons"]
