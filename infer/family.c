@@ -71,6 +71,9 @@ static const struct family_name names_llama4[] = {
 	N(GATE, "^layers.%L.feed_forward.gate_proj"), N(UP, "^layers.%L.feed_forward.up_proj"), N(DOWN, "^layers.%L.feed_forward.down_proj"),
 	N(ROUTER, "^layers.%L.feed_forward.router"), N(EXP_GATE_UP, "^layers.%L.feed_forward.experts.gate_up_proj!"),
 	N(EXP_DOWN, "^layers.%L.feed_forward.experts.down_proj!"),
+	/* one by one, as programs that pack them write them */
+	N(EXP_GATE, "^layers.%L.feed_forward.experts.%E.gate_proj"), N(EXP_UP, "^layers.%L.feed_forward.experts.%E.up_proj"),
+	N(EXP_DOWN, "^layers.%L.feed_forward.experts.%E.down_proj"),
 	N(SHARED_GATE, "^layers.%L.feed_forward.shared_expert.gate_proj"), N(SHARED_UP, "^layers.%L.feed_forward.shared_expert.up_proj"),
 	N(SHARED_DOWN, "^layers.%L.feed_forward.shared_expert.down_proj"),
 	{ 0 },

@@ -404,6 +404,51 @@ static void take_router(struct finder *f)
 		take_weight(f, ROLE_SHARED_ROUTER, NEEDED, 1, s->d_model);
 }
 
+/* Are all experts of the layer in one tensor, as far as there are any? */
+static bool experts_stacked(const struct finder *f)
+{
+	static const enum role roles[] = { ROLE_EXP_GATE_UP, ROLE_EXP_GATE, ROLE_EXP_UP, ROLE_EXP_DOWN };
+	char name[PLAN_NAME_MAX];
+	const struct tensor *t;
+
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+		if (find_name(f, roles[i], ".weight", name) && (t = weights_find(f->p->weights, name)) && t->rank == 3)
+			return true;
+	return false;
+}
+
+/* How the role's tensor is called in this form; false where families of this kind do not have it so. */
+static bool expert_name(const struct finder *f, enum role role, bool stacked, char out[PLAN_NAME_MAX])
+{
+	for (int i = 0; i < 2; i++)
+		for (const struct family_name *row = row_lists(f->p, i); row && row->name; row++)
+			if (row->role == role && (strstr(row->name, "%E") == NULL) == stacked && expand(f, row->name, ".weight", out))
+				return true;
+	return false;
+}
+
+/* Is the tensor of all experts packed? Then it is not run, or it is said where that can't be. */
+static bool stacked_is_packed(struct finder *f, const struct tensor *t)
+{
+	static const char *const suffixes[] = { "_scale", "_scale_inv" };
+	char name[PLAN_NAME_MAX + 16];
+	bool scaled = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(suffixes) && !scaled; i++) {
+		snprintf(name, sizeof(name), "%s%s", t->name, suffixes[i]);
+		scaled = weights_find(f->p->weights, name);
+	}
+	if (!scaled && !str_starts(t->type_name, "F8_E"))
+		return false;
+	if (!scaled)
+		fail(f, "plan.scale", t->file, "%s: %s elements without a scale (%s_scale or _scale_inv)", t->name, t->type_name, t->name);
+	else if (!f->p->quant.method[0])
+		fail(f, "plan.scale", t->file, "%s: it has a scale, and no quantization_config tells programs so", t->name);
+	else if (!f->failed)
+		f->unsupported = err_set(f->e, ERR_UNSUPPORTED, "not run: tensor %s packs all experts of a layer, this runner decodes them one by one", t->name);
+	return true;
+}
+
 /* One matrix of an expert: its own tensor, or a block of one that holds all experts. */
 static void take_expert_part(struct finder *f, enum role role, uint32_t rows, uint32_t cols)
 {
@@ -413,11 +458,14 @@ static void take_expert_part(struct finder *f, enum role role, uint32_t rows, ui
 	const struct tensor *t;
 
 	if (!find_name(f, role, ".weight", name)) {
+		expert_name(f, role, experts_stacked(f), name);
 		fail(f, "plan.missing", "", "tensor %s is missing", name);
 		return;
 	}
 	t = weights_find(f->p->weights, name);
 	stacked = t && t->rank == 3;
+	if (stacked && !f->p->gguf && stacked_is_packed(f, t))
+		return;
 	f->out->w[role] = matrix_named(f, name, stacked ? n : 0, rows, cols, stacked ? f->expert : 0, stacked && transposed);
 	label(f, role, &f->out->w[role], false);
 	if (!stacked)
@@ -429,8 +477,9 @@ static void take_expert(struct finder *f)
 	const struct spec *s = f->p->spec;
 	struct weight *w = f->out->w;
 	char name[PLAN_NAME_MAX];
+	bool halves = find_name(f, ROLE_EXP_GATE, ".weight", name) || find_name(f, ROLE_EXP_UP, ".weight", name);
 
-	if (find_name(f, ROLE_EXP_GATE_UP, ".weight", name)) {
+	if (find_name(f, ROLE_EXP_GATE_UP, ".weight", name) || (!halves && experts_stacked(f) && expert_name(f, ROLE_EXP_GATE_UP, true, name))) {
 		take_expert_part(f, ROLE_EXP_GATE_UP, 2 * s->moe.d_ff, s->d_model);
 		if (w[ROLE_EXP_GATE_UP].rows) {
 			w[ROLE_EXP_GATE] = weight_slice(w[ROLE_EXP_GATE_UP], 0, s->moe.d_ff);

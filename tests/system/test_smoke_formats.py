@@ -529,6 +529,41 @@ def test_experts_in_one_tensor(stories, tmp_path, architecture, split, fused):
     assert losses[0] == losses[1] and losses[0]
 
 
+def test_experts_of_llama4_one_by_one(stories, tmp_path):
+    """As it is published they are in one tensor, columns first; programs that pack them take them apart."""
+    where = copy(stories, tmp_path)
+    config = json.loads((where / "config.json").read_text())
+    config.update(architectures=["Llama4ForCausalLM"], num_local_experts=2, num_experts_per_tok=1, interleave_moe_layer_step=1, use_qk_norm=False,
+                  intermediate_size_mlp=config["intermediate_size"], head_dim=config["hidden_size"] // config["num_attention_heads"])
+    (where / "config.json").write_text(json.dumps(config))
+    apart, together = {}, {}
+    model = Model(stories / "hf-f32").tensors
+    for name, (dtype, shape, raw) in read_tensors(where / "model.safetensors").items():
+        layer, _, part = name.partition(".mlp.")
+        if not part:
+            apart[name] = together[name] = dtype, shape, raw
+            continue
+        layer += ".feed_forward"
+        apart[f"{layer}.shared_expert.{part}"] = together[f"{layer}.shared_expert.{part}"] = dtype, shape, raw
+        apart[f"{layer}.router.weight"] = together[f"{layer}.router.weight"] = matrix(2, config["hidden_size"])
+        apart.update({f"{layer}.experts.{i}.{part}": (dtype, shape, raw) for i in range(2)})
+        if part == "gate_proj.weight":
+            (ff, d), gate = model[name]
+            up = model[name.replace("gate_proj", "up_proj")][1]
+            columns = [v[j * d + i] for i in range(d) for v in (gate, up) for j in range(ff)]
+            together[f"{layer}.experts.gate_up_proj"] = "F32", [2, d, 2 * ff], 2 * array.array("f", columns).tobytes()
+        elif part == "down_proj.weight":
+            (d, ff), down = model[name]
+            together[f"{layer}.experts.down_proj"] = "F32", [2, ff, d], 2 * array.array("f", (down[j * ff + i] for i in range(ff) for j in range(d))).tobytes()
+    losses = []
+    for tensors in (together, apart):
+        write_tensors(where / "model.safetensors", tensors)
+        report = smoke(where)[1]
+        assert not [f for f in findings(report, "reject") if f["rule"].startswith("plan.")], report["reasons"]
+        losses.append(report["loss_nats_per_token"])
+    assert losses[0] and losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["longrope", "yarn"])
 def test_longrope_by_the_length_of_the_text(stories, tmp_path, kind):
     """Its long table is for texts longer than the original context. Old Phi-3s call it yarn."""

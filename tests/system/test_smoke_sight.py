@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.system.conftest import ROOT
-from tests.system.test_smoke_runner import smoke, write_tensors
+from tests.system.test_smoke_runner import read_tensors, smoke, write_tensors
 
 MODELS = json.loads((ROOT / "tests/data/sight.json").read_text())
 
@@ -103,3 +103,45 @@ def test_another_model_of_text_inside_is_not_run(tmp_path):
     config = {**MODELS["mistral3"]["config"]["text_config"], "model_type": "mamba"}
     report = build(tmp_path / "m", "mistral3", text_config=config)
     assert report["verdict"] == "not_run" and "mamba" in report["reasons"][0]
+
+
+EXPERTS = "language_model.model.layers.0.feed_forward.experts."
+
+
+def one_by_one(shapes):
+    """As programs that pack them write the experts of Llama 4."""
+    n, d, ff = shapes.pop(EXPERTS + "gate_up_proj")
+    shapes.pop(EXPERTS + "down_proj")
+    for e in range(n):
+        shapes.update({f"{EXPERTS}{e}.gate_proj.weight": [ff // 2, d], f"{EXPERTS}{e}.up_proj.weight": [ff // 2, d], f"{EXPERTS}{e}.down_proj.weight": [d, ff // 2]})
+
+
+def test_experts_one_by_one(tmp_path):
+    report = build(tmp_path / "m", "llama4", one_by_one)
+    assert report["verdict"] == "not_run" and not report["findings"], (report["reasons"], report["findings"])
+
+
+@pytest.mark.parametrize("form, part", [(one_by_one, "1.down_proj.weight"), (one_by_one, "1.up_proj.weight"), (None, "gate_up_proj"), (None, "down_proj")])
+def test_expert_missing(tmp_path, form, part):
+    def change(shapes):
+        if form:
+            form(shapes)
+        shapes.pop(EXPERTS + part)
+    report = build(tmp_path / "m", "llama4", change)
+    assert [f["message"] for f in report["findings"]] == [f"tensor {EXPERTS}{part} is missing"], report["findings"]
+
+
+@pytest.mark.parametrize("said, scaled, verdict, words", [
+    (True, True, "not_run", "packs all experts of a layer"), (True, False, "fail", "without a scale"), (False, True, "fail", "no quantization_config")])
+def test_experts_packed_in_one_tensor(tmp_path, said, scaled, verdict, words):
+    config = {"quantization_config": {"quant_method": "fbgemm_fp8"}} if said else {}
+    build(tmp_path / "m", "llama4", **config)
+    tensors = read_tensors(tmp_path / "m/model.safetensors")
+    for name in (EXPERTS + "gate_up_proj", EXPERTS + "down_proj"):
+        _, shape, raw = tensors[name]
+        tensors[name] = "F8_E4M3", shape, bytes(b % 64 for b in raw[::4])
+        if scaled:
+            tensors[name + "_scale"] = "F32", [shape[0], 1, shape[2]], array.array("f", [0.01] * shape[0] * shape[2]).tobytes()
+    write_tensors(tmp_path / "m/model.safetensors", tensors)
+    report = smoke("--no-run", tmp_path / "m")[1]
+    assert report["verdict"] == verdict and words in report["reasons"][0], report["reasons"]
