@@ -20,7 +20,7 @@ struct bringing {
 	struct bundle b;
 	json_t *results;
 	json_t *followed;			/* models that name a successor */
-	json_t *skipped;			/* contents that the daemon's policy leaves out: none is sent, and the receipt names them */
+	json_t *skipped;			/* by SHA-256: contents that the daemon's policy leaves out; false where it wants them for another revision */
 	struct progress progress;
 	uint64_t total_bytes, done_bytes;	/* of the model under way, without what the daemon has */
 	const char *repo;
@@ -99,6 +99,18 @@ static int send_missing(struct bringing *r, const json_t *missing, struct err *e
 	return 0;
 }
 
+static void note_skipped(struct bringing *r, const json_t *answer)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "missing"), i, one)
+		json_object_set_new(r->skipped, json_get_str_or(one, "sha256", ""), json_false());
+	json_array_foreach (json_object_get(answer, "skipped"), i, one)
+		if (json_is_string(one) && !json_object_get(r->skipped, json_string_value(one)))
+			json_object_set_new(r->skipped, json_string_value(one), json_true());
+}
+
 static int send_contents(struct bringing *r, const json_t *entry, struct err *e)
 {
 	const json_t *held = json_object_get(entry, "held");
@@ -111,9 +123,11 @@ static int send_contents(struct bringing *r, const json_t *entry, struct err *e)
 		for (; i < n && json_array_size(asked) < ASK_MAX; i++)
 			json_array_append(asked, json_array_get(held, i));
 		body = json_pack("{s:O}", "blobs", asked);
-		if (client_call(&r->c->client, "POST", "/-/v1/blobs/missing", body, &answer, e) < 0 || send_missing(r, json_object_get(answer, "missing"), e) < 0)
+		if (client_call(&r->c->client, "POST", "/-/v1/blobs/missing", body, &answer, e) < 0)
 			return e->code;
-		json_array_extend(r->skipped, json_object_get(answer, "skipped"));
+		note_skipped(r, answer);
+		if (send_missing(r, json_object_get(answer, "missing"), e) < 0)
+			return e->code;
 	}
 	return 0;
 }
@@ -222,9 +236,11 @@ static int bring(struct bringing *r, const json_t *model, struct err *e)
 
 /* ---- the receipt ----------------------------------------------------------------------------------------------- */
 
-/* What is here, and what would not be taken. */
-static int write_receipt(struct ctl *c, const json_t *skipped, const char *file, struct err *e)
+/* What is here, and what would not be taken for any revision. */
+static int write_receipt(struct ctl *c, json_t *skipped, const char *file, struct err *e)
 {
+	const char *sha256;
+	json_t *by_all;
 	own(json) json_t *all = json_array(), *receipt = NULL;
 	own(mem) char *text = NULL;
 	char now[STR_TIME_MAX], after[DIGEST_HEX_MAX] = "";
@@ -246,7 +262,9 @@ static int write_receipt(struct ctl *c, const json_t *skipped, const char *file,
 		if (more)
 			snprintf(after, sizeof(after), "%s", json_string_value(json_array_get(list, json_array_size(list) - 1)));
 	}
-	json_array_extend(all, (json_t *)skipped);
+	json_object_foreach (skipped, sha256, by_all)
+		if (json_is_true(by_all))
+			json_array_append_new(all, json_string(sha256));
 	str_format_iso(now, (int64_t)time(NULL));
 	receipt = json_pack("{s:s, s:s, s:s, s:O}", "format", BUNDLE_RECEIPT, "site", c->client.url, "at", now, "blobs", all);
 	text = json_text(receipt);
@@ -290,7 +308,7 @@ static int bring_all(struct bringing *r, struct err *e)
 
 int cmd_bundle_import(struct ctl *c, struct err *e)
 {
-	own(json) json_t *results = json_array(), *followed = json_array(), *skipped = json_array();
+	own(json) json_t *results = json_array(), *followed = json_array(), *skipped = json_object();
 	struct bringing r = { .c = c, .b = { .dirfd = -1 }, .results = results, .followed = followed, .skipped = skipped };
 	const char *receipt = args_text(&c->args, "receipt");
 	char hint[DIGEST_HEX_MAX];

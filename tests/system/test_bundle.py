@@ -589,6 +589,24 @@ def test_what_the_other_site_skips_is_not_sent(fresh, hub, tmp_path):
         assert f"content {sha256[:12]} of org/odd-two is neither in the bundle nor here" in said and sha256 not in receipt.read_text()
 
 
+def test_what_one_revision_skips_another_may_need(fresh, hub, tmp_path):
+    """The usual way: pickles first, the same weights in safetensors later."""
+    receipt, pickled = tmp_path / "receipt.json", pickle.dumps({"a": 1}, protocol=2)
+    hub.add_model("org/odd-two", {"README.md": CARD, "config.json": "{}", "pytorch_model.bin": pickled}, tags=["v1"])
+    fresh.ctl("sync", "org/odd-two@v1")
+    hub.commit("org/odd-two", {"model.safetensors": Noise(1000)})
+    fresh.ctl("sync", "org/odd-two")
+    fresh.ctl("bundle", "create", "-o", tmp_path / "first", "org/odd-two")
+    with inside(tmp_path, policy=RELAXED + "formats: {skip: [pickle]}\n") as reg:
+        reg.ctl("bundle", "import", tmp_path / "first", "--receipt", receipt)
+        for name, code in ("second", 1), ("third", 0):
+            fresh.ctl("bundle", "create", "-o", tmp_path / name, "org/odd-two", "org/odd-two@v1", "--since", receipt)
+            reg.ctl("bundle", "import", tmp_path / name, "--receipt", receipt, code=code)
+        assert reg.json("show", "org/odd-two@v1")["state"] == "published"
+        assert json.loads(receipt.read_text())["blobs"].count(hashlib.sha256(pickled).hexdigest()) == 1
+
+
+
 def test_the_gate_of_the_second_site_decides(fresh, tmp_path):
     bundle = tmp_path / "medium"
     fresh.ctl("deprecate", "org/story", "--sunset", "2099-06-30", "--reason", "an old one")
