@@ -253,6 +253,21 @@ static int plan_file(struct model_file *f, const json_t *held, const char *linke
 	return 0;
 }
 
+/* Of what is on the medium, as /-/v1/blobs/missing was asked about it: the same weights in another format that stayed behind are no reason to skip these. */
+static void skip_formats(struct bundle *b)
+{
+	struct model_file *carried = arena_alloc(b->w->arena, (b->n_files + 1) * sizeof(*carried));
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n_files; i++)
+		if (b->files[i].wanted)
+			carried[n++] = b->files[i];
+	policy_skip_files(b->w->policy, carried, n);
+	for (size_t i = b->n_files; i-- && n;)
+		if (b->files[i].wanted)
+			b->files[i] = carried[--n];
+}
+
 static int make_plan(struct bundle *b, struct err *e)
 {
 	const char *linked = gate_linked_text(NULL, b->info.doc, b->w->job.repo, b->w->arena);
@@ -262,10 +277,12 @@ static int make_plan(struct bundle *b, struct err *e)
 
 	if (rc)
 		return rc;
-	plan_from_tree(&b->tree, &everything, b->w->policy, b->w->arena, &b->files, &b->n_files);
+	plan_from_tree(&b->tree, &everything, NULL, b->w->arena, &b->files, &b->n_files);
 	for (size_t i = 0; i < b->n_files && !rc; i++)
 		if (b->files[i].wanted)
 			rc = plan_file(&b->files[i], find_held(b, b->files[i].path), linked, e);
+	if (!rc)
+		skip_formats(b);
 	return rc;
 }
 

@@ -96,7 +96,8 @@ void plan_decide(const struct plan_selection *s, const struct policy *p, struct 
 		files[i].skip_reason = why_not_file(s, &files[i]);
 		files[i].wanted = !files[i].skip_reason;
 	}
-	policy_skip_files(p, files, n);
+	if (p)
+		policy_skip_files(p, files, n);
 }
 
 void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, const struct policy *p, struct arena *a, struct model_file **files, size_t *n)

@@ -25,7 +25,7 @@ int plan_read_selection(struct plan_selection *s, const json_t *args, struct are
 const char *plan_why_not(const struct plan_selection *s, const char *path);
 /* Sets `wanted` and `skip_reason` of a revision's files. */
 void plan_decide(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n);
-/* The listing's files with `wanted` decided. *files lives in a, the paths in the listing. */
+/* The listing's files with `wanted` decided; p NULL: before any policy. *files lives in a, the paths in the listing. */
 void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, const struct policy *p, struct arena *a, struct model_file **files, size_t *n);
 enum plan_left {
 	PLAN_DONE,	/* every file of the list is as this selection and policy want it, and served, and no evidence is lost: a sync has nothing to do */

@@ -590,7 +590,7 @@ def test_what_the_other_site_skips_is_not_sent(fresh, hub, tmp_path):
 
 
 def test_what_one_revision_skips_another_may_need(fresh, hub, tmp_path):
-    """The usual way: pickles first, the same weights in safetensors later."""
+    """The usual way: pickles first, the same weights in safetensors later. And where those stayed behind, the pickle is what there is."""
     receipt, pickled = tmp_path / "receipt.json", pickle.dumps({"a": 1}, protocol=2)
     hub.add_model("org/odd-two", {"README.md": CARD, "config.json": "{}", "pytorch_model.bin": pickled}, tags=["v1"])
     fresh.ctl("sync", "org/odd-two@v1")
@@ -605,6 +605,13 @@ def test_what_one_revision_skips_another_may_need(fresh, hub, tmp_path):
         assert reg.json("show", "org/odd-two@v1")["state"] == "published"
         assert json.loads(receipt.read_text())["blobs"].count(hashlib.sha256(pickled).hexdigest()) == 1
 
+        other = pickle.dumps({"b": 2}, protocol=2)
+        hub.add_model("org/odd-part", {"README.md": CARD, "config.json": "{}", "model.safetensors": Noise(1000, 2), "pytorch_model.bin": other})
+        fresh.ctl("sync", "org/odd-part", "--exclude", "*.safetensors")
+        fresh.ctl("bundle", "create", "-o", tmp_path / "part", "org/odd-part")
+        reg.ctl("bundle", "import", tmp_path / "part")
+        assert reg.json("show", "org/odd-part")["files"] == fresh.json("show", "org/odd-part")["files"]
+        assert get(f"{reg.url}/org/odd-part/resolve/main/pytorch_model.bin") == (200, other)
 
 
 def test_the_gate_of_the_second_site_decides(fresh, tmp_path):
