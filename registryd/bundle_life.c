@@ -78,6 +78,17 @@ struct last {
 	json_t *first_said;	/* what a bundle's mark that holds was at the site that made it, or NULL */
 };
 
+/*
+ * What a bundle brought keeps the time of the site that said it, by which it is known; a word of this site's own is later than all that was said before it,
+ * whatever clocks have done meanwhile.
+ */
+static int64_t said_after(int64_t before, int64_t elsewhere, int64_t at)
+{
+	if (elsewhere >= before && elsewhere)
+		return elsewhere;
+	return !elsewhere && at > before ? at : before + 1;
+}
+
 static void see_last(const struct event *ev, const json_t *data, void *arg)
 {
 	int64_t elsewhere = time_of(data, "said_at");
@@ -86,7 +97,7 @@ static void see_last(const struct event *ev, const json_t *data, void *arg)
 
 	if (l->life.deprecated_at && strcmp(ev->revision, l->of->commit) != 0)	/* that did not take it back */
 		return;
-	l->said_at = elsewhere ? elsewhere : ev->at;
+	l->said_at = said_after(l->said_at, elsewhere, ev->at);
 	json_decref(l->first_said);
 	l->first_said = l->life.deprecated_at && time_of(data, "sunset_at") == l->life.sunset_at ? json_incref(first) : NULL;
 }
@@ -126,10 +137,10 @@ struct here {
 	bool off;		/* retired or withdrawn */
 	bool of_bundle;		/* nobody here has said anything since a bundle did */
 	bool told;		/* a bundle has said something before */
-	int64_t told_at;	/* when its site said that; 0: it is not known */
+	int64_t told_at;	/* when its site said that, by the clock there; 0: it is not known */
 	int64_t told_sunset_at;	/* and what, in the words of the site that said so first */
 	const char *told_reason;
-	int64_t undone_at;	/* when people here last took a mark back */
+	int64_t undone_told_at;	/* told_at as people here last took a mark back */
 };
 
 /* Rules and tests have marks of their own, beside the bundle's. */
@@ -153,7 +164,7 @@ static void see_here(const struct event *ev, const json_t *data, void *arg)
 		h->told_sunset_at = time_of(first ? first : data, "sunset_at");
 		h->told_reason = arena_strdup(h->a, json_get_str(first ? first : data, "reason"));
 	} else if (is_undone(ev)) {
-		h->undone_at = ev->at;
+		h->undone_told_at = h->told_at;
 	}
 }
 
@@ -170,8 +181,10 @@ static int read_here(struct work *w, const struct subject *s, int64_t now, struc
 
 /* ---- what the other site says -------------------------------------------------------------------------------------- */
 
+/* Times are as that site's clock had them, and compared with nothing but each other: clocks of two sites may differ by any time. */
 struct word {
 	int64_t said_at;
+	bool dated;		/* an older bundle doesn't say when it was said: then it is made_at, and another word may have the same */
 	int64_t made_at;	/* when that site deprecated it; 0: it is not deprecated there any more */
 	int64_t sunset_at;	/* 0 none */
 	const char *reason, *successor;
@@ -180,20 +193,22 @@ struct word {
 	const char *reason_moved;	/* of a mark whose date was moved */
 };
 
-/* False when that site has never said anything. An older bundle doesn't say when it was said; and what lies ahead was said by a clock that was wrong. */
-static bool read_word(struct work *w, const json_t *life, int64_t now, struct word *s)
+/* False when that site has never said anything. */
+static bool read_word(struct work *w, const json_t *life, struct word *s)
 {
 	const json_t *first = json_object_get(life, "first_said");
+	int64_t made_at = time_of(life, "deprecated_at"), first_made_at = time_of(first, "deprecated_at");
 	char there[STR_TIME_MAX];
 
-	*s = (struct word){ .said_at = time_of(life, "said_at"), .made_at = time_of(life, "deprecated_at"), .reason = json_get_str(life, "reason"),
-		.successor = json_get_str(life, "successor") };
-	if (!s->said_at)
-		s->said_at = s->made_at;
-	if (s->said_at > now)
-		s->said_at = now;
-	if (!s->made_at)
-		return s->said_at != 0;
+	*s = (struct word){ .said_at = time_of(life, "said_at"), .reason = json_get_str(life, "reason"), .successor = json_get_str(life, "successor") };
+	s->dated = s->said_at != 0;
+	if (!s->dated)
+		s->said_at = made_at;
+	if (!made_at)
+		return s->dated;
+	s->made_at = first_made_at ? first_made_at : made_at;
+	if (s->made_at > s->said_at)	/* of what came through a site: its mark is younger than the word */
+		s->made_at = s->said_at;
 	s->sunset_at = time_of(life, "sunset_at");
 	str_format_iso(there, s->sunset_at);
 	s->first_sunset_at = first ? time_of(first, "sunset_at") : s->sunset_at;
@@ -254,28 +269,41 @@ static int put(struct work *w, struct lifecycle_order *o, const struct here *h, 
 	return lifecycle_deprecate(w->db, o, &no_notice, now, why);
 }
 
-/* The mark is of this very word, by whatever way it came. */
+static bool is_marked_so(const struct here *h, const struct word *s)
+{
+	return h->mark.deprecated_at && s->made_at && s->first_sunset_at == h->told_sunset_at && same_text(s->first_reason, h->told_reason);
+}
+
+/* This very word has come before, by whatever way; what a site on it has said besides is no other. */
 static bool is_told(const struct here *h, const struct word *s)
 {
-	return h->mark.deprecated_at && s->said_at == h->told_at && s->first_sunset_at == h->told_sunset_at && same_text(s->first_reason, h->told_reason);
+	return h->of_bundle && s->said_at == h->told_at && (is_marked_so(h, s) || s->dated);
+}
+
+static json_t *first_said(const struct word *s)
+{
+	return json_pack("{s:o, s:s?, s:o}", "sunset_at", json_time(s->first_sunset_at), "reason", s->first_reason, "deprecated_at", json_time(s->made_at));
+}
+
+/* Nothing new, but for a successor that had not come yet. */
+static bool name_successor(struct work *w, const struct here *h, const struct word *s, int64_t now)
+{
+	own(json) json_t *first = first_said(s);
+	const struct lifecycle_order o = { .model_id = h->of->model_id, .revision_id = h->of->revision_id, .who = BUNDLE_UPSTREAM, .successor = s->successor, .anew = true,
+		.said_at = s->said_at, .first_said = first, .sunset_at = h->mark.sunset_at, .reason = h->mark.reason };
+
+	return s->successor && !h->mark.successor && is_marked_so(h, s) && lifecycle_deprecate(w->db, &o, &(struct policy_lifecycle){ 0 }, now, NULL) == 0;
 }
 
 static void mark(struct work *w, const struct here *h, const struct word *s, int64_t now, bool *changed, const char **otherwise)
 {
-	own(json) json_t *first_said = json_pack("{s:o, s:s?}", "sunset_at", json_time(s->first_sunset_at), "reason", s->first_reason);
+	own(json) json_t *first = first_said(s);
 	struct lifecycle_order o = { .model_id = h->of->model_id, .revision_id = h->of->revision_id, .who = BUNDLE_UPSTREAM, .successor = s->successor, .anew = true,
-		.said_at = s->said_at, .first_said = first_said };
+		.said_at = s->said_at, .first_said = first };
 	char there[STR_TIME_MAX], here[STR_TIME_MAX];
 	struct err why = ERR_NONE;
 	bool moved, same;
 
-	if (is_told(h, s)) {	/* nothing new, but for a successor that had not come yet */
-		o.sunset_at = h->mark.sunset_at;
-		o.reason = h->mark.reason;
-		if (s->successor && !h->mark.successor)
-			*changed = lifecycle_deprecate(w->db, &o, &(struct policy_lifecycle){ 0 }, now, NULL) == 0;
-		return;
-	}
 	if (!find_date(w, h, s, now, &o.sunset_at, &moved))
 		return;
 	o.reason = moved ? s->reason_moved : s->reason;
@@ -323,16 +351,18 @@ static int take_word(struct work *w, const struct subject *of, const json_t *lif
 
 	*changed = false;
 	*otherwise = NULL;
-	if (!read_word(w, life, now, &said))
+	if (!read_word(w, life, &said))
 		return 0;
 	rc = read_here(w, of, now, &here, e);
-	if (rc || here.off)
+	if (rc || here.off || (!said.made_at && !here.mark.deprecated_at))
 		return rc;
-	if (here.of_bundle && said.said_at < here.told_at)
+	if (is_told(&here, &said))
+		*changed = name_successor(w, &here, &said, now);
+	else if (here.of_bundle && said.said_at < here.told_at)
 		*otherwise = later_word(w, &here);
 	else if (!said.made_at)
 		take_back(w, &here, &said, now, changed, otherwise);
-	else if ((here.mark.deprecated_at && !here.of_bundle) || here.undone_at >= said.made_at || said.said_at < here.told_at)
+	else if ((here.mark.deprecated_at && !here.of_bundle) || here.undone_told_at >= said.made_at || said.said_at < here.told_at)
 		*otherwise = people_say(w, &here, &said);
 	else
 		mark(w, &here, &said, now, changed, otherwise);
