@@ -8,7 +8,7 @@
  *	"tags": [those of refs that upstream calls tags…], absent in older ones, "held": [{"path","sha256","size_bytes"}…] by path,
  *	"base_models": what upstream said of their licences (bases.h), or absent, "lifecycle": as in show, of the model's
  *	own marks, with "said_at": when anything was last said of its end, null or absent in older ones: never or not known, "first_said": {"sunset_at","reason","deprecated_at"} of
- *	the site that a bundle brought the mark from, where it came so, and "of_revision": the same, of the revision's own marks; older ones have one for both, and no such member, "about": {"license","size_bytes","smoke"} for people to read}
+ *	the site that a bundle brought the mark from, where it came so (and "revision": of which an older entry gave it to the model), and "of_revision": the same, of the revision's own marks; older ones have one for both, and no such member, "about": {"license","size_bytes","smoke"} for people to read}
  */
 #ifndef REGISTRYD_BUNDLE_H
 #define REGISTRYD_BUNDLE_H

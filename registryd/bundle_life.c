@@ -140,6 +140,7 @@ struct here {
 	int64_t told_at;	/* when its site said that, by the clock there; 0: it is not known */
 	int64_t told_sunset_at;	/* and what, in the words of the site that said so first */
 	const char *told_reason;
+	const char *told_for;	/* see struct word */
 	int64_t undone_told_at;	/* told_at as people here last took a mark back */
 };
 
@@ -163,6 +164,7 @@ static void see_here(const struct event *ev, const json_t *data, void *arg)
 		h->told_at = time_of(data, "said_at");
 		h->told_sunset_at = time_of(first ? first : data, "sunset_at");
 		h->told_reason = arena_strdup(h->a, json_get_str(first ? first : data, "reason"));
+		h->told_for = arena_strdup(h->a, json_get_str(first, "revision"));
 	} else if (is_undone(ev)) {
 		h->undone_told_at = h->told_at;
 	}
@@ -191,16 +193,18 @@ struct word {
 	int64_t first_sunset_at;	/* as the site had it that said so first: a word is known by that and said_at, whatever sites on the way have made of it */
 	const char *first_reason;
 	const char *reason_moved;	/* of a mark whose date was moved */
+	const char *told_for;	/* the revision whose entry gave this to the model, since it had one end for both; or NULL */
 };
 
 /* False when that site has never said anything. */
-static bool read_word(struct work *w, const json_t *life, struct word *s)
+static bool read_word(struct work *w, const json_t *life, const char *told_for, struct word *s)
 {
 	const json_t *first = json_object_get(life, "first_said");
 	int64_t made_at = time_of(life, "deprecated_at"), first_made_at = time_of(first, "deprecated_at");
 	char there[STR_TIME_MAX];
 
-	*s = (struct word){ .said_at = time_of(life, "said_at"), .reason = json_get_str(life, "reason"), .successor = json_get_str(life, "successor") };
+	*s = (struct word){ .said_at = time_of(life, "said_at"), .reason = json_get_str(life, "reason"), .successor = json_get_str(life, "successor"),
+		.told_for = told_for ? told_for : json_get_str(first, "revision") };
 	s->dated = s->said_at != 0;
 	if (!s->dated)
 		s->said_at = made_at;
@@ -277,12 +281,12 @@ static bool is_marked_so(const struct here *h, const struct word *s)
 /* This very word has come before, by whatever way; what a site on it has said besides is no other. */
 static bool is_told(const struct here *h, const struct word *s)
 {
-	return h->of_bundle && s->said_at == h->told_at && (is_marked_so(h, s) || s->dated);
+	return h->of_bundle && s->said_at == h->told_at && (is_marked_so(h, s) || (s->dated && !s->told_for && !h->told_for));
 }
 
 static json_t *first_said(const struct word *s)
 {
-	return json_pack("{s:o, s:s?, s:o}", "sunset_at", json_time(s->first_sunset_at), "reason", s->first_reason, "deprecated_at", json_time(s->made_at));
+	return json_pack("{s:o, s:s?, s:o, s:s*}", "sunset_at", json_time(s->first_sunset_at), "reason", s->first_reason, "deprecated_at", json_time(s->made_at), "revision", s->told_for);
 }
 
 /* Nothing new, but for a successor that had not come yet. */
@@ -342,7 +346,8 @@ static const char *later_word(struct work *w, const struct here *h)
 	return arena_printf(w->arena, "stays as the other site said later, on %.10s: this bundle is older", date);
 }
 
-static int take_word(struct work *w, const struct subject *of, const json_t *life, bool *changed, const char **otherwise, struct err *e)
+/* told_for: the revision whose entry has one end for both, and calls it the model's; else NULL. */
+static int take_word(struct work *w, const struct subject *of, const json_t *life, const char *told_for, bool *changed, const char **otherwise, struct err *e)
 {
 	int64_t now = work_now();
 	struct here here;
@@ -351,7 +356,7 @@ static int take_word(struct work *w, const struct subject *of, const json_t *lif
 
 	*changed = false;
 	*otherwise = NULL;
-	if (!read_word(w, life, &said))
+	if (!read_word(w, life, told_for, &said))
 		return 0;
 	rc = read_here(w, of, now, &here, e);
 	if (rc || here.off || (!said.made_at && !here.mark.deprecated_at))
@@ -369,21 +374,62 @@ static int take_word(struct work *w, const struct subject *of, const json_t *lif
 	return 0;
 }
 
-/* Entries of before they told the two apart have one word, and call it the model's. */
+/* ---- entries with one end for both --------------------------------------------------------------------------------- */
+
+/* The model's, unless that site has told the two apart since, and this is an older bundle that comes again. */
+static int take_for_both(struct work *w, const struct subject *whole, const struct subject *one, const json_t *life, bool *changed, const char **otherwise, struct err *e)
+{
+	struct here here;
+	struct word said;
+	int rc = read_here(w, one, work_now(), &here, e);
+
+	if (rc || (here.told && read_word(w, life, one->commit, &said) && said.said_at <= here.told_at))
+		return rc;
+	return take_word(w, whole, life, one->commit, changed, otherwise, e);
+}
+
+/* A mark that such an entry of the revision put on the model, of which this one says that it is not deprecated. */
+static int take_back_for(struct work *w, const struct subject *whole, const struct subject *one, const json_t *life, bool *changed, struct err *e)
+{
+	struct lifecycle_order o = { .model_id = whole->model_id, .who = BUNDLE_UPSTREAM, .own_mark = true, .said_at = time_of(json_object_get(life, "of_revision"), "said_at") };
+	int64_t now = work_now();
+	struct here here;
+	int rc = read_here(w, whole, now, &here, e);
+
+	if (rc || here.off || !here.of_bundle || !here.mark.deprecated_at || !same_text(here.told_for, one->commit) || time_of(life, "deprecated_at"))
+		return rc;
+	if (o.said_at <= here.told_at)
+		o.said_at = here.told_at + 1;
+	rc = lifecycle_undeprecate(w->db, &o, now, e);
+	*changed = !rc;
+	return rc;
+}
+
+static int take_each(struct work *w, const struct subject *whole, const struct subject *one, const json_t *life, bool *changed, const char **otherwise, struct err *e)
+{
+	bool one_changed = false;
+	const char *of_one = NULL;
+	int rc = take_back_for(w, whole, one, life, changed, e);
+
+	if (!rc && !*changed)
+		rc = take_word(w, whole, life, NULL, changed, otherwise, e);
+	if (!rc)
+		rc = take_word(w, one, json_object_get(life, "of_revision"), NULL, &one_changed, &of_one, e);
+	*changed |= one_changed;
+	if (of_one)
+		*otherwise = arena_printf(w->arena, "%s%sin revision %.12s %s", *otherwise ? *otherwise : "", *otherwise ? "; " : "", one->commit, of_one);
+	return rc;
+}
+
 int bundle_life_take(struct work *w, int64_t model_id, const struct revision *r, const json_t *life, bool *changed, const char **otherwise, struct err *e)
 {
 	const struct subject whole = { w->job.repo, "", model_id, 0 }, one = { w->job.repo, r->commit, model_id, r->id };
-	const json_t *of_revision = json_object_get(life, "of_revision");
-	const char *of_one = NULL;
 	char quoted[LOG_QUOTE_MAX];
-	bool one_changed = false;
-	int rc = take_word(w, &whole, life, changed, otherwise, e);
+	int rc;
 
-	if (!rc && of_revision)
-		rc = take_word(w, &one, of_revision, &one_changed, &of_one, e);
-	*changed |= one_changed;
-	if (of_one)
-		*otherwise = arena_printf(w->arena, "%s%sin revision %.12s %s", *otherwise ? *otherwise : "", *otherwise ? "; " : "", r->commit, of_one);
+	*changed = false;
+	*otherwise = NULL;
+	rc = json_object_get(life, "of_revision") ? take_each(w, &whole, &one, life, changed, otherwise, e) : take_for_both(w, &whole, &one, life, changed, otherwise, e);
 	if (*otherwise)
 		log_event(LOG_WARNING, "bundle.lifecycle", "repo=%s what=%s", w->job.repo, log_quote(quoted, *otherwise));
 	return rc;

@@ -1,4 +1,4 @@
-"""Announced ends that cross the gap: whose word is the later one, whatever clocks make of it."""
+"""Announced ends that cross the gap: whose word is the later one, whatever clocks and older entries make of it."""
 import itertools
 import shutil
 import time
@@ -83,6 +83,48 @@ def test_a_site_whose_clock_is_ahead(sites):
     second.ctl("bundle", "import", three)
     second.ctl("bundle", "import", two)
     assert state(second) == "active" and told(second) == ["deprecated", "undeprecated"] * 2
+
+
+def old(medium):
+    """As an older registryd made it: one end for both."""
+    def change(entry, manifest):
+        life = entry["lifecycle"]
+        of_revision = life.pop("of_revision")
+        life.pop("said_at")
+        life.update(of_revision | {"said_at": None})
+    replace_entry(medium, "org/odd", change)
+    return medium
+
+
+def test_the_end_that_an_older_entry_gave_to_the_model(sites):
+    """It goes when an entry of that revision tells the two apart, and does not come again."""
+    first, second, third = sites.first, sites.new(), sites.new()
+    rev = f"org/odd@{first.json('show', 'org/odd')['revision']}"
+    first.ctl("deprecate", rev, "--sunset", "2099-06-30", "--reason", "broken")
+    before, now = old(sites.bundle(first)), sites.bundle(first)
+    second.ctl("bundle", "import", before)
+    sites.hub.commit("org/odd", {"config.json": '{"fixed": 1}'})
+    first.ctl("sync", "org/odd")
+    sites.cross(first, second)
+    third.ctl("bundle", "import", before)
+    assert state(second) == state(third) == "deprecated"
+    third.ctl("deprecate", "org/odd", "--reason", "people here say so too")
+    for reg in second, third:
+        reg.ctl("bundle", "import", now)
+        reg.ctl("bundle", "import", before)
+        assert state(reg, rev) == "deprecated"
+    assert (state(second), state(third)) == ("active", "deprecated")
+    assert told(second) == ["deprecated", "undeprecated", "deprecated"]
+    time.sleep(1.1)
+    first.ctl("undeprecate", rev)
+    sites.cross(first, second, rev)
+    second.ctl("bundle", "import", before)
+    assert state(second) == state(second, rev) == "active"
+    fourth = sites.new()
+    fourth.ctl("bundle", "import", before)
+    sites.cross(first, fourth, "org/odd", rev)
+    fourth.ctl("bundle", "import", before)
+    assert state(fourth) == state(fourth, rev) == "active" and told(fourth) == ["deprecated", "undeprecated"]
 
 
 def test_a_word_that_comes_with_a_rule_of_a_site_on_the_way(sites):
