@@ -518,11 +518,12 @@ static int take_files(struct bundle *b, struct err *e)
 static int take_lifecycle(struct bundle *b, struct err *e)
 {
 	struct revision r;
+	struct model m;
 	bool changed = false;
-	int rc = model_revision(b->w->db, b->revision_id, b->w->arena, NULL, &r, e);
+	int rc = model_revision(b->w->db, b->revision_id, b->w->arena, &m, &r, e);
 
 	if (!rc)
-		rc = bundle_life_take(b->w, b->model_id, &r, json_object_get(b->entry, "lifecycle"), &changed, &b->otherwise, e);
+		rc = bundle_life_take(b->w, &m, &r, json_object_get(b->entry, "lifecycle"), &changed, &b->otherwise, e);
 	return rc || !changed || r.state != REVISION_PUBLISHED ? rc : judge_result(b->w, b->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
 }
 

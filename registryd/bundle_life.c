@@ -421,9 +421,9 @@ static int take_each(struct work *w, const struct subject *whole, const struct s
 	return rc;
 }
 
-int bundle_life_take(struct work *w, int64_t model_id, const struct revision *r, const json_t *life, bool *changed, const char **otherwise, struct err *e)
+int bundle_life_take(struct work *w, const struct model *m, const struct revision *r, const json_t *life, bool *changed, const char **otherwise, struct err *e)
 {
-	const struct subject whole = { w->job.repo, "", model_id, 0 }, one = { w->job.repo, r->commit, model_id, r->id };
+	const struct subject whole = { m->name, "", m->id, 0 }, one = { m->name, r->commit, m->id, r->id };
 	char quoted[LOG_QUOTE_MAX];
 	int rc;
 
@@ -431,6 +431,6 @@ int bundle_life_take(struct work *w, int64_t model_id, const struct revision *r,
 	*otherwise = NULL;
 	rc = json_object_get(life, "of_revision") ? take_each(w, &whole, &one, life, changed, otherwise, e) : take_for_both(w, &whole, &one, life, changed, otherwise, e);
 	if (*otherwise)
-		log_event(LOG_WARNING, "bundle.lifecycle", "repo=%s what=%s", w->job.repo, log_quote(quoted, *otherwise));
+		log_event(LOG_WARNING, "bundle.lifecycle", "repo=%s what=%s", m->name, log_quote(quoted, *otherwise));
 	return rc;
 }

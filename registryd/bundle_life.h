@@ -12,9 +12,9 @@
 json_t *bundle_life_entry(struct daemon *d, const struct model *m, const struct revision *r, int64_t now, struct arena *a, struct err *e);
 
 /*
- * Takes what the entry says of the model, and of its revision r. *changed: either has another mark now. *otherwise, in w->arena: what became otherwise than at the other site, to go on
+ * Takes what the entry says of the model m of here, which may spell its name otherwise, and of its revision r. *changed: either has another mark now. *otherwise, in w->arena: what became otherwise than at the other site, to go on
  * after the model's name; else NULL.
  */
-int bundle_life_take(struct work *w, int64_t model_id, const struct revision *r, const json_t *life, bool *changed, const char **otherwise, struct err *e);
+int bundle_life_take(struct work *w, const struct model *m, const struct revision *r, const json_t *life, bool *changed, const char **otherwise, struct err *e);
 
 #endif

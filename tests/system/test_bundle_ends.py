@@ -1,4 +1,4 @@
-"""Announced ends that cross the gap: whose word is the later one, whatever clocks and older entries make of it."""
+"""Announced ends that cross the gap: whose word is the later one, whatever clocks, spellings and older entries make of it."""
 import itertools
 import shutil
 import time
@@ -83,6 +83,22 @@ def test_a_site_whose_clock_is_ahead(sites):
     second.ctl("bundle", "import", three)
     second.ctl("bundle", "import", two)
     assert state(second) == "active" and told(second) == ["deprecated", "undeprecated"] * 2
+
+
+def test_a_name_that_the_sites_spell_differently(sites):
+    first, second = sites.first, sites.new()
+    sites.cross(first, second)
+    sites.hub.rename("org/odd", "org/Odd")
+    other = sites.new(sites.hub.url)
+    other.ctl("sync", "org/Odd")
+    other.ctl("deprecate", "org/Odd", "--sunset", "2099-06-30", "--reason", "worn out")
+    sites.cross(other, second)
+    time.sleep(1.1)
+    other.ctl("deprecate", "org/Odd", "--sunset", "2099-07-31")
+    assert "people" not in sites.cross(other, second)
+    assert second.json("show", "org/odd")["lifecycle"]["sunset_at"][:10] == "2099-07-31"
+    second.ctl("undeprecate", "org/odd")
+    assert "stays as people here have said" in sites.cross(other, second) and state(second) == "active"
 
 
 def old(medium):
