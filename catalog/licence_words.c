@@ -28,6 +28,11 @@ static words_list trade = { "business", "profit", "sold", "sell", "selling", "re
 /* Commercial as these are, using the model is no part of it. */
 static words_list beside_use = { "advertising", "advertisement", "advertisements", "ads", "ad", "promotion", "support", "request", "requests", "damage", "damages", "loss", "losses", "item", "items",
 				 "computer", NULL };
+static words_list kept = { "keep", "retain", "include", "reproduce", "preserve", NULL };
+/* What a model is, beside its code, and what a licence does with it. */
+static words_list models = { "model", "models", "weights", "checkpoint", "checkpoints", NULL };
+static words_list closed = { "proprietary", "reserved", NULL };
+static words_list governs = { "license", "licence", "licensed", "applies", "apply", "covers", "cover", "covered", "governs", NULL };
 static words_list names = { "trademark", "trademarks", "mark", "marks", "logo", "logos", "name", "names", "brand", "brands", NULL };
 static words_list allowed = { "allowed", "permitted", "welcome", "fine", "ok", "okay", "free", "granted", "encouraged", "possible", NULL };
 static words_list circles = { "academic", "academia", "research", "educational", "education", "evaluation", "personal", "nonprofit", "scientific", "teaching", "noncommercial", NULL };
@@ -80,6 +85,14 @@ static bool is_commerce(const struct clause *c, size_t i)
 	return str_starts(c->word[i], "commercial") && !is_one(at(c, i + 1), beside_use);
 }
 
+/* A "place of business" or "its primary business" is where somebody is. */
+static bool is_trade(const struct clause *c, size_t i)
+{
+	bool is_place = i > 1 && ((!strcmp(c->word[i - 1], "of") && str_starts(c->word[i - 2], "place")) || is_either(c->word[i - 1], "primary", "principal"));
+
+	return is_one(c->word[i], trade) && !(is_place && !strcmp(c->word[i], "business"));
+}
+
 /* Is it said right behind it, and without a "not", that it may be? */
 static bool is_affirmed(const struct clause *c, size_t i)
 {
@@ -125,7 +138,7 @@ static bool is_to_be_asked_for(const struct clause *c, bool is_of_commerce)
 			return true;
 		if (!is_one(c->word[i], asks) || (!is_of_commerce && !is_sale))
 			continue;
-		for (size_t k = i + 1; k < c->n && k <= i + NEAR; k++)
+		for (size_t k = i + 1; k < c->n && k <= i + NEAR && !is_one(c->word[k], kept); k++)
 			if (is_one(c->word[k], asked_for) && !is_either(c->word[k - 1], "this", "the") && strcmp(c->word[k - 1], "no") != 0)
 				return true;
 	}
@@ -173,18 +186,42 @@ static bool has_phrase(const struct clause *c, const char *one, const char *two,
 	return false;
 }
 
+static bool has_one(const struct clause *c, size_t from, size_t to, const char *const *list)
+{
+	for (size_t i = from; i < c->n && i < to; i++)
+		if (is_one(c->word[i], list))
+			return true;
+	return false;
+}
+
+/* "applies to the code only", "the weights are proprietary", "the weights are not covered": the model is under something else. */
+static bool is_of_code_alone(const struct clause *c)
+{
+	bool is_of_model = has_one(c, 0, c->n, models);
+
+	if (is_of_model && has_one(c, 0, c->n, closed))
+		return true;
+	for (size_t i = 0; i < c->n; i++) {
+		if (!strcmp(c->word[i], "code") && has_one(c, 0, c->n, governs) && has_one(c, i > 4 ? i - 4 : 0, i + 2, solely))
+			return true;
+		if (is_of_model && is_either(c->word[i], "not", "t") && has_one(c, i + 1, i + 3, governs))
+			return true;
+	}
+	return false;
+}
+
 static bool clause_restricts(struct clause *c)
 {
 	bool is_wide = undo(c), is_of_commerce = false, is_of_trade = false;
 
-	if (has_phrase(c, "monthly", "active", "users"))
+	if (has_phrase(c, "monthly", "active", "users") || is_of_code_alone(c))
 		return true;
 	for (size_t i = 0; i < c->n; i++) {
 		bool is_commercial = is_commerce(c, i);
 
 		is_of_commerce |= is_commercial;
-		is_of_trade |= is_one(c->word[i], trade);
-		if ((is_commercial || is_one(c->word[i], trade)) && !is_affirmed(c, i) && !is_of_names(c) && is_denied(c, i))
+		is_of_trade |= is_trade(c, i);
+		if ((is_commercial || is_trade(c, i)) && !is_affirmed(c, i) && !is_of_names(c) && is_denied(c, i))
 			return true;
 	}
 	if (is_to_be_asked_for(c, is_of_commerce || is_of_trade))

@@ -44,6 +44,7 @@ static void restrictions(void **state)
 		"Use for business purposes is prohibited", "may not be sold", ("You may use this for non\xe2\x80\x91" "commercial purposes only"), "You may use it, but not commercially.",
 		"For research\npurposes only.", "Companies with revenue over 1M must buy a license.", "No permission is granted for commercial use.", "You may not use the model or its name commercially.",
 		"You may not use it for purposes including but not limited to commercial use.", "Limited to academic use.",
+		"The above license applies to the code only.", "The model weights are proprietary.", "This license does not apply to the weights.",
 	};
 	static const char *const given[] = {
 		"For commercial, academic, or non-commercial purposes.", "Commercial (as well as noncommercial) use is welcome.", "Commercial use requires no further permission.",
@@ -51,6 +52,7 @@ static void restrictions(void **state)
 		"Commercial use is allowed, but you may not sue us.", "This is not limited to research use only; commercial use is welcome.", "Commercial use not requiring a license.",
 		"The academic paper is only available in PDF.", "Commercial support is available. Do not use the issue tracker for commercial requests.",
 		"Commercial purposes are not prohibited.", "This research project is only a prototype, commercial use is fine.", "Commercial use requires attribution only.",
+		"You are required to keep this notice and license text in commercial software.", "Governed by the laws of the place of business of the licensor, excluding its conflict rules.",
 	};
 
 	(void)state;
