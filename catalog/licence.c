@@ -311,6 +311,17 @@ static void unknown_texts(const struct licence_claims *c, struct arena *a, struc
 	}
 }
 
+/* A known text, and beside it more than a word that nobody knows. */
+static void unknown_rest(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+{
+	for (size_t i = 0; i < c->n_texts; i++) {
+		const struct licence_text *t = &c->texts[i];
+
+		if (t->recognised && t->says_more && is_expected(t) && strcmp(out->source, "person") != 0)
+			conflict(out, arena_printf(a, "%s says more than the text of %s, which nobody here knows", t->path, t->recognised));
+	}
+}
+
 /* The LGPL 3 adds permissions to the GPL, whose whole text lies beside it: COPYING and COPYING.LESSER. */
 static bool is_beside_lgpl(const struct licence_claims *c, const struct licence_text *t)
 {
@@ -344,6 +355,7 @@ static void against_texts(const struct licence_claims *c, struct arena *a, struc
 	for (size_t i = 0; i < c->n_texts; i++)
 		from_words(&c->texts[i], a, out);
 	unknown_texts(c, a, out);
+	unknown_rest(c, a, out);
 }
 
 /* Where neither a person nor the card says anything upstream's tags count, the strictest of them; texts are compared with that as with a card's word. */

@@ -18,6 +18,7 @@
 #define LICENCE_CONFLICTS_MAX 16
 #define LICENCE_TAGS_MAX      64
 #define LICENCE_NOTICE_MAX    700	/* reduced characters; a longer text is more than a word about a licence */
+#define LICENCE_OWNERS_MAX    8000	/* of what stands beside known texts, with the lines that name owners */
 
 enum licence_use {	/* may it be used commercially? */
 	LICENCE_UNKNOWN,
@@ -61,8 +62,9 @@ struct licence_claims {
 		const char *const *all;	/* every licence in it */
 		size_t n_all;
 		const char *unread;	/* why nobody has read it ("is longer than …"), else NULL: a conflict, for nobody knows what it says */
-		const char *const *said;	/* what licences a short text speaks of: ids, families ("cc-by-nc", "llama"), and "other:…" for what no list has */
+		const char *const *said;	/* what licences a short text, or a word beside known ones, speaks of: ids, families ("cc-by-nc", "llama"), and "other:…" for what no list has */
 		size_t n_said;
+		bool says_more;		/* beside the known texts in it more than a word stands there, which nobody has read */
 		bool restricts;		/* words of it that are of no known text take back commercial use */
 		const char *notice;	/* a short text as letters and digits in lower case; "-" when that is nothing, "" for a long one */
 	} const *texts;

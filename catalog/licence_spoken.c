@@ -6,7 +6,7 @@
 #include "catalog/licence.h"
 #include "catalog/licence_table.h"
 
-#define WORDS_MAX  (LICENCE_NOTICE_MAX + 1)	/* a short text has no more */
+#define WORDS_MAX  (LICENCE_OWNERS_MAX + 1)	/* a short text has no more */
 #define WINDOW_MAX 10	/* words of a name */
 #define FAMILY_MAX 24
 
@@ -102,6 +102,12 @@ static const char *name_of(const char *words, struct arena *a)
 	return arena_strdup(a, key);
 }
 
+/* "LLaMA-Factory" is no licence. */
+static bool is_program(const struct word *behind)
+{
+	return behind->at[-1] == '-' && is_one(behind->at, behind->n, (const char *const[]){ "factory", "cpp", "index", NULL });
+}
+
 /* The longest name that begins at w[i]; how many words it has, 0 none. */
 static size_t find_name(const struct word *w, size_t n, struct said *s)
 {
@@ -117,7 +123,7 @@ static size_t find_name(const struct word *w, size_t n, struct said *s)
 		say(s, id);
 		return k;
 	}
-	if (!is_family(w->at, w->n))
+	if (!is_family(w->at, w->n) || (n > 1 && is_program(&w[1])))
 		return 0;
 	char *family = arena_strndup(s->arena, w->at, w->n);
 
@@ -135,11 +141,17 @@ static bool is_altered(const struct word *before, const struct word *behind)
 	return (before && is_one(before->at, before->n, changed)) || (behind && behind->at[-1] == '-' && is_one(behind->at, behind->n, alike));
 }
 
+/* "Mistral AI licensed this model": what it did, and no name. */
+static bool is_deed(const struct word *w, const struct word *behind)
+{
+	return behind && w->n == 8 && !strncasecmp(w->at + 5, "sed", 3) && is_one(behind->at, behind->n, (const char *const[]){ "this", "these", "the", "it", "its", "under", NULL });
+}
+
 /* "Qwen License": a name in front of the word that no list has. */
 static bool is_unknown_name(const struct word *name, const struct word *w)
 {
 	static const char *const plain[] = { "the", "this", "a", "an", "software", "public", "open", "source", "model", "our", "its", "full", "free", "following", "same", "file", "see", "project",
-					     "code", "weights", "and", "of", "under", "for", "copyright", "permissive", "original", "main", "data", "your", "that", "license", "licence", "spdx", "foundation", NULL };
+					     "code", "weights", "and", "of", "under", "for", "copyright", "permissive", "original", "main", "data", "your", "that", "license", "licence", "spdx", "foundation", "font", "secondary", NULL };
 
 	return w->n >= 5 && !w->begins && (!strncasecmp(w->at, "licen", 5)) && isupper((unsigned char)*name->at) && !is_one(name->at, name->n, plain);
 }
@@ -153,7 +165,7 @@ static void read_words(const struct word *w, size_t n, struct said *s)
 
 		if (k && is_altered(i ? &w[i - 1] : NULL, i + k < n ? &w[i + k] : NULL))
 			say(s, "other:modified");
-		if (!k && free_word && is_unknown_name(free_word, &w[i]))
+		if (!k && free_word && is_unknown_name(free_word, &w[i]) && !is_deed(&w[i], i + 1 < n ? &w[i + 1] : NULL))
 			say(s, licence_other_id(s->arena, arena_strndup(s->arena, free_word->at, free_word->n)));
 		free_word = k ? NULL : &w[i];
 		i += k ? k : 1;
@@ -195,7 +207,7 @@ static bool end_word(struct word *w)
 size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char **out, size_t max)
 {
 	struct said s = { .arena = a, .v = out, .max = max };
-	struct word w[WORDS_MAX];
+	struct word *w = arena_alloc(a, WORDS_MAX * sizeof(*w));
 	size_t n_words = 0;
 	const char *copy = arena_strndup(a, text, n), *line = copy;
 	bool begins = true;

@@ -18,6 +18,9 @@
 #define ANCHOR_TRIES	256			/* places in one text where a body may begin */
 #define FOUND_MAX	64			/* licences in one text */
 #define SAID_MAX	((size_t)16)		/* licences of which a short text speaks */
+#define MARK_MOST	6			/* a gap of so many reduced characters is there for the mark of a list */
+#define OWNER_MOST	160			/* bytes of a line that names an owner; a longer one says more */
+#define BESIDE		"beside "
 #define NAME_WITHIN	((size_t)160)		/* reduced characters of a text that may be nothing but a licence's name */
 
 /* One part of a known text. Parts of one text follow each other, number 0 first. */
@@ -25,6 +28,7 @@ struct fingerprint {
 	const char *id, *anchor;
 	uint64_t part, gap, length;	/* gap: reduced characters at most between it and the part before: a name, the mark of a list */
 	struct digest sha256;
+	bool is_beside;			/* a paragraph that this licence's own file has beside its text, and no text */
 };
 
 static struct fingerprint *prints;
@@ -79,6 +83,7 @@ static const struct {
 	{ "bigscienceopenrailm", "bigscience-openrail-m" },
 	{ "bigsciencerailicense", "bigscience-bloom-rail-1.0" },
 	{ "bigsciencerailicensev10", "bigscience-bloom-rail-1.0" },
+	{ "bigscienceraillicense", "bigscience-bloom-rail-1.0" },
 	{ "openmdwlicenseagreementversion11", "openmdw-1.1" },
 	{ "openmdwlicenseagreementversion10", "openmdw-1.0" },
 	{ "qwenresearchlicenseagreement", "other:qwen-research" },
@@ -119,7 +124,8 @@ static void load(void)
 		if (licence_csv_row(line, fields, 6) != 6 || str_parse_u64(fields[1], &p->part, NULL) < 0 || str_parse_u64(fields[2], &p->gap, NULL) < 0 ||
 		    str_parse_u64(fields[4], &p->length, NULL) < 0 || digest_parse(&p->sha256, DIGEST_SHA256, fields[5], NULL) < 0)
 			abort();	/* built in, and a test reads it */
-		p->id = fields[0];
+		p->is_beside = str_starts(fields[0], BESIDE);
+		p->id = fields[0] + (p->is_beside ? strlen(BESIDE) : 0);
 		p->anchor = fields[3];
 	}
 }
@@ -134,6 +140,7 @@ enum {	/* what a letter is the first one of */
 struct reduced {
 	char *text, *rest;
 	unsigned char *begins;
+	uint32_t *origin;	/* where in the text as written */
 	size_t n;
 };
 
@@ -142,6 +149,7 @@ static void own_reduced(struct reduced *r)
 	free(r->text);
 	free(r->rest);
 	free(r->begins);
+	free(r->origin);
 }
 
 static size_t count_pluses(const char *text, size_t n)
@@ -173,7 +181,7 @@ static void reduce(struct reduced *r, const char *text, size_t n)
 	unsigned char begins = BEGINS_LINE | BEGINS_SENTENCE;
 	bool is_line_empty = true;
 
-	*r = (struct reduced){ .text = mem_zalloc(most), .begins = mem_zalloc(most) };
+	*r = (struct reduced){ .text = mem_zalloc(most), .begins = mem_zalloc(most), .origin = mem_zalloc(most * sizeof(uint32_t)) };
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)text[i];
 
@@ -185,6 +193,8 @@ static void reduce(struct reduced *r, const char *text, size_t n)
 		is_line_empty = false;
 		r->begins[r->n] = begins;
 		begins = 0;
+		for (size_t k = 0; k < (c == '+' ? 4 : 1); k++)
+			r->origin[r->n + k] = (uint32_t)i;
 		if (c == '+') {
 			memcpy(r->text + r->n, "plus", 4);
 			r->n += 4;
@@ -206,13 +216,27 @@ static bool is_part(const struct fingerprint *p, const char *at, const char *end
 	return digest_equal(&d, &p->sha256);
 }
 
+/* Is it the mark of a list's entry, as "(a)", "iv.", "4.1", "2(b)" are without their marks, or nothing? A word is none: it may be "not". */
+static bool is_mark(const char *at, const char *end)
+{
+	while (at < end && isdigit((unsigned char)*at))
+		at++;
+	if (at < end && isalpha((unsigned char)*at))
+		at++;
+	while (at < end && strchr("ivx", *at))
+		at++;
+	while (at < end && isdigit((unsigned char)*at))
+		at++;
+	return at == end;
+}
+
 /* The parts behind the first one, from `at` on. */
 static bool parts_follow(const struct fingerprint *p, size_t n, const char *at, const char *end)
 {
 	for (size_t i = 1; i < n; i++) {
 		const char *found = memmem(at, strnlen(at, p[i].gap + strlen(p[i].anchor)), p[i].anchor, strlen(p[i].anchor));
 
-		if (!found || !is_part(&p[i], found, end))
+		if (!found || !is_part(&p[i], found, end) || (p[i].gap <= MARK_MOST && !is_mark(at, found)))
 			return false;
 		at = found + p[i].length;
 	}
@@ -290,11 +314,16 @@ static bool restricts(const struct reduced *r)
 	return licence_restricts(words);
 }
 
-static bool is_taken_back(const char *id, const struct reduced *r)
+static bool is_free(const char *id)
 {
 	const struct licence *l = licence_find(id);
 
-	return l && l->commercial_use == LICENCE_YES && restricts(r);
+	return l && l->commercial_use == LICENCE_YES;
+}
+
+static bool is_taken_back(const char *id, const struct reduced *r)
+{
+	return is_free(id) && restricts(r);
 }
 
 struct found {
@@ -352,7 +381,10 @@ static void find_all(struct reduced *r, struct found_list *out)
 {
 	pthread_once(&once, load);
 	for (size_t i = 0; i < n_prints; i += n_parts(i))
-		note(out, prints[i].id, find_text(&prints[i], n_parts(i), r), true);
+		if (!prints[i].is_beside)
+			note(out, prints[i].id, find_text(&prints[i], n_parts(i), r), true);
+		else if (has_text(out, prints[i].id))	/* these rows are behind the others */
+			find_text(&prints[i], 1, r);
 	for (size_t i = 0; i < ARRAY_LEN(titles); i++)
 		note(out, titles[i].id, find_title(titles[i].title, r), false);
 	for (size_t i = 0; i < ARRAY_LEN(sentences); i++)
@@ -418,10 +450,18 @@ static void find_identifiers(const char *text, size_t n, const char *at, struct 
 	}
 }
 
+static bool is_of_owner(const char *line)
+{
+	return !strncasecmp(line, "copyright", 9) || !strncasecmp(line, "(c)", 3) || str_starts(line, "\xc2\xa9");
+}
+
 /* Is it a line that says nothing of the licence's name? */
 static bool is_beside_name(const char *line)
 {
-	static const char *const begins[] = { "copyright", "(c)", "\xc2\xa9", "all rights reserved", "http://", "https://" };
+	static const char *const begins[] = { "all rights reserved", "http://", "https://" };
+
+	if (is_of_owner(line))
+		return true;
 
 	for (size_t i = 0; i < ARRAY_LEN(begins); i++)
 		if (!strncasecmp(line, begins[i], strlen(begins[i])))
@@ -479,6 +519,82 @@ static const char *recognise(const struct reduced *r, const struct found_list *f
 	return id && is_taken_back(id, r) ? "other:with-restrictions" : id;
 }
 
+/* Is it known by its title alone, so that nobody here knows where its text ends? Not of a free one beside others, whose terms it would hide. */
+static bool is_by_title(const struct found_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		for (size_t k = 0; k < ARRAY_LEN(titles); k++)
+			if (!l->v[i].is_text && !strcmp(l->v[i].id, titles[k].id) && (l->n == 1 || !is_free(titles[k].id)))
+				return true;
+	return false;
+}
+
+/* What is left of the text as written. */
+static char *left_of(const char *text, size_t n, const struct reduced *r, struct arena *a)
+{
+	char *left = arena_strndup(a, text, n);
+
+	for (size_t i = 0; i < r->n; i++)
+		if (r->rest[i] == ' ')
+			left[r->origin[i]] = ' ';
+	return left;
+}
+
+/* Its letters and digits; owners: and those of lines that name one, or a licence by its identifier. */
+static size_t count_left(const char *left, bool owners)
+{
+	size_t found = 0;
+
+	for (const char *line = left, *end; *line; line = end + (*end != 0)) {
+		const char *first = line + strspn(line, " \t\r#*/");
+
+		end = line + strcspn(line, "\n");
+		if (!owners && end - first <= OWNER_MOST && (is_of_owner(first) || !strncasecmp(first, "spdx-", 5)))
+			continue;
+		for (const char *p = line; p < end; p++)
+			found += isalnum((unsigned char)*p) != 0;
+	}
+	return found;
+}
+
+/* Cuts the lines that name an owner, and nothing said of a licence, out of `left`. */
+static char *cut_owners(char *left, struct arena *a)
+{
+	char *owners = arena_strdup(a, left);
+
+	for (char *line = left, *end; *line; line = end + (*end != 0)) {
+		const char *first = line + strspn(line, " \t\r#*/");
+
+		end = line + strcspn(line, "\n");
+		bool is_owner = end - first <= OWNER_MOST && is_of_owner(first) && !memmem(first, (size_t)(end - first), "icen", 4);
+
+		memset(is_owner ? line : owners + (line - left), ' ', (size_t)(end - line));
+	}
+	return owners;
+}
+
+/* What `left` speaks of. DeepSeek, Llama and Apache are owners, too. */
+static void read_spoken(char *left, struct arena *a, struct licence_text *out)
+{
+	const char **said = arena_alloc(a, 2 * SAID_MAX * sizeof(*said)), **more = arena_alloc(a, SAID_MAX * sizeof(*more));
+	const char *owners = cut_owners(left, a);
+	size_t n = licence_spoken_of(owners, strlen(owners), a, more, SAID_MAX);
+
+	out->said = said;
+	out->n_said = licence_spoken_of(left, strlen(left), a, said, SAID_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(more[i], "other:more-than-are-read") || (licence_find(more[i]) && !str_starts(more[i], "other:")))
+			said[out->n_said++] = more[i];
+}
+
+/* What stands there beside known texts: a word of it is read for the licences that it speaks of, and more is unknown terms. */
+static void read_left(char *left, struct arena *a, struct licence_text *out)
+{
+	out->says_more = count_left(left, false) > LICENCE_NOTICE_MAX || count_left(left, true) > LICENCE_OWNERS_MAX;
+	if (!out->says_more)
+		read_spoken(left, a, out);
+}
+
 static const char *notice(const struct reduced *r, struct arena *a)
 {
 	if (r->n > LICENCE_NOTICE_MAX)
@@ -490,7 +606,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 {
 	struct found_list found = { .n = 0 };
 	own(reduced) struct reduced r;
-	const char **all, **said;
+	const char **all;
 
 	reduce(&r, text, n);
 	find_all(&r, &found);
@@ -505,12 +621,9 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 	out->notice = notice(&r, a);
 	if (found.is_full && !out->unread)
 		out->unread = "names more licences than are read, so nobody has read all of it";
-	if (!*out->notice)
-		return;
-	said = arena_alloc(a, SAID_MAX * sizeof(*said));
-	out->said = said;
-	out->n_said = licence_spoken_of(text, n, a, said, SAID_MAX);
-	out->restricts = restricts(&r);
+	out->restricts = *out->notice && restricts(&r);
+	if (*out->notice || (out->recognised && !is_by_title(&found)))
+		read_left(left_of(text, n, &r, a), a, out);
 }
 
 bool licence_has_text(const char *id)

@@ -166,6 +166,8 @@ static void marks_of_lists(void **state)
 		assert_string_equal(marked(gpl, marks[i]), "gpl-3.0");
 	}
 	assert_null(marked(apache, "(if I let you)"));	/* more than a mark */
+	assert_null(marked(apache, "not"));
+	assert_null(marked(gpl, "No"));
 }
 
 /* What a file says whose parts these are, one after the other, with `gap` line breaks between them. */

@@ -103,6 +103,9 @@ static void short_words(void **state)
 		{ "gpl-3.0", "See https://www.gnu.org/licenses/agpl-3.0.html", NULL, true },
 		{ "cc0-1.0", "Public domain.", "cc0-1.0", false },
 		{ "unlicense", "Public Domain", "unlicense", false },
+		{ "apache-2.0", "This model was fine-tuned with LLaMA-Factory and is released under the Apache License 2.0.", "apache-2.0", false },
+		{ "apache-2.0", "Mistral AI licensed this model under Apache 2.0.", "apache-2.0", false },
+		{ "mit", "MIT License\nCopyright (c) 2023 DeepSeek", "mit", false },
 		{ "lgpl-3.0", "SPDX-License-Identifier: GPL-3.0-only AND LGPL-3.0-only", "gpl-3.0", true },
 		{ "lgpl-3.0", "SPDX-License-Identifier: LGPL-3.0-only AND GPL-3.0-only", "gpl-3.0", true },
 	};
@@ -110,6 +113,52 @@ static void short_words(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		check(cases[i].card, NULL, "LICENSE", cases[i].text, cases[i].id, cases[i].conflicts);
+}
+
+/* What stands beside a known text in the same file is read as a short text is, and more of it than a word is unknown terms. */
+static void beside_a_text(void **state)
+{
+	static const char own[] = "You may use the model in your own research group. Any other use is governed by a separate agreement with us. ";
+	static const struct {
+		const char *behind, *id;
+		size_t times;
+		bool conflicts;
+	} cases[] = {
+		{ "The model weights are licensed under CC BY-NC 4.0.", "apache-2.0", 1, true },
+		{ "The weights are licensed under the AGPL-3.0.", NULL, 1, true },
+		{ "Copyright 2024 us, weights: CC BY-NC 4.0", NULL, 1, true },
+		{ "\xe6\x9c\xac\xe6\xa8\xa1\xe5\x9e\x8b", NULL, 1, true },
+		{ own, NULL, 30, true },
+		{ "The above license applies to the code only.", "other:with-restrictions", 1, true },
+		{ "The model weights are proprietary and all rights are reserved.", "other:with-restrictions", 1, true },
+		{ "This license does not apply to the weights.", "other:with-restrictions", 1, true },
+		{ "Copyright (c) 2023 DeepSeek\n", "apache-2.0", 100, false },
+		{ "Copyright \xe6\x9c\xac\n", "apache-2.0", 1, false },
+		{ "Dual licensed under MIT or Apache-2.0.", "apache-2.0", 1, false },
+		{ "You are required to keep this notice and license text in commercial software.", "apache-2.0", 1, false },
+		{ "Governed by the laws of the place of business of the licensor, excluding its conflict-of-law provisions.", "apache-2.0", 1, false },
+	};
+	own(buf) struct buf apache;
+	struct err e = ERR_NONE;
+
+	(void)state;
+	buf_init(&apache, 1 << 20);
+	assert_int_equal(fdio_slurp(AT_FDCWD, SOURCE_DIR "/LICENSE", &apache, &e), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(buf) struct buf text;
+
+		buf_init(&text, 1 << 20);
+		buf_printf(&text, "%s\n\n", apache.data);
+		for (size_t k = 0; k < cases[i].times; k++)
+			buf_puts(&text, cases[i].behind);
+		check("apache-2.0", NULL, "LICENSE", text.data, cases[i].id, cases[i].conflicts);
+		check("apache-2.0", NULL, "docs/LICENSE", text.data, cases[i].id, cases[i].conflicts && cases[i].id && str_starts(cases[i].id, "other:"));
+	}
+	check("openmdw-1.1", NULL, "LICENSE", "OpenMDW License Agreement, version 1.1\n", "openmdw-1.1", false);
+	for (int k = 0; k < 30; k++)
+		buf_puts(&apache, own);
+	buf_puts(&apache, "\nOpenMDW License Agreement, version 1.1\n");
+	check("apache-2.0", NULL, "LICENSE", apache.data, "apache-2.0", true);
 }
 
 static void data(void **state)
@@ -271,7 +320,7 @@ static void more_licences_than_are_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(restrictions), cmocka_unit_test(short_words), cmocka_unit_test(data), cmocka_unit_test(pages_that_hide_a_text), cmocka_unit_test(names_of_the_same_family),
+		cmocka_unit_test(restrictions), cmocka_unit_test(short_words), cmocka_unit_test(beside_a_text), cmocka_unit_test(data), cmocka_unit_test(pages_that_hide_a_text), cmocka_unit_test(names_of_the_same_family),
 		cmocka_unit_test(copyleft_that_is_dropped), cmocka_unit_test(what_is_made_to_be_slow), cmocka_unit_test(more_licences_than_are_read),
 	};
 
