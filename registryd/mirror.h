@@ -11,7 +11,7 @@
 
 /* Job kind "mirror". */
 int mirror_job(struct work *w, struct err *e);
-/* Does the entry take this model? doc: what upstream says of it, for its licence; NULL: as far as its name tells. Of a query's words just upstream knows. */
+/* Does the entry take this model? doc: what upstream says of its `main`, by which a listing chooses, for its licence; NULL: as far as its name tells. Of a query's words just upstream knows. */
 bool mirror_covers(const struct mirror *m, const json_t *options, const char *repo, const json_t *doc);
 /* ERR_CANCELED: this sync was queued by an entry's round and by nobody else, and no entry asks for it any more. doc as above. */
 int mirror_check_asked(struct work *w, const json_t *doc, struct err *e);

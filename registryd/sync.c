@@ -602,6 +602,19 @@ static int sync_revision(struct sync *s, struct err *e)
 	return rc;
 }
 
+/*
+ * An entry chooses by the licence of what a listing speaks of, which is `main`. What is served of it is followed, whatever its licence is by now: the gate sees to that.
+ */
+static int check_licence(struct sync *s, struct err *e)
+{
+	struct revision r;
+	struct model m;
+
+	if ((s->ref && strcmp(s->ref, "main")) || !model_find_shown(s->w->db, s->repo, s->w->arena, &m, &r, NULL))
+		return 0;
+	return mirror_check_asked(s->w, s->info.doc, e);
+}
+
 int sync_job(struct work *w, struct err *e)
 {
 	own(sync) struct sync s = { 0 };
@@ -610,7 +623,7 @@ int sync_job(struct work *w, struct err *e)
 	if (!rc)
 		rc = sync_begin(&s, w, e);
 	if (!rc)
-		rc = mirror_check_asked(w, s.info.doc, e);
+		rc = check_licence(&s, e);
 	if (!rc)
 		rc = sync_revision(&s, e);
 	if (rc == ERR_NOSPACE)

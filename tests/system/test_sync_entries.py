@@ -111,6 +111,23 @@ def test_an_entry_for_metadata_leaves_what_a_person_rejected(tmp_path, hub, whol
         assert {(j["result"] or {}).get("state") for j in settled(reg, "team/m") if j["args"].get("metadata_only")} <= {"rejected", "metadata"}
 
 
+@pytest.mark.parametrize("ref", ["dev", "main"])
+def test_an_entrys_licence_is_asked_of_what_its_listing_speaks_of(tmp_path, hub, ref):
+    """And what is served is followed, for the gate to judge: also where it changes between the listing and its sync."""
+    hub.add_model("team/m", small(0), branches=["dev"], date=days_ago(30))
+    hub.add_model("team/n", {**small(1), "README.md": "# no licence yet\n"}, branches=["dev"], date=days_ago(30))
+    hub.commit("team/n", {"README.md": CARD}, date=days_ago(20))
+    entry = f"mirror:\n  - {{name: it, author: team, license: [mit], revision: {ref}, every: 6h}}\n"
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, entry)) as reg:
+        mirror_round(reg)
+        assert states(reg) == {"team/m": "published", "team/n": "held" if ref == "dev" else "published"}
+        hub.commit("team/m", {"README.md": CARD.replace("mit", "cc-by-nc-4.0")}, branch=ref, date=days_ago(10))
+        mirror_round(reg)
+        seen = set(kinds(reg, "team/m"))
+        assert "upstream.license_changed" in seen and (ref == "main" or {"upstream.moved", "upstream.card_changed", "revision.held"} <= seen)
+        assert not [j for j in reg.json("jobs") if j["state"] == "canceled"]
+
+
 def state_was_decided_a_week_ago(reg):
     """So that the clock's rounds look at it again."""
     reg.stop()
