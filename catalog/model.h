@@ -195,6 +195,10 @@ int model_is_metadata(struct db *db, int64_t revision_id, bool *metadata, struct
  * On a published revision with pending files it does nothing: the state stays `published`.
  */
 int model_set_state(struct db *db, int64_t revision_id, enum revision_state state, const char *reason, int64_t now, struct err *e);
+/* Work on it has ended without a verdict: it is planned, for this reason. Where a person or the inspection has rejected it before, that stands, with its reason and date. */
+int model_stop(struct db *db, int64_t revision_id, const char *reason, int64_t now, struct err *e);
+/* Has a person or the inspection rejected it when it was judged last? *why in a; NULL: neither. */
+int model_turned_down(struct db *db, int64_t revision_id, struct arena *a, const char **why, struct err *e);
 int model_set_proof(struct db *db, int64_t revision_id, enum proof_level proof, struct err *e);
 
 struct model_stored {

@@ -602,7 +602,7 @@ static int bring_in(struct bundle *b, struct err *e)
 		return reject(b, e);
 	if (rc) {
 		if (rc != ERR_CANCELED || work_was_canceled(b->w, rc))
-			model_set_state(b->w->db, b->revision_id, REVISION_PLANNED, rc == ERR_CANCELED ? "its import was canceled" : e->msg, work_now(), NULL);
+			model_stop(b->w->db, b->revision_id, rc == ERR_CANCELED ? "its import was canceled" : e->msg, work_now(), NULL);
 		return rc;
 	}
 	rc = judge_revision(b->w, b->revision_id, b->info.doc, NULL, e);

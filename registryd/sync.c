@@ -331,18 +331,25 @@ static int is_settled(struct sync *s, const struct revision *r, bool *done, cons
 }
 
 /*
- * What has been turned down, or taken off, stays so when just its metadata is asked for. Where no more than that was here, it is asked for again, unless it was a person
- * who said no.
+ * What has been turned down, or taken off, stays so when just its metadata is asked for, also where it is being fetched once more. Where no more than that was here, it
+ * is asked for again, unless it was a person who said no. g: how it stands.
  */
-static int is_decided(struct sync *s, const struct revision *r, bool *decided, struct err *e)
+static int is_decided(struct sync *s, const struct revision *r, bool *decided, struct gate_outcome *g, struct err *e)
 {
 	struct policy_facts facts;
+	const char *why = NULL;
 	bool metadata;
 	int rc;
 
+	*g = (struct gate_outcome){ r->state, r->reason };
 	*decided = s->selection.metadata_only && r->state == REVISION_RETIRED;
-	if (!s->selection.metadata_only || r->state != REVISION_REJECTED)
+	if (!s->selection.metadata_only || r->state == REVISION_RETIRED || r->state == REVISION_PUBLISHED || r->state == REVISION_HELD)
 		return 0;
+	rc = r->state == REVISION_REJECTED ? 0 : model_turned_down(s->w->db, r->id, s->w->arena, &why, e);
+	if (!rc && why)
+		*g = (struct gate_outcome){ REVISION_REJECTED, why };
+	if (rc || g->state != REVISION_REJECTED)
+		return rc;
 	rc = model_is_metadata(s->w->db, r->id, &metadata, e);
 	if (!rc && metadata)
 		rc = model_evidence(s->w->db, r->id, s->w->arena, &facts, e);
@@ -364,18 +371,17 @@ static int nothing_changed(struct sync *s, bool *done, struct err *e)
 		return 0;
 	s->revision_id = r.id;
 	before = bases_standing(s->w->db, m.id, s->w->arena);
-	rc = is_decided(s, &r, done, e);
-	if (*done)
-		g.reason = r.reason;
-	else if (!rc)
+	rc = is_decided(s, &r, done, &g, e);
+	if (!rc && !*done) {
+		g.state = r.state;
 		rc = is_settled(s, &r, done, &g.reason, e);
+	}
 	if (!rc && *done && sync_served_ref(s) && r.state != REVISION_RETIRED)	/* upstream may have been elsewhere meanwhile */
 		rc = model_ask_ref(s->w->db, r.id, sync_served_ref(s), work_now(), e);
 	if (!rc)
 		rc = derive_queue(s->w->db, m.id, before, s->w->arena, e);
 	if (rc || !*done)
 		return rc;
-	g.state = r.state;
 	return tell_result(s, &g, e);
 }
 
@@ -555,9 +561,12 @@ static void note_stand(struct sync *s, int rc, const struct err *why)
 {
 	bool canceled = work_was_canceled(s->w, rc);
 
-	if (s->planned && (rc != ERR_CANCELED || canceled))
-		model_set_state(s->w->db, s->revision_id, rc == ERR_NOSPACE || rc == ERR_THROTTLED ? REVISION_FETCHING : REVISION_PLANNED,
-				canceled ? "its sync was canceled" : why->msg, work_now(), NULL);
+	if (!s->planned || (rc == ERR_CANCELED && !canceled))
+		return;
+	if (rc == ERR_NOSPACE || rc == ERR_THROTTLED)
+		model_set_state(s->w->db, s->revision_id, REVISION_FETCHING, why->msg, work_now(), NULL);
+	else
+		model_stop(s->w->db, s->revision_id, canceled ? "its sync was canceled" : why->msg, work_now(), NULL);
 }
 
 static int sync_revision(struct sync *s, struct err *e)

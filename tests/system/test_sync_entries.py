@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.system.registry import Registry
-from tests.system.sync_case import CARD, POLICY, get, mirror_round, settings, settled
+from tests.system.sync_case import BIG, CARD, POLICY, Noise, cancel, get, mirror_round, settings, settled, wait_for
 from tests.system.test_sync_mirror import ENTRIES, days_ago, edit, following, kinds, paths, published, small, states
 
 
@@ -109,6 +109,38 @@ def test_an_entry_for_metadata_leaves_what_a_person_rejected(tmp_path, hub, whol
         assert shown["state"] == "rejected" and "ticket 42" in shown["reason"] and kinds(reg, "team/m") == before and before[-1] != "revision.held"
         assert get(f"{reg.url}/api/models/team/m")[0] == 403
         assert {(j["result"] or {}).get("state") for j in settled(reg, "team/m") if j["args"].get("metadata_only")} <= {"rejected", "metadata"}
+
+
+@pytest.mark.parametrize("who", ["person", "inspection"])
+@pytest.mark.parametrize("how", ["cancel", "fail"])
+def test_a_rejection_outlives_a_sync_that_came_to_nothing(tmp_path, hub, who, how):
+    evil = {"pytorch_model.bin": b"cos\nsystem\n(S'true'\ntR."} if who == "inspection" else {}
+    hub.add_model("team/m", {"README.md": CARD, "config.json": "{}", "data.safetensors": Noise(BIG), **evil}, date=days_ago(30))
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+        def stand():
+            shown = reg.json("show", "team/m")
+            return shown["state"], shown["reason"], get(f"{reg.url}/api/models/team/m")[0]
+
+        reg.ctl("sync", "team/m", "--exclude", "data.safetensors", code=5 if evil else 0)
+        if who == "person":
+            reg.ctl("reject", "team/m", "--reason", "ticket 42")
+        before = stand()
+        assert before[0] == "rejected"
+        if how == "cancel":
+            hub.faults.add(listener="cdn", file="data.safetensors", stall=[BIG // 2, 300])
+            reg.ctl("sync", "team/m", "--no-wait")
+            job = wait_for(lambda: [j["id"] for j in reg.json("jobs") if j["state"] == "running" and j["progress"]["bytes_done"] > BIG // 4])[0]
+            cancel(reg, job)
+            wait_for(lambda: reg.json("jobs")[0]["state"] == "canceled")
+        else:
+            hub.faults.add(listener="cdn", file="data.safetensors", status=403)
+            assert reg.ctl("sync", "team/m", code=None).returncode not in (0, 5)
+        hub.faults.clear()
+        assert stand() == before
+        reg.ctl("mirror", "add", "--author", "team", "--metadata-only", "--every", "6h")
+        events = kinds(reg, "team/m")
+        mirror_round(reg)
+        assert stand() == before and kinds(reg, "team/m") == events
 
 
 @pytest.mark.parametrize("ref", ["dev", "main"])
