@@ -1,5 +1,6 @@
 /* api_v1_job.c - work is asked for, watched and called off. Who does it: the workers that take jobs from the queue (api_v1.h lists the kinds). */
 #include "registryd/api_v1_impl.h"
+#include "registryd/job_end.h"
 #include "registryd/smoke.h"
 
 #include "base/str.h"
@@ -257,5 +258,6 @@ int api_v1_job_cancel(struct request *rq, struct err *e)
 
 	if (job_id(rq, &id, e) < 0 || job_cancel(db, id, rq->now, e) < 0)
 		return e->code;
+	job_end_note(api_v1_daemon(rq), id);
 	return api_v1_job(rq, e);
 }

@@ -192,16 +192,16 @@ static int record(struct import *im, struct err *e)
 /* ---- the job -------------------------------------------------------------------------------------------------- */
 
 /* NULL: it is no name of a directory there. */
-static const char *dir_name(const struct work *w)
+static const char *dir_name(const json_t *args)
 {
-	const char *name = json_get_str(w->args, "dir");
+	const char *name = json_get_str(args, "dir");
 
 	return name && str_is_hex(name, INCOMING_ID_HEX) ? name : NULL;
 }
 
 static int open_dir(struct import *im, struct err *e)
 {
-	const char *name = dir_name(im->w);
+	const char *name = dir_name(im->w->args);
 
 	if (!name)
 		return err_set(e, ERR_USAGE, "the import names no directory of DATA/incoming");
@@ -245,10 +245,14 @@ int import_job(struct work *w, struct err *e)
 	return rc;
 }
 
-void import_ended(struct work *w)
+void import_ended(struct store *st, const struct job *ended, const struct job *active, size_t n_active)
 {
-	const char *name = dir_name(w);
+	own(json) json_t *args = json_parse(ended->args, strlen(ended->args), "the job's arguments", NULL);
+	const char *name = dir_name(args);
 
+	for (size_t i = 0; i < n_active && name; i++)
+		if (!strcmp(active[i].kind, ended->kind) && strstr(active[i].args, name))
+			return;
 	if (name)
-		incoming_remove(w->store, name);
+		incoming_remove(st, name);
 }

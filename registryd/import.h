@@ -12,7 +12,7 @@
 #define IMPORT_LFS_BYTES (1u << 20)	/* larger files are kept as Git LFS would: the commit holds a pointer */
 
 int import_job(struct work *w, struct err *e);
-/* The job's end is written down: its files are removed now and no sooner, for one that is run again must find all of them. */
-void import_ended(struct work *w);
+/* The job's end is written down: its files are removed now and no sooner, for one that is run again must find all of them, and so must another active one of the same files. */
+void import_ended(struct store *st, const struct job *ended, const struct job *active, size_t n_active);
 
 #endif

@@ -15,6 +15,7 @@
 #include "registryd/housekeep.h"
 #include "registryd/hubs.h"
 #include "registryd/import.h"
+#include "registryd/job_end.h"
 #include "registryd/mirror.h"
 #include "registryd/recheck.h"
 #include "registryd/room.h"
@@ -40,19 +41,18 @@ static const struct {
 	const char *kind;
 	int (*run)(struct work *w, struct err *e);
 	enum store_use store;
-	void (*ended)(struct work *w);	/* its end is written down, and it will not be run again */
 } kinds[] = {
-	{ "sync", sync_job, STORE_USED, NULL },
-	{ "plan", sync_plan_job, STORE_IDLE, NULL },
-	{ "smoke", recheck_smoke_job, STORE_USED, NULL },
-	{ "verify", recheck_verify_job, STORE_USED, NULL },
-	{ "mirror", mirror_job, STORE_IDLE, NULL },
-	{ "import", import_job, STORE_USED, import_ended },
-	{ "bundle", bundle_job, STORE_USED, NULL },
-	{ "gc", housekeep_gc_job, STORE_SWEPT, NULL },
-	{ "rebuild", derive_rebuild_job, STORE_USED, NULL },
-	{ "derive", derive_job, STORE_USED, NULL },
-	{ "policy", rules_job, STORE_USED, NULL },
+	{ "sync", sync_job, STORE_USED },
+	{ "plan", sync_plan_job, STORE_IDLE },
+	{ "smoke", recheck_smoke_job, STORE_USED },
+	{ "verify", recheck_verify_job, STORE_USED },
+	{ "mirror", mirror_job, STORE_IDLE },
+	{ "import", import_job, STORE_USED },
+	{ "bundle", bundle_job, STORE_USED },
+	{ "gc", housekeep_gc_job, STORE_SWEPT },
+	{ "rebuild", derive_rebuild_job, STORE_USED },
+	{ "derive", derive_job, STORE_USED },
+	{ "policy", rules_job, STORE_USED },
 };
 /* What may begin while a sweep waits for its turn. */
 static const char *const beside_sweep[] = {
@@ -278,13 +278,6 @@ static void show_stuck(struct work *w, int rc, const struct err *why, const stru
 	job_stuck(w->db, w->job.id);
 }
 
-static void ended(struct work *w)
-{
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (!strcmp(kinds[i].kind, w->job.kind) && kinds[i].ended)
-			kinds[i].ended(w);
-}
-
 /*
  * Writes down what became of the job, as soon as the disk lets it: else it would seem to run until the next start. A stopping daemon leaves it running: the next start
  * queues it again.
@@ -313,8 +306,8 @@ static int settle(struct work *w, int rc, struct err *why, struct err *e)
 		*e = (struct err)ERR_NONE;
 		wrote = record(w, rc, waits, why, result, e);
 	}
-	if (!wrote && !waits)
-		ended(w);
+	if (!wrote)
+		job_end_note(w->d, w->job.id);	/* it may have been canceled when it was about to wait */
 	return wrote;
 }
 
@@ -503,8 +496,16 @@ static void wake_for_room(struct worker *all)
 /* The jobs of the daemon before go on. Settings may have changed, or room been made, while none ran. */
 static int recover(struct worker *all, struct err *e)
 {
-	int rc = job_recover(all->d->db, NULL, e);
+	own(arena) struct arena a = { 0 };
+	struct job *left;
+	size_t n = 0;
+	int rc = job_list(all->d->db, &(struct job_filter){ .active_only = true, .limit = THREADS_MAX }, &a, &left, &n, e);
 
+	if (!rc)
+		rc = job_recover(all->d->db, NULL, e);
+	for (size_t i = 0; i < n && !rc; i++)
+		if (left[i].state == JOB_RUNNING)
+			job_end_note(all->d, left[i].id);
 	if (!rc)
 		rc = job_wake(all->d->db, 0, e);
 	if (!rc)

@@ -3,6 +3,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from tests.system.registry import Registry
 from tests.system.sync_case import BIG, CARD, NAME, POLICY, Noise, assert_served, cancel, files, get, settings, wait_for
 
@@ -106,6 +108,52 @@ def test_a_window_that_closes_while_files_come(tmp_path, hub):
         wait_for(lambda: jobs(reg, "done"))
         assert sum(r.bytes_sent for r in hub.requests(listener="cdn")[before:]) < BIG, "it goes on where it was"
         assert_served(reg, hub)
+
+
+@pytest.mark.parametrize("end", ["canceled", "entry removed"])
+def test_a_sync_that_ends_while_it_waits(tmp_path, hub, end):
+    """Nothing fetches its revision any more, which is said; another that waits for another branch of the model goes on."""
+    hub.add_model("team/m", {"README.md": CARD, "data.safetensors": Noise(BIG)}, branches=["dev"])
+    hub.commit("team/m", {"data.safetensors": Noise(BIG, 1)}, branch="dev")
+    hub.faults.add(route="cdn", throttle=1 << 20)
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+        def shown(ref):
+            return tuple(reg.json("show", f"team/m@{ref}")[key] for key in ("state", "reason"))
+
+        reg.ctl("mirror", "add", "team/m", "--every", "6h")
+        wait_for(lambda: any(j["progress"]["bytes_done"] > 1 << 20 for j in jobs(reg, "running")))
+        reg.ctl("sync", "team/m@dev", "--no-wait")
+        reload(reg, settings(hub, window=closed()))
+        wait_for(lambda: len(jobs(reg, "waiting")) == 2)
+        job = next(j["id"] for j in jobs(reg, "waiting") if j["revision"] == "main")
+        assert shown("main")[0] == "fetching"
+        if end == "canceled":
+            cancel(reg, job)
+            assert jobs(reg, "waiting")
+        else:
+            reg.ctl("mirror", "remove", "team/m")
+            reload(reg, settings(hub))
+            wait_for(lambda: job in {j["id"] for j in jobs(reg, "canceled")})
+        assert wait_for(lambda: shown("main")[0] == "planned" and shown("main")) == ("planned", "its sync was canceled")
+
+
+def test_a_sync_that_is_canceled_before_it_goes_on(tmp_path, hub):
+    for n in range(2):
+        hub.add_model(f"org/m{n}", {"README.md": CARD, "data.safetensors": Noise(BIG, n)})
+    hub.faults.add(listener="cdn", throttle=1 << 20)
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, "sync: {jobs: 2}\n", stall="30s")) as reg:
+        for n in range(2):
+            reg.ctl("sync", f"org/m{n}", "--no-wait")
+        wait_for(lambda: len([j for j in jobs(reg, "running") if j["progress"]["bytes_done"] > 0]) == 2)
+        reg.stop()
+        reg.config.write_text(reg.config.read_text().replace("jobs: 2", "jobs: 1"))
+        reg.start()
+        wait_for(lambda: jobs(reg, "running"))
+        job = jobs(reg, "queued")[0]
+        cancel(reg, job["id"])
+        shown = reg.json("show", job["repo"])
+        assert (shown["state"], shown["reason"]) == ("planned", "its sync was canceled")
+        assert reg.json("show", jobs(reg, "running")[0]["repo"])["state"] == "fetching"
 
 
 # --- a sweep --------------------------------------------------------------------------------------------------------------------

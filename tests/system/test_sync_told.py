@@ -156,6 +156,22 @@ class Growing(BaseHTTPRequestHandler):
         pass
 
 
+def test_an_import_that_is_canceled_in_the_queue_leaves_nothing(tmp_path, hub):
+    hub.add_model(NAME, files())
+    hub.faults.add(listener="cdn", stall=[1000, 300])
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "README.md").write_text(CARD)
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, "sync: {jobs: 1}\n", stall="300s")) as reg:
+        reg.ctl("sync", NAME, "--no-wait")
+        wait_for(lambda: reg.json("jobs")[0]["state"] == "running")
+        reg.ctl("import", own, "--as", "own/m", "--no-wait")
+        uploads = list((reg.data / "incoming").glob("[0-9a-f]" * 32))
+        assert len(uploads) == 1
+        cancel(reg, next(j["id"] for j in reg.json("jobs") if j["kind"] == "import"))
+        assert not uploads[0].exists()
+
+
 def test_import_of_a_file_that_grows(tmp_path):
     """Its first part is no file."""
     (tmp_path / "own").mkdir()
