@@ -17,6 +17,7 @@ struct model_rev {
 int model_rev_tx(struct db_conn *c, int64_t revision_id, struct model_rev *out, struct err *e);	/* ERR_NOT_FOUND */
 int model_set_state_tx(struct db_conn *c, int64_t revision_id, enum revision_state state, const char *reason, int64_t now, struct err *e);
 
+int model_evidence_tx(struct db_conn *c, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e);
 /*
  * A retired revision before the gate again, with the rules of now: published as before, held or rejected. The caller refreshes the model. *reason in a.
  */
