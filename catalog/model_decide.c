@@ -178,9 +178,17 @@ static int conclude_tx(struct db_conn *c, const struct model_rev *rev, const str
 /* Marks of what the policy has judged. What stays published though it was turned down is marked as before: that was about other files, or another licence. */
 static int settle_marks(struct db_conn *c, const struct model_rev *rev, const struct policy_verdict *v, int64_t now, struct err *e)
 {
+	const char *what;
+	bool stays;
+	int rc;
+
 	if (v->outcome != POLICY_PUBLISH && rev->state == REVISION_PUBLISHED)
 		return 0;
-	return recertify_settle_tx(c, rev, policy_lives_with(v, "smoke"), policy_lives_with(v, "license"), now, e);
+	stays = policy_lives_with(v, "smoke", &what);
+	if ((rc = recertify_settle_tx(c, rev, RECERTIFY_SMOKE, stays, what, now, e)) < 0)
+		return rc;
+	stays = policy_lives_with(v, "license", &what);
+	return recertify_settle_tx(c, rev, RECERTIFY_LICENCE, stays, what, now, e);
 }
 
 static int judged(struct db_conn *c, const struct model_rev *rev, const struct policy_verdict *v, int64_t now, struct err *e)
@@ -302,12 +310,16 @@ static int settle_marks_ruled(struct db_conn *c, const struct model_rev *rev, in
 {
 	own(arena) struct arena a;
 	struct policy_facts f;
+	const char *what;
 	int rc;
 
 	arena_init(&a);
 	if ((rc = model_evidence_tx(c, rev->id, &a, &f, e)) < 0)
 		return rc;
-	return recertify_settle_tx(c, rev, f.smoke && !strcmp(f.smoke, "fail"), false, now, e);
+	what = f.smoke_reason ? arena_printf(&a, POLICY_SMOKE_FAILED "%s", f.smoke_reason) : NULL;
+	if ((rc = recertify_settle_tx(c, rev, RECERTIFY_SMOKE, f.smoke && !strcmp(f.smoke, "fail"), what, now, e)) < 0)
+		return rc;
+	return recertify_settle_tx(c, rev, RECERTIFY_LICENCE, false, NULL, now, e);
 }
 
 int model_rule(struct db *db, int64_t revision_id, enum policy_outcome outcome, const char *who, const char *reason, int64_t now, struct err *e)

@@ -15,6 +15,7 @@
 #define POLICY_FILE_MAX	   (1u << 20)
 #define POLICY_REASONS_MAX 64
 #define POLICY_LIST_MAX	   2000	/* entries of one list */
+#define POLICY_SMOKE_FAILED "smoke test failed: "	/* begins the objection to a test that came to its end and failed */
 
 struct policy;
 struct model_file;
@@ -69,13 +70,21 @@ struct policy_facts {
 	bool is_published;			/* already: then `ends` leaves it to the dates of its lifecycle, which keep the notice */
 	enum policy_person person;
 	const char *person_name, *person_reason;
-	const char *smoke_mark, *license_mark;	/* what a published one was deprecated with (recertify_marks()) and went on being served: no objection then; NULL none */
+	const struct policy_lived *lived_with;	/* what it went on being served with (recertify_lived_with()): no objection then */
+	size_t n_lived_with;
+};
+
+/* The sentence of a decision, or that of a mark. */
+struct policy_lived {
+	const char *rule, *text;
+	bool is_mark;
 };
 
 struct policy_reason {
 	const char *rule;	/* "license", "format", "size", "quota", "proof", "inspect", "findings", "ends", "smoke", "files", "person" */
 	enum policy_outcome outcome;
 	const char *text;	/* one sentence */
+	const char *objection;	/* what the rule has against it, though it may not be asked for that or it is lived with; NULL nothing */
 	enum policy_outcome lived_with;	/* the outcome that it would have, where it is served all the same; else POLICY_PUBLISH */
 };
 
@@ -93,8 +102,10 @@ struct policy_verdict {
 void policy_decide(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out);
 /* Another policy comes for what is published: what the one before was against too, or more so, is lived with, and only the rest decides. */
 void policy_object_anew(const struct policy_verdict *before, struct arena *a, struct policy_verdict *after);
-/* Is something lived with that this rule objects to? */
-bool policy_lives_with(const struct policy_verdict *v, const char *rule);
+/* Does what this rule has against it stay, because it is lived with or nobody has asked? *what: it, NULL where the rule is not among the reasons. */
+bool policy_lives_with(const struct policy_verdict *v, const char *rule, const char **what);
+/* The objection in the sentence of a decision that says that it is lived with; NULL: it says something else. */
+const char *policy_lived_with(const char *sentence, struct arena *a);
 /* In advance, from licence, size, format, age, what the names of its files tell and what is known of it under another name: for --dry-run and `policy check`. The outcome says what can be said before fetching. */
 void policy_preview(const struct policy *p, const struct policy_facts *f, int64_t now, struct arena *a, struct policy_verdict *out);
 

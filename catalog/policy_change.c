@@ -281,7 +281,7 @@ static int judge(const struct comparing *c, const struct settled *s, struct aren
 	int rc = model_evidence(c->db, s->id, a, &facts, e);
 
 	if (rc == 0)
-		rc = recertify_marks(c->db, s->id, a, &facts, e);
+		rc = recertify_lived_with(c->db, s->id, a, &facts, e);
 	if (rc < 0)
 		return rc;
 	facts.is_published = s->state == REVISION_PUBLISHED;

@@ -16,6 +16,7 @@ struct deciding {
 };
 
 #define LICENCE_CONFLICT "licence conflict: "
+#define LIVED_WITH	 "; it has been served all the same"
 
 /* Content that a person's word can't publish stands under these rules. */
 static bool binding(const struct policy_reason *r)
@@ -26,7 +27,7 @@ static bool binding(const struct policy_reason *r)
 static void add(struct deciding *d, const char *rule, enum policy_outcome outcome, const char *text)
 {
 	if (d->out->n_reasons < POLICY_REASONS_MAX)
-		d->out->reasons[d->out->n_reasons++] = (struct policy_reason){ .rule = rule, .outcome = outcome, .text = text };
+		d->out->reasons[d->out->n_reasons++] = (struct policy_reason){ .rule = rule, .outcome = outcome, .text = text, .objection = outcome == POLICY_PUBLISH ? NULL : text };
 }
 
 static void rule_files(struct deciding *d)
@@ -208,14 +209,30 @@ enum policy_smoke policy_smoke_for(const struct policy *p, const char *repo, con
 	return smoke;
 }
 
-static void smoke_passed(struct deciding *d, double max)
+/* What the test says against it, whether policy demands it or not. */
+static const char *smoke_failed(struct deciding *d, double max)
+{
+	const struct policy_facts *f = d->f;
+
+	if (f->smoke && !strcmp(f->smoke, "fail"))
+		return arena_printf(d->a, POLICY_SMOKE_FAILED "%s", f->smoke_reason ? f->smoke_reason : "no reason given");
+	if (f->smoke && !strcmp(f->smoke, "pass") && f->bits_per_byte > max)
+		return arena_printf(d->a, "%.3f bits per byte are more than %g (smoke.max_bits_per_byte)", f->bits_per_byte, max);
+	return NULL;
+}
+
+static void smoke_not_asked(struct deciding *d, const char *failed)
+{
+	if (d->out->n_reasons < POLICY_REASONS_MAX)
+		d->out->reasons[d->out->n_reasons++] = (struct policy_reason){ .rule = "smoke", .text = "policy demands no smoke test", .objection = failed };
+}
+
+static void smoke_passed(struct deciding *d)
 {
 	double bits = d->f->bits_per_byte;
 
 	if (isnan(bits))
 		add(d, "smoke", POLICY_HOLD, "the smoke test passed but gave no bits per byte");
-	else if (bits > max)
-		add(d, "smoke", POLICY_REJECT, arena_printf(d->a, "%.3f bits per byte are more than %g (smoke.max_bits_per_byte)", bits, max));
 	else
 		add(d, "smoke", POLICY_PUBLISH, arena_printf(d->a, "smoke test passed with %.3f bits per byte", bits));
 }
@@ -226,13 +243,14 @@ static void rule_smoke(struct deciding *d)
 	const char *why = f->smoke_reason ? f->smoke_reason : "no reason given";
 	double max;
 	enum policy_smoke want = policy_smoke_for(d->p, f->repo, f->task, &max);
+	const char *failed = smoke_failed(d, max);
 
 	if (want == POLICY_SMOKE_NONE)
-		add(d, "smoke", POLICY_PUBLISH, "policy demands no smoke test");
-	else if (f->smoke && !strcmp(f->smoke, "fail"))
-		add(d, "smoke", POLICY_REJECT, arena_printf(d->a, "smoke test failed: %s", why));
+		smoke_not_asked(d, failed);
+	else if (failed)
+		add(d, "smoke", POLICY_REJECT, failed);
 	else if (f->smoke && !strcmp(f->smoke, "pass"))
-		smoke_passed(d, max);
+		smoke_passed(d);
 	else if (want == POLICY_SMOKE_INSPECT && (!f->smoke || strcmp(f->smoke, "error")))
 		add(d, "smoke", POLICY_PUBLISH, arena_printf(d->a, "inspection is enough for task %s", f->task ? f->task : "of this model"));
 	else if (!f->smoke)
@@ -254,41 +272,71 @@ static void rule_known_smoke(struct deciding *d)
 
 /* --- what is served all the same --- */
 
-static void live_with(struct policy_reason *r, struct arena *a)
+static void live_with(struct policy_reason *r, enum policy_outcome outcome, struct arena *a)
 {
-	r->lived_with = r->outcome;
+	r->lived_with = outcome;
 	r->outcome = POLICY_PUBLISH;
-	r->text = arena_printf(a, "%s; it has been served all the same", r->text);
+	r->text = arena_printf(a, "%s" LIVED_WITH, r->objection);
 }
 
-static bool is_conflict(const struct policy_reason *r)
+const char *policy_lived_with(const char *sentence, struct arena *a)
 {
-	return !strncmp(r->text, LICENCE_CONFLICT, strlen(LICENCE_CONFLICT));
+	return str_ends(sentence, LIVED_WITH) ? arena_printf(a, "%.*s", (int)(strlen(sentence) - strlen(LIVED_WITH)), sentence) : NULL;
 }
 
-/* Of licences only what came about since: one that the policy lists anew is its word on that. */
-static bool is_marked(const struct policy_facts *f, const struct policy_reason *r)
+static bool is_conflict(const char *text)
 {
-	if (r->outcome == POLICY_PUBLISH)
+	return !strncmp(text, LICENCE_CONFLICT, strlen(LICENCE_CONFLICT));
+}
+
+static bool is_failure(const char *text)
+{
+	return !strncmp(text, POLICY_SMOKE_FAILED, strlen(POLICY_SMOKE_FAILED));
+}
+
+/* Of licences only what came about since: one that the policy lists anew is its word on that. What a test fails with may have changed, and what a licence is in conflict with. */
+static bool is_about(const struct policy_lived *l, const struct policy_reason *r)
+{
+	if (strcmp(l->rule, r->rule) != 0)
 		return false;
-	if (!strcmp(r->rule, "smoke"))
-		return f->smoke_mark && r->outcome == POLICY_REJECT;
-	return f->license_mark && !strcmp(r->rule, "license") && (is_conflict(r) || !strcmp(r->text, f->license_mark));
+	if (!strcmp(r->rule, "smoke") && r->outcome != POLICY_HOLD && (l->is_mark || (is_failure(l->text) && is_failure(r->objection))))
+		return true;
+	return !strcmp(l->text, r->objection) || (is_conflict(r->objection) && (l->is_mark || is_conflict(l->text)));
 }
 
-static void live_with_marked(struct deciding *d)
+static bool is_lived_with(const struct policy_facts *f, const struct policy_reason *r)
 {
-	for (size_t i = 0; i < d->out->n_reasons; i++)
-		if (is_marked(d->f, &d->out->reasons[i]))
-			live_with(&d->out->reasons[i], d->a);
-}
-
-bool policy_lives_with(const struct policy_verdict *v, const char *rule)
-{
-	for (size_t i = 0; i < v->n_reasons; i++)
-		if (v->reasons[i].lived_with != POLICY_PUBLISH && !strcmp(v->reasons[i].rule, rule))
+	for (size_t i = 0; r->objection && !binding(r) && i < f->n_lived_with; i++)
+		if (is_about(&f->lived_with[i], r))
 			return true;
 	return false;
+}
+
+static void live_with_known(struct deciding *d)
+{
+	for (size_t i = 0; i < d->out->n_reasons; i++) {
+		struct policy_reason *r = &d->out->reasons[i];
+
+		if (is_lived_with(d->f, r))
+			live_with(r, r->outcome == POLICY_PUBLISH ? POLICY_REJECT : r->outcome, d->a);
+	}
+}
+
+bool policy_lives_with(const struct policy_verdict *v, const char *rule, const char **what)
+{
+	bool is_there = false;
+
+	*what = NULL;
+	for (size_t i = 0; i < v->n_reasons && !*what; i++) {
+		const struct policy_reason *r = &v->reasons[i];
+
+		if (strcmp(r->rule, rule) != 0)
+			continue;
+		is_there = true;
+		if (r->outcome == POLICY_PUBLISH)
+			*what = r->objection;
+	}
+	return *what || !is_there;
 }
 
 /* The worst reason decides, the first of those. */
@@ -306,16 +354,19 @@ static void conclude(struct policy_verdict *v)
 	}
 }
 
-/* By the same rule. That licences conflict is another matter than which the policy lists. */
-static bool is_objected(const struct policy_verdict *before, const struct policy_reason *to)
+/* How bad the rules before found it, by the same rule; POLICY_PUBLISH: not. That licences conflict is another matter than which the policy lists. */
+static enum policy_outcome objected(const struct policy_verdict *before, const struct policy_reason *to)
 {
+	enum policy_outcome worst = POLICY_PUBLISH;
+
 	for (size_t i = 0; i < before->n_reasons; i++) {
 		const struct policy_reason *r = &before->reasons[i];
+		enum policy_outcome was = r->outcome > r->lived_with ? r->outcome : r->lived_with;
 
-		if (!strcmp(r->rule, to->rule) && is_conflict(r) == is_conflict(to) && (r->outcome >= to->outcome || r->lived_with >= to->outcome))
-			return true;
+		if (r->objection && !strcmp(r->rule, to->rule) && is_conflict(r->objection) == is_conflict(to->objection) && was > worst)
+			worst = was;
 	}
-	return false;
+	return worst;
 }
 
 void policy_object_anew(const struct policy_verdict *before, struct arena *a, struct policy_verdict *after)
@@ -324,9 +375,10 @@ void policy_object_anew(const struct policy_verdict *before, struct arena *a, st
 		return;
 	for (size_t i = 0; i < after->n_reasons; i++) {
 		struct policy_reason *r = &after->reasons[i];
+		enum policy_outcome was = r->objection && r->lived_with == POLICY_PUBLISH ? objected(before, r) : POLICY_PUBLISH;
 
-		if (r->outcome != POLICY_PUBLISH && is_objected(before, r))
-			live_with(r, a);
+		if (was != POLICY_PUBLISH && was >= r->outcome)
+			live_with(r, r->outcome == POLICY_PUBLISH ? was : r->outcome, a);
 	}
 	conclude(after);
 }
@@ -381,7 +433,7 @@ static void run(const struct policy *p, const struct policy_facts *f, int64_t no
 	*out = (struct policy_verdict){ 0 };
 	for (size_t i = 0; i < n; i++)
 		rules[i](&d);
-	live_with_marked(&d);
+	live_with_known(&d);
 	conclude(out);
 	person_says(&d);
 }

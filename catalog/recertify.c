@@ -2,6 +2,7 @@
 #include "catalog/recertify.h"
 
 #include "base/json.h"
+#include "base/str.h"
 #include "catalog/event_tx.h"
 #include "catalog/list.h"
 #include "catalog/model_tx.h"
@@ -152,21 +153,54 @@ int recertify_record(struct db *db, int64_t revision_id, const char *who, const 
 	return 0;
 }
 
-int recertify_marks(struct db *db, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e)
-{
-	own(read) struct read r = { 0 };
-	int rc = read_begin(&r, db, e);
+struct lived {
+	struct policy_lived *v;
+	size_t n, cap;
+};
 
-	if (rc < 0)
-		return rc;
-	own(sql) struct sql q = sql_prepare(r.c,
+static int of_marks(struct db_conn *c, int64_t revision_id, struct arena *a, struct lived *out, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
 					    "SELECT l.source, l.reason FROM lifecycle AS l JOIN revision AS r ON r.model_id = l.model_id AND r.id = l.revision_id "
 					    "WHERE r.id = $1 AND l.source IN ('" RECERTIFY_SMOKE "', '" RECERTIFY_LICENCE "')",
 					    e);
+
 	sql_int(&q, revision_id);
 	while (sql_row(&q))
-		*(strcmp(sql_get_text(&q, 0), RECERTIFY_SMOKE) ? &out->license_mark : &out->smoke_mark) = sql_get_dup(&q, 1, a);
+		*list_push(a, &out->v, &out->n, &out->cap) =
+			(struct policy_lived){ strcmp(sql_get_text(&q, 0), RECERTIFY_SMOKE) ? "license" : "smoke", sql_get_dup(&q, 1, a), true };
 	return sql_done(&q);
+}
+
+/* What is published has no need of it: it is served with whatever is against it now. */
+static int of_decisions(struct db_conn *c, int64_t revision_id, struct arena *a, struct lived *out, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c,
+					    "SELECT d.rule, d.reason FROM decision AS d JOIN revision AS r ON r.id = d.revision_id WHERE r.id = $1 AND r.state <> 7 AND d.verdict = 0 "
+					    "AND d.run = (SELECT max(x.run) FROM decision AS x WHERE x.revision_id = r.id) ORDER BY d.id",
+					    e);
+
+	sql_int(&q, revision_id);
+	while (sql_row(&q)) {
+		const char *text = policy_lived_with(sql_get_text(&q, 1), a);
+
+		if (text)
+			*list_push(a, &out->v, &out->n, &out->cap) = (struct policy_lived){ sql_get_dup(&q, 0, a), text, false };
+	}
+	return sql_done(&q);
+}
+
+int recertify_lived_with(struct db *db, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	struct lived l = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	if (rc < 0 || (rc = of_marks(r.c, revision_id, a, &l, e)) < 0 || (rc = of_decisions(r.c, revision_id, a, &l, e)) < 0)
+		return rc;
+	out->lived_with = l.v;
+	out->n_lived_with = l.n;
+	return 0;
 }
 
 static int take_back(struct db_conn *c, const struct model_rev *rev, const char *who, int64_t now, struct err *e)
@@ -177,9 +211,38 @@ static int take_back(struct db_conn *c, const struct model_rev *rev, const char 
 	return rc < 0 || !did ? rc : changed_tx(c, rev, who, NULL, now, e);
 }
 
-int recertify_settle_tx(struct db_conn *c, const struct model_rev *rev, bool lives_with_smoke, bool lives_with_licence, int64_t now, struct err *e)
+/* NULL where there is no mark, or a person took it back. */
+static int reason_of_mark(struct db_conn *c, const struct model_rev *rev, const char *who, struct arena *a, const char **reason, struct err *e)
 {
-	int rc = lives_with_smoke ? 0 : take_back(c, rev, RECERTIFY_SMOKE, now, e);
+	own(sql) struct sql q = sql_prepare(c, "SELECT reason FROM lifecycle WHERE model_id = $1 AND revision_id = $2 AND source = $3", e);
 
-	return rc < 0 || lives_with_licence ? rc : take_back(c, rev, RECERTIFY_LICENCE, now, e);
+	sql_int(&q, rev->model_id);
+	sql_int(&q, rev->id);
+	sql_text(&q, who);
+	*reason = sql_row(&q) ? sql_get_dup(&q, 0, a) : NULL;
+	return sql_done(&q);
+}
+
+/* The mark of a test says besides on which device. */
+static int bring_up_to_date(struct db_conn *c, const struct model_rev *rev, const char *who, const char *what, int64_t now, struct err *e)
+{
+	const char *reason, *text = what;
+	bool did = false;
+	own(arena) struct arena a;
+	int rc;
+
+	arena_init(&a);
+	if ((rc = reason_of_mark(c, rev, who, &a, &reason, e)) < 0 || !reason || str_ends(reason, what))
+		return rc;
+	if (!strcmp(who, RECERTIFY_SMOKE))
+		text = arena_printf(&a, "tested again: %s", what);
+	rc = mark(c, rev, who, text, now, &did, e);
+	return rc < 0 || !did ? rc : changed_tx(c, rev, who, text, now, e);
+}
+
+int recertify_settle_tx(struct db_conn *c, const struct model_rev *rev, const char *who, bool lives_with, const char *what, int64_t now, struct err *e)
+{
+	if (!lives_with)
+		return take_back(c, rev, who, now, e);
+	return what ? bring_up_to_date(c, rev, who, what, now, e) : 0;
 }

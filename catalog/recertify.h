@@ -42,15 +42,18 @@ int recertify_due(struct db *db, const struct recertify_platform *now, int64_t a
  */
 int recertify_record(struct db *db, int64_t revision_id, const char *who, const char *reason, int64_t now, bool *changed, struct err *e);
 
-/* The reasons of its marks, in a, for a changed policy to live with: smoke_mark and license_mark, NULL where it has none. */
-int recertify_marks(struct db *db, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e);
+/*
+ * What a changed policy is to live with, in a, to out->lived_with: that of its marks, and where it is off the doors what the last decision has lived with, for
+ * a mark may be taken back.
+ */
+int recertify_lived_with(struct db *db, int64_t revision_id, struct arena *a, struct policy_facts *out, struct err *e);
 
 struct db_conn;
 struct model_rev;
 /*
- * It has been published or turned down: a mark stays for what it lives with, and goes where its cause has gone or has decided; with the events. For
- * catalog/ only.
+ * It has been published or turned down: a mark of `who` stays for what it lives with, and goes where its cause has gone or has decided; with the events.
+ * what: what that is now, which the mark then says; NULL unknown. For catalog/ only.
  */
-int recertify_settle_tx(struct db_conn *c, const struct model_rev *rev, bool lives_with_smoke, bool lives_with_licence, int64_t now, struct err *e);
+int recertify_settle_tx(struct db_conn *c, const struct model_rev *rev, const char *who, bool lives_with, const char *what, int64_t now, struct err *e);
 
 #endif

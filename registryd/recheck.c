@@ -169,16 +169,33 @@ static json_t *smoke_json(const struct finding_smoke *s)
 			 (json_int_t)s->prompt_tokens, "tokens_per_s", real_or_null(s->tokens_per_s), "reasons", reasons ? reasons : json_array(), "at", at);
 }
 
-/* What the policy's rule about the test says now, when it is against it; NULL when it passes, or could not be made. */
-static const char *no_longer_passes(const struct policy *p, const struct policy_facts *f, struct arena *a)
+/* What the test has against it now; NULL when it passes, or could not be made. *asked: the policy demands that it pass. */
+static const char *no_longer_passes(const struct policy *p, const struct policy_facts *f, struct arena *a, bool *asked)
 {
 	struct policy_verdict *v = arena_alloc(a, sizeof(*v));
 
+	*asked = true;
 	policy_decide(p, f, work_now(), a, v);
-	for (size_t i = 0; i < v->n_reasons; i++)
-		if (!strcmp(v->reasons[i].rule, "smoke") && v->reasons[i].outcome == POLICY_REJECT)
-			return v->reasons[i].text;
+	for (size_t i = 0; i < v->n_reasons; i++) {
+		const struct policy_reason *r = &v->reasons[i];
+
+		if (strcmp(r->rule, "smoke") != 0 || !r->objection || r->outcome == POLICY_HOLD)
+			continue;
+		*asked = r->outcome == POLICY_REJECT;
+		return r->objection;
+	}
 	return NULL;
+}
+
+static int has_failed_before(struct work *w, int64_t revision_id, bool *has, struct err *e)
+{
+	struct policy_facts marked = { 0 };
+	int rc = recertify_lived_with(w->db, revision_id, w->arena, &marked, e);
+
+	*has = false;
+	for (size_t i = 0; i < marked.n_lived_with && !rc; i++)
+		*has |= !strcmp(marked.lived_with[i].rule, "smoke");
+	return rc;
 }
 
 /* What is published and does not pass any more goes on, but everybody who pulls it is told; it may be the device and not the model. */
@@ -187,12 +204,14 @@ static int certify_again(struct work *w, const struct model *m, const struct rev
 	struct policy_facts facts;
 	char quoted[LOG_QUOTE_MAX];
 	const char *reason = NULL;
-	bool changed;
+	bool changed, asked, known = false;
 	int rc = model_evidence(w->db, r->id, w->arena, &facts, e);
 
 	if (rc || (strcmp(s->verdict, "pass") != 0 && strcmp(s->verdict, "fail") != 0))
 		return rc;
-	reason = no_longer_passes(daemon_policy(w->d), &facts, w->arena);
+	reason = no_longer_passes(daemon_policy(w->d), &facts, w->arena, &asked);
+	if (reason && !asked && ((rc = has_failed_before(w, r->id, &known, e)) || !known))
+		return rc;	/* nobody demands that it pass, and so it is not news; what is marked is not better for that */
 	if (reason)
 		reason = arena_printf(w->arena, "tested again on %s: %s", s->device ? s->device : "an unknown device", reason);
 	rc = recertify_record(w->db, r->id, RECERTIFY_SMOKE, reason, work_now(), &changed, e);

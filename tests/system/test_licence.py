@@ -201,10 +201,27 @@ def test_a_stricter_policy_takes_what_conflicts_off_too(reg, hub):
     reg.ctl("sync", "org/base", code=None)
     jobs_done(reg, "derive")
     assert reg.json("show", "org/m")["state"] == "published" and lifecycle(reg, "org/m")[0] == "deprecated"
-    (reg.where / "policy.yaml").write_text(POLICY.replace("licenses: {allow: [apache-2.0, mit]}", "licenses: {allow: [apache-2.0], deny: [mit]}"))
-    reg.ctl("policy", "reload")
-    jobs_done(reg, "policy")
-    assert [reg.json("show", f"org/{n}")["state"] for n in ("m", "clean", "other")] == ["rejected", "rejected", "published"]
+    stricter = POLICY.replace("licenses: {allow: [apache-2.0, mit]}", "licenses: {allow: [apache-2.0], deny: [mit]}")
+
+    def put(text):
+        (reg.where / "policy.yaml").write_text(text)
+        reg.ctl("policy", "reload")
+        jobs_done(reg, "policy")
+        return [reg.json("show", f"org/{n}")["state"] for n in ("m", "clean", "other")]
+
+    assert put(stricter) == ["rejected", "rejected", "published"]
+    # It comes back with what is in conflict by then, which clients are told of.
+    hub.commit("org/base", {"README.md": "---\nlicense: gpl-3.0\n---\n# A model\n"})
+    reg.ctl("sync", "org/base", code=None)
+    jobs_done(reg, "derive")
+    assert put(POLICY) == ["published", "published", "published"]
+    now = f"licence conflict: {reg.json('show', 'org/m')['license']['conflicts'][0]}"
+    assert "gpl-3.0" in now and lifecycle(reg, "org/m") == ("deprecated", now)
+    assert [e["data"]["reason"] for e in reg.json("events") if e["kind"] == "lifecycle.deprecated"][-1] == now
+    # A person takes the mark back, and it is published as before.
+    reg.ctl("undeprecate", "org/m")
+    assert put(stricter) == ["rejected", "rejected", "published"]
+    assert put(POLICY) == ["published", "published", "published"] and lifecycle(reg, "org/m") == ("active", None)
 
 
 def test_a_plan_reads_the_texts(reg, hub):

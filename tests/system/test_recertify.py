@@ -9,6 +9,7 @@ from tests.system.sync_case import wait_for
 from tests.system.test_policy_change import settle
 
 POLICY = "licenses: {allow: [apache-2.0, mit]}\n"
+NO_TEST = "require: {smoke: none}\n"
 
 
 @pytest.fixture
@@ -94,10 +95,40 @@ def test_another_policy_decides_by_what_it_adds(site):
     held, lived_with = "licence apache-2.0 needs a person's decision (licenses.hold)", "smoke test failed: the logits are not finite; it has been served all the same"
     assert put("licenses: {hold: [apache-2.0]}\n") == ([("published", "held", held)], "held", mark)
     assert put(POLICY) == ([("held", "published", lived_with)], "published", mark)
+    # Where no test is demanded none has passed by that.
+    assert put("licenses: {hold: [apache-2.0]}\n" + NO_TEST) == ([("published", "held", held)], "held", mark)
+    assert put(POLICY) == ([("held", "published", lived_with)], "published", mark)
+    assert put(POLICY + NO_TEST) == ([], "published", mark)
+    site.ctl("smoke", "org/tiny-story", code=6)
+    site.ctl("retire", "org/tiny-story")
+    site.ctl("restore", "org/tiny-story")
+    assert put(POLICY) == ([], "published", mark)
+    # A person takes the mark back, and it is served as before.
+    site.ctl("undeprecate", "org/tiny-story")
+    assert put("licenses: {hold: [apache-2.0]}\n" + NO_TEST) == ([("published", "held", held)], "held", None)
+    assert put(POLICY) == ([("held", "published", lived_with)], "published", None)
+    site.ctl("smoke", "org/tiny-story", code=6)
+    assert put(POLICY + NO_TEST) == ([], "published", mark)
     site.broken.unlink()
     site.ctl("smoke", "--all")
     settle(site)
     assert site.json("show", "org/tiny-story")["lifecycle"]["state"] == "active"
+
+
+def test_one_that_fails_where_nobody_demands_that_it_pass_is_not_marked(site):
+    policy = site.where / "policy.yaml"
+
+    def put(text):
+        policy.write_text(text)
+        site.ctl("policy", "reload", "--yes")
+        settle(site)
+        return site.json("show", "org/tiny-story")["state"]
+
+    assert put(POLICY + NO_TEST) == "published"
+    site.broken.touch()
+    site.ctl("smoke", "org/tiny-story", code=6)
+    assert site.json("show", "org/tiny-story")["lifecycle"]["state"] == "active"
+    assert put(POLICY) == "rejected"
 
 
 def test_tests_behind_other_work(site, hub, models):

@@ -107,8 +107,11 @@ static const char *mark_of(struct fixture *f, int64_t rev, struct arena *a)
 {
 	struct policy_facts facts = { 0 };
 
-	ok(recertify_marks(f->db, rev, a, &facts, e));
-	return facts.smoke_mark;
+	ok(recertify_lived_with(f->db, rev, a, &facts, e));
+	for (size_t i = 0; i < facts.n_lived_with; i++)
+		if (facts.lived_with[i].is_mark && !strcmp(facts.lived_with[i].rule, "smoke"))
+			return facts.lived_with[i].text;
+	return NULL;
 }
 
 /* Published although a test has failed since: another policy decides by what it adds, and the mark outlasts its coming and going. */
@@ -117,7 +120,8 @@ static void test_what_is_lived_with(void **state)
 	static const char failed[] = "tested again on cpu: smoke test failed: the logits are not finite";
 	struct fixture *f = *state;
 	own(policy) struct policy *open = policy("licenses: {allow: [mit, apache-2.0]}"), *hold = policy("licenses: {allow: [apache-2.0], hold: [mit]}"),
-				  *limit = policy("licenses: {allow: [mit, apache-2.0]}\nsmoke: {max_bits_per_byte: 0.5}");
+				  *limit = policy("licenses: {allow: [mit, apache-2.0]}\nsmoke: {max_bits_per_byte: 0.5}"),
+				  *hold_untested = policy("licenses: {allow: [apache-2.0], hold: [mit]}\nrequire: {smoke: none}");
 	int64_t rev = make(f, "o/mit", 'a', "mit");
 	char said[600];
 	own(arena) struct arena a;
@@ -140,6 +144,13 @@ static void test_what_is_lived_with(void **state)
 	assert_string_equal(mark_of(f, rev, &a), failed);
 	compare(f, open, limit, said);
 	assert_string_equal(said, "o/apache published->reject: 1.000 bits per byte are more than 0.5 (smoke.max_bits_per_byte)\n");
+
+	/* Held where no test is demanded, and it fails otherwise by then: neither takes the mark back, and it says what is so now. */
+	ok(policy_compare(f->db, ONE(open), hold_untested, NOW, work_through, f->db, NULL, e));
+	assert_string_equal(mark_of(f, rev, &a), failed);
+	ok(finding_record_smoke(f->db, rev, &(struct finding_smoke){ .verdict = "fail", .bits_per_byte = 1, .tokens_per_s = 1, .reasons = "[\"it repeats one token\"]", .at = NOW + 1 }, e));
+	ok(policy_compare(f->db, ONE(hold_untested), open, NOW, work_through, f->db, NULL, e));
+	assert_string_equal(mark_of(f, rev, &a), "tested again: smoke test failed: it repeats one token");
 
 	/* Held when the test passes again: the mark does not come back with it. */
 	ok(policy_compare(f->db, ONE(open), hold, NOW, work_through, f->db, NULL, e));
