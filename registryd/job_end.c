@@ -18,16 +18,14 @@ struct ended {
 	struct arena *a;
 };
 
-/* A sync works on what was last seen under its ref; of the others one of this model is enough. */
+/* A sync works on what was last seen under its ref; of what imports, one of this model is enough. All other kinds work on what is here. */
 static bool works_on(const struct ended *x, const struct job *j, const struct revision *r)
 {
 	struct revision own;
 	struct model m;
 
-	if (!strcmp(j->kind, "plan"))
-		return false;
 	if (strcmp(j->kind, "sync"))
-		return true;
+		return !strcmp(j->kind, "import") || !strcmp(j->kind, "bundle");
 	return !model_find(x->d->db, j->repo, *j->revision ? j->revision : "main", MODEL_ANY, x->a, &m, &own, NULL, NULL) && own.id == r->id;
 }
 
@@ -100,7 +98,7 @@ static int note(struct ended *x, int64_t id, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(kinds) && !rc; i++) {
 		if (strcmp(kinds[i].kind, x->job.kind))
 			continue;
-		rc = job_list(x->d->db, &(struct job_filter){ .repo = x->job.repo, .active_only = true, .limit = ACTIVE_MAX }, x->a, &x->active, &x->n_active, e);
+		rc = job_list(x->d->db, &(struct job_filter){ .repo = x->job.repo, .any_name = true, .active_only = true, .limit = ACTIVE_MAX }, x->a, &x->active, &x->n_active, e);
 		if (!rc)
 			rc = kinds[i].end(x, e);
 	}

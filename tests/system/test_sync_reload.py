@@ -110,9 +110,9 @@ def test_a_window_that_closes_while_files_come(tmp_path, hub):
         assert_served(reg, hub)
 
 
-@pytest.mark.parametrize("end", ["canceled", "entry removed"])
+@pytest.mark.parametrize("end", ["canceled", "entry removed", "other name"])
 def test_a_sync_that_ends_while_it_waits(tmp_path, hub, end):
-    """Nothing fetches its revision any more, which is said; another that waits for another branch of the model goes on."""
+    """Nothing fetches its revision any more, which is said; another that waits for another branch of the model, under whatever spelling of its name, goes on."""
     hub.add_model("team/m", {"README.md": CARD, "data.safetensors": Noise(BIG)}, branches=["dev"])
     hub.commit("team/m", {"data.safetensors": Noise(BIG, 1)}, branch="dev")
     hub.faults.add(route="cdn", throttle=1 << 20)
@@ -122,14 +122,17 @@ def test_a_sync_that_ends_while_it_waits(tmp_path, hub, end):
 
         reg.ctl("mirror", "add", "team/m", "--every", "6h")
         wait_for(lambda: any(j["progress"]["bytes_done"] > 1 << 20 for j in jobs(reg, "running")))
-        reg.ctl("sync", "team/m@dev", "--no-wait")
+        reg.ctl("sync", "Team/M@dev" if end == "other name" else "team/m@dev", "--no-wait")
         reload(reg, settings(hub, window=closed()))
         wait_for(lambda: len(jobs(reg, "waiting")) == 2)
+        if end == "other name":
+            cancel(reg, next(j["id"] for j in jobs(reg, "waiting") if j["revision"] == "dev"))
+            assert shown("main")[0] == "fetching"
         job = next(j["id"] for j in jobs(reg, "waiting") if j["revision"] == "main")
         assert shown("main")[0] == "fetching"
-        if end == "canceled":
+        if end != "entry removed":
             cancel(reg, job)
-            assert jobs(reg, "waiting")
+            assert len(jobs(reg, "waiting")) == (end == "canceled")
         else:
             reg.ctl("mirror", "remove", "team/m")
             reload(reg, settings(hub))
@@ -138,22 +141,29 @@ def test_a_sync_that_ends_while_it_waits(tmp_path, hub, end):
 
 
 def test_a_sync_that_is_canceled_before_it_goes_on(tmp_path, hub):
-    for n in range(2):
-        hub.add_model(f"org/m{n}", {"README.md": CARD, "data.safetensors": Noise(BIG, n)})
-    hub.faults.add(listener="cdn", throttle=1 << 20)
+    """A check of what is here that is queued, too, brings no revision on."""
     with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub, "sync: {jobs: 2}\n", stall="30s")) as reg:
         for n in range(2):
-            reg.ctl("sync", f"org/m{n}", "--no-wait")
+            hub.add_model(f"org/m{n}", {"README.md": CARD, "data.safetensors": Noise(4000, n)})
+            reg.ctl("sync", f"org/m{n}")
+        hub.faults.add(listener="cdn", throttle=1 << 20)
+        later = {f"org/m{n}": hub.commit(f"org/m{n}", {"data.safetensors": Noise(BIG, n)}) for n in range(2)}
+        for name in later:
+            reg.ctl("sync", name, "--no-wait")
         wait_for(lambda: len([j for j in jobs(reg, "running") if j["progress"]["bytes_done"] > 0]) == 2)
         reg.stop()
         reg.config.write_text(reg.config.read_text().replace("jobs: 2", "jobs: 1"))
         reg.start()
         wait_for(lambda: jobs(reg, "running"))
         job = jobs(reg, "queued")[0]
-        cancel(reg, job["id"])
-        shown = reg.json("show", job["repo"])
-        assert (shown["state"], shown["reason"]) == ("planned", "its sync was canceled")
-        assert reg.json("show", jobs(reg, "running")[0]["repo"])["state"] == "fetching"
+        with subprocess.Popen(reg.command("verify", job["repo"]), stdout=subprocess.DEVNULL) as check:
+            wait_for(lambda: any(j["kind"] == "verify" and j["state"] == "queued" for j in reg.json("jobs")))
+            cancel(reg, job["id"])
+            shown = reg.json("show", f"{job['repo']}@{later[job['repo']]}")
+            assert (shown["state"], shown["reason"]) == ("planned", "its sync was canceled")
+            going = jobs(reg, "running")[0]["repo"]
+            assert reg.json("show", f"{going}@{later[going]}")["state"] == "fetching"
+            check.kill()
 
 
 # --- a sweep --------------------------------------------------------------------------------------------------------------------
