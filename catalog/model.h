@@ -196,7 +196,11 @@ int model_is_metadata(struct db *db, int64_t revision_id, bool *metadata, struct
  */
 int model_set_state(struct db *db, int64_t revision_id, enum revision_state state, const char *reason, int64_t now, struct err *e);
 /* Work on it has ended without a verdict: it is planned, for this reason. Where a person or the inspection has rejected it before, that stands, with its reason and date. */
+/* Its pending files are not wanted any more: what was served as a whole is whole without them. A published or retired one just loses these. */
 int model_stop(struct db *db, int64_t revision_id, const char *reason, int64_t now, struct err *e);
+#define MODEL_NEVER_CAME "it was asked for later than the rest, and its sync ended without it"	/* skip_reason of what was pending then */
+/* The same for pending files that nobody works on any more, whatever the state; it stays. */
+int model_drop_pending(struct db *db, int64_t revision_id, struct err *e);
 /* Has a person or the inspection rejected it when it was judged last? *why in a; NULL: neither. */
 int model_turned_down(struct db *db, int64_t revision_id, struct arena *a, const char **why, struct err *e);
 int model_set_proof(struct db *db, int64_t revision_id, enum proof_level proof, struct err *e);

@@ -31,6 +31,46 @@ int model_turned_down(struct db *db, int64_t revision_id, struct arena *a, const
 	return rc < 0 ? rc : turned_down_tx(r.c, revision_id, a, why, &at, e);
 }
 
+/* What was newly wanted beside what is served, or was when it went off the doors, is no part of it. */
+static int drop_pending_tx(struct db_conn *c, int64_t revision_id, struct err *e)
+{
+	own(sql) struct sql q = sql_prepare(c, "UPDATE file SET wanted = 0, why = $2 WHERE revision_id = $1 AND wanted = 2", e);
+
+	sql_int(&q, revision_id);
+	sql_text(&q, MODEL_NEVER_CAME);
+	return sql_run(&q);
+}
+
+/* Off the doors, what was pending and is all here may have been judged with the rest. */
+static int has_unfinished(struct db *db, int64_t revision_id, bool *has, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	int rc = read_begin(&r, db, e);
+
+	if (rc < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c,
+					    "SELECT EXISTS (SELECT 1 FROM file AS f JOIN revision AS r ON r.id = f.revision_id LEFT JOIN blob AS b ON b.id = f.blob_id "
+					    "WHERE f.revision_id = $1 AND f.wanted = 2 AND (r.state = 7 OR coalesce(b.stored, 0) = 0))",
+					    e);
+	sql_int(&q, revision_id);
+	*has = sql_row(&q) && sql_get_int(&q, 0) != 0;
+	return sql_done(&q);
+}
+
+int model_drop_pending(struct db *db, int64_t revision_id, struct err *e)
+{
+	own(tx) struct tx t = { 0 };
+	bool has = false;
+	int rc = has_unfinished(db, revision_id, &has, e);
+
+	if (rc < 0 || !has)
+		return rc;
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = drop_pending_tx(t.c, revision_id, e)) < 0)
+		return rc;
+	return tx_commit(&t, e);
+}
+
 int model_stop(struct db *db, int64_t revision_id, const char *reason, int64_t now, struct err *e)
 {
 	own(arena) struct arena a = { 0 };
@@ -40,10 +80,10 @@ int model_stop(struct db *db, int64_t revision_id, const char *reason, int64_t n
 	int64_t at = now;
 	int rc;
 
-	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = model_rev_tx(t.c, revision_id, &rev, e)) < 0)
+	if ((rc = tx_begin(&t, db, e)) < 0 || (rc = model_rev_tx(t.c, revision_id, &rev, e)) < 0 || (rc = drop_pending_tx(t.c, revision_id, e)) < 0)
 		return rc;
 	if (rev.state == REVISION_PUBLISHED || rev.state == REVISION_RETIRED)
-		return 0;
+		return tx_commit(&t, e);
 	if ((rc = turned_down_tx(t.c, revision_id, &a, &why, &at, e)) < 0 ||
 	    (rc = model_set_state_tx(t.c, revision_id, why ? REVISION_REJECTED : REVISION_PLANNED, why ? why : reason, at, e)) < 0 ||
 	    (rc = model_refresh_tx(t.c, rev.model_id, e)) < 0)

@@ -29,13 +29,18 @@ static bool works_on(const struct ended *x, const struct job *j, const struct re
 	return !model_find(x->d->db, j->repo, *j->revision ? j->revision : "main", MODEL_ANY, x->a, &m, &own, NULL, NULL) && own.id == r->id;
 }
 
-static bool is_left(const struct ended *x, const struct revision *r)
+static bool is_worked_on(const struct ended *x, const struct revision *r)
 {
-	bool left = (r->state > REVISION_PLANNED && r->state <= REVISION_TESTING) || (r->state == REVISION_PLANNED && !r->reason);
+	bool worked_on = false;
 
-	for (size_t i = 0; i < x->n_active && left; i++)
-		left = !works_on(x, &x->active[i], r);
-	return left;
+	for (size_t i = 0; i < x->n_active && !worked_on; i++)
+		worked_on = works_on(x, &x->active[i], r);
+	return worked_on;
+}
+
+static bool is_left(const struct revision *r)
+{
+	return (r->state > REVISION_PLANNED && r->state <= REVISION_TESTING) || (r->state == REVISION_PLANNED && !r->reason);
 }
 
 static const char *what_ended(const struct ended *x, const char *what)
@@ -58,9 +63,11 @@ static int stop_revisions(const struct ended *x, const char *what, struct err *e
 	if (model_find_repo(x->d->db, x->job.repo, x->a, &m, NULL))
 		return 0;	/* it has come to nothing here */
 	rc = model_revisions(x->d->db, m.id, MODEL_ANY, x->a, &all, &n, e);
-	for (size_t i = 0; i < n && !rc; i++)
-		if (is_left(x, &all[i]))
-			rc = model_stop(x->d->db, all[i].id, reason, work_now(), e);
+	for (size_t i = 0; i < n && !rc; i++) {
+		if (is_worked_on(x, &all[i]))
+			continue;
+		rc = is_left(&all[i]) ? model_stop(x->d->db, all[i].id, reason, work_now(), e) : model_drop_pending(x->d->db, all[i].id, e);
+	}
 	return rc;
 }
 

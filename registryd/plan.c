@@ -114,10 +114,12 @@ void plan_from_tree(const struct hub_tree *t, const struct plan_selection *s, co
 	*n = t->n_files;
 }
 
-/* Was it wanted, and not let in? What globs left out then, they leave out now; a format that policy skipped is another matter. */
+/* Was it wanted, and not let in? What globs left out then, they leave out now; a format that policy skipped is another matter, and so is what nobody has judged. */
 static const char *refusal(const struct model_file *f)
 {
-	return f->wanted || policy_has_skipped(f->skip_reason) ? NULL : f->skip_reason;
+	const char *why = f->skip_reason;
+
+	return f->wanted || policy_has_skipped(why) || (why && !strcmp(why, MODEL_NEVER_CAME)) ? NULL : why;
 }
 
 enum plan_left plan_left(const struct plan_selection *s, const struct policy *p, struct model_file *files, size_t n, const char **why)

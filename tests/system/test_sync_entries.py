@@ -1,4 +1,5 @@
 """Mirror entries for other branches than `main`, and several of one model: what a round costs, and that rounds come to rest."""
+import contextlib
 import json
 import sqlite3
 import time
@@ -8,6 +9,7 @@ import pytest
 from tests.system.registry import Registry
 from tests.system.sync_case import BIG, CARD, POLICY, Noise, cancel, get, mirror_round, settings, settled, wait_for
 from tests.system.test_sync_mirror import ENTRIES, days_ago, edit, following, kinds, paths, published, small, states
+from tests.system.test_sync_reload import closed, jobs, reload
 
 
 def git_was_asked_a_day_ago(reg):
@@ -141,6 +143,58 @@ def test_a_rejection_outlives_a_sync_that_came_to_nothing(tmp_path, hub, who, ho
         events = kinds(reg, "team/m")
         mirror_round(reg)
         assert stand() == before and kinds(reg, "team/m") == events
+
+
+@pytest.fixture
+def widened(tmp_path, hub):
+    """Served without big.safetensors; a sync of all files has been canceled (while it ran or waited) or has failed."""
+    hub.add_model("team/m", {"README.md": CARD, "config.json": "{}", "small.safetensors": Noise(4000, 1), "big.safetensors": Noise(BIG)})
+
+    @contextlib.contextmanager
+    def site(how):
+        with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+            reg.ctl("sync", "team/m", "--exclude", "big*")
+            if how == "fail":
+                hub.faults.add(listener="cdn", file="big.safetensors", status=403)
+                assert reg.ctl("sync", "team/m", code=None).returncode not in (0, 5)
+            else:
+                hub.faults.add(listener="cdn", file="big.safetensors", throttle=1 << 20)
+                reg.ctl("sync", "team/m", "--no-wait")
+                job = wait_for(lambda: [j["id"] for j in jobs(reg, "running") if j["progress"]["bytes_done"] > BIG // 4])[0]
+                if how == "wait":
+                    reload(reg, settings(hub, window=closed()))
+                    wait_for(lambda: jobs(reg, "waiting"))
+                cancel(reg, job)
+                wait_for(lambda: job in {j["id"] for j in jobs(reg, "canceled")})
+                reload(reg, settings(hub))
+            hub.faults.clear()
+            assert published(reg) == {"team/m"}
+            yield reg
+    return site
+
+
+@pytest.mark.parametrize("how", ["cancel", "fail", "wait"])
+def test_what_a_wider_sync_never_brought_is_no_part_of_what_comes_back(widened, how):
+    with widened(how) as reg:
+        def back():
+            assert states(reg)["team/m"] == "published" and get(f"{reg.url}/team/m/resolve/main/config.json")[0] == 200
+
+        reg.ctl("reject", "team/m", "--reason", "a look")
+        reg.ctl("publish", "team/m", "--reason", "fine")
+        back()
+        reg.ctl("retire", "team/m")
+        reg.ctl("restore", "team/m")
+        back()
+
+
+def test_nor_of_what_the_policy_lets_in_again(widened):
+    with widened("cancel") as reg:
+        for policy, state in ((POLICY.replace("mit", "isc"), "held"), (POLICY, "published")):
+            (reg.where / "policy.yaml").write_text(policy)
+            reg.ctl("policy", "reload", "--yes")
+            wait_for(lambda state=state: states(reg)["team/m"] == state)
+        reg.ctl("mirror", "add", "team/m", "--every", "6h")
+        wait_for(lambda: "big.safetensors" in paths(reg, "team/m"))     # and it is fetched as soon as an entry asks for it
 
 
 @pytest.mark.parametrize("ref", ["dev", "main"])
