@@ -91,6 +91,26 @@ static int ask_published(const struct question *q, enum settled *out, const char
 	return rc;
 }
 
+/*
+ * Rejected for what was found in files that are not selected any more: another selection was planned since, and its sync has come to nothing. A person's
+ * word is about the revision, whatever is selected.
+ */
+static int is_moot(const struct question *q, bool *moot, struct err *e)
+{
+	struct policy_facts *facts = arena_alloc(q->arena, sizeof(*facts));
+	const char *why = NULL;
+	int rc = 0;
+
+	*moot = false;
+	if (q->r->state == REVISION_REJECTED)
+		rc = model_turned_down(q->w->db, q->r->id, q->arena, &why, e);
+	if (rc || !why)
+		return rc;
+	rc = model_evidence(q->w->db, q->r->id, q->arena, facts, e);
+	*moot = !rc && facts->person != POLICY_PERSON_REJECTED && !facts->n_rejected;
+	return rc;
+}
+
 /* Rejected, and its room was given back: the clock does not fetch it each week to reject it again. */
 static bool is_freed(const struct revision *r)
 {
@@ -115,6 +135,9 @@ static int ask_turned_down(const struct question *q, enum settled *out, const ch
 		*out = SETTLED_OTHERWISE;
 		return 0;
 	}
+	rc = is_moot(q, &differs, e);
+	if (rc || differs)
+		return rc;
 	if (q->r->state == REVISION_HELD && !q->selection->metadata_only)	/* of a gated model not even all metadata can be had */
 		rc = left(q, &rest, why, e);
 	if (!rc && rest == PLAN_DONE)

@@ -145,6 +145,21 @@ def test_a_rejection_outlives_a_sync_that_came_to_nothing(tmp_path, hub, who, ho
         assert stand() == before and kinds(reg, "team/m") == events
 
 
+def test_a_rejection_is_about_what_was_selected(tmp_path, hub):
+    """A sync of other files failed: the rejection stands, and is no reason not to try these again."""
+    evil = b"cos\nsystem\n(S'true'\ntR."
+    hub.add_model("team/m", {"README.md": CARD, "config.json": "{}", "data.safetensors": Noise(4000), "pytorch_model.bin": evil})
+    with Registry(tmp_path / "registry", policy=POLICY, settings=settings(hub)) as reg:
+        reg.ctl("sync", "team/m", "--include", "README.md", "--include", "*.bin", code=5)
+        hub.faults.add(file="data.safetensors", status=404)
+        reg.ctl("mirror", "add", "team/m", "--include", "*.md", "--include", "*.safetensors", "--every", "6h")
+        wait_for(lambda: any(j["state"] == "failed" for j in reg.json("jobs") if j["kind"] == "sync"))
+        assert states(reg)["team/m"] == "rejected"
+        hub.faults.clear()
+        mirror_round(reg)
+        assert states(reg)["team/m"] == "published"
+
+
 @pytest.fixture
 def widened(tmp_path, hub):
     """Served without big.safetensors; a sync of all files has been canceled (while it ran or waited) or has failed."""
