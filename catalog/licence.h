@@ -18,6 +18,7 @@
 #define LICENCE_CONFLICTS_MAX 16
 #define LICENCE_TAGS_MAX      64
 #define LICENCE_NOTICE_MAX    700	/* reduced characters; a longer text is more than a word about a licence */
+#define LICENCE_REST_MAX      150	/* of what stands beside known texts, without lines that name owners or a licence */
 #define LICENCE_OWNERS_MAX    8000	/* of what stands beside known texts, with the lines that name owners */
 
 enum licence_use {	/* may it be used commercially? */

@@ -40,4 +40,12 @@ size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char
 /* The text of a page; false when a part of it may not have been read: something has no end. */
 bool licence_read_page(struct buf *out, const char *page);
 
+/* Is it a line that says nothing of the licence's name? */
+bool licence_is_beside_name(const char *line);
+/* Is "all rights reserved" at `at` an owner's word, on the line of one or behind such lines? Of weights it is a term. */
+bool licence_is_reserved_by_owner(const char *text, const char *at);
+/* What stands beside known texts: a word of it is read for the licences that it speaks of; more than `most` letters of it are unknown terms. It is written to. */
+struct licence_text;
+void licence_read_rest(char *left, size_t most, struct arena *a, struct licence_text *out);
+
 #endif

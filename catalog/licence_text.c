@@ -17,9 +17,8 @@
 #define TITLE_WITHIN	((size_t)400)		/* reduced characters in which a title may stand anywhere */
 #define ANCHOR_TRIES	256			/* places in one text where a body may begin */
 #define FOUND_MAX	64			/* licences in one text */
-#define SAID_MAX	((size_t)16)		/* licences of which a short text speaks */
+#define INDENT_MOST	32			/* bytes of a line before and of the mark of an entry */
 #define MARK_MOST	6			/* a gap of so many reduced characters is there for the mark of a list */
-#define OWNER_MOST	160			/* bytes of a line that names an owner; a longer one says more */
 #define BESIDE		"beside "
 #define NAME_WITHIN	((size_t)160)		/* reduced characters of a text that may be nothing but a licence's name */
 
@@ -63,6 +62,12 @@ static const struct {
 	{ "underthenvidiaopenmodellicense", "other:nvidia-open-model-license" },
 	{ "undertheflux1devnoncommerciallicense", "other:flux-1-dev-non-commercial-license" },
 	{ "licensedundertheapplemachinelearningresearchmodellicense", "apple-amlr" },
+};
+
+/* Reduced sentences that say of a licence's document, and not of what is under it, what may be done with it. */
+static const char *const of_the_document[] = {
+	"everyoneispermittedtocopyanddistributeverbatimcopiesofthislicensedocumentbutchangingitisnotallowed",
+	"thisisthefirstreleasedversionofthelessergplitalsocountsasthesuccessorofthegnulibrarypubliclicenseversion2hencetheversionnumber21",
 };
 
 /* Reduced titles. */
@@ -133,7 +138,7 @@ static void load(void)
 enum {	/* what a letter is the first one of */
 	BEGINS_WORD = 1,
 	BEGINS_LINE = 2,	/* or behind a mark of HTML */
-	BEGINS_SENTENCE = 4,	/* or a paragraph or list's entry */
+	BEGINS_SENTENCE = 4,
 };
 
 /* The letters and digits of a text; rest: the same with blanks for known texts. */
@@ -161,16 +166,43 @@ static size_t count_pluses(const char *text, size_t n)
 	return found;
 }
 
-/* What begins behind the mark at text[i]. */
-static unsigned char begun_by(const char *text, size_t i, size_t n, bool is_line_empty)
+/* Is it the mark of a list's entry, as "(a)", "iv.", "4.1", "2(b)" are without their marks, or nothing? A word is none: it may be "not". */
+static bool is_mark(const char *at, const char *end)
+{
+	while (at < end && isdigit((unsigned char)*at))
+		at++;
+	if (at < end && isalpha((unsigned char)*at))
+		at++;
+	while (at < end && strchr("ivx", *at))
+		at++;
+	while (at < end && isdigit((unsigned char)*at))
+		at++;
+	return at == end;
+}
+
+/* Is what stands on the line before text[i] no more than the mark of an entry? */
+static bool is_behind_mark(const char *text, size_t i)
+{
+	const char *from = i > INDENT_MOST ? text + i - INDENT_MOST : text, *end = text + i, *at = end, *line = end;
+
+	while (line > from && line[-1] != '\n')
+		line--;
+	while (at > line && isalnum((unsigned char)at[-1]))
+		at--;
+	for (const char *p = line; p < at; p++)
+		if (!strchr(" \t\r#*>/|-0123456789.(", *p))
+			return false;
+	return is_mark(at, end) && (line == text || line[-1] == '\n');
+}
+
+/* What begins behind the mark at text[i]. What introduces a list, a table or a line that goes on is one sentence with that. */
+static unsigned char begun_by(const char *text, size_t i, size_t n)
 {
 	char c = text[i], next = i + 1 < n ? text[i + 1] : '\n';
 
 	if (c == '\n' || c == '\r' || c == '>')
-		return BEGINS_WORD | BEGINS_LINE | (c == '\n' && is_line_empty ? BEGINS_SENTENCE : 0);
-	if (c == '!' || c == '?' || c == ';' || (c == '.' && strchr(" \t\r\n\"')", next)))
-		return BEGINS_WORD | BEGINS_SENTENCE;
-	if (is_line_empty && (c == '-' || c == '*') && strchr(" \t", next))
+		return BEGINS_WORD | BEGINS_LINE;
+	if (c == '!' || c == '?' || c == ';' || (c == '.' && strchr(" \t\r\n\"')", next) && !is_behind_mark(text, i)))
 		return BEGINS_WORD | BEGINS_SENTENCE;
 	return BEGINS_WORD;
 }
@@ -179,18 +211,15 @@ static void reduce(struct reduced *r, const char *text, size_t n)
 {
 	size_t most = n + 3 * count_pluses(text, n) + 1;
 	unsigned char begins = BEGINS_LINE | BEGINS_SENTENCE;
-	bool is_line_empty = true;
 
 	*r = (struct reduced){ .text = mem_zalloc(most), .begins = mem_zalloc(most), .origin = mem_zalloc(most * sizeof(uint32_t)) };
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)text[i];
 
 		if (c != '+' && (c >= 0x80 || !isalnum(c))) {
-			begins |= begun_by(text, i, n, is_line_empty);
-			is_line_empty = c == '\n' || (is_line_empty && isspace(c));
+			begins |= begun_by(text, i, n);
 			continue;
 		}
-		is_line_empty = false;
 		r->begins[r->n] = begins;
 		begins = 0;
 		for (size_t k = 0; k < (c == '+' ? 4 : 1); k++)
@@ -214,20 +243,6 @@ static bool is_part(const struct fingerprint *p, const char *at, const char *end
 		return false;
 	digest_of(&d, DIGEST_SHA256, at, p->length);
 	return digest_equal(&d, &p->sha256);
-}
-
-/* Is it the mark of a list's entry, as "(a)", "iv.", "4.1", "2(b)" are without their marks, or nothing? A word is none: it may be "not". */
-static bool is_mark(const char *at, const char *end)
-{
-	while (at < end && isdigit((unsigned char)*at))
-		at++;
-	if (at < end && isalpha((unsigned char)*at))
-		at++;
-	while (at < end && strchr("ivx", *at))
-		at++;
-	while (at < end && isdigit((unsigned char)*at))
-		at++;
-	return at == end;
 }
 
 /* The parts behind the first one, from `at` on. */
@@ -450,25 +465,6 @@ static void find_identifiers(const char *text, size_t n, const char *at, struct 
 	}
 }
 
-static bool is_of_owner(const char *line)
-{
-	return !strncasecmp(line, "copyright", 9) || !strncasecmp(line, "(c)", 3) || str_starts(line, "\xc2\xa9");
-}
-
-/* Is it a line that says nothing of the licence's name? */
-static bool is_beside_name(const char *line)
-{
-	static const char *const begins[] = { "all rights reserved", "http://", "https://" };
-
-	if (is_of_owner(line))
-		return true;
-
-	for (size_t i = 0; i < ARRAY_LEN(begins); i++)
-		if (!strncasecmp(line, begins[i], strlen(begins[i])))
-			return true;
-	return false;
-}
-
 static bool is_plain(const char *word, size_t n)
 {
 	static const char *const plain[] = { "this", "the", "these", "work", "model", "models", "project", "repository", "software", "weights", "is", "are", "licensed", "released",
@@ -499,7 +495,7 @@ static void find_name(const char *text, size_t n, const struct reduced *r, struc
 	for (char *line = lines ? strtok_r(lines, "\r\n", &save) : NULL; line; line = strtok_r(NULL, "\r\n", &save)) {
 		line += strspn(line, " \t#*=->");
 		address = address ? address : str_starts(line, "http") ? licence_of_address(line, strlen(line), a) : NULL;
-		if (!is_beside_name(line))
+		if (!licence_is_beside_name(line))
 			name = arena_printf(a, "%s %s", name, line);
 	}
 	id = licence_normalise(skip_statement(name));
@@ -509,14 +505,29 @@ static void find_name(const char *text, size_t n, const struct reduced *r, struc
 		note(out, licence_find(address) ? address : licence_other_id(a, address), r->text, false);
 }
 
-static const char *recognise(const struct reduced *r, const struct found_list *found)
+static const char *find_rider(const struct reduced *r)
 {
-	const char *id = strictest(found);
-
 	for (size_t i = 0; i < ARRAY_LEN(riders); i++)
 		if (strstr(r->text, riders[i].words))
 			return riders[i].id;
+	return NULL;
+}
+
+static const char *recognise(const struct reduced *r, const struct found_list *found)
+{
+	const char *id = strictest(found), *with_rider = find_rider(r);
+
+	if (with_rider)
+		return with_rider;
 	return id && is_taken_back(id, r) ? "other:with-restrictions" : id;
+}
+
+static bool holds_text(const struct found_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].is_text)
+			return true;
+	return false;
 }
 
 /* Is it known by its title alone, so that nobody here knows where its text ends? Not of a free one beside others, whose terms it would hide. */
@@ -540,59 +551,17 @@ static char *left_of(const char *text, size_t n, const struct reduced *r, struct
 	return left;
 }
 
-/* Its letters and digits; owners: and those of lines that name one, or a licence by its identifier. */
-static size_t count_left(const char *left, bool owners)
+/* What stands beside a text and is no term: of the owner's rights, and of the document's own. */
+static void blank_harmless(struct reduced *r, const char *text)
 {
-	size_t found = 0;
+	static const char words[] = "allrightsreserved";
 
-	for (const char *line = left, *end; *line; line = end + (*end != 0)) {
-		const char *first = line + strspn(line, " \t\r#*/");
-
-		end = line + strcspn(line, "\n");
-		if (!owners && end - first <= OWNER_MOST && (is_of_owner(first) || !strncasecmp(first, "spdx-", 5)))
-			continue;
-		for (const char *p = line; p < end; p++)
-			found += isalnum((unsigned char)*p) != 0;
-	}
-	return found;
-}
-
-/* Cuts the lines that name an owner, and nothing said of a licence, out of `left`. */
-static char *cut_owners(char *left, struct arena *a)
-{
-	char *owners = arena_strdup(a, left);
-
-	for (char *line = left, *end; *line; line = end + (*end != 0)) {
-		const char *first = line + strspn(line, " \t\r#*/");
-
-		end = line + strcspn(line, "\n");
-		bool is_owner = end - first <= OWNER_MOST && is_of_owner(first) && !memmem(first, (size_t)(end - first), "icen", 4);
-
-		memset(is_owner ? line : owners + (line - left), ' ', (size_t)(end - line));
-	}
-	return owners;
-}
-
-/* What `left` speaks of. DeepSeek, Llama and Apache are owners, too. */
-static void read_spoken(char *left, struct arena *a, struct licence_text *out)
-{
-	const char **said = arena_alloc(a, 2 * SAID_MAX * sizeof(*said)), **more = arena_alloc(a, SAID_MAX * sizeof(*more));
-	const char *owners = cut_owners(left, a);
-	size_t n = licence_spoken_of(owners, strlen(owners), a, more, SAID_MAX);
-
-	out->said = said;
-	out->n_said = licence_spoken_of(left, strlen(left), a, said, SAID_MAX);
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(more[i], "other:more-than-are-read") || (licence_find(more[i]) && !str_starts(more[i], "other:")))
-			said[out->n_said++] = more[i];
-}
-
-/* What stands there beside known texts: a word of it is read for the licences that it speaks of, and more is unknown terms. */
-static void read_left(char *left, struct arena *a, struct licence_text *out)
-{
-	out->says_more = count_left(left, false) > LICENCE_NOTICE_MAX || count_left(left, true) > LICENCE_OWNERS_MAX;
-	if (!out->says_more)
-		read_spoken(left, a, out);
+	for (size_t i = 0; i < ARRAY_LEN(of_the_document); i++)
+		for (const char *at = r->text; (at = strstr(at, of_the_document[i])); at++)
+			memset(r->rest + (at - r->text), ' ', strlen(of_the_document[i]));
+	for (const char *at = r->text; (at = strstr(at, words)); at += sizeof(words) - 1)
+		if (licence_is_reserved_by_owner(text, text + r->origin[at - r->text]))
+			memset(r->rest + (at - r->text), ' ', sizeof(words) - 1);
 }
 
 static const char *notice(const struct reduced *r, struct arena *a)
@@ -610,6 +579,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 
 	reduce(&r, text, n);
 	find_all(&r, &found);
+	blank_harmless(&r, text);
 	find_identifiers(text, n, r.text, a, &found);
 	find_name(text, n, &r, a, &found);
 	all = arena_alloc(a, found.n * sizeof(*all) + 1);
@@ -623,7 +593,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 		out->unread = "names more licences than are read, so nobody has read all of it";
 	out->restricts = *out->notice && restricts(&r);
 	if (*out->notice || (out->recognised && !is_by_title(&found)))
-		read_left(left_of(text, n, &r, a), a, out);
+		licence_read_rest(left_of(text, n, &r, a), holds_text(&found) && !find_rider(&r) ? LICENCE_REST_MAX : LICENCE_NOTICE_MAX, a, out);
 }
 
 bool licence_has_text(const char *id)

@@ -45,6 +45,9 @@ static void restrictions(void **state)
 		"For research\npurposes only.", "Companies with revenue over 1M must buy a license.", "No permission is granted for commercial use.", "You may not use the model or its name commercially.",
 		"You may not use it for purposes including but not limited to commercial use.", "Limited to academic use.",
 		"The above license applies to the code only.", "The model weights are proprietary.", "This license does not apply to the weights.",
+		"The following uses of the model are prohibited:\n\n* commercial use\n* military use", "You may not use the weights for:\n 1. commercial purposes\n 2. military ones",
+		"You may not:\n\n(a) sell it; or\n(b) use it for commercial purposes", " * The weights may not be used for\n * commercial purposes.", "Not for\n\n\ncommercial use",
+		"Model weights (c) us, all rights reserved.", "Copyright us, model weights: all rights reserved", "Copyright us\nThe weights: all rights reserved",
 	};
 	static const char *const given[] = {
 		"For commercial, academic, or non-commercial purposes.", "Commercial (as well as noncommercial) use is welcome.", "Commercial use requires no further permission.",
@@ -53,6 +56,8 @@ static void restrictions(void **state)
 		"The academic paper is only available in PDF.", "Commercial support is available. Do not use the issue tracker for commercial requests.",
 		"Commercial purposes are not prohibited.", "This research project is only a prototype, commercial use is fine.", "Commercial use requires attribution only.",
 		"You are required to keep this notice and license text in commercial software.", "Governed by the laws of the place of business of the licensor, excluding its conflict rules.",
+		"Copyright (c) 2023, Large Model Systems Organization\nAll rights reserved.", "# Copyright (c) 2023 The Model Lab. All rights reserved.",
+		"Copyright (c) 2023 The Model Lab\n\nAll Rights Reserved",
 	};
 
 	(void)state;
@@ -142,6 +147,9 @@ static void beside_a_text(void **state)
 	struct err e = ERR_NONE;
 
 	(void)state;
+		{ own, "apache-2.0", 2, true },
+		{ own, "apache-2.0", 1, false },
+		{ "Apache License\nhttps://www.apache.org/licenses/LICENSE-2.0\n", "apache-2.0", 30, false },
 	buf_init(&apache, 1 << 20);
 	assert_int_equal(fdio_slurp(AT_FDCWD, SOURCE_DIR "/LICENSE", &apache, &e), 0);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -285,6 +293,8 @@ static void what_is_made_to_be_slow(void **state)
 		{ "LICENSE.json", "{\"license\":[\"mit\"", ",\"mit\"", "]}", true },	 { "LICENSE.html", "<html>", "<a", "", true },
 		{ "LICENSE.html", "<html><!--", "<", "", true },			 { "docs/LICENSE", "", "Permission is hereby granted, free of charge, to any person obtaining a copy ", "", false },
 		{ "docs/LICENSE", "", "redistribution and use in source and binary forms, with or ", "", false },
+		{ "docs/LICENSE", "", "all rights reserved ", "", false },			 { "docs/LICENSE", "", "all rights reserved\n", "", false },
+		{ "docs/LICENSE", "", ". 1", "", false },					 { "docs/LICENSE", "SPDX-License-Identifier: MIT\n", "a b\n", "", false },
 	};
 
 	(void)state;
