@@ -27,38 +27,62 @@ static bool one_of(const char *s, size_t n, const char *const *list)
 	return false;
 }
 
-/* What the entity at *p stands for where that is ASCII, else a blank; *p goes behind it. */
-static char read_entity(const char **p)
+/* A character as UTF-8, a blank for what is none. */
+static void put_character(struct buf *out, long code)
+{
+	if (code <= 0 || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+		code = ' ';
+	if (code < 0x80) {
+		buf_putc(out, (char)code);
+		return;
+	}
+	int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+
+	buf_putc(out, (char)((more == 1 ? 0xc0 : more == 2 ? 0xe0 : 0xf0) | code >> (6 * more)));
+	while (more--)
+		buf_putc(out, (char)(0x80 | ((code >> (6 * more)) & 0x3f)));
+}
+
+/* What the entity at p stands for, a blank where it is not known here; what is behind it. */
+static const char *put_entity(struct buf *out, const char *p)
 {
 	static const struct {
 		const char *name;
-		char c;
-	} names[] = { { "amp", '&' }, { "lt", '<' }, { "gt", '>' }, { "quot", '"' }, { "apos", '\'' } };
-	const char *name = *p + 1;
+		long code;
+	} names[] = { { "amp", '&' }, { "lt", '<' }, { "gt", '>' }, { "quot", '"' }, { "apos", '\'' }, { "copy", 0xa9 } };
+	const char *name = p + 1;
 	size_t n = strspn(name, "#0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
-	long code;
+	long code = ' ';
 
 	if (*name == '#') {
 		bool is_hex = (name[1] | 32) == 'x';
 
 		n = 1 + is_hex + strspn(name + 1 + is_hex, is_hex ? "0123456789abcdefABCDEF" : "0123456789");
 		if (n == 1u + is_hex) {
-			++*p;
-			return '&';
+			buf_putc(out, '&');
+			return name;
 		}
-		code = strtol(name + 1 + is_hex, NULL, is_hex ? 16 : 10);
-		*p = name + n + (name[n] == ';');
-		return (char)(code > 0 && code < 0x80 ? code : ' ');
+		put_character(out, strtol(name + 1 + is_hex, NULL, is_hex ? 16 : 10));
+		return name + n + (name[n] == ';');
 	}
 	if (!n || n > ENTITY_MAX || name[n] != ';') {
-		++*p;
-		return '&';
+		buf_putc(out, '&');
+		return name;
 	}
-	*p = name + n + 1;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (strlen(names[i].name) == n && !memcmp(name, names[i].name, n))
-			return names[i].c;
-	return ' ';
+			code = names[i].code;
+	put_character(out, code);
+	return name + n + 1;
+}
+
+/* What stands at p, where no tag begins; what is behind it. */
+static const char *put_next(struct buf *out, const char *p)
+{
+	if (*p == '&')
+		return put_entity(out, p);
+	buf_putc(out, *p);
+	return p + 1;
 }
 
 /* The '>' of a tag whose name ends at p; one within a quoted value is none. NULL: it has none. */
@@ -98,7 +122,7 @@ static void put_words(struct page *g, const char *p, const char *end)
 {
 	buf_putc(g->out, '\n');
 	while (p < end)
-		buf_putc(g->out, *p == '&' ? read_entity(&p) : *p++);
+		p = put_next(g->out, p);
 	buf_putc(g->out, '\n');
 }
 
@@ -121,7 +145,7 @@ static const char *read_comment(struct page *g, const char *p)
 		if (*inside == '<' && close)
 			inside = close + 1;
 		else
-			buf_putc(g->out, *inside == '&' ? read_entity(&inside) : *inside++);
+			inside = put_next(g->out, inside);
 	}
 	buf_putc(g->out, '\n');
 	return *end ? strchr(end, '>') + 1 : end;
@@ -191,10 +215,7 @@ bool licence_read_page(struct buf *out, const char *p)
 			behind = read_other(&g, p);
 		else if (*p == '<')
 			behind = read_tag(&g, p);
-		if (behind)
-			p = behind;
-		else
-			buf_putc(out, *p == '&' ? read_entity(&p) : *p++);
+		p = behind ? behind : put_next(out, p);
 	}
 	return !g.is_unread;
 }

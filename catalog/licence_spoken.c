@@ -147,27 +147,50 @@ static bool is_deed(const struct word *w, const struct word *behind)
 	return behind && w->n == 8 && !strncasecmp(w->at + 5, "sed", 3) && is_one(behind->at, behind->n, (const char *const[]){ "this", "these", "the", "it", "its", "under", NULL });
 }
 
-/* "Qwen License": a name in front of the word that no list has. */
-static bool is_unknown_name(const struct word *name, const struct word *w)
+static bool is_noun(const struct word *w)
+{
+	return is_one(w->at, w->n, (const char *const[]){ "license", "licence", "licenses", "licences", "agreement", "agreements", NULL });
+}
+
+/* What stands before "license" and is a name, of n words of which the last one is the nearest; NULL: nothing. */
+static const char *unknown_name(const struct word *w, size_t n, const struct word *licence, struct arena *a)
 {
 	static const char *const plain[] = { "the", "this", "a", "an", "software", "public", "open", "source", "model", "our", "its", "full", "free", "following", "same", "file", "see", "project",
-					     "code", "weights", "and", "of", "under", "for", "copyright", "permissive", "original", "main", "data", "your", "that", "license", "licence", "spdx", "foundation", "font", "secondary", NULL };
+					     "code", "weights", "base", "version", "section", "party", "other", "additional", "general", "and", "of", "under", "for", "copyright", "permissive",
+					     "original", "main", "data", "your", "that", "license", "licence", "spdx", "foundation", "font", "secondary", NULL };
+	static const char *const kinds[] = { "model", "models", "public", "open", "source", "software", "series", NULL };
+	/* of public and software licences, where the version is missing by which they are known */
+	static const char *const known[] = { "mozilla", "eclipse", "microsoft", "gnu", "lesser", "library", "affero", "union", "to", "boost", "zope", "postgresql", NULL };
+	const struct word *end = w + n - 1, *name = end;	/* the name's last word, and its first one */
 
-	return w->n >= 5 && !w->begins && (!strncasecmp(w->at, "licen", 5)) && isupper((unsigned char)*name->at) && !is_one(name->at, name->n, plain);
+	if (!n || licence->begins || (strncasecmp(licence->at, "licen", 5) != 0 && !is_noun(licence)))
+		return NULL;
+	while (is_noun(licence) && name > w && !name->begins && is_one(name->at, name->n, kinds))
+		name--;
+	end = name;
+	if (is_noun(licence) && name > w && !name->begins && isdigit((unsigned char)*name->at))
+		name--;
+	if (!isupper((unsigned char)*name->at) || is_one(name->at, name->n, plain))
+		return NULL;
+	if (name != w + n - 1 && is_one(name->at, name->n, known))
+		return NULL;
+	return licence_other_id(a, arena_strndup(a, name->at, (size_t)(end->at + end->n - name->at)));
 }
 
 static void read_words(const struct word *w, size_t n, struct said *s)
 {
-	const struct word *free_word = NULL;	/* the one before, if it is of no name */
+	size_t n_free = 0;	/* words right before that are of no name */
 
 	for (size_t i = 0; i < n;) {
 		size_t k = find_name(w + i, n - i, s);
 
 		if (k && is_altered(i ? &w[i - 1] : NULL, i + k < n ? &w[i + k] : NULL))
 			say(s, "other:modified");
-		if (!k && free_word && is_unknown_name(free_word, &w[i]) && !is_deed(&w[i], i + 1 < n ? &w[i + 1] : NULL))
-			say(s, licence_other_id(s->arena, arena_strndup(s->arena, free_word->at, free_word->n)));
-		free_word = k ? NULL : &w[i];
+		const char *unknown = k ? NULL : unknown_name(w + i - n_free, n_free, &w[i], s->arena);
+
+		if (unknown && !is_deed(&w[i], i + 1 < n ? &w[i + 1] : NULL))
+			say(s, unknown);
+		n_free = k ? 0 : n_free + 1;
 		i += k ? k : 1;
 	}
 }
@@ -175,10 +198,11 @@ static void read_words(const struct word *w, size_t n, struct said *s)
 /* Of a line that names an owner letters of any script are read over; elsewhere what is in another one may be a condition. */
 static bool is_foreign(const char *p, const char *line)
 {
-	unsigned char c = (unsigned char)*p;
+	unsigned char c = (unsigned char)*p, next = (unsigned char)p[c != 0];
+	bool is_form = c == 0xef && next != 0xb8 && next != 0xbf && !str_starts(p, "\xef\xbb\xbf");	/* and no mark of order, nor what chooses an emoji's form */
 	bool is_owner = !strncasecmp(line, "copyright", 9) || !strncasecmp(line, "(c)", 3) || str_starts(line, "\xc2\xa9");
 
-	return ((c >= 0xcd && c <= 0xdf) || (c > 0xe2 && c < 0xef) || c == 0xe1) && !is_owner;
+	return ((c >= 0xcd && c <= 0xdf) || (c > 0xe2 && c < 0xef) || c == 0xe0 || c == 0xe1 || is_form) && !is_owner;
 }
 
 /* Behind the address at p; of one that is about licences its end is read as words. */

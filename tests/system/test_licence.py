@@ -309,6 +309,7 @@ def test_terms_that_nobody_here_has_read(reg, hub):
 
 def test_terms_beside_a_known_text(reg, hub):
     for name, text, says in (("weights", APACHE + b"\nThe model weights are licensed under CC BY-NC 4.0.\n", "card says apache-2.0 but LICENSE speaks of cc-by-nc-4.0"),
+                             ("name", APACHE + b"\nThe model weights are licensed under the GLM-130B License.\n", "card says apache-2.0 but LICENSE speaks of other:glm-130b"),
                              ("script", APACHE + "\n本模型权重仅供学术研究使用\n".encode(), "card says apache-2.0 but LICENSE speaks of other:words-in-another-script"),
                              ("own", b"You may use the model in your own research group, and nobody else may.\n" * 30 + b"Third party notice:\n" + APACHE,
                               "LICENSE says more than the text of apache-2.0, which nobody here knows")):

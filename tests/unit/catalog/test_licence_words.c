@@ -96,6 +96,16 @@ static void short_words(void **state)
 		{ "mit", "Copyright 2024. This model is licensed under the GNU GPL v3, not MIT.", NULL, true },
 		{ "mit", "This model is under the MIT license, which the Llama 3 licence supersedes", NULL, true },
 		{ "mit", "Emit license", NULL, true },
+		{ "mit", "Code: MIT License. Weights: GLM-130B License.", NULL, true },
+		{ "mit", "Code: MIT License. Weights: Acme-1.0 licence", NULL, true },
+		{ "mit", "Code: MIT License. Weights: Acme Model License", NULL, true },
+		{ "mit", "Code: MIT License. Weights: Acme Agreement", NULL, true },
+		{ "mit", "MIT License. The Phi-3 Model is of the Base Model licensed under the MIT License.", "mit", false },
+		{ "mpl-2.0", "Subject to the terms of the Mozilla Public License, v. 2.0.", "mpl-2.0", false },
+		{ "mpl-2.0", "Subject to the terms of the Mozilla Public License. It is MPL 2.0.", "mpl-2.0", false },
+		{ "mit", "MIT License\n\xe0\xb8\xab\xe0\xb9\x89\xe0\xb8\xb2\xe0\xb8\xa1", NULL, true },
+		{ "mit", "MIT License\n\xef\xbc\xae\xef\xbc\xaf\xef\xbc\xae", NULL, true },
+		{ "mit", "\xef\xbb\xbfMIT License \xe2\x9a\x96\xef\xb8\x8f", "mit", false },
 		{ "mit", "MIT \xe8\xae\xb8\xe5\x8f\xaf, \xe4\xbb\x85\xe9\x99\x90", NULL, true },
 		{ "mit", "MIT License. Free for commercial and noncommercial use.", "mit", false },
 		{ "mit", "The MIT License (MIT)\nCopyright (c) 2024 X\nhttps://opensource.org/licenses/MIT", "mit", false },
@@ -133,7 +143,13 @@ static void beside_a_text(void **state)
 		{ "The weights are licensed under the AGPL-3.0.", NULL, 1, true },
 		{ "Copyright 2024 us, weights: CC BY-NC 4.0", NULL, 1, true },
 		{ "\xe6\x9c\xac\xe6\xa8\xa1\xe5\x9e\x8b", NULL, 1, true },
+		{ "The weights are licensed under the ChatGLM2-6B License.", NULL, 1, true },
+		{ "The weights are licensed under the ChatGLM 3 License.", NULL, 1, true },
+		{ "The weights are licensed under the Acme Public License.", NULL, 1, true },
 		{ own, NULL, 30, true },
+		{ own, "apache-2.0", 2, true },
+		{ own, "apache-2.0", 1, false },
+		{ "Apache License\nhttps://www.apache.org/licenses/LICENSE-2.0\n", "apache-2.0", 30, false },
 		{ "The above license applies to the code only.", "other:with-restrictions", 1, true },
 		{ "The model weights are proprietary and all rights are reserved.", "other:with-restrictions", 1, true },
 		{ "This license does not apply to the weights.", "other:with-restrictions", 1, true },
@@ -147,9 +163,6 @@ static void beside_a_text(void **state)
 	struct err e = ERR_NONE;
 
 	(void)state;
-		{ own, "apache-2.0", 2, true },
-		{ own, "apache-2.0", 1, false },
-		{ "Apache License\nhttps://www.apache.org/licenses/LICENSE-2.0\n", "apache-2.0", 30, false },
 	buf_init(&apache, 1 << 20);
 	assert_int_equal(fdio_slurp(AT_FDCWD, SOURCE_DIR "/LICENSE", &apache, &e), 0);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -235,6 +248,9 @@ static void pages_that_hide_a_text(void **state)
 	}
 	check("mit", NULL, "LICENSE.html", "<html><head><title>MIT</title><script>if (a < b) c('<!-- x');</script></head><p>MIT License</p>", "mit", false);
 	check("mit", NULL, "LICENSE.html", "<html><p>&#71PL-3.0</p>", "gpl-3.0", true);
+	check("mit", NULL, "LICENSE.html", "<html><p>MIT License</p><p>&#31105;&#x6b62;</p>", NULL, true);
+	check("mit", NULL, "LICENSE.html", "<html><p>MIT License</p><p>&copy; Acme &#169;&nbsp;Acme</p>", "mit", false);
+	check("mit", NULL, "LICENSE.html", "<html><p>MIT License</p><table><tr><td>Commercial use</td><td>not allowed</td></tr></table>", NULL, true);
 }
 
 /* A name of the card's own is one spelling of what the text is, and no free licence hides behind it. */
