@@ -162,11 +162,11 @@ static void from_card(const struct licence_claims *c, struct arena *a, struct li
 		card_names(named, arena_strdup(a, c->card_name), "license_name ", a, out);
 }
 
-static void take_text(const struct licence_text *t, struct licence_answer *out)
+/* A known text, and beside it more than a word that nobody knows. */
+static void unknown_rest(const struct licence_text *t, struct arena *a, struct licence_answer *out)
 {
-	out->id = t->recognised;
-	out->name = NULL;
-	out->source = "text";
+	if (t->recognised && t->says_more && strcmp(out->source, "person") != 0)
+		conflict(out, arena_printf(a, "%s says more than the text of %s, which nobody here knows", t->path, t->recognised));
 }
 
 static bool holds(const struct licence_text *t, const char *id)
@@ -235,6 +235,15 @@ static bool is_expected(const struct licence_text *t)
 	return is_own(t) && !t->unread && t->notice;
 }
 
+static void take_text(const struct licence_text *t, struct arena *a, struct licence_answer *out)
+{
+	out->id = t->recognised;
+	out->name = NULL;
+	out->source = "text";
+	if (!is_expected(t))	/* those are asked for it in any case */
+		unknown_rest(t, a, out);
+}
+
 /* Does it stand where the model's own licence is expected, with terms that nobody here knows, and more than a word about this licence? */
 static bool is_unknown(const struct licence_text *t, const char *id)
 {
@@ -246,6 +255,8 @@ static bool may_answer(const struct licence_claims *c, const struct licence_text
 {
 	if (is_own(t) || licence_is_stricter(t->recognised, id))
 		return true;
+	if (t->says_more)
+		return false;
 	for (size_t i = 0; i < c->n_texts; i++)
 		if (is_unknown(&c->texts[i], t->recognised))
 			return false;
@@ -268,14 +279,14 @@ static void from_text(const struct licence_claims *c, const struct licence_text 
 	if (!t->recognised || (holds(t, out->id) && !forbids_more(t->recognised, out->id)) || is_of_a_part(t, out->id))
 		return;
 	if (is_of_family(t->recognised, out->id) || ((is_nothing || names_better(t->recognised, out)) && may_answer(c, t, out->id))) {
-		take_text(t, out);
+		take_text(t, a, out);
 		return;
 	}
 	if (is_nothing || agree(out->id, t->recognised) || is_no_other(t->recognised, out))
 		return;
 	conflict(out, arena_printf(a, "%s says %s but %s is the text of %s", is_none ? "the model" : out->source, out->id, t->path, t->recognised));
 	if (strcmp(out->source, "person") != 0 && licence_is_stricter(t->recognised, out->id))
-		take_text(t, out);
+		take_text(t, a, out);
 }
 
 /* Where the model's own licence is expected a word about another one counts, too. */
@@ -308,17 +319,6 @@ static void unknown_texts(const struct licence_claims *c, struct arena *a, struc
 			conflict(out, arena_printf(a, "%s is not the text of %s, nor any other that is known here", t->path, out->id));
 			return;
 		}
-	}
-}
-
-/* A known text, and beside it more than a word that nobody knows. */
-static void unknown_rest(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
-{
-	for (size_t i = 0; i < c->n_texts; i++) {
-		const struct licence_text *t = &c->texts[i];
-
-		if (t->recognised && t->says_more && is_expected(t) && strcmp(out->source, "person") != 0)
-			conflict(out, arena_printf(a, "%s says more than the text of %s, which nobody here knows", t->path, t->recognised));
 	}
 }
 
@@ -355,7 +355,9 @@ static void against_texts(const struct licence_claims *c, struct arena *a, struc
 	for (size_t i = 0; i < c->n_texts; i++)
 		from_words(&c->texts[i], a, out);
 	unknown_texts(c, a, out);
-	unknown_rest(c, a, out);
+	for (size_t i = 0; i < c->n_texts; i++)
+		if (is_expected(&c->texts[i]))
+			unknown_rest(&c->texts[i], a, out);
 }
 
 /* Where neither a person nor the card says anything upstream's tags count, the strictest of them; texts are compared with that as with a card's word. */

@@ -317,6 +317,8 @@ def test_terms_beside_a_known_text(reg, hub):
         assert outcome(reg, f"org/{name}") == ("held", "apache-2.0", [says])
     add(hub, "org/nocard", "language: en", LICENSE=b"Look at it on Mondays, in our reading room, without taking notes of it.\n" * 30 + APACHE)
     assert outcome(reg, "org/nocard")[0] == "held"
+    add(hub, "org/agreement", "language: en", LICENSE_AGREEMENT=b"Look at it on Mondays, in our reading room, without taking notes of it.\n" * 3 + APACHE)
+    assert outcome(reg, "org/agreement")[:2] == ("held", "unknown")
 
 
 def test_a_text_is_read_that_was_left_out(reg, hub):

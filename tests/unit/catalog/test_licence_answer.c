@@ -427,6 +427,31 @@ static void no_other_file_hides_it(void **state)
 	arena_done(&a);
 }
 
+/* One that says more than what is known of it is no answer where it is not expected, and is asked for that where it is one. */
+static void what_says_more_is_no_answer(void **state)
+{
+	static const struct {
+		const char *card, *path, *id, *want;
+		size_t conflicts;
+	} cases[] = {
+		{ NULL, "LICENSE_AGREEMENT.txt", "mit", "unknown", 0 }, { NULL, "LICENSE", "mit", "mit", 1 }, { NULL, "LICENSE_AGREEMENT.txt", "cc-by-nc-4.0", "cc-by-nc-4.0", 1 },
+		{ "bsd", "src/LICENSE", "bsd-3-clause", "bsd-3-clause", 1 }, { "mit", "src/LICENSE", "mit", "mit", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct licence_text t = { .path = cases[i].path, .recognised = cases[i].id, .says_more = true, .notice = "" };
+		struct licence_answer r;
+		struct arena a;
+
+		arena_init(&a);
+		r = resolve(&(struct licence_claims){ .card = &cases[i].card, .n_card = cases[i].card != NULL, .texts = &t, .n_texts = 1 }, &a);
+		if (strcmp(r.id, cases[i].want) != 0 || r.n_conflicts != cases[i].conflicts)
+			fail_msg("%s: %s, %zu conflicts", cases[i].path, r.id, r.n_conflicts);
+		arena_done(&a);
+	}
+}
+
 /* Answer and conflicts of a card that says `card`, or nothing, beside a NOTICE with the text of `id`. */
 static void check_notice(const char *card, const char *id, const char *want, size_t conflicts)
 {
@@ -474,7 +499,7 @@ int main(void)
 		cmocka_unit_test(the_same_counts_in_any_order), cmocka_unit_test(every_tag_counts), cmocka_unit_test(tags_and_texts), cmocka_unit_test(other_names_have_other_ids),
 		cmocka_unit_test(conflicts_are_said), cmocka_unit_test(copyleft_is_not_dropped), cmocka_unit_test(no_derivatives_means_none),
 		cmocka_unit_test(the_lgpl_comes_with_the_gpl), cmocka_unit_test(one_of_several_in_a_text), cmocka_unit_test(what_nobody_has_read_is_a_conflict),
-		cmocka_unit_test(a_text_that_nobody_knows), cmocka_unit_test(no_other_file_hides_it), cmocka_unit_test(a_notice_is_about_parts),
+		cmocka_unit_test(a_text_that_nobody_knows), cmocka_unit_test(no_other_file_hides_it), cmocka_unit_test(what_says_more_is_no_answer), cmocka_unit_test(a_notice_is_about_parts),
 		cmocka_unit_test(own_texts),
 	};
 
