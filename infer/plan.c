@@ -430,7 +430,7 @@ static bool expert_name(const struct finder *f, enum role role, bool stacked, ch
 /* Is the tensor of all experts packed? Then it is not run, or it is said where that can't be. */
 static bool stacked_is_packed(struct finder *f, const struct tensor *t)
 {
-	static const char *const suffixes[] = { "_scale", "_scale_inv" };
+	static const char *const suffixes[] = { "_scale", "_scale_inv", "_weight_scale" };
 	char name[PLAN_NAME_MAX + 16];
 	bool scaled = false;
 

@@ -131,17 +131,33 @@ def test_expert_missing(tmp_path, form, part):
     assert [f["message"] for f in report["findings"]] == [f"tensor {EXPERTS}{part} is missing"], report["findings"]
 
 
-@pytest.mark.parametrize("said, scaled, verdict, words", [
-    (True, True, "not_run", "packs all experts of a layer"), (True, False, "fail", "without a scale"), (False, True, "fail", "no quantization_config")])
-def test_experts_packed_in_one_tensor(tmp_path, said, scaled, verdict, words):
+@pytest.mark.parametrize("said, scale, verdict, words", [
+    (True, "_scale", "not_run", "packs all experts of a layer"), (True, "_weight_scale", "not_run", "packs all experts of a layer"),
+    (True, None, "fail", "without a scale"), (False, "_scale", "fail", "no quantization_config")])
+def test_experts_packed_in_one_tensor(tmp_path, said, scale, verdict, words):
     config = {"quantization_config": {"quant_method": "fbgemm_fp8"}} if said else {}
     build(tmp_path / "m", "llama4", **config)
     tensors = read_tensors(tmp_path / "m/model.safetensors")
     for name in (EXPERTS + "gate_up_proj", EXPERTS + "down_proj"):
         _, shape, raw = tensors[name]
         tensors[name] = "F8_E4M3", shape, bytes(b % 64 for b in raw[::4])
-        if scaled:
-            tensors[name + "_scale"] = "F32", [shape[0], 1, shape[2]], array.array("f", [0.01] * shape[0] * shape[2]).tobytes()
+        if scale:
+            tensors[name + scale] = "F32", [shape[0], 1, shape[2]], array.array("f", [0.01] * shape[0] * shape[2]).tobytes()
     write_tensors(tmp_path / "m/model.safetensors", tensors)
     report = smoke("--no-run", tmp_path / "m")[1]
     assert report["verdict"] == verdict and words in report["reasons"][0], report["reasons"]
+
+
+def test_experts_of_four_bits_in_one_tensor(tmp_path):
+    """As ModelOpt packs NVFP4: pairs of codes along the inputs, a scale for sixteen of them and one for all."""
+    build(tmp_path / "m", "llama4", quantization_config={"quant_method": "modelopt", "quant_algo": "NVFP4"})
+    tensors = read_tensors(tmp_path / "m/model.safetensors")
+    for name in (EXPERTS + "gate_up_proj", EXPERTS + "down_proj"):
+        _, (n, inputs, outputs), raw = tensors[name]
+        tensors[name] = "U8", [n, inputs // 2, outputs], raw[:n * inputs // 2 * outputs]
+        groups = max(inputs // 16, 1)
+        tensors[name + "_weight_scale"] = "F8_E4M3", [n, groups, outputs], bytes([56]) * (n * groups * outputs)
+        tensors[name + "_weight_scale_2"] = tensors[name + "_input_scale"] = "F32", [], array.array("f", [1]).tobytes()
+    write_tensors(tmp_path / "m/model.safetensors", tensors)
+    report = smoke("--no-run", tmp_path / "m")[1]
+    assert report["verdict"] == "not_run" and "packs all experts of a layer" in report["reasons"][0], report["reasons"]
