@@ -23,6 +23,8 @@ static uint64_t row_bytes(const struct tensor *t)
 {
 	uint64_t rows = 1, row;
 
+	if (t->stands_for[0] && t->rank == 2 && t->shape[1] == 1)	/* bitsandbytes' column of codes */
+		return t->bytes / t->stands_for[0];
 	for (int i = 0; i + 1 < t->rank; i++)
 		rows *= t->shape[i];
 	row = rows ? t->bytes / rows : 0;

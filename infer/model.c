@@ -132,14 +132,12 @@ static int open_hf(struct model *m, int dirfd, const char *file, uint32_t n_toke
 /* Numbers that a tensor holds or stands for; scales and the like are none of the model's. */
 static uint64_t params_of(const struct model *m, const struct tensor *t)
 {
-	if (t->stands_for)
-		return t->stands_for;
-	return m->quant.method[0] && quant_is_companion(t->name) ? 0 : tensor_elements(t);
+	return !t->stands_for[0] && m->quant.method[0] && quant_is_companion(t->name) ? 0 : tensor_numbers(t);
 }
 
 static bool is_layer_matrix(const struct tensor *t)
 {
-	return t->claimed && t->role >= ROLE_LAYER_FIRST && !t->is_bias && (t->stands_for || (t->rank >= 2 && t->shape[t->rank - 1] > 1 && t->shape[t->rank - 2] > 1));
+	return t->claimed && t->role >= ROLE_LAYER_FIRST && !t->is_bias && (t->stands_for[0] || (t->rank >= 2 && t->shape[t->rank - 1] > 1 && t->shape[t->rank - 2] > 1));
 }
 
 bool model_uses(const struct model *m, const struct tensor *t)
@@ -156,7 +154,7 @@ static void take_size(struct model *m)
 	for (size_t i = 0; i < m->weights.n; i++) {
 		const struct tensor *t = &m->weights.tensors[i];
 		uint64_t n = params_of(m, t);
-		const char *type = t->stands_for ? "packed" : t->type_name;
+		const char *type = t->stands_for[0] ? "packed" : t->type_name;
 
 		m->n_params += n;
 		if (model_uses(m, t)) {

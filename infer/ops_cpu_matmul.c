@@ -218,7 +218,7 @@ static uint32_t choose_tile_rows(const struct weight *w)
 /* Statistics count each element once: not again in a later pass, nor for the part of a tensor that another view has covered. */
 bool weight_wants_stats(const struct weight *w)
 {
-	return w->tensor->stats.n + (uint64_t)w->rows * w->cols <= tensor_elements(w->tensor);
+	return w->tensor->stats.n + (uint64_t)w->rows * w->cols <= tensor_numbers(w->tensor);
 }
 
 void tile_failed(struct tile_result *r, const struct err *e)

@@ -67,6 +67,8 @@ int packed_open(struct packed **out, struct weights *w, const struct quant_confi
 		*out = NULL;
 		return 0;
 	}
+	p->main->stands_for[0] = p->q.out;
+	p->main->stands_for[1] = p->q.in;
 	rc = to_read ? keep_whole(p, e) : 0;
 	if (rc < 0)
 		return rc;

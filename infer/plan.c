@@ -142,7 +142,6 @@ static struct weight packed_matrix(struct finder *f, struct packed *p, uint64_t 
 		packed_close(p);
 		return (struct weight){ 0 };
 	}
-	p->main->stands_for = p->q.out * p->q.in;
 	return (struct weight){ .tensor = p->main, .type = p->main->type, .rows = rows, .cols = cols, .row0 = block * rows, .packed = p };
 }
 

@@ -20,7 +20,7 @@ static int digest_tensor(const struct tensor *t, struct digest *out, struct err 
 	for (int i = 0; i < t->rank; i++)
 		if (t->shape[i] != 1)		/* of which programs write as many as they like */
 			digest_update(&c, &t->shape[i], sizeof(t->shape[i]));
-	if (!t->stands_for && t->stats.n == tensor_elements(t))
+	if (!t->stands_for[0] && t->stats.n == tensor_elements(t))
 		digest_update(&c, &t->stats.bits, sizeof(t->stats.bits));
 	for (uint64_t i = 0; rc == 0 && i < PLACES && i * step < t->bytes; i++) {
 		uint64_t left = t->bytes - i * step;

@@ -73,6 +73,8 @@ static bool is_matrix(const struct tensor *t)
 {
 	int wide = 0;
 
+	if (t->stands_for[0])
+		return t->stands_for[0] > 1 && t->stands_for[1] > 1;
 	for (int i = 0; i < t->rank; i++)
 		wide += t->shape[i] > 1;
 	return wide >= 2;
@@ -160,13 +162,21 @@ static double zero_share(const struct tensor *t)
 /* Numbers as they are, that no quantisation has rounded to zero. */
 static bool is_plain(const struct tensor *t)
 {
-	return t->type && t->type->block == 1 && !t->stands_for;
+	return t->type && t->type->block == 1 && !t->stands_for[0];
 }
 
-/* Few bits round much to zero, and many little: shares are compared within a type, plain ones all together. */
+/* Of a number that is packed: layers of one model may have different ones, in elements of one type. */
+static uint64_t code_bits(const struct tensor *t)
+{
+	uint64_t n = tensor_numbers(t);
+
+	return t->stands_for[0] ? (t->bytes * 8 + n / 2) / n : 0;
+}
+
+/* Few bits round much to zero, and many little: shares are compared within a type and a size, plain ones all together. */
 static bool rounds_alike(const struct tensor *a, const struct tensor *b)
 {
-	return (is_plain(a) && is_plain(b)) || strcmp(a->type_name, b->type_name) == 0;
+	return (is_plain(a) && is_plain(b)) || (strcmp(a->type_name, b->type_name) == 0 && code_bits(a) == code_bits(b));
 }
 
 /* Of tensors that round as `like` does, those with far more zeros than is usual among them. */

@@ -43,7 +43,7 @@ struct tensor {
 	uint8_t role;				/* which (family.h), once it is claimed */
 	bool is_bias;
 	uint32_t layer;
-	uint64_t stands_for;			/* numbers of the matrix that it packs; 0: it holds its own */
+	uint64_t stands_for[2];			/* rows and columns of the matrix that it packs; 0: it holds its own */
 	struct tensor_stats stats;
 	struct tensor_gaps *gaps;		/* gaps.h; NULL: none */
 };
@@ -99,6 +99,12 @@ int weight_rows(const struct weight *w, uint32_t first, uint32_t n, float *out, 
 /* The same rows as they lie in the file, n x pitch bytes; for a weight that is neither transposed nor packed. */
 int weight_rows_stored(const struct weight *w, uint32_t first, uint32_t n, void *out, struct err *e);
 uint64_t tensor_elements(const struct tensor *t);
+/* Those of the matrix that it packs, or its own. */
+static inline uint64_t tensor_numbers(const struct tensor *t)
+{
+	return t->stands_for[0] ? t->stands_for[0] * t->stands_for[1] : tensor_elements(t);
+}
+
 /* Ask the kernel to have the bytes ready soon. */
 void weight_prefetch(const struct weight *w);
 

@@ -284,6 +284,37 @@ def test_packed_must_be_said_to_be(stories, tmp_path, form):
         assert done.returncode == 6 and word in report["reasons"][0], report["reasons"]
 
 
+def rewritten(where, change):
+    tensors = read_tensors(where / "model.safetensors")
+    change(tensors)
+    write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    return done.returncode, [(f["rule"], f["message"].split()[1]) for f in report["findings"]]
+
+
+@pytest.mark.parametrize("form", PACKED)
+def test_packed_matrices_are_compared_with_their_likes(stories, tmp_path, form):
+    def copy_layer(tensors):
+        tensors.update({n.replace("layers.3.", "layers.4."): t for n, t in tensors.items() if n.startswith("model.layers.3.self_attn.o_proj.")})
+
+    _, found = rewritten(PACKED[form](Model(stories / "hf-f32"), tmp_path / "m"), copy_layer)
+    assert [rule for rule, _ in found] == ["stats.duplicate"] and found[0][1].startswith("model.layers.4.self_attn.o_proj."), found
+
+
+@pytest.mark.parametrize("form", ["nf4", "nf4 in halves"])
+@pytest.mark.parametrize("rows, rule", [(1.0, "stats.zero"), (0.5, "stats.holes")])
+def test_codes_that_stand_for_zero(stories, tmp_path, form, rows, rule):
+    name = "model.layers.2.mlp.down_proj.weight"
+
+    def clear(tensors):
+        dtype, shape, raw = tensors[name]
+        n = int(len(raw) * rows)
+        tensors[name] = dtype, shape, b"\x77" * n + raw[n:]
+
+    status, found = rewritten(PACKED[form](Model(stories / "hf-f32"), tmp_path / "m"), clear)
+    assert status == 6 and (rule, name) in found, found
+
+
 def test_what_is_said_in_a_file_of_its_own(stories, tmp_path):
     gptq, fp8 = write_gptq(Model(stories / "hf-f32"), tmp_path / "gptq"), write_fp8(Model(stories / "hf-f32"), tmp_path / "fp8", scales=True)
     tensors = {}

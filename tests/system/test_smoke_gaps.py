@@ -7,6 +7,7 @@ import pytest
 
 from tests.system import gguf_file
 from tests.system.mutate import Model
+from tests.system.test_smoke_formats import write_nf4
 from tests.system.test_smoke_runner import copy, read_tensors, smoke, stories, write_gptq, write_tensors    # noqa: F401
 
 PAGE = 4096
@@ -57,7 +58,7 @@ def test_a_page_of_zeros(stories, tmp_path, isa):
     assert done.returncode == 6 and f"tensor {UP} holds 4096 bytes of zeros, from byte {first} of the file on" in text, report["reasons"]
 
 
-@pytest.mark.parametrize("form", ["gptq", "gguf", "stacked"])
+@pytest.mark.parametrize("form", ["gptq", "nf4", "gguf", "stacked"])
 def test_a_page_of_zeros_in_other_forms(stories, tmp_path, form):
     if form == "gguf":
         path = tmp_path / "m.gguf"
@@ -67,10 +68,12 @@ def test_a_page_of_zeros_in_other_forms(stories, tmp_path, form):
         first = next(p for p in pages(at + 1, at + 40000) if (p - at) % 272)
         where = path
     else:
-        where = write_gptq(Model(stories / "hf-f32"), tmp_path / "m") if form == "gptq" else shutil.copytree(stories / "as-mixtral", tmp_path / "m")
+        write = {"gptq": write_gptq, "nf4": write_nf4}.get(form)
+        where = write(Model(stories / "hf-f32"), tmp_path / "m") if write else shutil.copytree(stories / "as-mixtral", tmp_path / "m")
         path = rewrite(where, read_tensors(where / "model.safetensors"))
-        name = "model.layers.2.mlp.up_proj.qweight" if form == "gptq" else "model.layers.2.block_sparse_moe.experts.3.w3.weight"
-        first = pages(*place(path, name))[1]
+        name = {"gptq": "model.layers.2.mlp.up_proj.qweight", "nf4": "model.layers.2.mlp.up_proj.weight"}.get(form,
+            "model.layers.2.block_sparse_moe.experts.3.w3.weight")
+        first = pages(*place(path, name))[:2][-1]
     erase(path, first, first + PAGE)
     assert [f[0] for f in gaps(where)] == ["reject"]
 
