@@ -6,6 +6,8 @@
 #include "base/vec.h"
 #include "infer/gaps.h"
 
+#define SURVEY_FLOATS (1u << 18)	/* decoded at once */
+
 static bool find_part(void *ctx, const char *name, struct quant_part *out)
 {
 	struct tensor *t = weights_find(ctx, name);
@@ -101,4 +103,35 @@ int packed_rows(const struct packed *p, uint64_t row, uint32_t n, float *out, st
 		gaps_look(p->main, p->main->at + offset, window, bytes);
 	}
 	return quant_weight_rows(&p->q, window, row, n, out, e);
+}
+
+static bool is_one_byte(const uint8_t *p, size_t n, uint8_t byte)
+{
+	return n == 0 || (p[0] == byte && memcmp(p, p + 1, n - 1) == 0);
+}
+
+int packed_survey(const struct packed *p, struct err *e)
+{
+	struct scratch scratch own(scratch) = { 0 }, floats own(scratch) = { 0 };
+	uint64_t step = SURVEY_FLOATS / p->q.in + 1, offset, bytes;
+	struct tensor *t = p->main;
+	uint8_t first = 0;
+
+	t->stats = (struct tensor_stats){ 0 };
+	t->one_code = true;
+	for (uint64_t row = 0; row < p->q.out; row += step) {
+		uint32_t n = (uint32_t)(p->q.out - row < step ? p->q.out - row : step);
+		float *to = scratch_room(&floats, n * p->q.in * sizeof(float));
+		int rc = packed_rows(p, row, n, to, &scratch, e);
+		const uint8_t *codes = p->whole ? p->whole : scratch.p;
+
+		if (rc < 0)
+			return rc;
+		quant_weight_window(&p->q, row, n, &offset, &bytes);
+		first = row == 0 ? codes[0] : first;
+		if (row == 0 || !p->whole)
+			t->one_code = t->one_code && is_one_byte(codes, bytes, first);
+		tensor_stats_add(&t->stats, to, n * p->q.in);
+	}
+	return 0;
 }

@@ -26,6 +26,9 @@ void packed_close(struct packed *p);
 /* Stored rows row … row + n as floats. */
 int packed_rows(const struct packed *p, uint64_t row, uint32_t n, float *out, struct scratch *s, struct err *e);
 
+/* Decodes all of it into main's statistics, where no forward pass does. main->stats is begun anew. */
+int packed_survey(const struct packed *p, struct err *e);
+
 static inline void own_packed(struct packed **p)
 {
 	packed_close(*p);

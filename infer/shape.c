@@ -293,6 +293,21 @@ static bool is_float(const struct tensor *t)
 	return strcmp(t->type_name, "F32") == 0 || strcmp(t->type_name, "F16") == 0 || strcmp(t->type_name, "BF16") == 0;
 }
 
+/* Codes that mean nothing without the scales beside them, whatever the configuration says. */
+static bool is_scaled(const struct checker *c, const struct tensor *t, const char *weight)
+{
+	static const char *const scales[] = { "weight_scale", "weight_scale_inv", "SCB" };
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(scales) && !found && (str_starts(t->type_name, "F8_E") || strcmp(t->type_name, "I8") == 0); i++) {
+		char name[SHAPE_NAME_MAX];
+		int n = snprintf(name, sizeof(name), "%.*s%s", (int)(strlen(weight) - strlen("weight")), weight, scales[i]);
+
+		found = n < (int)sizeof(name) && weights_find(c->w, name);
+	}
+	return found;
+}
+
 /* The matrix that is stored so: false where its shape can't be told, or is not in order. */
 static bool unpack_shape(struct checker *c, const struct tensor *t, const char *name, struct tensor *out)
 {
@@ -302,9 +317,11 @@ static bool unpack_shape(struct checker *c, const struct tensor *t, const char *
 	int rc;
 
 	*out = *t;
-	if (!str_ends(name, ".weight") || (how->unknown ? is_float(t) && strcmp(t->name, name) == 0 : !how->quant.method[0]))
+	if (!str_ends(name, ".weight") || (how->unknown ? is_float(t) && strcmp(t->name, name) == 0 : !how->quant.method[0] && !is_scaled(c, t, name)))
 		return true;
-	rc = how->unknown ? ERR_UNSUPPORTED : packed_open(&p, c->w, &how->quant, name, false, &e);
+	rc = how->unknown ? ERR_UNSUPPORTED : packed_open(&p, c->w, &how->quant, name, c->r, &e);
+	if (p && c->r)
+		rc = packed_survey(p, &e);
 	if (p) {
 		out->rank = 2;
 		out->shape[0] = p->q.out;

@@ -322,6 +322,8 @@ static void judge_unknown(struct smoke *s, const struct tensor *t, struct report
 		}
 		report_path(r, "%s", t->file);
 		report_flag(r, "stats.zero", "tensor %s is zero in all its elements", t->name);
+	} else if (t->stats.n && t->stands_for[0] && is_matrix(t) && (t->one_code || t->stats.min >= t->stats.max)) {
+		found(s, r, REPORT_REJECT, t, "stats.constant", "packs the same number in all its %.0f elements", (double)t->stats.n, 0);
 	}
 }
 

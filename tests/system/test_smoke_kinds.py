@@ -549,6 +549,9 @@ PACKED = {    # by what quantization_config says, and what then stands for the w
 }
 
 
+SCALES = ("weight.absmax", "SCB", "weight_scale_inv", "scales", "weight_scale")
+
+
 def pack(where, name, form):
     """Packs the layers that can be; returns their names."""
     config, parts = PACKED[form]
@@ -584,7 +587,7 @@ def test_damage_that_packing_does_not_hide(tmp_path, form):
     damages = [({}, "is missing")]    # by what is left of one layer
     if form != "torchao":
         some = parts(40, 24)
-        scale = next(p for p in some if p in ("weight.absmax", "SCB", "weight_scale_inv", "scales", "weight_scale"))
+        scale = next(p for p in some if p in SCALES)
         damages += [({p: v for p, v in some.items() if p != scale}, stem.removesuffix(".")), ({**some, scale: floats(7, 3)}, stem.removesuffix(".")),
                     (parts(40, 16), "where config.json means [40, 24]")]
     for left, said in damages:
@@ -592,6 +595,30 @@ def test_damage_that_packing_does_not_hide(tmp_path, form):
         write_tensors(where / "model.safetensors", {**rest, **{stem + p: v for p, v in left.items()}})
         done, report = smoke(where)
         assert done.returncode == 6 and said in report["reasons"][0] and stem in report["reasons"][0] + ".", (left.keys(), report["reasons"])
+
+
+@pytest.mark.parametrize("form", [f for f in PACKED if f != "torchao"])
+def test_numbers_that_packing_does_not_hide(tmp_path, form):
+    where = build(tmp_path / "m", "bert-cross-encoder")
+    stem = next(s for s in pack(where, "bert-cross-encoder", form) if s.endswith("layer.1.intermediate.dense."))
+    whole = read_tensors(where / "model.safetensors")
+    codes, scale = (next(stem + p for p in parts if stem + p in whole) for parts in (("weight", "qweight", "weight_packed"), SCALES))
+    for part, byte, rule in ((scale, 0, "stats.zero"), (codes, 49, "stats.constant")):
+        dtype, shape, raw = whole[part]
+        write_tensors(where / "model.safetensors", {**whole, part: (dtype, shape, bytes([byte]) * len(raw))})
+        done, report = smoke(where)
+        assert done.returncode == 6 and rule in {f["rule"] for f in report["findings"] if codes in f["message"].split()}, (part, report["findings"])
+
+
+@pytest.mark.parametrize("form", ["fp8", "int8"])
+def test_packed_must_be_said_to_be(tmp_path, form):
+    where = build(tmp_path / "m", "bert-cross-encoder")
+    pack(where, "bert-cross-encoder", form)
+    config = json.loads((where / "config.json").read_text())
+    config.pop("quantization_config")
+    (where / "config.json").write_text(json.dumps(config))
+    done, report = smoke(where)
+    assert done.returncode == 6 and "no quantization_config tells programs so" in report["reasons"][0], report["reasons"]
 
 
 def test_packing_that_can_not_be_is_refused(tmp_path):
