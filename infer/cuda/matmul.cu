@@ -365,7 +365,7 @@ static void choose_stats(struct product *p)
 	struct tensor_stats *s = &p->w->tensor->stats;
 	uint64_t n = (uint64_t)p->w->rows * p->w->cols;
 
-	p->want_stats = s->n + n <= tensor_elements(p->w->tensor);
+	p->want_stats = s->n + n <= tensor_numbers(p->w->tensor);
 	if (!p->want_stats)
 		return;
 	if (s->n == 0) {
