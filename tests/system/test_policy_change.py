@@ -139,7 +139,7 @@ def test_one_that_can_not_be_judged_keeps_no_other(site):
     site.policy.write_text(WITHOUT_MIT.replace("apache-2.0", "bsd-3-clause"))
     site.ctl("policy", "reload", "--yes", code=None)
     assert states(site) == {"org/one": "published", "org/two": "held", "org/mit": "rejected", "org/gpl": "held"}
-    job, = [j for j in site.json("jobs") if j["kind"] == "policy"]
+    job, *_ = [j for j in site.json("jobs") if j["kind"] == "policy"]
     assert job["state"] == "failed" and job["error"]["message"].startswith("judge org/one@")
 
     without, lenient = site.policy.read_text(), LENIENT
