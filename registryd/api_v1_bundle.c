@@ -12,6 +12,7 @@
 #include "base/vec.h"
 #include "registryd/api_v1_impl.h"
 #include "registryd/bundle.h"
+#include "registryd/bundle_upload.h"
 #include "registryd/door.h"
 #include "registryd/keys.h"
 #include "registryd/loss.h"
@@ -135,7 +136,7 @@ int api_v1_blobs_missing(struct request *rq, struct err *e)
 		return e->code;
 	if (!json_is_array(asked) || json_array_size(asked) > STATES_MAX)
 		return err_set(e, ERR_USAGE, "\"blobs\" must be a list of at most %d SHA-256s, or files with one", STATES_MAX);
-	incoming = bundle_incoming(api_v1_daemon(rq)->store, e);
+	incoming = bundle_upload_dir(api_v1_daemon(rq)->store, e);
 	if (incoming < 0)
 		return e->code;
 	files = arena_alloc(&rq->arena, (json_array_size(asked) + 1) * sizeof(*files));
@@ -190,7 +191,7 @@ int api_v1_blob_put_begin(struct request *rq, struct err *e)
 	rq->release = arrival_free;
 	if (api_v1_claim_room(rq, http_param(rq, "sha256"), &a->claim, e) < 0)
 		return e->code;
-	dir = bundle_incoming(api_v1_daemon(rq)->store, e);
+	dir = bundle_upload_dir(api_v1_daemon(rq)->store, e);
 	if (dir < 0)
 		return e->code;
 	digest_hex(hex, &id);

@@ -1,210 +1,25 @@
 /* bundle.c - what came on a medium becomes a revision: read the entry, prove, take the contents, judge. See bundle.h. */
 #include "registryd/bundle.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fdio.h"
 #include "base/json.h"
-#include "base/str.h"
 #include "base/vec.h"
 #include "catalog/lost.h"
 #include "registryd/bases.h"
+#include "registryd/bundle_job.h"
 #include "registryd/bundle_life.h"
+#include "registryd/bundle_upload.h"
 #include "registryd/derive.h"
 #include "registryd/gate.h"
-#include "registryd/gitproof.h"
-#include "registryd/hub.h"
 #include "registryd/judge.h"
 #include "registryd/plan.h"
 #include "registryd/quota.h"
-#include "verify/base64.h"
 
-#define FROM	    "the bundle"
 #define BATCH	    128	/* files stored and recorded together; their descriptors are open meanwhile */
 #define NOT_CARRIED "the bundle does not hold it"
 #define NOT_SERVED  "the bundle brings it to be read for the licence, and not to be served"
-
-struct bundle {
-	struct work *w;
-	int incoming;			/* directory of uploads */
-	json_t *entry;
-	const json_t *held;		/* of entry, by path */
-	const char *commit;
-	struct hub_revision info;
-	struct hub_tree tree;
-	struct gitproof proof;
-	struct model_file *files;
-	size_t n_files;
-	int64_t model_id, revision_id;
-	json_t *kept;			/* refs that stayed where they are: [{"name","revision"}…] */
-	const char *otherwise;		/* what became otherwise of its end than at the other site, or NULL */
-};
-
-/* ---- uploads --------------------------------------------------------------------------------------------------- */
-
-int bundle_incoming(struct store *st, struct err *e)
-{
-	own(mem) char *path = NULL;
-
-	if (asprintf(&path, "%s/incoming/blobs", store_data_dir(st)) < 0)
-		abort();
-	return fdio_mkdirs(path, 0750, e) < 0 ? (int)e->code : fdio_open_dir(AT_FDCWD, path, e);
-}
-
-static void expire(DIR *d, int64_t before)
-{
-	struct dirent *entry;
-	struct stat st;
-
-	rewinddir(d);
-	while ((entry = readdir(d)))
-		if (str_is_hex(entry->d_name, 64) && fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime < before)
-			unlinkat(dirfd(d), entry->d_name, 0);
-}
-
-static int64_t last_upload(DIR *d)
-{
-	struct dirent *entry;
-	struct stat st;
-	int64_t last = 0;
-
-	rewinddir(d);
-	while ((entry = readdir(d)))
-		if (str_is_hex(entry->d_name, 64) && fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mtime > last)
-			last = st.st_mtime;
-	return last;
-}
-
-void bundle_expire(int incoming_fd, int64_t now)
-{
-	int fd = fcntl(incoming_fd, F_DUPFD_CLOEXEC, 0);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-
-	if (!d)
-		return;
-	expire(d, last_upload(d) < now - BUNDLE_KEEP_S ? now - BUNDLE_KEEP_S : now - BUNDLE_KEEP_MAX_S);
-	closedir(d);
-}
-
-static int open_upload(const struct bundle *b, const struct digest *sha256)
-{
-	char hex[DIGEST_HEX_MAX];
-
-	digest_hex(hex, sha256);
-	return openat(b->incoming, hex, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-}
-
-static void drop_upload(const struct bundle *b, const struct digest *sha256)
-{
-	char hex[DIGEST_HEX_MAX];
-
-	digest_hex(hex, sha256);
-	unlinkat(b->incoming, hex, 0);
-}
-
-/* ---- the entry ------------------------------------------------------------------------------------------------- */
-
-static int entry_id(const struct bundle *b, struct digest *id, struct err *e)
-{
-	const char *hex = json_get_str_or(b->w->args, "entry", "");
-
-	return digest_parse(id, DIGEST_SHA256, hex, e) ? err_set(e, ERR_USAGE, "the job names no entry") : 0;
-}
-
-static int load_entry(struct bundle *b, struct err *e)
-{
-	struct digest want, got;
-	own(buf) struct buf text;
-	int rc = entry_id(b, &want, e);
-	own(fd) int fd = rc ? -1 : open_upload(b, &want);
-
-	buf_init(&text, BUNDLE_ENTRY_MAX);
-	if (rc)
-		return rc;
-	if (fd < 0)
-		return err_set(e, ERR_NOT_FOUND, "the bundle's entry is not here (any more): import the bundle again");
-	if (fdio_slurp_fd(fd, "the bundle's entry", &text, e) < 0)
-		return e->code;
-	digest_of(&got, DIGEST_SHA256, text.data, text.len);
-	if (!digest_equal(&got, &want))
-		return err_set(e, ERR_MISMATCH, "the bundle's entry arrived with other bytes than its SHA-256 says");
-	b->entry = json_parse(text.data, text.len, "the bundle's entry", e);
-	return b->entry ? 0 : e->code;
-}
-
-/* A name that looks like a commit's id would hide the commit of that id from whoever has pinned it. */
-static int check_refs(const json_t *refs, struct err *e)
-{
-	const json_t *ref;
-	size_t i;
-
-	json_array_foreach (refs, i, ref)
-		if (!json_is_string(ref) || str_is_hex(json_string_value(ref), MODEL_COMMIT_HEX))
-			return err_set(e, ERR_INPUT, "the bundle's entry has a ref that is no name of a branch or tag");
-	return 0;
-}
-
-static int read_entry(struct bundle *b, struct err *e)
-{
-	const char *format, *repo;
-	int rc;
-
-	if (json_need_str(b->entry, "format", &format, "the bundle's entry", e) < 0 || json_need_str(b->entry, "repo", &repo, "the bundle's entry", e) < 0 ||
-	    json_need_str(b->entry, "revision", &b->commit, "the bundle's entry", e) < 0)
-		return e->code;
-	if (strcmp(format, BUNDLE_ENTRY_FORMAT) != 0)
-		return err_set(e, ERR_UNSUPPORTED, "the bundle's entry has the format '%.60s'; this registryd reads " BUNDLE_ENTRY_FORMAT, format);
-	if (strcmp(repo, b->w->job.repo) != 0)
-		return err_set(e, ERR_USAGE, "the bundle's entry is about %.200s and not %s", repo, b->w->job.repo);
-	rc = hub_check_repo(repo, e);
-	b->held = json_object_get(b->entry, "held");
-	if (!rc && (!json_is_array(b->held) || !json_is_array(json_object_get(b->entry, "tree")) || !json_is_array(json_object_get(b->entry, "refs"))))
-		rc = err_set(e, ERR_INPUT, "the bundle's entry lacks a list of files, a listing or refs");
-	if (!rc)
-		rc = check_refs(json_object_get(b->entry, "refs"), e);
-	b->info.doc = json_incref(json_object_get(b->entry, "info"));
-	if (!rc)
-		rc = hub_revision_read(&b->info, FROM, repo, repo, e);
-	if (!rc && strcmp(b->info.sha, b->commit) != 0)
-		rc = err_set(e, ERR_INPUT, "the bundle's entry is about revision %.40s, and its model info about %s", b->commit, b->info.sha);
-	return rc;
-}
-
-static int read_tree(struct bundle *b, struct err *e)
-{
-	const json_t *page;
-	size_t i;
-
-	json_array_foreach (json_object_get(b->entry, "tree"), i, page) {
-		own(mem) char *text = json_text(page);
-		int rc = hub_tree_page(&b->tree, text, strlen(text), e);
-
-		if (rc)
-			return rc;
-	}
-	return hub_tree_finish(&b->tree, e);
-}
-
-/* Git's objects, where the bundle brings them: they prove as much as when they came from the Hub. */
-static int read_proof(struct bundle *b, struct err *e)
-{
-	const char *text = json_get_str(json_object_get(b->entry, "pack") ? b->entry : NULL, "pack");
-	own(mem) unsigned char *pack = NULL;
-	size_t n;
-	int rc;
-
-	if (!text) {
-		gitproof_without(&b->proof, &b->tree, "the bundle brings no git objects");
-		return 0;
-	}
-	rc = base64_decode(text, &pack, &n, GITPROOF_PACK_MAX + 2, "the bundle's git pack", e);
-	if (!rc)
-		rc = gitproof_read(&b->proof, b->w, pack, n, b->commit, &b->tree, e);
-	return rc ? err_set(e, ERR_MISMATCH, "the bundle's git objects do not give commit %s: %s", b->commit, arena_strdup(b->w->arena, e->msg)) : 0;
-}
 
 /* ---- the plan -------------------------------------------------------------------------------------------------- */
 
@@ -456,12 +271,12 @@ static int take_file(struct bundle *b, const struct model_file *f, struct batch 
 
 	if (here < 0 || (here && f->lfs))
 		return here < 0 ? here : 0;
-	fd = here ? store_open_blob(b->w->store, &f->sha256, NULL, e) : open_upload(b, &f->sha256);
+	fd = here ? store_open_blob(b->w->store, &f->sha256, NULL, e) : bundle_upload_open(b->incoming, &f->sha256);
 	if (fd < 0)
 		return here ? fd : err_set(e, ERR_NOT_FOUND, "'%.400s' has not arrived: import the bundle again", f->path);
 	rc = check_bytes(b, f, fd, e);
 	if (rc == ERR_MISMATCH && !here)
-		drop_upload(b, &f->sha256);	/* the next try sends it anew */
+		bundle_upload_drop(b->incoming, &f->sha256);	/* the next try sends it anew */
 	if (!rc && !here)
 		t->items[t->n++] = (struct store_item){ take_fd(&fd), f->size_bytes, f->sha256 };
 	return rc;
@@ -577,16 +392,12 @@ static bool published_here(struct bundle *b)
 static int bring_in(struct bundle *b, struct err *e)
 {
 	bool changed = false;
-	int rc = load_entry(b, e);
+	int rc = bundle_read(b, e);
 
-	if (!rc)
-		rc = read_entry(b, e);
-	if (!rc)
-		rc = read_tree(b, e);
 	if (!rc)
 		rc = make_plan(b, e);
 	if (!rc)
-		rc = read_proof(b, e);
+		rc = bundle_read_proof(b, e);
 	if (!rc && published_here(b))
 		return judge_result(b->w, b->revision_id, &(struct gate_outcome){ REVISION_PUBLISHED, NULL }, e);
 	if (!rc)
@@ -616,9 +427,9 @@ static void tidy(struct bundle *b)
 
 	for (size_t i = 0; i < b->n_files; i++)
 		if (is_taken(&b->files[i]) && store_has(b->w->store, &b->files[i].sha256, b->files[i].size_bytes, NULL) == 1)
-			drop_upload(b, &b->files[i].sha256);
-	if (!entry_id(b, &id, NULL))
-		drop_upload(b, &id);
+			bundle_upload_drop(b->incoming, &b->files[i].sha256);
+	if (!bundle_entry_id(b, &id, NULL))
+		bundle_upload_drop(b->incoming, &id);
 }
 
 int bundle_job(struct work *w, struct err *e)
@@ -626,7 +437,7 @@ int bundle_job(struct work *w, struct err *e)
 	struct bundle b = { .w = w, .kept = json_array() };
 	int rc;
 
-	b.incoming = bundle_incoming(w->store, e);
+	b.incoming = bundle_upload_dir(w->store, e);
 	if (b.incoming < 0) {
 		json_decref(b.kept);
 		return e->code;

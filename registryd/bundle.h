@@ -21,16 +21,9 @@
 #define BUNDLE_UPSTREAM	    "bundle"
 #define BUNDLE_ENTRY_FORMAT "registryd-bundle-entry/1"
 #define BUNDLE_ENTRY_MAX    (64u << 20)	/* bytes; a revision of 100,000 files takes 30 MB */
-#define BUNDLE_KEEP_S	    86400		/* what was uploaded and never used: so long after the last upload, */
-#define BUNDLE_KEEP_MAX_S   (7 * 86400)		/* or after its own: those of one model may take more than a day */
 
 /* The entry of a published revision. NULL with e set. */
 json_t *bundle_entry(struct daemon *d, const struct model *m, const struct revision *r, struct arena *a, struct err *e);
-
-/* DATA/incoming/blobs, made when it is not there: uploads, named by the SHA-256 that they are to have, possibly unfinished. The fd. */
-int bundle_incoming(struct store *st, struct err *e);
-/* Removes uploads that nobody wants any more. Best effort. */
-void bundle_expire(int incoming_fd, int64_t now);
 
 /*
  * Job kind "bundle": repo; args {"entry": SHA-256 of an uploaded entry, "rollback": true where refs may go back to what was superseded here}; result as

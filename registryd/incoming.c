@@ -11,7 +11,7 @@
 #include "base/fdio.h"
 #include "base/str.h"
 #include "catalog/job.h"
-#include "registryd/bundle.h"
+#include "registryd/bundle_upload.h"
 
 #define DIRS_OPEN 16	/* descriptors that nftw() may hold */
 
@@ -92,6 +92,6 @@ int incoming_expire(struct daemon *d, int64_t now, struct err *e)
 	if (!imports)
 		expire_imports(d->store, base, now - INCOMING_KEEP_S);
 	if (!bundles && (blobs = openat(base, "blobs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) >= 0)
-		bundle_expire(blobs, now);
+		bundle_upload_expire(blobs, now);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
  * incoming.h - DATA/incoming, what the API has received until a job takes it over: a directory for each import, named by its id, and "blobs", the contents of
- * bundles (bundle.h). What nobody wants any more is removed.
+ * bundles (bundle_upload.h). What nobody wants any more is removed.
  */
 #ifndef REGISTRYD_INCOMING_H
 #define REGISTRYD_INCOMING_H
@@ -16,7 +16,7 @@ int incoming_open(struct store *st, struct err *e);
 void incoming_remove(struct store *store, const char *id);
 /*
  * Removes imports that nothing was added to for INCOMING_KEEP_S and to which nothing is being added (whoever does holds a shared flock() on the directory), and
- * bundle_expire()s; neither while a job of its kind is still to come to its end. Best effort: what can't be removed is tried again the next time.
+ * bundle_upload_expire()s; neither while a job of its kind is still to come to its end. Best effort: what can't be removed is tried again the next time.
  */
 int incoming_expire(struct daemon *d, int64_t now, struct err *e);
 
