@@ -6,9 +6,9 @@ import time
 import pytest
 
 from tests.hub import Hub
+from tests.system.bundle_case import NOWHERE, RELAXED, replace_entry
 from tests.system.registry import Registry
 from tests.system.sync_case import CARD, Noise, wait_for
-from tests.system.test_bundle import NOWHERE, RELAXED, replace_entry
 
 RULE = RELAXED + 'lifecycle: {notice: 1d, ends: [{repo: org/odd, at: "2099-05-31", reason: too old here}]}\n'
 ACTIVE = {"state": "active", "deprecated_at": None, "sunset_at": None, "successor": None, "reason": None}
