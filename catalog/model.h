@@ -397,7 +397,9 @@ int model_contents(struct db *db, int64_t model_id, const struct digest *sha256,
 
 /* Contents that the store holds for some revision, in order, from behind `after` (DIGEST_NONE: from the first); at most limit. */
 int model_blobs(struct db *db, const struct digest *after, size_t limit, struct arena *a, struct digest **blobs, size_t *n, struct err *e);
+/* Those of the revision that listings show; and a revision's own, of which that is any. */
 int model_tags(struct db *db, int64_t model_id, struct arena *a, const char ***tags, size_t *n, struct err *e);
+int model_revision_tags(struct db *db, int64_t revision_id, struct arena *a, const char ***tags, size_t *n, struct err *e);
 int model_base_models(struct db *db, int64_t revision_id, struct arena *a, const char ***repos, size_t *n, const char **relation, struct err *e);
 /* The other way: models of which some revision's card names this one, by its name or one that it had, as its base. */
 int model_derivatives(struct db *db, const char *repo, struct arena *a, const char ***repos, size_t *n, struct err *e);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "catalog/finding.h"
 #include "catalog/licence.h"
+#include "catalog/list.h"
 #include "catalog/model_tx.h"
 #include "catalog/term.h"
 
@@ -104,6 +105,23 @@ static int put_tags(struct db_conn *c, int64_t id, const char *const *tags, size
 			return rc;
 	}
 	return 0;
+}
+
+int model_revision_tags(struct db *db, int64_t revision_id, struct arena *a, const char ***tags, size_t *n, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	size_t cap = 0;
+	int rc;
+
+	*tags = NULL;
+	*n = 0;
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c, "SELECT t.name FROM revision_tag AS rt JOIN term AS t ON t.id = rt.tag_id WHERE rt.revision_id = $1 ORDER BY t.name", e);
+	sql_int(&q, revision_id);
+	while (sql_row(&q))
+		*list_push(a, tags, n, &cap) = sql_get_dup(&q, 0, a);
+	return sql_done(&q);
 }
 
 static int put_bases(struct db_conn *c, int64_t id, const char *const *bases, size_t n, struct err *e)

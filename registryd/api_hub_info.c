@@ -90,13 +90,16 @@ static json_t *f_modified(struct making *k)
 	return time_text(k->r->commit_at ? k->r->commit_at : k->m->modified_at ? k->m->modified_at : k->r->planned_at);
 }
 
+/* Whoever asks for a revision gets that one's: `license:` among them decides for many who may use it. */
 static json_t *f_tags(struct making *k)
 {
 	json_t *list = json_array();
 	const char **tags;
 	size_t n = 0;
 
-	if (!k->rc)
+	if (!k->rc && k->f->info)
+		k->rc = model_revision_tags(app(k)->db, k->r->id, &k->rq->arena, &tags, &n, k->e);
+	else if (!k->rc)
 		k->rc = model_tags(app(k)->db, k->m->id, &k->rq->arena, &tags, &n, k->e);
 	for (size_t i = 0; !k->rc && i < n; i++)
 		json_array_append_new(list, json_string(tags[i]));

@@ -67,13 +67,13 @@ static const char *const *names_of(struct bill *b, const json_t *list, size_t *n
 	return names;
 }
 
-/* The Hub's tags say which data sets the card names: "dataset:NAME". */
-static int read_datasets(struct bill *b, struct db *db, int64_t model_id, struct err *e)
+/* The revision's tags say which data sets its card names: "dataset:NAME". */
+static int read_datasets(struct bill *b, struct db *db, int64_t revision_id, struct err *e)
 {
 	const char **tags, **names;
 	size_t n;
 
-	if (model_tags(db, model_id, b->a, &tags, &n, e) < 0)
+	if (model_revision_tags(db, revision_id, b->a, &tags, &n, e) < 0)
 		return e->code;
 	names = arena_alloc(b->a, (n + 1) * sizeof(*names));
 	for (size_t i = 0; i < n && b->facts.n_datasets < NAMES_MAX; i++)
@@ -213,7 +213,7 @@ static int compose(struct bill *b, struct daemon *d, const struct model *m, cons
 	read_license(b, json_object_get(b->shown, "license"));
 	read_figures(b, b->shown);
 	read_metrics(b, d->db, r->id);
-	if (read_decision(b, d->db, r, e) < 0 || read_datasets(b, d->db, m->id, e) < 0)
+	if (read_decision(b, d->db, r, e) < 0 || read_datasets(b, d->db, r->id, e) < 0)
 		return e->code;
 	return sbom_identify(&b->facts, e);
 }

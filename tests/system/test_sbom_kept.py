@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -126,3 +127,32 @@ def test_what_the_card_says_was_measured(registry, hub, models):
     model = next(n for n in json.loads(spdx)["@graph"] if n["type"] == "ai_AIPackage" and "ai_metric" in n)
     assert model["ai_metric"] == [{"type": "DictionaryEntry", "key": "perplexity (Tiny Stories)", "value": "3.25"}]
     assert judge("cyclonedx", cyclonedx) == judge("spdx", spdx) == ["valid"]
+
+
+def test_tags_and_data_sets_are_those_of_the_revision(registry, hub, models):
+    """An older one that is served beside `main` is under its own licence, and made from its own data."""
+    def card(licence, data):
+        return f"---\nlicense: {licence}\npipeline_tag: text-generation\ndatasets: [{data}]\n---\n".encode()
+
+    def answer(path):
+        with urllib.request.urlopen(registry.url + path) as got:
+            return json.loads(got.read())
+
+    def tags(where):
+        return {t for t in answer(f"/api/models/org/two{where}")["tags"] if t.startswith(("license:", "dataset:"))}
+
+    def data(rev):
+        return json.loads(registry.ctl("sbom", rev).stdout)["metadata"]["component"]["modelCard"]["modelParameters"]["datasets"]
+
+    files = files_of(models / "tiny-story", **{"README.md": card("mit", "old/data")})
+    del files["LICENSE"]
+    old = hub.add_model("org/two", files, tags=["v1"])
+    hub.commit("org/two", {"README.md": card("apache-2.0", "new/data")})
+    registry.ctl("sync", "org/two")
+    registry.ctl("sync", "org/two@v1")
+    then, now = {"license:mit", "dataset:old/data"}, {"license:apache-2.0", "dataset:new/data"}
+    assert tags("") == tags("/revision/main") == now and tags("/revision/v1") == tags(f"/revision/{old}") == then
+    listed, = answer("/api/models")
+    assert now <= set(listed["tags"]) and not then & set(listed["tags"])
+    assert "old/data" in str(data("org/two@v1")) and "new/data" not in str(data("org/two@v1"))
+    assert "new/data" in str(data("org/two")) and "old/data" not in str(data("org/two"))

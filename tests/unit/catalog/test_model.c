@@ -606,6 +606,10 @@ static void test_facts_tags_documents(void **state)
 	ok(model_set_facts(f->db, rev, &facts_in, e));
 	ok(model_tags(f->db, m, &a, &got, &n, e));
 	assert_int_equal(n, 1);
+	ok(model_revision_tags(f->db, rev, &a, &got, &n, e));
+	assert_int_equal(n, 1);
+	ok(model_revision_tags(f->db, rev + 1, &a, &got, &n, e));
+	assert_int_equal(n, 0);
 	ok(model_base_models(f->db, rev, &a, &got, &n, &relation, e));
 	assert_string_equal(got[0], "meta/llama");
 	assert_string_equal(relation, "finetune");
