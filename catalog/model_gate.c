@@ -257,8 +257,8 @@ static int about_findings(struct db_conn *c, int64_t id, struct arena *a, struct
 
 static int about_smoke(struct db_conn *c, int64_t id, struct arena *a, struct policy_facts *f, struct err *e)
 {
-	own(sql) struct sql q = sql_prepare(c, "SELECT verdict, bits_per_byte, reasons, platform FROM smoke_run WHERE revision_id = $1 " FINDING_SMOKE_FIRST, e);
-	own(json) json_t *reasons = NULL;
+	own(sql) struct sql q = sql_prepare(c, "SELECT verdict, bits_per_byte, reasons, platform, CASE WHEN verdict = 'fail' THEN report END FROM smoke_run WHERE revision_id = $1 " FINDING_SMOKE_FIRST, e);
+	own(json) json_t *reasons = NULL, *report = NULL;
 	const char *text;
 
 	sql_int(&q, id);
@@ -270,6 +270,9 @@ static int about_smoke(struct db_conn *c, int64_t id, struct arena *a, struct po
 		text = sql_get_text(&q, 2);
 		reasons = json_parse_lax(text, strlen(text), "reasons", NULL);
 		f->smoke_reason = arena_strdup(a, json_string_value(json_array_get(reasons, 0)));
+		if ((text = sql_get_text(&q, 4)))
+			report = json_parse_lax(text, strlen(text), "report", NULL);
+		f->is_sound = !strcmp(json_get_str_or(report, "structure", ""), "pass");
 		f->compute_capability = finding_compute_capability(sql_get_text(&q, 3));
 	}
 	return sql_done(&q);

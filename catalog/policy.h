@@ -65,6 +65,7 @@ struct policy_facts {
 	const char *worst_path, *worst_rule, *worst_message;	/* the first finding of the worst severity, NULL when there is none */
 	const char *smoke;			/* newest verdict, NULL: never run */
 	const char *smoke_reason;		/* its first reason, or NULL */
+	bool is_sound;				/* a failed one's structure and statistics are known to be in order: only the run failed */
 	double bits_per_byte;			/* NAN unknown */
 	int64_t modified_at;			/* the commit's date, 0 unknown */
 	bool is_published;			/* already: then `ends` leaves it to the dates of its lifecycle, which keep the notice */

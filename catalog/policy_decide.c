@@ -209,11 +209,13 @@ enum policy_smoke policy_smoke_for(const struct policy *p, const char *repo, con
 	return smoke;
 }
 
-/* What the test says against it, whether policy demands it or not. */
-static const char *smoke_failed(struct deciding *d, double max)
+/* What the test says against it, whether policy demands it or not. Where inspection is enough, how it speaks is no matter. */
+static const char *smoke_failed(struct deciding *d, enum policy_smoke want, double max)
 {
 	const struct policy_facts *f = d->f;
 
+	if (want == POLICY_SMOKE_INSPECT && (f->is_sound || !f->smoke || strcmp(f->smoke, "fail") != 0))
+		return NULL;
 	if (f->smoke && !strcmp(f->smoke, "fail"))
 		return arena_printf(d->a, POLICY_SMOKE_FAILED "%s", f->smoke_reason ? f->smoke_reason : "no reason given");
 	if (f->smoke && !strcmp(f->smoke, "pass") && f->bits_per_byte > max)
@@ -243,16 +245,16 @@ static void rule_smoke(struct deciding *d)
 	const char *why = f->smoke_reason ? f->smoke_reason : "no reason given";
 	double max;
 	enum policy_smoke want = policy_smoke_for(d->p, f->repo, f->task, &max);
-	const char *failed = smoke_failed(d, max);
+	const char *failed = smoke_failed(d, want, max);
 
 	if (want == POLICY_SMOKE_NONE)
 		smoke_not_asked(d, failed);
 	else if (failed)
 		add(d, "smoke", POLICY_REJECT, failed);
-	else if (f->smoke && !strcmp(f->smoke, "pass"))
-		smoke_passed(d);
 	else if (want == POLICY_SMOKE_INSPECT && (!f->smoke || strcmp(f->smoke, "error")))
 		add(d, "smoke", POLICY_PUBLISH, arena_printf(d->a, "inspection is enough for task %s", f->task ? f->task : "of this model"));
+	else if (f->smoke && !strcmp(f->smoke, "pass"))
+		smoke_passed(d);
 	else if (!f->smoke)
 		add(d, "smoke", POLICY_HOLD, f->formats ? "the smoke test was not run" : "the smoke test was not run: there are no weights");
 	else if (!strcmp(f->smoke, "not_run") && want == POLICY_SMOKE_PASS_OR_NOT_RUN)

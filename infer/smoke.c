@@ -54,12 +54,18 @@ void smoke_reason(struct smoke *s, enum smoke_verdict at_least, const char *fmt,
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	s->verdict = worse ? at_least : s->verdict;
+	s->unsound |= at_least == SMOKE_FAIL && !s->judging;
 	if (s->n_reasons == SMOKE_REASONS_MAX)
 		return;
 	if (worse)		/* what decides is said first */
 		memmove(s->reasons + 1, s->reasons, s->n_reasons * sizeof(*s->reasons));
 	s->reasons[worse ? 0 : s->n_reasons] = mem_strdup(str_printable(text));
 	s->n_reasons++;
+}
+
+const char *smoke_structure(bool surveyed, bool unsound)
+{
+	return unsound ? "fail" : surveyed ? "pass" : NULL;
 }
 
 /* Whose fault an error is: the checkpoint's, nobody's, or ours. */
@@ -308,16 +314,21 @@ static int run_all(struct test *t, int dirfd, const char *file, struct report *r
 		return rc;
 	if (t->o->no_run)
 		return err_set(t->e, ERR_UNSUPPORTED, "not run: only structure and statistics were asked for");
+	t->s->judging = true;
 	rc = run_text(t);
+	t->s->judging = false;
 	if (rc == 0)
 		rc = survey_run(t->s, &t->model, t->o->tell, r, t->e);
+	t->s->surveyed = rc == 0;
 	if (rc < 0 || t->o->chunk || !isfinite(t->s->loss))
 		return rc;
 	rc = sample_model(&t->model, t->s->weights, t->e);
 	if (rc < 0)
 		return rc;
+	t->s->judging = true;
 	for (size_t i = 0; i < t->o->n_references; i++)
 		reference_compare(t->s, &t->o->references[i], r);
+	t->s->judging = false;
 	tell(t->o->tell, "write", 0, 0);
 	return run_greedy(t);
 }
@@ -341,6 +352,7 @@ void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_
 		reason_of(s, rc, &e);
 	if (rc < 0 && s->verdict == SMOKE_NOT_RUN) {	/* what can be seen without running is still looked at */
 		rc = t.model.spec ? survey_run(s, &t.model, o->tell, r, &e) : survey_unknown(s, dirfd, file, o->tell, r, &e);
+		s->surveyed = rc == 0;
 		if (rc < 0)
 			reason_of(s, rc, &e);
 		else

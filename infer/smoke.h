@@ -69,6 +69,8 @@ struct smoke {
 	enum smoke_verdict verdict;
 	char *reasons[SMOKE_REASONS_MAX];
 	size_t n_reasons;
+	bool judging;			/* the run: what fails then says nothing against structure and statistics */
+	bool surveyed, unsound;		/* these were looked at, all of them; and something is wrong with them */
 	double loss, perplexity, bits_per_byte, loss_shuffled, loss_near, loss_far, loss_long, loss_short, entropy, unigram;
 	double load_s, forward_s, tokens_per_s;
 	double decode_tokens_per_s;	/* of the short continuation, a token at a time */
@@ -96,6 +98,8 @@ void smoke_run(struct smoke *s, int dirfd, const char *file, const struct smoke_
 /* Opens the device as a test would, and closes it: fills device, isa and gpu, for smoke_platform_json(). */
 int smoke_look(struct smoke *s, const struct smoke_options *o, struct err *e);
 void smoke_done(struct smoke *s);
+/* "pass" or "fail": what --no-run alone would have found; NULL: not all of it was looked at. */
+const char *smoke_structure(bool surveyed, bool unsound);
 void smoke_reason(struct smoke *s, enum smoke_verdict at_least, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 const char *smoke_verdict_name(enum smoke_verdict v);
 

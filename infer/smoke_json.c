@@ -108,6 +108,7 @@ json_t *smoke_json(const struct smoke *s)
 	for (size_t i = 0; i < s->n_tokens; i++)
 		json_array_append_new(tokens, json_integer(s->tokens[i]));
 	set_text(o, "verdict", smoke_verdict_name(s->verdict));
+	set_text(o, "structure", smoke_structure(s->surveyed, s->unsound));
 	set_text(o, "file", s->file);
 	set_text(o, "device", s->device);
 	set_real(o, "bits_per_byte", s->bits_per_byte);

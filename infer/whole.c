@@ -222,9 +222,16 @@ int whole_run(struct whole *w, int dirfd, const char *only, const struct smoke_o
 json_t *whole_json(const struct whole *w, const struct report *r)
 {
 	json_t *o = smoke_json(w->worst), *list = json_array();
+	bool surveyed = w->n > 0, unsound = false;
+	const char *structure;
 
-	for (size_t i = 0; i < w->n; i++)
+	for (size_t i = 0; i < w->n; i++) {
 		json_array_append_new(list, smoke_json(&w->all[i]));
+		surveyed &= w->all[i].surveyed;
+		unsound |= w->all[i].unsound;
+	}
+	structure = smoke_structure(surveyed, unsound);
+	json_object_set_new(o, "structure", structure ? json_string(structure) : json_null());
 	json_object_set_new(o, "findings", report_json(r));
 	if (w->n > 1)
 		json_object_set(o, "artefacts", list);

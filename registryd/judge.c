@@ -27,7 +27,7 @@ static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, 
 		return 0;	/* what the inspection rejects is not run */
 	work_phase(w, "testing");
 	rc = model_set_state(w->db, revision_id, REVISION_TESTING, NULL, work_now(), e);
-	return rc ? rc : smoke_test(w, revision_id, dir, NULL, want == POLICY_SMOKE_INSPECT ? SMOKE_STRUCTURE : SMOKE_WHOLE, e);
+	return rc ? rc : smoke_test(w, revision_id, dir, NULL, e);
 }
 
 const char *judge_off(struct work *w, const struct lifecycle *l)

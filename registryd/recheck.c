@@ -205,9 +205,12 @@ static int certify_again(struct work *w, const struct model *m, const struct rev
 	char quoted[LOG_QUOTE_MAX];
 	const char *reason = NULL;
 	bool changed, asked, known = false;
+	double max;
 	int rc = model_evidence(w->db, r->id, w->arena, &facts, e);
 
-	if (rc || (strcmp(s->verdict, "pass") != 0 && strcmp(s->verdict, "fail") != 0))
+	if (rc || !strcmp(s->verdict, "error"))
+		return rc;
+	if (!strcmp(s->verdict, "not_run") && policy_smoke_for(daemon_policy(w->d), facts.repo, facts.task, &max) != POLICY_SMOKE_INSPECT)
 		return rc;
 	reason = no_longer_passes(daemon_policy(w->d), &facts, w->arena, &asked);
 	if (reason && !asked && ((rc = has_failed_before(w, r->id, &known, e)) || !known))
@@ -275,7 +278,7 @@ int recheck_smoke_job(struct work *w, struct err *e)
 	if (rc)
 		return rc;
 	work_phase(w, "testing");
-	rc = smoke_test(w, r.id, dir, json_get_str(w->args, "device"), SMOKE_WHOLE, e);
+	rc = smoke_test(w, r.id, dir, json_get_str(w->args, "device"), e);
 	smoke_view_close(dir);
 	free(dir);
 	if (!rc)

@@ -249,8 +249,8 @@ static int record_findings(struct work *w, int64_t revision_id, const json_t *re
 	return rc;
 }
 
-/* The options that the settings and the extent of the test ask for. */
-static size_t add_options(struct work *w, const char *args[SMOKE_TEST_ARGS], const char *device, enum smoke_extent extent, const struct smoke_references *refs)
+/* The options that the settings and the policy ask for. */
+static size_t add_options(struct work *w, const char *args[SMOKE_TEST_ARGS], const char *device, bool structure_alone, const struct smoke_references *refs)
 {
 	const struct config_smoke *cfg = &w->config->smoke;
 	size_t n = 0;
@@ -260,7 +260,7 @@ static size_t add_options(struct work *w, const char *args[SMOKE_TEST_ARGS], con
 	args[n++] = device ? device : cfg->device ? cfg->device : "auto";
 	args[n++] = "--memory";
 	args[n++] = memory_limit(w);
-	if (extent == SMOKE_STRUCTURE)
+	if (structure_alone)
 		args[n++] = "--no-run";
 	if (cfg->device_memory) {
 		args[n++] = "--device-memory";
@@ -313,7 +313,7 @@ int smoke_check_device(struct daemon *d, const char *device, struct err *e)
 	return err_set(e, ERR_UNSUPPORTED, "nothing is tested on %s: %s", device, why.msg);
 }
 
-int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, enum smoke_extent extent, struct err *e)
+int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char *device, struct err *e)
 {
 	struct finding_smoke s = { .verdict = "error", .bits_per_byte = NAN, .tokens_per_s = NAN, .at = work_now() };
 	const char *args[SMOKE_TEST_ARGS] = { NULL };
@@ -321,11 +321,16 @@ int smoke_test(struct work *w, int64_t revision_id, const char *dir, const char 
 	own(child) struct smoke_child c = { 0 };
 	own(json) json_t *reasons = NULL;
 	own(mem) char *text = NULL;
-	int rc = smoke_references_open(w, revision_id, &refs, e);
+	struct revision r;
+	struct model m;
+	double max;
+	int rc = model_revision(w->db, revision_id, w->arena, &m, &r, e);
 
+	if (!rc)
+		rc = smoke_references_open(w, revision_id, &refs, e);
 	if (rc)
 		return rc;
-	args[add_options(w, args, device, extent, &refs)] = dir;
+	args[add_options(w, args, device, policy_smoke_for(daemon_policy(w->d), m.name, r.task, &max) == POLICY_SMOKE_INSPECT, &refs)] = dir;
 	rc = smoke_run(w, args, NULL, NULL, &c, e);
 	smoke_references_close(&refs);
 	if (rc)

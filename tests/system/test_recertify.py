@@ -1,11 +1,14 @@
 """What is published is tested again: one that no longer passes is deprecated with the reason, goes on being served, and recovers."""
+import json
 import shutil
+import struct
 
 import pytest
 
 from tests.system import registry as programs
 from tests.system.registry import BIN, Registry
 from tests.system.sync_case import wait_for
+from tests.system.test_cli_model import CARD, files_of
 from tests.system.test_policy_change import settle
 
 POLICY = "licenses: {allow: [apache-2.0, mit]}\n"
@@ -206,3 +209,58 @@ def test_a_device_that_is_not_there_is_said_at_once(site):
     for what in "org/tiny-story", "--all":
         assert "cuda:1" in site.ctl("smoke", what, "--device", "cuda:1", code=1).stderr
     assert site.json("show", "org/tiny-story")["smoke"] == before and len(site.json("jobs")) == jobs
+
+
+def test_where_inspection_is_enough_no_test_asks_for_more(tmp_path, hub, models):
+    """A model that is none of language, though its configuration names such a class: whoever tests it, and whatever was wanted before."""
+    inspect = POLICY + "smoke: {for: [{task: feature-extraction, require: inspect}]}\n"
+    weights = (models / "tiny-story" / "model.safetensors").read_bytes()
+    body = 8 + struct.unpack("<Q", weights[:8])[0]
+    tensors = json.loads(weights[8:body])
+
+    def changed(name, change):
+        begin, end = (body + at for at in tensors[name]["data_offsets"])
+        rows = tensors[name]["shape"][0]
+        width = (end - begin) // rows
+        return weights[:begin] + b"".join(change([weights[begin + i * width:begin + (i + 1) * width] for i in range(rows)])) + weights[end:]
+
+    hub.add_model("org/embedder", files_of(models / "tiny-story", **{
+        "model.safetensors": changed("model.embed_tokens.weight", lambda rows: rows[::-1]),
+        "README.md": CARD.format(license="apache-2.0").replace("text-generation", "feature-extraction").encode()}))
+    with Registry(tmp_path / "r", upstream=hub.url, policy=POLICY) as reg:
+        def put(text):
+            (reg.where / "policy.yaml").write_text(text)
+            reg.ctl("policy", "reload")
+            settle(reg)
+
+        def is_now():
+            m = reg.json("show", "org/embedder")
+            return m["state"], m["smoke"]["verdict"], m["lifecycle"]["state"]
+
+        reg.ctl("sync", "org/embedder", code=5)
+        assert is_now() == ("rejected", "fail", "active")
+        (reg.where / "policy.yaml").write_text(inspect)
+        assert reg.json("policy", "test", reg.where / "policy.yaml")["changes"][0]["repo"] == "org/embedder"
+        put(inspect)
+        assert is_now() == ("published", "fail", "active")
+
+        # Its language is not asked for again, by hand or by the clock.
+        said = reg.ctl("smoke", "org/embedder", code=5).stderr
+        assert "only structure and statistics were asked for" in said
+        assert is_now() == ("published", "not_run", "active")
+        reg.ctl("smoke", "--all")
+        settle(reg)
+        assert is_now() == ("published", "not_run", "active")
+
+        # A mark of the time when it was goes with the next test.
+        put(POLICY + "require: {smoke: pass_or_not_run}\n")
+        reg.ctl("smoke", "org/embedder", code=6)
+        assert is_now() == ("published", "fail", "deprecated")
+        put(inspect)
+        reg.ctl("smoke", "org/embedder", code=5)
+        assert is_now() == ("published", "not_run", "active")
+
+        # What is wrong with the files counts as ever.
+        hub.commit("org/embedder", {"model.safetensors": changed("model.norm.weight", lambda rows: [b"\xff" * len(row) for row in rows])})
+        reg.ctl("sync", "org/embedder", code=5)
+        assert "model.norm.weight" in str(reg.json("why", "org/embedder"))

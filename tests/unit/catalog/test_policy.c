@@ -106,6 +106,15 @@ static void the_contract_example(void **state)
 	expect(p, &f, POLICY_PUBLISH, "every rule");
 	f.smoke = "fail", f.smoke_reason = "a tensor is missing";
 	expect(p, &f, POLICY_REJECT, "a tensor is missing");
+	f.is_sound = true, f.smoke_reason = "no better than guessing";	/* as a whole run says of what was never to speak */
+	expect(p, &f, POLICY_PUBLISH, "every rule");
+	f.smoke = "pass", f.bits_per_byte = 2.6;
+	expect(p, &f, POLICY_PUBLISH, "every rule");
+	f.task = "text-generation";
+	expect(p, &f, POLICY_REJECT, "2.600 bits per byte");
+	f.smoke = "fail";
+	expect(p, &f, POLICY_REJECT, "no better than guessing");
+	f = good(), f.task = "feature-extraction";
 	f.smoke = "error", f.smoke_reason = "out of time";
 	expect(p, &f, POLICY_HOLD, "could not be made: out of time");
 	f = good(), f.repo = "bigcode/x", f.bits_per_byte = 3.9;
