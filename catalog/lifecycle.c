@@ -156,6 +156,17 @@ bool lifecycle_is_off(const struct lifecycle *l, const struct policy_lifecycle *
 	return l->state > LIFECYCLE_RETIRED || (l->state == LIFECYCLE_RETIRED && (l->retired_at || rules->gone_after_sunset));
 }
 
+const char *lifecycle_way_back(const struct lifecycle *l)
+{
+	return l->state == LIFECYCLE_RETIRED && !l->retired_at ? "undeprecate" : "restore";
+}
+
+void lifecycle_under(struct lifecycle *l, const struct policy_lifecycle *rules)
+{
+	if (l->state == LIFECYCLE_RETIRED && !lifecycle_is_off(l, rules))
+		l->state = LIFECYCLE_DEPRECATED;
+}
+
 int lifecycle_marked(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e)
 {
 	own(read) struct read r = { 0 };
@@ -173,6 +184,8 @@ int lifecycle_own(struct db *db, int64_t model_id, int64_t revision_id, const st
 	policy_lifecycle(p, &rules);
 	if (rc == 0)
 		rc = marked(r.c, model_id, revision_id, MARKS_OWN, now, a, out, e);
+	if (rc == 0)
+		lifecycle_under(out, &rules);
 	return rc < 0 ? rc : lifecycle_served_successor_tx(r.c, model_id, revision_id, &rules, now, a, &out->successor, e);
 }
 

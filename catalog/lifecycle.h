@@ -39,11 +39,13 @@ struct lifecycle {
  * sunset names successor and reason (of those without one a person's, then the earliest); others add their reasons, and a successor where that
  * one names none. A successor that people can't get now under the policy is not named: in its place the first that they can on the way from its own
  * successor on, if there is any; where the way leads back to the model and people can get that, nobody is. A sunset that has passed gives LIFECYCLE_RETIRED with
- * retired_at 0: a site whose policy says `after_sunset: warn` serves that still, with the headers of a deprecated one.
+ * retired_at 0; where the policy says `after_sunset: warn`, that is served still, with the headers of a deprecated one, and so it is LIFECYCLE_DEPRECATED.
  */
 int lifecycle_at(struct db *db, int64_t model_id, int64_t revision_id, const struct policy *p, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
 /* Is that off the doors: withdrawn, retired by hand whatever its date says, or past its sunset where the policy says that it is gone then? */
 bool lifecycle_is_off(const struct lifecycle *l, const struct policy_lifecycle *rules);
+/* The order that takes that back, "undeprecate" or "restore". */
+const char *lifecycle_way_back(const struct lifecycle *l);
 
 /* The same, with the successor that the marks name, whether people can get it or not. */
 int lifecycle_marked(struct db *db, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);

@@ -28,7 +28,7 @@ static int change(struct db *db, const struct lifecycle_order *o, const char *te
 			return rc;
 	}
 	if (!done)
-		return err_set(e, ERR_CONFLICT, "%s%s%.12s is not %s", s.repo, *s.commit ? "@" : "", s.commit, otherwise);
+		return err_set(e, ERR_CONFLICT, "%s%s%.12s %s", s.repo, *s.commit ? "@" : "", s.commit, otherwise);
 	if (also && (rc = also(t.c, o, now, e)) < 0)
 		return rc;
 	if ((rc = model_refresh_tx(t.c, o->model_id, e)) < 0 || (rc = lifecycle_tell_tx(t.c, kind, &s, o, NULL, now, e)) < 0)
@@ -69,7 +69,7 @@ int lifecycle_retire(struct db *db, const struct lifecycle_order *o, int64_t now
 	return change(db, o,
 		      "INSERT INTO lifecycle (model_id, revision_id, source, retired_at, who, at) VALUES ($1, $2, 'person', $3, $4, $3) "
 		      "ON CONFLICT (model_id, revision_id, source) DO UPDATE SET retired_at = $3, who = $4, at = $3 WHERE lifecycle.retired_at = 0 RETURNING model_id",
-		      "still there: it is retired already", "lifecycle.retired", retired, now, e);
+		      "is retired already", "lifecycle.retired", retired, now, e);
 }
 
 static int withdrawn(struct db_conn *c, const struct lifecycle_order *o, int64_t now, struct err *e)
@@ -91,7 +91,7 @@ int lifecycle_withdraw(struct db *db, const struct lifecycle_order *o, int64_t n
 	return change(db, o,
 		      "INSERT INTO lifecycle (model_id, revision_id, source, withdrawn_at, who, at) VALUES ($1, $2, 'person', $3, $4, $3) "
 		      "ON CONFLICT (model_id, revision_id, source) DO UPDATE SET withdrawn_at = $3, who = $4, at = $3 RETURNING model_id",
-		      "there", o->legal ? "lifecycle.withdrawn_legal" : "lifecycle.withdrawn", withdrawn, now, e);
+		      "can't be withdrawn", o->legal ? "lifecycle.withdrawn_legal" : "lifecycle.withdrawn", withdrawn, now, e);
 }
 
 /* --- restore --- */

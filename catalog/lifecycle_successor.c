@@ -143,6 +143,8 @@ int lifecycle_told_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, 
 {
 	int rc = lifecycle_at_tx(c, model_id, revision_id, now, a, out, e);
 
+	if (rc == 0)
+		lifecycle_under(out, rules);
 	return rc < 0 || !out->successor ? rc : lifecycle_served_successor_tx(c, model_id, revision_id, rules, now, a, &out->successor, e);
 }
 

@@ -10,6 +10,8 @@ struct db_conn;
 int lifecycle_at_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
 /* What would hold with this in place of the mark that the policy's rules have on the revision: its dates and its reason, deprecated_at 0 for none. */
 int lifecycle_with_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct lifecycle *rule, int64_t now, struct arena *a, struct lifecycle *out, struct err *e);
+/* What the marks alone make of it, to what it is under the policy: past its sunset and served still, it is deprecated. */
+void lifecycle_under(struct lifecycle *l, const struct policy_lifecycle *rules);
 /* As lifecycle_at(). */
 int lifecycle_told_tx(struct db_conn *c, int64_t model_id, int64_t revision_id, const struct policy_lifecycle *rules, int64_t now, struct arena *a, struct lifecycle *out,
 		      struct err *e);

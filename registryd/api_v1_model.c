@@ -258,16 +258,19 @@ int api_v1_licenses(struct request *rq, struct err *e)
 	return list ? http_answer_json(rq, 200, json_pack("{s:o}", "licenses", list)) : (int)e->code;
 }
 
-/* Published, a withdrawn one would still be given to nobody. */
-static int check_not_withdrawn(struct request *rq, const struct model *m, const struct revision *r, struct err *e)
+/* Published, what is withdrawn or has ended would still be given to nobody. */
+static int check_not_off(struct request *rq, const struct model *m, const struct revision *r, struct err *e)
 {
+	struct policy_lifecycle rules;
 	struct lifecycle life;
 
+	policy_lifecycle(daemon_policy(api_v1_daemon(rq)), &rules);
 	if (lifecycle_at(api_v1_daemon(rq)->db, m->id, r->id, daemon_policy(api_v1_daemon(rq)), rq->now, &rq->arena, &life, e) < 0)
 		return e->code;
-	if (life.state < LIFECYCLE_WITHDRAWN)
+	if (!lifecycle_is_off(&life, &rules))
 		return 0;
-	return err_set(e, ERR_REFUSED, "%s@%.12s is %s, so no door would serve it: `registryctl restore` takes that back first", m->name, r->commit, lifecycle_state_name(life.state));
+	return err_set(e, ERR_REFUSED, "%s@%.12s is %s, so no door would serve it: `registryctl %s` takes that back first", m->name, r->commit, lifecycle_state_name(life.state),
+		       lifecycle_way_back(&life));
 }
 
 static int rule(struct request *rq, enum policy_outcome outcome, struct err *e)
@@ -283,7 +286,7 @@ static int rule(struct request *rq, enum policy_outcome outcome, struct err *e)
 		return e->code;
 	if (api_v1_find(rq, rev, &m, &r, e) < 0)
 		return e->code;
-	if (outcome == POLICY_PUBLISH && (check_not_withdrawn(rq, &m, &r, e) < 0 || gate_check_store(api_v1_daemon(rq), r.id, e) < 0))
+	if (outcome == POLICY_PUBLISH && (check_not_off(rq, &m, &r, e) < 0 || gate_check_store(api_v1_daemon(rq), r.id, e) < 0))
 		return e->code;
 	before = bases_standing(db, m.id, &rq->arena);
 	if (model_rule(db, r.id, outcome, rq->who, reason, rq->now, e) < 0 || derive_queue(db, m.id, before, &rq->arena, e) < 0)

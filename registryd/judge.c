@@ -37,7 +37,7 @@ const char *judge_off(struct work *w, const struct lifecycle *l)
 	policy_lifecycle(daemon_policy(w->d), &rules);
 	if (!lifecycle_is_off(l, &rules))
 		return NULL;
-	return arena_printf(w->arena, "it is not served until `registryctl %s` takes that back%s%s", l->state == LIFECYCLE_RETIRED && !l->retired_at ? "undeprecate" : "restore",
+	return arena_printf(w->arena, "it is not served until `registryctl %s` takes that back%s%s", lifecycle_way_back(l),
 			    l->reason ? "; the reason given: " : "", l->reason ? l->reason : "");
 }
 

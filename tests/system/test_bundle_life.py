@@ -197,3 +197,32 @@ def test_an_end_follows_what_the_other_site_says_later(fresh, hub, tmp_path):
         later("six", 6, state="active", deprecated_at=None, sunset_at=None, successor=None, reason=None)
         state, sunset, successor, _, said = bring("six")
         assert (state, sunset, successor) == ("deprecated", "2099-08-31", "org/next") and said.endswith("it is not deprecated any more")
+
+
+def test_past_its_sunset_it_is_what_the_doors_make_of_it(fresh, tmp_path):
+    """With `after_sunset: warn` it is deprecated and can be carried on; gone, it can't, and publishing it is refused with the way back."""
+    def put(text):
+        (fresh.where / "policy.yaml").write_text(RELAXED + text)
+        fresh.ctl("policy", "reload", "--yes")
+
+    def mark():
+        listed, = [m for m in fresh.json("ls") if m["repo"] == "org/odd"]
+        shown = fresh.json("show", "org/odd")
+        row, = [m for m in fresh.json("lifecycle") if m["repo"] == "org/odd"]
+        assert listed["lifecycle"]["state"] == shown["lifecycle"]["state"] == row["state"]
+        return row["state"], "ended 20" in fresh.ctl("ls").stdout
+
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    fresh.ctl("deprecate", "org/odd", "--sunset", soon, "--force", "--reason", "urgent")
+    wait_for(lambda: mark() == ("retired", True))
+    said = fresh.ctl("publish", "org/odd", "--reason", "needed", code=5).stderr
+    assert "is retired, so no door would serve it: `registryctl undeprecate` takes that back first" in said
+    fresh.ctl("bundle", "create", "-o", tmp_path / "gone", "org/odd", code=5)
+    put("lifecycle: {after_sunset: warn}\n")
+    assert mark() == ("deprecated", False)
+    fresh.ctl("publish", "org/odd", "--reason", "needed")
+    fresh.ctl("bundle", "create", "-o", tmp_path / "both", "--all")
+    assert {m["repo"] for m in json.loads((tmp_path / "both/bundle.json").read_text())["models"]} == {"org/odd", "org/story"}
+    put("")
+    fresh.ctl("undeprecate", "org/odd")
+    fresh.ctl("publish", "org/odd", "--reason", "needed")

@@ -148,7 +148,7 @@ static void test_retire_withdraw(void **state)
 	assert_int_equal(rev.state, REVISION_RETIRED);
 	fails(ERR_REFUSED, "restore it first", model_rule(f->db, r, POLICY_PUBLISH, "ada", NULL, NOW, e));
 	fails(ERR_REFUSED, "restore it first", model_set_state(f->db, r, REVISION_HELD, NULL, NOW, e));
-	fails(ERR_CONFLICT, "already", lifecycle_retire(f->db, &o, NOW, e));
+	fails(ERR_CONFLICT, "org/m is retired already", lifecycle_retire(f->db, &o, NOW, e));
 	ok(restore(f->db, &o, NOW, e));
 	ok(model_revision(f->db, r, &a, NULL, &rev, e));
 	assert_int_equal(rev.state, REVISION_PUBLISHED);
@@ -613,6 +613,10 @@ static void test_retired_by_a_clock_that_was_ahead(void **state)
 	l = at(f->db, n, ending, NOW + 100 * DAY, &a);
 	assert_true(lifecycle_is_off(&l, &rules));
 	assert_false(lifecycle_is_off(&l, &warn));
+	assert_int_equal(l.state, LIFECYCLE_RETIRED);
+	assert_string_equal(lifecycle_way_back(&l), "undeprecate");
+	l = at_under(f->db, "lifecycle: {after_sunset: warn}", n, ending, NOW + 100 * DAY, &a);
+	assert_int_equal(l.state, LIFECYCLE_DEPRECATED);	/* the state is what the doors make of it */
 	make(f->db, "org/m", 'c', &newer);
 	assert_string_equal(said_of(f->db, "revision.published", "org/m", "lifecycle", &a), "retired");
 }
