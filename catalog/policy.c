@@ -75,8 +75,8 @@ static int want_positive(const struct reader *r, const char *path, const json_t 
 
 	if (want_text(r, path, v, &text, e) < 0)
 		return ERR_USAGE;
-	*out = strtod(text, &end);
-	if (*end || !(*out > 0) || *out > max)
+	*out = strtod(text, &end);	/* which reads 0x10 too, as nobody writes a limit */
+	if (*end || strpbrk(text, "xX") || !(*out > 0) || *out > max)
 		return err_set(e, ERR_USAGE, "%s: %s: '%.40s' is not a number above 0 and at most %g", r->file, path, text, max);
 	return 0;
 }
@@ -374,7 +374,11 @@ static int read_notice(const struct reader *r, const char *path, const json_t *v
 
 static int read_max_age(const struct reader *r, const char *path, const json_t *v, struct err *e)
 {
-	return want_duration(r, path, v, &r->p->lifecycle.max_age_s, e);
+	int rc = want_duration(r, path, v, &r->p->lifecycle.max_age_s, e);
+
+	if (rc == 0 && !r->p->lifecycle.max_age_s)
+		return err_set(e, ERR_USAGE, "%s: %s must be above 0; without it nothing ends by its age", r->file, path);
+	return rc;
 }
 
 static int read_after_sunset(const struct reader *r, const char *path, const json_t *v, struct err *e)

@@ -83,7 +83,9 @@ static const char *sort_column(const struct query_filter *f, const struct query_
 {
 	const struct sort *s = &sorts[f->sort];
 
-	return f->sort == QUERY_SORT_SUNSET ? w->sunset_at : arena_printf(a, "%s%s", s->derived ? w->cols : "m.", s->column);
+	if (f->sort == QUERY_SORT_SUNSET)	/* what has no end is last, whichever way */
+		return f->descending ? w->sunset_at : arena_printf(a, "coalesce(nullif(%s, 0), %lld)", w->sunset_at, (long long)INT64_MAX);
+	return arena_printf(a, "%s%s", s->derived ? w->cols : "m.", s->column);
 }
 
 /* Rows behind the cursor's: an inequality that an index can begin at, and the tie. */

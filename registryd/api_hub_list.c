@@ -134,6 +134,16 @@ static int read_apps(struct request *rq, struct query_filter *q, struct err *e)
 	return 0;
 }
 
+/* Pages are told apart by cursors alone; a skip that counted for nothing would give the first page again and again. */
+static int check_skip(const struct request *rq, struct err *e)
+{
+	const char *skip = http_query(rq, "skip");
+
+	if (!skip || !skip[strspn(skip, "0")])
+		return 0;
+	return err_set(e, ERR_USAGE, "skip=%.20s: pages can't be skipped to here: follow the Link header of each answer (rel=\"next\")", skip);
+}
+
 static int read_filter(struct request *rq, struct query_filter *q, struct err *e)
 {
 	uint64_t limit = PAGE_DEFAULT;
@@ -146,7 +156,7 @@ static int read_filter(struct request *rq, struct query_filter *q, struct err *e
 	q->cursor = http_query(rq, "cursor");
 	if ((rc = read_tags(rq, q, "filter", e)) || (rc = read_tags(rq, q, "library", e)) || (rc = read_tags(rq, q, "other", e)) ||
 	    (rc = read_searches(rq, q, e)) || (rc = read_params(rq, q, e)) || (rc = read_order(rq, q, e)) ||
-	    (rc = read_gated(rq, q, e)) || (rc = read_apps(rq, q, e)) ||
+	    (rc = read_gated(rq, q, e)) || (rc = read_apps(rq, q, e)) || (rc = check_skip(rq, e)) ||
 	    (rc = http_query_u64(rq, "limit", 1, UINT32_MAX, &limit, e)))
 		return rc;
 	q->limit = limit > QUERY_LIMIT_MAX ? QUERY_LIMIT_MAX : (size_t)limit;

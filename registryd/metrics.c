@@ -153,7 +153,7 @@ static const struct {
 	{ "models", "registryd_models", "gauge", "Models of which there is a revision in the catalog." },
 	{ "models_without_revision", "registryd_models_without_revision", "gauge", "Models that were asked for, and of which there is nothing." },
 	{ "revisions", "registryd_revisions", "gauge", "Revisions in the catalog." },
-	{ "published", "registryd_revisions_published", "gauge", "Revisions that clients can have." },
+	{ "published", "registryd_revisions_published", "gauge", "Revisions that the gate has published, those among them too that are withdrawn or have ended." },
 	{ "held", "registryd_revisions_held", "gauge", "Revisions that wait for a person's decision." },
 	{ "rejected", "registryd_revisions_rejected", "gauge", "Revisions that the gate refused." },
 	{ "files", "registryd_files", "gauge", "Files of all revisions." },

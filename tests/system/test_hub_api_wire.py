@@ -412,6 +412,9 @@ def test_listing(site):
     assert site.get("/api/models?num_parameters=min:100K,max:1M").json() == site.get("/api/models?num_parameters=max:1M&num_parameters=min:100K&num_parameters=min:1").json() != []
     assert site.get("/api/models?num_parameters=min:0&num_parameters=max:1").json() == []
     assert site.get("/api/models?inference=warm").json() == []
+    assert len(site.get("/api/models?skip=0").json()) == len(ids)
+    refused = site.get("/api/models?limit=1&skip=1")        # not the first page once more
+    assert refused.status == 400 and "skip=1: pages can't be skipped to here: follow the Link header" in refused.json()["error"]
     assert site.get("/api/models?apps=llama.cpp").json() == site.get("/api/models?filter=gguf").json()
 
 

@@ -173,6 +173,8 @@ static void wrong_files_get_a_sentence(void **state)
 		{ "size: {max: 0}", "size.max must be above 0" },
 		{ "require: {proof: strong}", "'strong' is not one of: none, hash, listing, commit" },
 		{ "smoke: {max_bits_per_byte: -1}", "not a number above 0" },
+		{ "smoke: {max_bits_per_byte: 0x10}", "'0x10' is not a number above 0" },
+		{ "lifecycle: {max_age: 0d}", "lifecycle.max_age must be above 0; without it nothing ends by its age" },
 		{ "smoke: {for: [{require: pass}]}", "names neither a repo nor a task" },
 		{ "lifecycle: {notice: soon}", "not a duration" },
 		{ "licenses: [mit]", "licenses must be a mapping" },

@@ -325,6 +325,8 @@ static void filters_are_about_the_row_shown(void **state)
 	expect(db, filter(PUBLISHED, .sunset_before = 800001), "org/m");
 	expect_first(db, filter(PUBLISHED, .sort = QUERY_SORT_SUNSET, .descending = true), second);
 	expect(db, filter(.state = REVISION_HELD, .sunset_before = 900001), "");
+	expect_first(db, filter(PUBLISHED, .sort = QUERY_SORT_SUNSET), second);	/* before all that have no end */
+	expect_first(db, filter(.sort = QUERY_SORT_SUNSET), second);
 	MARK(m.id, 0, .sunset_at = 700000);
 	expect(db, filter(.state = REVISION_HELD, .sunset_before = 700001), "org/m");
 	/* Its main is retired: what else is published is what there is. */
