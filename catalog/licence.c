@@ -87,10 +87,19 @@ static bool drops_copyleft(const char *id, const char *other)
 	return use_of_id(id) != LICENCE_UNKNOWN && copyleft_of(id) < copyleft_of(other);
 }
 
+/* Does it go without the restrictions of use that `other` has, of two that allow commercial use? */
+static bool drops_restrictions(const char *id, const char *other)
+{
+	const struct licence *mine = licence_find(id), *theirs = licence_find(other);
+
+	return mine && theirs && mine->commercial_use == LICENCE_YES && theirs->commercial_use == LICENCE_YES && !*mine->restrictions && *theirs->restrictions &&
+	       !forbids_derivatives(other);
+}
+
 /* Does `id` forbid anything that `other` allows? Of two licences each may, of other things. */
 static bool forbids_more(const char *id, const char *other)
 {
-	return allows_more(other, id) || drops_copyleft(other, id) || (forbids_derivatives(id) && !forbids_derivatives(other));
+	return allows_more(other, id) || drops_copyleft(other, id) || drops_restrictions(other, id) || (forbids_derivatives(id) && !forbids_derivatives(other));
 }
 
 /* An order, so that of several licences the same one counts whichever comes first: commercial use, then derivatives, then copyleft. */
@@ -298,6 +307,59 @@ static void from_words(const struct licence_text *t, struct arena *a, struct lic
 		conflict(out, arena_printf(a, "%s says %s but %s speaks of %s", out->source, out->id, t->path, another));
 }
 
+/* What it names that is no licence of this one's kind and forbids more, or, unless only what is known counts, that nobody knows. */
+static const char *names_stricter(const struct licence_text *t, const char *id, bool only_known)
+{
+	for (size_t i = 0; i < t->n_said; i++) {
+		bool is_known = licence_find(t->said[i]) || str_starts(t->said[i], "cc-by");
+
+		if (strcmp(t->said[i], "other:words-in-another-script") != 0 && !is_about(t->said[i], id) && (is_known ? forbids_more(t->said[i], id) : !only_known))
+			return t->said[i];
+	}
+	return NULL;
+}
+
+/* May what stands elsewhere contradict this answer? What is no known licence is held for that already. */
+static bool is_settled(const struct licence_answer *out)
+{
+	return strcmp(out->source, "none") != 0 && strcmp(out->id, "other") != 0 && strcmp(out->id, "unknown") != 0 && licence_find(out->id);
+}
+
+/*
+ * A file that is not where the model's own licence is expected, and no text that is known, still says what its words say. A NOTICE names
+ * what is in a model, and those have makers of all names; of data what names licences is known by its keys.
+ */
+static void from_side(const struct licence_text *t, struct arena *a, struct licence_answer *out)
+{
+	const char *another;
+
+	if (is_expected(t) || t->unread || licence_is_data(t->path) || licence_is_of_parts(t->path) || !is_settled(out) || (t->recognised && !holds(t, out->id)))
+		return;
+	another = names_stricter(t, out->id, t->recognised || licence_is_notice(t->path));	/* a known title may have words that look like another's */
+	if (another)
+		conflict(out, arena_printf(a, "%s says %s but %s speaks of %s", out->source, out->id, t->path, another));
+	else if (!t->recognised && t->restricts && use_of_id(out->id) == LICENCE_YES)
+		conflict(out, arena_printf(a, "%s says %s but %s restricts what it may be used for", out->source, out->id, t->path));
+}
+
+/* What the card says of its licence beside `license`: where that is meant as the licence's name or place any other one counts, elsewhere one that forbids more. */
+static void from_card_words(const struct licence_text *t, struct arena *a, struct licence_answer *out)
+{
+	bool is_any = t->linked && strcmp(out->source, "person") != 0;
+	const char *another = NULL;
+
+	if (!is_settled(out))
+		return;
+	if (t->recognised && !is_about(t->recognised, out->id) && !holds(t, out->id) && (is_any || forbids_more(t->recognised, out->id)))
+		another = t->recognised;
+	if (!another && !t->recognised)
+		another = names_stricter(t, out->id, true);
+	if (another && strcmp(another, "other:with-restrictions") != 0)
+		conflict(out, arena_printf(a, "%s says %s but %s names %s", out->source, out->id, t->path, another));
+	else if (another || (t->restricts && use_of_id(out->id) == LICENCE_YES))
+		conflict(out, arena_printf(a, "%s says %s but %s restricts what it may be used for", out->source, out->id, t->path));
+}
+
 /* Is the text of this licence known: to everyone here, or because it stands where the model's own is expected? */
 static bool is_text_known(const struct licence_claims *c, const char *id)
 {
@@ -354,6 +416,10 @@ static void against_texts(const struct licence_claims *c, struct arena *a, struc
 {
 	for (size_t i = 0; i < c->n_texts; i++)
 		from_words(&c->texts[i], a, out);
+	for (size_t i = 0; i < c->n_texts; i++)
+		from_side(&c->texts[i], a, out);
+	for (size_t i = 0; i < c->n_words; i++)
+		from_card_words(&c->words[i], a, out);
 	unknown_texts(c, a, out);
 	for (size_t i = 0; i < c->n_texts; i++)
 		if (is_expected(&c->texts[i]))
@@ -429,20 +495,55 @@ static void against_base(const struct licence_base *b, struct arena *a, struct l
 		conflict(out, arena_printf(a, "%s is looser than %s, the licence of its base model %s", out->id, b->license, b->repo));
 	else if (drops_copyleft(out->id, b->license))
 		conflict(out, arena_printf(a, "%s drops the copyleft of %s, the licence of its base model %s", out->id, b->license, b->repo));
+	else if (drops_restrictions(out->id, b->license))
+		conflict(out, arena_printf(a, "%s drops the restrictions of %s, the licence of its base model %s", out->id, b->license, b->repo));
+}
+
+bool licence_is_of_base(const char *conflict)
+{
+	return strstr(conflict, " its base model ");
+}
+
+static bool is_itself(const struct licence_claims *c, const struct licence_base *b)
+{
+	return c->repo && !strcasecmp(b->repo, c->repo);
 }
 
 static void against_bases(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
-	for (size_t i = 0; i < c->n_bases; i++)
-		if (!c->repo || strcasecmp(c->bases[i].repo, c->repo) != 0)
-			against_base(&c->bases[i], a, out);
+	for (size_t i = 0; i < c->n_bases; i++) {
+		const struct licence_base *b = &c->bases[i];
+		size_t before = out->n_conflicts;
+
+		if (is_itself(c, b))
+			continue;
+		against_base(b, a, out);
+		if (b->unsettled && out->n_conflicts == before && allows_more(out->id, "unknown"))
+			conflict(out, arena_printf(a, "the licence of its base model %s %s", b->repo, b->unsettled));
+	}
 }
 
-void licence_resolve(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
+/* Where no file has the plain name of the model's own licence, what has a licence's name beside the card is that. */
+static void find_own(struct licence_claims *c, struct arena *a)
 {
+	struct licence_text *t = arena_alloc(a, c->n_texts * sizeof(*t) + 1);
+
+	for (size_t i = 0; i < c->n_texts; i++) {
+		if (is_own(&c->texts[i]))
+			return;
+		t[i] = c->texts[i];
+		t[i].linked = licence_is_named(t[i].path);
+	}
+	c->texts = t;
+}
+
+void licence_resolve(const struct licence_claims *claims, struct arena *a, struct licence_answer *out)
+{
+	struct licence_claims own_found = *claims, *c = &own_found;
 	char spdx[LICENCE_ID_MAX];
 	bool by_tags;
 
+	find_own(c, a);
 	*out = (struct licence_answer){ .id = "unknown", .source = "none" };
 	from_card(c, a, out);
 	if (c->chosen && *c->chosen) {

@@ -7,6 +7,7 @@
 #ifndef CATALOG_LICENCE_H
 #define CATALOG_LICENCE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,7 +59,7 @@ struct licence_claims {
 	const char *chosen;		/* given by a person at import; wins */
 	struct licence_text {
 		const char *path;
-		bool linked;		/* the card's license_link names it: it is the model's own, whatever it is called */
+		bool linked;		/* the card's license_link names it: it is the model's own, whatever it is called. Of words: whatever else they name is a conflict */
 		const char *recognised;	/* its licence; of several the strictest, of equally strict ones the first. NULL: none that is known */
 		const char *const *all;	/* every licence in it */
 		size_t n_all;
@@ -66,14 +67,17 @@ struct licence_claims {
 		const char *const *said;	/* what licences a short text, or a word beside known ones, speaks of: ids, families ("cc-by-nc", "llama"), and "other:…" for what no list has */
 		size_t n_said;
 		bool says_more;		/* beside the known texts in it more than a word stands there, which nobody has read */
-		bool restricts;		/* words of it that are of no known text take back commercial use */
+		bool restricts;		/* words of it that are of no known text take back commercial use, be it long or short */
 		const char *notice;	/* a short text as letters and digits in lower case; "-" when that is nothing, "" for a long one */
 	} const *texts;
 	size_t n_texts;
+	const struct licence_text *words;	/* what the card says of its licence beside `license`, path: where. No answer comes of it, only conflicts */
+	size_t n_words;
 	const struct licence_base {
 		const char *repo;
 		const char *license;	/* resolved id, or NULL when the catalog does not know the base model */
 		const char *unanswered;	/* why nobody could be asked about it, else NULL: a conflict, for its licence may be any */
+		const char *unsettled;	/* why its licence is held and waits for a person, else NULL: a conflict for whatever allows more than what nobody knows */
 	} *bases;
 	size_t n_bases;
 };
@@ -93,6 +97,15 @@ struct licence_answer {
  * licence that is stricter, whose copyleft is dropped or that lets no derivatives be shared is a conflict. Strings live in a.
  */
 void licence_resolve(const struct licence_claims *c, struct arena *a, struct licence_answer *out);
+/* Is this conflict one with what the model was made from, which whatever is made of it is compared with, too? */
+bool licence_is_of_base(const char *conflict);
+/*
+ * The words of a card: license_name where it is of no known licence, license_link, gated access, tags, and the sections about its licence in the n bytes of `text`
+ * behind the front matter. Anything may be NULL.
+ */
+void licence_read_card(const json_t *front, const char *text, size_t n, struct arena *a, struct licence_claims *c);
+/* The licence that an address is known to lead to, or NULL. */
+const char *licence_of_link(const char *link, struct arena *a);
 /* Does `id` count where both are named: does it forbid more commercially, else of derivatives, else does it have a copyleft and `other` none? */
 bool licence_is_stricter(const char *id, const char *other);
 /* The id of what a person asks for: an id of the Hub, an SPDX id, or other:…, in any case and by name like a card's. NULL: there is none. */
@@ -119,6 +132,8 @@ bool licence_is_text_path(const char *path);
 const char *licence_link_path(const char *link, const char *repo, struct arena *a);
 /* Is it the model's own licence, LICENSE, LICENCE, COPYING, MODEL_LICENSE or the like beside the card, where its text is expected? */
 bool licence_is_main_text(const char *path);
+/* Has it a licence's name of any kind beside the card, as LICENSE.en.md has? Where nothing has the plain name it is the model's own. */
+bool licence_is_named(const char *path);
 bool licence_is_notice(const char *path);	/* NOTICE, with any extension, in any directory */
 /* Is what it says about something else than the model: code that comes with it (LICENSE-CODE), or what lies in third_party/ and the like? */
 bool licence_is_of_parts(const char *path);

@@ -44,6 +44,11 @@ static bool is_kind(const char *path, const char *const *endings)
 	return dot && one_of(dot + 1, strlen(dot + 1), endings);
 }
 
+bool licence_is_data(const char *path)
+{
+	return is_kind(path, (const char *const[]){ "json", "yaml", "yml", "toml", NULL });
+}
+
 /* Does it lie in a folder of licence texts, as in LICENSES/Apache-2.0.txt of REUSE? */
 static bool in_folder_of_texts(const char *path)
 {
@@ -101,6 +106,23 @@ bool licence_is_main_text(const char *path)
 	return is_named;
 }
 
+bool licence_is_named(const char *path)
+{
+	static const char *const begins[] = { "license", "licence", "copying" }, *const ends[] = { "license", "licence" };
+	const char *dot = strrchr(path, '.');
+	size_t stem = dot ? (size_t)(dot - path) : strlen(path);
+
+	if (strchr(path, '/') || licence_is_data(path) || licence_is_of_parts(path))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(begins); i++)
+		if (!strncasecmp(path, begins[i], strlen(begins[i])))
+			return true;
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		if (stem >= strlen(ends[i]) && !strncasecmp(path + stem - strlen(ends[i]), ends[i], strlen(ends[i])))
+			return true;
+	return false;
+}
+
 bool licence_is_notice(const char *path)
 {
 	return !strncasecmp(base_name(path), "notice", 6);
@@ -120,10 +142,17 @@ static bool has_word(const char *name, const char *word)
 bool licence_is_of_parts(const char *path)
 {
 	static const char *const places[] = { "third_party", "third-party", "thirdparty", "3rdparty", "vendor", "node_modules", "external", NULL };
+	static const char *const words[] = { "third", "parts", "components", "dependencies" }, *const models[] = { "model", "models", "weights", "checkpoint", "checkpoints" };
 	const char *name = base_name(path);
+	bool is_of_model = strcasestr(name, "code-llama") || strcasestr(name, "code_llama");
 
-	if (has_word(name, "code") || has_word(name, "third") || strcasestr(name, "thirdparty"))
+	for (size_t i = 0; i < ARRAY_LEN(models); i++)
+		is_of_model |= has_word(name, models[i]);
+	if ((has_word(name, "code") && !is_of_model) || strcasestr(name, "thirdparty"))
 		return true;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (has_word(name, words[i]))
+			return true;
 	for (const char *end; (end = strchr(path, '/')); path = end + 1)
 		if (one_of(path, (size_t)(end - path), places))
 			return true;

@@ -37,6 +37,9 @@ const char *licence_of_address(const char *address, size_t n, struct arena *a);
 /* What licences a short text speaks of, in out: at most `max`; how many. */
 size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char **out, size_t max);
 
+/* Is it read as data: JSON, YAML or TOML? */
+bool licence_is_data(const char *path);
+
 /* The text of a page; false when a part of it may not have been read: something has no end. */
 bool licence_read_page(struct buf *out, const char *page);
 

@@ -591,7 +591,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 	out->notice = notice(&r, a);
 	if (found.is_full && !out->unread)
 		out->unread = "names more licences than are read, so nobody has read all of it";
-	out->restricts = *out->notice && restricts(&r);
+	out->restricts = restricts(&r);
 	if (*out->notice || (out->recognised && !is_by_title(&found)))
 		licence_read_rest(left_of(text, n, &r, a), holds_text(&found) && !find_rider(&r) ? LICENCE_REST_MAX : LICENCE_NOTICE_MAX, a, out);
 }

@@ -99,16 +99,37 @@ static bool says_more(const char *license, const char *other)
 	return strcmp(license, "unknown") && (!strcmp(other, "unknown") || licence_is_stricter(license, other));
 }
 
+static const char *contested(const char *why, struct arena *a)
+{
+	return arena_printf(a, "is contested: %s", why);
+}
+
+/* Why its licence waits for a person; NULL: it does not. What it conflicts with of its own bases is asked of them. */
+static const char *unsettled_of(struct db *db, const struct revision *r, struct arena *a)
+{
+	struct policy_facts f = { 0 };
+
+	if (model_evidence(db, r->id, a, &f, NULL) || f.person == POLICY_PERSON_PUBLISHED)
+		return NULL;
+	for (size_t i = 0; i < f.n_license_conflicts; i++)
+		if (!licence_is_of_base(f.license_conflicts[i]))
+			return contested(f.license_conflicts[i], a);
+	return r->license && strcmp(r->license, "unknown") ? NULL : "is not known: nothing in it says what it is";
+}
+
 /* What counts of a model that is here for what was made from it: the strictest licence, NULL when none is known, and what all of them were made from. */
-static const char *standing(struct db *db, int64_t model_id, struct arena *a, struct bases *made_from)
+static const char *standing(struct db *db, int64_t model_id, struct arena *a, struct bases *made_from, const char **unsettled)
 {
 	const char *license = NULL, **repos;
 	struct revision *r;
 	size_t n, n_repos;
 
+	*unsettled = NULL;
 	if (model_standing(db, model_id, a, &r, &n, NULL))
 		return NULL;
 	for (size_t i = 0; i < n; i++) {
+		if (!*unsettled)
+			*unsettled = unsettled_of(db, &r[i], a);
 		if (!license || says_more(r[i].license, license))
 			license = r[i].license;
 		if (model_base_models(db, r[i].id, a, &repos, &n_repos, NULL, NULL))
@@ -122,24 +143,27 @@ static const char *standing(struct db *db, int64_t model_id, struct arena *a, st
 const char *bases_standing(struct db *db, int64_t model_id, struct arena *a)
 {
 	struct bases *made_from = arena_alloc(a, sizeof(*made_from));
-	const char *text = standing(db, model_id, a, made_from);
+	const char *unsettled, *text = standing(db, model_id, a, made_from, &unsettled);
 
 	for (size_t i = 0; text && i < made_from->n; i++)
 		text = arena_printf(a, "%s %s", text, made_from->v[i].repo);
+	if (text && unsettled)
+		text = arena_printf(a, "%s, %s", text, unsettled);
 	return text ? text : "";
 }
 
 /* What the catalog knows of base i, and of what that was made from. One that upstream has renamed may be here under its new name besides: then that counts too. */
 static bool from_catalog(struct work *w, struct bases *b, size_t i)
 {
-	const char *now;
+	const char *now, *unsettled;
 	struct model m;
 
 	if (model_find_repo(w->db, b->v[i].repo, w->arena, &m, NULL))
 		return false;
 	if (!model_renamed_to(w->db, &m, w->arena, &now, NULL) && now)
 		bases_add(b, now, w->arena);
-	b->v[i].license = standing(w->db, m.id, w->arena, b);
+	b->v[i].license = standing(w->db, m.id, w->arena, b, &unsettled);
+	b->v[i].unsettled = unsettled;
 	return b->v[i].license != NULL;
 }
 
@@ -151,6 +175,7 @@ static bool from_answer(struct bases *b, size_t i, const json_t *answer, struct 
 	if (!answer)
 		return false;
 	b->v[i].unanswered = json_get_str(answer, "unanswered") ? arena_strdup(a, json_get_str(answer, "unanswered")) : NULL;
+	b->v[i].unsettled = json_get_str(answer, "contested") ? contested(json_get_str(answer, "contested"), a) : NULL;
 	b->v[i].license = known ? known : license ? arena_strdup(a, license) : NULL;
 	add_json(b, json_object_get(answer, "base_model"), a);
 	return true;
@@ -204,8 +229,10 @@ static const char *text_of(const json_t *v, struct arena *a)
 static void claim_card(struct licence_claims *c, const json_t *said, struct arena *a)
 {
 	size_t n = json_is_array(said) ? json_array_size(said) : 1;
-	const char **list = arena_alloc(a, n * sizeof(*list) + 1);
+	const char **list = arena_alloc(a, (c->n_card + n) * sizeof(*list) + 1);
 
+	if (c->n_card)
+		memcpy(list, c->card, c->n_card * sizeof(*list));
 	for (size_t i = 0; i < n; i++) {
 		const json_t *v = json_is_array(said) ? json_array_get(said, i) : said;
 
@@ -217,27 +244,32 @@ static void claim_card(struct licence_claims *c, const json_t *said, struct aren
 
 void bases_upstream_claims(const json_t *doc, struct arena *a, struct licence_claims *c)
 {
-	const json_t *card = json_object_get(doc, "cardData"), *list = json_object_get(doc, "tags"), *item;
-	const char **tags = arena_alloc(a, LICENCE_TAGS_MAX * sizeof(*tags));
+	const json_t *list = json_object_get(doc, "tags"), *item;
+	json_t *card = json_object_get(doc, "cardData"), *said;
+	const char *key, **tags = arena_alloc(a, LICENCE_TAGS_MAX * sizeof(*tags));
 	size_t i;
 
 	*c = (struct licence_claims){ .tags = tags };
 	c->card_name = text_of(card_the_one(json_object_get(card, "license_name")), a);
 	c->card_link = text_of(card_the_one(json_object_get(card, "license_link")), a);
-	claim_card(c, json_object_get(card, "license"), a);
+	json_object_foreach (card, key, said)
+		if (card_is_licence_key(key))
+			claim_card(c, said, a);
+	licence_read_card(card, NULL, 0, a, c);
 	json_array_foreach (list, i, item)
 		if (c->n_tags < LICENCE_TAGS_MAX && json_is_string(item) && str_starts(json_string_value(item), "license:") && json_string_value(item)[8])
 			tags[c->n_tags++] = text_of(item, a) + 8;
 }
 
 /* The licence that upstream names: what its card says, or the tags that it made of that. NULL: none. */
-static const char *license_of(const json_t *doc, struct arena *a)
+static const char *license_of(const json_t *doc, struct arena *a, const char **contested_by)
 {
 	struct licence_answer answer;
 	struct licence_claims c;
 
 	bases_upstream_claims(doc, a, &c);
 	licence_resolve(&c, a, &answer);
+	*contested_by = answer.n_conflicts ? answer.conflicts[0] : NULL;
 	return strcmp(answer.source, "none") ? answer.id : NULL;
 }
 
@@ -246,6 +278,7 @@ static int ask(struct work *w, struct hub *hub, const char *repo, json_t *asked,
 {
 	own(revision) struct hub_revision r = { 0 };
 	struct err why = ERR_NONE;
+	const char *license, *contested_by;
 	struct bases of = { 0 };
 	json_t *names;
 
@@ -264,7 +297,8 @@ static int ask(struct work *w, struct hub *hub, const char *repo, json_t *asked,
 	names = json_array();
 	for (size_t i = 0; i < of.n; i++)
 		json_array_append_new(names, json_string(of.v[i].repo));
-	json_object_set_new(asked, repo, json_pack("{s:s?, s:o}", "license", license_of(r.doc, w->arena), "base_model", names));
+	license = license_of(r.doc, w->arena, &contested_by);
+	json_object_set_new(asked, repo, json_pack("{s:s?, s:s*, s:o}", "license", license, "contested", contested_by, "base_model", names));
 	return 0;
 }
 

@@ -21,6 +21,7 @@ struct documents {
 	int64_t revision_id;
 	struct card card;
 	bool card_read;
+	struct licence_claims said;	/* the words of the card that was read */
 	struct licence_claims claims;	/* of upstream, and instead of what it has made of the card the card itself */
 	json_t *config;			/* config.json */
 	const json_t *info, *inspection;
@@ -114,6 +115,7 @@ static int read_document(struct documents *d, const struct model_file *f, enum d
 		return rc;
 	if (kind == DOCUMENT_CARD) {
 		card_parse(b.data, b.len, d->w->arena, &d->card);
+		licence_read_card(d->card.front, b.data, b.len, d->w->arena, &d->said);
 		d->card_read = true;
 	}
 	if (kind == DOCUMENT_LICENSE) {
@@ -153,6 +155,8 @@ static void gather_claims(struct documents *d)
 	c->n_card = d->card.license.n;
 	c->card_name = d->card.license_name;
 	c->card_link = d->card.license_link;
+	c->words = d->said.words;
+	c->n_words = d->said.n_words;
 }
 
 const char *gate_linked_text(const char *link, const json_t *info, const char *repo, struct arena *a)

@@ -96,6 +96,32 @@ static struct card_list list_of(const json_t *front, const char *key, struct are
 	return l;
 }
 
+bool card_is_licence_key(const char *key)
+{
+	static const char *const keys[] = { "license", "licence", "licenses", "licences" };
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (!strcasecmp(key, keys[i]))
+			return true;
+	return false;
+}
+
+/* All that stands under any spelling of `license`: each is a claim. */
+static struct card_list licences_of(const json_t *front, struct arena *a)
+{
+	struct card_list all = { .item = arena_alloc(a, CARD_LIST_MAX * sizeof(*all.item)) };
+	const char *key;
+	json_t *v;
+
+	json_object_foreach ((json_t *)front, key, v) {
+		struct card_list l = card_is_licence_key(key) ? list_of(front, key, a) : (struct card_list){ .n = 0 };
+
+		for (size_t i = 0; i < l.n && all.n < CARD_LIST_MAX; i++)
+			all.item[all.n++] = l.item[i];
+	}
+	return all;
+}
+
 static bool is_too_long(const json_t *v)
 {
 	return json_is_string(v) && json_string_length(v) > CARD_ITEM_BYTES;
@@ -153,7 +179,7 @@ static void read_front(struct card *c, struct arena *a)
 		const char *key;
 		struct card_list *to;
 	} lists[] = {
-		{ "license", &c->license },   { "language", &c->language },	{ "tags", &c->tags },	       { "datasets", &c->datasets },
+		{ "language", &c->language },	{ "tags", &c->tags },	       { "datasets", &c->datasets },
 		{ "metrics", &c->metrics },   { "library_name", &c->library },	{ "pipeline_tag", &c->task },
 	};
 	const struct {
@@ -168,6 +194,7 @@ static void read_front(struct card *c, struct arena *a)
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		*lists[i].to = list_of(c->front, lists[i].key, a);
+	c->license = licences_of(c->front, a);
 	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
 		*strings[i].to = usable(card_the_one(json_object_get(c->front, strings[i].key)), a);
 	c->base_model_relation = plain_word(c->base_model_relation, a);
@@ -240,14 +267,19 @@ static bool is_unread(const json_t *v)
 /* What is left out of a licence may be another one. */
 static void look_for_hidden_licences(struct card *c, struct arena *a)
 {
-	const json_t *v = json_object_get(c->front, "license"), *item;
-	bool hidden = json_is_array(v) ? json_array_size(v) > CARD_LIST_MAX : is_unread(v);
+	const json_t *item;
+	const char *key;
+	json_t *v;
 	size_t i;
 
-	json_array_foreach (v, i, item)
-		hidden |= is_unread(item);
-	if (hidden)
-		judge(c, a, CARD_ODD, "something under 'license' is not the name of a licence, and may say anything");
+	json_object_foreach (c->front, key, v) {
+		bool hidden = json_is_array(v) ? json_array_size(v) > CARD_LIST_MAX : is_unread(v);
+
+		json_array_foreach (v, i, item)
+			hidden |= is_unread(item);
+		if (hidden && card_is_licence_key(key))
+			judge(c, a, CARD_ODD, arena_printf(a, "something under '%s' is not the name of a licence, and may say anything", str_printable(arena_strdup(a, key))));
+	}
 	if (is_unread(card_the_one(json_object_get(c->front, "license_name"))) || is_unread(card_the_one(json_object_get(c->front, "license_link"))))
 		judge(c, a, CARD_ODD, "'license_name' or 'license_link' holds more than one text of 512 bytes at most, and may say anything");
 }

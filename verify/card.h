@@ -56,6 +56,9 @@ bool card_read_bases(const json_t *v, struct arena *a, struct card_list *out);
 /* What a list of one or none holds, for authors write that for a string too; any other value is itself. NULL: nothing. */
 const json_t *card_the_one(const json_t *v);
 
+/* Is this key of the front matter `license`, in one of the spellings that authors use for it? */
+bool card_is_licence_key(const char *key);
+
 /* What stands behind the host, of an address on the Hub; all of what is no address; NULL for an address elsewhere. */
 const char *card_skip_host(const char *written);
 

@@ -434,7 +434,8 @@ static void what_says_more_is_no_answer(void **state)
 		const char *card, *path, *id, *want;
 		size_t conflicts;
 	} cases[] = {
-		{ NULL, "LICENSE_AGREEMENT.txt", "mit", "unknown", 0 }, { NULL, "LICENSE", "mit", "mit", 1 }, { NULL, "LICENSE_AGREEMENT.txt", "cc-by-nc-4.0", "cc-by-nc-4.0", 1 },
+		{ NULL, "docs/LICENSE", "mit", "unknown", 0 }, { NULL, "LICENSE", "mit", "mit", 1 }, { NULL, "docs/LICENSE", "cc-by-nc-4.0", "cc-by-nc-4.0", 1 },
+		{ NULL, "LICENSE_AGREEMENT.txt", "mit", "mit", 1 },	/* alone it is the model's own */
 		{ "bsd", "src/LICENSE", "bsd-3-clause", "bsd-3-clause", 1 }, { "mit", "src/LICENSE", "mit", "mit", 0 },
 	};
 

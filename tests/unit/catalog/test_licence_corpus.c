@@ -114,7 +114,7 @@ static void keep_tag(const json_t *model)
 
 static struct {
 	size_t cards, fronts, broken, odd, claimed, tagged;
-	size_t same, same_licence, named_other, several, no_tag, tag_only, differs;
+	size_t same, same_licence, named_other, several, no_tag, tag_only, differs, contradicted;
 } count;
 
 /* Is the card's answer what the tag says? Counted by how. */
@@ -154,6 +154,14 @@ static void judge(const char *name, const struct buf *text)
 	card_parse(text->data, text->len, &a, &c);
 	struct licence_claims claims = { .card = c.license.item, .n_card = c.license.n, .card_name = c.license_name, .card_link = c.license_link };
 	licence_resolve(&claims, &a, &x);
+	const size_t conflicts = x.n_conflicts;
+
+	licence_read_card(c.front, text->data, text->len, &a, &claims);
+	licence_resolve(&claims, &a, &x);
+	if (x.n_conflicts > conflicts && licence_find(x.id) && licence_find(x.id)->commercial_use == LICENCE_YES) {
+		count.contradicted++;	/* by its own words, beside `license` */
+		print_message("%s: %s\n", name, x.conflicts[x.n_conflicts - 1]);
+	}
 	assert_true(x.id && *x.id && x.spdx && *x.spdx);
 	if (c.license.n == 0)
 		assert_string_equal(x.id, "unknown");
@@ -193,7 +201,9 @@ static void test_cards(void **state)
 	print_message("as the tag %zu, the tag's spelling resolved %zu, a name that is no id %zu, one of several %zu, card without a tag %zu, tag without a card's word %zu, differs %zu\n",
 		      count.same, count.same_licence, count.named_other, count.several, count.no_tag, count.tag_only, count.differs);
 	assert_int_equal(count.cards, 16587);
+	print_message("free by `license`, and by their own words not %zu\n", count.contradicted);
 	assert_int_equal(count.differs, 0);
+	assert_int_equal(count.contradicted, 1);
 	assert_true(count.same + count.same_licence > 7000);
 	assert_true(count.named_other < 40);
 }

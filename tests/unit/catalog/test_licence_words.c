@@ -137,27 +137,27 @@ static void beside_a_text(void **state)
 	static const struct {
 		const char *behind, *id;
 		size_t times;
-		bool conflicts;
+		bool conflicts, elsewhere;	/* elsewhere: in docs/, where what is no known text says nothing */
 	} cases[] = {
-		{ "The model weights are licensed under CC BY-NC 4.0.", "apache-2.0", 1, true },
-		{ "The weights are licensed under the AGPL-3.0.", NULL, 1, true },
-		{ "Copyright 2024 us, weights: CC BY-NC 4.0", NULL, 1, true },
-		{ "\xe6\x9c\xac\xe6\xa8\xa1\xe5\x9e\x8b", NULL, 1, true },
-		{ "The weights are licensed under the ChatGLM2-6B License.", NULL, 1, true },
-		{ "The weights are licensed under the ChatGLM 3 License.", NULL, 1, true },
-		{ "The weights are licensed under the Acme Public License.", NULL, 1, true },
-		{ own, NULL, 30, true },
-		{ own, "apache-2.0", 2, true },
-		{ own, "apache-2.0", 1, false },
-		{ "Apache License\nhttps://www.apache.org/licenses/LICENSE-2.0\n", "apache-2.0", 30, false },
-		{ "The above license applies to the code only.", "other:with-restrictions", 1, true },
-		{ "The model weights are proprietary and all rights are reserved.", "other:with-restrictions", 1, true },
-		{ "This license does not apply to the weights.", "other:with-restrictions", 1, true },
-		{ "Copyright (c) 2023 DeepSeek\n", "apache-2.0", 100, false },
-		{ "Copyright \xe6\x9c\xac\n", "apache-2.0", 1, false },
-		{ "Dual licensed under MIT or Apache-2.0.", "apache-2.0", 1, false },
-		{ "You are required to keep this notice and license text in commercial software.", "apache-2.0", 1, false },
-		{ "Governed by the laws of the place of business of the licensor, excluding its conflict-of-law provisions.", "apache-2.0", 1, false },
+		{ "The model weights are licensed under CC BY-NC 4.0.", "apache-2.0", 1, true, true },
+		{ "The weights are licensed under the AGPL-3.0.", NULL, 1, true, true },
+		{ "Copyright 2024 us, weights: CC BY-NC 4.0", NULL, 1, true, true },
+		{ "\xe6\x9c\xac\xe6\xa8\xa1\xe5\x9e\x8b", NULL, 1, true, false },
+		{ "The weights are licensed under the ChatGLM2-6B License.", NULL, 1, true, false },
+		{ "The weights are licensed under the ChatGLM 3 License.", NULL, 1, true, false },
+		{ "The weights are licensed under the Acme Public License.", NULL, 1, true, false },
+		{ own, NULL, 30, true, false },
+		{ own, "apache-2.0", 2, true, false },
+		{ own, "apache-2.0", 1, false, false },
+		{ "Apache License\nhttps://www.apache.org/licenses/LICENSE-2.0\n", "apache-2.0", 30, false, false },
+		{ "The above license applies to the code only.", "other:with-restrictions", 1, true, true },
+		{ "The model weights are proprietary and all rights are reserved.", "other:with-restrictions", 1, true, true },
+		{ "This license does not apply to the weights.", "other:with-restrictions", 1, true, true },
+		{ "Copyright (c) 2023 DeepSeek\n", "apache-2.0", 100, false, false },
+		{ "Copyright \xe6\x9c\xac\n", "apache-2.0", 1, false, false },
+		{ "Dual licensed under MIT or Apache-2.0.", "apache-2.0", 1, false, false },
+		{ "You are required to keep this notice and license text in commercial software.", "apache-2.0", 1, false, false },
+		{ "Governed by the laws of the place of business of the licensor, excluding its conflict-of-law provisions.", "apache-2.0", 1, false, false },
 	};
 	own(buf) struct buf apache;
 	struct err e = ERR_NONE;
@@ -173,7 +173,7 @@ static void beside_a_text(void **state)
 		for (size_t k = 0; k < cases[i].times; k++)
 			buf_puts(&text, cases[i].behind);
 		check("apache-2.0", NULL, "LICENSE", text.data, cases[i].id, cases[i].conflicts);
-		check("apache-2.0", NULL, "docs/LICENSE", text.data, cases[i].id, cases[i].conflicts && cases[i].id && str_starts(cases[i].id, "other:"));
+		check("apache-2.0", NULL, "docs/LICENSE", text.data, cases[i].id, cases[i].elsewhere);
 	}
 	check("openmdw-1.1", NULL, "LICENSE", "OpenMDW License Agreement, version 1.1\n", "openmdw-1.1", false);
 	for (int k = 0; k < 30; k++)
