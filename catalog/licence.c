@@ -228,6 +228,8 @@ static bool speaks_of(const struct licence_text *t, const char *id)
 {
 	if (!strcmp(t->notice, "-"))
 		return true;
+	if (t->says_more)
+		return false;
 	for (size_t i = 0; i < t->n_said; i++)
 		if (is_about(t->said[i], id))
 			return use_of_id(id) != LICENCE_YES || !t->restricts;
@@ -278,6 +280,18 @@ static bool is_of_a_part(const struct licence_text *t, const char *id)
 	return licence_is_notice(t->path) && !t->linked && use_of_id(t->recognised) == LICENCE_YES && !forbids_more(t->recognised, id);
 }
 
+/* The card names that one, too, and that it names several is said once. */
+static bool is_one_of_the_cards(const struct licence_claims *c, const char *id, const struct licence_answer *out, struct arena *a)
+{
+	for (size_t i = 0; i < c->n_card && !strcmp(out->source, "card"); i++) {
+		const char *name, *said = c->card[i] && *c->card[i] ? id_of_card(c, c->card[i], a, &name) : NULL;
+
+		if (said && !strcmp(said, id))
+			return true;
+	}
+	return false;
+}
+
 /* What one text says: it fills a gap, refines a family, or contradicts; then what is stricter counts, but for a person's word. */
 static void from_text(const struct licence_claims *c, const struct licence_text *t, struct arena *a, struct licence_answer *out)
 {
@@ -291,7 +305,7 @@ static void from_text(const struct licence_claims *c, const struct licence_text 
 		take_text(t, a, out);
 		return;
 	}
-	if (is_nothing || agree(out->id, t->recognised) || is_no_other(t->recognised, out))
+	if (is_nothing || agree(out->id, t->recognised) || is_no_other(t->recognised, out) || is_one_of_the_cards(c, t->recognised, out, a))
 		return;
 	conflict(out, arena_printf(a, "%s says %s but %s is the text of %s", is_none ? "the model" : out->source, out->id, t->path, t->recognised));
 	if (strcmp(out->source, "person") != 0 && licence_is_stricter(t->recognised, out->id))

@@ -161,14 +161,29 @@ bool licence_is_of_parts(const char *path)
 
 /* --- what a card links to --------------------------------------------------------------------------------------------------------- */
 
+/* What a link of Markdown leads to, be it "[Terms](TERMS.md)", "<TERMS.md>" or "See TERMS.md". In a. */
+static const char *bare_link(const char *link, struct arena *a)
+{
+	const char *target = *link == '[' ? strstr(link, "](") : NULL;
+
+	if (target)
+		return arena_strndup(a, target + 2, strcspn(target + 2, ") "));
+	if (*link == '<')
+		return arena_strndup(a, link + 1, strcspn(link + 1, ">"));
+	return !strncasecmp(link, "see ", 4) ? link + 4 : link;
+}
+
 /* "blob/main/docs/LICENSE" to "docs/LICENSE"; NULL for another page. */
 static const char *skip_revision(const char *at)
 {
-	static const char *const pages[] = { "blob/", "raw/", "resolve/" };
+	static const char *const pages[] = { "blob/", "raw/", "resolve/", "tree/" };
 
 	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
-		const char *slash = str_starts(at, pages[i]) ? strchr(at + strlen(pages[i]), '/') : NULL;
+		const char *revision = str_starts(at, pages[i]) ? at + strlen(pages[i]) : NULL, *slash;
 
+		if (revision && str_starts(revision, "refs/pr/"))
+			revision += strlen("refs/pr/");
+		slash = revision ? strchr(revision, '/') : NULL;
 		if (slash)
 			return slash + 1;
 	}
@@ -177,7 +192,7 @@ static const char *skip_revision(const char *at)
 
 const char *licence_link_path(const char *link, const char *repo, struct arena *a)
 {
-	const char *at = card_skip_host(link), *page;
+	const char *at = card_skip_host(link = bare_link(link, a)), *page;
 	bool is_address = at != link;
 	size_t n = strlen(repo);
 	char *path;

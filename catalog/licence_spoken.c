@@ -20,7 +20,17 @@ struct said {
 	struct arena *arena;
 	const char **v;
 	size_t n, max;
+	char *text, *marked;	/* marked: for LICENCE_NAMED, or NULL */
 };
+
+/* A name stands there, of n bytes. */
+static void mark(struct said *s, const char *at, size_t n)
+{
+	if (!s->marked)
+		return;
+	memset(s->marked + (at - s->text), ' ', n);
+	s->marked[at - s->text] = LICENCE_NAMED;
+}
 
 static void say(struct said *s, const char *id)
 {
@@ -108,6 +118,27 @@ static bool is_program(const struct word *behind)
 	return behind->at[-1] == '-' && is_one(behind->at, behind->n, (const char *const[]){ "factory", "cpp", "index", NULL });
 }
 
+/* DeepSeek-R1 is a model, and DeepSeek before it no licence. */
+static bool is_product(const struct word *behind)
+{
+	return behind->at[-1] == '-' && isalpha((unsigned char)*behind->at) && isdigit((unsigned char)behind->at[behind->n - 1]);
+}
+
+/* Licences that no row has, known by what is no name in words. */
+static const char *foreign_name(const struct word *w)
+{
+	static const char *const names[][2] = { { "busl", "other:busl" }, { "sspl", "other:sspl" }, { "rail", "other:rail" }, { "rail-m", "other:rail" }, { "nvidia source code license", "other:nvidia-source-code-license" },
+						{ "business source license", "other:busl" }, { "server side public license", "other:sspl" }, { "commons clause", "other:commons-clause" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		size_t n = strlen(names[i][0]);
+
+		if (!strncasecmp(w->at, names[i][0], n) && !isalnum((unsigned char)w->at[n]))
+			return names[i][1];
+	}
+	return NULL;
+}
+
 /* The longest name that begins at w[i]; how many words it has, 0 none. */
 static size_t find_name(const struct word *w, size_t n, struct said *s)
 {
@@ -118,9 +149,10 @@ static size_t find_name(const struct word *w, size_t n, struct said *s)
 
 		end = w[k - 1].at + w[k - 1].n;
 		id = name_of(arena_strndup(s->arena, w->at, (size_t)(end - w->at)), s->arena);
-		if (!id)
+		if (!id || (k == 1 && n > 1 && str_starts(id, "other:") && is_product(&w[1])))
 			continue;
 		say(s, id);
+		mark(s, w->at, (size_t)(end - w->at));
 		return k;
 	}
 	if (!is_family(w->at, w->n) || (n > 1 && is_program(&w[1])))
@@ -130,6 +162,7 @@ static size_t find_name(const struct word *w, size_t n, struct said *s)
 	for (char *p = family; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
 	say(s, family);
+	mark(s, w->at, w->n);
 	return 1;
 }
 
@@ -182,7 +215,11 @@ static void read_words(const struct word *w, size_t n, struct said *s)
 	size_t n_free = 0;	/* words right before that are of no name */
 
 	for (size_t i = 0; i < n;) {
+		const char *foreign = foreign_name(&w[i]);
 		size_t k = find_name(w + i, n - i, s);
+
+		if (foreign)
+			say(s, foreign);
 
 		if (k && is_altered(i ? &w[i - 1] : NULL, i + k < n ? &w[i + k] : NULL))
 			say(s, "other:modified");
@@ -206,7 +243,7 @@ static bool is_foreign(const char *p, const char *line)
 }
 
 /* Behind the address at p; of one that is about licences its end is read as words. */
-static const char *skip_address(const char *p, struct said *s)
+static char *skip_address(char *p, struct said *s)
 {
 	size_t n = strcspn(p, " \t\r\n\"'<>()[]"), licence;
 	char *text = arena_strndup(s->arena, p, n), *about = strcasestr(text, "licen");
@@ -215,6 +252,9 @@ static const char *skip_address(const char *p, struct said *s)
 	if (id)
 		say(s, id);
 	licence = about && !id ? (size_t)(about - text) : n;
+	for (char *c = p + licence; c < p + n; c++)	/* "CC%20BY%204.0" of a badge */
+		if (*c == '%' && c + 2 < p + n && isdigit((unsigned char)c[1]) && c[1] < '4' && isxdigit((unsigned char)c[2]))
+			memset(c, ' ', 3);
 	return p + licence;
 }
 
@@ -228,19 +268,20 @@ static bool end_word(struct word *w)
 	return ends;
 }
 
-size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char **out, size_t max)
+static void read_all(struct said *s, const char *text, size_t n)
 {
-	struct said s = { .arena = a, .v = out, .max = max };
+	struct arena *a = s->arena;
 	struct word *w = arena_alloc(a, WORDS_MAX * sizeof(*w));
 	size_t n_words = 0;
-	const char *copy = arena_strndup(a, text, n), *line = copy;
+	char *copy = arena_strndup(a, text, n), *line = copy;
 	bool begins = true;
 
-	for (const char *p = copy; *p && n_words < WORDS_MAX;) {
+	s->text = copy;
+	for (char *p = copy; *p && n_words < WORDS_MAX;) {
 		size_t len = 0;
 
 		if (!strncasecmp(p, "http://", 7) || !strncasecmp(p, "https://", 8)) {
-			const char *behind = skip_address(p, &s);
+			char *behind = skip_address(p, s);
 
 			begins = true;
 			p = behind;
@@ -250,7 +291,7 @@ size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char
 		while (isalnum((unsigned char)p[len]) || (len && p[len] && strchr(".+", p[len])))
 			len++;
 		if (is_foreign(p, line))
-			say(&s, "other:words-in-another-script");
+			say(s, "other:words-in-another-script");
 		if (!len) {
 			begins |= strchr("\n.;:!?", *p) != NULL;
 			line = *p == '\n' ? p + 1 + strspn(p + 1, " \t#*") : line;
@@ -261,6 +302,24 @@ size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char
 		p += len;
 		begins = end_word(&w[n_words - 1]);
 	}
-	read_words(w, n_words, &s);
+	read_words(w, n_words, s);
+}
+
+size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char **out, size_t max)
+{
+	struct said s = { .arena = a, .v = out, .max = max };
+
+	read_all(&s, text, n);
 	return s.n;
+}
+
+char *licence_mark_names(const char *text, struct arena *a)
+{
+	const char *said[1];
+	struct said s = { .arena = a, .v = said, .max = 1, .marked = arena_strdup(a, text) };
+
+	for (char *p = s.marked; *p; p++)
+		*p = *p == LICENCE_NAMED ? ' ' : *p;
+	read_all(&s, s.marked, strlen(s.marked));
+	return s.marked;
 }

@@ -47,8 +47,23 @@ bool licence_read_page(struct buf *out, const char *page);
 bool licence_is_beside_name(const char *line);
 /* Is "all rights reserved" at `at` an owner's word, on the line of one or behind such lines? Of weights it is a term. */
 bool licence_is_reserved_by_owner(const char *text, const char *at);
-/* What stands beside known texts: a word of it is read for the licences that it speaks of; more than `most` letters of it are unknown terms. It is written to. */
+#define LICENCE_LINE_MARKS " \t\r#*/"	/* before what a line says */
+bool licence_is_of_owner(const char *line);
+/* Does the line at `at` name an owner, or is it a tag of SPDX, an address or a licence's name and no more? */
+bool licence_is_title(const char *at, size_t n, struct arena *a);
+
+#define LICENCE_NAMED '\x01'
+/* A copy with LICENCE_NAMED, and blanks behind it, for each known licence's name. */
+char *licence_mark_names(const char *text, struct arena *a);
+/*
+ * Is there a word of what terms are made of in what is left of a text, but for the owners' lines and plain sentences? Sentences that only allow, or only give no warranty,
+ * become blanks in `affirmed`, a copy of it.
+ */
+bool licence_has_terms(const char *left, char *affirmed, struct arena *a);
+
+/* What stands beside known texts: a word of it is read for the licences that it speaks of; more than `most` letters of `unsaid`, which is that without
+ * the sentences that only allow, are unknown terms. It is written to. */
 struct licence_text;
-void licence_read_rest(char *left, size_t most, struct arena *a, struct licence_text *out);
+void licence_read_rest(char *left, const char *unsaid, size_t most, struct arena *a, struct licence_text *out);
 
 #endif

@@ -38,8 +38,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const struct {
 	const char *words, *id;
 } riders[] = {
-	{ "commonsclauselicensecondition", "other:commons-clause" },
-	{ "subjecttothecommonsclause", "other:commons-clause" },
+	{ "commonsclause", "other:commons-clause" },
 	{ "modifiedmitlicense", "other:modified-mit" },
 	{ "shallbeusedforgoodnotevil", "other:json" },
 };
@@ -67,6 +66,9 @@ static const struct {
 /* Reduced sentences that say of a licence's document, and not of what is under it, what may be done with it. */
 static const char *const of_the_document[] = {
 	"everyoneispermittedtocopyanddistributeverbatimcopiesofthislicensedocumentbutchangingitisnotallowed",
+	"endoftermsandconditions",
+	"howtoapplythesetermstoyournewprograms",
+	"howtoapplythesetermstoyournewlibraries",
 	"thisisthefirstreleasedversionofthelessergplitalsocountsasthesuccessorofthegnulibrarypubliclicenseversion2hencetheversionnumber21",
 };
 
@@ -139,6 +141,7 @@ enum {	/* what a letter is the first one of */
 	BEGINS_WORD = 1,
 	BEGINS_LINE = 2,	/* or behind a mark of HTML */
 	BEGINS_SENTENCE = 4,
+	IN_GAP = 8,	/* or: it stands between two parts of a text, where that has an owner's name or the like */
 };
 
 /* The letters and digits of a text; rest: the same with blanks for known texts. */
@@ -262,7 +265,11 @@ static bool parts_follow(const struct fingerprint *p, size_t n, const char *at, 
 static void blank(struct reduced *r, const struct fingerprint *p, size_t n, const char *at)
 {
 	for (size_t i = 0; i < n; i++) {
+		const char *gap = at;
+
 		at = i ? strstr(at, p[i].anchor) : at;
+		for (; gap < at; gap++)
+			r->begins[gap - r->text] |= IN_GAP;
 		memset(r->rest + (at - r->text), ' ', p[i].length);
 		at += p[i].length;
 	}
@@ -427,6 +434,20 @@ static bool is_word(const char *p, size_t n, const char *word)
 	return strlen(word) == n && !strncasecmp(p, word, n);
 }
 
+/* Does it loosen a licence, and do no more than that? */
+static bool is_exception(const char *name)
+{
+	static const char *const known[] = { "Classpath-exception-2.0", "LLVM-exception", "GCC-exception-2.0", "GCC-exception-3.1", "Linux-syscall-note", "Bison-exception-2.2",
+					     "Autoconf-exception-2.0", "Autoconf-exception-3.0", "Font-exception-2.0", "Libtool-exception", "WxWindows-exception-3.1",
+					     "Swift-exception", "Qt-GPL-exception-1.0", "Qt-LGPL-exception-1.1", "u-boot-exception-2.0", "eCos-exception-2.0",
+					     "openvpn-openssl-exception", "Universal-FOSS-exception-1.0", "OpenJDK-assembly-exception-1.0" };
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (!strcasecmp(name, known[i]))
+			return true;
+	return false;
+}
+
 /* One SPDX expression: ids with AND or OR between them, or what people write instead, and exceptions behind WITH. */
 static void read_expression(const char *p, const char *end, const char *at, struct arena *a, struct found_list *out)
 {
@@ -442,6 +463,9 @@ static void read_expression(const char *p, const char *end, const char *at, stru
 		n = token_length(p = skip_blanks(p + n, end), end);
 		if (is_word(p, n, "with")) {
 			p = skip_blanks(p + n, end);
+			name = arena_strndup(a, p, token_length(p, end));
+			if (!is_exception(name))
+				note(out, licence_other_id(a, name), at, false);
 			p = skip_blanks(p + token_length(p, end), end);
 			n = token_length(p, end);
 		}
@@ -564,6 +588,62 @@ static void blank_harmless(struct reduced *r, const char *text)
 			memset(r->rest + (at - r->text), ' ', sizeof(words) - 1);
 }
 
+/* A paragraph that a licence's own files have beside its text is no term where the licence is only named, either. */
+static void blank_beside(struct reduced *r)
+{
+	for (size_t i = 0; i < n_prints; i += n_parts(i))
+		if (prints[i].is_beside)
+			find_text(&prints[i], 1, r);
+}
+
+/* What stands in a gap of a text is a name, as an owner's line is one. */
+static void blank_gaps(const char *text, struct reduced *r, struct arena *a)
+{
+	for (size_t i = 0, end; i < r->n; i = end + 1) {
+		for (end = i; end < r->n && (r->begins[end] & IN_GAP) && r->rest[end] != ' '; end++)
+			;
+		if (end == i)
+			continue;
+		char *line = arena_printf(a, "(c) %.*s", (int)(r->origin[end - 1] - r->origin[i] + 1), text + r->origin[i]);
+
+		for (char *p = line; *p; p++)
+			*p = *p == '\n' ? ' ' : *p;
+		if (!licence_has_terms(line, arena_strdup(a, line), a))
+			memset(r->rest + i, ' ', end - i);
+	}
+}
+
+static size_t count_rest(const struct reduced *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		n += r->rest[i] != ' ';
+	return n;
+}
+
+/* Are there terms beside what is known? What only allows is blanked, and takes back nothing. */
+static bool has_terms(const char *text, size_t n, struct reduced *r, struct arena *a)
+{
+	char *left, *affirmed;
+	bool has;
+
+	if (count_rest(r) > LICENCE_OWNERS_MAX)
+		return true;
+	own(mem) char *rest = mem_strndup(r->rest, r->n);
+
+	blank_beside(r);
+	blank_gaps(text, r, a);
+	left = left_of(text, n, r, a);
+	affirmed = arena_strdup(a, left);
+	has = licence_has_terms(left, affirmed, a);
+	memcpy(r->rest, rest, r->n);
+	for (size_t i = 0; i < r->n; i++)
+		if (affirmed[r->origin[i]] == ' ' && left[r->origin[i]] != ' ')
+			r->rest[i] = ' ';
+	return has;
+}
+
 static const char *notice(const struct reduced *r, struct arena *a)
 {
 	if (r->n > LICENCE_NOTICE_MAX)
@@ -576,6 +656,8 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 	struct found_list found = { .n = 0 };
 	own(reduced) struct reduced r;
 	const char **all;
+	bool terms, is_read;
+	char *left;
 
 	reduce(&r, text, n);
 	find_all(&r, &found);
@@ -585,15 +667,19 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 	all = arena_alloc(a, found.n * sizeof(*all) + 1);
 	for (size_t i = 0; i < found.n; i++)
 		all[i] = found.v[i].id;
+	out->notice = notice(&r, a);
+	is_read = *out->notice || (found.n && !is_by_title(&found));
+	left = is_read ? left_of(text, n, &r, a) : NULL;
+	terms = is_read && has_terms(text, n, &r, a);
 	out->recognised = recognise(&r, &found);
 	out->all = all;
 	out->n_all = found.n;
-	out->notice = notice(&r, a);
 	if (found.is_full && !out->unread)
 		out->unread = "names more licences than are read, so nobody has read all of it";
 	out->restricts = restricts(&r);
-	if (*out->notice || (out->recognised && !is_by_title(&found)))
-		licence_read_rest(left_of(text, n, &r, a), holds_text(&found) && !find_rider(&r) ? LICENCE_REST_MAX : LICENCE_NOTICE_MAX, a, out);
+	out->says_more = terms && (!out->recognised || licence_find(out->recognised));
+	if (is_read)
+		licence_read_rest(left, left_of(text, n, &r, a), holds_text(&found) && !find_rider(&r) ? LICENCE_REST_MAX : LICENCE_NOTICE_MAX, a, out);
 }
 
 bool licence_has_text(const char *id)

@@ -27,7 +27,7 @@ static words_list asked_for = { "license", "licence", "licenses", "licences", "p
 static words_list trade = { "business", "profit", "sold", "sell", "selling", "resold", "monetize", "monetise", NULL };
 /* Commercial as these are, using the model is no part of it. */
 static words_list beside_use = { "advertising", "advertisement", "advertisements", "ads", "ad", "promotion", "support", "request", "requests", "damage", "damages", "loss", "losses", "item", "items",
-				 "computer", NULL };
+				 "computer", "entity", "entities", NULL };
 static words_list kept = { "keep", "retain", "include", "reproduce", "preserve", NULL };
 /* What a model is, beside its code, and what a licence does with it. */
 static words_list models = { "model", "models", "weights", "checkpoint", "checkpoints", NULL };

@@ -1,0 +1,420 @@
+/*
+ * licence_terms.c - does what stands beside a known text, or beside a licence's name, set terms? Nothing that this file can't account for does not: owners, names, addresses,
+ * plain sentences that name a licence, that allow what it allows anyway or that give no warranty are taken away as wholes, and of what remains no word may be one of those
+ * that terms are made of. So what is not understood is held; see licence_table.h.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/licence_table.h"
+
+#define SENTENCE_MAX 80		/* words; in a longer one nothing is plain */
+#define WORD_MAX     24		/* letters of a word that a list has */
+#define MODEL_MOST   3		/* words of a model's name */
+#define LEAD_MOST    9		/* words between "terms" and the licence whose they are */
+
+typedef const char *const words_list[];
+
+struct word {
+	char text[WORD_MAX];	/* in lower case; LICENCE_NAMED for a licence's name */
+	bool is_foreign;	/* of a language with marks on its letters, and no name: it may mean anything */
+	bool is_gone;		/* a phrase that says nothing against anything */
+};
+
+struct sentence {
+	struct word v[SENTENCE_MAX];
+	size_t n;
+	bool has_operative, is_long;
+};
+
+/* Of what forbids, limits or asks. A "*" stands for any end. */
+static words_list denials = { "not", "no", "none", "never", "nor", "neither", "cannot", "only", "solely", "exclu*", "except", "unless", "until", "provided", "without", "must", "may", "shall",
+			      "prohibit*", "forbid*", "disallow*", "restrict*", "limit", "limited", "limits", "limitations", "limitation", "permi*", "allow*", "consent*", "royalt*", "*n't", "revok*", "terminat*", NULL };
+/* What it is about, for whom, and for what in return; the same in the languages that are next to English on model cards. */
+static words_list subjects = {
+	"commercial*", "noncommerc*", "nonprofit*", "academ*", "research*", "personal*", "education*", "evaluation", "evaluat*", "scientific", "hobby*", "production", "noncommercial", "military", "weapon*",
+	"surveillance", "government*", "enterprise*", "compan*", "business*", "corporat*", "organi*", "startup*", "industr*", "individual*", "student*", "universit*", "employee*", "user", "users",
+	"customer*", "partner", "partners", "member", "members", "revenue*", "fee", "fees", "pay", "pays", "paid", "payment*", "buy", "purchas*", "sell*", "sold", "sale", "sales", "money", "profit*", "monet*",
+	"pric*", "subscri*", "licensing", "regist*", "separate*", "govern*", "terms", "condition*", "subject", "agreement*", "agree", "agreed", "contract*", "eula", "polic*", "reserve*", "reserving",
+	"retain*", "contact*", "ask", "asks", "asked", "request", "requested", "require*", "need", "needs", "obligat*", "obliged", "obtain*", "delet*", "redistribut*", "share", "shared", "sharing", "mirror*",
+	"confidential*", "proprietary", "property", "closed", "custom", "addend*", "amend*", "additional*", "instead", "thereafter", "expire*", "expiry", "apart", "unlike", "exempt*", "inherit*", "extend*",
+	"outside", "internal*", "alone", "domiciled", "region*", "countr*", "weights", "checkpoint*", "parameters", "supersede*", "replace*", "previously", "formerly", "earlier", "former", "but", "however", "if", "fewer",
+	"less", "more", "exceed*", "access", "appl*", "cover*", "withdraw*", "own", "attribut*", "rail", "sublicens*", "trademark*", "patent*", "comply", "compliance",
+	"acceptable", "use", "used", "using", "usage", "usable", "distribut*", "copies", "crime*", "breach*", "violat*", "illegal*", "unlawful*", "banned", "denied", "notif*", "display*", "send", "credit*",
+	"host*", "service*", "logo*", "train", "publish", "every",
+	"nicht*", "nur", "kein*", "ausschlie*", "verboten", "untersagt", "ohne", "kommerz*", "pas", "uniquement", "seulement", "interdi*", "sauf", "solo", "s\xc3\xb3lo", "solamente", "prohibid*", "proibid*",
+	"n\xc3\xa3o", "nao", "apenas", "somente", "vietat*", "soltanto", "sin", "niet", "alleen", "geen", "comercial*", "commerci*", "fins", "f\xc3\xbcr", "fur", "pour", "para", "forsch*", "gebruik*", "investiga*", "uso", "solament*", "unicament*", NULL
+};
+/* Behind an owner's name, of what is owned. */
+static words_list used = { "use", "used", "usage", "weights", "checkpoint*", "commercially", "noncommerc*", NULL };
+
+/* A sentence of these and a licence's name says what the licence is, and no more. */
+static words_list plain = {
+	"this", "that", "the", "these", "a", "an", "all", "both", "our", "its", "it", "and", "or", "of", "in", "for", "by", "to", "at", "on", "under", "work", "works", "model", "models", "project",
+	"package", "repository", "repo", "software", "code", "source", "weights", "weight", "checkpoint", "checkpoints", "data", "dataset", "file", "files", "license", "licence", "licenses", "licences",
+	"licensed", "released", "distributed", "available", "made", "published", "is", "are", "be", "see", "following", "details", "information", "full", "text", "copy", "below", "above", "found", "same",
+	"dual", "content", "contents", "everything", "spdx", "identifier", "version", "v", "here", "please", "as", "open", "applies", "apply", "covers", "cover", "either", "later", "any", "your", "option", "also", "rights", NULL
+};
+/* And of these and of such that allow: what may be done with it. */
+static words_list allowed = {
+	"allowed", "allows", "allow", "permitted", "permits", "permit", "free", "freely", "welcome", "may", "can", "granted", "encouraged", "support", "supports", "fine", "ok", "okay", NULL
+};
+static words_list deeds = {
+	"you", "we", "anyone", "everyone", "they", "with", "use", "used", "uses", "usage", "using", "modify", "modified", "modifications", "modification", "distribute", "distribution", "redistribute",
+	"redistribution", "copy", "share", "publish", "sublicense", "sell", "merge", "adapt", "build", "upon", "run", "derivative", "finetune", "fine", "tune", "distillation", "distill", "training", "train",
+	"other", "llms", "purpose", "purposes", "application", "applications", "including", "includes", "there", "commercially", "series", "charge", "fully", "include", "from", "well", "even", "terms", "general", "public", "foundation", NULL
+};
+static words_list circles = { "academic", "research", "personal", "educational", "education", "evaluation", "noncommercial", "noncommercially", "business", "private", NULL };
+static words_list joins = { "and", "or", "as", "well", "both", "use", "uses", "usage", "purpose", "purposes", "academic", "research", "personal", "educational", "noncommercial", "noncommercially", "business", "private", "for", NULL };
+static words_list of_commerce = { "use", "uses", "usage", "purpose", "purposes", "application", "applications", "and", "or", "as", "", NULL };
+static words_list disclaimers = { "warrant*", "liab*", "responsib*", NULL };
+static words_list disclaims = { "no", "not", "without", "any", "nor", "shall", "of", "if", NULL };
+static words_list wishes = { "if", "use", "used", "using", "research", "academ*", NULL };
+static words_list lead = { "to", "of", "the", "and", "in", "under", "terms", "condition", "conditions", "this", "a", NULL };
+
+/* Words that allow, or take no hold of anything, together. */
+static const char *const phrases[][6] = {
+	{ "without", "any", "restrictions" }, { "without", "any", "restriction" }, { "without", "restrictions" }, { "without", "restriction" }, { "without", "limitation" }, { "without", "limitations" },
+	{ "provided", "as", "is" }, { "is", "provided" }, { "are", "provided" }, { "provided", "under" }, { "without", "charge" }, { "commercially", "or", "not" }, { "but", "not", "limited", "to" }, { "not", "limited", "to" }, { "no", "restrictions" }, { "no", "need", "to", "obtain", "a", "license" },
+	{ "no", "need", "to", "obtain", "permission" }, { "no", "need", "to", "ask", "for", "permission" }, { "requires", "no", "further", "permission" }, { "requires", "no", "permission" },
+	{ "for", "more", "information" }, { "for", "more", "details" }, { "more", "details" }, { "for", "additional", "information" }, { "all", "rights", "reserved" },
+};
+
+static bool is_like(const char *word, const char *pattern)
+{
+	size_t n = strlen(pattern);
+
+	if (*pattern == '*')
+		return strlen(word) >= n - 1 && !strcmp(word + strlen(word) - (n - 1), pattern + 1);
+	return pattern[n - 1] == '*' ? !strncmp(word, pattern, n - 1) : !strcmp(word, pattern);
+}
+
+static bool is_one(const char *word, const char *const *list)
+{
+	for (; *list; list++)
+		if (is_like(word, *list))
+			return true;
+	return false;
+}
+
+static bool is_name(const char *word)
+{
+	return *word == LICENCE_NAMED;
+}
+
+static bool is_number(const char *word)
+{
+	return isdigit((unsigned char)*word);
+}
+
+static const char *at(const struct sentence *s, size_t i)
+{
+	return i < s->n ? s->v[i].text : "";
+}
+
+static bool has_one(const struct sentence *s, const char *const *list)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->v[i].is_gone && is_one(s->v[i].text, list))
+			return true;
+	return false;
+}
+
+/* --- from text to sentences ---------------------------------------------------------------------------------------------------------- */
+
+/* Bytes of a letter at p, 0 none: ASCII, and Latin ones with marks. */
+static size_t letter_at(const char *p)
+{
+	unsigned char c = (unsigned char)*p;
+
+	if (isalnum(c) || *p == LICENCE_NAMED)
+		return 1;
+	return c >= 0xc3 && c <= 0xcc && ((unsigned char)p[1] & 0xc0) == 0x80 ? 2 : 0;
+}
+
+/* Marks within a word: an apostrophe, the point of a number, and what nobody sees. */
+static size_t mark_at(const char *p)
+{
+	static const char *const unseen[] = { "\xe2\x80\x8b", "\xe2\x80\x8c", "\xe2\x80\x8d", "\xef\xbb\xbf", "\xc2\xad", "\xe2\x80\x99" };
+
+	if ((*p == '\'' && isalpha((unsigned char)p[1])) || (*p == '.' && isdigit((unsigned char)p[1])))
+		return 1;
+	for (size_t i = 0; i < ARRAY_LEN(unseen); i++)
+		if (str_starts(p, unseen[i]))
+			return strlen(unseen[i]);
+	return 0;
+}
+
+/* The word at p, in out; how many bytes it takes. */
+static size_t read_word(const char *p, const char *end, char out[WORD_MAX])
+{
+	size_t n = 0, at_most = (size_t)(end - p), k = 0;
+
+	while (n < at_most) {
+		size_t letter = letter_at(p + n), mark = letter ? 0 : mark_at(p + n);
+
+		if (!letter && !mark)
+			break;
+		for (size_t i = 0; i < letter && k < WORD_MAX - 1; i++)
+			out[k++] = (char)tolower((unsigned char)p[n + i]);
+		if (mark && (p[n] == '.' || p[n] == '\'' || str_starts(p + n, "\xe2\x80\x99")) && k < WORD_MAX - 1)
+			out[k++] = p[n] == '.' ? '.' : '\'';
+		n += letter + mark;
+	}
+	out[k] = 0;
+	return n;
+}
+
+/* Has the word of n bytes at p such a letter behind a small one? Names begin with a capital; what is no more than that letter is left of a known text. */
+static bool is_foreign(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)p[i] >= 0xc3 && (unsigned char)p[i] <= 0xcc)
+			return n > 2 && islower((unsigned char)*p);
+	return false;
+}
+
+static void add_word(struct sentence *s, const char *word, bool is_foreign_word)
+{
+	char *last = s->n ? s->v[s->n - 1].text : NULL;
+
+	if (last && !strcmp(last, "non") && (str_starts(word, "commerc") || str_starts(word, "profit"))) {
+		char joined[2 * WORD_MAX];
+
+		snprintf(joined, sizeof(joined), "non%s", word);
+		memcpy(last, joined, WORD_MAX - 1);
+		return;
+	}
+	if (s->n == SENTENCE_MAX) {
+		s->is_long = true;
+		s->has_operative |= is_foreign_word || is_one(word, denials) || is_one(word, subjects);
+		return;
+	}
+	snprintf(s->v[s->n].text, WORD_MAX, "%s", word);
+	s->v[s->n++].is_foreign = is_foreign_word;
+}
+
+static void read_sentence(struct sentence *s, const char *p, const char *end)
+{
+	s->n = 0;
+	s->has_operative = s->is_long = false;
+	memset(s->v, 0, sizeof(s->v));
+	while (p < end) {
+		char word[WORD_MAX];
+		size_t n = !strncasecmp(p, "http://", 7) || !strncasecmp(p, "https://", 8) ? strcspn(p, " \t\r\n\"'<>()[]") : 0;
+
+		if (!n && (n = letter_at(p)) != 0) {
+			n = read_word(p, end, word);
+			add_word(s, word, is_foreign(p, n));
+		}
+		p += n ? n : 1;
+	}
+}
+
+/* Does a line begin an entry of a list, a row of a table, a heading, or a tag? */
+static bool is_entry(const char *line)
+{
+	return (*line && strchr("-*#|", *line)) || !strncasecmp(line, "spdx-", 5);
+}
+
+static const char *sentence_end(const char *p)
+{
+	for (; *p; p++) {
+		if (*p == '\n') {
+			const char *next = p + 1 + strspn(p + 1, " \t\r");
+
+			if (*next == '\n' || is_entry(next))
+				return p + 1;
+		}
+		if (strchr(".!?;", *p) && (!p[1] || strchr(" \t\r\n\"')*_", p[1])))
+			return p + 1;
+	}
+	return p;
+}
+
+/* --- what is no term ------------------------------------------------------------------------------------------------------------------ */
+
+static void take_phrases(struct sentence *s)
+{
+	for (size_t i = 0; i < ARRAY_LEN(phrases); i++)
+		for (size_t from = 0; from < s->n; from++) {
+			size_t k = 0;
+
+			while (k < ARRAY_LEN(phrases[i]) && phrases[i][k] && !strcmp(at(s, from + k), phrases[i][k]))
+				k++;
+			for (size_t gone = from; (k == ARRAY_LEN(phrases[i]) || !phrases[i][k]) && gone < from + k; gone++)
+				s->v[gone].is_gone = true;
+		}
+}
+
+/* "Subject to the terms and conditions of the MIT License": they are the licence's own. */
+static void take_terms(struct sentence *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		bool is_led = !strncmp(s->v[i].text, "condition", 9) || is_one(s->v[i].text, (words_list){ "terms", "subject", "accordance", NULL });
+
+		if (!is_led || !is_one(at(s, i + 1), lead))
+			continue;
+		for (size_t k = i + 1; k < s->n && k <= i + LEAD_MOST && !s->v[i].is_gone; k++)
+			s->v[i].is_gone = is_name(s->v[k].text) || str_starts(s->v[k].text, "licen");
+	}
+}
+
+static bool is_plain(const struct sentence *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->v[i].is_gone && !is_name(s->v[i].text) && !is_number(s->v[i].text) && !is_one(s->v[i].text, plain))
+			return false;
+	return !s->is_long;
+}
+
+/* "research and commercial use": a circle of users is none where all others are named with it. */
+static bool is_joined(const struct sentence *s, size_t i)
+{
+	for (size_t k = 0; k < s->n; k++) {
+		size_t from = k < i ? k : i, to = k < i ? i : k;
+
+		if (!str_starts(s->v[k].text, "commercial") && strcmp(s->v[k].text, "business") != 0)
+			continue;
+		while (++from < to && is_one(s->v[from].text, joins))
+			;
+		if (from >= to)
+			return true;
+	}
+	return false;
+}
+
+/* Is it said of the code, and of nothing else? The model may be under something else then. */
+static bool is_of_code(const struct sentence *s)
+{
+	return has_one(s, (words_list){ "code", "source", "script", "scripts", NULL }) &&
+	       !has_one(s, (words_list){ "model", "models", "weights", "checkpoint", "checkpoints", "project", "repository", "everything", NULL });
+}
+
+/* How many words at the begin are a model's name, as in "DeepSeek-R1 series support …". */
+static size_t name_of_model(const struct sentence *s)
+{
+	for (size_t i = 0; i < s->n && i <= MODEL_MOST && !is_one(s->v[i].text, denials) && !is_one(s->v[i].text, subjects); i++)
+		if (is_one(s->v[i].text, (words_list){ "series", "model", "models", NULL }))
+			return i;
+	return 0;
+}
+
+/* May the word stand where something is allowed, and for all? */
+static bool is_of_permission(const struct sentence *s, size_t i, bool is_for_any)
+{
+	const char *word = s->v[i].text;
+
+	if (!strcmp(word, "commercial"))
+		return is_one(at(s, i + 1), of_commerce);
+	if (is_one(word, circles))
+		return is_for_any || is_joined(s, i);
+	return is_name(word) || is_number(word) || is_one(word, plain) || is_one(word, allowed) || is_one(word, deeds);
+}
+
+/* "Commercial use is allowed." "Free to use, modify and distribute." */
+static bool is_affirmed(const struct sentence *s)
+{
+	bool allows = false, is_for_any = false;
+
+	for (size_t i = 0; i < s->n; i++) {
+		is_for_any |= is_one(s->v[i].text, (words_list){ "any", "other", NULL }) && str_starts(at(s, i + 1), "purpose");
+		allows |= s->v[i].is_gone || is_one(s->v[i].text, allowed) || (str_starts(s->v[i].text, "includ") && str_starts(at(s, i + 1), "for"));
+	}
+	allows |= is_for_any;
+	for (size_t i = name_of_model(s); i < s->n; i++)
+		if (!s->v[i].is_gone && !is_of_permission(s, i, is_for_any))
+			return false;
+	return allows && !s->is_long && !is_of_code(s);
+}
+
+/* "The authors are not responsible for any misuse." "If you use it for research, please cite our paper." */
+static bool is_harmless(const struct sentence *s)
+{
+	bool is_wish = has_one(s, (words_list){ "cite", "citing", NULL });
+
+	if (!is_wish && (!has_one(s, disclaimers) || has_one(s, used)))
+		return false;
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->v[i].is_gone && !is_one(s->v[i].text, is_wish ? wishes : disclaims) && (is_one(s->v[i].text, denials) || is_one(s->v[i].text, subjects)))
+			return false;
+	return !s->is_long;
+}
+
+/* The month, and no permission. */
+static bool is_month(const struct sentence *s, size_t i)
+{
+	return !strcmp(s->v[i].text, "may") && (is_number(at(s, i + 1)) || (i && is_number(s->v[i - 1].text)));
+}
+
+/* "Derived from a project under the MIT License": that is of something else. */
+static bool is_of_another(const struct sentence *s, size_t i)
+{
+	if (!is_one(s->v[i].text, (words_list){ "derived", "based", "trained", "forked", "adapted", NULL }))
+		return false;
+	while (++i < s->n)
+		if (is_name(s->v[i].text) || str_starts(s->v[i].text, "licen"))
+			return true;
+	return false;
+}
+
+static bool is_operative(const struct sentence *s, bool is_owner)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->v[i].is_gone && !is_month(s, i) &&
+		    (is_one(s->v[i].text, denials) || is_one(s->v[i].text, is_owner ? used : subjects) ||
+		     (!is_owner && (is_of_another(s, i) || s->v[i].is_foreign))))
+			return true;
+	return s->has_operative;
+}
+
+/* --- the lines of owners, then the sentences of the rest ---------------------------------------------------------------------------------- */
+
+/* Does the line say something of a licence that its name, or an owner's, does not: "(c) Acme and licensed under …"? */
+static bool is_of_licence(const char *line, size_t n)
+{
+	return !strncasecmp(line, "spdx-license", 12) || (licence_is_of_owner(line) && memmem(line, n, "icen", 4));
+}
+
+/* Takes the lines away that name an owner or are a title. True: there is more in one. */
+static bool take_lines(const char *left, char *marked, struct arena *a)
+{
+	bool has_terms = false;
+	struct sentence s;
+
+	for (size_t from = 0, to; left[from]; from = to + (left[to] != 0)) {
+		size_t first = from + strspn(marked + from, LICENCE_LINE_MARKS);
+
+		to = from + strcspn(left + from, "\n");
+		if (first >= to || !licence_is_title(left + first, to - first, a) || is_of_licence(left + first, to - first))
+			continue;
+		read_sentence(&s, marked + first, marked + to);
+		take_phrases(&s);
+		has_terms |= licence_is_of_owner(left + first) && is_operative(&s, true);
+		memset(marked + from, ' ', to - from);
+	}
+	return has_terms;
+}
+
+bool licence_has_terms(const char *left, char *affirmed, struct arena *a)
+{
+	char *marked = licence_mark_names(left, a);
+	bool has_terms = take_lines(left, marked, a);
+	struct sentence s;
+
+	for (const char *p = marked, *end; *p; p = end) {
+		end = sentence_end(p);
+		read_sentence(&s, p, end);
+		take_phrases(&s);
+		take_terms(&s);
+		if (is_plain(&s) && !(is_of_code(&s) && has_one(&s, (words_list){ "appl*", "cover*", NULL })))
+			continue;
+		if (is_affirmed(&s) || is_harmless(&s))
+			memset(affirmed + (p - marked), ' ', (size_t)(end - p));
+		else
+			has_terms |= is_operative(&s, false);
+	}
+	return has_terms;
+}
