@@ -312,12 +312,19 @@ static void from_text(const struct licence_claims *c, const struct licence_text 
 		take_text(t, a, out);
 }
 
-/* Where the model's own licence is expected a word about another one counts, too. */
+/* Where the model's own licence is expected a word about another one counts, too; NULL: there is none. */
+static const char *another_of(const struct licence_text *t, const struct licence_answer *out)
+{
+	bool counts = is_expected(t) && strcmp(out->source, "none") != 0 && strcmp(out->id, "other") != 0 && (!t->recognised || holds(t, out->id));
+
+	return counts ? speaks_of_another(t, out->id) : NULL;
+}
+
 static void from_words(const struct licence_text *t, struct arena *a, struct licence_answer *out)
 {
-	const char *another = is_expected(t) ? speaks_of_another(t, out->id) : NULL;
+	const char *another = another_of(t, out);
 
-	if (another && strcmp(out->source, "none") != 0 && strcmp(out->id, "other") != 0 && (!t->recognised || holds(t, out->id)))
+	if (another)
 		conflict(out, arena_printf(a, "%s says %s but %s speaks of %s", out->source, out->id, t->path, another));
 }
 
@@ -436,7 +443,7 @@ static void against_texts(const struct licence_claims *c, struct arena *a, struc
 		from_card_words(&c->words[i], a, out);
 	unknown_texts(c, a, out);
 	for (size_t i = 0; i < c->n_texts; i++)
-		if (is_expected(&c->texts[i]))
+		if (is_expected(&c->texts[i]) && !another_of(&c->texts[i], out))	/* that is said */
 			unknown_rest(&c->texts[i], a, out);
 }
 

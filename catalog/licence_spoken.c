@@ -23,11 +23,13 @@ struct said {
 	char *text, *marked;	/* marked: for LICENCE_NAMED, or NULL */
 };
 
-/* A name stands there, of n bytes. */
+/* A name stands there, of n bytes; what ends a paragraph before it, as "license", is none of it. */
 static void mark(struct said *s, const char *at, size_t n)
 {
 	if (!s->marked)
 		return;
+	for (const char *end = at + n, *behind; (behind = memmem(at, (size_t)(end - at), "\n\n", 2)); at = behind + 2)
+		n = (size_t)(end - behind) - 2;
 	memset(s->marked + (at - s->text), ' ', n);
 	s->marked[at - s->text] = LICENCE_NAMED;
 }

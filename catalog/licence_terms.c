@@ -262,8 +262,20 @@ static void take_terms(struct sentence *s)
 	}
 }
 
+/* "For the weights see the model license": of a licence that it doesn't name, and that is not this one. */
+static bool is_of_unnamed(const struct sentence *s)
+{
+	bool is_named = has_one(s, (words_list){ "this", "same", "above", "below", "following", NULL });
+
+	for (size_t i = 0; i < s->n; i++)
+		is_named |= is_name(s->v[i].text);
+	return !is_named && has_one(s, (words_list){ "weights", "checkpoint*", NULL });
+}
+
 static bool is_plain(const struct sentence *s)
 {
+	if (is_of_unnamed(s))
+		return false;
 	for (size_t i = 0; i < s->n; i++)
 		if (!s->v[i].is_gone && !is_name(s->v[i].text) && !is_number(s->v[i].text) && !is_one(s->v[i].text, plain))
 			return false;
@@ -319,6 +331,9 @@ static bool is_affirmed(const struct sentence *s)
 {
 	bool allows = false, is_for_any = false;
 
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->v[i].text, "reserved"))
+			return false;
 	for (size_t i = 0; i < s->n; i++) {
 		is_for_any |= is_one(s->v[i].text, (words_list){ "any", "other", NULL }) && str_starts(at(s, i + 1), "purpose");
 		allows |= s->v[i].is_gone || is_one(s->v[i].text, allowed) || (str_starts(s->v[i].text, "includ") && str_starts(at(s, i + 1), "for"));

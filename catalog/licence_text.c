@@ -11,13 +11,13 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "catalog/licence.h"
+#include "catalog/licence_reduced.h"
 #include "catalog/licence_table.h"
 #include "verify/digest.h"
 
 #define TITLE_WITHIN	((size_t)400)		/* reduced characters in which a title may stand anywhere */
 #define ANCHOR_TRIES	256			/* places in one text where a body may begin */
 #define FOUND_MAX	64			/* licences in one text */
-#define INDENT_MOST	32			/* bytes of a line before and of the mark of an entry */
 #define MARK_MOST	6			/* a gap of so many reduced characters is there for the mark of a list */
 #define BESIDE		"beside "
 #define NAME_WITHIN	((size_t)160)		/* reduced characters of a text that may be nothing but a licence's name */
@@ -137,106 +137,6 @@ static void load(void)
 	}
 }
 
-enum {	/* what a letter is the first one of */
-	BEGINS_WORD = 1,
-	BEGINS_LINE = 2,	/* or behind a mark of HTML */
-	BEGINS_SENTENCE = 4,
-	IN_GAP = 8,	/* or: it stands between two parts of a text, where that has an owner's name or the like */
-};
-
-/* The letters and digits of a text; rest: the same with blanks for known texts. */
-struct reduced {
-	char *text, *rest;
-	unsigned char *begins;
-	uint32_t *origin;	/* where in the text as written */
-	size_t n;
-};
-
-static void own_reduced(struct reduced *r)
-{
-	free(r->text);
-	free(r->rest);
-	free(r->begins);
-	free(r->origin);
-}
-
-static size_t count_pluses(const char *text, size_t n)
-{
-	size_t found = 0;
-
-	for (size_t i = 0; i < n; i++)
-		found += text[i] == '+';
-	return found;
-}
-
-/* Is it the mark of a list's entry, as "(a)", "iv.", "4.1", "2(b)" are without their marks, or nothing? A word is none: it may be "not". */
-static bool is_mark(const char *at, const char *end)
-{
-	while (at < end && isdigit((unsigned char)*at))
-		at++;
-	if (at < end && isalpha((unsigned char)*at))
-		at++;
-	while (at < end && strchr("ivx", *at))
-		at++;
-	while (at < end && isdigit((unsigned char)*at))
-		at++;
-	return at == end;
-}
-
-/* Is what stands on the line before text[i] no more than the mark of an entry? */
-static bool is_behind_mark(const char *text, size_t i)
-{
-	const char *from = i > INDENT_MOST ? text + i - INDENT_MOST : text, *end = text + i, *at = end, *line = end;
-
-	while (line > from && line[-1] != '\n')
-		line--;
-	while (at > line && isalnum((unsigned char)at[-1]))
-		at--;
-	for (const char *p = line; p < at; p++)
-		if (!strchr(" \t\r#*>/|-0123456789.(", *p))
-			return false;
-	return is_mark(at, end) && (line == text || line[-1] == '\n');
-}
-
-/* What begins behind the mark at text[i]. What introduces a list, a table or a line that goes on is one sentence with that. */
-static unsigned char begun_by(const char *text, size_t i, size_t n)
-{
-	char c = text[i], next = i + 1 < n ? text[i + 1] : '\n';
-
-	if (c == '\n' || c == '\r' || c == '>')
-		return BEGINS_WORD | BEGINS_LINE;
-	if (c == '!' || c == '?' || c == ';' || (c == '.' && strchr(" \t\r\n\"')", next) && !is_behind_mark(text, i)))
-		return BEGINS_WORD | BEGINS_SENTENCE;
-	return BEGINS_WORD;
-}
-
-static void reduce(struct reduced *r, const char *text, size_t n)
-{
-	size_t most = n + 3 * count_pluses(text, n) + 1;
-	unsigned char begins = BEGINS_LINE | BEGINS_SENTENCE;
-
-	*r = (struct reduced){ .text = mem_zalloc(most), .begins = mem_zalloc(most), .origin = mem_zalloc(most * sizeof(uint32_t)) };
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c != '+' && (c >= 0x80 || !isalnum(c))) {
-			begins |= begun_by(text, i, n);
-			continue;
-		}
-		r->begins[r->n] = begins;
-		begins = 0;
-		for (size_t k = 0; k < (c == '+' ? 4 : 1); k++)
-			r->origin[r->n + k] = (uint32_t)i;
-		if (c == '+') {
-			memcpy(r->text + r->n, "plus", 4);
-			r->n += 4;
-		} else {
-			r->text[r->n++] = (char)tolower(c);
-		}
-	}
-	r->rest = mem_strndup(r->text, r->n);
-}
-
 /* Does this part begin at `at`? */
 static bool is_part(const struct fingerprint *p, const char *at, const char *end)
 {
@@ -254,7 +154,7 @@ static bool parts_follow(const struct fingerprint *p, size_t n, const char *at, 
 	for (size_t i = 1; i < n; i++) {
 		const char *found = memmem(at, strnlen(at, p[i].gap + strlen(p[i].anchor)), p[i].anchor, strlen(p[i].anchor));
 
-		if (!found || !is_part(&p[i], found, end) || (p[i].gap <= MARK_MOST && !is_mark(at, found)))
+		if (!found || !is_part(&p[i], found, end) || (p[i].gap <= MARK_MOST && !licence_is_mark(at, found)))
 			return false;
 		at = found + p[i].length;
 	}
@@ -308,30 +208,9 @@ static size_t n_parts(size_t i)
 	return n;
 }
 
-/* Behind what is left of the text: its words, for licence_restricts(). Caller frees. */
-static char *words_of(const struct reduced *r)
-{
-	char *words = mem_zalloc(4 * r->n + 1), *out = words;
-	bool is_known = false;
-
-	for (size_t i = 0; i < r->n; i++) {
-		if (r->rest[i] == ' ') {
-			is_known = true;
-			continue;
-		}
-		if (is_known || (r->begins[i] & BEGINS_SENTENCE))
-			out = mempcpy(out, " . ", 3);
-		else if (r->begins[i] & BEGINS_WORD)
-			*out++ = ' ';
-		*out++ = r->rest[i];
-		is_known = false;
-	}
-	return words;
-}
-
 static bool restricts(const struct reduced *r)
 {
-	own(mem) char *words = words_of(r);
+	own(mem) char *words = licence_words_left(r);
 
 	return licence_restricts(words);
 }
@@ -564,17 +443,6 @@ static bool is_by_title(const struct found_list *l)
 	return false;
 }
 
-/* What is left of the text as written. */
-static char *left_of(const char *text, size_t n, const struct reduced *r, struct arena *a)
-{
-	char *left = arena_strndup(a, text, n);
-
-	for (size_t i = 0; i < r->n; i++)
-		if (r->rest[i] == ' ')
-			left[r->origin[i]] = ' ';
-	return left;
-}
-
 /* What stands beside a text and is no term: of the owner's rights, and of the document's own. */
 static void blank_harmless(struct reduced *r, const char *text)
 {
@@ -613,28 +481,19 @@ static void blank_gaps(const char *text, struct reduced *r, struct arena *a)
 	}
 }
 
-static size_t count_rest(const struct reduced *r)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < r->n; i++)
-		n += r->rest[i] != ' ';
-	return n;
-}
-
 /* Are there terms beside what is known? What only allows is blanked, and takes back nothing. */
 static bool has_terms(const char *text, size_t n, struct reduced *r, struct arena *a)
 {
 	char *left, *affirmed;
 	bool has;
 
-	if (count_rest(r) > LICENCE_OWNERS_MAX)
+	if (licence_count_left(r) > LICENCE_OWNERS_MAX)
 		return true;
 	own(mem) char *rest = mem_strndup(r->rest, r->n);
 
 	blank_beside(r);
 	blank_gaps(text, r, a);
-	left = left_of(text, n, r, a);
+	left = licence_left_of(text, n, r, a);
 	affirmed = arena_strdup(a, left);
 	has = licence_has_terms(left, affirmed, a);
 	memcpy(r->rest, rest, r->n);
@@ -659,7 +518,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 	bool terms, is_read;
 	char *left;
 
-	reduce(&r, text, n);
+	licence_reduce(&r, text, n);
 	find_all(&r, &found);
 	blank_harmless(&r, text);
 	find_identifiers(text, n, r.text, a, &found);
@@ -669,7 +528,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 		all[i] = found.v[i].id;
 	out->notice = notice(&r, a);
 	is_read = *out->notice || (found.n && !is_by_title(&found));
-	left = is_read ? left_of(text, n, &r, a) : NULL;
+	left = is_read ? licence_left_of(text, n, &r, a) : NULL;
 	terms = is_read && has_terms(text, n, &r, a);
 	out->recognised = recognise(&r, &found);
 	out->all = all;
@@ -679,7 +538,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 	out->restricts = restricts(&r);
 	out->says_more = terms && (!out->recognised || licence_find(out->recognised));
 	if (is_read)
-		licence_read_rest(left, left_of(text, n, &r, a), holds_text(&found) && !find_rider(&r) ? LICENCE_REST_MAX : LICENCE_NOTICE_MAX, a, out);
+		licence_read_rest(left, licence_left_of(text, n, &r, a), holds_text(&found) && !find_rider(&r) ? LICENCE_REST_MAX : LICENCE_NOTICE_MAX, a, out);
 }
 
 bool licence_has_text(const char *id)

@@ -59,7 +59,7 @@ static void terms(void **state)
 		"MIT. Weights inherit the license of the base model.", "No military use.", "You must not redistribute the weights.", "Hosting the model as a service needs our permission.",
 		"Do not share, mirror or re-upload these weights.", "Not available to persons domiciled in the European Union.", "Free for research use.", "You may use it for personal purposes.",
 		"This license applies to the code.", "The code may be used commercially.", "Commercial license available.", "You don\xe2\x80\x99t get to use it.", "n\xe2\x80\x8bot for you",
-		"Copyright 2024 Acme, not to be used", "Copyright 2024 Acme, for academic use", "Please cite our paper and pay $5.", "el uso acad\xc3\xa9mico", "Members that leave must delete all copies.",
+		"Copyright 2024 Acme, not to be used", "Copyright 2024 Acme, for academic use", "Please cite our paper and pay $5.", "el uso acad\xc3\xa9mico", "For weights see the MODEL LICENSE.", "Members that leave must delete all copies.",
 		"SPDX-License-Identifier: MIT but not for companies",
 	};
 
