@@ -3,9 +3,22 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "infer/config_parts.h"
 #include "infer/quant_opening.h"
 
 #define STATE_MAX_BYTES ((uint64_t)65536)	/* quant_state */
+#define BLOCK_MIN	32			/* and the powers of two between */
+#define BLOCK_MAX	4096
+#define TABLE_SLACK	0.01f			/* the tables of the two kinds differ by ten times that, and more */
+
+static const struct {
+	const char *type;
+	float map[16];
+} tables[] = {
+	{ "nf4", { -1, -0.69619280f, -0.52507305f, -0.39491749f, -0.28444138f, -0.18477343f, -0.09105004f, 0, 0.07958030f, 0.16093020f, 0.24611230f, 0.33791524f, 0.44070983f,
+		   0.56261700f, 0.72295684f, 1 } },
+	{ "fp4", { 0, 0.00520833f, 0.66666667f, 1, 0.33333333f, 0.5f, 0.16666667f, 0.25f, 0, -0.00520833f, -0.66666667f, -1, -0.33333333f, -0.5f, -0.16666667f, -0.25f } },
+};
 
 /* {"quant_type":"nf4","blocksize":64,"shape":[out,in],"nested_blocksize":256,"nested_offset":0.04,…} */
 static json_t *load_state(struct opening *o, const struct quant_part *p)
@@ -20,18 +33,58 @@ static json_t *load_state(struct opening *o, const struct quant_part *p)
 	return text ? json_parse(text, p->size_bytes, "quant_state", o->e) : NULL;
 }
 
+/* A whole number of quant_state, which bitsandbytes reads without any default. */
+static int state_int(struct opening *o, const json_t *state, const char *key, int64_t min, int64_t max, int64_t *out)
+{
+	const json_t *v = json_object_get(state, key);
+
+	if (!json_is_integer(v))
+		return BAD(o, "its quant_state has no whole number as %s", key);
+	*out = json_integer_value(v);
+	return *out < min || *out > max ? BAD(o, "its quant_state has a %s of %lld", key, (long long)*out) : 0;
+}
+
+static int check_dtype(struct opening *o, const json_t *state, const char *key)
+{
+	const char *dtype = json_get_str_or(state, key, "");
+
+	return config_in_list(" float16 bfloat16 float32 ", dtype) ? 0 : BAD(o, "its quant_state has no type of numbers as %s", key);
+}
+
+/* Some of bitsandbytes' programs decode by the table, the others by the name of its type: both must mean the same. */
+static int check_table(struct opening *o, const json_t *state)
+{
+	const char *type = json_get_str_or(state, "quant_type", "");
+
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+		if (strcmp(type, tables[i].type) != 0)
+			continue;
+		for (size_t k = 0; k < 16; k++)
+			if (fabsf(o->w->map[k] - tables[i].map[k]) > TABLE_SLACK)
+				return BAD(o, "its quant_state says %s, and quant_map[%zu] is %g, not %g", type, k, (double)o->w->map[k], (double)tables[i].map[k]);
+		return 0;
+	}
+	return BAD(o, "its quant_state says neither nf4 nor fp4 as quant_type");
+}
+
 /* absmax may itself be in bytes: an index into nested_quant_map, times a nested_absmax for each nested_blocksize, plus nested_offset. */
 static int unnest(struct opening *o, const json_t *state, const struct quant_part *absmax, uint64_t n)
 {
 	struct quant_weight *w = o->w;
-	int64_t size = json_get_int(state, "nested_blocksize", 256);
-	float offset = (float)json_get_real(state, "nested_offset", 0);
+	const json_t *offset_said = json_object_get(state, "nested_offset");
+	float offset = (float)json_number_value(offset_said);
+	int64_t size;
+	int r = state_int(o, state, "nested_blocksize", 1, INT32_MAX, &size);
 	own(mem) float *map = NULL, *outer = NULL;
 	own(mem) uint8_t *index = NULL;
 	struct quant_part p;
 
-	if (size < 1 || !isfinite(offset))
-		return BAD(o, "a nested block size of %lld", (long long)size);
+	if (r == 0)
+		r = check_dtype(o, state, "nested_dtype");
+	if (r < 0)
+		return r;
+	if (!json_is_number(offset_said) || !isfinite(offset))
+		return BAD(o, "its quant_state has no finite number as nested_offset");
 	if (!opening_find(o, ".weight.nested_quant_map", &p) || !(map = opening_load_floats(o, &p, 256, "nested_quant_map")))
 		return BAD(o, "no usable nested_quant_map");
 	if (!opening_find(o, ".weight.nested_absmax", &p) || !(outer = opening_load_floats(o, &p, ceil_div(n, (uint64_t)size), "nested_absmax")))
@@ -49,16 +102,26 @@ int opening_bnb4(struct opening *o, const struct quant_part *state_part)
 	struct quant_weight *w = o->w;
 	own(json) json_t *state = load_state(o, state_part);
 	json_t *shape = json_object_get(state, "shape");
-	int64_t size = json_get_int(state, "blocksize", 64), out = json_integer_value(json_array_get(shape, 0)), in = json_integer_value(json_array_get(shape, 1));
+	int64_t size, out = json_integer_value(json_array_get(shape, 0)), in = json_integer_value(json_array_get(shape, 1));
 	own(mem) float *map = NULL;
-	struct quant_part p;
+	struct quant_part p, nested;
 	int r;
 
+	if (opening_find(o, ".weight.quant_state.bitsandbytes__nf4", &p) && opening_find(o, ".weight.quant_state.bitsandbytes__fp4", &p))
+		return BAD(o, "two quant_states, nf4 and fp4");
 	if (!state)
 		return o->e && o->e->code ? (int)o->e->code : ERR_INPUT;
-	if (json_array_size(shape) != 2 || out < 1 || in < 1 || size < 2 || size > 65536)
-		return BAD(o, "its quant_state has no usable shape or block size");
+	if (json_array_size(shape) != 2 || out < 1 || in < 1)
+		return BAD(o, "its quant_state has no usable shape");
 	r = opening_set_scheme(o, QUANT_BNB4, "bitsandbytes' 4 bits", " bitsandbytes ");
+	if (r == 0 && o->layout.bits != 4)
+		r = BAD(o, "it is stored as bitsandbytes' 4 bits, and quantization_config says load_in_8bit");
+	if (r == 0)
+		r = state_int(o, state, "blocksize", BLOCK_MIN, BLOCK_MAX, &size);
+	if (r == 0 && (size & (size - 1)))
+		r = BAD(o, "its quant_state has a blocksize of %lld, which is no power of two", (long long)size);
+	if (r == 0)
+		r = check_dtype(o, state, "dtype");
 	if (r == 0)
 		r = opening_set_shape(o, (uint64_t)out, (uint64_t)in);
 	if (r < 0)
@@ -73,10 +136,15 @@ int opening_bnb4(struct opening *o, const struct quant_part *state_part)
 	if (!opening_find(o, ".weight.quant_map", &p) || !(map = opening_load_floats(o, &p, 16, "quant_map")))
 		return BAD(o, "no usable quant_map");
 	memcpy(w->map, map, sizeof(w->map));
+	r = check_table(o, state);
+	if (r < 0)
+		return r;
 	if (!opening_find(o, ".weight.absmax", &p))
 		return BAD(o, "4-bit elements without absmax");
 	if (type_is(&p, "U8"))
 		return unnest(o, state, &p, w->n_groups);
+	if (opening_find(o, ".weight.nested_absmax", &nested))
+		return BAD(o, "its absmax is %s, and beside a nested_absmax bitsandbytes reads bytes", p.dtype);
 	w->scale = opening_load_floats(o, &p, w->n_groups, "absmax");
 	return w->scale ? 0 : ERR_INPUT;
 }

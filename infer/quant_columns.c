@@ -84,6 +84,8 @@ static int open_awq(struct opening *o, const struct quant_part *q, const struct 
 	int r = opening_set_scheme(o, QUANT_AWQ, "AWQ's words", " awq ");
 
 	o->w->bits = 4;
+	if (r == 0 && !has_zeros && !o->c->awq_middle)
+		r = BAD(o, "AWQ without qzeros, and quantization_config does not say zero_point: false");
 	if (r == 0)
 		r = opening_set_shape(o, q->shape[1] * 8, q->shape[0]);
 	if (r == 0)

@@ -1,6 +1,7 @@
 /* quant_compressed.c - integers in words along a row, and NVFP4: as compressed-tensors and ModelOpt write them. */
 #include <string.h>
 
+#include "base/str.h"
 #include "infer/quant_opening.h"
 
 /* compressed-tensors: weight_zero_point I32 [words of out][groups], fields down a column; or I8 [out][groups], in programs of old. */
@@ -96,19 +97,20 @@ int opening_packed(struct opening *o)
 	return r < 0 ? r : opening_load_g_idx(o, ".weight_g_idx");
 }
 
-/* modelopt multiplies with weight_scale_2, compressed-tensors divides by weight_global_scale. */
+/* modelopt keeps it in weight and multiplies with weight_scale_2, compressed-tensors in weight_packed and divides by weight_global_scale. */
 int opening_nvfp4(struct opening *o)
 {
 	struct quant_weight *w = o->w;
 	struct quant_part scale, global;
 	own(mem) float *g = NULL;
-	bool divide = false;
+	bool divide = str_ends(w->name, ".weight_packed");
+	const char *second = divide ? ".weight_global_scale" : ".weight_scale_2";
 	int r;
 
 	if (w->main.rank != 2 || !type_is(&w->main, "U8") || w->main.shape[1] > QUANT_SIDE_MAX / 2)
 		return BAD(o, "its bytes are no matrix of U8");
 	w->group = 16;
-	r = opening_set_scheme(o, QUANT_NVFP4, "NVFP4", " modelopt compressed-tensors ");
+	r = opening_set_scheme(o, QUANT_NVFP4, divide ? "NVFP4 in weight_packed" : "NVFP4 in weight", divide ? " compressed-tensors " : " modelopt ");
 	if (r == 0)
 		r = opening_set_shape(o, w->main.shape[0], w->main.shape[1] * 2);
 	if (r < 0)
@@ -116,11 +118,8 @@ int opening_nvfp4(struct opening *o)
 	w->n_groups = ceil_div(w->in, 16);
 	if (!opening_find(o, ".weight_scale", &scale) || !type_is(&scale, "F8_E4M3"))
 		return BAD(o, "4-bit elements without a weight_scale of F8_E4M3");
-	if (!opening_find(o, ".weight_scale_2", &global)) {
-		divide = true;
-		if (!opening_find(o, ".weight_global_scale", &global))
-			return BAD(o, "4-bit elements without weight_scale_2 or weight_global_scale");
-	}
+	if (!opening_find(o, second, &global))
+		return BAD(o, "4-bit elements in %s without %s, which programs of %s read", divide ? "weight_packed" : "weight", second + 1, o->c->method);
 	g = opening_load_floats(o, &global, 1, "global scale");
 	w->scale = g ? opening_load_floats(o, &scale, w->out * w->n_groups, "weight_scale") : NULL;
 	if (!w->scale)

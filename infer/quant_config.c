@@ -12,6 +12,31 @@ static int unsupported(struct err *e, const char *method, const char *why)
 	return err_set(e, ERR_UNSUPPORTED, "not run: weights packed with %s (%s)", method, why);
 }
 
+/* Python would not take a string or a fraction for a number, nor is one cut to fit. Absent or null: *out stays as it is. */
+static int read_whole(const json_t *q, const char *key, int64_t min, int64_t max, int64_t *out, struct err *e)
+{
+	const json_t *v = json_object_get(q, key);
+
+	if (!v || json_is_null(v))
+		return 0;
+	if (!json_is_integer(v))
+		return err_set(e, ERR_INPUT, "quantization_config: %s is %s, not a whole number", key, json_is_string(v) ? "a string" : "something else");
+	if (json_integer_value(v) < min || json_integer_value(v) > max)
+		return err_set(e, ERR_INPUT, "quantization_config: %s is %lld, from %lld to %lld can be", key, (long long)json_integer_value(v), (long long)min, (long long)max);
+	*out = json_integer_value(v);
+	return 0;
+}
+
+/* `bits` and `group_size` by the names that a method gives them. */
+static int read_sizes(struct quant_layout *l, const json_t *q, const char *bits_key, const char *group_key, struct err *e)
+{
+	int64_t bits = l->bits;
+	int rc = read_whole(q, bits_key, 1, 32, &bits, e);
+
+	l->bits = (uint32_t)bits;
+	return rc < 0 ? rc : read_whole(q, group_key, -1, INT32_MAX, &l->group_size, e);
+}
+
 static int check_gptq_bits(uint32_t bits, struct err *e)
 {
 	return bits == 2 || bits == 3 || bits == 4 || bits == 8 ? 0
@@ -38,9 +63,10 @@ static int parse_dynamic(struct quant_config *c, const json_t *dynamic, struct e
 		int rc;
 
 		l.left_out = pattern[0] == '-' && marked;
-		l.bits = (uint32_t)json_get_int(rule, "bits", l.bits);
-		l.group_size = json_get_int(rule, "group_size", l.group_size);
-		rc = l.left_out ? 0 : check_gptq_bits(l.bits, e);
+		l.reordered = json_get_bool(rule, "desc_act", l.reordered);
+		rc = read_sizes(&l, rule, "bits", "group_size", e);
+		if (rc == 0 && !l.left_out)
+			rc = check_gptq_bits(l.bits, e);
 		if (rc == 0)
 			rc = check_group_size(l.group_size, e);
 		if (rc == 0)
@@ -58,7 +84,11 @@ static int parse_gptq(struct quant_config *c, const json_t *q, struct err *e)
 
 	if (strcmp(format, "gptq") && strcmp(format, "gptq_v2"))
 		return unsupported(e, "gptq", format);
+	if (!json_object_get(q, "bits"))
+		return err_set(e, ERR_INPUT, "quantization_config: gptq without bits");
 	c->gptq_v2 = strcmp(format, "gptq_v2") == 0;
+	/* groups that were settled before the order was hold inputs that stand together */
+	c->layout.reordered = json_get_bool(q, "desc_act", false) && !json_get_bool(q, "static_groups", json_get_bool(json_object_get(q, "meta"), "static_groups", false));
 	rc = check_gptq_bits(c->layout.bits, e);
 	return rc < 0 ? rc : parse_dynamic(c, json_object_get(q, "dynamic"), e);
 }
@@ -71,15 +101,18 @@ static int parse_awq(struct quant_config *c, const json_t *q, struct err *e)
 		return unsupported(e, "awq", version);
 	if (c->layout.bits != 4)
 		return err_set(e, ERR_INPUT, "quantization_config: awq with %u bits, only 4 exist", c->layout.bits);
+	c->awq_middle = !json_get_bool(q, "zero_point", true);
 	return 0;
 }
 
 static int parse_bnb(struct quant_config *c, const json_t *q, struct err *e)
 {
-	(void)c;
-	if (!json_get_bool(q, "load_in_4bit", json_get_bool(q, "_load_in_4bit", false)) &&
-	    !json_get_bool(q, "load_in_8bit", json_get_bool(q, "_load_in_8bit", false)))
-		return err_set(e, ERR_INPUT, "quantization_config: bitsandbytes says neither load_in_4bit nor load_in_8bit");
+	bool four = json_get_bool(q, "load_in_4bit", json_get_bool(q, "_load_in_4bit", false));
+	bool eight = json_get_bool(q, "load_in_8bit", json_get_bool(q, "_load_in_8bit", false));
+
+	if (four == eight)
+		return err_set(e, ERR_INPUT, "quantization_config: bitsandbytes says %s load_in_4bit %s load_in_8bit", four ? "both" : "neither", four ? "and" : "nor");
+	c->layout.bits = four ? 4 : 8;
 	return 0;
 }
 
@@ -99,16 +132,34 @@ static int parse_blocks(struct quant_layout *l, const json_t *sizes, struct err 
 
 static int parse_fp8(struct quant_config *c, const json_t *q, struct err *e)
 {
-	return parse_blocks(&c->layout, json_object_get(q, "weight_block_size"), e);
+	const json_t *sizes = json_object_get(q, "weight_block_size");
+	int rc = parse_blocks(&c->layout, sizes, e);
+
+	if (rc == 0 && sizes && !json_is_null(sizes) && !json_is_array(sizes))
+		rc = err_set(e, ERR_INPUT, "quantization_config: weight_block_size is no list of two numbers");
+	c->layout.static_inputs = !c->layout.block[0] && strcmp(json_get_str_or(q, "activation_scheme", "dynamic"), "static") == 0;
+	return rc;
+}
+
+/* Both of ModelOpt's round what flows in, by scales that were measured, unless its groups say otherwise. */
+static bool has_static_inputs(const json_t *q)
+{
+	json_t *groups = json_object_get(q, "config_groups"), *group;
+	const char *key;
+	bool all = json_get_str(q, "quant_algo") != NULL;
+
+	json_object_foreach(groups, key, group)
+		all = all && json_is_false(json_object_get(json_object_get(group, "input_activations"), "dynamic"));
+	return all;
 }
 
 static int parse_modelopt(struct quant_config *c, const json_t *q, struct err *e)
 {
 	const char *algo = json_get_str_or(q, "quant_algo", "FP8");
 
-	(void)c;
 	if (strcmp(algo, "FP8") && strcmp(algo, "NVFP4"))
 		return unsupported(e, "modelopt", algo);
+	c->layout.static_inputs = has_static_inputs(q);
 	return 0;
 }
 
@@ -117,8 +168,13 @@ static int parse_group(struct quant_layout *l, const json_t *group, struct err *
 {
 	const json_t *weights = json_object_get(group, "weights");
 
-	l->bits = (uint32_t)json_get_int(weights, "num_bits", l->bits);
-	l->group_size = json_get_int(weights, "group_size", l->group_size);
+	const json_t *dynamic = json_object_get(json_object_get(group, "input_activations"), "dynamic");
+	int rc = read_sizes(l, weights, "num_bits", "group_size", e);
+
+	if (rc < 0)
+		return rc;
+	/* "local": scales of groups as they come, one over them that is known before */
+	l->static_inputs = json_is_false(dynamic) || (json_is_string(dynamic) && strcmp(json_string_value(dynamic), "local") == 0);
 	return parse_blocks(l, json_object_get(weights, "block_structure"), e);
 }
 
@@ -198,18 +254,21 @@ static const char *unnamed_method(const json_t *q)
 static int parse_method(struct quant_config *c, const json_t *q, const char *otherwise, struct err *e)
 {
 	const char *method = json_get_str_or(q, "quant_method", *unnamed_method(q) ? unnamed_method(q) : otherwise);
+	size_t i = 0;
 	int rc;
 
 	snprintf(c->method, sizeof(c->method), "%s", method);
-	c->layout.bits = (uint32_t)json_get_int(q, "bits", json_get_int(q, "w_bit", 4));
-	c->layout.group_size = json_get_int(q, "group_size", json_get_int(q, "q_group_size", -1));
-	rc = check_group_size(c->layout.group_size, e);
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-		if (strcmp(methods[i].method, method) == 0)
-			return methods[i].parse(c, q, e);
-	return unsupported(e, *method ? method : "an unnamed method", "this runner can't decode it");
+	while (i < ARRAY_LEN(methods) && strcmp(methods[i].method, method) != 0)
+		i++;
+	if (i == ARRAY_LEN(methods))
+		return unsupported(e, *method ? method : "an unnamed method", "this runner can't decode it");
+	c->layout.bits = 4;
+	rc = read_sizes(&c->layout, q, "w_bit", "q_group_size", e);
+	if (rc == 0)
+		rc = read_sizes(&c->layout, q, "bits", "group_size", e);
+	if (rc == 0)
+		rc = check_group_size(c->layout.group_size, e);
+	return rc < 0 ? rc : methods[i].parse(c, q, e);
 }
 
 static int parse(struct quant_config *c, const json_t *q, const char *otherwise, struct err *e)

@@ -155,8 +155,11 @@ int opening_load_g_idx(struct opening *o, const char *suffix)
 	struct quant_part p;
 	uint64_t n;
 
-	if (!opening_find(o, suffix, &p))
-		return 0;
+	if (!opening_find(o, suffix, &p)) {
+		bool needed = w->scheme == QUANT_GPTQ && o->layout.reordered && w->n_groups > 1;
+
+		return needed ? BAD(o, "no g_idx, and quantization_config says desc_act: programs would take its inputs in order") : 0;
+	}
 	if (!type_is(&p, "I32") || !opening_count(&p, &n) || n != w->in || p.size_bytes != n * 4)
 		return BAD(o, "its g_idx is not one I32 for each of %llu inputs", (unsigned long long)w->in);
 	bytes = opening_load(o, &p, "g_idx");
@@ -169,5 +172,32 @@ int opening_load_g_idx(struct opening *o, const char *suffix)
 	for (uint64_t i = 0; i < n; i++)
 		if (w->g_idx[i] >= w->n_groups)
 			return BAD(o, "g_idx[%llu] is %d, there are %llu groups", (unsigned long long)i, (int32_t)w->g_idx[i], (unsigned long long)w->n_groups);
+	return 0;
+}
+
+int opening_check_input_scale(struct opening *o)
+{
+	static const char *const names[] = { ".input_scale", ".activation_scale" };
+	bool global = o->w->scheme == QUANT_NVFP4 && strcmp(o->c->method, "modelopt") != 0;
+	const char *suffix = global ? ".input_global_scale" : names[0];
+	own(mem) float *v = NULL;
+	struct quant_part p;
+	uint64_t n;
+
+	if (!o->layout.static_inputs || !*o->weight || o->w->scheme == QUANT_PLAIN)
+		return 0;
+	if (!opening_find(o, suffix, &p)) {
+		suffix = names[1];
+		if (strcmp(o->c->method, "fp8") != 0 || !opening_find(o, suffix, &p))
+			return BAD(o, "no %s, and quantization_config has inputs rounded by one that is stored", (global ? ".input_global_scale" : names[0]) + 1);
+	}
+	if (!opening_count(&p, &n) || n == 0)
+		return BAD(o, "its %s is empty", suffix + 1);
+	v = opening_load_floats(o, &p, n, suffix + 1);
+	if (!v)
+		return o->e->code;
+	for (uint64_t i = 0; i < n; i++)
+		if (v[i] <= 0)
+			return BAD(o, "its %s is %g, which programs divide by", suffix + 1, (double)v[i]);
 	return 0;
 }

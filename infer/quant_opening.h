@@ -21,7 +21,7 @@ struct opening {
 
 /* The forms. w->main has been found; the rest of *w is filled. */
 int opening_columns(struct opening *o);	/* ".qweight": GPTQ or AWQ */
-int opening_bnb4(struct opening *o, const struct quant_part *state_part);
+int opening_bnb4(struct opening *o, const struct quant_part *state_part);	/* the first of its quant_states */
 int opening_packed(struct opening *o);	/* compressed-tensors: weight_packed I32 [out][words], weight_scale [out][groups] */
 int opening_nvfp4(struct opening *o);
 
@@ -44,6 +44,8 @@ int opening_make_zeros(struct opening *o);	/* room for a zero point of each scal
 /* compressed-tensors' zeros beside bytes: I8 for each scale. */
 int opening_load_byte_zeros(struct opening *o, const struct quant_part *p, uint64_t n);
 int opening_load_g_idx(struct opening *o, const char *suffix);
+/* The scale of what flows in, where the configuration has it measured: programs multiply by it, or divide. */
+int opening_check_input_scale(struct opening *o);
 
 static inline bool type_is(const struct quant_part *p, const char *name)
 {

@@ -84,6 +84,8 @@ static int open_fp8(struct opening *o)
 	}
 	if (!found && !opening_find(o, ".scale", &scale) && !opening_find(o, ".qscale_weight", &scale))
 		return BAD(o, "%s elements without a scale (%s%s_scale_inv or _scale)", o->w->main.dtype, o->stem, o->weight);
+	if (found && !inverse && *o->weight && o->layout.block[0] && strcmp(o->c->method, "fp8") == 0)
+		return BAD(o, "its scale is called weight_scale, and programs of fp8 with weight_block_size read weight_scale_inv");
 	r = opening_set_scheme(o, QUANT_FP8, inverse ? "FP8 with weight_scale_inv" : "FP8 with scales", inverse ? " fp8 " : " fp8 fbgemm_fp8 modelopt compressed-tensors ");
 	if (r == 0)
 		r = fp8_blocks(o, &scale);
@@ -113,7 +115,8 @@ static int spread_scale(struct opening *o)
 static int open_int8(struct opening *o)
 {
 	struct quant_weight *w = o->w;
-	struct quant_part scale, zeros;
+	struct quant_part scale, zeros, format;
+	own(mem) uint8_t *layout = NULL;
 	bool bnb = opening_find(o, ".SCB", &scale);
 	uint64_t n;
 	int r = matrix_shape(o, &w->main);
@@ -127,6 +130,15 @@ static int open_int8(struct opening *o)
 	r = opening_set_scheme(o, QUANT_INT8, bnb ? "bitsandbytes' 8-bit integers" : "8-bit integers with scales", bnb ? " bitsandbytes " : " compressed-tensors ");
 	if (r < 0)
 		return r;
+	if (bnb && o->layout.bits != 8)
+		return BAD(o, "it is stored as bitsandbytes' 8-bit integers, and quantization_config says load_in_4bit");
+	if (bnb && opening_find(o, ".weight_format", &format)) {
+		layout = format.size_bytes ? opening_load(o, &format, "weight_format") : NULL;
+		if (!layout)
+			return o->e->code ? (int)o->e->code : BAD(o, "an empty weight_format");
+		if (layout[0])
+			return BAD(o, "its weight_format is %u, and bitsandbytes reads rows (0) alone", layout[0]);
+	}
 	if (!opening_count(&scale, &n) || (n != 1 && (n == 0 || n % w->out || (n != w->out && (scale.rank != 2 || scale.shape[0] != w->out)))))
 		return BAD(o, "a scale of %llu numbers for its %llu rows", (unsigned long long)n, (unsigned long long)w->out);
 	r = opening_need_main_bytes(o, w->out * w->in);
@@ -209,6 +221,8 @@ int quant_weight_open(struct quant_weight *w, const struct quant_config *c, cons
 	}
 	memcpy(o.stem, name, n);
 	r = open_weight(&o);
+	if (r == 0)
+		r = opening_check_input_scale(&o);
 	if (r < 0)
 		return r;
 	*w = made;

@@ -37,9 +37,11 @@ enum quant_scheme {
 
 /* How a module's weight is packed, as the configuration has it. */
 struct quant_layout {
-	uint32_t bits;		/* GPTQ, AWQ, packed */
+	uint32_t bits;		/* GPTQ, AWQ, bitsandbytes, packed */
 	int64_t group_size;	/* -1: one group a row */
 	uint64_t block[2];	/* FP8 scale blocks: rows, columns; 0 when not said */
+	bool reordered;		/* inputs stand out of order, and a list must say which group each is in */
+	bool static_inputs;	/* what flows in is rounded by a scale that the checkpoint must hold */
 	bool left_out;		/* said not to be packed */
 	bool unsaid;		/* not spoken of: the shapes of its tensors tell */
 };
@@ -51,6 +53,7 @@ struct quant_config {
 	char method[32];	/* quant_method: "gptq", "awq", "bitsandbytes", "fp8", "compressed-tensors", "modelopt", ""… */
 	struct quant_layout layout;	/* of modules of which no rule speaks */
 	bool gptq_v2;		/* zeros are stored as they are, not less one */
+	bool awq_middle;	/* no zeros are stored: it is the middle everywhere */
 	struct quant_rules *rules, *ignored;	/* quant_rules.h; NULL: none */
 };
 

@@ -315,6 +315,29 @@ def test_codes_that_stand_for_zero(stories, tmp_path, form, rows, rule):
     assert status == 6 and (rule, name) in found, found
 
 
+@pytest.mark.parametrize("change", [0.0, -1.0, None])
+def test_a_scale_of_what_flows_in(stories, tmp_path, change):
+    """Not needed here, where nothing is rounded on its way: programs that serve the model multiply by it."""
+    where = write_fp8(Model(stories / "hf-f32"), tmp_path / "m", scales=True)
+    config = json.loads((where / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "fp8", "activation_scheme": "static"}
+    (where / "config.json").write_text(json.dumps(config))
+
+    def static(value):
+        def put(tensors):
+            for name, (dtype, shape, raw) in list(tensors.items()):
+                if name.endswith("weight_scale_inv"):
+                    tensors[name] = dtype, [], raw[:4]
+                    tensors[name.replace("weight_scale_inv", "input_scale")] = "F32", [], struct.pack("<f", 0.02 if value is None else value)
+        return put
+
+    assert rewritten(where, static(None)) == (0, [])
+    damage = static(change) if change is not None else lambda tensors: tensors.pop("model.layers.3.mlp.up_proj.input_scale")
+    assert rewritten(where, damage)[0] == 6
+    reason = smoke(where)[1]["reasons"][0]
+    assert "input_scale" in reason and (change is not None or "layers.3.mlp.up_proj" in reason), reason
+
+
 def test_what_is_said_in_a_file_of_its_own(stories, tmp_path):
     gptq, fp8 = write_gptq(Model(stories / "hf-f32"), tmp_path / "gptq"), write_fp8(Model(stories / "hf-f32"), tmp_path / "fp8", scales=True)
     tensors = {}

@@ -525,10 +525,14 @@ def words(dtype, size, *shape):
     return dtype, list(shape), bytes(RANDOM.randrange(40, 60) for _ in range(size * math.prod(shape)))
 
 
+NF4 = [-1.0, -0.6961928, -0.52507305, -0.39491749, -0.28444138, -0.18477343, -0.09105004, 0.0, 0.0795803, 0.1609302, 0.2461123, 0.33791524, 0.44070983,
+       0.562617, 0.72295684, 1.0]
+
+
 def nf4(rows, cols):
     state = json.dumps({"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [rows, cols]}).encode()
     return {"weight": words("U8", 1, rows * cols // 2, 1),
-            "weight.absmax": floats(-(-rows * cols // 64)), "weight.quant_map": floats(16), "weight.quant_state.bitsandbytes__nf4": ("U8", [len(state)], state)}
+            "weight.absmax": floats(-(-rows * cols // 64)), "weight.quant_map": ("F32", [16], array.array("f", NF4).tobytes()), "weight.quant_state.bitsandbytes__nf4": ("U8", [len(state)], state)}
 
 
 PACKED = {    # by what quantization_config says, and what then stands for the weight of a linear layer

@@ -23,7 +23,7 @@ static const struct {
 	{ "fp8_block", "{\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[16,32]}}" },
 	{ "fp8_channel", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"float-quantized\"}}" },
 	{ "fp8_tensor", "{\"quantization_config\":{\"quant_method\":\"modelopt\",\"quant_algo\":\"FP8\"}}" },
-	{ "nvfp4_modelopt", "{\"quantization_config\":{\"quant_method\":\"modelopt\",\"quant_algo\":\"NVFP4\"}}" },
+	{ "nvfp4_modelopt", "{\"quantization_config\":{\"quant_method\":\"modelopt\",\"quant_algo\":\"NVFP4\",\"config_groups\":{\"a\":{\"input_activations\":null}}}}" },
 	{ "nvfp4_packed", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"nvfp4-pack-quantized\"}}" },
 	{ "fp8_e5m2", "{\"quantization_config\":{\"quant_method\":\"fp8\"}}" },
 	{ "packed2_zeros", "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\",\"config_groups\":{\"a\":{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":4,\"group_size\":32}},\"b\":{\"targets\":[\"re:.*8_z\"],\"weights\":{\"num_bits\":8,\"group_size\":16}},\"c\":{\"targets\":[\"packed2_zeros\",\"re:int8_z.*\"],\"weights\":{\"num_bits\":2,\"group_size\":16}}}}}" },

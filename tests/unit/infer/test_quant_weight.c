@@ -25,7 +25,13 @@ struct golden {
 	int fd;
 	const char *hide, *rename_from, *rename_to, *poison;
 	const struct safetensors_tensor *poisoned;
+	const char *also, *text;	/* one tensor more, or in place of one: these bytes, of type also_type */
+	size_t text_n;
+	const char *also_type;
 };
+
+#define ALSO_ID ((uint64_t)1 << 40)
+
 
 static bool golden_find(void *ctx, const char *name, struct quant_part *out)
 {
@@ -34,6 +40,11 @@ static bool golden_find(void *ctx, const char *name, struct quant_part *out)
 
 	if (g->hide && !strcmp(name, g->hide))
 		return false;
+	if (g->also && !strcmp(name, g->also)) {
+		*out = (struct quant_part){ .dtype = g->also_type, .type = quant_type(g->also_type), .rank = 1, .size_bytes = g->text_n, .id = ALSO_ID };
+		out->shape[0] = out->type && out->type->block == 1 ? g->text_n / out->type->bytes : g->text_n;
+		return true;
+	}
 	if (g->rename_from && !strcmp(name, g->rename_from))
 		name = g->rename_to;
 	t = safetensors_find(&g->st, name);
@@ -52,7 +63,13 @@ static bool golden_find(void *ctx, const char *name, struct quant_part *out)
 static int golden_load(void *ctx, const struct quant_part *p, void *dst, struct err *e)
 {
 	struct golden *g = ctx;
-	int r = fdio_pread_exact(g->fd, dst, p->size_bytes, g->st.data_start + g->st.tensors[p->id].begin, "golden", e);
+	int r;
+
+	if (p->id == ALSO_ID) {
+		memcpy(dst, g->text, p->size_bytes);
+		return 0;
+	}
+	r = fdio_pread_exact(g->fd, dst, p->size_bytes, g->st.data_start + g->st.tensors[p->id].begin, "golden", e);
 
 	if (g->poisoned == &g->st.tensors[p->id])
 		memset(dst, 0xff, p->size_bytes);	/* NaN as a float, -1 as an index */
@@ -239,7 +256,7 @@ static void shapes_that_lie(void **state)
 static void forms_by_method(void **state)
 {
 	static const char *const methods[] = { "gptq", "awq", "bitsandbytes", "fp8", "modelopt", "compressed-tensors" };
-	static const char *const shared[] = { "fp8_channel", "fp8_tensor", "nvfp4_modelopt", "nvfp4_packed" };	/* several methods read these */
+	static const char *const shared[] = { "fp8_channel", "fp8_tensor" };	/* several methods read these */
 	char name[80], config[160];
 
 	(void)state;
@@ -255,6 +272,160 @@ static void forms_by_method(void **state)
 			if (!strstr(packed_cases[i].config, methods[m]) && !(strcmp(packed_cases[i].name, "fp8_e5m2") == 0 && m > 3))
 				refused(config, name, ERR_INPUT, "which does not read that");
 		}
+	}
+}
+
+static void with_also(const char *name, const char *type, const void *bytes, size_t n)
+{
+	golden.also = name;
+	golden.also_type = type;
+	golden.text = bytes;
+	golden.text_n = n;
+}
+
+#define BNB4 "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\",\"load_in_4bit\":true}}"
+#define STATE(more) "{\"shape\":[24,40]" more "}"
+#define KIND ",\"quant_type\":\"nf4\""
+#define BLOCK ",\"blocksize\":64"
+#define DTYPE ",\"dtype\":\"bfloat16\""
+#define NESTED KIND BLOCK DTYPE ",\"nested_dtype\":\"float32\""
+
+/* bitsandbytes reads all of a quant_state and has no defaults; some of its programs go by the name of the table, the others by the table. */
+static void states_of_bitsandbytes(void **state)
+{
+	static const struct {
+		const char *name, *text, *word;	/* "": as it should be */
+	} cases[] = {
+		{ "nf4", STATE(KIND BLOCK DTYPE), "" },
+		{ "nf4", STATE(",\"quant_type\":\"fp4\"" BLOCK DTYPE), "says fp4, and quant_map[0] is -1, not 0" },
+		{ "nf4", STATE(",\"quant_type\":\"xx\"" BLOCK DTYPE), "neither nf4 nor fp4" },
+		{ "nf4", STATE(BLOCK DTYPE), "neither nf4 nor fp4" },
+		{ "nf4", STATE(KIND DTYPE), "no whole number as blocksize" },
+		{ "nf4", STATE(KIND DTYPE ",\"blocksize\":\"64\""), "no whole number as blocksize" },
+		{ "nf4", STATE(KIND DTYPE ",\"blocksize\":1e300"), "no whole number as blocksize" },
+		{ "nf4", STATE(KIND DTYPE ",\"blocksize\":16"), "a blocksize of 16" },
+		{ "nf4", STATE(KIND DTYPE ",\"blocksize\":96"), "no power of two" },
+		{ "nf4", STATE(KIND BLOCK), "no type of numbers as dtype" },
+		{ "nf4", STATE(KIND BLOCK ",\"dtype\":\"int8\""), "no type of numbers as dtype" },
+		{ "nf4_nested", STATE(NESTED ",\"nested_blocksize\":256,\"nested_offset\":0.04"), "" },
+		{ "nf4_nested", STATE(NESTED ",\"nested_offset\":0.04"), "no whole number as nested_blocksize" },
+		{ "nf4_nested", STATE(NESTED ",\"nested_blocksize\":256"), "nested_offset" },
+		{ "nf4_nested", STATE(NESTED ",\"nested_blocksize\":256,\"nested_offset\":\"x\""), "nested_offset" },
+		{ "nf4_nested", STATE(NESTED ",\"nested_blocksize\":256,\"nested_offset\":1e308"), "nested_offset" },
+		{ "nf4_nested", STATE(KIND BLOCK DTYPE ",\"nested_blocksize\":256,\"nested_offset\":0.04"), "nested_dtype" },
+	};
+	static const uint8_t tiles[] = { 1 }, rows[] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(quant_config) struct quant_config c = config_of(BNB4);
+		own(quant_weight) struct quant_weight w = { 0 };
+		struct err e = ERR_NONE;
+		char name[80], part[128];
+
+		snprintf(name, sizeof(name), "%s.weight", cases[i].name);
+		snprintf(part, sizeof(part), "%s.quant_state.bitsandbytes__nf4", name);
+		with_also(part, "U8", cases[i].text, strlen(cases[i].text));
+		if (quant_weight_open(&w, &c, &source, name, &e) < 0 ? !*cases[i].word || !strstr(e.msg, cases[i].word) : *cases[i].word)
+			fail_msg("%s: '%s' does not say '%s'", cases[i].text, e.msg, cases[i].word);
+	}
+	with_also("nf4.weight.quant_state.bitsandbytes__fp4", "U8", STATE(KIND BLOCK DTYPE), strlen(STATE(KIND BLOCK DTYPE)));
+	refused(BNB4, "nf4.weight", ERR_INPUT, "two quant_states");
+	with_also("int8.weight_format", "U8", tiles, 1);
+	refused(packed_cases[9].config, "int8.weight", ERR_INPUT, "weight_format is 1");
+	with_also("int8.weight_format", "U8", rows, 1);
+	refused(BNB4, "int8.weight", ERR_INPUT, "quantization_config says load_in_4bit");
+	golden.also = NULL;
+	refused(packed_cases[9].config, "nf4.weight", ERR_INPUT, "quantization_config says load_in_8bit");
+	golden.rename_from = "nf4.weight.nested_absmax";
+	golden.rename_to = "nf4_nested.weight.nested_absmax";
+	refused(BNB4, "nf4.weight", ERR_INPUT, "beside a nested_absmax");
+	golden.rename_from = NULL;
+}
+
+#define CONFIG(method, more) "{\"quantization_config\":{\"quant_method\":\"" method "\"" more "}}"
+#define INPUTS(dynamic) CONFIG("compressed-tensors", ",\"config_groups\":{\"a\":{\"targets\":[\"Linear\"],\"input_activations\":{\"dynamic\":" dynamic "},\"weights\":{}}}")
+
+/* What the method's own programs read besides the codes, by the names that they know; the runner itself could do without. */
+static void companions_that_programs_read(void **state)
+{
+	static const float none = 0, negative = -1, good = 0.5f;
+	static const struct {
+		const char *config, *name, *hide, *also;
+		const float *value;
+		const char *word;
+	} cases[] = {
+		{ CONFIG("modelopt", ",\"quant_algo\":\"FP8\""), "fp8_tensor", NULL, NULL, NULL, "" },
+		{ CONFIG("modelopt", ",\"quant_algo\":\"FP8\""), "fp8_tensor", "fp8_tensor.input_scale", NULL, NULL, "no input_scale" },
+		{ CONFIG("modelopt", ",\"quant_algo\":\"FP8\""), "fp8_tensor", NULL, "fp8_tensor.input_scale", &none, "its input_scale is 0" },
+		{ CONFIG("modelopt", ",\"quant_algo\":\"FP8\""), "fp8_tensor", NULL, "fp8_tensor.input_scale", &negative, "its input_scale is -1" },
+		{ CONFIG("modelopt", ",\"quant_algo\":\"FP8\",\"config_groups\":{\"a\":{\"input_activations\":null}}"), "fp8_tensor", "fp8_tensor.input_scale", NULL, NULL, "" },
+		{ CONFIG("modelopt", ",\"quant_algo\":\"NVFP4\""), "nvfp4_modelopt", NULL, NULL, NULL, "no input_scale" },
+		{ CONFIG("modelopt", ",\"quant_algo\":\"NVFP4\""), "nvfp4_modelopt", NULL, "nvfp4_modelopt.input_scale", &good, "" },
+		{ CONFIG("fp8", ",\"activation_scheme\":\"static\""), "fp8_tensor", "fp8_tensor.input_scale", NULL, NULL, "no input_scale" },
+		{ CONFIG("fp8", ",\"activation_scheme\":\"static\""), "fp8_tensor", "fp8_tensor.input_scale", "fp8_tensor.activation_scale", &good, "" },
+		{ CONFIG("fp8", ",\"activation_scheme\":\"dynamic\""), "fp8_tensor", "fp8_tensor.input_scale", NULL, NULL, "" },
+		{ INPUTS("false"), "fp8_tensor", "fp8_tensor.input_scale", NULL, NULL, "no input_scale" },
+		{ INPUTS("true"), "fp8_tensor", "fp8_tensor.input_scale", NULL, NULL, "" },
+		{ INPUTS("\"local\""), "nvfp4_packed", NULL, NULL, NULL, "no input_global_scale" },
+		{ INPUTS("\"local\""), "nvfp4_packed", NULL, "nvfp4_packed.input_global_scale", &good, "" },
+		{ INPUTS("true"), "nvfp4_packed", "nvfp4_packed.weight_global_scale", "nvfp4_packed.weight_scale_2", &good, "without weight_global_scale" },
+		{ CONFIG("compressed-tensors", ""), "nvfp4_modelopt", NULL, NULL, NULL, "NVFP4 in weight, and quantization_config says compressed-tensors" },
+		{ CONFIG("modelopt", ",\"quant_algo\":\"NVFP4\""), "nvfp4_packed", NULL, NULL, NULL, "NVFP4 in weight_packed, and quantization_config says modelopt" },
+		{ CONFIG("fp8", ",\"weight_block_size\":[128,128]"), "fp8_tensor", NULL, NULL, NULL, "programs of fp8 with weight_block_size read weight_scale_inv" },
+		{ CONFIG("awq", ",\"bits\":4,\"group_size\":32,\"zero_point\":true"), "awq", "awq.qzeros", NULL, NULL, "AWQ without qzeros" },
+		{ CONFIG("awq", ",\"bits\":4,\"group_size\":32"), "awq", "awq.qzeros", NULL, NULL, "AWQ without qzeros" },
+		{ CONFIG("awq", ",\"bits\":4,\"group_size\":32,\"zero_point\":false"), "awq", "awq.qzeros", NULL, NULL, "" },
+		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":16,\"desc_act\":true"), "gptq4", "gptq4.g_idx", NULL, NULL, "no g_idx, and quantization_config says desc_act" },
+		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":16,\"desc_act\":true,\"static_groups\":true"), "gptq4", "gptq4.g_idx", NULL, NULL, "" },
+		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":16,\"desc_act\":false"), "gptq4", "gptq4.g_idx", NULL, NULL, "" },
+		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":16,\"dynamic\":{\"gptq4\":{\"desc_act\":true}}"), "gptq4", "gptq4.g_idx", NULL, NULL, "says desc_act" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(quant_config) struct quant_config c = config_of(cases[i].config);
+		own(quant_weight) struct quant_weight w = { 0 };
+		struct err e = ERR_NONE;
+		char name[80];
+
+		golden.hide = cases[i].hide;
+		with_also(cases[i].also, "F32", cases[i].value, sizeof(float));
+		snprintf(name, sizeof(name), "%s.weight", cases[i].name);
+		if (quant_weight_open(&w, &c, &source, name, &e) < 0 ? !*cases[i].word || !strstr(e.msg, cases[i].word) : *cases[i].word)
+			fail_msg("%s of %s: '%s' does not say '%s'", cases[i].name, cases[i].config, e.msg, cases[i].word);
+		golden.hide = golden.also = NULL;
+	}
+}
+
+/* Numbers are whole ones in their range, or named; none is cut to fit or left out silently. */
+static void numbers_of_configurations(void **state)
+{
+	static const struct {
+		const char *json, *word;
+	} cases[] = {
+		{ CONFIG("gptq", ",\"bits\":4294967300"), "bits is 4294967300" },
+		{ CONFIG("gptq", ",\"bits\":-4"), "bits is -4" },
+		{ CONFIG("gptq", ",\"bits\":\"4\""), "bits is a string" },
+		{ CONFIG("gptq", ",\"group_size\":32"), "gptq without bits" },
+		{ CONFIG("awq", ",\"w_bit\":4294967300"), "w_bit is 4294967300" },
+		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":\"32\""), "group_size is a string" },
+		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":1.5"), "group_size is something else, not a whole number" },
+		{ CONFIG("gptq", ",\"bits\":4,\"dynamic\":{\"a\":{\"bits\":\"8\"}}"), "bits is a string" },
+		{ CONFIG("fp8", ",\"weight_block_size\":\"x\""), "weight_block_size is no list" },
+		{ CONFIG("bitsandbytes", ",\"load_in_4bit\":true,\"load_in_8bit\":true"), "both load_in_4bit and load_in_8bit" },
+		{ CONFIG("compressed-tensors", ",\"config_groups\":{\"a\":{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":0}}}"), "num_bits is 0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(json) json_t *j = json_parse(cases[i].json, strlen(cases[i].json), "config", NULL);
+		struct quant_config c;
+		struct err e = ERR_NONE;
+
+		assert_int_equal(quant_config_parse(&c, j, &e), ERR_INPUT);
+		if (!strstr(e.msg, cases[i].word))
+			fail_msg("%s: '%s' does not say '%s'", cases[i].json, e.msg, cases[i].word);
 	}
 }
 
@@ -366,6 +537,7 @@ int main(void)
 		cmocka_unit_test(golden_weights),  cmocka_unit_test(gptq_v2_zeros),   cmocka_unit_test(missing_parts),
 		cmocka_unit_test(poisoned_parts), cmocka_unit_test(shapes_that_lie), cmocka_unit_test(configurations),
 		cmocka_unit_test(forms_by_method), cmocka_unit_test(rules_for_modules), cmocka_unit_test(zero_points),
+		cmocka_unit_test(states_of_bitsandbytes), cmocka_unit_test(companions_that_programs_read), cmocka_unit_test(numbers_of_configurations),
 	};
 
 	return cmocka_run_group_tests_name("quant_weight", tests, setup, teardown);
