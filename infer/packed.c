@@ -7,6 +7,7 @@
 #include "infer/gaps.h"
 
 #define SURVEY_FLOATS (1u << 18)	/* decoded at once */
+#define CODES_PIECE   (1u << 16)
 
 static bool find_part(void *ctx, const char *name, struct quant_part *out)
 {
@@ -105,32 +106,34 @@ int packed_rows(const struct packed *p, uint64_t row, uint32_t n, float *out, st
 	return quant_weight_rows(&p->q, window, row, n, out, e);
 }
 
-static bool is_one_byte(const uint8_t *p, size_t n, uint8_t byte)
+bool packed_is_one_code(const struct tensor *t)
 {
-	return n == 0 || (p[0] == byte && memcmp(p, p + 1, n - 1) == 0);
+	own(mem) uint8_t *piece = mem_zalloc(CODES_PIECE);
+
+	for (uint64_t at = 0; at < t->bytes; at += CODES_PIECE) {
+		uint64_t n = t->bytes - at < CODES_PIECE ? t->bytes - at : CODES_PIECE;
+		uint8_t last = piece[0];
+
+		if (fdio_pread_exact(t->fd, piece, n, t->at + at, t->file, NULL) < 0 || (at && piece[0] != last) || memcmp(piece, piece + 1, n - 1) != 0)
+			return false;
+	}
+	return t->bytes > 0;
 }
 
 int packed_survey(const struct packed *p, struct err *e)
 {
 	struct scratch scratch own(scratch) = { 0 }, floats own(scratch) = { 0 };
-	uint64_t step = SURVEY_FLOATS / p->q.in + 1, offset, bytes;
+	uint64_t step = SURVEY_FLOATS / p->q.in + 1;
 	struct tensor *t = p->main;
-	uint8_t first = 0;
 
 	t->stats = (struct tensor_stats){ 0 };
-	t->one_code = true;
 	for (uint64_t row = 0; row < p->q.out; row += step) {
 		uint32_t n = (uint32_t)(p->q.out - row < step ? p->q.out - row : step);
 		float *to = scratch_room(&floats, n * p->q.in * sizeof(float));
 		int rc = packed_rows(p, row, n, to, &scratch, e);
-		const uint8_t *codes = p->whole ? p->whole : scratch.p;
 
 		if (rc < 0)
 			return rc;
-		quant_weight_window(&p->q, row, n, &offset, &bytes);
-		first = row == 0 ? codes[0] : first;
-		if (row == 0 || !p->whole)
-			t->one_code = t->one_code && is_one_byte(codes, bytes, first);
 		tensor_stats_add(&t->stats, to, n * p->q.in);
 	}
 	return 0;

@@ -29,6 +29,9 @@ int packed_rows(const struct packed *p, uint64_t row, uint32_t n, float *out, st
 /* Decodes all of it into main's statistics, where no forward pass does. main->stats is begun anew. */
 int packed_survey(const struct packed *p, struct err *e);
 
+/* Are all bytes of a packed matrix the same? Read no further than to the first that is not. */
+bool packed_is_one_code(const struct tensor *t);
+
 static inline void own_packed(struct packed **p)
 {
 	packed_close(*p);

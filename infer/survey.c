@@ -9,6 +9,7 @@
 #include "infer/gaps.h"
 #include "infer/kernel.h"
 #include "infer/kind.h"
+#include "infer/packed.h"
 
 #define READ_FLOATS   (1u << 18)	/* decoded at once */
 #define PEERS_MIN     4			/* of a role, before one can be an outlier among them */
@@ -111,6 +112,8 @@ static bool judge_alone(struct smoke *s, const struct model *m, const struct ten
 		found(s, r, REPORT_REJECT, t, "stats.zero", "is zero in all its %.0f elements", (double)x->n, 0);
 	else if (x->min >= x->max && is_matrix(t) && x->n > 1)
 		found(s, r, REPORT_REJECT, t, "stats.constant", "holds the same number %g in all its %.0f elements", (double)x->min, (double)x->n);
+	else if (x->n && t->stands_for[0] && is_matrix(t) && packed_is_one_code(t))
+		found(s, r, REPORT_REJECT, t, "stats.constant", "packs the same number in all its %.0f elements", (double)x->n, 0);
 	else
 		return false;
 	return true;
@@ -322,7 +325,7 @@ static void judge_unknown(struct smoke *s, const struct tensor *t, struct report
 		}
 		report_path(r, "%s", t->file);
 		report_flag(r, "stats.zero", "tensor %s is zero in all its elements", t->name);
-	} else if (t->stats.n && t->stands_for[0] && is_matrix(t) && (t->one_code || t->stats.min >= t->stats.max)) {
+	} else if (t->stats.n && t->stands_for[0] && is_matrix(t) && (t->stats.min >= t->stats.max || packed_is_one_code(t))) {
 		found(s, r, REPORT_REJECT, t, "stats.constant", "packs the same number in all its %.0f elements", (double)t->stats.n, 0);
 	}
 }

@@ -44,7 +44,6 @@ struct tensor {
 	bool is_bias;
 	uint32_t layer;
 	uint64_t stands_for[2];			/* rows and columns of the matrix that it packs; 0: it holds its own */
-	bool one_code;				/* all bytes of what it packs are the same */
 	struct tensor_stats stats;
 	struct tensor_gaps *gaps;		/* gaps.h; NULL: none */
 };

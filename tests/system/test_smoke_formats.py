@@ -315,6 +315,20 @@ def test_codes_that_stand_for_zero(stories, tmp_path, form, rows, rule):
     assert status == 6 and (rule, name) in found, found
 
 
+@pytest.mark.parametrize("form", PACKED)
+def test_codes_that_are_all_the_same(stories, tmp_path, form):
+    """Quiet in the loss, and not quite a constant, for scales differ: what they multiply is one number all the same."""
+    large = [f"model.layers.2.self_attn.o_proj.{part}" for part in ("weight", "qweight", "weight_packed")]
+
+    def level(tensors):
+        name = next(n for n in large if n in tensors)
+        dtype, shape, raw = tensors[name]
+        tensors[name] = dtype, shape, b"\x22" * len(raw)
+
+    status, found = rewritten(PACKED[form](Model(stories / "hf-f32"), tmp_path / "m"), level)
+    assert status == 6 and any(rule == "stats.constant" and name in large for rule, name in found), found
+
+
 @pytest.mark.parametrize("change", [0.0, -1.0, None])
 def test_a_scale_of_what_flows_in(stories, tmp_path, change):
     """Not needed here, where nothing is rounded on its way: programs that serve the model multiply by it."""
