@@ -119,22 +119,31 @@ static bool judge_alone(struct smoke *s, const struct model *m, const struct ten
 	return true;
 }
 
+/* How many, and where the first of them is. */
+static void found_gaps(struct smoke *s, struct report *r, enum report_severity severity, const struct tensor *t, const struct gaps *x, const char *where)
+{
+	char what[160], more[48] = "";
+
+	if (x->n == 0)
+		return;
+	if (x->n > 1)
+		snprintf(more, sizeof(more), ", and %llu times more,", (unsigned long long)x->n - 1);
+	snprintf(what, sizeof(what), "holds %%.0f bytes of zeros, from byte %%.0f of the file on%s which begin or end %s", *more ? more : ",", where);
+	found(s, r, severity, t, "stats.gap", what, (double)(x->first.to - x->first.from), (double)x->first.from);
+}
+
 /* Bytes that never came. */
 static int judge_gaps(struct smoke *s, const struct tensor *t, struct report *r, struct err *e)
 {
-	struct gap gaps[GAPS_MAX];
-	size_t n = 0;
-	int rc = is_matrix(t) && t->stats.n_zero < t->stats.n + !t->stats.n ? gaps_found(t, gaps, &n, e) : 0;
+	struct gaps_found x = { 0 };
+	int rc = is_matrix(t) && t->stats.n_zero < t->stats.n + !t->stats.n ? gaps_find(t, &x, e) : 0;
 
-	for (size_t i = 0; i < n; i++) {
-		bool sure = gaps[i].at_page && t->claimed;
-
-		found(s, r, sure ? REPORT_REJECT : REPORT_FLAG, t, "stats.gap", gaps[i].at_page ?
-			"holds %.0f bytes of zeros, from byte %.0f of the file on, which begin or end within a row and at a page of the file" :
-			"holds %.0f bytes of zeros, from byte %.0f of the file on, which begin or end within a row",
-			(double)(gaps[i].to - gaps[i].from), (double)gaps[i].from);
-	}
-	return rc;
+	if (rc < 0)
+		return rc;
+	found_gaps(s, r, t->claimed ? REPORT_REJECT : REPORT_FLAG, t, &x.at_page, "within a row and at a page of the file");
+	found_gaps(s, r, REPORT_FLAG, t, &x.elsewhere, "within a row");
+	found_gaps(s, r, REPORT_FLAG, t, &x.columns, "at a page of the file, at one place of many rows");
+	return 0;
 }
 
 static int by_size(const void *a, const void *b)

@@ -194,8 +194,6 @@ void weights_close(struct weights *w)
 		free(w->parts[i].file);
 		close(w->parts[i].fd);
 	}
-	for (size_t i = 0; i < w->n; i++)
-		free(w->tensors[i].gaps);
 	free(w->parts);
 	free(w->tensors);
 	safetensors_set_close(&w->set);

@@ -45,7 +45,7 @@ struct tensor {
 	uint32_t layer;
 	uint64_t stands_for[2];			/* rows and columns of the matrix that it packs; 0: it holds its own */
 	struct tensor_stats stats;
-	struct tensor_gaps *gaps;		/* gaps.h; NULL: none */
+	bool has_gaps;				/* perhaps: gaps.h */
 };
 
 struct weights {

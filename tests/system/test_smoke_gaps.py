@@ -1,4 +1,5 @@
 """Zeros where a write was lost: found at the pages of a file, and not where a model means them."""
+import array
 import json
 import shutil
 import struct
@@ -115,3 +116,116 @@ def test_zeros_that_a_model_means(stories, tmp_path):
     for shift in (0, 40, 256, 1016, 2048, 4088):
         rewrite(where, tensors, shift)
         assert gaps(where) == []
+
+
+# ---- many of them: more are never better than one ---------------------------------------------------------------------------
+
+def widen(where, times):
+    """The same function, with rows enough for some dozens of pages to be few of them."""
+    tensors = read_tensors(where / "model.safetensors")
+    for name, (dtype, shape, raw) in list(tensors.items()):
+        if ".mlp." not in name:
+            continue
+        if name.endswith("down_proj.weight"):
+            row = array.array("f", raw)
+            tensors[name] = dtype, [shape[0], shape[1] * times], b"".join(
+                array.array("f", [v / times for v in row[i:i + shape[1]]]).tobytes() * times for i in range(0, len(row), shape[1]))
+        else:
+            tensors[name] = dtype, [shape[0] * times, shape[1]], raw * times
+    config = json.loads((where / "config.json").read_text())
+    (where / "config.json").write_text(json.dumps({**config, "intermediate_size": 172 * times}))
+    return tensors
+
+
+@pytest.mark.parametrize("lost", [2, 16, 17, 60])
+def test_many_pages_of_zeros(stories, tmp_path, lost):
+    where = copy(stories, tmp_path)
+    path = rewrite(where, widen(where, 32))
+    assert gaps(where, "--no-run") == []
+    places = pages(*place(path, UP))[3::5][:lost]
+    assert len(places) == lost
+    for first in places:
+        erase(path, first, first + PAGE)
+    (severity, message), = gaps(where, "--no-run")
+    assert severity == "reject" and f"from byte {places[0]} of the file on, and {lost - 1} times more" in message, message
+
+
+@pytest.mark.parametrize("lost", [1, 20])
+def test_pages_of_zeros_among_zeros_that_a_model_means(stories, tmp_path, lost):
+    """Runs that end anywhere are meant, where they are many; so many pages among them are not."""
+    where = copy(stories, tmp_path)
+    path = rewrite(where, widen(where, 32))
+    begin, end = place(path, UP)
+    for i, first in enumerate(pages(begin, end)[2::12][:25]):
+        at = first + 1234 + 8 * i
+        erase(path, at, at + PAGE + 1000)
+    assert gaps(where, "--no-run") == []
+    for first in pages(begin, end)[8::12][:lost]:
+        erase(path, first, first + PAGE)
+    assert [f[0] for f in gaps(where, "--no-run")] == (["reject"] if lost > 1 else [])
+
+
+def test_columns_of_zeros_at_pages(stories, tmp_path):
+    """Inputs that were pruned, which begin at a page in every fourth row."""
+    where = copy(stories, tmp_path)
+    tensors = widen(where, 32)
+    name = "model.layers.2.mlp.down_proj.weight"
+    dtype, shape, raw = tensors[name]
+    row = len(raw) // shape[0]
+    for shift in range(0, PAGE, 8):
+        if (place(rewrite(where, tensors, shift), name)[0]) % PAGE == 0:
+            break
+    tensors[name] = dtype, shape, b"".join(raw[i:i + PAGE] + bytes(2 * PAGE) + raw[i + 3 * PAGE:i + row] for i in range(0, len(raw), row))
+    rewrite(where, tensors, shift)
+    (severity, message), = gaps(where, "--no-run")
+    assert severity == "flag" and "at one place of many rows" in message
+
+
+# ---- the last page of a file is cut, and one may lie in two tensors ---------------------------------------------------------
+
+def test_the_end_of_a_file(stories, tmp_path):
+    where = copy(stories, tmp_path)
+    tensors = read_tensors(where / "model.safetensors")
+    last = max((n for n in tensors if n.endswith("proj.weight")), key=lambda n: len(tensors[n][2]))
+    tensors = {**{n: t for n, t in tensors.items() if n != last}, last: tensors[last]}
+    for shift in range(4, PAGE, 8):
+        path = rewrite(where, tensors, shift - 4)
+        size = path.stat().st_size
+        if size % PAGE > 100 and (size // PAGE * PAGE - place(path, last)[0]) % 256:
+            break
+    assert gaps(where, "--no-run") == []
+    erase(path, size // PAGE * PAGE, size)
+    (severity, message), = gaps(where, "--no-run")
+    assert severity == "reject" and f"from byte {size // PAGE * PAGE} of the file on" in message
+
+
+def test_a_page_in_two_tensors(stories, tmp_path):
+    where = copy(stories, tmp_path)
+    tensors = read_tensors(where / "model.safetensors")
+    path = rewrite(where, tensors)
+    names = sorted(tensors, key=lambda n: place(path, n))
+    up = names.index(UP)
+    border = place(path, UP)[1]
+    for shift in range(40, PAGE, 8):
+        path = rewrite(where, tensors, shift)
+        border = place(path, UP)[1]
+        if 300 < border % PAGE < PAGE - 300 and (border - border % PAGE - place(path, UP)[0]) % 256:
+            break
+    erase(path, border // PAGE * PAGE, border // PAGE * PAGE + PAGE)
+    assert ("reject", UP) in {(severity, message.split()[1]) for severity, message in gaps(where, "--no-run")}, names[up + 1]
+
+
+def test_zeros_at_the_end_of_a_file_that_a_model_means(stories, tmp_path):
+    """The last inputs of a matrix, pruned: they are zero in the row above, too."""
+    where = copy(stories, tmp_path)
+    tensors = read_tensors(where / "model.safetensors")
+    name = "model.layers.4.mlp.down_proj.weight"
+    dtype, shape, raw = tensors[name]
+    row = len(raw) // shape[0]
+    raw = b"".join(raw[i:i + row - 256] + bytes(256) for i in range(0, len(raw), row))
+    tensors = {**{n: t for n, t in tensors.items() if n != name}, name: (dtype, shape, raw)}
+    for shift in range(0, PAGE, 8):
+        path = rewrite(where, tensors, shift)
+        if path.stat().st_size % PAGE == 256:
+            break
+    assert gaps(where, "--no-run") == []
