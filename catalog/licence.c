@@ -390,10 +390,13 @@ static bool is_text_known(const struct licence_claims *c, const char *id)
 	return licence_has_text(id);
 }
 
-/* The answer's text is known, and what stands where that is expected is another one, which nobody here knows; what other files hold makes it no better. */
+/*
+ * What stands where the answer's text is expected is another one, which nobody here knows; what other files hold makes it no better. A licence that allows commercial
+ * use is not believed of a text that nobody knows, be its own known or not: it would give away what that may forbid.
+ */
 static void unknown_texts(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
-	if (!strcmp(out->source, "person") || !is_text_known(c, out->id))
+	if (!strcmp(out->source, "person") || (use_of_id(out->id) != LICENCE_YES && !is_text_known(c, out->id)))
 		return;
 	for (size_t i = 0; i < c->n_texts; i++) {
 		const struct licence_text *t = &c->texts[i];

@@ -377,10 +377,16 @@ static void a_text_that_nobody_knows(void **state)
 	assert_int_equal(conflicts_with("mit", "LICENSE", "MIT, non-commercial"), 1);
 	assert_int_equal(conflicts_with("apache-2.0", "LICENSE.html", "<p>Apache License 2.0. Not for commercial use."), 1);
 	assert_int_equal(conflicts_with("mit", "LICENSE", "ask me"), 1);
-	/* Not where the model's own licence is expected, or one whose text nobody knows. */
+	/* One that gives all is not believed of it, be its text known or not. */
+	assert_int_equal(conflicts_with("apple-ascl", "LICENSE", own_terms), 1);
+	assert_int_equal(conflicts_with("openmdw-1.0", "LICENSE", own_terms), 1);
+	assert_int_equal(conflicts_with("openmdw-1.1", "LICENSE", own_terms), 1);
+	assert_int_equal(conflicts_with("openmdw-1.1", "LICENSE", "OpenMDW-1.1"), 0);
+	assert_int_equal(conflicts_with("bsd", "LICENSE", own_terms), 1);
+	/* Not where the model's own licence is expected, or one that does not give all and whose text nobody knows. */
 	assert_int_equal(conflicts_with("mit", "NOTICE", own_terms), 0);
 	assert_int_equal(conflicts_with("mit", "docs/LICENSE", own_terms), 0);
-	assert_int_equal(conflicts_with("gemma", "LICENSE", own_terms), 0);
+	assert_int_equal(conflicts_with("llama3", "LICENSE", own_terms), 0);
 }
 
 /* Answer and conflicts where LICENSE.md has terms that nobody knows and a text at `path` is that of `id`; the card says `card`, or nothing. */
