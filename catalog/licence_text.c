@@ -13,6 +13,7 @@
 #include "catalog/licence.h"
 #include "catalog/licence_reduced.h"
 #include "catalog/licence_table.h"
+#include "catalog/licence_title.h"
 #include "verify/digest.h"
 
 #define TITLE_WITHIN	((size_t)400)		/* reduced characters in which a title may stand anywhere */
@@ -39,28 +40,9 @@ static const struct {
 	const char *words, *id;
 } riders[] = {
 	{ "commonsclause", "other:commons-clause" },
+	{ "thelicensedoesnotgranttoyoutherighttosellthesoftware", "other:commons-clause" },
 	{ "modifiedmitlicense", "other:modified-mit" },
 	{ "shallbeusedforgoodnotevil", "other:json" },
-};
-
-/* Reduced sentences that a licence prescribes for what is given on under it; they count wherever they stand. */
-static const struct {
-	const char *words, *id;
-} sentences[] = {
-	{ "licensedunderthellama4communitylicense", "llama4" },
-	{ "licensedunderthellama33communitylicense", "llama3.3" },
-	{ "licensedunderthellama32communitylicense", "llama3.2" },
-	{ "licensedunderthellama31communitylicense", "llama3.1" },
-	{ "licensedunderthemetallama3communitylicense", "llama3" },
-	{ "licensedunderthellama2communitylicense", "llama2" },
-	{ "gemmaisprovidedunderandsubjecttothegemmatermsofuse", "gemma" },
-	{ "licensedundertheqwenresearchlicense", "other:qwen-research" },
-	{ "licensedundertheqwenlicense", "other:qwen" },
-	{ "licensedunderthestabilityaicommunitylicense", "other:stabilityai-ai-community" },
-	{ "licensedunderthetencenthunyuancommunitylicense", "other:hunyuan" },
-	{ "underthenvidiaopenmodellicense", "other:nvidia-open-model-license" },
-	{ "undertheflux1devnoncommerciallicense", "other:flux-1-dev-non-commercial-license" },
-	{ "licensedundertheapplemachinelearningresearchmodellicense", "apple-amlr" },
 };
 
 /* Reduced sentences that say of a licence's document, and not of what is under it, what may be done with it. */
@@ -70,52 +52,6 @@ static const char *const of_the_document[] = {
 	"howtoapplythesetermstoyournewprograms",
 	"howtoapplythesetermstoyournewlibraries",
 	"thisisthefirstreleasedversionofthelessergplitalsocountsasthesuccessorofthegnulibrarypubliclicenseversion2hencetheversionnumber21",
-};
-
-/* Reduced titles. */
-static const struct {
-	const char *title, *id;
-} titles[] = {
-	{ "llama4communitylicenseagreement", "llama4" },
-	{ "llama33communitylicenseagreement", "llama3.3" },
-	{ "llama32communitylicenseagreement", "llama3.2" },
-	{ "llama31communitylicenseagreement", "llama3.1" },
-	{ "metallama3communitylicenseagreement", "llama3" },
-	{ "llama2communitylicenseagreement", "llama2" },
-	{ "gemmatermsofuse", "gemma" },
-	{ "grok2communitylicenseagreement", "grok2-community" },
-	{ "creativemlopenrailplusplusm", "openrail++" },
-	{ "creativemlopenrailm", "creativeml-openrail-m" },
-	{ "bigcodeopenrailm", "bigcode-openrail-m" },
-	{ "bigscienceopenrailm", "bigscience-openrail-m" },
-	{ "bigsciencerailicense", "bigscience-bloom-rail-1.0" },
-	{ "bigsciencerailicensev10", "bigscience-bloom-rail-1.0" },
-	{ "bigscienceraillicense", "bigscience-bloom-rail-1.0" },
-	{ "openmdwlicenseagreementversion11", "openmdw-1.1" },
-	{ "openmdwlicenseagreementversion10", "openmdw-1.0" },
-	{ "qwenresearchlicenseagreement", "other:qwen-research" },
-	{ "tongyiqianwenresearchlicenseagreement", "other:qwen-research" },
-	{ "qwenlicenseagreement", "other:qwen" },
-	{ "tongyiqianwenlicenseagreement", "other:qwen" },
-	{ "deepseeklicenseagreement", "other:deepseek" },
-	{ "mistralainonproductionlicense", "other:mnpl" },
-	{ "mistralairesearchlicense", "other:mrl" },
-	{ "falconllmlicense", "other:falcon-llm-license" },
-	{ "stabilityaicommunitylicenseagreement", "other:stabilityai-ai-community" },
-	{ "flux1devnoncommerciallicense", "other:flux-1-dev-non-commercial-license" },
-	{ "nvidiaopenmodellicense", "other:nvidia-open-model-license" },
-	{ "exaoneaimodellicenseagreement", "other:exaone" },
-	{ "tencenthunyuancommunitylicenseagreement", "other:hunyuan" },
-	{ "applemachinelearningresearchmodellicenseagreement", "apple-amlr" },
-	{ "fairnoncommercialresearchlicense", "fair-noncommercial-research-license" },
-	{ "deepfloydiflicenseagreement", "deepfloyd-if-license" },
-	{ "intelresearchuselicenseagreement", "intel-research" },
-	{ "llama4acceptableusepolicy", "llama4" },
-	{ "llama33acceptableusepolicy", "llama3.3" },
-	{ "llama32acceptableusepolicy", "llama3.2" },
-	{ "llama31acceptableusepolicy", "llama3.1" },
-	{ "metallama3acceptableusepolicy", "llama3" },
-	{ "llama2acceptableusepolicy", "llama2" },
 };
 
 static void load(void)
@@ -190,10 +126,10 @@ static const char *find_text(const struct fingerprint *p, size_t n, struct reduc
 }
 
 /* Where a title stands as one does; what is said in passing, further on, is none. */
-static const char *find_title(const char *title, const struct reduced *r)
+static const char *find_title(const struct licence_title *t, const char *text, const struct reduced *r)
 {
-	for (const char *at = r->text; (at = strstr(at, title)); at++)
-		if ((size_t)(at - r->text) <= TITLE_WITHIN || (r->begins[at - r->text] & BEGINS_LINE))
+	for (const char *at = text; (at = strstr(at, t->words)); at++)
+		if ((size_t)(at - text) <= TITLE_WITHIN || (r->begins[at - text] & BEGINS_LINE))
 			return at;
 	return NULL;
 }
@@ -286,10 +222,12 @@ static void find_all(struct reduced *r, struct found_list *out)
 			note(out, prints[i].id, find_text(&prints[i], n_parts(i), r), true);
 		else if (has_text(out, prints[i].id))	/* these rows are behind the others */
 			find_text(&prints[i], 1, r);
-	for (size_t i = 0; i < ARRAY_LEN(titles); i++)
-		note(out, titles[i].id, find_title(titles[i].title, r), false);
-	for (size_t i = 0; i < ARRAY_LEN(sentences); i++)
-		note(out, sentences[i].id, strstr(r->text, sentences[i].words), false);
+	for (const struct licence_title *t = licence_titles; t->words; t++)
+		note(out, t->id, find_title(t, r->text, r), false);
+	for (const struct licence_title *t = licence_policies; t->words; t++)
+		note(out, t->id, find_title(t, r->text, r), false);
+	for (const struct licence_title *t = licence_sentences; t->words; t++)
+		note(out, t->id, strstr(r->text, t->words), false);
 }
 
 static size_t token_length(const char *p, const char *end)
@@ -433,12 +371,15 @@ static bool holds_text(const struct found_list *l)
 	return false;
 }
 
-/* Is it known by its title alone, so that nobody here knows where its text ends? Not of a free one beside others, whose terms it would hide. */
-static bool is_by_title(const struct found_list *l)
+/* Is something in it known by its title alone, so that nobody here knows where its text ends? Not of a free one beside others, whose terms it would hide. */
+static bool is_by_title(const struct found_list *l, const struct reduced *r)
 {
+	for (const struct licence_title *t = licence_policies; t->words; t++)
+		if (find_title(t, r->rest, r))
+			return true;
 	for (size_t i = 0; i < l->n; i++)
-		for (size_t k = 0; k < ARRAY_LEN(titles); k++)
-			if (!l->v[i].is_text && !strcmp(l->v[i].id, titles[k].id) && (l->n == 1 || !is_free(titles[k].id)))
+		for (const struct licence_title *t = licence_titles; t->words; t++)
+			if (!strcmp(l->v[i].id, t->id) && !has_text(l, t->id) && (l->n == 1 || !is_free(t->id)))
 				return true;
 	return false;
 }
@@ -527,7 +468,7 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 	for (size_t i = 0; i < found.n; i++)
 		all[i] = found.v[i].id;
 	out->notice = notice(&r, a);
-	is_read = *out->notice || (found.n && !is_by_title(&found));
+	is_read = *out->notice || (found.n && !is_by_title(&found, &r));
 	left = is_read ? licence_left_of(text, n, &r, a) : NULL;
 	terms = is_read && has_terms(text, n, &r, a);
 	out->recognised = recognise(&r, &found);

@@ -22,8 +22,8 @@ static void the_table_is_whole(void **state)
 		if (l->permissive)
 			assert_int_equal(l->commercial_use, LICENCE_YES);
 	}
-	assert_int_equal(n, 95);
-	assert_int_equal(permissive, 30);
+	assert_int_equal(n, 131);
+	assert_int_equal(permissive, 40);
 	assert_true(licence_find("Apache-2.0")->permissive);
 	assert_false(licence_find("gpl-3.0")->permissive);
 	assert_false(licence_find("cc-by-nc-4.0")->permissive);
@@ -317,6 +317,60 @@ static void ids_in_files(void **state)
 	check_file("a.html", "<!-- SPDX-License-Identifier: MIT -->", "mit");
 }
 
+/* The text at `path`, with `more` behind it: its licence, and whether more stands in it than that licence's own file has. */
+static void check_text(const char *path, const char *more, const char *want, bool says_more)
+{
+	own(arena) struct arena a;
+	own(buf) struct buf text;
+	struct licence_text t = { .path = "LICENSE" };
+	struct err e = ERR_NONE;
+
+	arena_init(&a);
+	buf_init(&text, 1 << 20);
+	assert_int_equal(fdio_slurp(AT_FDCWD, path, &text, &e), 0);
+	buf_puts(&text, more);
+	licence_read_text(text.data, text.len, &a, &t);
+	if (!t.recognised || strcmp(t.recognised, want) != 0 || t.says_more != says_more)
+		fail_msg("%s: %s%s", path, t.recognised ? t.recognised : "nothing", t.says_more ? ", and more" : "");
+}
+
+/* What the distribution keeps of each is the text that people copy. */
+static void common_texts(void **state)
+{
+	static const char *const texts[][2] = {
+		{ "Apache-2.0", "apache-2.0" }, { "Artistic", "other:artistic-1.0-perl" }, { "BSD", "bsd-3-clause" }, { "CC0-1.0", "cc0-1.0" }, { "GFDL-1.2", "gfdl" }, { "GFDL-1.3", "gfdl" },
+		{ "GPL-1", "other:gpl-1.0" }, { "GPL-2", "gpl-2.0" }, { "GPL-3", "gpl-3.0" }, { "LGPL-2", "other:lgpl-2.0" }, { "LGPL-2.1", "lgpl-2.1" }, { "LGPL-3", "lgpl-3.0" },
+		{ "MPL-2.0", "mpl-2.0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		char path[200];
+
+		snprintf(path, sizeof(path), "/usr/share/common-licenses/%s", texts[i][0]);
+		check_text(path, "", texts[i][1], false);
+	}
+}
+
+static void texts_as_they_are_given_on(void **state)
+{
+	static const char lgpl[] = "\nLicense: LGPL-2+\n This package is free software; you can redistribute it and/or\n modify it under the terms of the GNU Lesser General Public\n"
+				   " License as published by the Free Software Foundation; either\n version 2 of the License, or (at your option) any later version.\n";
+
+	(void)state;
+	check_text(SOURCE_DIR "/tests/licences/OFL-1.1.txt", "", "ofl-1.1", false);	/* with the words above it that its authors prescribe */
+	check_text(SOURCE_DIR "/tests/licences/OFL-1.1.txt", lgpl, "ofl-1.1", true);
+	check_text(SOURCE_DIR "/tests/licences/OpenMDW-1.0.txt", "", "openmdw-1.0", false);
+	check_text(SOURCE_DIR "/tests/licences/OpenMDW-1.0.txt", own_terms, "openmdw-1.0", true);
+	check_text(SOURCE_DIR "/tests/licences/Apple-ASCL.txt", "", "apple-ascl", false);
+	check_file("LICENSE", "OpenMDW License Agreement, version 1.0 (OpenMDW-1.0)\n\nYou may look at this on Mondays only. You may not redistribute it, nor show it to anybody else.", NULL);
+	check_file("LICENSE", "LLaMA LICENSE AGREEMENT\nThis License Agreement", "other:llama1");
+	check_file("LICENSE", "Falcon 180B TII License Version 1.0\nSeptember 2023", "other:falcon-llm-license");
+	check_file("LICENSE", "TII Falcon License 2.0\nMay 2024", "other:falcon-llm-license");
+	check_file("LICENSE", "STABILITY AI NON-COMMERCIAL RESEARCH COMMUNITY LICENSE AGREEMENT\nDated: December 06, 2023", "other:stabilityai-nc-research-community");
+	check_file("LICENSE", "The grant of rights under the License will not include, and the License does not grant to you, the right to Sell the Software.", "other:commons-clause");
+}
+
 static void words_and_names(void **state)
 {
 	(void)state;
@@ -404,6 +458,7 @@ int main(void)
 		cmocka_unit_test(the_table_is_whole), cmocka_unit_test(written_forms), cmocka_unit_test(texts), cmocka_unit_test(text_paths),
 		cmocka_unit_test(ids_in_files), cmocka_unit_test(links), cmocka_unit_test(names_are_filled_in), cmocka_unit_test(what_a_key_would_not_say),
 		cmocka_unit_test(words_and_names), cmocka_unit_test(pages), cmocka_unit_test(several_in_one_text), cmocka_unit_test(marks_of_lists),
+		cmocka_unit_test(common_texts), cmocka_unit_test(texts_as_they_are_given_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
