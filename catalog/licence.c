@@ -209,9 +209,10 @@ static bool is_no_other(const char *recognised, const struct licence_answer *out
 /* Is a mention of a licence, or of its family in general ("cc-by-nc", "llama"), one of this licence? */
 static bool is_about(const char *said, const char *id)
 {
+	const char *name = str_starts(id, "other:") ? id + strlen("other:") : id;
 	size_t n = strlen(said);
 
-	return agree(said, id) || (str_starts(id, said) && !isalpha((unsigned char)id[n]) && !(id[n] == '-' && isalpha((unsigned char)id[n + 1])));
+	return agree(said, id) || (str_starts(name, said) && !isalpha((unsigned char)name[n]) && !(name[n] == '-' && isalpha((unsigned char)name[n + 1])));
 }
 
 /* What a short text speaks of that is neither this licence nor one that allows all that this one does; NULL: of nothing such. */

@@ -1,7 +1,9 @@
 /* licence_table.c - the rows of schema/licenses.csv. */
 #include "catalog/licence.h"
 
+#include <ctype.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "base/embed.h"
 #include "base/str.h"
@@ -10,14 +12,15 @@
 
 #define COLUMNS 13
 
-/* A row's keys: of its id, its SPDX id and its name. */
-struct row_keys {
-	char id[LICENCE_KEY_MAX], spdx[LICENCE_KEY_MAX], name[LICENCE_KEY_MAX];
+/* A name that a row is found by. */
+struct row_name {
+	char text[LICENCE_KEY_MAX];
+	const struct licence *row;
 };
 
 static struct licence *rows;
-static struct row_keys *keys;
-static size_t n_rows;
+static struct row_name *ids, *keys;	/* in order, for searching: ids in lower case, and keys of ids, SPDX ids and names */
+static size_t n_rows, n_keys;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 const struct embedded *licence_file(const char *name)
@@ -81,6 +84,60 @@ static void add_row(char **f)
 			!*l->restrictions && !l->family;
 }
 
+/* By name; of rows that share one the first is meant. */
+static int by_name(const void *a, const void *b)
+{
+	const struct row_name *one = a, *other = b;
+	int order = strcmp(one->text, other->text);
+
+	return order ? order : (one->row > other->row) - (one->row < other->row);
+}
+
+static const struct licence *find_name(const struct row_name *names, size_t n, const char *text)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(names[mid].text, text) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < n && !strcmp(names[low].text, text) ? names[low].row : NULL;
+}
+
+static bool lower(char out[LICENCE_KEY_MAX], const char *id)
+{
+	size_t n = strlen(id);
+
+	if (n >= LICENCE_KEY_MAX)
+		return false;
+	for (size_t i = 0; i <= n; i++)
+		out[i] = (char)tolower((unsigned char)id[i]);
+	return true;
+}
+
+static void load_names(void)
+{
+	ids = mem_zalloc((n_rows + 1) * sizeof(*ids));
+	keys = mem_zalloc((3 * n_rows + 1) * sizeof(*keys));
+	for (size_t i = 0; i < n_rows; i++) {
+		const char *const names[] = { rows[i].id, rows[i].spdx, rows[i].name };
+
+		ids[i].row = &rows[i];
+		if (!lower(ids[i].text, rows[i].id))
+			abort();	/* built in */
+		for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+			keys[n_keys].row = &rows[i];
+			licence_key(keys[n_keys++].text, names[k]);
+		}
+	}
+	qsort(ids, n_rows, sizeof(*ids), by_name);
+	qsort(keys, n_keys, sizeof(*keys), by_name);
+}
+
 static void load(void)
 {
 	const struct embedded *f = licence_file("licenses.csv");
@@ -98,12 +155,7 @@ static void load(void)
 			abort();	/* built in, and a test reads it */
 		add_row(fields);
 	}
-	keys = mem_zalloc((n_rows + 1) * sizeof(*keys));
-	for (size_t i = 0; i < n_rows; i++) {
-		licence_key(keys[i].id, rows[i].id);
-		licence_key(keys[i].spdx, rows[i].spdx);
-		licence_key(keys[i].name, rows[i].name);
-	}
+	load_names();
 }
 
 const struct licence *licence_at(size_t i)
@@ -114,12 +166,10 @@ const struct licence *licence_at(size_t i)
 
 const struct licence *licence_find(const char *id)
 {
-	const struct licence *l;
+	char text[LICENCE_KEY_MAX];
 
-	for (size_t i = 0; id && (l = licence_at(i)); i++)
-		if (!strcasecmp(l->id, id))
-			return l;
-	return NULL;
+	pthread_once(&once, load);
+	return id && lower(text, id) ? find_name(ids, n_rows, text) : NULL;
 }
 
 const char *licence_nearest(const char *id)
@@ -141,9 +191,9 @@ const char *licence_use_name(enum licence_use u)
 
 const char *licence_of_key(const char *key)
 {
+	const struct licence *row;
+
 	pthread_once(&once, load);
-	for (size_t i = 0; i < n_rows; i++)
-		if (!strcmp(key, keys[i].id) || !strcmp(key, keys[i].spdx) || !strcmp(key, keys[i].name))
-			return rows[i].id;
-	return NULL;
+	row = find_name(keys, n_keys, key);
+	return row ? row->id : NULL;
 }

@@ -79,7 +79,7 @@ static const char *const phrases[][6] = {
 	{ "without", "any", "restrictions" }, { "without", "any", "restriction" }, { "without", "restrictions" }, { "without", "restriction" }, { "without", "limitation" }, { "without", "limitations" },
 	{ "provided", "as", "is" }, { "is", "provided" }, { "are", "provided" }, { "provided", "under" }, { "without", "charge" }, { "commercially", "or", "not" }, { "but", "not", "limited", "to" }, { "not", "limited", "to" }, { "no", "restrictions" }, { "no", "need", "to", "obtain", "a", "license" },
 	{ "no", "need", "to", "obtain", "permission" }, { "no", "need", "to", "ask", "for", "permission" }, { "requires", "no", "further", "permission" }, { "requires", "no", "permission" },
-	{ "for", "more", "information" }, { "for", "more", "details" }, { "more", "details" }, { "for", "additional", "information" }, { "all", "rights", "reserved" },
+	{ "for", "more", "information" }, { "for", "more", "details" }, { "more", "details" }, { "for", "additional", "information" }, { "all", "rights", "reserved" }, { "reserved", "font", "name" },
 };
 
 static bool is_like(const char *word, const char *pattern)
@@ -94,7 +94,7 @@ static bool is_like(const char *word, const char *pattern)
 static bool is_one(const char *word, const char *const *list)
 {
 	for (; *list; list++)
-		if (is_like(word, *list))
+		if ((**list == *word || **list == '*') && is_like(word, *list))
 			return true;
 	return false;
 }
