@@ -19,8 +19,9 @@
 
 enum {
 	SHAPE_BIAS = 1,		/* NAME.bias too, as long as the first dimension */
-	SHAPE_OPTIONAL = 2,	/* checked where it is there */
+	SHAPE_OPTIONAL = 2,	/* what no key decides: in all its layers with its bias, or nowhere */
 	SHAPE_LATER = 4,	/* not in the first stage */
+	SHAPE_BESIDE = 8,	/* of another class, whose tensors may be there too, or some of them: checked where they are */
 };
 
 /*
@@ -28,6 +29,8 @@ enum {
  * "a|b": one of these spellings must be there. A dimension is a sum of products of numbers and keys: "3*hidden_size"; "a|b=2" is the key a,
  * else b, else 2; "a/4" a quarter of it, "1<<%S" a power of two; "#id2label" counts what is in an object or list; "widths.0", "widths.%S" and
  * "widths.last" are entries of a list, or the one number that stands for all; "@patches" are those of image_size by patch_size; "?" is anything.
+ * %Z is the last stage, a term that begins with '-' is taken away. A row named "?" (WHEN of shape_table.h) holds a condition, as a kind's when, for
+ * those after it up to the next; it may speak of the layer, of the stage and, as "^", of a root that is not empty.
  */
 struct shape_row {
 	const char *name, *dims;
@@ -40,7 +43,7 @@ struct shape_kind {
 	const char *roots;		/* tried in turn, separated by blanks; "-" is none, as NULL */
 	const char *layers, *stages;	/* how many there are, as a dimension is written; layers may differ by stage ("depths.%S") */
 	const char *config;		/* the object within config.json that the keys are in, NULL itself; what it lacks is looked for outside it */
-	const char *when;		/* "key=text", "!key=true", "key" for anything: only where all of these are so */
+	const char *when;		/* "key=glob", "!key=true", "key" for anything, "a<>b" of dimensions, "one|other": only where all are so */
 	const char *defaults;		/* "key=number …": what the configuration leaves unsaid, as transformers does where it has an object for each part */
 	bool partial;			/* the rows are some of what there is: the rest is not named */
 };

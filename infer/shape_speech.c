@@ -19,7 +19,7 @@ static const struct shape_row wav2vec2[] = {
 	{ "^encoder.layers.%L.attention.v_proj", H " " H, B }, { "^encoder.layers.%L.attention.out_proj", H " " H, B },
 	{ "^encoder.layers.%L.layer_norm", H, B }, { "^encoder.layers.%L.final_layer_norm", H, B },
 	{ "^encoder.layers.%L.feed_forward.intermediate_dense", I " " H, B }, { "^encoder.layers.%L.feed_forward.output_dense", H " " I, B },
-	{ "layer_weights!", "1+num_hidden_layers", O },
+	{ "layer_weights!", "1+num_hidden_layers", BESIDE },
 	{ 0 },
 };
 static const struct shape_row language[] = {
@@ -27,9 +27,14 @@ static const struct shape_row language[] = {
 	{ "^encoder.layers.%L.adapter_layer.linear_2", H " adapter_attn_dim", B },
 	{ 0 },
 };
+static const struct shape_row adapter[] = {
+	{ "^adapter.layers.%L.conv", "2*output_hidden_size|hidden_size output_hidden_size|hidden_size adapter_kernel_size=3", B },
+	WHEN("output_hidden_size<>hidden_size"),
+	{ "^adapter.proj", "output_hidden_size " H, B }, { "^adapter.proj_layer_norm", "output_hidden_size", B },
+	{ 0 },
+};
 static const struct shape_row feature_extractor[] = {
 	{ "^feature_extractor.conv_layers.%S.conv", CONV " conv_dim.%P=1 conv_kernel.%S", 0 },
-	{ "^feature_extractor.conv_layers.%S.conv.bias!", CONV, O }, { "^feature_extractor.conv_layers.%S.layer_norm", CONV, B | O },
 	{ "^feature_extractor.conv_layers.0.layer_norm", "conv_dim.0", B },
 	{ 0 },
 };
@@ -53,9 +58,9 @@ static const struct shape_row wavlm[] = {
 };
 static const struct shape_row ctc[] = { { "lm_head", "vocab_size ?", B }, { 0 } };
 static const struct shape_row quantizer[] = {
-	{ "quantizer.codevectors!", "1 num_codevectors_per_group*num_codevector_groups codevector_dim/num_codevector_groups", O },
-	{ "quantizer.weight_proj", "num_codevectors_per_group*num_codevector_groups conv_dim.last", B | O },
-	{ "project_q", "proj_codevector_dim codevector_dim", B | O }, { "project_hid", "proj_codevector_dim " H, B | O },
+	{ "quantizer.codevectors!", "1 num_codevectors_per_group*num_codevector_groups codevector_dim/num_codevector_groups", 0 },
+	{ "quantizer.weight_proj", "num_codevectors_per_group*num_codevector_groups conv_dim.last", B },
+	{ "project_q", "proj_codevector_dim codevector_dim", B }, { "project_hid", "proj_codevector_dim " H, B },
 	{ 0 },
 };
 static const struct shape_row unispeech[] = {
@@ -72,6 +77,7 @@ static const struct shape_row unispeech_sat[] = {
 	{ "speaker_proj", "codevector_dim " H, B | O }, { "label_embeddings_concat!", "num_clusters codevector_dim", O }, { "layer_norm_for_extract", H, B | O },
 	{ 0 },
 };
+static const struct shape_row weighted[] = { { "layer_weights!", "1+num_hidden_layers", 0 }, { 0 } };
 static const struct shape_row utterance_head[] = {
 	{ "projector", "classifier_proj_size=256 " H, B }, { "classifier", "#id2label classifier_proj_size=256", B }, { 0 },
 };
@@ -97,6 +103,10 @@ static const struct shape_row spectrogram_head[] = { { "classifier.layernorm", H
 	" UniSpeechSatForSequenceClassification UniSpeechSatForAudioFrameClassification UniSpeechSatForXVector UniSpeechSatForPreTraining"
 #define WAV2VEC2 WAVLM " " LANGUAGES
 #define ROOTS "- wav2vec2. hubert. wavlm. unispeech. unispeech_sat."
+#define UTTERANCES "Wav2Vec2ForSequenceClassification HubertForSequenceClassification WavLMForSequenceClassification" \
+	" UniSpeechForSequenceClassification UniSpeechSatForSequenceClassification"
+#define FRAMES "Wav2Vec2ForAudioFrameClassification WavLMForAudioFrameClassification UniSpeechSatForAudioFrameClassification"
+#define SPEAKERS "Wav2Vec2ForXVector WavLMForXVector UniSpeechSatForXVector"
 #define AST "ASTModel ASTForAudioClassification"
 #define AST_ROOTS "- audio_spectrogram_transformer."
 
@@ -112,15 +122,16 @@ const struct shape_kind shape_speech[] = {
 	{ WAV2VEC2, .rows = positions, .roots = ROOTS, .when = "!conv_pos_batch_norm=true" },
 	{ WAV2VEC2, .rows = positions_normed, .roots = ROOTS, .when = "conv_pos_batch_norm=true" },
 	{ LANGUAGES, .rows = language, .roots = ROOTS, .layers = "num_hidden_layers", .when = "adapter_attn_dim do_stable_layer_norm=true" },
+	{ WAVLM " Wav2Vec2Model Wav2Vec2For*", .rows = adapter, .roots = ROOTS, .layers = "num_adapter_layers=3", .when = "add_adapter=true" },
 	{ WAVLM, .rows = wavlm, .roots = ROOTS, .layers = "num_hidden_layers" },
 	{ "Wav2Vec2ForCTC HubertForCTC WavLMForCTC UniSpeechForCTC UniSpeechSatForCTC", .rows = ctc },
 	{ "Wav2Vec2ForPreTraining", .rows = quantizer },
 	{ "UniSpeechForPreTraining", .rows = unispeech },
 	{ "UniSpeechSatForPreTraining", .rows = unispeech_sat },
-	{ "Wav2Vec2ForSequenceClassification HubertForSequenceClassification WavLMForSequenceClassification UniSpeechForSequenceClassification"
-		" UniSpeechSatForSequenceClassification", .rows = utterance_head },
-	{ "Wav2Vec2ForAudioFrameClassification WavLMForAudioFrameClassification UniSpeechSatForAudioFrameClassification", .rows = shape_head },
-	{ "Wav2Vec2ForXVector WavLMForXVector UniSpeechSatForXVector", .rows = xvector, .stages = "#tdnn_dim" },
+	{ UTTERANCES " " FRAMES " " SPEAKERS, .rows = weighted, .when = "use_weighted_layer_sum=true" },
+	{ UTTERANCES, .rows = utterance_head },
+	{ FRAMES, .rows = shape_head },
+	{ SPEAKERS, .rows = xvector, .stages = "#tdnn_dim" },
 	{ AST, .rows = spectrogram, .roots = AST_ROOTS },
 	{ AST, .rows = shape_vit_layers, .roots = AST_ROOTS, .layers = "num_hidden_layers" },
 	{ AST, .rows = shape_vit_bias, .roots = AST_ROOTS, .layers = "num_hidden_layers", .when = "!qkv_bias=false" },

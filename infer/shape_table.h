@@ -1,6 +1,7 @@
 /*
  * shape_table.h - words that the tables of kinds (shape_text.c, shape_vision.c, shape_speech.c, shape_diffusion.c) share.
- * A new kind is a table of its tensors, and a row at the end of its file. What checkpoints that work are without is optional.
+ * A new kind is a table of its tensors, and a row at the end of its file. What a key of the configuration
+ * decides stands under its condition; optional is only what none decides.
  */
 #ifndef INFER_SHAPE_TABLE_H
 #define INFER_SHAPE_TABLE_H
@@ -10,6 +11,9 @@
 #define B SHAPE_BIAS
 #define O SHAPE_OPTIONAL
 #define LATER SHAPE_LATER
+#define BESIDE SHAPE_BESIDE
+#define WHEN(condition) { "?", condition, 0 }
+#define ALWAYS WHEN("")
 #define H "hidden_size"
 #define I "intermediate_size"
 #define E "embedding_size|hidden_size"

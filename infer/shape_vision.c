@@ -28,14 +28,23 @@ static const struct shape_row deit[] = {
 	{ 0 },
 };
 static const struct shape_row deit_heads[] = { { "cls_classifier", "#id2label " H, B }, { "distillation_classifier", "#id2label " H, B }, { 0 } };
-/* Keys have no bias. Where positions and scales are, and in what form, the configuration has many words for. */
+#define DISTANCES "4+4*@patches+-2*image_size.0/patch_size.0+-2*image_size.1/patch_size.1 num_attention_heads"
+
+/* Keys have no bias. */
 static const struct shape_row beit[] = {
 	{ "^embeddings.patch_embeddings.projection", H " " PATCH, B }, { "^embeddings.cls_token!", "1 1 " H, 0 }, { "^embeddings.mask_token!", "1 1 " H, O },
-	{ "^embeddings.position_embeddings!", "1 1+@patches " H, O }, { "^encoder.relative_position_bias.relative_position_bias_table!", "? num_attention_heads", O },
 	{ "^encoder.layer.%L.attention.attention.query.bias!", H, 0 }, { "^encoder.layer.%L.attention.attention.value.bias!", H, 0 },
-	{ "^encoder.layer.%L.attention.attention.relative_position_bias.relative_position_bias_table!", "? num_attention_heads", O },
-	{ "^encoder.layer.%L.lambda_1!", H, O }, { "^encoder.layer.%L.lambda_2!", H, O }, { "^pooler.layernorm|^layernorm|layernorm", H, B },
-	{ "lm_head", "vocab_size " H, B | O },
+	{ "^pooler.layernorm|^layernorm|layernorm", H, B }, { "lm_head", "vocab_size " H, B | BESIDE },
+	WHEN("!layer_scale_init_value=0"), { "^encoder.layer.%L.lambda_1!", H, 0 }, { "^encoder.layer.%L.lambda_2!", H, 0 },
+	WHEN("use_absolute_position_embeddings=true"), { "^embeddings.position_embeddings!", "1 1+@patches " H, 0 },
+	WHEN("use_shared_relative_position_bias=true"), { "^encoder.relative_position_bias.relative_position_bias_table!", DISTANCES, 0 },
+	WHEN("use_relative_position_bias=true"),
+	{ "^encoder.layer.%L.attention.attention.relative_position_bias.relative_position_bias_table!", DISTANCES, 0 },
+	{ 0 },
+};
+static const struct shape_row beit_masked[] = {
+	{ "^embeddings.patch_embeddings.projection", H " " PATCH, B }, { "lm_head", "vocab_size " H, B },
+	WHEN("use_mask_token=true"), { "^embeddings.mask_token!", "1 1 " H, 0 },
 	{ 0 },
 };
 static const struct shape_row dino2[] = {
@@ -50,7 +59,9 @@ static const struct shape_row dino2[] = {
 static const struct shape_row dino2_plain[] = {
 	{ "^encoder.layer.%L.mlp.fc1", H "*mlp_ratio=4 " H, B }, { "^encoder.layer.%L.mlp.fc2", H " " H "*mlp_ratio=4", B }, { 0 },
 };
-static const struct shape_row dino2_gated[] = { { "^encoder.layer.%L.mlp.weights_in", "? " H, B }, { "^encoder.layer.%L.mlp.weights_out", H " ?", B }, { 0 } };
+static const struct shape_row dino2_gated[] = {
+	{ "^encoder.layer.%L.mlp.weights_in", "2*@gated_width " H, B }, { "^encoder.layer.%L.mlp.weights_out", H " @gated_width", B }, { 0 },
+};
 static const struct shape_row dino2_registers[] = { { "^embeddings.register_tokens!", "1 num_register_tokens=4 " H, 0 }, { 0 } };
 static const struct shape_row dino2_head[] = { { "classifier", "#id2label 2*" H, B }, { 0 } };
 
@@ -60,11 +71,14 @@ static const struct shape_row dino3[] = {
 	{ "^embeddings.patch_embeddings", H " " PATCH, B }, { "^embeddings.cls_token!", "1 1 " H, 0 }, { "^embeddings.mask_token!", "1 1 " H, O },
 	{ "^embeddings.register_tokens!", "1 num_register_tokens " H, 0 },
 	{ DINO3_LAYER("norm1"), H, B }, { DINO3_LAYER("norm2"), H, B }, { DINO3_LAYER("attention.q_proj"), H " " H, 0 }, { DINO3_LAYER("attention.k_proj"), H " " H, 0 },
-	{ DINO3_LAYER("attention.v_proj"), H " " H, 0 }, { DINO3_LAYER("attention.o_proj"), H " " H, 0 }, { DINO3_LAYER("attention.q_proj.bias!"), H, O },
-	{ DINO3_LAYER("attention.k_proj.bias!"), H, O }, { DINO3_LAYER("attention.v_proj.bias!"), H, O }, { DINO3_LAYER("attention.o_proj.bias!"), H, O },
-	{ DINO3_LAYER("layer_scale1.lambda1!"), H, 0 }, { DINO3_LAYER("layer_scale2.lambda1!"), H, 0 }, { DINO3_LAYER("mlp.gate_proj"), I " " H, B | O },
-	{ DINO3_LAYER("mlp.up_proj"), I " " H, 0 }, { DINO3_LAYER("mlp.up_proj.bias!"), I, O }, { DINO3_LAYER("mlp.down_proj"), H " " I, 0 },
-	{ DINO3_LAYER("mlp.down_proj.bias!"), H, O }, { "^norm", H, B },
+	{ DINO3_LAYER("attention.v_proj"), H " " H, 0 }, { DINO3_LAYER("attention.o_proj"), H " " H, 0 },
+	{ DINO3_LAYER("layer_scale1.lambda1!"), H, 0 }, { DINO3_LAYER("layer_scale2.lambda1!"), H, 0 },
+	{ DINO3_LAYER("mlp.up_proj"), I " " H, 0 }, { DINO3_LAYER("mlp.down_proj"), H " " I, 0 }, { "^norm", H, B },
+	WHEN("!query_bias=false"), { DINO3_LAYER("attention.q_proj.bias!"), H, 0 }, WHEN("key_bias=true"), { DINO3_LAYER("attention.k_proj.bias!"), H, 0 },
+	WHEN("!value_bias=false"), { DINO3_LAYER("attention.v_proj.bias!"), H, 0 }, WHEN("!proj_bias=false"), { DINO3_LAYER("attention.o_proj.bias!"), H, 0 },
+	WHEN("!mlp_bias=false"), { DINO3_LAYER("mlp.up_proj.bias!"), I, 0 }, { DINO3_LAYER("mlp.down_proj.bias!"), H, 0 },
+	WHEN("use_gated_mlp=true"), { DINO3_LAYER("mlp.gate_proj"), I " " H, 0 },
+	WHEN("use_gated_mlp=true !mlp_bias=false"), { DINO3_LAYER("mlp.gate_proj.bias!"), I, 0 },
 	{ 0 },
 };
 
@@ -73,26 +87,29 @@ static const struct shape_row dino3[] = {
 
 static const struct shape_row swin[] = {
 	{ "^embeddings.patch_embeddings.projection", "embed_dim " PATCH, B }, { "^embeddings.norm", "embed_dim", B },
-	{ "^embeddings.position_embeddings!", "1 ? embed_dim", O }, { "^embeddings.mask_token!", "1 1 embed_dim", O },
+	{ "^embeddings.mask_token!", "1 1 embed_dim", O },
 	{ SWIN_BLOCK "layernorm_before", SWIN, B }, { SWIN_BLOCK "layernorm_after", SWIN, B },
 	{ SWIN_BLOCK "attention.self.query", SWIN " " SWIN, 0 }, { SWIN_BLOCK "attention.self.key", SWIN " " SWIN, 0 },
 	{ SWIN_BLOCK "attention.self.value", SWIN " " SWIN, 0 }, { SWIN_BLOCK "attention.output.dense", SWIN " " SWIN, B },
 	{ SWIN_BLOCK "intermediate.dense", SWIN "*mlp_ratio=4 " SWIN, B }, { SWIN_BLOCK "output.dense", SWIN " " SWIN "*mlp_ratio=4", B },
-	{ "^encoder.layers.%P.downsample.reduction", SWIN " 2*" SWIN, LATER }, { "^layernorm", "?", B },
+	{ "^encoder.layers.%P.downsample.reduction", SWIN " 2*" SWIN, LATER }, { "^layernorm", "embed_dim*1<<%Z", B },
+	WHEN("use_absolute_embeddings=true"), { "^embeddings.position_embeddings!", "1 1+@patches embed_dim", 0 },
 	{ 0 },
 };
 static const struct shape_row swin_bias[] = {
 	{ SWIN_BLOCK "attention.self.query.bias!", SWIN, 0 }, { SWIN_BLOCK "attention.self.value.bias!", SWIN, 0 }, { 0 },
 };
 static const struct shape_row swin1[] = {
-	{ SWIN_BLOCK "attention.self.relative_position_bias_table!", "? num_heads.%S", 0 }, { SWIN_BLOCK "attention.self.key.bias!", SWIN, O },
-	{ "^encoder.layers.%P.downsample.norm", "2*" SWIN, B | LATER }, { 0 },
+	{ SWIN_BLOCK "attention.self.relative_position_bias_table!", "1+4*window_size*window_size+-4*window_size num_heads.%S", 0 },
+	{ "^encoder.layers.%P.downsample.norm", "2*" SWIN, B | LATER },
+	WHEN("!qkv_bias=false"), { SWIN_BLOCK "attention.self.key.bias!", SWIN, 0 },
+	{ 0 },
 };
 static const struct shape_row swin2[] = {
 	{ SWIN_BLOCK "attention.self.logit_scale!", "num_heads.%S 1 1", 0 }, { SWIN_BLOCK "attention.self.continuous_position_bias_mlp.0", "512 2", B },
 	{ SWIN_BLOCK "attention.self.continuous_position_bias_mlp.2", "num_heads.%S 512", 0 }, { "^encoder.layers.%P.downsample.norm", SWIN, B | LATER }, { 0 },
 };
-static const struct shape_row swin_head[] = { { "classifier", "#id2label ?", B }, { 0 } };
+static const struct shape_row swin_head[] = { { "classifier", "#id2label embed_dim*1<<%Z", B }, { 0 } };
 
 #define W "hidden_sizes.%S"
 
@@ -101,9 +118,10 @@ static const struct shape_row convnext[] = {
 	{ "^encoder.stages.%S.downsampling_layer.0", "hidden_sizes.%P", B | LATER }, { "^encoder.stages.%S.downsampling_layer.1", W " hidden_sizes.%P 2 2", B | LATER },
 	{ "^encoder.stages.%S.layers.%L.dwconv", W " 1 7 7", B }, { "^encoder.stages.%S.layers.%L.layernorm", W, B },
 	{ "^encoder.stages.%S.layers.%L.pwconv1", "4*" W " " W, B }, { "^encoder.stages.%S.layers.%L.pwconv2", W " 4*" W, B },
-	{ "^encoder.stages.%S.layers.%L.layer_scale_parameter!", W, O }, { "^layernorm", "hidden_sizes.last", B },
+	{ "^layernorm", "hidden_sizes.last", B },
 	{ 0 },
 };
+static const struct shape_row convnext1[] = { { "^encoder.stages.%S.layers.%L.layer_scale_parameter!", W, 0 }, { 0 } };
 static const struct shape_row convnext2[] = {
 	{ "^encoder.stages.%S.layers.%L.grn.weight!", "1 1 1 4*" W, 0 }, { "^encoder.stages.%S.layers.%L.grn.bias!", "1 1 1 4*" W, 0 }, { 0 },
 };
@@ -116,8 +134,11 @@ static const struct shape_row convnext_head[] = { { "classifier", "#id2label hid
 static const struct shape_row resnet[] = {
 	CONVOLUTION("^embedder.embedder", "embedding_size", "num_channels=3 7 7"),
 	{ "^encoder.stages.%S.layers.0.shortcut.convolution", W " hidden_sizes.%P 1 1", LATER },
-	{ RESNET_LAYER "shortcut.convolution", W " ? 1 1", O }, { RESNET_LAYER "shortcut.normalization", W, B | O },
-	{ RESNET_LAYER "shortcut.normalization.running_mean!", W, O }, { RESNET_LAYER "shortcut.normalization.running_var!", W, O },
+	{ "^encoder.stages.%S.layers.0.shortcut.normalization", W, B | LATER },
+	{ "^encoder.stages.%S.layers.0.shortcut.normalization.running_mean!", W, LATER },
+	{ "^encoder.stages.%S.layers.0.shortcut.normalization.running_var!", W, LATER },
+	WHEN("downsample_in_first_stage=true|embedding_size<>hidden_sizes.0"),
+	CONVOLUTION("^encoder.stages.0.layers.0.shortcut", "hidden_sizes.0", "embedding_size 1 1"),
 	{ 0 },
 };
 static const struct shape_row resnet_basic[] = {
@@ -137,9 +158,10 @@ static const struct shape_row segformer[] = {
 	{ SEGFORMER_BLOCK "layer_norm_1", W, B }, { SEGFORMER_BLOCK "layer_norm_2", W, B },
 	{ SEGFORMER_BLOCK "attention.self.query", W " " W, B }, { SEGFORMER_BLOCK "attention.self.key", W " " W, B },
 	{ SEGFORMER_BLOCK "attention.self.value", W " " W, B }, { SEGFORMER_BLOCK "attention.output.dense", W " " W, B },
-	{ SEGFORMER_BLOCK "attention.self.sr", W " " W " sr_ratios.%S sr_ratios.%S", B | O }, { SEGFORMER_BLOCK "attention.self.layer_norm", W, B | O },
 	{ SEGFORMER_BLOCK "mlp.dense1", W "*mlp_ratios.%S " W, B }, { SEGFORMER_BLOCK "mlp.dwconv.dwconv", W "*mlp_ratios.%S 1 3 3", B },
 	{ SEGFORMER_BLOCK "mlp.dense2", W " " W "*mlp_ratios.%S", B },
+	WHEN("!sr_ratios.%S=1"), { SEGFORMER_BLOCK "attention.self.sr", W " " W " sr_ratios.%S sr_ratios.%S", B },
+	{ SEGFORMER_BLOCK "attention.self.layer_norm", W, B },
 	{ 0 },
 };
 static const struct shape_row segformer_decoder[] = {
@@ -160,24 +182,36 @@ static const struct shape_row clip_text[] = {
 	{ "^encoder.layers.%L.self_attn.q_proj", H " " H, B }, { "^encoder.layers.%L.self_attn.k_proj", H " " H, B },
 	{ "^encoder.layers.%L.self_attn.v_proj", H " " H, B }, { "^encoder.layers.%L.self_attn.out_proj", H " " H, B },
 	{ "^encoder.layers.%L.layer_norm1", H, B }, { "^encoder.layers.%L.layer_norm2", H, B }, { "^encoder.layers.%L.mlp.fc1", I " " H, B },
-	{ "^encoder.layers.%L.mlp.fc2", H " " I, B }, { "^final_layer_norm", H, B }, { "^head", "projection_size|hidden_size " H, B | O },
+	{ "^encoder.layers.%L.mlp.fc2", H " " I, B }, { "^final_layer_norm", H, B },
 	{ 0 },
 };
 static const struct shape_row clip_vision[] = {
-	{ "^embeddings.patch_embedding", H " " PATCH, 0 }, { "^embeddings.patch_embedding.bias!", H, O }, { "^embeddings.class_embedding!", H, O },
-	{ "^embeddings.position_embedding", "? " H, 0 },
+	{ "^embeddings.patch_embedding", H " " PATCH, 0 },
 	{ "^encoder.layers.%L.self_attn.q_proj", H " " H, B }, { "^encoder.layers.%L.self_attn.k_proj", H " " H, B },
 	{ "^encoder.layers.%L.self_attn.v_proj", H " " H, B }, { "^encoder.layers.%L.self_attn.out_proj", H " " H, B },
 	{ "^encoder.layers.%L.layer_norm1", H, B }, { "^encoder.layers.%L.layer_norm2", H, B }, { "^encoder.layers.%L.mlp.fc1", I " " H, B },
-	{ "^encoder.layers.%L.mlp.fc2", H " " I, B }, { "^pre_layrnorm", H, B | O }, { "^post_layernorm", H, B },
-	{ "^head.probe!", "1 1 " H, O }, { "^head.attention.in_proj_weight!", "3*" H " " H, O }, { "^head.attention.in_proj_bias!", "3*" H, O },
-	{ "^head.attention.out_proj", H " " H, B | O }, { "^head.layernorm", H, B | O }, { "^head.mlp.fc1", I " " H, B | O }, { "^head.mlp.fc2", H " " I, B | O },
+	{ "^encoder.layers.%L.mlp.fc2", H " " I, B }, { "^post_layernorm", H, B },
 	{ 0 },
 };
-static const struct shape_row clip_patched[] = { { "^embeddings.class_embedding!", H, 0 }, { "^embeddings.position_embedding", "1+@patches " H, 0 }, { 0 } };
+static const struct shape_row clip_patched[] = {
+	{ "^embeddings.patch_embedding", H " " PATCH, 0 }, { "^embeddings.class_embedding!", H, 0 }, { "^embeddings.position_embedding", "1+@patches " H, 0 },
+	{ "^pre_layrnorm|^pre_layernorm", H, B },
+	{ 0 },
+};
+static const struct shape_row siglip_text[] = {
+	{ "^embeddings.token_embedding", "vocab_size " H, 0 }, { "^head", "projection_size|hidden_size " H, B }, { 0 },
+};
+static const struct shape_row siglip_patched[] = {
+	{ "^embeddings.patch_embedding", H " " PATCH, B }, { "^embeddings.position_embedding", "@patches " H, 0 },
+	WHEN("!vision_use_head=false"), { "^head.probe!", "1 1 " H, 0 }, { "^head.attention.in_proj_weight!", "3*" H " " H, 0 },
+	{ "^head.attention.in_proj_bias!", "3*" H, 0 }, { "^head.attention.out_proj", H " " H, B }, { "^head.layernorm", H, B },
+	{ "^head.mlp.fc1", I " " H, B }, { "^head.mlp.fc2", H " " I, B },
+	{ 0 },
+};
 static const struct shape_row clip_ends[] = {
 	{ "logit_scale!", "", 0 }, { "text_projection", "projection_dim=512 ?", 0 }, { "visual_projection", "projection_dim=512 ?", 0 }, { 0 },
 };
+static const struct shape_row clip_vision_end[] = { { "visual_projection", "projection_dim=512 " H, 0 }, { 0 } };
 static const struct shape_row clip_text_end[] = { { "text_projection", "projection_dim=512 " H, 0 }, { 0 } };
 static const struct shape_row siglip_ends[] = { { "logit_scale!", "1", 0 }, { "logit_bias!", "1", 0 }, { 0 } };
 
@@ -198,6 +232,7 @@ static const struct shape_row siglip_ends[] = { { "logit_scale!", "1", 0 }, { "l
 #define CONVNEXT2 "ConvNextV2Model ConvNextV2ForImageClassification"
 #define RESNET "ResNetModel ResNetForImageClassification"
 #define SEGFORMER "SegformerModel SegformerForSemanticSegmentation SegformerForImageClassification"
+#define CLIP_EYES "CLIPVisionModel CLIPVisionModelWithProjection"
 #define LAYERS "num_hidden_layers"
 #define STAGED .layers = "depths.%S", .stages = "#depths"
 
@@ -213,6 +248,7 @@ const struct shape_kind shape_vision[] = {
 	{ "DeiTForImageClassificationWithTeacher", .rows = deit_heads },
 	{ BEIT, .rows = beit, .roots = "- beit. data2vec_vision.", .layers = LAYERS },
 	{ BEIT, .rows = shape_vit_layers, .roots = "- beit. data2vec_vision.", .layers = LAYERS },
+	{ "BeitForMaskedImageModeling", .rows = beit_masked, .roots = "- beit." },
 	{ "ViTForImageClassification DeiTForImageClassification BeitForImageClassification Data2VecVisionForImageClassification", .rows = shape_head },
 	{ DINO2, .rows = dino2, .roots = DINO2_ROOTS, .layers = LAYERS },
 	{ DINO2, .rows = shape_vit_bias, .roots = DINO2_ROOTS, .layers = LAYERS, .when = "!qkv_bias=false" },
@@ -225,8 +261,9 @@ const struct shape_kind shape_vision[] = {
 	{ SWIN1 " " SWIN2, .rows = swin_bias, .roots = "- swin. swinv2.", STAGED, .when = "!qkv_bias=false" },
 	{ SWIN1, .rows = swin1, .roots = "- swin.", STAGED },
 	{ SWIN2, .rows = swin2, .roots = "- swinv2.", STAGED },
-	{ "SwinForImageClassification Swinv2ForImageClassification", .rows = swin_head },
+	{ "SwinForImageClassification Swinv2ForImageClassification", .rows = swin_head, .stages = "#depths" },
 	{ CONVNEXT1 " " CONVNEXT2, .rows = convnext, .roots = "- convnext. convnextv2.", STAGED },
+	{ CONVNEXT1, .rows = convnext1, .roots = "- convnext.", STAGED, .when = "!layer_scale_init_value=0" },
 	{ CONVNEXT2, .rows = convnext2, .roots = "- convnextv2.", STAGED },
 	{ "ConvNextForImageClassification ConvNextV2ForImageClassification", .rows = convnext_head },
 	{ RESNET, .rows = resnet, .roots = "- resnet.", STAGED },
@@ -247,9 +284,14 @@ const struct shape_kind shape_vision[] = {
 	{ "CLIPModel", .rows = clip_ends },
 	{ "SiglipModel", .rows = clip_text, .roots = "text_model.", .layers = LAYERS, .config = "text_config", .defaults = SIGLIP_TEXT },
 	{ "SiglipModel", .rows = clip_vision, .roots = "vision_model.", .layers = LAYERS, .config = "vision_config", .defaults = SIGLIP_VISION },
+	{ "SiglipModel", .rows = siglip_text, .roots = "text_model.", .config = "text_config", .defaults = SIGLIP_TEXT },
+	{ "SiglipModel", .rows = siglip_patched, .roots = "vision_model.", .config = "vision_config", .defaults = SIGLIP_VISION },
 	{ "SiglipModel", .rows = siglip_ends },
 	{ "CLIPTextModel CLIPTextModelWithProjection", .rows = clip_text, .roots = "- text_model.", .layers = LAYERS },
 	{ "CLIPTextModelWithProjection", .rows = clip_text_end },
-	{ "CLIPVisionModel CLIPVisionModelWithProjection SiglipVisionModel", .rows = clip_vision, .roots = "- vision_model.", .layers = LAYERS },
+	{ CLIP_EYES " SiglipVisionModel", .rows = clip_vision, .roots = "- vision_model.", .layers = LAYERS },
+	{ CLIP_EYES, .rows = clip_patched, .roots = "- vision_model.", .defaults = CLIP_VISION },
+	{ "CLIPVisionModelWithProjection", .rows = clip_vision_end },
+	{ "SiglipVisionModel", .rows = siglip_patched, .roots = "- vision_model.", .defaults = SIGLIP_VISION },
 	{ 0 },
 };
