@@ -34,7 +34,7 @@ static const struct shape_row deit_heads[] = { { "cls_classifier", "#id2label " 
 static const struct shape_row beit[] = {
 	{ "^embeddings.patch_embeddings.projection", H " " PATCH, B }, { "^embeddings.cls_token!", "1 1 " H, 0 }, { "^embeddings.mask_token!", "1 1 " H, O },
 	{ "^encoder.layer.%L.attention.attention.query.bias!", H, 0 }, { "^encoder.layer.%L.attention.attention.value.bias!", H, 0 },
-	{ "^pooler.layernorm|^layernorm|layernorm", H, B }, { "lm_head", "vocab_size " H, B | BESIDE },
+	{ "lm_head", "vocab_size " H, B | BESIDE },
 	WHEN("!layer_scale_init_value=0"), { "^encoder.layer.%L.lambda_1!", H, 0 }, { "^encoder.layer.%L.lambda_2!", H, 0 },
 	WHEN("use_absolute_position_embeddings=true"), { "^embeddings.position_embeddings!", "1 1+@patches " H, 0 },
 	WHEN("use_shared_relative_position_bias=true"), { "^encoder.relative_position_bias.relative_position_bias_table!", DISTANCES, 0 },
@@ -42,6 +42,12 @@ static const struct shape_row beit[] = {
 	{ "^encoder.layer.%L.attention.attention.relative_position_bias.relative_position_bias_table!", DISTANCES, 0 },
 	{ 0 },
 };
+static const struct shape_row beit_norm[] = {
+	{ "^embeddings.patch_embeddings.projection", H " " PATCH, B }, { "^pooler.layernorm|^layernorm|layernorm", H, B },
+	{ 0 },
+};
+/* Its bare model may be saved without the pooler that has the norm. */
+static const struct shape_row data2vec_norm[] = { { "^pooler.layernorm|^layernorm", H, B | O }, { 0 } };
 static const struct shape_row beit_masked[] = {
 	{ "^embeddings.patch_embeddings.projection", H " " PATCH, B }, { "lm_head", "vocab_size " H, B },
 	WHEN("use_mask_token=true"), { "^embeddings.mask_token!", "1 1 " H, 0 },
@@ -93,7 +99,7 @@ static const struct shape_row swin[] = {
 	{ SWIN_BLOCK "attention.self.value", SWIN " " SWIN, 0 }, { SWIN_BLOCK "attention.output.dense", SWIN " " SWIN, B },
 	{ SWIN_BLOCK "intermediate.dense", SWIN "*mlp_ratio=4 " SWIN, B }, { SWIN_BLOCK "output.dense", SWIN " " SWIN "*mlp_ratio=4", B },
 	{ "^encoder.layers.%P.downsample.reduction", SWIN " 2*" SWIN, LATER }, { "^layernorm", "embed_dim*1<<%Z", B },
-	WHEN("use_absolute_embeddings=true"), { "^embeddings.position_embeddings!", "1 1+@patches embed_dim", 0 },
+	WHEN("use_absolute_embeddings=true"), { "^embeddings.position_embeddings!", "1 @patches embed_dim", 0 },
 	{ 0 },
 };
 static const struct shape_row swin_bias[] = {
@@ -248,6 +254,9 @@ const struct shape_kind shape_vision[] = {
 	{ "DeiTForImageClassificationWithTeacher", .rows = deit_heads },
 	{ BEIT, .rows = beit, .roots = "- beit. data2vec_vision.", .layers = LAYERS },
 	{ BEIT, .rows = shape_vit_layers, .roots = "- beit. data2vec_vision.", .layers = LAYERS },
+	{ "BeitModel BeitForImageClassification BeitForMaskedImageModeling Data2VecVisionForImageClassification",
+		.rows = beit_norm, .roots = "- beit. data2vec_vision." },
+	{ "Data2VecVisionModel", .rows = data2vec_norm },
 	{ "BeitForMaskedImageModeling", .rows = beit_masked, .roots = "- beit." },
 	{ "ViTForImageClassification DeiTForImageClassification BeitForImageClassification Data2VecVisionForImageClassification", .rows = shape_head },
 	{ DINO2, .rows = dino2, .roots = DINO2_ROOTS, .layers = LAYERS },

@@ -242,6 +242,9 @@ AS_PUBLISHED = {
     "a ViT whose attention has no biases": ("vit", lambda t: {n: v for n, v in t.items() if not n.endswith(("query.bias", "key.bias", "value.bias"))}, {
         "qkv_bias": False}),
     "patches by a pair": ("swin", lambda t: t, {"patch_size": [4, 4], "image_size": [32, 32]}),
+    "places of a Swin": ("swin", lambda t: with_one(t, "swin.embeddings.position_embeddings", 1, 64, 8), {"use_absolute_embeddings": True}),
+    "a Data2Vec without its pooler": ("beit", lambda t: {n.replace("beit.", ""): v for n, v in t.items() if "pooler" not in n and "classifier" not in n}, {
+        "architectures": ["Data2VecVisionModel"]}),
     "labels by their number": ("vit", lambda t: t, {"id2label": None, "num_labels": 3}),
     "answers of a RoBERTa": ("roberta", lambda t: with_one(with_one(t, "qa_outputs.weight", 2, 24), "qa_outputs.bias", 2), {"architectures": ["RobertaForQuestionAnswering"]}),
 }
