@@ -73,6 +73,21 @@ static int packed_bits(struct opening *o)
 	return opening_need_main_bytes(o, w->out * ceil_div(w->in * w->bits, 32) * 4);
 }
 
+/* Inputs out of their order need a list of their groups, and programs look for one only where the group says `actorder: group`. */
+static int check_order(struct opening *o)
+{
+	const struct quant_weight *w = o->w;
+
+	if (!o->layout.by_group || o->layout.unsaid)
+		return 0;
+	if (o->layout.reordered && !w->g_idx)
+		return BAD(o, "it has no weight_g_idx, and quantization_config says actorder: group");
+	for (uint64_t i = 0; !o->layout.reordered && w->g_idx && i < w->in; i++)
+		if (w->g_idx[i] != i / w->group)
+			return BAD(o, "its weight_g_idx puts inputs out of their order, and quantization_config does not say actorder: group");
+	return 0;
+}
+
 int opening_packed(struct opening *o)
 {
 	struct quant_weight *w = o->w;
@@ -87,14 +102,20 @@ int opening_packed(struct opening *o)
 		return r;
 	if (!opening_find(o, ".weight_scale", &scale) || scale.rank != 2 || scale.shape[0] != w->out)
 		return BAD(o, "no usable weight_scale");
-	r = opening_set_groups(o, scale.shape[1]);
+	r = opening_check_strategy(o, w->out * scale.shape[1]);
+	if (r == 0)
+		r = opening_set_groups(o, scale.shape[1]);
 	if (r < 0)
 		return r;
 	w->scale = opening_load_floats(o, &scale, w->out * w->n_groups, "weight_scale");
 	if (!w->scale)
 		return ERR_INPUT;
 	r = opening_find(o, ".weight_zero_point", &zeros) ? load_packed_zeros(o, &zeros) : 0;
-	return r < 0 ? r : opening_load_g_idx(o, ".weight_g_idx");
+	if (r == 0)
+		r = opening_check_zeros(o, 1 << (w->bits - 1));
+	if (r == 0)
+		r = opening_load_g_idx(o, ".weight_g_idx");
+	return r < 0 ? r : check_order(o);
 }
 
 /* modelopt keeps it in weight and multiplies with weight_scale_2, compressed-tensors in weight_packed and divides by weight_global_scale. */
@@ -115,6 +136,8 @@ int opening_nvfp4(struct opening *o)
 		r = opening_set_shape(o, w->main.shape[0], w->main.shape[1] * 2);
 	if (r < 0)
 		return r;
+	if (o->layout.group_size > 0 && o->layout.group_size != 16)
+		return BAD(o, "a scale for each 16 inputs, quantization_config says groups of %lld", (long long)o->layout.group_size);
 	w->n_groups = ceil_div(w->in, 16);
 	if (!opening_find(o, ".weight_scale", &scale) || !type_is(&scale, "F8_E4M3"))
 		return BAD(o, "4-bit elements without a weight_scale of F8_E4M3");

@@ -77,6 +77,45 @@ static int parse_dynamic(struct quant_config *c, const json_t *dynamic, struct e
 	return 0;
 }
 
+/* Lists of names, which may be lists in a list. */
+static int add_names(struct quant_rules *rules, enum quant_target kind, const json_t *names, const struct quant_layout *l, struct err *e)
+{
+	json_t *v;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach(names, i, v) {
+		if (json_is_array(v))
+			rc = add_names(rules, kind, v, l, e);
+		else if (json_is_string(v) && *json_string_value(v))
+			rc = quant_rules_add(rules, kind, json_string_value(v), l, e);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* GPTQ's names within a layer, where not all of its linear ones are packed. */
+static int parse_in_block(struct quant_config *c, const json_t *names, bool head, struct err *e)
+{
+	int rc = 0;
+
+	if (json_array_size(names) == 0)
+		return 0;
+	c->rules = quant_rules_new(false);
+	c->only_rules = true;
+	if (head)
+		rc = quant_rules_add(c->rules, TARGET_END, "lm_head", &c->layout, e);
+	return rc < 0 ? rc : add_names(c->rules, TARGET_END, names, &c->layout, e);
+}
+
+static int leave_out(struct quant_config *c, enum quant_target kind, const json_t *names, struct err *e)
+{
+	if (!c->ignored)
+		c->ignored = quant_rules_new(false);
+	return add_names(c->ignored, kind, names, &(const struct quant_layout){ .left_out = true }, e);
+}
+
 static int parse_gptq(struct quant_config *c, const json_t *q, struct err *e)
 {
 	const char *format = json_get_str_or(q, "checkpoint_format", json_get_bool(q, "is_marlin_format", false) ? "marlin" : "gptq");
@@ -87,10 +126,15 @@ static int parse_gptq(struct quant_config *c, const json_t *q, struct err *e)
 	if (!json_object_get(q, "bits"))
 		return err_set(e, ERR_INPUT, "quantization_config: gptq without bits");
 	c->gptq_v2 = strcmp(format, "gptq_v2") == 0;
+	c->all_linear = true;
+	c->plain_embedding = true;
+	c->plain_head = !json_get_bool(q, "lm_head", false);
 	/* groups that were settled before the order was hold inputs that stand together */
 	c->layout.reordered = json_get_bool(q, "desc_act", false) && !json_get_bool(q, "static_groups", json_get_bool(json_object_get(q, "meta"), "static_groups", false));
 	rc = check_gptq_bits(c->layout.bits, e);
-	return rc < 0 ? rc : parse_dynamic(c, json_object_get(q, "dynamic"), e);
+	if (rc == 0)
+		rc = parse_dynamic(c, json_object_get(q, "dynamic"), e);
+	return rc < 0 || c->rules ? rc : parse_in_block(c, json_object_get(q, "modules_in_block_to_quantize"), json_get_bool(q, "lm_head", false), e);
 }
 
 static int parse_awq(struct quant_config *c, const json_t *q, struct err *e)
@@ -102,7 +146,8 @@ static int parse_awq(struct quant_config *c, const json_t *q, struct err *e)
 	if (c->layout.bits != 4)
 		return err_set(e, ERR_INPUT, "quantization_config: awq with %u bits, only 4 exist", c->layout.bits);
 	c->awq_middle = !json_get_bool(q, "zero_point", true);
-	return 0;
+	c->all_linear = c->plain_head = c->plain_embedding = true;
+	return leave_out(c, TARGET_PART, json_object_get(q, "modules_to_not_convert"), e);
 }
 
 static int parse_bnb(struct quant_config *c, const json_t *q, struct err *e)
@@ -113,7 +158,9 @@ static int parse_bnb(struct quant_config *c, const json_t *q, struct err *e)
 	if (four == eight)
 		return err_set(e, ERR_INPUT, "quantization_config: bitsandbytes says %s load_in_4bit %s load_in_8bit", four ? "both" : "neither", four ? "and" : "nor");
 	c->layout.bits = four ? 4 : 8;
-	return 0;
+	c->all_linear = c->plain_embedding = true;
+	c->plain_head = !json_is_array(json_object_get(q, "llm_int8_skip_modules"));	/* a list stands for transformers' own */
+	return leave_out(c, TARGET_PART, json_object_get(q, "llm_int8_skip_modules"), e);
 }
 
 static int parse_blocks(struct quant_layout *l, const json_t *sizes, struct err *e)
@@ -130,6 +177,7 @@ static int parse_blocks(struct quant_layout *l, const json_t *sizes, struct err 
 	return 0;
 }
 
+/* Plain matrices that are not left out are read as they are by some of its programs. */
 static int parse_fp8(struct quant_config *c, const json_t *q, struct err *e)
 {
 	const json_t *sizes = json_object_get(q, "weight_block_size");
@@ -138,7 +186,9 @@ static int parse_fp8(struct quant_config *c, const json_t *q, struct err *e)
 	if (rc == 0 && sizes && !json_is_null(sizes) && !json_is_array(sizes))
 		rc = err_set(e, ERR_INPUT, "quantization_config: weight_block_size is no list of two numbers");
 	c->layout.static_inputs = !c->layout.block[0] && strcmp(json_get_str_or(q, "activation_scheme", "dynamic"), "static") == 0;
-	return rc;
+	if (rc == 0)
+		rc = leave_out(c, TARGET_PART, json_object_get(q, "modules_to_not_convert"), e);
+	return rc < 0 ? rc : leave_out(c, TARGET_NAME, json_object_get(q, "ignored_layers"), e);
 }
 
 /* Both of ModelOpt's round what flows in, by scales that were measured, unless its groups say otherwise. */
@@ -155,27 +205,66 @@ static bool has_static_inputs(const json_t *q)
 
 static int parse_modelopt(struct quant_config *c, const json_t *q, struct err *e)
 {
-	const char *algo = json_get_str_or(q, "quant_algo", "FP8");
+	const char *algo = json_get_str_or(q, "quant_algo", "FP8"), *key;
+	json_t *group;
+	int rc;
 
 	if (strcmp(algo, "FP8") && strcmp(algo, "NVFP4"))
 		return unsupported(e, "modelopt", algo);
 	c->layout.static_inputs = has_static_inputs(q);
+	json_object_foreach(json_object_get(q, "config_groups"), key, group)
+		if ((rc = read_whole(json_object_get(group, "weights"), "group_size", -1, INT32_MAX, &c->layout.group_size, e)) < 0)
+			return rc;
+	c->all_linear = json_get_str(q, "quant_algo") != NULL;	/* without it only what is kept of earlier tokens is rounded */
+	rc = leave_out(c, TARGET_GLOB, json_object_get(q, "exclude_modules"), e);
+	return rc < 0 ? rc : leave_out(c, TARGET_GLOB, json_object_get(q, "ignore"), e);
+}
+
+static int place(const char *word, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (word && strcasecmp(word, words[i]) == 0)
+			return (int)i + 1;
 	return 0;
 }
 
-/* A group's bits, size and blocks. */
+/* Sizes go with the strategy that has them: compressed-tensors does not load a group that says otherwise. */
+static int check_strategy(const struct quant_layout *l, const json_t *weights, struct err *e)
+{
+	const char *said = json_get_str_or(weights, "strategy", "");
+	bool blocks = !json_is_null(json_object_get(weights, "block_structure")) && json_object_get(weights, "block_structure");
+
+	if (l->strategy == STRATEGY_UNSAID)
+		return 0;
+	if ((l->strategy == STRATEGY_GROUP) != (l->group_size > 0))
+		return err_set(e, ERR_INPUT, "quantization_config: strategy %s with a group_size of %lld", said, (long long)l->group_size);
+	if ((l->strategy == STRATEGY_BLOCK) != blocks)
+		return err_set(e, ERR_INPUT, "quantization_config: strategy %s %s a block_structure", said, blocks ? "with" : "without");
+	return 0;
+}
+
+/* A group's bits, size and blocks, and what they are of. */
 static int parse_group(struct quant_layout *l, const json_t *group, struct err *e)
 {
-	const json_t *weights = json_object_get(group, "weights");
+	static const char *const numbers[] = { "int", "float" }, *const strategies[] = { "tensor", "channel", "group", "block" };
+	const json_t *weights = json_object_get(group, "weights"), *order = json_object_get(weights, "actorder");
+	const char *strategy = json_get_str(weights, "strategy"), *word = json_string_value(order);
 
 	const json_t *dynamic = json_object_get(json_object_get(group, "input_activations"), "dynamic");
 	int rc = read_sizes(l, weights, "num_bits", "group_size", e);
 
 	if (rc < 0)
 		return rc;
+	l->bits_said = json_is_integer(json_object_get(weights, "num_bits"));
+	l->number = (enum quant_number)place(json_get_str(weights, "type"), numbers, ARRAY_LEN(numbers));
+	l->strategy = strategy && strcmp(strategy, "tensor_group") == 0 ? STRATEGY_GROUP : (enum quant_strategy)place(strategy, strategies, ARRAY_LEN(strategies));
+	l->symmetric = json_is_true(json_object_get(weights, "symmetric"));
+	l->asymmetric = json_is_false(json_object_get(weights, "symmetric"));
+	l->reordered = json_is_true(order) || (word && (strcasecmp(word, "group") == 0 || strcasecmp(word, "dynamic") == 0));
+	l->by_group = true;
 	/* "local": scales of groups as they come, one over them that is known before */
 	l->static_inputs = json_is_false(dynamic) || (json_is_string(dynamic) && strcmp(json_string_value(dynamic), "local") == 0);
-	return parse_blocks(l, json_object_get(weights, "block_structure"), e);
+	return check_strategy(l, weights, e) < 0 ? ERR_INPUT : parse_blocks(l, json_object_get(weights, "block_structure"), e);
 }
 
 static int check_format(const char *format, struct err *e)
@@ -188,6 +277,17 @@ static int check_format(const char *format, struct err *e)
 	return unsupported(e, "compressed-tensors", format);
 }
 
+/* Classes whose modules have no weight that is packed. */
+static bool never_linear(const char *target)
+{
+	static const char *const classes[] = { "Conv1d", "Conv2d", "Conv3d" };
+
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+		if (strcmp(target, classes[i]) == 0)
+			return true;
+	return *target >= 'A' && *target <= 'Z' && (str_ends(target, "Norm") || str_ends(target, "Attention"));
+}
+
 /* "re:" and a pattern, a module's name, or a class: only a name has dots, but for a head's. */
 static int add_targets(struct quant_rules *rules, const json_t *targets, const struct quant_layout *l, struct err *e)
 {
@@ -198,12 +298,24 @@ static int add_targets(struct quant_rules *rules, const json_t *targets, const s
 		const char *target = json_is_string(v) ? json_string_value(v) : "";
 		bool pattern = str_starts(target, "re:");
 		bool name = strchr(target, '.') || (*target >= 'a' && *target <= 'z');
-		int rc = quant_rules_add(rules, pattern ? TARGET_PATTERN : name ? TARGET_NAME : TARGET_CLASS, target + (pattern ? 3 : 0), l, e);
+		enum quant_target kind = pattern ? TARGET_PATTERN : name ? TARGET_NAME : TARGET_CLASS;
+		int rc = never_linear(target) ? 0 : quant_rules_add(rules, kind, target + (pattern ? 3 : 0), l, e);
 
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
+}
+
+/*
+ * Only what is said to be compressed, in a form that packs, is looked for as such: a model that is merely calibrated keeps its matrices. (Programs of
+ * old wrote "frozen" into both.)
+ */
+static bool is_compressed(const json_t *q, const json_t *group)
+{
+	const char *format = json_get_str_or(group, "format", json_get_str_or(q, "format", "dense"));
+
+	return strcmp(json_get_str_or(q, "quantization_status", ""), "compressed") == 0 && strcmp(format, "dense") != 0 && strcmp(format, "mixed-precision") != 0;
 }
 
 /* Groups differ in which modules they target, and perhaps in how these are packed. */
@@ -220,7 +332,7 @@ static int parse_compressed(struct quant_config *c, const json_t *q, struct err 
 		return rc;
 	c->rules = quant_rules_new(true);
 	c->ignored = quant_rules_new(true);
-	c->layout.unsaid = true;
+	c->layout.unsaid = c->only_rules = c->all_linear = true;
 	json_object_foreach(json_object_get(q, "config_groups"), key, group) {
 		struct quant_layout l = plain;
 
@@ -229,6 +341,7 @@ static int parse_compressed(struct quant_config *c, const json_t *q, struct err 
 			rc = parse_group(&l, group, e);
 		if (rc == 0 && json_is_object(json_object_get(group, "weights")))	/* else only what flows through them is rounded */
 			rc = add_targets(c->rules, json_object_get(group, "targets"), &l, e);
+		c->all_linear = c->all_linear && is_compressed(q, group);
 		if (rc < 0)
 			return rc;
 	}

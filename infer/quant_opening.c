@@ -80,6 +80,25 @@ float *opening_load_floats(struct opening *o, const struct quant_part *p, uint64
 	return take(v);
 }
 
+static bool has_group(const struct opening *o)
+{
+	return o->layout.by_group && !o->layout.unsaid;
+}
+
+/* The kind and the bits that a group of compressed-tensors says against the form that is there. Integers of fewer bits may lie in bytes. */
+static int check_group_args(struct opening *o, enum quant_scheme scheme, const char *form)
+{
+	const struct quant_layout *l = &o->layout;
+	bool is_float = scheme == QUANT_FP8 || scheme == QUANT_NVFP4;
+	uint32_t bits = scheme == QUANT_NVFP4 ? 4 : 8;
+
+	if (l->number != NUMBER_UNSAID && (l->number == NUMBER_FLOAT) != is_float)
+		return BAD(o, "it is stored as %s, and quantization_config says type %s", form, is_float ? "int" : "float");
+	if (l->bits_said && scheme != QUANT_PACKED && (l->bits > bits || l->bits < (is_float ? bits : 1)))
+		return BAD(o, "it is stored as %s, and quantization_config says %u bits", form, l->bits);
+	return 0;
+}
+
 int opening_set_scheme(struct opening *o, enum quant_scheme scheme, const char *form, const char *methods)
 {
 	const char *method = o->c->method;
@@ -87,7 +106,12 @@ int opening_set_scheme(struct opening *o, enum quant_scheme scheme, const char *
 	o->w->scheme = scheme;
 	if (!*method)
 		return BAD(o, "it is stored as %s, and no quantization_config tells programs so", form);
-	return config_in_list(methods, method) ? 0 : BAD(o, "it is stored as %s, and quantization_config says %s, which does not read that", form, method);
+	if (!config_in_list(methods, method))
+		return BAD(o, "it is stored as %s, and quantization_config says %s, which does not read that", form, method);
+	if (o->demand == DEMAND_PLAIN)
+		return BAD(o, "it is stored as %s, and quantization_config %s: programs take its numbers as they stand", form,
+			   o->layout.left_out ? "leaves it as it is" : "has no rule that packs it");
+	return has_group(o) ? check_group_args(o, scheme, form) : 0;
 }
 
 int opening_set_shape(struct opening *o, uint64_t out, uint64_t in)
@@ -120,6 +144,39 @@ int opening_set_groups(struct opening *o, uint64_t groups)
 	if (groups == 0 || ceil_div(w->in, w->group) != groups)
 		return BAD(o, "%llu groups of scales, %llu inputs in groups of %llu need %llu", (unsigned long long)groups, (unsigned long long)w->in,
 			   (unsigned long long)w->group, (unsigned long long)ceil_div(w->in, w->group));
+	return 0;
+}
+
+int opening_check_strategy(struct opening *o, uint64_t n)
+{
+	static const char *const names[] = { "", "tensor", "channel", "group", "block" };
+	const struct quant_layout *l = &o->layout;
+	const struct quant_weight *w = o->w;
+	uint64_t meant = n;
+
+	if (l->strategy == STRATEGY_TENSOR)
+		meant = 1;
+	else if (l->strategy == STRATEGY_CHANNEL)
+		meant = w->out;
+	else if (l->strategy == STRATEGY_GROUP && l->group_size > 0)
+		meant = w->out * ceil_div(w->in, (uint64_t)l->group_size);
+	else if (l->strategy == STRATEGY_BLOCK && l->block[0] && l->block[1])
+		meant = ceil_div(w->out, l->block[0]) * ceil_div(w->in, l->block[1]);
+	return !has_group(o) || meant == n ? 0 : BAD(o, "%llu scales, quantization_config says strategy %s, which has %llu", (unsigned long long)n,
+		names[l->strategy], (unsigned long long)meant);
+}
+
+int opening_check_zeros(struct opening *o, int32_t middle)
+{
+	const struct quant_weight *w = o->w;
+
+	if (!has_group(o))
+		return 0;
+	if (o->layout.asymmetric && !w->zero)
+		return BAD(o, "it has no zero points, and quantization_config says symmetric: false");
+	for (uint64_t i = 0; o->layout.symmetric && w->zero && i < w->out * w->n_groups; i++)
+		if (w->zero[i] != middle)
+			return BAD(o, "it has zero points, and quantization_config says symmetric: true: programs pass them over");
 	return 0;
 }
 

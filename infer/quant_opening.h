@@ -14,6 +14,7 @@ struct opening {
 	const struct quant_config *c;
 	const struct quant_source *src;
 	struct quant_layout layout;	/* what the configuration says of this weight */
+	enum quant_demand demand;
 	char stem[QUANT_NAME_MAX];	/* the name without ".weight" */
 	const char *weight;		/* ".weight", or "" for a tensor that is called otherwise */
 	struct err *e;
@@ -34,12 +35,19 @@ bool opening_count(const struct quant_part *p, uint64_t *n);	/* its elements; fa
 void *opening_load(struct opening *o, const struct quant_part *p, const char *what);
 /* n numbers as floats, all finite. NULL with an error. */
 float *opening_load_floats(struct opening *o, const struct quant_part *p, uint64_t n, const char *what);
-/* The weight is stored in this form, which programs read where the configuration names one of these methods. Without any they take the numbers as they stand. */
+/*
+ * The weight is stored in this form, which programs read where the configuration names one of these methods and packs this module so. Without any
+ * they take the numbers as they stand.
+ */
 int opening_set_scheme(struct opening *o, enum quant_scheme scheme, const char *form, const char *methods);
 int opening_set_shape(struct opening *o, uint64_t out, uint64_t in);
 int opening_need_main_bytes(struct opening *o, uint64_t bytes);	/* main as it lies: out x in elements, the whole tensor */
 /* Inputs that share a scale; checks that so many groups are there. Where nothing is said of their size, it must divide the inputs. */
 int opening_set_groups(struct opening *o, uint64_t groups);
+/* n scales against the number that the strategy of a group of compressed-tensors has. */
+int opening_check_strategy(struct opening *o, uint64_t n);
+/* The zero points that are there, or are not, against what the group says of them; `middle` is what stands for none. */
+int opening_check_zeros(struct opening *o, int32_t middle);
 int opening_make_zeros(struct opening *o);	/* room for a zero point of each scale */
 /* compressed-tensors' zeros beside bytes: I8 for each scale. */
 int opening_load_byte_zeros(struct opening *o, const struct quant_part *p, uint64_t n);

@@ -1,6 +1,7 @@
 /* quant_rules.c - see quant_rules.h. */
 #include "infer/quant_rules.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -56,6 +57,8 @@ int quant_rules_add(struct quant_rules *r, enum quant_target kind, const char *t
 	}
 	if (r->n == QUANT_RULES_MAX)
 		return err_set(e, ERR_LIMIT, "quantization_config has more than %d rules for single modules", QUANT_RULES_MAX);
+	if (kind == TARGET_PART && strpbrk(target, "*+?|()[]{}\\^$"))	/* what is none after all is taken as it stands */
+		(void)!token_regex_open(&made.re, target, strlen(target), TOKEN_RUST, NULL);
 	if (kind == TARGET_PATTERN && token_regex_open(&made.re, target, strlen(target), TOKEN_RUST, e) < 0)
 		return err_set(e, ERR_UNSUPPORTED, "not run: quantization_config has a pattern that can't be used: %.120s", target);
 	made.target = mem_strdup(target);
@@ -64,17 +67,104 @@ int quant_rules_add(struct quant_rules *r, enum quant_target kind, const char *t
 	return 0;
 }
 
+static bool ends_part(char c)
+{
+	return c == '\0' || c == '.';
+}
+
+/* Is `part` some of the name, from one dot to another? */
+static const char *find_part(const char *name, const char *part)
+{
+	size_t n = strlen(part);
+
+	for (const char *at = strstr(name, part); n > 0 && at; at = strstr(at + 1, part))
+		if ((at == name || at[-1] == '.') && ends_part(at[n]))
+			return at;
+	return NULL;
+}
+
+/* A name from the stack of layers on ("layers.0.mlp" of "model.layers.0.mlp"); all of it where it has none. */
+static const char *within_model(const char *name)
+{
+	const char *part = name;
+
+	for (const char *c = name; *c; c++)
+		if (*c == '.') {
+			if (isdigit((unsigned char)c[1]))
+				return part;
+			part = c + 1;
+		}
+	return name;
+}
+
+static enum quant_fit fit_part(const char *target, const char *module)
+{
+	const char *at = find_part(module, target);
+
+	return at && (at == module || at[strlen(target)] == '\0') ? FIT_YES : find_part(module, within_model(target)) ? FIT_PERHAPS : FIT_NO;
+}
+
+/* * for any number of characters and ? for one, in a time that no pattern can make long. */
+static bool glob_fits(const char *glob, const char *s)
+{
+	const char *star = NULL, *again = s;
+
+	while (*s) {
+		if (*glob == '*') {
+			star = ++glob;
+			again = s;
+		} else if (*glob == *s || *glob == '?') {
+			glob++;
+			s++;
+		} else if (star) {
+			glob = star;
+			s = ++again;
+		} else {
+			return false;
+		}
+	}
+	return glob[strspn(glob, "*")] == '\0';
+}
+
+static enum quant_fit fit_glob(const char *target, const char *module)
+{
+	char loose[QUANT_NAME_MAX];
+
+	if (glob_fits(target, module))
+		return FIT_YES;
+	snprintf(loose, sizeof(loose), "*%s*", within_model(target));
+	return glob_fits(loose, module) ? FIT_PERHAPS : FIT_NO;
+}
+
+/* Fewer than 0: a failure. The leftmost match counts: one that begins at the first character is it. */
+static int fit_pattern(struct token_regex *re, const char *module, struct err *e)
+{
+	struct token_matches m = { .re = re, .s = module, .n = strlen(module) };
+	int rc = re ? token_matches_next(&m, e) : 0;
+
+	return rc <= 0 ? rc : m.from == 0 ? FIT_YES : FIT_PERHAPS;
+}
+
 static int fits(const struct rule *rule, const char *module, struct err *e)
 {
-	struct token_matches m = { .re = rule->re, .s = module, .n = strlen(module) };
-	int rc;
+	int fit;
 
-	if (rule->kind == TARGET_CLASS)
-		return 1;
-	if (rule->kind == TARGET_NAME)
-		return strcmp(rule->target, module) == 0;
-	rc = token_matches_next(&m, e);		/* the leftmost: one that begins at the first character is it */
-	return rc <= 0 ? rc : m.from == 0;
+	switch (rule->kind) {
+	case TARGET_CLASS:	/* another than a linear one may be derived from it, or be an embedding's */
+		return str_ends(rule->target, "Linear") ? FIT_YES : FIT_PERHAPS;
+	case TARGET_NAME:
+		return strcmp(rule->target, module) == 0 ? FIT_YES : fit_part(rule->target, module) ? FIT_PERHAPS : FIT_NO;
+	case TARGET_PATTERN:
+		return fit_pattern(rule->re, module, e);
+	case TARGET_PART:	/* may be a pattern too, which not all editions of these programs read as one */
+		fit = (int)fit_part(rule->target, module);
+		return fit == FIT_NO && fit_pattern(rule->re, module, NULL) > 0 ? FIT_PERHAPS : fit;
+	case TARGET_END:
+		return str_ends(module, rule->target) ? FIT_YES : FIT_NO;
+	case TARGET_GLOB:
+		return (int)fit_glob(rule->target, module);
+	}
+	return FIT_NO;
 }
 
 /* Does a come before b? Of two names or classes one fits at most. */
@@ -83,19 +173,21 @@ static bool is_before(const struct rule *a, const struct rule *b)
 	return a->kind != b->kind ? a->kind < b->kind : a->kind == TARGET_PATTERN && strcmp(a->target, b->target) < 0;
 }
 
-int quant_rules_find(const struct quant_rules *r, const char *module, struct quant_layout *out, bool *found, struct err *e)
+int quant_rules_find(const struct quant_rules *r, const char *module, struct quant_layout *out, enum quant_fit *fit, struct err *e)
 {
 	const struct rule *best = NULL;
 
-	for (size_t i = 0; i < r->n && !(best && !r->sorted); i++) {
-		int rc = best && !is_before(&r->v[i], best) ? 0 : fits(&r->v[i], module, e);
+	*fit = FIT_NO;
+	for (size_t i = 0; r && i < r->n && !(best && !r->sorted); i++) {
+		int rc = best && !is_before(&r->v[i], best) ? FIT_NO : fits(&r->v[i], module, e);
 
 		if (rc < 0)
 			return rc;
-		if (rc > 0)
+		if (rc > (int)*fit)
+			*fit = (enum quant_fit)rc;
+		if (rc == FIT_YES)
 			best = &r->v[i];
 	}
-	*found = best != NULL;
 	if (best)
 		*out = best->layout;
 	return 0;

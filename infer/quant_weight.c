@@ -3,7 +3,6 @@
 
 #include "base/str.h"
 #include "infer/quant_opening.h"
-#include "infer/quant_rules.h"
 
 static bool is_fp8(const struct quant_part *p)
 {
@@ -33,6 +32,8 @@ static int open_plain(struct opening *o)
 		return BAD(o, "elements of type %s can't be read as numbers", p->dtype);
 	if (!opening_count(p, &n) || p->rank == 0 || p->shape[p->rank - 1] == 0 || p->shape[p->rank - 1] % p->type->block)
 		return BAD(o, "a shape that is no rows of %s", p->type->name);
+	if (o->demand == DEMAND_PACKED && *o->weight && p->rank == 2 && p->shape[0] > 1 && p->shape[1] > 1)
+		return BAD(o, "it is plain, and quantization_config (%s) packs it: programs look for its codes and scales, and find none", o->c->method);
 	o->w->scheme = QUANT_PLAIN;
 	if (opening_set_shape(o, n / p->shape[p->rank - 1], p->shape[p->rank - 1]) < 0)
 		return ERR_INPUT;
@@ -91,6 +92,8 @@ static int open_fp8(struct opening *o)
 		r = fp8_blocks(o, &scale);
 	if (r == 0)
 		r = opening_need_main_bytes(o, o->w->out * o->w->in);
+	if (r == 0)
+		r = opening_check_strategy(o, ceil_div(o->w->out, o->w->block[0]) * ceil_div(o->w->in, o->w->block[1]));
 	if (r < 0)
 		return r;
 	o->w->n_groups = ceil_div(o->w->out, o->w->block[0]) * ceil_div(o->w->in, o->w->block[1]);
@@ -143,6 +146,8 @@ static int open_int8(struct opening *o)
 		return BAD(o, "a scale of %llu numbers for its %llu rows", (unsigned long long)n, (unsigned long long)w->out);
 	r = opening_need_main_bytes(o, w->out * w->in);
 	if (r == 0)
+		r = opening_check_strategy(o, n);
+	if (r == 0)
 		r = opening_set_groups(o, n == 1 ? 1 : n / w->out);
 	if (r < 0)
 		return r;
@@ -152,31 +157,16 @@ static int open_int8(struct opening *o)
 	for (uint64_t i = 0; bnb && i < n; i++)
 		w->scale[i] /= 127.0f;
 	r = n == 1 ? spread_scale(o) : 0;
-	return r == 0 && opening_find(o, ".weight_zero_point", &zeros) ? opening_load_byte_zeros(o, &zeros, n) : r;
-}
-
-/* What the configuration says of this module: a rule for it, or what is said of all. */
-static int find_layout(struct opening *o)
-{
-	struct quant_layout none;
-	bool found = false;
-	int r = 0;
-
-	o->layout = o->c->layout;
-	if (o->c->ignored)
-		r = quant_rules_find(o->c->ignored, o->stem, &none, &found, o->e);
-	if (r == 0 && found)
-		o->layout.left_out = true;
-	else if (r == 0 && o->c->rules)
-		r = quant_rules_find(o->c->rules, o->stem, &o->layout, &found, o->e);
-	return r;
+	if (r == 0 && opening_find(o, ".weight_zero_point", &zeros))
+		r = opening_load_byte_zeros(o, &zeros, n);
+	return r < 0 ? r : opening_check_zeros(o, 0);
 }
 
 static int open_weight(struct opening *o)
 {
 	static const char *const packed[] = { ".qweight", ".weight_packed" };
 	struct quant_part p, state;
-	int r = find_layout(o);
+	int r = quant_config_demand(o->c, o->stem, &o->layout, &o->demand, o->e);
 
 	if (r < 0)
 		return r;
@@ -198,8 +188,6 @@ static int open_weight(struct opening *o)
 		if (!opening_find(o, packed[i], &p))
 			continue;
 		set_main(o, packed[i], &p);
-		if (o->layout.left_out)
-			return BAD(o, "it is packed, and quantization_config leaves it as it is");
 		return i == 0 ? opening_columns(o) : type_is(&p, "U8") ? opening_nvfp4(o) : opening_packed(o);
 	}
 	return err_set(o->e, ERR_NOT_FOUND, "%s%s is missing", o->stem, o->weight);

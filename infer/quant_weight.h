@@ -35,11 +35,19 @@ enum quant_scheme {
 	QUANT_NVFP4,	/* two FP4 a byte, an F8_E4M3 scale each 16, one more scale for the tensor */
 };
 
+/* What compressed-tensors says of a group's weights beside their bits and sizes; 0 wherever nothing is said. */
+enum quant_number { NUMBER_UNSAID, NUMBER_INT, NUMBER_FLOAT };
+enum quant_strategy { STRATEGY_UNSAID, STRATEGY_TENSOR, STRATEGY_CHANNEL, STRATEGY_GROUP, STRATEGY_BLOCK };
+
 /* How a module's weight is packed, as the configuration has it. */
 struct quant_layout {
 	uint32_t bits;		/* GPTQ, AWQ, bitsandbytes, packed */
 	int64_t group_size;	/* -1: one group a row */
 	uint64_t block[2];	/* FP8 scale blocks: rows, columns; 0 when not said */
+	enum quant_number number;
+	enum quant_strategy strategy;
+	bool by_group;		/* compressed-tensors: one of its groups says all this */
+	bool bits_said, symmetric, asymmetric;
 	bool reordered;		/* inputs stand out of order, and a list must say which group each is in */
 	bool static_inputs;	/* what flows in is rounded by a scale that the checkpoint must hold */
 	bool left_out;		/* said not to be packed */
@@ -55,7 +63,13 @@ struct quant_config {
 	bool gptq_v2;		/* zeros are stored as they are, not less one */
 	bool awq_middle;	/* no zeros are stored: it is the middle everywhere */
 	struct quant_rules *rules, *ignored;	/* quant_rules.h; NULL: none */
+	bool only_rules;	/* what no rule speaks of is not packed */
+	bool plain_head, plain_embedding;	/* nor are these, unless a rule speaks of them */
+	bool all_linear;	/* its programs build every linear layer that is not left out as a packed one, and read nothing else there */
 };
+
+/* In which form the weight of a module must be stored, so that the method's own programs read what is meant. */
+enum quant_demand { DEMAND_EITHER, DEMAND_PLAIN, DEMAND_PACKED };
 
 /* A tensor of the checkpoint. `id` is the source's own. */
 struct quant_part {
@@ -96,6 +110,8 @@ int quant_config_parse_own(struct quant_config *c, const json_t *params, struct 
 /* The same of a file of its own, which is the method's where it names none. */
 int quant_config_parse_beside(struct quant_config *c, const json_t *file, const char *method, struct err *e);
 void quant_config_close(struct quant_config *c);
+/* What the configuration demands of `module` (a weight's name without ".weight"), and how it says that it is packed. EITHER where that is not sure. */
+int quant_config_demand(const struct quant_config *c, const char *module, struct quant_layout *layout, enum quant_demand *demand, struct err *e);
 
 /*
  * Finds the tensors that make up `name` (as in an unquantised checkpoint, "….weight"), loads the small ones and checks every shape.

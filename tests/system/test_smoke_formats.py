@@ -98,7 +98,7 @@ def write_int4(model, where, zeros):
             yield base + "weight_zero_point", "I32", [-(-n_out // 8), 1], struct.pack(f"<{-(-n_out // 8)}I", *[0x88888888] * -(-n_out // 8))
 
     weights = {"num_bits": 4, "type": "int", "strategy": "channel", "symmetric": not zeros}
-    return write_quantised(model, where, {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": {
+    return write_quantised(model, where, {"quant_method": "compressed-tensors", "format": "pack-quantized", "quantization_status": "compressed", "config_groups": {
         "group_0": {"targets": ["Linear"], "weights": weights}}}, linear)
 
 
@@ -284,6 +284,32 @@ def test_packed_must_be_said_to_be(stories, tmp_path, form):
         assert done.returncode == 6 and word in report["reasons"][0], report["reasons"]
 
 
+LEFT_OUT = {"gptq": lambda q, name: q.update(dynamic={f"-:.*{name}": {}}), "nf4": lambda q, name: q.update(llm_int8_skip_modules=[name]),
+            "int4": lambda q, name: q.update(ignore=[f"re:.*{name}"]), "fp8": lambda q, name: q.update(modules_to_not_convert=[name])}
+
+
+@pytest.mark.parametrize("form", LEFT_OUT)
+@pytest.mark.parametrize("plain, listed", [("", "o_proj"), ("o_proj", ""), ("proj", ""), ("o_proj", "o_proj")])
+def test_each_module_is_stored_as_the_configuration_says(stories, tmp_path, form, plain, listed):
+    """Packed where it is left out, plain where it is not (one matrix of each layer, or all: a configuration that is left over)."""
+    where = PACKED[form](Model(stories / "hf-f32"), tmp_path / "m")
+    tensors, was = read_tensors(where / "model.safetensors"), read_tensors(stories / "hf-f32/model.safetensors")
+    if plain:
+        stems = [n.removesuffix("weight") for n in was if n.endswith(plain + ".weight")]
+        tensors = {n: t for n, t in tensors.items() if not n.startswith(tuple(stems))} | {s + "weight": was[s + "weight"] for s in stems}
+        write_tensors(where / "model.safetensors", tensors)
+    if listed:
+        config = json.loads((where / "config.json").read_text())
+        LEFT_OUT[form](config["quantization_config"], listed)
+        (where / "config.json").write_text(json.dumps(config))
+    done, report = smoke("--no-run", where)
+    if plain == listed or (form == "fp8" and plain):    # whose programs read a plain matrix as it is
+        assert report["verdict"] == "not_run" and not report["findings"], report["reasons"]
+        return
+    word = "it is plain, and quantization_config" if plain else "quantization_config leaves it as it is"
+    assert done.returncode == 6 and word in report["reasons"][0] and "proj.weight" in report["reasons"][0], report["reasons"]
+
+
 def rewritten(where, change):
     tensors = read_tensors(where / "model.safetensors")
     change(tensors)
@@ -362,7 +388,8 @@ def test_what_is_said_in_a_file_of_its_own(stories, tmp_path):
     write_tensors(fp8 / "model.safetensors", tensors)
     said = {gptq: ("quantize_config.json", {"bits": 8, "group_size": -1, "desc_act": False}),
             fp8: ("hf_quant_config.json", {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}}),
-            write_awq(Model(stories / "hf-f32"), tmp_path / "awq"): ("quant_config.json", {"zero_point": True, "q_group_size": 32, "w_bit": 4, "version": "GEMM"})}
+            write_awq(Model(stories / "hf-f32"), tmp_path / "awq"): ("quant_config.json", {"zero_point": True, "q_group_size": 32, "w_bit": 4, "version": "GEMM",
+                                                                                                        "modules_to_not_convert": ["gate_proj", "up_proj"]})}
     for where, (name, text) in said.items():
         config = json.loads((where / "config.json").read_text())
         config.pop("quantization_config")

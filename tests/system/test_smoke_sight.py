@@ -150,7 +150,7 @@ def test_experts_packed_in_one_tensor(tmp_path, said, scale, verdict, words):
 
 def test_experts_of_four_bits_in_one_tensor(tmp_path):
     """As ModelOpt packs NVFP4: pairs of codes along the inputs, a scale for sixteen of them and one for all."""
-    build(tmp_path / "m", "llama4", quantization_config={"quant_method": "modelopt", "quant_algo": "NVFP4"})
+    build(tmp_path / "m", "llama4", quantization_config={"quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": ["*self_attn*"]})
     tensors = read_tensors(tmp_path / "m/model.safetensors")
     for name in (EXPERTS + "gate_up_proj", EXPERTS + "down_proj"):
         _, (n, inputs, outputs), raw = tensors[name]

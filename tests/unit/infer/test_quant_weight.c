@@ -12,6 +12,7 @@
 
 #include "base/fdio.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "infer/quant_weight.h"
 #include "tests/golden/quant/cases.h"
 #include "verify/safetensors.h"
@@ -24,6 +25,7 @@ struct golden {
 	struct safetensors st;
 	int fd;
 	const char *hide, *rename_from, *rename_to, *poison;
+	const char *renamed_stem;	/* what gptq4 is called */
 	const struct safetensors_tensor *poisoned;
 	const char *also, *text;	/* one tensor more, or in place of one: these bytes, of type also_type */
 	size_t text_n;
@@ -37,9 +39,14 @@ static bool golden_find(void *ctx, const char *name, struct quant_part *out)
 {
 	struct golden *g = ctx;
 	const struct safetensors_tensor *t;
+	char stem[64];
 
 	if (g->hide && !strcmp(name, g->hide))
 		return false;
+	if (g->renamed_stem && str_starts(name, g->renamed_stem)) {
+		snprintf(stem, sizeof(stem), "gptq4%s", name + strlen(g->renamed_stem));
+		name = stem;
+	}
 	if (g->also && !strcmp(name, g->also)) {
 		*out = (struct quant_part){ .dtype = g->also_type, .type = quant_type(g->also_type), .rank = 1, .size_bytes = g->text_n, .id = ALSO_ID };
 		out->shape[0] = out->type && out->type->block == 1 ? g->text_n / out->type->bytes : g->text_n;
@@ -431,6 +438,11 @@ static void numbers_of_configurations(void **state)
 
 #define GPTQ(dynamic) "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"dynamic\":{" dynamic "}}}"
 #define GROUP(targets, bits) "{\"targets\":[" targets "],\"weights\":{\"num_bits\":" bits ",\"group_size\":32}}"
+#define ARGS(more) "{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":4,\"group_size\":32," more "}}"
+#define STRATEGY(name, more) "{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":4,\"strategy\":\"" name "\"" more "}}"
+#define IN_BLOCK(name) "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"modules_in_block_to_quantize\":[[\"" name "\"]]}}"
+#define SKIPS(method, list, name) \
+	"{\"quantization_config\":{\"quant_method\":\"" method "\",\"load_in_4bit\":true,\"bits\":4,\"group_size\":32,\"" list "\":[\"" name "\"]}}"
 #define GROUPS(more, ...) "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\"" more ",\"config_groups\":{" __VA_ARGS__ "}}}"
 
 /* Each module has the bits of the rule that is meant for it, or it is refused. */
@@ -449,7 +461,35 @@ static void rules_for_modules(void **state)
 		{ GROUPS("", "\"a\":" GROUP("\"re:packed.*\",\"packed4\"", "4") ",\"b\":" GROUP("\"Linear\"", "8")), "packed8.weight", "hold 8 bits for each of 64 inputs, quantization_config says 4" },
 		{ GROUPS("", "\"a\":" GROUP("\"packed4\"", "4") ",\"b\":" GROUP("\"re:.*\"", "8")), "packed4.weight", "" },
 		{ GROUPS("", "\"a\":" GROUP("\"Linear\"", "8") ",\"b\":" GROUP("\"Embedding\"", "4")), "packed4.weight", "" },
-		{ GROUPS("", "\"a\":" GROUP("\"re:nothing\"", "4")), "packed8.weight", "" },
+		{ GROUPS("", "\"a\":" GROUP("\"Linear\"", "8") ",\"b\":" GROUP("\"Conv2d\"", "4")), "packed4.weight", "quantization_config says 8" },
+		{ GROUPS("", "\"a\":" GROUP("\"re:nothing\"", "4")), "packed8.weight", "has no rule that packs it" },
+		{ GROUPS("", "\"a\":" GROUP("\"Conv2d\"", "8")), "packed8.weight", "has no rule that packs it" },
+		{ GROUPS("", "\"a\":" GROUP("\"re:acked.*\"", "4")), "packed8.weight", "" },	/* a name without what goes before it */
+		{ GROUPS("", "\"a\":" ARGS("\"type\":\"float\"")), "packed4.weight", "quantization_config says type float" },
+		{ GROUPS("", "\"a\":" STRATEGY("channel", "")), "packed4.weight", "says strategy channel, which has 16" },
+		{ GROUPS("", "\"a\":" STRATEGY("block", ",\"block_structure\":[16,64]")), "packed4.weight", "says strategy block, which has 1" },
+		{ GROUPS("", "\"a\":" ARGS("\"strategy\":\"group\",\"symmetric\":true")), "packed4.weight", "" },
+		{ GROUPS("", "\"a\":" ARGS("\"symmetric\":false")), "packed4.weight", "has no zero points" },
+		{ GROUPS("", "\"a\":" ARGS("\"symmetric\":true")), "packed4_zeros.weight", "has zero points" },
+		{ GROUPS("", "\"a\":" ARGS("\"symmetric\":false")), "packed4_zeros.weight", "" },
+		{ GROUPS("", "\"a\":" ARGS("\"actorder\":\"group\"")), "packed4.weight", "has no weight_g_idx" },
+		{ GROUPS("", "\"a\":" ARGS("\"actorder\":\"weight\"")), "packed4.weight", "" },
+		{ GROUPS("", "\"a\":" GROUP("\"Linear\"", "8")), "fp8_channel.weight", "" },
+		{ GROUPS("", "\"a\":" ARGS("\"type\":\"float\"")), "fp8_channel.weight", "quantization_config says 4 bits" },
+		{ GROUPS("", "\"a\":" ARGS("\"type\":\"int\"")), "fp8_channel.weight", "quantization_config says type int" },
+		{ GROUPS("", "\"a\":" ARGS("\"type\":\"float\"")), "nvfp4_packed.weight", "groups of 32" },
+		{ GROUPS(",\"ignore\":[\"re:fp8\"]", "\"a\":" GROUP("\"Linear\"", "8")), "fp8_channel.weight", "quantization_config leaves it as it is" },
+		{ GROUPS(",\"ignore\":[\"int8_channel\"]", "\"a\":" GROUP("\"Linear\"", "8")), "int8_channel.weight", "quantization_config leaves it as it is" },
+		{ SKIPS("bitsandbytes", "llm_int8_skip_modules", "nf4"), "nf4.weight", "quantization_config leaves it as it is" },
+		{ SKIPS("bitsandbytes", "llm_int8_skip_modules", "f4"), "nf4.weight", "" },	/* whole parts of a name */
+		{ SKIPS("awq", "modules_to_not_convert", "awq"), "awq.weight", "quantization_config leaves it as it is" },
+		{ SKIPS("fp8", "modules_to_not_convert", "fp8_e5m2"), "fp8_e5m2.weight", "quantization_config leaves it as it is" },
+		{ SKIPS("fp8", "ignored_layers", "fp8_e5m2"), "fp8_e5m2.weight", "quantization_config leaves it as it is" },
+		{ SKIPS("modelopt", "exclude_modules", "*_tensor"), "fp8_tensor.weight", "quantization_config leaves it as it is" },
+		{ SKIPS("modelopt", "ignore", "fp?_tenso?"), "fp8_tensor.weight", "quantization_config leaves it as it is" },
+		{ SKIPS("modelopt", "ignore", "*_tenso"), "fp8_tensor.weight", "" },
+		{ IN_BLOCK("gptq4"), "gptq4.weight", "" },
+		{ IN_BLOCK("ptq8"), "gptq4.weight", "has no rule that packs it" },
 		{ GROUPS("", "\"a\":" GROUP("\"Linear\"", "3")), "packed4.weight", "not run: packed4.weight_packed is packed with 3 bits" },
 		{ GROUPS(",\"ignore\":[\"re:.*4$\"]", "\"a\":" GROUP("\"Linear\"", "4")), "packed4.weight", "quantization_config leaves it as it is" },
 	};
@@ -463,6 +503,90 @@ static void rules_for_modules(void **state)
 		if (quant_weight_open(&w, &c, &source, cases[i].name, &e) < 0 ? !*cases[i].word || !strstr(e.msg, cases[i].word) : *cases[i].word)
 			fail_msg("%s of %s: '%s' does not say '%s'", cases[i].name, cases[i].config, e.msg, cases[i].word);
 	}
+}
+
+/* One plain matrix of 4 x 4 under every name. */
+static bool find_plain(void *ctx, const char *name, struct quant_part *out)
+{
+	(void)ctx;
+	*out = (struct quant_part){ .dtype = "F32", .type = quant_type("F32"), .rank = 2, .shape = { 4, 4 }, .size_bytes = 64 };
+	return str_ends(name, ".weight");
+}
+
+#define METHOD(name, more) "{\"quantization_config\":{\"quant_method\":\"" name "\",\"bits\":4,\"load_in_4bit\":true" more "}}"
+#define SAID(status, format, more) \
+	METHOD("compressed-tensors", ",\"format\":\"" format "\",\"quantization_status\":\"" status "\",\"config_groups\":{\"a\":" GROUP("\"Linear\"", "4") "}" more)
+#define Q "model.layers.1.self_attn.q_proj"
+
+/* A plain matrix stands only where the method's own programs build a plain layer, or are not known to build another. */
+static void plain_where_packed_is_meant(void **state)
+{
+	static const struct {
+		const char *config, *name;
+		bool good;
+	} cases[] = {
+		{ "{}", Q, true }, { METHOD("gptq", ""), Q, false }, { METHOD("awq", ""), Q, false }, { METHOD("bitsandbytes", ""), Q, false },
+		{ METHOD("modelopt", ",\"quant_algo\":\"FP8\""), Q, false }, { METHOD("modelopt", ",\"kv_cache_quant_algo\":\"FP8\""), Q, true },
+		{ METHOD("fp8", ""), Q, true }, { METHOD("fbgemm_fp8", ""), Q, true },
+		{ SAID("compressed", "pack-quantized", ""), Q, false }, { SAID("frozen", "pack-quantized", ""), Q, true }, { SAID("compressed", "dense", ""), Q, true },
+		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"" Q "\"]"), Q, true },
+		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"model.language_model.layers.1.self_attn.q_proj\"]"), Q, true },
+		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"model.layers.11.self_attn.q_proj\"]"), Q, false },
+		{ METHOD("awq", ",\"modules_to_not_convert\":[\"self_attn\"]"), Q, true }, { METHOD("awq", ",\"modules_to_not_convert\":[\"attn\"]"), Q, false },
+		{ METHOD("awq", ",\"modules_to_not_convert\":[\"model.layers.*.self_attn\"]"), Q, true },
+		{ METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"model.layers.1\"]"), Q, true },
+		{ METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"layers.2\"]"), Q, false },
+		{ METHOD("modelopt", ",\"quant_algo\":\"FP8\",\"ignore\":[\"model.layers.1.self_attn\"]"), Q, true },
+		{ METHOD("gptq", ",\"dynamic\":{\"-:.*q_proj\":{}}"), Q, true }, { METHOD("gptq", ",\"dynamic\":{\"-:.*k_proj\":{}}"), Q, false },
+		{ METHOD("gptq", ",\"modules_in_block_to_quantize\":[[\"self_attn.k_proj\"]]"), Q, true },
+		{ METHOD("gptq", ",\"modules_in_block_to_quantize\":[[\"self_attn.q_proj\"]]"), Q, false },
+		{ METHOD("gptq", ""), "lm_head", true }, { METHOD("bitsandbytes", ""), "model.embed_tokens", true }, { METHOD("bitsandbytes", ""), "pooler.dense", true },
+		{ METHOD("gptq", ""), "model.layers.1.mlp.gate", true }, { METHOD("gptq", ""), "model.layers.1.mlp.experts.3.up_proj", true },
+		{ METHOD("gptq", ""), "model.layers.1.mlp.gate_proj", false },
+		{ METHOD("bitsandbytes", ""), "decoder.block.0.layer.0.SelfAttention.relative_attention_bias", true },
+		{ METHOD("bitsandbytes", ""), "decoder.block.0.layer.2.DenseReluDense.wo", true },
+	};
+	struct quant_source plain = { NULL, find_plain, golden_load };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(quant_config) struct quant_config c = config_of(cases[i].config);
+		own(quant_weight) struct quant_weight w = { 0 };
+		char name[128];
+		struct err e = ERR_NONE;
+
+		snprintf(name, sizeof(name), "%s.weight", cases[i].name);
+		if (quant_weight_open(&w, &c, &plain, name, &e) < 0 ? cases[i].good || !strstr(e.msg, "it is plain, and quantization_config") : !cases[i].good)
+			fail_msg("%s of %s: '%s'", cases[i].name, cases[i].config, e.msg);
+	}
+}
+
+/* Heads and embeddings that programs leave as they are unless they are told otherwise. */
+static void ends_that_are_packed(void **state)
+{
+	static const struct {
+		const char *config, *name;
+		bool good;
+	} cases[] = {
+		{ METHOD("gptq", ",\"group_size\":16"), "lm_head", false }, { METHOD("gptq", ",\"group_size\":16,\"lm_head\":true"), "lm_head", true },
+		{ METHOD("gptq", ",\"group_size\":16,\"lm_head\":true,\"modules_in_block_to_quantize\":[[\"q_proj\"]]"), "lm_head", true },
+		{ METHOD("gptq", ",\"group_size\":16,\"lm_head\":true"), "model.embed_tokens", false },
+		{ METHOD("gptq", ",\"group_size\":16,\"dynamic\":{\"lm_head\":{}}"), "lm_head", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(quant_config) struct quant_config c = config_of(cases[i].config);
+		own(quant_weight) struct quant_weight w = { 0 };
+		char name[64];
+		struct err e = ERR_NONE;
+
+		golden.renamed_stem = cases[i].name;
+		snprintf(name, sizeof(name), "%s.weight", cases[i].name);
+		if ((quant_weight_open(&w, &c, &source, name, &e) == 0) != cases[i].good)
+			fail_msg("%s: '%s'", cases[i].config, e.msg);
+	}
+	golden.renamed_stem = NULL;
 }
 
 /* Zero points as programs of old stored them, and some that fit nothing. */
@@ -509,6 +633,12 @@ static void configurations(void **state)
 		{ "{\"quantization_config\":{\"quant_method\":\"compressed-tensors\",\"sparsity_config\":{\"format\":\"dense\"}}}", 0 },
 		{ "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"is_marlin_format\":true}}", ERR_UNSUPPORTED },
 		{ "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"is_marlin_format\":false}}", 0 },
+		{ GROUPS("", "\"a\":" STRATEGY("channel", ",\"group_size\":32")), ERR_INPUT },
+		{ GROUPS("", "\"a\":" STRATEGY("group", "")), ERR_INPUT },
+		{ GROUPS("", "\"a\":" STRATEGY("block", "")), ERR_INPUT },
+		{ GROUPS("", "\"a\":" STRATEGY("tensor", ",\"block_structure\":[16,16]")), ERR_INPUT },
+		{ GROUPS("", "\"a\":" STRATEGY("tensor_group", ",\"group_size\":16,\"block_structure\":null")), 0 },
+		{ GROUPS("", "\"a\":" STRATEGY("channel", ",\"group_size\":-1")), 0 },
 		{ "{\"quantization_config\":null}", 0 },
 		{ "{\"quantization_config\":{\"load_in_8bit\":true,\"llm_int8_threshold\":6.0}}", 0 },
 		{ "{\"text_config\":{\"quantization_config\":{\"quant_method\":\"fp8\"}}}", 0 },
@@ -537,6 +667,7 @@ int main(void)
 		cmocka_unit_test(golden_weights),  cmocka_unit_test(gptq_v2_zeros),   cmocka_unit_test(missing_parts),
 		cmocka_unit_test(poisoned_parts), cmocka_unit_test(shapes_that_lie), cmocka_unit_test(configurations),
 		cmocka_unit_test(forms_by_method), cmocka_unit_test(rules_for_modules), cmocka_unit_test(zero_points),
+		cmocka_unit_test(plain_where_packed_is_meant), cmocka_unit_test(ends_that_are_packed),
 		cmocka_unit_test(states_of_bitsandbytes), cmocka_unit_test(companions_that_programs_read), cmocka_unit_test(numbers_of_configurations),
 	};
 
