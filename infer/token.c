@@ -223,6 +223,39 @@ int tokenizer_open(struct tokenizer **out, int dirfd, struct err *e)
 
 /* --- encoding --- */
 
+/* A mark before the text only, as tokenizer.json has it; where SentencePiece itself is followed it stands whatever was taken away. */
+static bool marks_start(const struct tokenizer *t)
+{
+	for (size_t i = 0; i < t->pre.n; i++)
+		if (t->pre.v[i].prepend == TOKEN_PREPEND_FIRST)
+			return true;
+	return false;
+}
+
+/*
+ * Does normalising take away what the text begins with, as Strip does a space? A first piece is one that begins where the text does, so that then there
+ * is none. That a character alone leaves nothing, and with what follows nothing more than that without it, tells removing from joining.
+ */
+static int loses_start(const struct tokenizer *t, const char *s, size_t n, const struct buf *whole, bool *lost, struct err *e)
+{
+	own(buf) struct buf b;
+	size_t len = 0;
+	int rc;
+
+	*lost = false;
+	buf_init(&b, TOKEN_WORK_MAX_BYTES);
+	token_utf8_at(s, n, &len);
+	buf_add(&b, s, len);
+	rc = token_norm_run(&t->norm, &b, e);
+	if (rc < 0 || b.len > 0)
+		return rc;
+	buf_reset(&b);
+	buf_add(&b, s + len, n - len);
+	rc = token_norm_run(&t->norm, &b, e);
+	*lost = b.len == whole->len && (b.len == 0 || memcmp(b.data, whole->data, b.len) == 0);
+	return rc;
+}
+
 /* Cuts the raw text at added tokens, normalises what is between and cuts that again. */
 int token_text_cut(const struct tokenizer *t, const char *s, size_t n, struct token_text *out, struct err *e)
 {
@@ -235,6 +268,7 @@ int token_text_cut(const struct tokenizer *t, const char *s, size_t n, struct to
 	token_added_split(&t->added, &t->added.raw, s, n, true, &raw);
 	for (size_t i = 0; i < raw.n && rc == 0; i++) {
 		const struct token_piece *p = &raw.pieces[i];
+		bool lost = false;
 
 		if (p->id >= 0) {
 			token_text_put(out, raw.text.data + p->off, p->len, p->id, p->first);
@@ -243,8 +277,10 @@ int token_text_cut(const struct tokenizer *t, const char *s, size_t n, struct to
 		buf_reset(&b);
 		buf_add(&b, raw.text.data + p->off, p->len);
 		rc = token_norm_run(&t->norm, &b, e);
+		if (rc == 0 && p->first && p->len > 0 && marks_start(t))
+			rc = loses_start(t, raw.text.data + p->off, p->len, &b, &lost, e);
 		if (rc == 0)
-			token_added_split(&t->added, &t->added.norm, b.data, b.len, p->first, out);
+			token_added_split(&t->added, &t->added.norm, b.data, b.len, p->first && !lost, out);
 	}
 	return rc == 0 ? token_text_check(&out->text, e) : rc;
 }

@@ -155,6 +155,9 @@ def parts():
     for scheme in ("always", "first", "never"):
         keep(f"metaspace-{scheme}", bpe(None, P.Metaspace(prepend_scheme=scheme, split=scheme != "never"), D.Metaspace(prepend_scheme=scheme),
                                         added=[AddedToken("<mask>", lstrip=True)]))
+    for name, norm in {"strip": N.Strip(), "nmt": N.Nmt(), "replace": N.Replace(Regex("^ +"), ""), "join": N.Replace(Regex(" {2,}"), " "),
+                       "accents": N.Sequence([N.NFKC(), N.Lowercase(), N.StripAccents()])}.items():   # no mark where the text's first characters went
+        keep(f"metaspace-first-{name}", bpe(norm, P.Metaspace(prepend_scheme="first"), D.Metaspace(prepend_scheme="first")))
     for name, norm in {"nfd": N.NFD(), "nfkc": N.NFKC(), "nfkd": N.NFKD(), "lower": N.Lowercase(), "strip": N.Strip(), "lstrip": N.Strip(True, False),
                        "accents": N.Sequence([N.NFD(), N.StripAccents()]), "nmt": N.Nmt(), "spaces": N.Replace(Regex(r"\s+"), " ")}.items():
         keep(f"norm-{name}", bpe(norm, P.ByteLevel(add_prefix_space=False), D.ByteLevel()))
