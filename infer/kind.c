@@ -30,43 +30,35 @@ static bool is_gguf_adapter(const struct gguf *g)
 	return type && strcmp(type, "adapter") == 0;
 }
 
-/* What it calls itself: an architecture of transformers, a class of diffusers, or the one layer that sentence encoders add. */
+/* The layers that sentence encoders add name no class: each is told by keys that only its configuration has. */
+static const char *module_of_encoder(const json_t *config)
+{
+	static const struct {
+		const char *key, *other, *name;
+	} signs[] = {
+		{ "in_features", "out_features", "Dense" }, { "layer_start", "num_hidden_layers", "WeightedLayerPooling" },
+		{ "input_dim", "hidden_dim", "SparseAutoEncoder" }, { "word_weights", "unknown_word_weight", "WordWeights" },
+	};
+
+	if (json_is_true(json_object_get(config, "use_residual")) && json_get_int(config, "in_features", 0) != json_get_int(config, "out_features", 0))
+		return "ProjectedDense";	/* what goes past it must be made as long as what comes out */
+	for (size_t i = 0; i < ARRAY_LEN(signs); i++)
+		if (json_object_get(config, signs[i].key) && json_object_get(config, signs[i].other))
+			return signs[i].name;
+	return json_object_get(config, "dimension") && json_object_size(config) == 1 ? "LayerNorm" : NULL;
+}
+
+/* What it calls itself: an architecture of transformers, a class of diffusers, or a layer that sentence encoders add. */
 static const char *architecture(const json_t *config)
 {
 	const json_t *list = json_object_get(config, "architectures");
-	const char *name = json_string_value(json_array_get(list, 0));
+	const char *name = json_string_value(json_array_get(list, 0)), *type = json_get_str(config, "model_type");
 
 	if (!name)
 		name = json_get_str(config, "_class_name");
-	if (!name && json_object_get(config, "in_features") && json_object_get(config, "out_features"))
-		name = "Dense";
-	return name ? name : json_get_str(config, "model_type");
-}
-
-/* A sentence encoder's pooling must fit what comes out of the encoder. */
-static int check_pooling(int dirfd, const json_t *config, struct report *r, struct err *e)
-{
-	json_t *modules own(json) = read_object(dirfd, "modules.json");
-	int64_t hidden = json_get_int(config, "hidden_size", json_get_int(config, "dim", json_get_int(config, "d_model", 0)));
-	const json_t *module;
-	size_t i;
-
-	json_array_foreach(modules, i, module) {
-		const char *type = json_get_str_or(module, "type", ""), *path = json_get_str_or(module, "path", "");
-		json_t *pooling = NULL;
-		char file[SHAPE_NAME_MAX];
-		int64_t width;
-
-		if (!str_ends(type, ".Pooling") || snprintf(file, sizeof(file), "%s/config.json", path) >= (int)sizeof(file) || fdio_check_relative(file, NULL) < 0)
-			continue;
-		pooling = read_object(dirfd, file);
-		width = json_get_int(pooling, "word_embedding_dimension", hidden);
-		json_decref(pooling);
-		report_path(r, "%s", file);
-		if (hidden && width != hidden)
-			return report_reject(r, "shape.pooling", file, e, "it pools vectors of %lld elements, and the encoder gives %lld", (long long)width, (long long)hidden);
-	}
-	return 0;
+	if (!name && !type)
+		name = module_of_encoder(config);
+	return name ? name : type;
 }
 
 /*
@@ -114,7 +106,7 @@ static int check(struct weights *w, int dirfd, const char *file, const json_t *c
 	quant_config_close(&packing.quant);
 	if (rc == 0 && n->known)
 		rc = check_tokenizer(dirfd, name, config, r, e);
-	return rc < 0 ? rc : check_pooling(dirfd, config, r, e);
+	return rc;
 }
 
 int kind_check(struct smoke *s, struct weights *w, int dirfd, const char *file, struct report *r, struct err *e)

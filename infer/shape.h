@@ -3,7 +3,7 @@
  * A kind is a table of tensors with their shapes in words of the configuration (shape_table.h); what it demands must be there so.
  *
  * Rules of the findings: shape.missing shape.shape shape.unlisted shape.config (rejects: the configuration lacks a number, or it is none),
- * shape.rank shape.pair (rejects, of adapters), shape.target shape.layers (rejects or flags, of adapters), shape.pooling (reject),
+ * shape.rank shape.pair (rejects, of adapters), shape.target shape.layers (rejects or flags, of adapters),
  * shape.packed (reject: what makes up a packed matrix does not fit), shape.unexpected shape.base shape.pattern (flags)
  */
 #ifndef INFER_SHAPE_H

@@ -280,7 +280,17 @@ static const struct shape_row learned[] = {
 	{ "^encoder.embed_positions", "max_position_embeddings " D, 0 }, { "^decoder.embed_positions", "max_position_embeddings " D, 0 }, { 0 },
 };
 static const struct shape_row first_norms[] = { { "^encoder.layernorm_embedding", D, B }, { "^decoder.layernorm_embedding", D, B }, { 0 } };
-static const struct shape_row dense[] = { { "linear", "out_features in_features", 0 }, { "linear.bias!", "out_features", O }, { 0 } };
+/* The layers that sentence encoders add. */
+static const struct shape_row dense[] = { { "linear", "out_features in_features", B }, { 0 } };
+static const struct shape_row dense_unbiased[] = { { "linear", "out_features in_features", 0 }, { 0 } };
+static const struct shape_row projection[] = { { "residual", "out_features in_features", 0 }, { 0 } };
+static const struct shape_row layer_norm[] = { { "norm", "dimension", B }, { 0 } };
+static const struct shape_row layer_weights[] = { { "layer_weights!", "?", 0 }, { 0 } };
+static const struct shape_row word_weights[] = { { "emb_layer", "#vocab 1", 0 }, { 0 } };
+static const struct shape_row autoencoder[] = {
+	{ "encoder", "hidden_dim input_dim", 0 }, { "pre_bias!", "input_dim", 0 }, { "latent_bias!", "hidden_dim", 0 }, { "stats_last_nonzero!", "hidden_dim", O },
+	{ "decoder", "? ?", O }, { "decoder.encoder", "hidden_dim input_dim", O }, { 0 },
+};
 
 #define BERT "BertModel BertFor* BertLMHeadModel "
 #define ROBERTA "RobertaModel RobertaFor* XLMRobertaModel XLMRobertaFor* CamembertModel CamembertFor* ElectraModel ElectraFor*"
@@ -363,6 +373,8 @@ const struct shape_kind shape_text[] = {
 	{ BLENDERBOT_SMALL, .rows = first_norms, .roots = MODEL },
 	{ MBART SINES BLENDERBOT, .rows = last_norms, .roots = MODEL },
 	{ MARIAN SINES, .rows = sines, .roots = MODEL },
-	{ "Dense", .rows = dense },
+	{ "Dense ProjectedDense", .rows = dense, .when = "!bias=false" }, { "Dense ProjectedDense", .rows = dense_unbiased, .when = "bias=false" },
+	{ "ProjectedDense", .rows = projection }, { "LayerNorm", .rows = layer_norm }, { "WeightedLayerPooling", .rows = layer_weights },
+	{ "WordWeights", .rows = word_weights }, { "SparseAutoEncoder", .rows = autoencoder },
 	{ 0 },
 };

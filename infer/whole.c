@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "infer/artefact.h"
+#include "infer/listed.h"
 
 /* Names below the folder become names below the root. */
 static void prefix(char **name, const char *dir)
@@ -174,6 +175,9 @@ static void find_worst(struct whole *w, const struct artefacts *found)
 
 	for (size_t i = 0; i < found->n; i++)
 		models |= !w->all[i].side;
+	for (size_t i = found->n; i < w->n; i++)	/* what is made of all of them comes first */
+		if (!w->worst || w->all[i].verdict > w->worst->verdict)
+			w->worst = &w->all[i];
 	for (size_t i = 0; i < found->n; i++)
 		if ((!w->all[i].side || !models || w->all[i].verdict > SMOKE_NOT_RUN) && (!w->worst || w->all[i].verdict > w->worst->verdict))
 			w->worst = &w->all[i];
@@ -195,6 +199,44 @@ static void run_each(struct whole *w, const struct artefacts *found, int dirfd, 
 		json_decref(gone[k]);
 }
 
+/* Whether a folder (the first n bytes of dir) is among those of the artefacts before i, or above one of them: it has been looked at. */
+static bool looked_at(const struct artefacts *found, size_t i, const char *dir, size_t n)
+{
+	for (size_t k = 0; k < i; k++)
+		if (strncmp(found->v[k].dir, dir, n) == 0)
+			return true;
+	return n == 0;
+}
+
+static void add_listed(struct whole *w, int dirfd, const char *dir, struct report *r)
+{
+	for (size_t number = 0; number < LISTED_FILES; number++) {
+		struct smoke s;
+		size_t before = r->n;
+
+		if (listed_check(&s, number, dirfd, dir, r)) {
+			prefix(&s.file, dir);
+			*vec_push(&w->all, &w->n, &w->cap) = s;
+		}
+		for (size_t f = before; f < r->n; f++)
+			prefix(&r->v[f].path, dir);
+	}
+}
+
+/* Lists of parts: in the root, in the folders of the artefacts and in those above them. */
+static void run_listed(struct whole *w, const struct artefacts *found, int dirfd, struct report *r)
+{
+	add_listed(w, dirfd, "", r);
+	for (size_t i = 0; i < found->n; i++)
+		for (const char *end = strchr(found->v[i].dir, '/'); end; end = strchr(end + 1, '/')) {
+			size_t n = (size_t)(end + 1 - found->v[i].dir);
+			own(mem) char *dir = mem_strndup(found->v[i].dir, n);
+
+			if (!looked_at(found, i, dir, n))
+				add_listed(w, dirfd, dir, r);
+		}
+}
+
 int whole_run(struct whole *w, int dirfd, const char *only, const struct smoke_options *o, struct report *r, struct err *e)
 {
 	struct artefacts found own(artefacts) = { 0 };
@@ -207,15 +249,18 @@ int whole_run(struct whole *w, int dirfd, const char *only, const struct smoke_o
 		rc = artefacts_find(&found, dirfd, e);
 	if (rc < 0)
 		return rc;
-	w->n = found.n ? found.n : 1;
-	w->all = mem_zalloc(w->n * sizeof(*w->all));
+	for (size_t i = 0; i < found.n; i++)
+		*vec_push(&w->all, &w->n, &w->cap) = (struct smoke){ 0 };
 	run_each(w, &found, dirfd, o, r);
-	find_worst(w, &found);
+	if (!only)
+		run_listed(w, &found, dirfd, r);
 	if (found.n == 0) {
-		smoke_begin(&w->all[0], "");
-		smoke_reason(&w->all[0], SMOKE_NOT_RUN, "not run: no weights in safetensors or GGUF here");
-		w->worst = &w->all[0];
+		struct smoke *none = vec_push(&w->all, &w->n, &w->cap);
+
+		smoke_begin(none, "");
+		smoke_reason(none, SMOKE_NOT_RUN, "not run: no weights in safetensors or GGUF here");
 	}
+	find_worst(w, &found);
 	return 0;
 }
 

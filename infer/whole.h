@@ -6,7 +6,7 @@
 
 struct whole {
 	struct smoke *all;
-	size_t n;			/* at least 1 once it has run */
+	size_t n, cap;			/* at least 1 once it has run: the artefacts, then what lists the parts of a whole (listed.h) */
 	const struct smoke *worst;	/* of those that are models, if any is */
 };
 

@@ -1,0 +1,237 @@
+"""What a file lists as the parts of a whole must be there and fit: the modules of a sentence encoder, the components of a pipeline."""
+import array
+import json
+import shutil
+
+import pytest
+
+from tests.system.test_smoke_daemon import Registry, bring
+from tests.system.test_smoke_kinds import build
+from tests.system.test_smoke_runner import smoke, write_tensors
+
+
+def put(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def matrix(*shape):
+    n = shape[0] * (shape[1] if len(shape) > 1 else 1)
+    return "F32", list(shape), array.array("f", ((i * 37 % 101 - 50) / 100 for i in range(1, n + 1))).tobytes()
+
+
+def listed(where, *modules):
+    put(where / "modules.json", [{"idx": i, "name": str(i), "path": path, "type": kind if "." in kind else f"sentence_transformers.models.{kind}"}
+                                 for i, (path, kind) in enumerate(modules)])
+
+
+def encoder(where):
+    """Token vectors of 24 numbers, their mean, 24 to 16, 16 to 8, a norm, and the length made 1, of which nothing is saved."""
+    build(where, "mpnet")
+    listed(where, ("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense"), ("3_Dense", "Dense"), ("4_LayerNorm", "LayerNorm"), ("5_Normalize", "Normalize"))
+    put(where / "1_Pooling/config.json", {"word_embedding_dimension": 24, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True})
+    dense(where / "2_Dense", 24, 16)
+    dense(where / "3_Dense", 16, 8, bias=False)
+    put(where / "4_LayerNorm/config.json", {"dimension": 8})
+    write_tensors(where / "4_LayerNorm/model.safetensors", {"norm.weight": matrix(8), "norm.bias": matrix(8)})
+    return where
+
+
+def dense(where, n_in, n_out, bias=True, **config):
+    put(where / "config.json", {"in_features": n_in, "out_features": n_out, "bias": bias, "activation_function": "torch.nn.modules.activation.Tanh", **config})
+    write_tensors(where / "model.safetensors", {"linear.weight": matrix(n_out, n_in), **({"linear.bias": matrix(n_out)} if bias else {})})
+
+
+def test_encoder_whose_modules_fit(tmp_path):
+    done, report = smoke(encoder(tmp_path / "m"))
+    assert done.returncode == 5 and not report["findings"] and report["structure"] == "pass", report
+    assert [a["file"] for a in report["artefacts"]] == ["model.safetensors", "2_Dense/model.safetensors", "3_Dense/model.safetensors", "4_LayerNorm/model.safetensors"]
+    assert all(any("built as its configuration demands" in r for r in a["reasons"]) for a in report["artefacts"])
+
+
+@pytest.mark.parametrize("harm, why", [
+    (lambda m: (m / "2_Dense/model.safetensors").unlink(), "a Dense in 2_Dense, where its weights are not"),
+    (lambda m: shutil.rmtree(m / "3_Dense"), "a Dense in 3_Dense, where its config.json is not"),
+    (lambda m: shutil.rmtree(m / "1_Pooling"), "a Pooling in 1_Pooling, where its config.json is not"),
+    (lambda m: (m / "4_LayerNorm/model.safetensors").unlink(), "a LayerNorm in 4_LayerNorm, where its weights are not"),
+    (lambda m: (m / "model.safetensors").unlink(), "a Transformer in the root, where its weights are not"),
+    (lambda m: dense(m / "2_Dense", 48, 16), "2_Dense takes vectors of 48 elements, and what is before it gives 24"),
+    (lambda m: dense(m / "2_Dense", 24, 12), "3_Dense takes vectors of 16 elements, and what is before it gives 12"),
+    (lambda m: dense(m / "3_Dense", 16, 4, bias=False), "4_LayerNorm takes vectors of 8 elements, and what is before it gives 4"),
+    (lambda m: put(m / "2_Dense/config.json", {"in_features": 24}), "2_Dense gives no usable in_features and out_features"),
+    (lambda m: put(m / "1_Pooling/config.json", {"embedding_dimension": 24, "pooling_mode": ["cls", "mean"]}), "2_Dense takes vectors of 24 elements, and what is before it gives 48"),
+    (lambda m: put(m / "1_Pooling/config.json", {"word_embedding_dimension": 384}), "1_Pooling takes vectors of 384 elements, and what is before it gives 24"),
+])
+def test_encoder_whose_modules_do_not(tmp_path, harm, why):
+    where = encoder(tmp_path / "m")
+    harm(where)
+    done, report = smoke(where)
+    assert done.returncode == 6 and report["file"] == "modules.json" and report["verdict"] == "fail" and why in report["reasons"][0], report
+    assert any(f["path"] == "modules.json" and f["severity"] == "reject" and why in f["message"] for f in report["findings"])
+
+
+OTHERS = {
+    "projection": ({"in_features": 24, "out_features": 16, "bias": False, "use_residual": True}, {"linear.weight": matrix(16, 24), "residual.weight": matrix(16, 24)}),
+    "layers": ({"word_embedding_dimension": 24, "layer_start": 1, "num_hidden_layers": 2}, {"layer_weights": matrix(2)}),
+    "words": ({"vocab": ["a", "b"], "word_weights": {"a": 1.5}, "unknown_word_weight": 1}, {"emb_layer.weight": matrix(2, 1)}),
+    "sparse": ({"input_dim": 24, "hidden_dim": 48, "k": 8, "k_aux": 16, "normalize": False, "dead_threshold": 30},
+               {"encoder.weight": matrix(48, 24), "pre_bias": matrix(24), "latent_bias": matrix(48)}),
+}
+
+
+@pytest.mark.parametrize("name, lost", [(name, lost) for name, (_, tensors) in OTHERS.items() for lost in [None, *tensors]])
+def test_module_by_itself(tmp_path, name, lost):
+    config, tensors = OTHERS[name]
+    put(tmp_path / "config.json", config)
+    write_tensors(tmp_path / "model.safetensors", {k: v for k, v in tensors.items() if k != lost} or {"other": matrix(2)})
+    done, report = smoke(tmp_path)
+    assert done.returncode == (6 if lost else 5) and (not lost or any(f["rule"] == "shape.missing" and lost in f["message"] for f in report["findings"])), report
+
+
+@pytest.mark.parametrize("folder, lost", [("2_Dense", "linear.bias"), ("4_LayerNorm", "norm.bias"), ("4_LayerNorm", "norm.weight")])
+def test_tensor_that_a_module_lacks(tmp_path, folder, lost):
+    where = encoder(tmp_path / "m")
+    whole = {"2_Dense": {"linear.weight": matrix(16, 24), "linear.bias": matrix(16)}, "4_LayerNorm": {"norm.weight": matrix(8), "norm.bias": matrix(8)}}[folder]
+    write_tensors(where / folder / "model.safetensors", {k: v for k, v in whole.items() if k != lost})
+    done, report = smoke(where)
+    assert done.returncode == 6 and any(f["rule"] == "shape.missing" and lost in f["message"] for f in report["findings"]), report
+
+
+def test_encoder_in_a_folder_of_its_own(tmp_path):
+    """As the first releases saved it, with its weights as a pickle or exported; and a projection of every token, as ColBERTs have it."""
+    build(tmp_path / "m/0_Transformer", "mpnet")
+    listed(tmp_path / "m", ("0_Transformer", "Transformer"), ("1_Dense", "pylate.models.Dense.Dense"))
+    dense(tmp_path / "m/1_Dense", 24, 16, bias=False)
+    assert smoke(tmp_path / "m")[0].returncode == 5
+    dense(tmp_path / "m/1_Dense", 32, 16, bias=False)
+    assert "1_Dense takes vectors of 32 elements, and what is before it gives 24" in smoke(tmp_path / "m")[1]["reasons"][0]
+    dense(tmp_path / "m/1_Dense", 24, 16, bias=False)
+    (tmp_path / "m/0_Transformer/model.safetensors").rename(tmp_path / "m/0_Transformer/pytorch_model.bin")
+    assert smoke(tmp_path / "m")[0].returncode == 5
+    (tmp_path / "m/0_Transformer/onnx").mkdir()
+    (tmp_path / "m/0_Transformer/pytorch_model.bin").rename(tmp_path / "m/0_Transformer/onnx/model.onnx")
+    assert smoke(tmp_path / "m")[0].returncode == 5
+
+
+@pytest.mark.parametrize("kind", ["sentence_transformers.models.Router", "custom_st.Transformer", "org/other--module.Pooling"])
+def test_module_of_another_type_is_named(tmp_path, kind):
+    where = encoder(tmp_path / "m")
+    listed(where, ("", "Transformer"), ("1_Pooling", kind), ("2_Dense", "Dense"))
+    done, report = smoke(where)
+    assert done.returncode == 5 and [f["rule"] for f in report["findings"]] == ["parts.unknown"] and kind in report["findings"][0]["message"], report
+
+
+def test_path_that_leads_out(tmp_path):
+    where = encoder(tmp_path / "m")
+    listed(where, ("", "Transformer"), ("../m/1_Pooling", "Pooling"))
+    assert [f["rule"] for f in smoke(where)[1]["findings"]] == ["parts.unknown"]
+
+
+@pytest.mark.parametrize("value", [[], {}, [[]], [None, 1, "a"], {"path": 1}, [{"type": 1, "path": []}], [{"path": "x" * 3000}], [{}] * 501,
+                                   {"a": ["x", "y/" * 900]}, {"../..": ["x", "y"], "": ["x", "y"]}, {str(i): ["x", "y"] for i in range(400)}])
+def test_lists_of_anything(tmp_path, value):
+    where = encoder(tmp_path / "m")
+    for name in "modules.json", "model_index.json":
+        put(where / name, value)
+    put(where / "1_Pooling/config.json", {"word_embedding_dimension": 2**62, "pooling_mode": ["cls"] * 9})
+    assert smoke(where)[0].returncode in (5, 6)
+    listed(where, ("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense"))
+    assert smoke(where)[0].returncode in (5, 6)
+
+
+def test_head_of_setfit(tmp_path):
+    where = encoder(tmp_path / "m")
+    put(where / "config_setfit.json", {"labels": ["a", "b"]})
+    assert [f["rule"] for f in smoke(where)[1]["findings"]] == ["parts.head"]
+    (where / "model_head.pkl").write_bytes(b"\x80\x04}.")
+    assert not smoke(where)[1]["findings"]
+
+
+# ---- pipelines ----------------------------------------------------------------------------------------------------------
+
+INDEX = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.31.0", "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
+         "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"], "scheduler": ["diffusers", "PNDMScheduler"],
+         "feature_extractor": ["transformers", "CLIPImageProcessorPil"], "safety_checker": [None, None], "image_encoder": None, "requires_safety_checker": False}
+
+
+def pipeline(where):
+    for name, folder in (("unet", "unet"), ("vae", "vae"), ("clip-text", "text_encoder")):
+        build(where / folder, name)
+    put(where / "scheduler/scheduler_config.json", {"_class_name": "PNDMScheduler"})
+    put(where / "tokenizer/tokenizer_config.json", {})
+    put(where / "feature_extractor/preprocessor_config.json", {})
+    put(where / "model_index.json", INDEX)
+    return where
+
+
+def test_pipeline_that_is_whole(tmp_path):
+    done, report = smoke(pipeline(tmp_path / "m"))
+    assert done.returncode == 5 and report["file"] == "model_index.json" and report["reasons"] == [
+        "not run: task text-to-image", "each of the 6 parts that model_index.json names is here"] and not report["findings"], report
+    assert report["structure"] == "pass" and [a["file"].split("/")[0] for a in report["artefacts"]] == ["text_encoder", "unet", "vae", "model_index.json"]
+
+
+@pytest.mark.parametrize("gone, why", [
+    ("unet", "it names unet (UNet2DConditionModel), and the folder unet/ is not here"),
+    ("unet/config.json", "it names unet (UNet2DConditionModel), and in unet/ is none of its config.json"),
+    ("vae/diffusion_pytorch_model.safetensors", "it names vae (AutoencoderKL), and in vae/ are no weights"),
+    ("text_encoder/model.safetensors", "it names text_encoder (CLIPTextModel), and in text_encoder/ are no weights"),
+    ("tokenizer", "it names tokenizer (CLIPTokenizer), and the folder tokenizer/ is not here"),
+    ("scheduler/scheduler_config.json", "it names scheduler (PNDMScheduler), and in scheduler/ is none of its scheduler_config.json"),
+    ("feature_extractor", "it names feature_extractor (CLIPImageProcessorPil), and the folder feature_extractor/ is not here"),
+])
+def test_pipeline_that_lacks_a_part(tmp_path, gone, why):
+    where = pipeline(tmp_path / "m")
+    shutil.rmtree(where / gone) if (where / gone).is_dir() else (where / gone).unlink()
+    done, report = smoke(where)
+    assert done.returncode == 6 and report["file"] == "model_index.json" and report["reasons"][0] == why, report
+    assert [f["message"] for f in report["findings"] if f["rule"] == "parts.missing"] == [why]
+
+
+def test_pipeline_in_a_folder(tmp_path):
+    where = pipeline(tmp_path / "m/pipe")
+    assert smoke(tmp_path / "m")[1]["file"] == "pipe/model_index.json"
+    (where / "vae/diffusion_pytorch_model.safetensors").unlink()
+    done, report = smoke(tmp_path / "m")
+    assert done.returncode == 6 and report["file"] == report["findings"][0]["path"] == "pipe/model_index.json"
+
+
+def test_parts_in_other_forms(tmp_path):
+    """Only the half-precision variant, a pickle, an export; and a part of the repository's own code, which saves what it likes."""
+    where = pipeline(tmp_path / "m")
+    (where / "unet/diffusion_pytorch_model.safetensors").rename(where / "unet/diffusion_pytorch_model.fp16.safetensors")
+    (where / "vae/diffusion_pytorch_model.safetensors").rename(where / "vae/diffusion_pytorch_model.bin")
+    shutil.rmtree(where / "text_encoder")
+    (where / "text_encoder").mkdir()
+    (where / "text_encoder/model.onnx").write_bytes(b"\x08\x07")
+    (where / "judge").mkdir()
+    (where / "judge/my_judge.py").write_text("class Judge: pass\n")
+    put(where / "model_index.json", {**INDEX, "text_encoder": ["diffusers", "OnnxRuntimeModel"], "judge": ["my_judge", "Judge"]})
+    assert smoke(where)[0].returncode == 5
+
+
+def test_pipeline_of_pickles_only(tmp_path):
+    """Its numbers are not looked at, but that all of it is there is."""
+    where = pipeline(tmp_path / "m")
+    for path in list(where.glob("*/*.safetensors")):
+        path.rename(path.with_name(f"{'pytorch_model' if path.stem == 'model' else path.stem}.bin"))
+    done, report = smoke(where)
+    assert done.returncode == 5 and report["reasons"][0] == "not run: task text-to-image" and report["structure"] is None
+    (where / "unet/diffusion_pytorch_model.bin").unlink()
+    assert smoke(where)[0].returncode == 6
+
+
+def test_only_what_is_whole_is_published(tmp_path):
+    """On structure and statistics, as the policy allows; and once more with another card, against what was said before."""
+    policy = "smoke: {for: [{task: text-to-image, require: inspect}, {task: sentence-similarity, require: inspect}]}\n"
+    with Registry(tmp_path / "reg", policy=policy) as reg:
+        for name, task, where, part in (("org/p", "text-to-image", pipeline(tmp_path / "p"), "unet"), ("org/e", "sentence-similarity", encoder(tmp_path / "e"), "2_Dense")):
+            shown = bring(reg, where, name, task=task)
+            assert shown["state"] == "published", shown
+            put(where / "notes.json", {"more": 1})
+            shown = bring(reg, where, name, task=task)
+            assert shown["state"] == "published", shown
+            shutil.rmtree(where / part)
+            reg.ctl("import", where, "--as", f"{name}-part", code=5)
+            shown = reg.json("show", f"{name}-part")
+            assert shown["state"] == "rejected" and part in json.dumps(shown["smoke"]["reasons"]), shown
