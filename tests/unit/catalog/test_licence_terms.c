@@ -77,8 +77,8 @@ static void plain_words(void **state)
 		"You can use it for commercial and non-commercial purposes.", "If you use it for research, please cite our paper.", "The authors are not responsible for any misuse.",
 		"The model is provided as is, without warranty of any kind.", "Copyright (c) 2023 Jos\xc3\xa9, Shaw Research, University of Georgia\nAll rights reserved.",
 		"Contributors: Jane Doe, Jos\xc3\xa9 M\xc3\xbcller", "Released 1 May 2024.", "SPDX-License-Identifier: MIT",
-		"Both code and weights are licensed under the MIT License. DeepSeek-R1 series support commercial use, allow for any modifications and derivative works, including, but not limited "
-		"to, distillation for training other LLMs.",
+		("Both code and weights are licensed under the MIT License. DeepSeek-R1 series support commercial use, allow for any modifications and derivative works, including, but not limited "
+		 "to, distillation for training other LLMs."),
 		"This project is licensed under the terms of the MIT License - see the LICENSE file for details.",
 	};
 
