@@ -166,6 +166,9 @@ static void take_size(struct model *m)
 		bytes += t->bytes;
 		params += n;
 	}
+	m->size.layer_params = params;
+	m->size.width = m->spec->d_model;
+	m->size.experts = m->spec->moe.n_expert;
 	m->size.bits = params ? (double)bytes * 8 / (double)params : 32;
 }
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "base/json.h"
+#include "infer/same_model.h"
 
 #define SAME_PATH_REL	 2e-6	/* one path, one precision: figures repeat but for how parts are laid out in the file */
 #define OTHER_PATH_REL	 2e-4	/* another instruction set or device: other orders of adding */
@@ -114,14 +115,6 @@ static void compare_figures(struct comparison *c, const json_t *print, double lo
 		differ(c, "%u of %u predictions differ from the reference", n, s->n_top1);
 }
 
-/* Reports of old count packed words, and all tensors. */
-static double params_of(const json_t *reference)
-{
-	const json_t *print = json_object_get(reference, "fingerprint");
-
-	return json_get_real(print, "params", json_get_real(reference, "params", 0));
-}
-
 static double bits_of(const json_t *reference)
 {
 	double average = bits_a_weight(json_get_real(reference, "weight_bytes", 0), json_get_real(reference, "params", 0));
@@ -134,14 +127,6 @@ static bool has_weights(const json_t *report, const struct smoke *s)
 	const char *weights = json_get_str(json_object_get(report, "fingerprint"), "weights");
 
 	return weights && strcmp(weights, s->weights) == 0;
-}
-
-static bool another_model(const struct smoke *s, const json_t *reference)
-{
-	double params = params_of(reference);
-
-	return json_array_size(json_object_get(json_object_get(reference, "fingerprint"), "layer_rms")) != s->n_layers ||
-		fabs((double)s->size.n_params - params) > 0.1 * params;
 }
 
 /*
@@ -185,8 +170,8 @@ static void compare_same(struct comparison *c, const json_t *reference)
 		differ(c, "the text gives other token ids than the reference has, which is of another tokenizer or another text");
 		return;
 	}
-	if (!json_is_object(print) || json_array_size(json_object_get(print, "layer_rms")) != s->n_layers) {
-		differ(c, "the reference is of another kind of model");
+	if (json_array_size(json_object_get(print, "layer_rms")) != s->n_layers) {
+		differ(c, "the reference is of another kind of model: it %s", same_model(s, reference).why);
 		return;
 	}
 	if (is_same_form(c, reference)) {
@@ -255,30 +240,60 @@ static void add_compared(struct smoke *s, const char *fmt, ...)
 	s->compared[s->n_compared++] = text;
 }
 
-void reference_compare(struct smoke *s, const struct smoke_reference *given, struct report *r)
+/* A report of another artefact: of a form of this model, one would think. */
+static bool is_of_another(const struct smoke_reference *ref)
+{
+	return ref->relation == SMOKE_SIBLING || ref->relation == SMOKE_QUANTIZED || ref->relation == SMOKE_MAYBE_QUANTIZED;
+}
+
+/* another_is_the_original: of several that the checkpoint says it was made from, for its repository holds several models. */
+static void compare_one(struct smoke *s, const struct smoke_reference *given, bool another_is_the_original, struct report *r)
 {
 	struct smoke_reference reference = *given, *ref = &reference;
 	struct comparison c = { .s = s, .ref = ref, .r = r };
-	bool may_be_another = ref->relation == SMOKE_SIBLING || ref->relation == SMOKE_QUANTIZED || ref->relation == SMOKE_MAYBE_QUANTIZED;
+	struct same_model_answer same = { .how = SAME_MODEL };
 	const char *name;
 
 	if (ref->gone)
 		find_weights(&c, ref);
 	if (!ref->report)
 		return;		/* it was not there then */
-	if (may_be_another && another_model(s, ref->report))
-		return;
+	if (is_of_another(ref)) {
+		ref->report = same_model_among(s, ref->report);
+		same = same_model(s, ref->report);
+	}
 	name = ref->name ? ref->name : json_get_str_or(ref->report, "file", "the reference");
-	if (has_other_length(s, ref->report, s->prompt_tokens)) {
+	if (same.how == SAME_UNKNOWN || (same.how == SAME_NOT && (ref->relation != SMOKE_QUANTIZED || another_is_the_original))) {
+		add_compared(s, "is not compared with %s: that %s", name, same.why);
+		return;
+	}
+	if (same.how == SAME_MODEL && has_other_length(s, ref->report, s->prompt_tokens)) {
 		add_compared(s, "is not compared with %s: that run is of %lld tokens of the text, this one of %u", name,
 			(long long)json_get_int(ref->report, "prompt_tokens", 0), s->prompt_tokens);
 		return;
 	}
-	if (ref->relation == SMOKE_OTHER_WEIGHTS)
+	if (same.how != SAME_MODEL)
+		differ(&c, "the reference %s", same.why);
+	else if (ref->relation == SMOKE_OTHER_WEIGHTS)
 		compare_other(&c, ref->report);
 	else
 		compare_same(&c, ref->report);
 	add_compared(s, "%s %s", c.differs ? "differs from" : "agrees with", name);
+}
+
+static bool is_original(const struct smoke *s, const struct smoke_reference *ref)
+{
+	return ref->relation == SMOKE_QUANTIZED && same_model(s, same_model_among(s, ref->report)).how == SAME_MODEL;
+}
+
+void references_compare(struct smoke *s, const struct smoke_reference *refs, size_t n, struct report *r)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < n; i++)
+		found |= is_original(s, &refs[i]);
+	for (size_t i = 0; i < n; i++)
+		compare_one(s, &refs[i], found, r);
 }
 
 int reference_check(const struct smoke *s, const struct smoke_reference *ref, uint32_t n, struct err *e)

@@ -10,11 +10,12 @@
 /*
  * Adds a reason (by the relation: a finding, rule "reference") for every way in which s differs more than it may: token ids not at all;
  * of the same floats on the same device path nothing beyond rounding; else the loss by what the coarser of the two precisions costs.
- * A sibling of another size is another model, and nothing is compared. Other weights may differ in all but doing worse; which of an
+ * What no form of a model changes (same_model.h) may not differ at all. A sibling that it shows to be another model is not compared, which is said; nor is
+ * one of several that the checkpoint says it was quantised from, where another is its original. Other weights may differ in all but doing worse; which of an
  * earlier revision's are the same says their name (sample.h), or the relation where the report has none; they count under this name and under those that
  * are no more, for another configuration may be beside them.
  */
-void reference_compare(struct smoke *s, const struct smoke_reference *ref, struct report *r);
+void references_compare(struct smoke *s, const struct smoke_reference *refs, size_t n, struct report *r);
 /*
  * Can a run over n tokens be held against it? ERR_FAILED where a report that is given by hand is of a run over more or less of the same text. Of other
  * relations such a one is not compared: how much is read goes by the model's size, and earlier runners counted that in other ways. Where only the

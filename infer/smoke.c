@@ -326,8 +326,7 @@ static int run_all(struct test *t, int dirfd, const char *file, struct report *r
 	if (rc < 0)
 		return rc;
 	t->s->judging = true;
-	for (size_t i = 0; i < t->o->n_references; i++)
-		reference_compare(t->s, &t->o->references[i], r);
+	references_compare(t->s, t->o->references, t->o->n_references, r);
 	t->s->judging = false;
 	tell(t->o->tell, "write", 0, 0);
 	return run_greedy(t);

@@ -21,7 +21,7 @@ enum smoke_verdict { SMOKE_PASS, SMOKE_NOT_RUN, SMOKE_FAIL, SMOKE_ERROR };	/* fr
 /* What an earlier report is of, seen from the checkpoint at hand. */
 enum smoke_relation {
 	SMOKE_SAME,		/* what should be the same model: any difference fails it */
-	SMOKE_SIBLING,		/* another file beside it, perhaps of another model: then it says nothing */
+	SMOKE_SIBLING,		/* others beside it, perhaps of other models: those say nothing */
 	SMOKE_QUANTIZED,	/* the model that this one says it was made from by quantising */
 	SMOKE_MAYBE_QUANTIZED,	/* the same, but it does not say how it was made: a difference is worth a look */
 	SMOKE_SAME_WEIGHTS,	/* an earlier revision with the same weights: a difference is worth a look */

@@ -31,6 +31,9 @@ static json_t *fingerprint(const struct smoke *s)
 	json_object_set_new(o, "top1", top1);
 	set_text(o, "path", s->path);
 	json_object_set_new(o, "params", json_integer((json_int_t)s->size.n_params));
+	json_object_set_new(o, "layer_params", json_integer((json_int_t)s->size.layer_params));
+	json_object_set_new(o, "width", json_integer(s->size.width));
+	json_object_set_new(o, "experts", json_integer(s->size.experts));
 	set_real(o, "bits", s->size.bits);
 	set_text(o, "stored", s->size.stored);
 	set_text(o, "weights", s->weights[0] ? s->weights : NULL);

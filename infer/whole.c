@@ -59,39 +59,41 @@ static const json_t *earlier(const json_t *reference, const char *path)
 	return list || strcmp(json_get_str_or(reference, "file", ""), path) != 0 ? NULL : reference;
 }
 
-/* The first model of a folder, told by the first n bytes of dir, that has been run before artefact i. */
-static const struct smoke *first_in(const struct artefacts *found, const struct smoke *all, size_t i, const char *dir, size_t n)
+/* The models of a folder, told by the first n bytes of dir, that have been run before artefact i and came to a fingerprint. */
+static void add_those_in(json_t *list, const struct artefacts *found, const struct smoke *all, size_t i, const char *dir, size_t n)
 {
 	for (size_t j = 0; j < i; j++)
-		if (strlen(found->v[j].dir) == n && memcmp(found->v[j].dir, dir, n) == 0 && all[j].n_layers)
-			return &all[j];
-	return NULL;
+		if (strlen(found->v[j].dir) == n && memcmp(found->v[j].dir, dir, n) == 0 && all[j].weights[0])
+			json_array_append_new(list, smoke_json(&all[j]));
 }
 
 /*
- * The first model of the same folder: what else is there should be the same weights in another form. GGUFs are often kept in folders
- * below what they were made of; other models there have a configuration of their own, and may be others.
+ * The models of the same folder, as a report on all of them: the first of the same build (same_model.h) should be the same weights in another form.
+ * GGUFs are often kept in folders below what they were made of, which comes first then; other models there have a configuration of their own, and may be
+ * others. NULL: there are none.
  */
-static json_t *folder_sibling(const struct artefacts *found, const struct smoke *all, size_t i)
+static json_t *folder_siblings(const struct artefacts *found, const struct smoke *all, size_t i)
 {
 	const char *dir = found->v[i].dir;
-	const struct smoke *above = NULL, *beside = first_in(found, all, i, dir, strlen(dir));
+	json_t *list = json_array();
 	size_t n = str_ends(found->v[i].file, ".gguf") ? strlen(dir) : 0;
 
-	while (n > 0 && !above) {
+	while (n > 0) {
 		for (n--; n > 0 && dir[n - 1] != '/'; n--)
 			;
-		above = first_in(found, all, i, dir, n);
+		add_those_in(list, found, all, i, dir, n);
 	}
-	if (above)
-		beside = above;
-	return beside ? smoke_json(beside) : NULL;
+	add_those_in(list, found, all, i, dir, strlen(dir));
+	if (json_array_size(list))
+		return json_pack("{s:o}", "artefacts", list);
+	json_decref(list);
+	return NULL;
 }
 
-/* What an artefact is held against: itself in earlier reports, what it was made from, and the first one of its folder, which is returned. */
+/* What an artefact is held against: itself in earlier reports, what it was made from, and those of its folder, which are returned. */
 static json_t *choose_references(struct smoke_options *o, const struct artefacts *found, const struct smoke *all, size_t i, const char *path)
 {
-	json_t *sibling = folder_sibling(found, all, i);
+	json_t *siblings = folder_siblings(found, all, i);
 	size_t n = 0;
 
 	for (size_t k = 0; k < o->n_references; k++) {
@@ -104,10 +106,10 @@ static json_t *choose_references(struct smoke_options *o, const struct artefacts
 		if (ref.report || ref.gone)		/* else it was not there then */
 			o->references[n++] = ref;
 	}
-	if (sibling)
-		o->references[n++] = (struct smoke_reference){ .report = sibling, .relation = SMOKE_SIBLING };
+	if (siblings)
+		o->references[n++] = (struct smoke_reference){ .report = siblings, .relation = SMOKE_SIBLING };
 	o->n_references = n;
-	return sibling;
+	return siblings;
 }
 
 static void judge_stray(struct smoke *s, const struct artefact *a, struct report *r)
@@ -144,11 +146,11 @@ static void run_one(struct whole *w, size_t i, const struct artefacts *found, in
 	own(mem) char *path = mem_strdup(a->file);
 	struct smoke_options o = *options;
 	const char *link;
-	json_t *sibling own(json) = NULL;
+	json_t *siblings own(json) = NULL;
 	size_t before = r->n;
 
 	prefix(&path, a->dir);
-	sibling = choose_references(&o, found, w->all, i, path);
+	siblings = choose_references(&o, found, w->all, i, path);
 	o.side = a->side;
 	o.beside = a->extra && has_first(found, i);
 	tell_file(o.tell, (uint32_t)i + 1, (uint32_t)found->n, path);

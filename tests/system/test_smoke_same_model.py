@@ -1,0 +1,171 @@
+"""What a model is held against when its build is not that of what it should be: fewer layers, another head, drafts and other sizes beside it."""
+import array
+import json
+import shutil
+import struct
+
+import pytest
+
+from tests.system import gguf_file
+from tests.system.conftest import ROOT
+from tests.system.mutate import Model
+from tests.system.registry import Registry
+from tests.system.test_smoke_daemon import bring
+from tests.system.test_smoke_runner import copy, read_tensors, smoke, stories, write_tensors
+
+TINY = ROOT / "tests/models/tiny-story"
+N_LAYERS = 5
+__all__ = ["stories"]       # a fixture
+
+
+def without_layer_gguf(whole, path, lost):
+    """As if the model never had that layer: the others are renumbered, and their number says so."""
+    (n, keys), tensors = gguf_file.read(whole)
+    said = b"llama.block_count" + struct.pack("<I", 4)
+    assert keys.count(said + struct.pack("<I", N_LAYERS)) == 1
+    keys = keys.replace(said + struct.pack("<I", N_LAYERS), said + struct.pack("<I", N_LAYERS - 1))
+    kept = {}
+    for name, tensor in tensors.items():
+        no = int(name.split(".")[1]) if name.startswith("blk.") else -1
+        if no != lost:
+            kept[name.replace(f"blk.{no}.", f"blk.{no - 1}.") if no > lost else name] = tensor
+    gguf_file.write(path, (n, keys), kept)
+
+
+def without_layer(model, lost):
+    kept = {}
+    for name, tensor in model.tensors.items():
+        no = int(name.split(".")[2]) if name.startswith("model.layers.") else -1
+        if no != lost:
+            kept[name.replace(f"layers.{no}.", f"layers.{no - 1}.") if no > lost else name] = tensor
+    model.tensors = kept
+    model.config["num_hidden_layers"] = N_LAYERS - 1
+    return model
+
+
+def held_against(tmp_path, *others, relation="quantized", change=lambda report: None):
+    arguments = []
+    for i, (name, where) in enumerate(others):
+        path = tmp_path / f"reference-{i}.json"
+        report = smoke(where)[1]
+        change(report)
+        path.write_text(json.dumps({"relation": relation, "name": name, "report": report}))
+        arguments += ["--reference", path]
+    return arguments
+
+
+# ---- layers that are gone -----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("lost", [1, 4])
+def test_a_sibling_that_lost_a_layer(stories, tmp_path, lost):
+    where = copy(stories, tmp_path)
+    without_layer_gguf(stories / "gguf/stories260K-F16.gguf", where / "m-F16.gguf", lost)
+    done, report = smoke(where)
+    assert done.returncode == 6 and report["artefacts"][1]["compared"] == ["differs from model.safetensors"]
+    assert "has 5 layers, this one 4" in report["reasons"][0]
+
+
+@pytest.mark.parametrize("relation", ["quantized", "maybe_quantized"])
+def test_an_original_with_a_layer_more(stories, tmp_path, relation):
+    where = without_layer(Model(stories / "hf-f32"), 2).write(tmp_path / "m")
+    done, report = smoke(*held_against(tmp_path, ("org/base", stories / "hf-f32"), relation=relation), where)
+    assert report["compared"] == ["differs from org/base"]
+    if relation == "quantized":
+        assert done.returncode == 6 and "has 5 layers, this one 4 (org/base)" in report["reasons"][0]
+    else:
+        assert done.returncode == 0 and [f["rule"] for f in report["findings"]] == ["reference"]
+
+
+def test_daemon_rejects_a_quantised_form_without_a_layer(stories, tmp_path):
+    where = tmp_path / "m"
+    where.mkdir()
+    without_layer_gguf(stories / "gguf/stories260K-Q6_K.gguf", where / "m-Q6_K.gguf", 2)
+    with Registry(tmp_path / "reg") as reg:
+        bring(reg, copy(stories, tmp_path / "base"), "org/base")
+        shown = bring(reg, where, "org/lost-GGUF", base="org/base", relation="quantized", code=5)
+        assert shown["state"] == "rejected" and "5 layers, this one 4" in shown["reason"] and shown["smoke"]["compared"][0].startswith("differs from org/base@")
+
+
+def test_reports_of_old_tell_layers_alone(stories, tmp_path):
+    """Of their numbers the head's are a part, stored or not: where those are others, that nothing is compared is said."""
+    def of_old(report):
+        for key in ("width", "experts", "layer_params"):
+            del report["fingerprint"][key]
+    base = held_against(tmp_path, ("org/base", stories / "hf-f32"), change=of_old)
+    done, report = smoke(*base, without_layer(Model(stories / "hf-f32"), 2).write(tmp_path / "m"))
+    assert done.returncode == 6 and report["compared"] == ["differs from org/base"]
+    m = Model(stories / "hf-f32")
+    m.tensors["lm_head.weight"] = m.tensors["model.embed_tokens.weight"][0], array.array("f", [v * 1.01 for v in m.values("model.embed_tokens.weight")])
+    m.config["tie_word_embeddings"] = False
+    done, report = smoke(*base, m.write(tmp_path / "untied"))
+    assert done.returncode == 0 and report["compared"][0].startswith("is not compared with org/base: that has not the 292800 numbers of this one"), report["compared"]
+    assert smoke(*base, stories / "hf-bf16")[1]["compared"] == ["agrees with org/base"]
+
+
+def test_layers_for_further_tokens_do_not_count(stories, tmp_path):
+    """They stand behind the last in one form and are left out of the other."""
+    m = Model(stories / "hf-f32")
+    m.config["num_nextn_predict_layers"] = 1
+    m.tensors.update({n.replace("layers.4.", "layers.5."): t for n, t in m.tensors.items() if "layers.4." in n})
+    where = m.write(tmp_path / "m")
+    shutil.copyfile(stories / "gguf/stories260K-Q6_K.gguf", where / "m-Q6_K.gguf")
+    done, report = smoke(where)
+    assert done.returncode == 0 and report["artefacts"][1]["compared"] == ["agrees with model.safetensors"], report["reasons"]
+    figures = [[a["fingerprint"][k] for k in ("width", "experts", "layer_params")] for a in report["artefacts"]]
+    assert figures[0] == figures[1] == [64, 0, N_LAYERS * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 64 * 172)]
+
+
+# ---- heads --------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("good", [True, False])
+def test_a_head_that_is_stored_does_not_make_another_model(stories, tmp_path, good):
+    m = Model(stories / "hf-f32")
+    shape, values = m.tensors["model.embed_tokens.weight"]
+    noise = [1 if good else 1 + 0.4 * (((i * 7919 + 13) % 1000) / 500 - 1) for i in range(len(values))]
+    m.tensors["lm_head.weight"] = shape, array.array("f", (v * (1 + 1e-7 * (i % 2)) * k for i, (v, k) in enumerate(zip(values, noise))))
+    m.config["tie_word_embeddings"] = False
+    done, report = smoke(*held_against(tmp_path, ("org/base", stories / "hf-f32")), m.write(tmp_path / "m"))
+    assert report["compared"] == [f"{'agrees with' if good else 'differs from'} org/base"], report["reasons"]
+    assert done.returncode == (0 if good else 6)
+
+
+# ---- other models -------------------------------------------------------------------------------------------------------
+
+def transposed_gguf(whole, path):
+    keys, tensors = gguf_file.read(whole)
+    dims, kind, raw = tensors["blk.1.attn_q.weight"]
+    q = array.array("f", raw)
+    tensors["blk.1.attn_q.weight"] = dims, kind, array.array("f", (q[j * 64 + i] for i in range(64) for j in range(64))).tobytes()
+    gguf_file.write(path, keys, tensors)
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_another_model_beside_it_is_passed_over(stories, tmp_path, good):
+    """The first of the folder is of another width; the first that is the same model counts."""
+    where = shutil.copytree(TINY, tmp_path / "m")
+    shutil.copyfile(stories / "gguf/stories260K-F16.gguf", where / "a-F16.gguf")
+    if good:
+        shutil.copyfile(stories / "gguf/stories260K-F32.gguf", where / "b-F32.gguf")
+    else:
+        transposed_gguf(stories / "gguf/stories260K-F32.gguf", where / "b-F32.gguf")
+    done, report = smoke(where)
+    compared = [a.get("compared") for a in report["artefacts"]]
+    assert compared[0] is None and compared[2] == [f"{'agrees with' if good else 'differs from'} a-F16.gguf"]
+    assert compared[1] == ["is not compared with model.safetensors: that is 96 wide, this one 64"]
+    assert done.returncode == (0 if good else 6)
+
+
+def test_an_original_of_another_width(stories, tmp_path):
+    """The only one it says it has, or one of several that a repository of several models has."""
+    done, report = smoke(*held_against(tmp_path, ("org/tiny", TINY)), stories / "hf-bf16")
+    assert done.returncode == 6 and report["compared"] == ["differs from org/tiny"] and "is 96 wide, this one 64 (org/tiny)" in report["reasons"][0]
+    done, report = smoke(*held_against(tmp_path, ("org/tiny", TINY), ("org/base", stories / "hf-f32")), stories / "hf-bf16")
+    assert done.returncode == 0, report["reasons"]
+    assert report["compared"] == ["is not compared with org/tiny: that is 96 wide, this one 64", "agrees with org/base"]
+
+
+def test_an_original_that_is_one_of_several_in_its_repository(stories, tmp_path):
+    where = shutil.copytree(TINY, tmp_path / "m")
+    shutil.copyfile(stories / "gguf/stories260K-F16.gguf", where / "a-F16.gguf")
+    done, report = smoke(*held_against(tmp_path, ("org/both", where)), stories / "gguf/stories260K-Q6_K.gguf")
+    assert done.returncode == 0 and report["compared"] == ["agrees with org/both"], report["reasons"]
