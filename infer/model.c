@@ -7,6 +7,8 @@
 #include "base/vec.h"
 #include "infer/config.h"
 
+#define COARSEST_SHARE 10	/* of one in so many numbers; fewer cost little, whatever holds them */
+
 static int read_json(json_t **out, int dirfd, const char *file, struct report *r, struct err *e)
 {
 	struct buf text own(buf);
@@ -147,9 +149,37 @@ bool model_uses(const struct model *m, const struct tensor *t)
 	return t->claimed && (t != m->plan.stored_head || t == ends[ROLE_HEAD].tensor || t == ends[ROLE_EMBED].tensor);
 }
 
+struct share {
+	double bits;		/* a number */
+	uint64_t n;
+};
+
+static int by_bits(const void *a, const void *b)
+{
+	double x = ((const struct share *)a)->bits, y = ((const struct share *)b)->bits;
+
+	return (x > y) - (x < y);
+}
+
+/* What packing costs is the coarse parts' doing, however wide the others are kept: as many bits, or fewer, have a tenth of all the numbers. */
+static double coarsest_bits(struct share *v, size_t n, uint64_t total)
+{
+	uint64_t sum = 0;
+
+	qsort(v, n, sizeof(*v), by_bits);
+	for (size_t i = 0; i < n; i++) {
+		sum += v[i].n;
+		if (sum >= total / COARSEST_SHARE)
+			return v[i].bits;
+	}
+	return 32;
+}
+
 static void take_size(struct model *m)
 {
-	uint64_t bytes = 0, params = 0;
+	own(mem) struct share *shares = mem_zalloc((m->weights.n + 1) * sizeof(*shares));
+	uint64_t params = 0;
+	size_t n_shares = 0;
 
 	for (size_t i = 0; i < m->weights.n; i++) {
 		const struct tensor *t = &m->weights.tensors[i];
@@ -163,13 +193,14 @@ static void take_size(struct model *m)
 		}
 		if (!is_layer_matrix(t))
 			continue;
-		bytes += t->bytes;
+		if (n > 0)
+			shares[n_shares++] = (struct share){ .bits = (double)t->bytes * 8 / (double)n, .n = n };
 		params += n;
 	}
 	m->size.layer_params = params;
 	m->size.width = m->spec->d_model;
 	m->size.experts = m->spec->moe.n_expert;
-	m->size.bits = params ? (double)bytes * 8 / (double)params : 32;
+	m->size.bits = coarsest_bits(shares, n_shares, params);
 }
 
 int model_open(struct model *m, int dirfd, const char *file, uint32_t n_tokens, struct report *r, struct err *e)

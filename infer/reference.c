@@ -12,7 +12,7 @@
 #define WORSE_MAX_BITS	 0.1	/* bits a byte by which other weights may do worse */
 #define TOP1_MAX_CHANGED 2	/* of 64 predictions, where neither of two is sure */
 
-/* What a precision may cost, by bits a number of the layers' matrices: nats, and share of the residual's size. */
+/* What a precision may cost, by bits a number of the layers' matrices (model.h): nats, and share of the residual's size. */
 static const struct {
 	double bits, loss, rms;
 } costs[] = { { 7, 0.03, 0.05 }, { 4.9, 0.05, 0.10 }, { 3.9, 0.15, 0.25 }, { 2.3, 0.5, 0.6 },

@@ -169,3 +169,39 @@ def test_an_original_that_is_one_of_several_in_its_repository(stories, tmp_path)
     shutil.copyfile(stories / "gguf/stories260K-F16.gguf", where / "a-F16.gguf")
     done, report = smoke(*held_against(tmp_path, ("org/both", where)), stories / "gguf/stories260K-Q6_K.gguf")
     assert done.returncode == 0 and report["compared"] == ["agrees with org/both"], report["reasons"]
+
+
+# ---- what a precision may cost ------------------------------------------------------------------------------------------
+
+def q4_0(raw):
+    """Blocks of 32: a scale by the number of the largest size, which becomes -8."""
+    values, out = array.array("f", raw), []
+    for block in (values[i:i + 32] for i in range(0, len(values), 32)):
+        d = struct.unpack("<e", struct.pack("<e", max(block, key=abs) / -8))[0]
+        q = [min(15, int(v / d + 8.5)) for v in block]
+        out.append(struct.pack("<e", d) + bytes(a | b << 4 for a, b in zip(q[:16], q[16:])))
+    return b"".join(out)
+
+
+def quantise(path, tensors, keys, where):
+    new = {n: (dims, 2, q4_0(raw)) if "blk." in n and len(dims) == 2 and where(n, dims) else (dims, kind, raw) for n, (dims, kind, raw) in tensors.items()}
+    gguf_file.write(path, keys, new)
+    return path
+
+
+def test_the_coarse_part_of_a_form_says_what_it_may_cost(stories, tmp_path):
+    """Rows that are no whole blocks stay as they were, which is no reason to ask more of the others: 0.15 nats are for four bits."""
+    keys, tensors = gguf_file.read(stories / "gguf/stories260K-F32.gguf")
+    mixed = quantise(tmp_path / "mixed.gguf", tensors, keys, lambda n, dims: dims[0] % 32 == 0)
+    base = held_against(tmp_path, ("org/base", stories / "hf-f32"))
+    done, report = smoke(*base, mixed)
+    assert done.returncode == 0 and report["compared"] == ["agrees with org/base"] and report["fingerprint"]["bits"] == 4.5, report["reasons"]
+    assert report["loss_nats_per_token"] > 1.1785 + 0.05
+
+
+@pytest.mark.parametrize("names, bits", [(("blk.1.attn_output.weight",), 8.5), (("attn_q.weight", "attn_output.weight"), 4.5)])
+def test_of_less_than_a_tenth_nothing_follows(stories, names, bits, tmp_path):
+    keys, tensors = gguf_file.read(stories / "gguf/wide-Q8_0.gguf")
+    coarse = gguf_file.read(stories / "gguf/wide-Q4_0.gguf")[1]
+    gguf_file.write(tmp_path / "m.gguf", keys, {n: coarse[n] if n.endswith(names) else t for n, t in tensors.items()})
+    assert smoke(tmp_path / "m.gguf")[1]["fingerprint"]["bits"] == bits
