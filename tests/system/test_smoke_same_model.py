@@ -205,3 +205,45 @@ def test_of_less_than_a_tenth_nothing_follows(stories, names, bits, tmp_path):
     coarse = gguf_file.read(stories / "gguf/wide-Q4_0.gguf")[1]
     gguf_file.write(tmp_path / "m.gguf", keys, {n: coarse[n] if n.endswith(names) else t for n, t in tensors.items()})
     assert smoke(tmp_path / "m.gguf")[1]["fingerprint"]["bits"] == bits
+
+
+# ---- other weights of the same types ------------------------------------------------------------------------------------
+
+def by_hand(tmp_path, where):
+    path = tmp_path / "by-hand.json"
+    path.write_text(json.dumps(smoke(where)[1]))
+    return ["--reference", path]
+
+
+def test_one_quantised_anew_may_differ_a_little(stories, tmp_path):
+    """With scales a little smaller, as a program that looks for the least error finds them."""
+    keys, tensors = gguf_file.read(stories / "gguf/wide-Q4_0.gguf")
+    base = by_hand(tmp_path, stories / "gguf/wide-Q4_0.gguf")
+    for n, (dims, kind, raw) in tensors.items():
+        if kind == 2:
+            blocks = (raw[i:i + 18] for i in range(0, len(raw), 18))
+            tensors[n] = dims, kind, b"".join(struct.pack("<e", struct.unpack("<e", b[:2])[0] * 0.995) + b[2:] for b in blocks)
+    gguf_file.write(tmp_path / "m.gguf", keys, tensors)
+    done, report = smoke(*base, tmp_path / "m.gguf")
+    assert done.returncode == 0, report["reasons"]
+    assert report["compared"][0].startswith("agrees with wide-Q4_0.gguf: other weights of the same types; the loss is off by 0.0"), report["compared"]
+    assert report["compared"][0].endswith("and may be by 0.05")
+
+
+def test_one_page_of_another_tensor_is_more_than_that(stories, tmp_path):
+    """Held against the same file as it was; against another form of the model it is within what four bits cost."""
+    keys, tensors = gguf_file.read(stories / "gguf/wide-IQ4_XS.gguf")
+    base = by_hand(tmp_path, stories / "gguf/wide-IQ4_XS.gguf")
+    dims, kind, raw = tensors["blk.1.ffn_up.weight"]
+    tensors["blk.1.ffn_up.weight"] = dims, kind, tensors["blk.3.ffn_up.weight"][2][:4096] + raw[4096:]
+    gguf_file.write(tmp_path / "m.gguf", keys, tensors)
+    assert smoke(tmp_path / "m.gguf")[1]["verdict"] == "pass"
+    done, report = smoke(*base, tmp_path / "m.gguf")
+    assert done.returncode == 6 and report["compared"] == ["differs from wide-IQ4_XS.gguf"] and "may differ by 0.05" in report["reasons"][0], report
+
+
+def test_weights_of_another_revision_are_named_such(stories, tmp_path):
+    m = Model(stories / "hf-f32")
+    m.tensors["model.norm.weight"] = [64], array.array("f", [v * 1.001 for v in m.values("model.norm.weight")])
+    done, report = smoke(*held_against(tmp_path, ("org/m", stories / "hf-f32"), relation="other_weights"), m.write(tmp_path / "m"))
+    assert done.returncode == 0 and report["compared"] == ["agrees with org/m: other weights of the same types; 0.792 bits a byte for 0.792"]
