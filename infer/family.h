@@ -32,7 +32,7 @@ struct family_name {
 
 struct family_names {
 	const struct family_name *rows;		/* ended by a NULL name */
-	const struct family_name *also;		/* more rows, looked at first; may be NULL */
+	const struct family_name *also;		/* rows of the family's own: of the roles that they name, those above do not count; may be NULL */
 	bool conv1d;				/* linear weights are stored [in][out] */
 	bool experts_transposed;		/* stacked experts are stored [expert][in][out] */
 };

@@ -39,6 +39,15 @@ const struct family_name *plan_rows(const struct plan *p, int i)
 	return i == 0 ? p->family->hf_names.also : i == 1 ? p->family->hf_names.rows : NULL;
 }
 
+/* A family that calls a role by a name of its own does not call it by the name that others have: that may be another role's there. */
+static bool is_renamed(const struct plan *p, int i, enum role role)
+{
+	for (const struct family_name *row = i && !p->gguf ? p->family->hf_names.also : NULL; row && row->name; row++)
+		if (row->role == role)
+			return true;
+	return false;
+}
+
 bool plan_find(const struct plan_finder *f, enum role role, const char *suffix, char out[PLAN_NAME_MAX])
 {
 	char name[PLAN_NAME_MAX];
@@ -47,7 +56,7 @@ bool plan_find(const struct plan_finder *f, enum role role, const char *suffix, 
 	out[0] = '\0';
 	for (int i = 0; i < 2; i++) {
 		for (const struct family_name *row = plan_rows(f->p, i); row && row->name; row++) {
-			if (row->role != role || !plan_expand(f, row->name, suffix, name))
+			if (row->role != role || is_renamed(f->p, i, role) || !plan_expand(f, row->name, suffix, name))
 				continue;
 			found = packed_find(f->p->weights, name);
 			if (first || found)
