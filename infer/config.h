@@ -24,4 +24,7 @@ int config_read_gguf(struct spec *s, const struct family **family, const struct 
 /* After spec_finish: what layer_types and no_rope_layers say of single layers. */
 int config_layers_hf(struct spec *s, const struct family *f, const json_t *config, struct report *r, struct err *e);
 
+/* Is its class the repository's own, whatever it is called? What that makes of the configuration is not known here. */
+bool config_own_code(const json_t *config);
+
 #endif

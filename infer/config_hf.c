@@ -350,6 +350,20 @@ static const struct family *find_family(const json_t *config, const json_t *text
 	return f && text != config && family_by_type(type) ? family_by_type(type) : f;
 }
 
+/* Labels are counted by their names, else given by their number, else two. A class of the repository's own may have any head. */
+static void read_labels(struct spec *s, const char *architecture, const json_t *config)
+{
+	const json_t *names = json_object_get(config, "id2label");
+	bool tokens = str_ends(architecture, "ForTokenClassification");
+	int64_t n = json_is_object(names) ? (int64_t)json_object_size(names) : json_get_int(config, "num_labels", 2);
+
+	if ((!tokens && !str_ends(architecture, "ForSequenceClassification")) || config_own_code(config) || n <= 0 || n > SPEC_DIM_MAX)
+		return;
+	s->n_labels = (uint32_t)n;
+	s->labels_of_tokens = tokens;
+	s->bias_labels = tokens && json_get_bool(config, "token_classification_bias", true);
+}
+
 int config_read_hf(struct spec *s, const struct family **family, const json_t *config, struct report *r, struct err *e)
 {
 	const json_t *text = json_object_get(config, "text_config");
@@ -377,6 +391,8 @@ int config_read_hf(struct spec *s, const struct family **family, const json_t *c
 		return err_set(e, ERR_UNSUPPORTED, "not run: text_config of the type %.60s", type);
 	*s = *f->base;
 	s->task = task;
+	if (task)
+		read_labels(s, architecture, config);
 	s->rope_interleaved = f->hf_rope_interleaved;
 	rc = config_check_keys(text, task != NULL, f->flags & FAMILY_OWN_KEYS ? own_keys : "", r, e);
 	if (rc == 0)

@@ -20,7 +20,7 @@ static const char *const known_keys =
 	" use_flash_attn use_dynamic_ntk use_logn_attn bf16 fp16 fp32 onnx_safe softmax_in_fp32 use_cache_quantization use_cache_kernel"
 	" tokenizer_class rotary_emb_base attn_implementation _attn_implementation input_jitter_noise router_z_loss_coef attn_pdrop_prob"
 	" projector_hidden_act vision_feature_layer spatial_merge_size multimodal_projector_bias moe_layers sliding_window_size offset_alibi dual_chunk_attention_config"
-	" _attn_implementation_autoset attention_probs_dropout_prob attn_dropout _sliding_window_pattern ";
+	" _attn_implementation_autoset attention_probs_dropout_prob attn_dropout _sliding_window_pattern token_classification_bias ";
 
 /* How to sample and what to call things: leftovers of the class that wrote the file, and of tools. */
 static const char *const harmless_keys =
@@ -195,4 +195,15 @@ int config_check_gguf_keys(const struct gguf *g, const char *arch, struct report
 		report_flag(r, "config.unknown_key", "key \"%.80s\" is not one we know", name);
 	}
 	return 0;
+}
+
+bool config_own_code(const json_t *config)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(json_object_get(config, "auto_map"), key, v)
+		if (str_starts(key, "AutoModel"))
+			return true;
+	return false;
 }

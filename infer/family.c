@@ -9,6 +9,7 @@
 
 static const struct family_name names_llama[] = {
 	N(EMBED, "^embed_tokens"), N(FINAL_NORM, "^norm"), N(HEAD, "lm_head"), N(HEAD, "language_model.lm_head"),
+	N(TEXT_LABELS, "score"), N(TOKEN_LABELS, "score"),
 	N(ATTN_NORM, "^layers.%L.input_layernorm"),
 	N(Q, "^layers.%L.self_attn.q_proj"), N(K, "^layers.%L.self_attn.k_proj"), N(V, "^layers.%L.self_attn.v_proj"),
 	N(O, "^layers.%L.self_attn.o_proj"), N(Q_NORM, "^layers.%L.self_attn.q_norm"), N(K_NORM, "^layers.%L.self_attn.k_norm"),
@@ -79,6 +80,7 @@ static const struct family_name names_llama4[] = {
 	{ 0 },
 };
 static const struct family_name names_gpt2[] = {
+	N(TEXT_LABELS, "score"), N(TOKEN_LABELS, "classifier"),
 	N(EMBED, "^wte"), N(POS_EMBED, "^wpe"), N(FINAL_NORM, "^ln_f"), N(HEAD, "lm_head"), N(ATTN_NORM, "^h.%L.ln_1"),
 	N(QKV, "^h.%L.attn.c_attn"), N(O, "^h.%L.attn.c_proj"), N(FFN_NORM, "^h.%L.ln_2"), N(UP, "^h.%L.mlp.c_fc"), N(DOWN, "^h.%L.mlp.c_proj"),
 	{ 0 },
@@ -88,6 +90,7 @@ static const struct family_name names_qwen1[] = {
 	{ 0 },
 };
 static const struct family_name names_bloom[] = {
+	N(TEXT_LABELS, "score"), N(TOKEN_LABELS, "classifier"),
 	N(EMBED, "^word_embeddings"), N(EMBED_NORM, "^word_embeddings_layernorm"), N(FINAL_NORM, "^ln_f"), N(HEAD, "lm_head"),
 	N(ATTN_NORM, "^h.%L.input_layernorm"), N(QKV, "^h.%L.self_attention.query_key_value"), N(O, "^h.%L.self_attention.dense"),
 	N(FFN_NORM, "^h.%L.post_attention_layernorm"), N(UP, "^h.%L.mlp.dense_h_to_4h"), N(DOWN, "^h.%L.mlp.dense_4h_to_h"),

@@ -10,6 +10,7 @@
 /* The place of a tensor in the block of spec.h. Weights and their biases share a role. */
 enum role {
 	ROLE_EMBED, ROLE_POS_EMBED, ROLE_EMBED_NORM, ROLE_FINAL_NORM, ROLE_HEAD,
+	ROLE_TEXT_LABELS, ROLE_TOKEN_LABELS,	/* heads of classifiers: of a whole text, of each token */
 	ROLE_ROPE_FREQS, ROLE_ROPE_SHORT, ROLE_ROPE_LONG,
 	ROLE_LAYER_FIRST,
 	ROLE_ATTN_NORM = ROLE_LAYER_FIRST, ROLE_Q, ROLE_K, ROLE_V, ROLE_QKV, ROLE_O, ROLE_Q_NORM, ROLE_K_NORM, ROLE_ATTN_POST_NORM,

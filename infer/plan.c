@@ -93,6 +93,15 @@ static void take_embedding(struct plan_finder *f)
 	report_flag(f->r, "plan.tied", "there is no embedding: tensor %s is taken for it, to which the configuration ties it", name);
 }
 
+/* The head of a classifier, which is all that it was made for. */
+static void take_labels(struct plan_finder *f)
+{
+	const struct spec *s = f->p->spec;
+	enum role role = s->labels_of_tokens ? ROLE_TOKEN_LABELS : ROLE_TEXT_LABELS;
+
+	plan_take_linear(f, role, s->bias_labels, s->n_labels, s->d_model);
+}
+
 static int take_ends(struct plan *p, struct report *r, struct err *e)
 {
 	const struct spec *s = p->spec;
@@ -108,6 +117,8 @@ static int take_ends(struct plan *p, struct report *r, struct err *e)
 	if (s->task) {
 		if (plan_find(&f, ROLE_HEAD, ".weight", name))
 			weights_find(p->weights, name)->claimed = true;	/* left over from what it was trained from */
+		if (s->n_labels)
+			take_labels(&f);
 		return f.failed ? ERR_INPUT : f.unsupported;
 	}
 	if (plan_find(&f, ROLE_HEAD, ".weight", name) && !(s->tied && !p->gguf)) {

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "infer/config.h"
 
 #define UNEXPECTED_MAX 8	/* named one by one; the rest is counted */
 
@@ -324,18 +325,6 @@ static bool fits(const struct shape_kind *k, const char *architecture)
 	return false;
 }
 
-/* A class of the repository's own, whatever it is called: what it makes of the configuration is not known here. */
-static bool own_code(const json_t *config)
-{
-	const char *key;
-	json_t *v;
-
-	json_object_foreach(json_object_get(config, "auto_map"), key, v)
-		if (str_starts(key, "AutoModel"))
-			return true;
-	return false;
-}
-
 /* What no row asks for: heads of training, most of the time. */
 static void name_leftovers(struct checker *c)
 {
@@ -362,7 +351,7 @@ int shape_check(struct weights *w, const char *architecture, const json_t *confi
 
 	*n = (struct shape_count){ 0 };
 	for (size_t i = 0; (c.words.kind = shape_kind_at(i)); i++) {
-		if (!fits(c.words.kind, architecture) || own_code(config))
+		if (!fits(c.words.kind, architecture) || config_own_code(config))
 			continue;
 		c.words.config = c.words.kind->config ? json_object_get(config, c.words.kind->config) : config;
 		n->known = true;

@@ -120,6 +120,8 @@ struct spec {
 	struct moe_spec moe;
 	bool tied;			/* the head is the embedding */
 	const char *task;		/* not NULL: no language model but an embedder or a classifier built on one, for this; it has no head that says words */
+	uint32_t n_labels;		/* of a classifier's head; 0: there is none that is known */
+	bool labels_of_tokens, bias_labels;
 	uint32_t n_extra_layers;	/* behind the last: they predict further tokens in training, and are not run */
 
 	struct spec_layer layer[SPEC_LAYERS_MAX];

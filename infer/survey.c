@@ -86,6 +86,12 @@ static bool is_norm(const struct tensor *t)
 	return t->claimed && !t->is_bias && !is_matrix(t) && t->role != ROLE_ROUTER_BIAS && t->role != ROLE_SHARED_ROUTER;
 }
 
+/* All that a classifier says, be it about one label. */
+static bool is_labels(const struct tensor *t)
+{
+	return t->claimed && !t->is_bias && (t->role == ROLE_TEXT_LABELS || t->role == ROLE_TOKEN_LABELS);
+}
+
 /* One finding, and one reason where that settles it. */
 static void found(struct smoke *s, struct report *r, enum report_severity severity, const struct tensor *t, const char *rule, const char *fmt, double a, double b)
 {
@@ -108,7 +114,7 @@ static bool judge_alone(struct smoke *s, const struct model *m, const struct ten
 
 	if (x->n_nonfinite)
 		found(s, r, REPORT_REJECT, t, "stats.nonfinite", "holds %.0f values that are not finite, of %.0f", (double)x->n_nonfinite, (double)x->n);
-	else if (x->n_zero == x->n && (is_matrix(t) || (is_norm(t) && !m->spec->norm_plus1)))
+	else if (x->n_zero == x->n && (is_matrix(t) || is_labels(t) || (is_norm(t) && !m->spec->norm_plus1)))
 		found(s, r, REPORT_REJECT, t, "stats.zero", "is zero in all its %.0f elements", (double)x->n, 0);
 	else if (x->min >= x->max && is_matrix(t) && x->n > 1)
 		found(s, r, REPORT_REJECT, t, "stats.constant", "holds the same number %g in all its %.0f elements", (double)x->min, (double)x->n);

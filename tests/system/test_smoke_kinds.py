@@ -445,7 +445,7 @@ DECODERS = {
 def test_language_models_as_something_else(tmp_path, kind):
     """They are not run, and built as their family demands."""
     architecture, root, task = DECODERS[kind]
-    where, tensors = embedder(tmp_path / "m", architecture, root, is_causal=architecture == "LlamaForCausalLM")
+    where, tensors = embedder(tmp_path / "m", architecture, root, is_causal=architecture == "LlamaForCausalLM", num_labels=1)
     if architecture == "LlamaForCausalLM":
         (where / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]))
     if architecture.endswith("Classification"):
