@@ -18,7 +18,15 @@ static const struct {
 } pairs[] = { { ".lora_A.weight", ".lora_B.weight" }, { ".lora_embedding_A", ".lora_embedding_B" }, { ".lora_A.default.weight", ".lora_B.default.weight" },
 	{ ".weight.lora_a", ".weight.lora_b" } };
 
-/* A key of rank_pattern. */
+/* What the configuration says that every pair has beside its halves: a number for each that comes out of B. Files that keep the adapter's name have the second name. */
+static const struct {
+	const char *key, *names[2];
+} companions[] = {
+	{ "use_dora", { ".lora_magnitude_vector", ".lora_magnitude_vector.default.weight" } },
+	{ "lora_bias", { ".lora_B.bias", ".lora_B.default.bias" } },
+};
+
+/* A key of rank_pattern, or the pattern that target_modules is. */
 struct pattern {
 	const char *key;
 	struct token_regex *re;		/* NULL: plain, or unknown */
@@ -33,6 +41,8 @@ struct adapter {
 	struct adapter_modules modules;
 	struct pattern *patterns;
 	size_t n_patterns, cap_patterns;
+	struct shape_count *n;
+	const struct tensor *stray;	/* the first whose name PEFT does not know */
 	struct report *r;
 	struct err *e;
 	bool failed;
@@ -71,14 +81,13 @@ static bool plain_fits(const char *key, const char *module, size_t n)
 	return true;
 }
 
-static void read_pattern(struct adapter *x, struct pattern *p, size_t n_before)
+/* before: what may stand in front of what the key fits. */
+static void read_pattern(struct adapter *x, struct pattern *p, size_t n_before, const char *before, const char *where)
 {
 	char text[PATTERN_MAX + 16];
 	struct err e = ERR_NONE;
-	int len = snprintf(text, sizeof(text), "(.*\\.)?(%s)$", p->key), rc = 0;
+	int len = snprintf(text, sizeof(text), "%s(%s)$", before, p->key), rc = 0;
 
-	if (is_plain(p->key))
-		return;
 	if (len >= (int)sizeof(text) || n_before >= PATTERNS_MAX)
 		rc = err_set(&e, ERR_LIMIT, "there are more than %d patterns, or it has more than %d bytes", PATTERNS_MAX, PATTERN_MAX);
 	else
@@ -87,7 +96,7 @@ static void read_pattern(struct adapter *x, struct pattern *p, size_t n_before)
 		return;
 	p->unknown = true;
 	report_path(x->r, "%s", x->file);
-	report_flag(x->r, "shape.pattern", "rank_pattern \"%.80s\" can't be used, so the ranks of modules that it may speak of are not checked: %s", p->key, e.msg);
+	report_flag(x->r, "shape.pattern", "%s \"%.80s\" can't be used, so modules that it may speak of are not checked against it: %s", where, p->key, e.msg);
 }
 
 static void read_patterns(struct adapter *x)
@@ -99,8 +108,19 @@ static void read_patterns(struct adapter *x)
 		struct pattern *p = vec_push(&x->patterns, &x->n_patterns, &x->cap_patterns);
 
 		*p = (struct pattern){ .key = key, .rank = json_is_integer(v) && json_integer_value(v) > 0 ? (uint64_t)json_integer_value(v) : 0 };
-		read_pattern(x, p, x->n_patterns - 1);
+		if (!is_plain(key))
+			read_pattern(x, p, x->n_patterns - 1, "(.*\\.)?", "rank_pattern");
 	}
+}
+
+/* 1, 0, or -1 where that can't be told. */
+static int pattern_fits(const struct pattern *p, const char *module, size_t n)
+{
+	struct token_matches m = { .re = p->re, .s = module, .n = n };
+	struct err e = ERR_NONE;
+	int rc = p->re ? token_matches_next(&m, &e) : plain_fits(p->key, module, n);
+
+	return p->unknown || rc < 0 ? -1 : rc > 0 && (!p->re || m.from == 0);
 }
 
 /*
@@ -110,15 +130,10 @@ static void read_patterns(struct adapter *x)
 static uint64_t rank_of(struct adapter *x, const char *module, size_t n)
 {
 	for (size_t i = 0; i < x->n_patterns; i++) {
-		const struct pattern *p = &x->patterns[i];
-		struct token_matches m = { .re = p->re, .s = module, .n = n };
-		struct err e = ERR_NONE;
-		int rc = p->re ? token_matches_next(&m, &e) : plain_fits(p->key, module, n);
+		int fits = pattern_fits(&x->patterns[i], module, n);
 
-		if (p->unknown || rc < 0)
-			return 0;
-		if (rc > 0 && (!p->re || m.from == 0))
-			return p->rank;
+		if (fits)
+			return fits < 0 ? 0 : x->patterns[i].rank;
 	}
 	return (uint64_t)json_get_int(x->config, "r", 0);
 }
@@ -168,6 +183,30 @@ static bool is_flipped(const struct adapter *x, const char *name)
 	return !x->config && str_starts(name, "token_embd.");
 }
 
+static void check_companions(struct adapter *x, const struct tensor *a, size_t stem, const struct tensor *b)
+{
+	for (size_t i = 0; i < ARRAY_LEN(companions); i++) {
+		char name[2][SHAPE_NAME_MAX];
+		struct tensor *t = NULL;
+
+		if (!json_get_bool(x->config, companions[i].key, false))
+			continue;
+		for (size_t k = 0; k < 2 && !t; k++) {
+			snprintf(name[k], sizeof(name[k]), "%.*s%s", (int)stem, a->name, companions[i].names[k]);
+			t = weights_find(x->w, name[k]);
+		}
+		x->n->demanded++;
+		if (!t) {
+			fail(x, "shape.missing", a, "tensor %s is missing, which %s means beside %s", name[0], companions[i].key, a->name);
+			continue;
+		}
+		t->claimed = true;
+		if (tensor_elements(t) != b->shape[0])
+			fail(x, "shape.shape", t, "tensor %s has %llu elements, where %s gives %llu", t->name, (unsigned long long)tensor_elements(t), b->name,
+				(unsigned long long)b->shape[0]);
+	}
+}
+
 static void check_pair(struct adapter *x, struct tensor *a, const char *end_a, const char *end_b)
 {
 	size_t n = strlen(a->name) - strlen(end_a), skip = str_starts(a->name, MODULES_FROM) ? strlen(MODULES_FROM) : 0;
@@ -190,13 +229,19 @@ static void check_pair(struct adapter *x, struct tensor *a, const char *end_a, c
 		return;
 	}
 	adapter_modules_add(&x->modules, a->name + skip, n - skip);
+	if (x->config && !skip && !x->stray)
+		x->stray = a;
+	if (x->config)
+		check_companions(x, a, n, b);
 	rank = x->config ? rank_of(x, a->name + skip, n - skip) : 0;
 	if (rank && gives != rank && !is_parameters_rank(x, a->name + skip, n - skip, gives))
 		fail(x, "shape.rank", a, "tensor %s has the rank %llu, where adapter_config.json says %llu", a->name, (unsigned long long)gives, (unsigned long long)rank);
 }
 
-static void check_pairs(struct adapter *x, struct shape_count *n)
+static void check_pairs(struct adapter *x)
 {
+	struct shape_count *n = x->n;
+
 	for (size_t i = 0; i < x->w->n; i++) {
 		for (size_t p = 0; p < ARRAY_LEN(pairs); p++) {
 			if (str_ends(x->w->tensors[i].name, pairs[p].a)) {
@@ -211,6 +256,8 @@ static void check_pairs(struct adapter *x, struct shape_count *n)
 				fail(x, "shape.missing", &x->w->tensors[i], "tensor %s has no other half", x->w->tensors[i].name);
 	if (n->demanded == 0)
 		fail(x, "shape.missing", NULL, "none of the %zu tensors is half of a pair of a low-rank adapter", x->w->n);
+	if (x->stray)
+		fail(x, "shape.target", x->stray, "tensor %s adapts nothing: PEFT passes over names that do not begin with " MODULES_FROM, x->stray->name);
 }
 
 /* Is the module, of n bytes, the one that a target names: by its whole name or the end of it? */
@@ -245,7 +292,7 @@ static bool is_excluded(const json_t *excluded, const char *target)
  * PEFT passes over names of which the base has no module, as lists for several models hold them, but wants one that it has. An adapter
  * that was cut looks the same, and so what is missing is named.
  */
-static void check_targets(struct adapter *x)
+static void check_target_list(struct adapter *x)
 {
 	const json_t *targets = json_object_get(x->config, "target_modules"), *excluded = json_object_get(x->config, "exclude_modules"), *v;
 	size_t i, n = 0, met = 0;
@@ -272,6 +319,78 @@ static void check_targets(struct adapter *x)
 	}
 }
 
+/* A pattern fits whole names of modules; what adapts others PEFT passes over. What target_parameters names it does not speak of. */
+static void check_target_pattern(struct adapter *x, const char *text)
+{
+	struct pattern p = { .key = text };
+	const struct adapter_module *other = NULL;
+	size_t n_met = 0;
+
+	read_pattern(x, &p, 0, "", "target_modules");
+	for (size_t i = 0; i < x->modules.n && n_met != SIZE_MAX; i++) {
+		int fits = pattern_fits(&p, x->modules.v[i].name, x->modules.v[i].n);
+
+		n_met = fits < 0 ? SIZE_MAX : n_met + (size_t)fits;
+		if (fits == 0 && !other)
+			other = &x->modules.v[i];
+	}
+	token_regex_free(p.re);
+	if (n_met == 0) {
+		fail(x, "shape.target", NULL, "no tensor adapts a module that target_modules (\"%.100s\") fits", text);
+	} else if (other && n_met != SIZE_MAX) {
+		report_path(x->r, "%s", x->file);
+		report_flag(x->r, "shape.target", "%.*s is adapted, and target_modules (\"%.100s\") does not fit it: PEFT passes over that", (int)other->n, other->name, text);
+	}
+}
+
+static void check_targets(struct adapter *x)
+{
+	const json_t *targets = json_object_get(x->config, "target_modules");
+	const char *pattern = json_string_value(targets);
+
+	if (!pattern)
+		check_target_list(x);
+	else if (strcasecmp(pattern, "all-linear") != 0 && json_array_size(json_object_get(x->config, "target_parameters")) == 0)
+		check_target_pattern(x, pattern);
+}
+
+/* Is there a tensor of a module whose name ends so, whole and not as a pair? */
+static bool is_saved(const struct adapter *x, const char *module)
+{
+	size_t len = strlen(module);
+
+	for (size_t i = 0; i < x->w->n; i++) {
+		struct tensor *t = &x->w->tensors[i];
+
+		for (const char *dot = strchr(t->name, '.'); dot && !t->claimed; dot = strchr(dot + 1, '.'))
+			if ((size_t)(dot - t->name) >= len && memcmp(dot - len, module, len) == 0)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * modules_to_save are in the file whole, and PEFT does not load it without one that the base has. For a task of labels it adds both names
+ * that heads have, of which the base has one.
+ */
+static void check_saved(struct adapter *x)
+{
+	const char *task = json_get_str(x->config, "task_type");
+	bool labels = task && (strcmp(task, "SEQ_CLS") == 0 || strcmp(task, "TOKEN_CLS") == 0);
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(x->config, "modules_to_save"), i, v) {
+		const char *module = json_string_value(v);
+
+		if (!module || !*module || is_saved(x, module) || (labels && (strcmp(module, "classifier") == 0 || strcmp(module, "score") == 0)))
+			continue;
+		fail(x, "shape.missing", NULL, "there is no tensor of %.100s, which modules_to_save names", module);
+	}
+	if (labels && !is_saved(x, "classifier") && !is_saved(x, "score"))
+		fail(x, "shape.missing", NULL, "there is no tensor of a head (classifier or score), which its task %s means: it would be random", task);
+}
+
 static int finish(struct adapter *x)
 {
 	if (!x->failed && adapter_layers_check(&x->modules, x->config, x->file, x->r, x->e) < 0)
@@ -285,7 +404,7 @@ static int finish(struct adapter *x)
 
 int shape_check_adapter(struct weights *w, const json_t *config, struct shape_count *n, struct report *r, struct err *e)
 {
-	struct adapter x = { .w = w, .config = config, .file = "adapter_config.json", .r = r, .e = e };
+	struct adapter x = { .w = w, .config = config, .file = "adapter_config.json", .n = n, .r = r, .e = e };
 	const char *type = json_get_str(config, "peft_type"), *base = json_get_str(config, "base_model_name_or_path");
 
 	*n = (struct shape_count){ .known = type && strcmp(type, "LORA") == 0 };
@@ -296,20 +415,22 @@ int shape_check_adapter(struct weights *w, const json_t *config, struct shape_co
 	if (!n->known)
 		return 0;
 	read_patterns(&x);
-	check_pairs(&x, n);
-	if (n->demanded)
+	check_pairs(&x);
+	if (n->demanded) {
 		check_targets(&x);
+		check_saved(&x);
+	}
 	return finish(&x);
 }
 
 int shape_check_gguf_adapter(struct weights *w, const char *file, struct shape_count *n, struct report *r, struct err *e)
 {
-	struct adapter x = { .w = w, .file = file, .r = r, .e = e };
+	struct adapter x = { .w = w, .file = file, .n = n, .r = r, .e = e };
 	const char *type = gguf_str(w->parts[0].gguf, "adapter.type");
 
 	*n = (struct shape_count){ .known = type && strcmp(type, "lora") == 0 };
 	if (!n->known)
 		return 0;
-	check_pairs(&x, n);
+	check_pairs(&x);
 	return finish(&x);
 }

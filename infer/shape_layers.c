@@ -2,7 +2,7 @@
  * shape_layers.c - which layers an adapter adapts; see shape_adapter.h.
  *
  * How many layers the base has, an adapter does not say: that its last ones are gone shows only where others of its modules are still
- * there. A hole is another matter. Names of modules without a layer's number mean all layers that have such a module, so where all layers
+ * there, or where layers_to_transform names them. A hole is another matter. Names of modules without a layer's number mean all layers that have such a module, so where all layers
  * that are adapted are adapted alike, and most of them are, one in between that is not was lost. Bases whose layers differ (attention in
  * every fourth, a first one without experts, layers that borrow keys) look otherwise, and what is odd there is only named.
  */
@@ -95,6 +95,7 @@ struct stack {
 	size_t n;
 	bool have[SHAPE_LAYERS_MAX], meant[SHAPE_LAYERS_MAX];
 	uint32_t first, end, n_have;
+	bool listed;			/* layers_to_transform says which */
 	bool alike;			/* every part is adapted in each of them */
 	const struct adapter_module *less;	/* else one of a part that is not */
 	uint32_t less_layer;
@@ -149,7 +150,8 @@ static void compare_part(struct stack *s, size_t from, size_t to)
 	}
 }
 
-static void fill(struct stack *s, const json_t *listed)
+/* everywhere: the layers that any stack has. A list of them may be meant for another stack than this, which is shorter. */
+static void fill(struct stack *s, const json_t *listed, const bool *everywhere)
 {
 	s->first = NO_LAYER;
 	for (size_t i = 0; i < s->n; i++) {
@@ -160,8 +162,9 @@ static void fill(struct stack *s, const json_t *listed)
 		s->first = layer < s->first ? layer : s->first;
 		s->end = layer >= s->end ? layer + 1 : s->end;
 	}
-	for (uint32_t l = 0; l < s->end; l++)
-		s->meant[l] = is_listed(listed, l);
+	s->listed = json_is_integer(listed) || json_array_size(listed);
+	for (uint32_t l = 0; l < (s->listed ? SHAPE_LAYERS_MAX : s->end); l++)
+		s->meant[l] = is_listed(listed, l) && (l < s->end || !everywhere[l]);
 	s->alike = true;
 	for (size_t i = 0, j; i < s->n && s->alike; i = j) {
 		for (j = i; j < s->n && same_part(&s->v[i], &s->v[j]); j++)
@@ -176,17 +179,23 @@ static int judge(const struct stack *s, const char *file, struct report *r, stru
 	int stack = (int)s->v[0].stack;
 	const char *name = s->v[0].name;
 
-	for (uint32_t l = s->end; l-- > 0;) {
+	for (uint32_t l = SHAPE_LAYERS_MAX; l-- > 0;) {
 		if (s->meant[l] && !s->have[l]) {
 			lost = l;
 			n_lost++;
 		}
 	}
 	report_path(r, "%s", file);
+	if (n_lost && s->alike && s->listed && n_lost < s->n_have)
+		return report_reject(r, "shape.layers", file, e, "no tensor adapts %.*s%u, which layers_to_transform names, and the %u others are adapted alike: it was lost",
+			stack, name, lost, s->n_have);
 	if (n_lost && s->alike && lost > s->first && n_lost < s->n_have)
 		return report_reject(r, "shape.layers", file, e, "no tensor adapts %.*s%u, and all %u other layers up to %u are adapted alike: it was lost", stack, name,
 			lost, s->n_have, s->end - 1);
-	if (n_lost)
+	if (n_lost && s->listed)
+		report_flag(r, "shape.layers", "no tensor adapts %.*s%u and %u more that layers_to_transform names: the base has nothing to adapt there, or it was lost", stack,
+			name, lost, n_lost - 1);
+	else if (n_lost)
 		report_flag(r, "shape.layers", "no tensor adapts %.*s%u and %u more below layer %u: the base has nothing to adapt there, or it was lost", stack, name,
 			lost, n_lost - 1, s->end - 1);
 	if (!s->alike)
@@ -198,12 +207,16 @@ static int judge(const struct stack *s, const char *file, struct report *r, stru
 int adapter_layers_check(struct adapter_modules *m, const json_t *config, const char *file, struct report *r, struct err *e)
 {
 	const json_t *listed = json_object_get(config, "layers_to_transform");
+	bool everywhere[SHAPE_LAYERS_MAX] = { false };
 	int rc = 0;
 
 	if (m->n == 0 || !means_all(json_object_get(config, "target_modules")) || !means_all(json_object_get(config, "exclude_modules")))
 		return 0;
-	for (size_t i = 0; i < m->n; i++)
+	for (size_t i = 0; i < m->n; i++) {
 		find_layer(&m->v[i], json_object_get(config, "layers_pattern"));
+		if (m->v[i].stack)
+			everywhere[m->v[i].layer] = true;
+	}
 	qsort(m->v, m->n, sizeof(*m->v), by_part);
 	for (size_t i = 0, j; i < m->n; i = j) {
 		own(mem) struct stack *s = NULL;
@@ -215,7 +228,7 @@ int adapter_layers_check(struct adapter_modules *m, const json_t *config, const 
 		s = mem_zalloc(sizeof(*s));
 		s->v = m->v + i;
 		s->n = j - i;
-		fill(s, listed);
+		fill(s, listed, everywhere);
 		if (judge(s, file, r, rc == 0 ? e : NULL) < 0)
 			rc = ERR_INPUT;
 	}

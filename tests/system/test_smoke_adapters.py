@@ -1,5 +1,6 @@
 """Low-rank adapters: pairs that fit, ranks as said, targets that are met, layers that were lost."""
 import array
+import math
 import random
 
 import pytest
@@ -127,7 +128,12 @@ Q, V, UP = "self_attn.q_proj", "self_attn.v_proj", "mlp.up_proj"
     ({Q: [1, 2], V: [1, 2]}, {"layers_to_transform": [1, 2], "layers_pattern": "layers"}, (5, [])),
     ({Q: [1, 2, 5], V: [1, 2, 5]}, {"layers_to_transform": [1, 2, 3, 5]}, LOST),
     ({Q: [1, 2, 5], V: [1, 2, 5]}, {"layers_to_transform": [1, 2, 3, 5], "layers_pattern": ["h", "layers"]}, LOST),
-    ({Q: [1, 2, 5], V: [1, 2, 5]}, {"layers_to_transform": [1, 2, 5, 9]}, (5, [])),     # how many the base has is not said
+    ({Q: [1, 2, 5], V: [1, 2, 5]}, {"layers_to_transform": [1, 2, 5, 9]}, LOST),
+    ({Q: [2, 3, 4], V: [2, 3, 4]}, {"layers_to_transform": [1, 2, 3, 4]}, LOST),         # the first, which only the list tells
+    ({Q: [1, 2, 3], V: [1, 2, 3]}, {"layers_to_transform": [1, 2, 3, 4], "layers_pattern": "layers"}, LOST),
+    ({Q: range(4), V: range(4)}, {"layers_to_transform": list(range(4000))}, NAMED),     # for bases of many layers
+    ({Q: [0, 1, 2], V: [0, 1]}, {"layers_to_transform": [0, 1, 2, 3]}, (5, [("shape.layers", "flag")] * 2)),
+    ({Q: [2], V: [2]}, {"layers_to_transform": 3}, NAMED),
     ({Q: [0, 2, 3]}, {"target_modules": ["layers.0.self_attn.q_proj", "2.self_attn.q_proj", "layers.3.self_attn.q_proj"]}, (5, [])),
     ({Q: [0, 2, 3]}, {"target_modules": r".*layers\.[023]\..*"}, (5, [])),
     ({Q: [0, 1, 3, 4]}, {"exclude_modules": ["layers.2.self_attn.q_proj"]}, (5, [])),
@@ -143,3 +149,82 @@ def test_layers_of_two_lists(tmp_path):
     layers(tmp_path / "n", {Q: [0, 1, 3]}, prefix="base_model.model.language_model.model.layers.")
     write_tensors(where / "adapter_model.safetensors", {**tensors, **read_tensors(tmp_path / "n/adapter_model.safetensors")})
     assert verdict(where) == LOST
+
+
+def test_layers_of_a_longer_list(tmp_path):
+    """layers_to_transform holds for both lists; the shorter one has not lost what only the longer one can have."""
+    where = layers(tmp_path / "m", {Q: range(3)}, prefix="base_model.model.vision_tower.layers.", layers_to_transform=list(range(5)))
+    short = read_tensors(where / "adapter_model.safetensors")
+    for n, expected in ((5, (5, [])), (4, (6, [("shape.layers", "reject")] * 2))):
+        layers(tmp_path / f"n{n}", {Q: range(n)}, prefix="base_model.model.language_model.model.layers.")
+        write_tensors(where / "adapter_model.safetensors", {**short, **read_tensors(tmp_path / f"n{n}/adapter_model.safetensors")})
+        found = verdict(where)
+        assert found[0] == expected[0] and {s for _, s in found[1]} == {s for _, s in expected[1]}, found
+
+
+# ---- what its configuration says beyond pairs -----------------------------------------------------------------------------
+
+def numbers(*shape):
+    rnd = random.Random(1)
+    return "F32", list(shape), array.array("f", (rnd.gauss(0, 1) for _ in range(math.prod(shape)))).tobytes()
+
+
+def altered(where, change):
+    """The verdict after change(tensors), which adds or takes some; the file is left as it was."""
+    path = where / "adapter_model.safetensors"
+    kept = read_tensors(path)
+    tensors = dict(kept)
+    change(tensors)
+    write_tensors(path, tensors)
+    found = verdict(where)
+    write_tensors(path, kept)
+    return found[0], {rule for rule, severity in found[1] if severity == "reject"}
+
+
+@pytest.mark.parametrize("key, name", [("use_dora", "lora_magnitude_vector"), ("use_dora", "lora_magnitude_vector.default.weight"), ("lora_bias", "lora_B.bias")])
+def test_a_number_for_each_output(tmp_path, key, name):
+    """DoRA's magnitudes, and the bias of B: without them PEFT takes other ones."""
+    where = build(tmp_path / "m", "lora", **{key: True})
+    stems = [t.removesuffix("lora_B.weight") for t in KINDS["lora"]["tensors"] if t.endswith("lora_B.weight")]
+
+    def add(n=24, but=None):
+        return lambda tensors: tensors.update({stem + name: numbers(n) for stem in stems if stem != but})
+    assert altered(where, add()) == (5, set())
+    assert altered(where, lambda tensors: None) == (6, {"shape.missing"})
+    assert altered(where, add(but=stems[3])) == (6, {"shape.missing"})
+    assert altered(where, add(25)) == (6, {"shape.shape"})
+
+
+@pytest.mark.parametrize("config, have, code", [
+    ({"modules_to_save": ["lm_head", "embed_tokens"]}, ["lm_head", "model.embed_tokens"], 5), ({"modules_to_save": ["lm_head", "embed_tokens"]}, [], 6),
+    ({"modules_to_save": ["lm_head", "embed_tokens"]}, ["lm_head"], 6), ({"modules_to_save": ["classifier"]}, ["classifier.dense", "classifier.out_proj"], 5),
+    ({"modules_to_save": ["classifier", "score"], "task_type": "SEQ_CLS"}, ["score"], 5), ({"modules_to_save": ["classifier", "score"], "task_type": "TOKEN_CLS"}, ["classifier"], 5),
+    ({"modules_to_save": ["classifier", "score"], "task_type": "SEQ_CLS"}, [], 6), ({"modules_to_save": None, "task_type": "SEQ_CLS"}, [], 6),
+    ({"modules_to_save": None, "task_type": "SEQ_CLS"}, ["score"], 5), ({"modules_to_save": None, "task_type": "CAUSAL_LM"}, [], 5),
+    ({"modules_to_save": ["q_proj"]}, [], 6), ({"modules_to_save": [3, ""]}, [], 5), ({"modules_to_save": "lm_head"}, [], 5)])
+def test_modules_that_are_saved_whole(tmp_path, config, have, code):
+    where = build(tmp_path / "m", "lora", **config)
+    found = altered(where, lambda tensors: tensors.update({f"base_model.model.{name}.weight": numbers(3, 24) for name in have}))
+    assert found == (code, {"shape.missing"} if code == 6 else set())
+
+
+VISION_TOO = (r"(?:.*?(?:language|text).*?(?:self_attn|attention|attn|mlp).*?(?:q_proj|v_proj|down_proj).*?)"
+              r"|(?:\bmodel\.layers\.[\d]{1,}\.(?:self_attn|attention|attn|mlp)\.(?:(?:q_proj|v_proj|down_proj)))")
+
+
+@pytest.mark.parametrize("pattern, code, named", [
+    (r".*\.(q|v|down)_proj", 5, False), ("all-linear", 5, False), (VISION_TOO, 5, False), (r"^(?!.*vision).*(?:q_proj|v_proj|down_proj).*", 5, False),
+    (r".*\.k_proj", 6, False), ("q_proj", 6, False), (r"model\.layers\.\d+\.self_attn", 6, False),   # the whole name counts
+    (r".*\.(q|v)_proj", 5, True), (r".*q_proj(", 5, True)])
+def test_a_pattern_of_targets_fits_what_is_adapted(tmp_path, pattern, code, named):
+    done, report = smoke(build(tmp_path / "m", "lora", target_modules=pattern))
+    assert done.returncode == code and [f["severity"] for f in report["findings"]] == (["reject"] if code == 6 else ["flag"] * named), report["findings"]
+
+
+def test_names_that_peft_does_not_know(tmp_path):
+    where = build(tmp_path / "m", "lora")
+
+    def strip(tensors):
+        for name in list(tensors):
+            tensors[name.removeprefix("base_model.model.")] = tensors.pop(name)
+    assert altered(where, strip) == (6, {"shape.target"})
