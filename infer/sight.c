@@ -9,91 +9,98 @@
 #include "infer/extra.h"
 
 #define SIDE_MAX (1 << 20)	/* of any matrix there */
+#define GLOB_MAX 96
+#define JOINED_MAX 1024
 
 enum size { ANY, TEXT, SIGHT, OUT, MERGED, NONE };
+enum bias { NO_BIAS, ALWAYS, PROJECTOR /* where the configuration says so of what joins */ };
 
-/* Parts that must be there, and the two sides of those that join. The layers' are those of the first: the others are held against it. */
+/*
+ * Parts that must be there, the two sides of those that join, and whether a bias is beside them. The layers' are those of the first: the
+ * others are held against it. '%' stands for the number of one of several that join, all of which must be there.
+ */
 static const struct part {
 	const char *architecture, *glob;
 	enum size rows, cols;
+	enum bias bias;
 } parts[] = {
-	{ "Mistral3For*", "*vision_tower.patch_conv.*", ANY, ANY },
-	{ "Mistral3For*", "*vision_tower.ln_pre.*", SIGHT, NONE },
-	{ "Mistral3For*", "*vision_tower.*.layers.0.attention.q_proj.*", ANY, ANY },
-	{ "Mistral3For*", "*vision_tower.*.layers.0.attention.k_proj.*", ANY, ANY },
-	{ "Mistral3For*", "*vision_tower.*.layers.0.attention.v_proj.*", ANY, ANY },
-	{ "Mistral3For*", "*vision_tower.*.layers.0.attention.o_proj.*", ANY, ANY },
-	{ "Mistral3For*", "*vision_tower.*.layers.0.attention_norm.*", SIGHT, NONE },
-	{ "Mistral3For*", "*vision_tower.*.layers.0.ffn_norm.*", SIGHT, NONE },
-	{ "Mistral3For*", "*vision_tower.*.layers.0.feed_forward.gate_proj.*", ANY, ANY },
-	{ "Mistral3For*", "*vision_tower.*.layers.0.feed_forward.up_proj.*", ANY, ANY },
-	{ "Mistral3For*", "*vision_tower.*.layers.0.feed_forward.down_proj.*", ANY, ANY },
-	{ "Mistral3For*", "*multi_modal_projector.norm.weight", SIGHT, NONE },
-	{ "Mistral3For*", "*multi_modal_projector.patch_merger.merging_layer.*", SIGHT, MERGED },
-	{ "Mistral3For*", "*multi_modal_projector.linear_1.*", TEXT, SIGHT },
-	{ "Mistral3For*", "*multi_modal_projector.linear_2.*", TEXT, TEXT },
-	{ "Gemma3For*", "*vision_tower.*embeddings.patch_embedding.*", ANY, ANY },
-	{ "Gemma3For*", "*vision_tower.*embeddings.position_embedding.*", ANY, SIGHT },
-	{ "Gemma3For*", "*vision_tower.*.layers.0.self_attn.q_proj.*", ANY, ANY },
-	{ "Gemma3For*", "*vision_tower.*.layers.0.self_attn.k_proj.*", ANY, ANY },
-	{ "Gemma3For*", "*vision_tower.*.layers.0.self_attn.v_proj.*", ANY, ANY },
-	{ "Gemma3For*", "*vision_tower.*.layers.0.self_attn.out_proj.*", ANY, ANY },
-	{ "Gemma3For*", "*vision_tower.*.layers.0.layer_norm1.*", SIGHT, NONE },
-	{ "Gemma3For*", "*vision_tower.*.layers.0.layer_norm2.*", SIGHT, NONE },
-	{ "Gemma3For*", "*vision_tower.*.layers.0.mlp.fc1.*", ANY, ANY },
-	{ "Gemma3For*", "*vision_tower.*.layers.0.mlp.fc2.*", ANY, ANY },
-	{ "Gemma3For*", "*vision_tower.*post_layernorm.*", SIGHT, NONE },
-	{ "Gemma3For*", "*multi_modal_projector.mm_input_projection_weight", SIGHT, TEXT },
-	{ "Gemma3For*", "*multi_modal_projector.mm_soft_emb_norm.weight", SIGHT, NONE },
-	{ "Llama4For*", "*vision_model.class_embedding", SIGHT, NONE },
-	{ "Llama4For*", "*vision_model.positional_embedding_vlm", ANY, SIGHT },
-	{ "Llama4For*", "*vision_model.patch_embedding.linear.*", ANY, ANY },
-	{ "Llama4For*", "*vision_model.layernorm_pre.*", SIGHT, NONE },
-	{ "Llama4For*", "*vision_model.layernorm_post.*", SIGHT, NONE },
-	{ "Llama4For*", "*vision_model.*.layers.0.self_attn.q_proj.*", ANY, ANY },
-	{ "Llama4For*", "*vision_model.*.layers.0.self_attn.k_proj.*", ANY, ANY },
-	{ "Llama4For*", "*vision_model.*.layers.0.self_attn.v_proj.*", ANY, ANY },
-	{ "Llama4For*", "*vision_model.*.layers.0.self_attn.o_proj.*", ANY, ANY },
-	{ "Llama4For*", "*vision_model.*.layers.0.mlp.fc1.*", ANY, ANY },
-	{ "Llama4For*", "*vision_model.*.layers.0.mlp.fc2.*", ANY, ANY },
-	{ "Llama4For*", "*vision_model.vision_adapter.mlp.fc1.*", ANY, ANY },
-	{ "Llama4For*", "*vision_model.vision_adapter.mlp.fc2.*", ANY, ANY },
-	{ "Llama4For*", "*multi_modal_projector.linear_1.*", TEXT, OUT },
-	{ "Qwen2VLFor*", "*visual.patch_embed.proj.*", SIGHT, ANY },
-	{ "Qwen2VLFor*", "*visual.blocks.0.norm1.*", SIGHT, NONE },
-	{ "Qwen2VLFor*", "*visual.blocks.0.norm2.*", SIGHT, NONE },
-	{ "Qwen2VLFor*", "*visual.blocks.0.attn.qkv.*", ANY, ANY },
-	{ "Qwen2VLFor*", "*visual.blocks.0.attn.proj.*", ANY, ANY },
-	{ "Qwen2VLFor*", "*visual.blocks.0.mlp.fc1.*", ANY, ANY },
-	{ "Qwen2VLFor*", "*visual.blocks.0.mlp.fc2.*", ANY, ANY },
-	{ "Qwen2VLFor*", "*visual.merger.ln_q.*", SIGHT, NONE },
-	{ "Qwen2VLFor*", "*visual.merger.mlp.0.*", MERGED, MERGED },
-	{ "Qwen2VLFor*", "*visual.merger.mlp.2.*", TEXT, MERGED },
-	{ "Qwen2_5_VLFor*", "*visual.patch_embed.proj.*", SIGHT, ANY },
-	{ "Qwen2_5_VLFor*", "*visual.blocks.0.norm1.*", SIGHT, NONE },
-	{ "Qwen2_5_VLFor*", "*visual.blocks.0.norm2.*", SIGHT, NONE },
-	{ "Qwen2_5_VLFor*", "*visual.blocks.0.attn.qkv.*", ANY, ANY },
-	{ "Qwen2_5_VLFor*", "*visual.blocks.0.attn.proj.*", ANY, ANY },
-	{ "Qwen2_5_VLFor*", "*visual.blocks.0.mlp.gate_proj.*", ANY, ANY },
-	{ "Qwen2_5_VLFor*", "*visual.blocks.0.mlp.up_proj.*", ANY, ANY },
-	{ "Qwen2_5_VLFor*", "*visual.blocks.0.mlp.down_proj.*", ANY, ANY },
-	{ "Qwen2_5_VLFor*", "*visual.merger.ln_q.*", SIGHT, NONE },
-	{ "Qwen2_5_VLFor*", "*visual.merger.mlp.0.*", MERGED, MERGED },
-	{ "Qwen2_5_VLFor*", "*visual.merger.mlp.2.*", TEXT, MERGED },
-	{ "Qwen3VLFor*", "*visual.patch_embed.proj.*", SIGHT, ANY },
-	{ "Qwen3VLFor*", "*visual.blocks.0.norm1.*", SIGHT, NONE },
-	{ "Qwen3VLFor*", "*visual.blocks.0.norm2.*", SIGHT, NONE },
-	{ "Qwen3VLFor*", "*visual.blocks.0.attn.qkv.*", ANY, ANY },
-	{ "Qwen3VLFor*", "*visual.blocks.0.attn.proj.*", ANY, ANY },
-	{ "Qwen3VLFor*", "*visual.blocks.0.mlp.linear_fc1.*", ANY, ANY },
-	{ "Qwen3VLFor*", "*visual.blocks.0.mlp.linear_fc2.*", ANY, ANY },
-	{ "Qwen3VLFor*", "*visual.pos_embed.*", ANY, SIGHT },
-	{ "Qwen3VLFor*", "*visual.merger.norm.*", SIGHT, NONE },
-	{ "Qwen3VLFor*", "*visual.merger.linear_fc1.*", MERGED, MERGED },
-	{ "Qwen3VLFor*", "*visual.merger.linear_fc2.*", TEXT, MERGED },
-	{ "Qwen3VLFor*", "*visual.deepstack_merger_list.*.norm.*", MERGED, NONE },
-	{ "Qwen3VLFor*", "*visual.deepstack_merger_list.*.linear_fc1.*", MERGED, MERGED },
-	{ "Qwen3VLFor*", "*visual.deepstack_merger_list.*.linear_fc2.*", TEXT, MERGED },
+	{ "Mistral3For*", "*vision_tower.patch_conv.*", ANY, ANY, NO_BIAS },
+	{ "Mistral3For*", "*vision_tower.ln_pre.*", SIGHT, NONE, NO_BIAS },
+	{ "Mistral3For*", "*vision_tower.*.layers.0.attention.q_proj.*", ANY, ANY, NO_BIAS },
+	{ "Mistral3For*", "*vision_tower.*.layers.0.attention.k_proj.*", ANY, ANY, NO_BIAS },
+	{ "Mistral3For*", "*vision_tower.*.layers.0.attention.v_proj.*", ANY, ANY, NO_BIAS },
+	{ "Mistral3For*", "*vision_tower.*.layers.0.attention.o_proj.*", ANY, ANY, NO_BIAS },
+	{ "Mistral3For*", "*vision_tower.*.layers.0.attention_norm.*", SIGHT, NONE, NO_BIAS },
+	{ "Mistral3For*", "*vision_tower.*.layers.0.ffn_norm.*", SIGHT, NONE, NO_BIAS },
+	{ "Mistral3For*", "*vision_tower.*.layers.0.feed_forward.gate_proj.*", ANY, ANY, NO_BIAS },
+	{ "Mistral3For*", "*vision_tower.*.layers.0.feed_forward.up_proj.*", ANY, ANY, NO_BIAS },
+	{ "Mistral3For*", "*vision_tower.*.layers.0.feed_forward.down_proj.*", ANY, ANY, NO_BIAS },
+	{ "Mistral3For*", "*multi_modal_projector.norm.weight", SIGHT, NONE, NO_BIAS },
+	{ "Mistral3For*", "*multi_modal_projector.patch_merger.merging_layer.*", SIGHT, MERGED, NO_BIAS },
+	{ "Mistral3For*", "*multi_modal_projector.linear_1.*", TEXT, SIGHT, PROJECTOR },
+	{ "Mistral3For*", "*multi_modal_projector.linear_2.*", TEXT, TEXT, PROJECTOR },
+	{ "Gemma3For*", "*vision_tower.*embeddings.patch_embedding.*", ANY, ANY, ALWAYS },
+	{ "Gemma3For*", "*vision_tower.*embeddings.position_embedding.*", ANY, SIGHT, NO_BIAS },
+	{ "Gemma3For*", "*vision_tower.*.layers.0.self_attn.q_proj.*", ANY, ANY, ALWAYS },
+	{ "Gemma3For*", "*vision_tower.*.layers.0.self_attn.k_proj.*", ANY, ANY, ALWAYS },
+	{ "Gemma3For*", "*vision_tower.*.layers.0.self_attn.v_proj.*", ANY, ANY, ALWAYS },
+	{ "Gemma3For*", "*vision_tower.*.layers.0.self_attn.out_proj.*", ANY, ANY, ALWAYS },
+	{ "Gemma3For*", "*vision_tower.*.layers.0.layer_norm1.*", SIGHT, NONE, ALWAYS },
+	{ "Gemma3For*", "*vision_tower.*.layers.0.layer_norm2.*", SIGHT, NONE, ALWAYS },
+	{ "Gemma3For*", "*vision_tower.*.layers.0.mlp.fc1.*", ANY, ANY, ALWAYS },
+	{ "Gemma3For*", "*vision_tower.*.layers.0.mlp.fc2.*", ANY, ANY, ALWAYS },
+	{ "Gemma3For*", "*vision_tower.*post_layernorm.*", SIGHT, NONE, ALWAYS },
+	{ "Gemma3For*", "*multi_modal_projector.mm_input_projection_weight", SIGHT, TEXT, NO_BIAS },
+	{ "Gemma3For*", "*multi_modal_projector.mm_soft_emb_norm.weight", SIGHT, NONE, NO_BIAS },
+	{ "Llama4For*", "*vision_model.class_embedding", SIGHT, NONE, NO_BIAS },
+	{ "Llama4For*", "*vision_model.positional_embedding_vlm", ANY, SIGHT, NO_BIAS },
+	{ "Llama4For*", "*vision_model.patch_embedding.linear.*", ANY, ANY, NO_BIAS },
+	{ "Llama4For*", "*vision_model.layernorm_pre.*", SIGHT, NONE, ALWAYS },
+	{ "Llama4For*", "*vision_model.layernorm_post.*", SIGHT, NONE, ALWAYS },
+	{ "Llama4For*", "*vision_model.*.layers.0.self_attn.q_proj.*", ANY, ANY, ALWAYS },
+	{ "Llama4For*", "*vision_model.*.layers.0.self_attn.k_proj.*", ANY, ANY, ALWAYS },
+	{ "Llama4For*", "*vision_model.*.layers.0.self_attn.v_proj.*", ANY, ANY, ALWAYS },
+	{ "Llama4For*", "*vision_model.*.layers.0.self_attn.o_proj.*", ANY, ANY, ALWAYS },
+	{ "Llama4For*", "*vision_model.*.layers.0.mlp.fc1.*", ANY, ANY, ALWAYS },
+	{ "Llama4For*", "*vision_model.*.layers.0.mlp.fc2.*", ANY, ANY, ALWAYS },
+	{ "Llama4For*", "*vision_model.vision_adapter.mlp.fc1.*", ANY, ANY, NO_BIAS },
+	{ "Llama4For*", "*vision_model.vision_adapter.mlp.fc2.*", ANY, ANY, NO_BIAS },
+	{ "Llama4For*", "*multi_modal_projector.linear_1.*", TEXT, OUT, NO_BIAS },
+	{ "Qwen2VLFor*", "*visual.patch_embed.proj.*", SIGHT, ANY, NO_BIAS },
+	{ "Qwen2VLFor*", "*visual.blocks.0.norm1.*", SIGHT, NONE, ALWAYS },
+	{ "Qwen2VLFor*", "*visual.blocks.0.norm2.*", SIGHT, NONE, ALWAYS },
+	{ "Qwen2VLFor*", "*visual.blocks.0.attn.qkv.*", ANY, ANY, ALWAYS },
+	{ "Qwen2VLFor*", "*visual.blocks.0.attn.proj.*", ANY, ANY, ALWAYS },
+	{ "Qwen2VLFor*", "*visual.blocks.0.mlp.fc1.*", ANY, ANY, ALWAYS },
+	{ "Qwen2VLFor*", "*visual.blocks.0.mlp.fc2.*", ANY, ANY, ALWAYS },
+	{ "Qwen2VLFor*", "*visual.merger.ln_q.*", SIGHT, NONE, ALWAYS },
+	{ "Qwen2VLFor*", "*visual.merger.mlp.0.*", MERGED, MERGED, ALWAYS },
+	{ "Qwen2VLFor*", "*visual.merger.mlp.2.*", TEXT, MERGED, ALWAYS },
+	{ "Qwen2_5_VLFor*", "*visual.patch_embed.proj.*", SIGHT, ANY, NO_BIAS },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.norm1.*", SIGHT, NONE, NO_BIAS },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.norm2.*", SIGHT, NONE, NO_BIAS },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.attn.qkv.*", ANY, ANY, ALWAYS },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.attn.proj.*", ANY, ANY, ALWAYS },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.mlp.gate_proj.*", ANY, ANY, ALWAYS },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.mlp.up_proj.*", ANY, ANY, ALWAYS },
+	{ "Qwen2_5_VLFor*", "*visual.blocks.0.mlp.down_proj.*", ANY, ANY, ALWAYS },
+	{ "Qwen2_5_VLFor*", "*visual.merger.ln_q.*", SIGHT, NONE, NO_BIAS },
+	{ "Qwen2_5_VLFor*", "*visual.merger.mlp.0.*", MERGED, MERGED, ALWAYS },
+	{ "Qwen2_5_VLFor*", "*visual.merger.mlp.2.*", TEXT, MERGED, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.patch_embed.proj.*", SIGHT, ANY, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.blocks.0.norm1.*", SIGHT, NONE, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.blocks.0.norm2.*", SIGHT, NONE, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.blocks.0.attn.qkv.*", ANY, ANY, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.blocks.0.attn.proj.*", ANY, ANY, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.blocks.0.mlp.linear_fc1.*", ANY, ANY, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.blocks.0.mlp.linear_fc2.*", ANY, ANY, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.pos_embed.*", ANY, SIGHT, NO_BIAS },
+	{ "Qwen3VLFor*", "*visual.merger.norm.*", SIGHT, NONE, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.merger.linear_fc1.*", MERGED, MERGED, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.merger.linear_fc2.*", TEXT, MERGED, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.deepstack_merger_list.%.norm.*", MERGED, NONE, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.deepstack_merger_list.%.linear_fc1.*", MERGED, MERGED, ALWAYS },
+	{ "Qwen3VLFor*", "*visual.deepstack_merger_list.%.linear_fc2.*", TEXT, MERGED, ALWAYS },
 };
 
 /* Known beside them; heads that a tower was trained with, and is not used for. */
@@ -114,7 +121,9 @@ void sight_read(struct sight *s, const json_t *config, bool own_form)
 	const char *depth = json_object_get(v, "num_hidden_layers") ? "num_hidden_layers" : "depth";
 
 	*s = (struct sight){ .declared = true, .n_layer = (uint32_t)side(v, depth), .size = side(v, json_object_get(v, "embed_dim") ? "embed_dim" : "hidden_size"),
-		.size_out = side(v, "vision_output_dim") };
+		.size_out = side(v, "vision_output_dim"), .projector_bias = json_get_bool(config, "multimodal_projector_bias", false) };
+	if (json_array_size(json_object_get(v, "deepstack_visual_indexes")) <= JOINED_MAX)
+		s->n_joined = (uint32_t)json_array_size(json_object_get(v, "deepstack_visual_indexes"));
 	s->size_merged = merge && merge < 64 ? s->size * merge * merge : 0;
 	if (name && !own_form)
 		snprintf(s->architecture, sizeof(s->architecture), "%.63s", name);
@@ -207,24 +216,77 @@ static bool fits(const struct plan *p, const struct tensor *t, const struct part
 	return !cols || (t->rank >= 2 && t->shape[1] == cols);
 }
 
-static int check_part(const struct plan *p, const struct part *part, struct report *r, struct err *e)
+/* A matrix or a norm as it is stored, and not what is stored beside it. */
+static bool is_weight(const char *name)
+{
+	return str_ends(name, ".weight") || str_ends(name, ".qweight") || str_ends(name, ".weight_packed");
+}
+
+/* The bias beside a weight is as long as that has rows, which of a packed one are not looked at. */
+static int check_bias(const struct plan *p, const struct tensor *t, enum bias bias, struct report *r, struct err *e)
+{
+	const struct tensor *beside;
+	char name[PLAN_NAME_MAX];
+
+	if (bias == NO_BIAS || (bias == PROJECTOR && !p->sight->projector_bias) || !is_weight(t->name))
+		return 0;
+	if (snprintf(name, sizeof(name), "%.*s.bias", (int)(strrchr(t->name, '.') - t->name), t->name) >= (int)sizeof(name))
+		return 0;
+	beside = weights_find(p->weights, name);
+	if (!beside)
+		return reject(r, e, "plan.missing", "", "tensor %s is missing, which belongs to %s", name, t->name);
+	if (p->quant.method[0] || (beside->rank == 1 && t->rank && beside->shape[0] == t->shape[0]))
+		return 0;
+	return reject(r, e, "plan.shape", beside->file, "tensor %s is not as long as %s has rows", name, t->name);
+}
+
+/* A row's pattern for one number, or for any. */
+static void expand(const char *glob, const char *number, char out[GLOB_MAX])
+{
+	size_t n = strcspn(glob, "%");
+
+	snprintf(out, GLOB_MAX, "%.*s%s%s", (int)n, glob, glob[n] ? number : "", glob[n] ? glob + n + 1 : "");
+}
+
+static int check_part(const struct plan *p, const struct part *part, const char *glob, struct report *r, struct err *e)
 {
 	bool found = false;
+	int rc;
 
 	for (size_t i = 0; i < p->weights->n; i++) {
 		const struct tensor *t = &p->weights->tensors[i];
 
-		if (!str_glob(part->glob, t->name))
+		if (!str_glob(glob, t->name))
 			continue;
 		found |= !str_ends(t->name, ".bias");
 		if (!fits(p, t, part))
 			return reject(r, e, "plan.shape", t->file, "tensor %s has a shape that does not fit the sizes which the configuration gives%s", t->name, "");
+		rc = check_bias(p, t, part->bias, r, e);
+		if (rc < 0)
+			return rc;
 	}
-	return found ? 0 : reject(r, e, "plan.missing", "", "of the part that sees images there is no tensor %s%s", part->glob, "");
+	return found ? 0 : reject(r, e, "plan.missing", "", "of the part that sees images there is no tensor %s%s", glob, "");
+}
+
+/* Of a list how long it is the configuration says; where it does not, there is some. */
+static int check_parts(const struct plan *p, const struct part *part, struct report *r, struct err *e)
+{
+	uint32_t n = strchr(part->glob, '%') ? p->sight->n_joined : 0;
+	char glob[GLOB_MAX], number[16] = "*";
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && (i < n || i == 0); i++) {
+		if (n)
+			snprintf(number, sizeof(number), "%u", i);
+		expand(part->glob, number, glob);
+		rc = check_part(p, part, glob, r, e);
+	}
+	return rc;
 }
 
 static bool is_known(const char *architecture, const char *name)
 {
+	char glob[GLOB_MAX];
 	uint32_t layer;
 	const char *rest;
 	size_t at;
@@ -234,9 +296,11 @@ static bool is_known(const char *architecture, const char *name)
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		if (str_glob(others[i], name))
 			return true;
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-		if (str_glob(parts[i].architecture, architecture) && str_glob(parts[i].glob, name))
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		expand(parts[i].glob, "*", glob);
+		if (str_glob(parts[i].architecture, architecture) && str_glob(glob, name))
 			return true;
+	}
 	return false;
 }
 
@@ -268,7 +332,7 @@ int sight_check(const struct plan *p, struct report *r, struct err *e)
 		if (!str_glob(parts[i].architecture, s->architecture))
 			continue;
 		known = true;
-		rc = check_part(p, &parts[i], r, e);
+		rc = check_parts(p, &parts[i], r, e);
 	}
 	if (rc == 0 && known)
 		name_unknown(p, r);

@@ -21,6 +21,8 @@ struct sight {
 	bool declared;
 	char architecture[64];		/* "" in the authors' own form, whose names are others */
 	uint32_t n_layer;
+	uint32_t n_joined;		/* of its layers, that go into the text beside what the last one says */
+	bool projector_bias;
 	uint64_t size, size_out, size_merged;	/* of its layers, of what leaves it, of what patches that are joined have together */
 };
 

@@ -29,8 +29,8 @@ def is_text(t):
 
 
 def of_sight(name):
-    """Without what may be missing. Of several mergers of one form one tells that they are there."""
-    return [t for t in MODELS[name]["tensors"] if not is_text(t) and ".head." not in t and "deepstack" not in t and not t.endswith(".bias")]
+    """Without what may be missing."""
+    return [t for t in MODELS[name]["tensors"] if not is_text(t) and ".head." not in t]
 
 
 def rejects(report):
@@ -70,7 +70,7 @@ def test_tensor_of_a_layer_cut(tmp_path, name, layer):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_projector_cut(tmp_path, name):
-    for i, tensor in enumerate(t for t in MODELS[name]["tensors"] if ("projector" in t or "merger" in t) and not t.endswith(".bias")):
+    for i, tensor in enumerate(t for t in MODELS[name]["tensors"] if "projector" in t or "merger" in t):
         def cut(shapes, t=tensor):
             shapes[t] = [shapes[t][0] - 1, *shapes[t][1:]]
         assert rejects(build(tmp_path / str(i), name, cut)) == {"plan.shape"}, tensor
@@ -92,6 +92,30 @@ def test_odd_numbers_of_layers(tmp_path, name, value):
     said = MODELS[name]["config"]["vision_config"]
     config = {**said, "depth" if "depth" in said else "num_hidden_layers": value, "embed_dim" if "embed_dim" in said else "hidden_size": value}
     assert build(tmp_path / "m", name, vision_config=config)["verdict"] == "not_run"
+
+
+@pytest.mark.parametrize("ending", [".bias", "norm1.bias", "fc1.bias", "qkv.bias", "q_proj.bias"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_bias_lost_in_all_layers(tmp_path, name, ending):
+    """Of which no layer tells that another one lacks it."""
+    lost = [t for t in of_sight(name) if t.endswith(ending) and (".layers." in t or ".blocks." in t)]
+    report = build(tmp_path / "m", name, lambda shapes: [shapes.pop(t) for t in lost])
+    assert rejects(report) == ({"plan.missing"} if lost else set()), report["findings"]
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_biases_of_a_projector_that_says_so(tmp_path, said):
+    both = {f"multi_modal_projector.linear_{i}.bias": [16] for i in (1, 2)}
+    assert not build(tmp_path / "both", "mistral3", lambda shapes: shapes.update(both), multimodal_projector_bias=said)["findings"]
+    for lost in both:
+        report = build(tmp_path / lost, "mistral3", lambda shapes: shapes.update({t: s for t, s in both.items() if t != lost}), multimodal_projector_bias=said)
+        assert rejects(report) == ({"plan.missing"} if said else set()), lost
+
+
+@pytest.mark.parametrize("indexes", [None, 3, [], [0] * 5000, [0, 1, 1]])
+def test_odd_lists_of_layers_that_join(tmp_path, indexes):
+    said = {**MODELS["qwen3-vl"]["config"]["vision_config"], "deepstack_visual_indexes": indexes}
+    assert rejects(build(tmp_path / "m", "qwen3-vl", vision_config=said)) == ({"plan.missing"} if indexes == [0, 1, 1] else set())
 
 
 def test_a_name_that_fits_nothing(tmp_path):
