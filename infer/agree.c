@@ -215,6 +215,8 @@ static int check_tied(struct smoke *s, struct tensor *head, struct tensor *embed
 	bool comparable = precision_of(head) && precision_of(embed);
 	int same;
 
+	if (tensor_elements(head) == 0 || tensor_elements(embed) == 0)
+		return 0;
 	if (!comparable) {
 		report_flag(r, "plan.tied", "tensor %s of type %s is there beside %s of type %s, though the configuration ties them: whether it is the same is not known",
 			head->name, head->type_name, embed->name, embed->type_name);
@@ -244,4 +246,92 @@ int agree_tie(struct smoke *s, const struct model *m, struct report *r, struct e
 	if (same == 1)
 		report_flag(r, "plan.tied", "tensor %s repeats %s byte for byte, though the configuration does not tie them", head->name, embed->name);
 	return same < 0 ? same : 0;
+}
+
+#define T5 "T5Model T5For* T5WithLMHeadModel T5EncoderModel MT5Model MT5For* MT5EncoderModel UMT5Model UMT5For* UMT5EncoderModel "
+#define BART "BartModel BartFor* MBartModel MBartFor* PegasusModel PegasusFor* M2M100Model M2M100For* BlenderbotModel BlenderbotFor*" \
+	" BlenderbotSmallModel BlenderbotSmallFor* "
+#define MARIAN "MarianModel MarianMTModel "
+
+/* Matrices that are one in memory, of models that are not run; what comes before their names is left out. */
+static const struct tie {
+	const char *architectures;		/* globs, separated by blanks */
+	const char *names;			/* separated by bars: each is the same as the first that is there … */
+	const char *head;			/* … or only this one is; NULL: each */
+	const char *key;			/* the configuration may untie them by saying that this is false; NULL: it can't */
+} ties[] = {
+	{ T5 BART, "shared|encoder.embed_tokens|decoder.embed_tokens", NULL, NULL },
+	{ MARIAN, "shared|encoder.embed_tokens|decoder.embed_tokens", NULL, "share_encoder_decoder_embeddings" },
+	{ "*T5ForConditionalGeneration T5WithLMHeadModel *BartForConditionalGeneration PegasusForConditionalGeneration M2M100ForConditionalGeneration"
+		" Blenderbot*ForConditionalGeneration", "shared|encoder.embed_tokens|decoder.embed_tokens", "lm_head", "tie_word_embeddings" },
+	{ "MarianMTModel", "decoder.embed_tokens", "lm_head", "tie_word_embeddings" },
+	{ "WhisperForConditionalGeneration", "decoder.embed_tokens", "proj_out", "tie_word_embeddings" },
+	{ "BertForMaskedLM BertForPreTraining BertLMHeadModel DebertaV2ForMaskedLM", "embeddings.word_embeddings", "cls.predictions.decoder", "tie_word_embeddings" },
+	{ "RobertaForMaskedLM XLMRobertaForMaskedLM CamembertForMaskedLM MPNetForMaskedLM EsmForMaskedLM", "embeddings.word_embeddings", "lm_head.decoder",
+		"tie_word_embeddings" },
+	{ "AlbertForMaskedLM AlbertForPreTraining", "embeddings.word_embeddings", "predictions.decoder", "tie_word_embeddings" },
+	{ "ElectraForMaskedLM", "embeddings.word_embeddings", "generator_lm_head", "tie_word_embeddings" },
+	{ "DistilBertForMaskedLM", "embeddings.word_embeddings", "vocab_projector", "tie_word_embeddings" },
+	{ "ModernBertForMaskedLM", "embeddings.tok_embeddings", "decoder", "tie_word_embeddings" },
+};
+
+static bool is_of(const struct tie *t, const char *architecture)
+{
+	const char *at = t->architectures;
+	char glob[64];
+
+	for (size_t n; *at; at += n + (at[n] == ' ')) {
+		n = strcspn(at, " ");
+		snprintf(glob, sizeof(glob), "%.*s", (int)n, at);
+		if (n && str_glob(glob, architecture))
+			return true;
+	}
+	return false;
+}
+
+static struct tensor *find_end(const struct weights *w, const char *module, size_t n)
+{
+	char name[80], end[96];
+
+	snprintf(name, sizeof(name), "%.*s.weight", (int)n, module);
+	snprintf(end, sizeof(end), ".%s", name);
+	for (size_t i = 0; i < w->n; i++)
+		if (strcmp(w->tensors[i].name, name) == 0 || str_ends(w->tensors[i].name, end))
+			return &w->tensors[i];
+	return NULL;
+}
+
+static int check_one(struct smoke *s, struct tensor *one, struct tensor *first, struct report *r, struct err *e)
+{
+	if (!one || !first || one == first)
+		return 0;
+	report_path(r, "%s", one->file);
+	return check_tied(s, one, first, r, e);
+}
+
+static int check_tie(struct smoke *s, const struct weights *w, const struct tie *t, struct report *r, struct err *e)
+{
+	struct tensor *first = NULL;
+	int rc = 0;
+
+	for (const char *at = t->names; rc == 0 && *at;) {
+		size_t n = strcspn(at, "|");
+		struct tensor *one = find_end(w, at, n);
+
+		at += n + (at[n] == '|');
+		first = first ? first : one;
+		if (!t->head)
+			rc = check_one(s, one, first, r, e);
+	}
+	return rc == 0 && t->head ? check_one(s, find_end(w, t->head, strlen(t->head)), first, r, e) : rc;
+}
+
+int agree_ties(struct smoke *s, const struct weights *w, const char *architecture, const json_t *config, struct report *r, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(ties); i++)
+		if (is_of(&ties[i], architecture) && (!ties[i].key || json_get_bool(config, ties[i].key, true)))
+			rc = check_tie(s, w, &ties[i], r, e);
+	return rc;
 }

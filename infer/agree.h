@@ -13,5 +13,7 @@
 
 void agree_token_ids(struct smoke *s, const struct model *m, const struct tokenizer *t, int dirfd, struct report *r);
 int agree_tie(struct smoke *s, const struct model *m, struct report *r, struct err *e);
+/* The same of what a model that is not run has twice. */
+int agree_ties(struct smoke *s, const struct weights *w, const char *architecture, const json_t *config, struct report *r, struct err *e);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "infer/agree.h"
 #include "infer/config.h"
 #include "infer/shape.h"
 
@@ -92,7 +93,7 @@ static int read_packing(struct shape_packing *p, const struct weights *w, int di
 	return rc == 0 || p->unknown ? 0 : err_set(e, ERR_INPUT, "%s", why.msg);
 }
 
-static int check(struct weights *w, int dirfd, const char *file, const json_t *config, struct shape_count *n, struct report *r, struct err *e)
+static int check(struct smoke *s, struct weights *w, int dirfd, const char *file, const json_t *config, struct shape_count *n, struct report *r, struct err *e)
 {
 	const char *name = architecture(config);
 	struct shape_packing packing = { .unknown = false };
@@ -104,6 +105,8 @@ static int check(struct weights *w, int dirfd, const char *file, const json_t *c
 	if (rc == 0 && name)
 		rc = shape_check(w, name, config, &packing, n, r, e);
 	quant_config_close(&packing.quant);
+	if (rc == 0 && n->known)
+		rc = agree_ties(s, w, name, config, r, e);
 	if (rc == 0 && n->known)
 		rc = check_tokenizer(dirfd, name, config, r, e);
 	return rc;
@@ -121,7 +124,7 @@ int kind_check(struct smoke *s, struct weights *w, int dirfd, const char *file, 
 	if (gguf)
 		rc = shape_check_gguf_adapter(w, file, &n, r, e);
 	else if (config && (!s->side || is_adapter(file)))
-		rc = check(w, dirfd, file, config, &n, r, e);
+		rc = check(s, w, dirfd, file, config, &n, r, e);
 	if (rc < 0)
 		return rc;
 	if (gguf && n.known)

@@ -230,7 +230,7 @@ AS_PUBLISHED = {
         "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight", "lm_head.weight")}}, {}),
     "Helsinki-NLP/opus-mt-en-de": ("marian", lambda t: with_one(with_one(t, "model.encoder.embed_positions.weight", 32, 24),
                                                                 "model.decoder.embed_positions.weight", 32, 24), {"decoder_vocab_size": None}),
-    "facebook/m2m100_418M": ("m2m100", lambda t: with_one(with_one(t, "model.encoder.embed_positions.weights", 34, 24), "lm_head.weight", 99, 24), {}),
+    "facebook/m2m100_418M": ("m2m100", lambda t: {**with_one(t, "model.encoder.embed_positions.weights", 34, 24), "lm_head.weight": t["model.shared.weight"]}, {}),
     "google/pegasus-xsum": ("pegasus", lambda t: without(t, "embed_positions"), {}),
     "google-t5": ("t5", lambda t: renamed(t, "shared", "encoder.embed_tokens"), {"architectures": ["T5WithLMHeadModel"]}),
     "microsoft/swin-tiny-patch4-window7-224": ("swin", lambda t: with_one(t, "swin.encoder.layers.0.blocks.0.attention.self.relative_position_index", 4, 4), {}),
