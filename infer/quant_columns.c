@@ -50,6 +50,17 @@ static int load_columns(struct opening *o, uint64_t groups, const struct quant_p
 	return w->zero ? 0 : o->e && o->e->code ? (int)o->e->code : err_set(o->e, ERR_FAILED, "%s: no memory for its zeros", o->stem);
 }
 
+/* Kernels for symmetric weights never read qzeros. */
+static int check_middle(struct opening *o)
+{
+	const struct quant_weight *w = o->w;
+
+	for (uint64_t i = 0; o->layout.symmetric && i < w->out * w->n_groups; i++)
+		if (w->zero[i] != 1 << (w->bits - 1))
+			return BAD(o, "its qzeros hold a zero point of %d, and quantization_config says sym: true: programs take %d for all", w->zero[i], 1 << (w->bits - 1));
+	return 0;
+}
+
 static int open_gptq(struct opening *o, const struct quant_part *q, const struct quant_part *scales)
 {
 	struct quant_weight *w = o->w;
@@ -74,6 +85,8 @@ static int open_gptq(struct opening *o, const struct quant_part *q, const struct
 	if (r < 0)
 		return r;
 	r = load_columns(o, scales->shape[0], scales, &zeros, o->c->gptq_v2 ? 0 : 1, NULL);
+	if (r == 0)
+		r = check_middle(o);
 	return r < 0 ? r : opening_load_g_idx(o, ".g_idx");
 }
 

@@ -64,6 +64,7 @@ static int parse_dynamic(struct quant_config *c, const json_t *dynamic, struct e
 
 		l.left_out = pattern[0] == '-' && marked;
 		l.reordered = json_get_bool(rule, "desc_act", l.reordered);
+		l.symmetric = json_get_bool(rule, "sym", l.symmetric);
 		rc = read_sizes(&l, rule, "bits", "group_size", e);
 		if (rc == 0 && !l.left_out)
 			rc = check_gptq_bits(l.bits, e);
@@ -131,6 +132,7 @@ static int parse_gptq(struct quant_config *c, const json_t *q, struct err *e)
 	c->plain_head = !json_get_bool(q, "lm_head", false);
 	/* groups that were settled before the order was hold inputs that stand together */
 	c->layout.reordered = json_get_bool(q, "desc_act", false) && !json_get_bool(q, "static_groups", json_get_bool(json_object_get(q, "meta"), "static_groups", false));
+	c->layout.symmetric = json_get_bool(q, "sym", false);
 	rc = check_gptq_bits(c->layout.bits, e);
 	if (rc == 0)
 		rc = parse_dynamic(c, json_object_get(q, "dynamic"), e);

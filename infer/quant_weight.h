@@ -47,7 +47,8 @@ struct quant_layout {
 	enum quant_number number;
 	enum quant_strategy strategy;
 	bool by_group;		/* compressed-tensors: one of its groups says all this */
-	bool bits_said, symmetric, asymmetric;
+	bool bits_said, asymmetric;
+	bool symmetric;		/* GPTQ, compressed-tensors: the zero points are the middle, and programs need not read them */
 	bool reordered;		/* inputs stand out of order, and a list must say which group each is in */
 	bool static_inputs;	/* what flows in is rounded by a scale that the checkpoint must hold */
 	bool left_out;		/* said not to be packed */

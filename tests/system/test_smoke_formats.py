@@ -708,6 +708,23 @@ def test_layers_packed_in_different_ways(stories, tmp_path):
     assert done.returncode == 6 and "quantization_config leaves it as it is" in " ".join(report["reasons"]), report["reasons"]
 
 
+@pytest.mark.parametrize("sym", [True, False, None])
+@pytest.mark.parametrize("version, stored, good", [("gptq", 0x7F, True), ("gptq_v2", 0x80, True), ("gptq", 0x80, False), ("gptq_v2", 0x7F, False)])
+def test_gptqs_zero_points_that_symmetric_kernels_pass_over(stories, tmp_path, version, stored, good, sym):
+    """One beside the middle costs little where it is read, and nothing tells whether it is."""
+    where = write_gptq(Model(stories / "hf-f32"), tmp_path / "gptq")
+    config = json.loads((where / "config.json").read_text())
+    config["quantization_config"].update(checkpoint_format=version, sym=sym)
+    if sym is None:
+        del config["quantization_config"]["sym"]
+    (where / "config.json").write_text(json.dumps(config))
+    tensors = {n: (t[0], t[1], bytes([stored]) * len(t[2])) if n.endswith(".qzeros") else t for n, t in read_tensors(where / "model.safetensors").items()}
+    write_tensors(where / "model.safetensors", tensors)
+    done, report = smoke(where)
+    said = "quantization_config says sym: true" in " ".join(report["reasons"])
+    assert said == (bool(sym) and not good) and (done.returncode == 0 or not good), report["reasons"]
+
+
 def test_gptq_with_rules_for_single_modules(stories, tmp_path):
     where = write_gptq(Model(stories / "hf-f32"), tmp_path / "gptq")
     config = json.loads((where / "config.json").read_text())

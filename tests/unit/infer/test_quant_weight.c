@@ -387,6 +387,13 @@ static void companions_that_programs_read(void **state)
 		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":16,\"desc_act\":true,\"static_groups\":true"), "gptq4", "gptq4.g_idx", NULL, NULL, "" },
 		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":16,\"desc_act\":false"), "gptq4", "gptq4.g_idx", NULL, NULL, "" },
 		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":16,\"dynamic\":{\"gptq4\":{\"desc_act\":true}}"), "gptq4", "gptq4.g_idx", NULL, NULL, "says desc_act" },
+		{ CONFIG("gptq", ",\"bits\":2,\"group_size\":16,\"sym\":true"), "gptq2", NULL, NULL, NULL, "says sym: true: programs take 2" },
+		{ CONFIG("gptq", ",\"bits\":3,\"group_size\":16,\"sym\":true"), "gptq3", NULL, NULL, NULL, "says sym: true: programs take 4" },
+		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":16,\"sym\":true"), "gptq4", NULL, NULL, NULL, "says sym: true: programs take 8" },
+		{ CONFIG("gptq", ",\"bits\":8,\"group_size\":16,\"sym\":true"), "gptq8", NULL, NULL, NULL, "says sym: true: programs take 128" },
+		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":16,\"sym\":false"), "gptq4", NULL, NULL, NULL, "" },
+		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":16,\"sym\":true,\"dynamic\":{\"gptq4\":{\"sym\":false}}"), "gptq4", NULL, NULL, NULL, "" },
+		{ CONFIG("gptq", ",\"bits\":4,\"group_size\":16,\"sym\":false,\"dynamic\":{\"gptq4\":{\"sym\":true}}"), "gptq4", NULL, NULL, NULL, "says sym: true" },
 	};
 
 	(void)state;
