@@ -149,7 +149,7 @@ static int parse_awq(struct quant_config *c, const json_t *q, struct err *e)
 		return err_set(e, ERR_INPUT, "quantization_config: awq with %u bits, only 4 exist", c->layout.bits);
 	c->awq_middle = !json_get_bool(q, "zero_point", true);
 	c->all_linear = c->plain_head = c->plain_embedding = true;
-	return leave_out(c, TARGET_PART, json_object_get(q, "modules_to_not_convert"), e);
+	return leave_out(c, TARGET_SUBSTRING, json_object_get(q, "modules_to_not_convert"), e);
 }
 
 static int parse_bnb(struct quant_config *c, const json_t *q, struct err *e)

@@ -57,7 +57,7 @@ int quant_rules_add(struct quant_rules *r, enum quant_target kind, const char *t
 	}
 	if (r->n == QUANT_RULES_MAX)
 		return err_set(e, ERR_LIMIT, "quantization_config has more than %d rules for single modules", QUANT_RULES_MAX);
-	if (kind == TARGET_PART && strpbrk(target, "*+?|()[]{}\\^$"))	/* what is none after all is taken as it stands */
+	if ((kind == TARGET_PART || kind == TARGET_SUBSTRING) && strpbrk(target, "*+?|()[]{}\\^$"))	/* what is none after all is taken as it stands */
 		(void)!token_regex_open(&made.re, target, strlen(target), TOKEN_RUST, NULL);
 	if (kind == TARGET_PATTERN && token_regex_open(&made.re, target, strlen(target), TOKEN_RUST, e) < 0)
 		return err_set(e, ERR_UNSUPPORTED, "not run: quantization_config has a pattern that can't be used: %.120s", target);
@@ -97,11 +97,29 @@ static const char *within_model(const char *name)
 	return name;
 }
 
-static enum quant_fit fit_part(const char *target, const char *module)
+static bool names_part(const char *target, const char *module)
 {
-	const char *at = find_part(module, target);
+	return find_part(module, within_model(target)) != NULL;
+}
 
-	return at && (at == module || at[strlen(target)] == '\0') ? FIT_YES : find_part(module, within_model(target)) ? FIT_PERHAPS : FIT_NO;
+/* Does a part of the name end with `end`, which may have the dot itself? */
+static bool ends_some_part(const char *name, const char *end)
+{
+	size_t n = strlen(end);
+
+	for (const char *at = strstr(name, end); n > 0 && at; at = strstr(at + 1, end))
+		if (at[n - 1] == '.' || ends_part(at[n]))
+			return true;
+	return false;
+}
+
+static enum quant_fit fit_part(enum quant_target kind, const char *target, const char *module)
+{
+	const char *at = find_part(module, target), *inner = within_model(target);
+
+	if (at && (at == module || at[strlen(target)] == '\0'))
+		return FIT_YES;
+	return (kind == TARGET_SUBSTRING ? strstr(module, inner) != NULL : ends_some_part(module, inner)) ? FIT_PERHAPS : FIT_NO;
 }
 
 /* * for any number of characters and ? for one, in a time that no pattern can make long. */
@@ -137,12 +155,56 @@ static enum quant_fit fit_glob(const char *target, const char *module)
 }
 
 /* Fewer than 0: a failure. The leftmost match counts: one that begins at the first character is it. */
-static int fit_pattern(struct token_regex *re, const char *module, struct err *e)
+static int fit_name(struct token_regex *re, const char *module, struct err *e)
 {
 	struct token_matches m = { .re = re, .s = module, .n = strlen(module) };
 	int rc = re ? token_matches_next(&m, e) : 0;
 
 	return rc <= 0 ? rc : m.from == 0 ? FIT_YES : FIT_PERHAPS;
+}
+
+/* What the text model's stack of layers is within, by program: where it is one of a model that sees, its tensors are often saved under another's name. */
+static const char *const stacks[] = { "model.language_model.", "language_model.model.", "model." };
+
+/*
+ * Another name that a program may have for the module, as it nests the parts of a model; false when there are no more. `sees`: the name itself tells
+ * that it is of a model whose text model is nested.
+ */
+static bool other_name(const char *module, size_t i, char other[QUANT_NAME_MAX], bool *sees)
+{
+	size_t own = 0;
+
+	while (own < ARRAY_LEN(stacks) && !str_starts(module, stacks[own]))
+		own++;
+	*sees = own + 1 < ARRAY_LEN(stacks);
+	if (*sees || (own < ARRAY_LEN(stacks) && str_starts(module + strlen(stacks[own]), "layers."))) {
+		i += i >= own;
+		if (i < ARRAY_LEN(stacks))
+			snprintf(other, QUANT_NAME_MAX, "%s%s", stacks[i], module + strlen(stacks[own]));
+		return i < ARRAY_LEN(stacks);
+	}
+	if (own < ARRAY_LEN(stacks))
+		snprintf(other, QUANT_NAME_MAX, "%s", module + strlen("model."));
+	else
+		snprintf(other, QUANT_NAME_MAX, "model.%s", module);
+	return i == 0;
+}
+
+/* A pattern may be meant for the names in memory, and these are not always the stored ones: what only some of them fit is not sure. */
+static int fit_pattern(struct token_regex *re, const char *module, struct err *e)
+{
+	int fit = fit_name(re, module, e);
+	char other[QUANT_NAME_MAX];
+	bool sees;
+
+	for (size_t i = 0; fit != FIT_PERHAPS && fit >= 0 && other_name(module, i, other, &sees); i++) {
+		int rc = fit == FIT_NO || sees ? fit_name(re, other, e) : fit;
+
+		if (rc < 0)
+			return rc;
+		fit = (rc == FIT_NO) == (fit == FIT_NO) ? fit : FIT_PERHAPS;
+	}
+	return fit;
 }
 
 static int fits(const struct rule *rule, const char *module, struct err *e)
@@ -153,11 +215,12 @@ static int fits(const struct rule *rule, const char *module, struct err *e)
 	case TARGET_CLASS:	/* another than a linear one may be derived from it, or be an embedding's */
 		return str_ends(rule->target, "Linear") ? FIT_YES : FIT_PERHAPS;
 	case TARGET_NAME:
-		return strcmp(rule->target, module) == 0 ? FIT_YES : fit_part(rule->target, module) ? FIT_PERHAPS : FIT_NO;
+		return strcmp(rule->target, module) == 0 ? FIT_YES : names_part(rule->target, module) ? FIT_PERHAPS : FIT_NO;
 	case TARGET_PATTERN:
 		return fit_pattern(rule->re, module, e);
 	case TARGET_PART:	/* may be a pattern too, which not all editions of these programs read as one */
-		fit = (int)fit_part(rule->target, module);
+	case TARGET_SUBSTRING:
+		fit = (int)fit_part(rule->kind, rule->target, module);
 		return fit == FIT_NO && fit_pattern(rule->re, module, NULL) > 0 ? FIT_PERHAPS : fit;
 	case TARGET_END:
 		return str_ends(module, rule->target) ? FIT_YES : FIT_NO;
@@ -175,7 +238,7 @@ static bool is_before(const struct rule *a, const struct rule *b)
 
 int quant_rules_find(const struct quant_rules *r, const char *module, struct quant_layout *out, enum quant_fit *fit, struct err *e)
 {
-	const struct rule *best = NULL;
+	const struct rule *best = NULL, *perhaps = NULL;
 
 	*fit = FIT_NO;
 	for (size_t i = 0; r && i < r->n && !(best && !r->sorted); i++) {
@@ -187,8 +250,16 @@ int quant_rules_find(const struct quant_rules *r, const char *module, struct qua
 			*fit = (enum quant_fit)rc;
 		if (rc == FIT_YES)
 			best = &r->v[i];
+		else if (rc == FIT_PERHAPS && (!perhaps || is_before(&r->v[i], perhaps)))
+			perhaps = &r->v[i];
 	}
-	if (best)
-		*out = best->layout;
+	if (!best)
+		return 0;
+	*out = best->layout;
+	if (perhaps && (!r->sorted || is_before(perhaps, best)) && !(perhaps->layout.left_out && best->layout.left_out)) {
+		*fit = FIT_PERHAPS;
+		out->left_out = false;
+		out->unsaid = true;
+	}
 	return 0;
 }

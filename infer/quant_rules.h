@@ -4,7 +4,8 @@
  * they begin at a name's first character.
  *
  * A list names modules as a program builds them, and a file may have been written by one that nests them otherwise ("model.language_model.layers"
- * for "language_model.model.layers"). What fits the name as it stands is sure; what fits it but for what goes before is perhaps meant.
+ * for "language_model.model.layers"). What fits the name as it stands is sure; what fits it but for what goes before is perhaps meant. Patterns
+ * are tried on the other names that a module of the text model may have; where these differ nothing is sure.
  */
 #ifndef INFER_QUANT_RULES_H
 #define INFER_QUANT_RULES_H
@@ -17,7 +18,8 @@ enum quant_target {
 	TARGET_NAME,	/* of a module, all of it */
 	TARGET_PATTERN,
 	TARGET_CLASS,	/* "Linear": every module that has a packed weight is one */
-	TARGET_PART,	/* transformers' modules_to_not_convert: whole parts of a name, at its beginning or its end */
+	TARGET_PART,	/* transformers' modules_to_not_convert: whole parts of a name, at its beginning or its end; some editions ask only that a part ends with it */
+	TARGET_SUBSTRING,	/* AWQ's: as transformers reads it, and any text in a name for AutoAWQ and vLLM */
 	TARGET_END,	/* GPTQ's modules_in_block_to_quantize: a name's end */
 	TARGET_GLOB,	/* ModelOpt's exclude_modules: all of it, with * and ? */
 };
@@ -31,7 +33,10 @@ struct quant_rules *quant_rules_new(bool sorted);
 void quant_rules_free(struct quant_rules *r);
 /* ERR_UNSUPPORTED for a pattern that can't be used, ERR_LIMIT for too many. A target that is there already gets the new layout. */
 int quant_rules_add(struct quant_rules *r, enum quant_target kind, const char *target, const struct quant_layout *layout, struct err *e);
-/* *out gets the module's layout where a rule surely fits, and stays as it is otherwise. No rules (NULL) fit nothing. */
+/*
+ * *out gets the module's layout where a rule surely fits, and stays as it is otherwise. If one that comes before it and says otherwise
+ * perhaps fits, so does the whole, and *out says nothing of being left out, nor of what shapes tell. No rules (NULL) fit nothing.
+ */
 int quant_rules_find(const struct quant_rules *r, const char *module, struct quant_layout *out, enum quant_fit *fit, struct err *e);
 
 #endif

@@ -25,7 +25,7 @@ struct golden {
 	struct safetensors st;
 	int fd;
 	const char *hide, *rename_from, *rename_to, *poison;
-	const char *renamed_stem;	/* what gptq4 is called */
+	const char *renamed_stem, *renamed_to;	/* what a weight is called, all its parts, and which one it is */
 	const struct safetensors_tensor *poisoned;
 	const char *also, *text;	/* one tensor more, or in place of one: these bytes, of type also_type */
 	size_t text_n;
@@ -44,7 +44,7 @@ static bool golden_find(void *ctx, const char *name, struct quant_part *out)
 	if (g->hide && !strcmp(name, g->hide))
 		return false;
 	if (g->renamed_stem && str_starts(name, g->renamed_stem)) {
-		snprintf(stem, sizeof(stem), "gptq4%s", name + strlen(g->renamed_stem));
+		snprintf(stem, sizeof(stem), "%s%s", g->renamed_to, name + strlen(g->renamed_stem));
 		name = stem;
 	}
 	if (g->also && !strcmp(name, g->also)) {
@@ -524,6 +524,7 @@ static bool find_plain(void *ctx, const char *name, struct quant_part *out)
 #define SAID(status, format, more) \
 	METHOD("compressed-tensors", ",\"format\":\"" format "\",\"quantization_status\":\"" status "\",\"config_groups\":{\"a\":" GROUP("\"Linear\"", "4") "}" more)
 #define Q "model.layers.1.self_attn.q_proj"
+#define NESTED_Q "language_model." Q
 
 /* A plain matrix stands only where the method's own programs build a plain layer, or are not known to build another. */
 static void plain_where_packed_is_meant(void **state)
@@ -539,10 +540,28 @@ static void plain_where_packed_is_meant(void **state)
 		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"" Q "\"]"), Q, true },
 		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"model.language_model.layers.1.self_attn.q_proj\"]"), Q, true },
 		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"model.layers.11.self_attn.q_proj\"]"), Q, false },
-		{ METHOD("awq", ",\"modules_to_not_convert\":[\"self_attn\"]"), Q, true }, { METHOD("awq", ",\"modules_to_not_convert\":[\"attn\"]"), Q, false },
+		{ METHOD("awq", ",\"modules_to_not_convert\":[\"self_attn\"]"), Q, true }, { METHOD("awq", ",\"modules_to_not_convert\":[\"attn\"]"), Q, true },
+		{ METHOD("awq", ",\"modules_to_not_convert\":[\"layers.1.\"]"), Q, true }, { METHOD("awq", ",\"modules_to_not_convert\":[\"layers.2.\"]"), Q, false },
+		{ METHOD("awq", ",\"modules_to_not_convert\":[\"model.layers.1.\"]"), Q, true }, { METHOD("awq", ",\"modules_to_not_convert\":[\"q_pro\"]"), Q, true },
+		{ METHOD("awq", ",\"modules_to_not_convert\":[\"self_attn.q\"]"), Q, true }, { METHOD("awq", ",\"modules_to_not_convert\":[\"self_attn.k\"]"), Q, false },
+		{ METHOD("awq", ",\"modules_to_not_convert\":[\"model.language_model.layers.1.\"]"), Q, true },
 		{ METHOD("awq", ",\"modules_to_not_convert\":[\"model.layers.*.self_attn\"]"), Q, true },
 		{ METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"model.layers.1\"]"), Q, true },
 		{ METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"layers.2\"]"), Q, false },
+		{ METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"model.layers.1.\"]"), Q, true },
+		{ METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"model.layers.2.\"]"), Q, false },
+		{ METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"q_proj\"]"), Q, true }, { METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"_proj\"]"), Q, true },
+		{ METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"q_pro\"]"), Q, false },
+		{ METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"model.layers.1\"]"), "model.layers.11.mlp.up_proj", false },
+		{ METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"model\\\\.language_model\\\\.layers\\\\.1\\\\..*\"]"), NESTED_Q, true },
+		{ METHOD("bitsandbytes", ",\"llm_int8_skip_modules\":[\"model\\\\.language_model\\\\.layers\\\\.2\\\\..*\"]"), NESTED_Q, false },
+		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"re:model.language_model.layers.1.*\"]"), NESTED_Q, true },
+		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"re:model.language_model.layers.2.*\"]"), NESTED_Q, false },
+		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"re:model.language_model.layers.1.*\"]"), Q, true },
+		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"re:model.vision_tower.*\"]"), "vision_tower.layers.1.q_proj", true },
+		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"re:model.vision_tower.*\"]"), NESTED_Q, false },
+		{ METHOD("gptq", ",\"dynamic\":{\"-:model.language_model.layers.1.*\":{},\"+:.*\":{}}"), NESTED_Q, true },
+		{ METHOD("gptq", ",\"dynamic\":{\"-:model.language_model.layers.2.*\":{},\"+:.*\":{}}"), NESTED_Q, false },
 		{ METHOD("modelopt", ",\"quant_algo\":\"FP8\",\"ignore\":[\"model.layers.1.self_attn\"]"), Q, true },
 		{ METHOD("gptq", ",\"dynamic\":{\"-:.*q_proj\":{}}"), Q, true }, { METHOD("gptq", ",\"dynamic\":{\"-:.*k_proj\":{}}"), Q, false },
 		{ METHOD("gptq", ",\"modules_in_block_to_quantize\":[[\"self_attn.k_proj\"]]"), Q, true },
@@ -568,6 +587,37 @@ static void plain_where_packed_is_meant(void **state)
 	}
 }
 
+/* Packed ones that a pattern speaks of by one of the names that programs have for the module: only by all of them it settles something. */
+static void patterns_for_another_name(void **state)
+{
+	static const struct {
+		const char *config;
+		bool good;
+	} cases[] = {
+		{ GROUPS("", "\"a\":" GROUP("\"re:model.language_model.*proj$\"", "4")), true },
+		{ GROUPS("", "\"a\":" GROUP("\"re:model.vision_tower.*proj$\"", "4")), false },
+		{ GROUPS("", "\"a\":" GROUP("\"re:model.language_model.*q_proj$\"", "4") ",\"b\":" GROUP("\"Linear\"", "8")), true },
+		{ GROUPS("", "\"a\":" GROUP("\"re:.*q_proj$\"", "8") ",\"b\":" GROUP("\"Linear\"", "4")), false },
+		{ GROUPS(",\"ignore\":[\"re:^(?!model.language_model).*\"]", "\"a\":" GROUP("\"Linear\"", "4")), true },
+		{ GROUPS(",\"ignore\":[\"re:^(?!model.vision_tower).*\"]", "\"a\":" GROUP("\"Linear\"", "4")), false },
+		{ GROUPS(",\"ignore\":[\"re:language_model.*\"]", "\"a\":" GROUP("\"Linear\"", "4")), true },
+		{ GROUPS(",\"ignore\":[\"re:.*layers.1.*\"]", "\"a\":" GROUP("\"Linear\"", "4")), false },
+	};
+
+	(void)state;
+	golden.renamed_stem = NESTED_Q;
+	golden.renamed_to = "packed4";
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		own(quant_config) struct quant_config c = config_of(cases[i].config);
+		own(quant_weight) struct quant_weight w = { 0 };
+		struct err e = ERR_NONE;
+
+		if ((quant_weight_open(&w, &c, &source, NESTED_Q ".weight", &e) == 0) != cases[i].good)
+			fail_msg("%s: '%s'", cases[i].config, e.msg);
+	}
+	golden.renamed_stem = NULL;
+}
+
 /* Heads and embeddings that programs leave as they are unless they are told otherwise. */
 static void ends_that_are_packed(void **state)
 {
@@ -589,6 +639,7 @@ static void ends_that_are_packed(void **state)
 		struct err e = ERR_NONE;
 
 		golden.renamed_stem = cases[i].name;
+		golden.renamed_to = "gptq4";
 		snprintf(name, sizeof(name), "%s.weight", cases[i].name);
 		if ((quant_weight_open(&w, &c, &source, name, &e) == 0) != cases[i].good)
 			fail_msg("%s: '%s'", cases[i].config, e.msg);
@@ -675,6 +726,7 @@ int main(void)
 		cmocka_unit_test(poisoned_parts), cmocka_unit_test(shapes_that_lie), cmocka_unit_test(configurations),
 		cmocka_unit_test(forms_by_method), cmocka_unit_test(rules_for_modules), cmocka_unit_test(zero_points),
 		cmocka_unit_test(plain_where_packed_is_meant), cmocka_unit_test(ends_that_are_packed),
+		cmocka_unit_test(patterns_for_another_name),
 		cmocka_unit_test(states_of_bitsandbytes), cmocka_unit_test(companions_that_programs_read), cmocka_unit_test(numbers_of_configurations),
 	};
 
