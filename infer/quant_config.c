@@ -193,6 +193,13 @@ static int parse_fp8(struct quant_config *c, const json_t *q, struct err *e)
 	return rc < 0 ? rc : leave_out(c, TARGET_NAME, json_object_get(q, "ignored_layers"), e);
 }
 
+/* A method of its own: every linear layer that is not listed is built with codes, and stays zero without them. */
+static int parse_fbgemm(struct quant_config *c, const json_t *q, struct err *e)
+{
+	c->all_linear = true;
+	return parse_fp8(c, q, e);
+}
+
 /* Both of ModelOpt's round what flows in, by scales that were measured, unless its groups say otherwise. */
 static bool has_static_inputs(const json_t *q)
 {
@@ -354,7 +361,7 @@ static const struct {
 	const char *method;
 	int (*parse)(struct quant_config *c, const json_t *q, struct err *e);
 } methods[] = {
-	{ "gptq", parse_gptq }, { "awq", parse_awq }, { "bitsandbytes", parse_bnb }, { "fp8", parse_fp8 }, { "fbgemm_fp8", parse_fp8 },
+	{ "gptq", parse_gptq }, { "awq", parse_awq }, { "bitsandbytes", parse_bnb }, { "fp8", parse_fp8 }, { "fbgemm_fp8", parse_fbgemm },
 	{ "modelopt", parse_modelopt }, { "compressed-tensors", parse_compressed },
 };
 

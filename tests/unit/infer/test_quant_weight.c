@@ -535,7 +535,8 @@ static void plain_where_packed_is_meant(void **state)
 	} cases[] = {
 		{ "{}", Q, true }, { METHOD("gptq", ""), Q, false }, { METHOD("awq", ""), Q, false }, { METHOD("bitsandbytes", ""), Q, false },
 		{ METHOD("modelopt", ",\"quant_algo\":\"FP8\""), Q, false }, { METHOD("modelopt", ",\"kv_cache_quant_algo\":\"FP8\""), Q, true },
-		{ METHOD("fp8", ""), Q, true }, { METHOD("fbgemm_fp8", ""), Q, true },
+		{ METHOD("fp8", ""), Q, true }, { METHOD("fbgemm_fp8", ""), Q, false },
+		{ METHOD("fbgemm_fp8", ",\"modules_to_not_convert\":[\"" Q "\"]"), Q, true }, { METHOD("fbgemm_fp8", ""), "lm_head", true },
 		{ SAID("compressed", "pack-quantized", ""), Q, false }, { SAID("frozen", "pack-quantized", ""), Q, true }, { SAID("compressed", "dense", ""), Q, true },
 		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"" Q "\"]"), Q, true },
 		{ SAID("compressed", "pack-quantized", ",\"ignore\":[\"model.language_model.layers.1.self_attn.q_proj\"]"), Q, true },
