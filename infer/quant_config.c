@@ -252,6 +252,13 @@ static int check_strategy(const struct quant_layout *l, const json_t *weights, s
 	return 0;
 }
 
+/* Absent it is true; compressed-tensors does not load a group with null. */
+static int check_symmetric(const json_t *args, const char *of, struct err *e)
+{
+	return json_is_null(json_object_get(args, "symmetric"))
+		? err_set(e, ERR_INPUT, "quantization_config: symmetric of %s is null, neither true nor false", of) : 0;
+}
+
 /* A group's bits, size and blocks, and what they are of. */
 static int parse_group(struct quant_layout *l, const json_t *group, struct err *e)
 {
@@ -259,9 +266,13 @@ static int parse_group(struct quant_layout *l, const json_t *group, struct err *
 	const json_t *weights = json_object_get(group, "weights"), *order = json_object_get(weights, "actorder");
 	const char *strategy = json_get_str(weights, "strategy"), *word = json_string_value(order);
 
-	const json_t *dynamic = json_object_get(json_object_get(group, "input_activations"), "dynamic");
+	const json_t *inputs = json_object_get(group, "input_activations"), *dynamic = json_object_get(inputs, "dynamic");
 	int rc = read_sizes(l, weights, "num_bits", "group_size", e);
 
+	if (rc == 0)
+		rc = check_symmetric(weights, "weights", e);
+	if (rc == 0)
+		rc = check_symmetric(inputs, "input_activations", e);
 	if (rc < 0)
 		return rc;
 	l->bits_said = json_is_integer(json_object_get(weights, "num_bits"));
@@ -273,6 +284,7 @@ static int parse_group(struct quant_layout *l, const json_t *group, struct err *
 	l->by_group = true;
 	/* "local": scales of groups as they come, one over them that is known before */
 	l->static_inputs = json_is_false(dynamic) || (json_is_string(dynamic) && strcmp(json_string_value(dynamic), "local") == 0);
+	l->asymmetric_inputs = json_is_false(json_object_get(inputs, "symmetric"));
 	return check_strategy(l, weights, e) < 0 ? ERR_INPUT : parse_blocks(l, json_object_get(weights, "block_structure"), e);
 }
 

@@ -256,5 +256,7 @@ int opening_check_input_scale(struct opening *o)
 	for (uint64_t i = 0; i < n; i++)
 		if (v[i] <= 0)
 			return BAD(o, "its %s is %g, which programs divide by", suffix + 1, (double)v[i]);
+	if (o->layout.asymmetric_inputs && !opening_find(o, ".input_zero_point", &p))
+		return BAD(o, "no input_zero_point, and quantization_config says that inputs are rounded by a stored one (symmetric: false)");
 	return 0;
 }

@@ -52,7 +52,7 @@ int opening_make_zeros(struct opening *o);	/* room for a zero point of each scal
 /* compressed-tensors' zeros beside bytes: I8 for each scale. */
 int opening_load_byte_zeros(struct opening *o, const struct quant_part *p, uint64_t n);
 int opening_load_g_idx(struct opening *o, const char *suffix);
-/* The scale of what flows in, where the configuration has it measured: programs multiply by it, or divide. */
+/* The scale of what flows in, where the configuration has it measured: programs multiply by it, or divide. The zero point, too, where it has one. */
 int opening_check_input_scale(struct opening *o);
 
 static inline bool type_is(const struct quant_part *p, const char *name)

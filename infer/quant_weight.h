@@ -51,6 +51,7 @@ struct quant_layout {
 	bool symmetric;		/* GPTQ, compressed-tensors: the zero points are the middle, and programs need not read them */
 	bool reordered;		/* inputs stand out of order, and a list must say which group each is in */
 	bool static_inputs;	/* what flows in is rounded by a scale that the checkpoint must hold */
+	bool asymmetric_inputs;	/* and, where they are static, by a zero point */
 	bool left_out;		/* said not to be packed */
 	bool unsaid;		/* not spoken of: the shapes of its tensors tell */
 };

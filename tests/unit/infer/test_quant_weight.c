@@ -374,6 +374,10 @@ static void companions_that_programs_read(void **state)
 		{ CONFIG("fp8", ",\"activation_scheme\":\"dynamic\""), "fp8_tensor", "fp8_tensor.input_scale", NULL, NULL, "" },
 		{ INPUTS("false"), "fp8_tensor", "fp8_tensor.input_scale", NULL, NULL, "no input_scale" },
 		{ INPUTS("true"), "fp8_tensor", "fp8_tensor.input_scale", NULL, NULL, "" },
+		{ INPUTS("false,\"symmetric\":true"), "fp8_tensor", NULL, NULL, NULL, "" },
+		{ INPUTS("false,\"symmetric\":false"), "fp8_tensor", NULL, NULL, NULL, "no input_zero_point" },
+		{ INPUTS("false,\"symmetric\":false"), "fp8_tensor", NULL, "fp8_tensor.input_zero_point", &none, "" },
+		{ INPUTS("true,\"symmetric\":false"), "fp8_tensor", "fp8_tensor.input_scale", NULL, NULL, "" },
 		{ INPUTS("\"local\""), "nvfp4_packed", NULL, NULL, NULL, "no input_global_scale" },
 		{ INPUTS("\"local\""), "nvfp4_packed", NULL, "nvfp4_packed.input_global_scale", &good, "" },
 		{ INPUTS("true"), "nvfp4_packed", "nvfp4_packed.weight_global_scale", "nvfp4_packed.weight_scale_2", &good, "without weight_global_scale" },
@@ -429,6 +433,8 @@ static void numbers_of_configurations(void **state)
 		{ CONFIG("fp8", ",\"weight_block_size\":\"x\""), "weight_block_size is no list" },
 		{ CONFIG("bitsandbytes", ",\"load_in_4bit\":true,\"load_in_8bit\":true"), "both load_in_4bit and load_in_8bit" },
 		{ CONFIG("compressed-tensors", ",\"config_groups\":{\"a\":{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":0}}}"), "num_bits is 0" },
+		{ CONFIG("compressed-tensors", ",\"config_groups\":{\"a\":{\"targets\":[\"Linear\"],\"weights\":{\"symmetric\":null}}}"), "symmetric of weights is null" },
+		{ INPUTS("true,\"symmetric\":null"), "symmetric of input_activations is null" },
 	};
 
 	(void)state;
