@@ -9,6 +9,7 @@
 #define ROW_MIN	    64		/* bytes; what is shorter is a filter's line, not a row */
 #define CHANCE	    16u		/* bytes beside a page that may be zero by themselves */
 #define CHANCE_ODDS 16u		/* that of so many runs one ends at a page by chance: it is one in 120 */
+#define FAR_LONGER  8u		/* times the longest of those that are meant: none of them */
 #define WINDOW	    (1u << 20)	/* read at once */
 #define COLUMNS	    16u		/* places of a row that are told apart */
 #define COLUMN_MIN  16u		/* rows in which one place is zero, before it can be meant */
@@ -99,6 +100,7 @@ void gaps_look(struct tensor *t, uint64_t at, const void *bytes, size_t n)
 struct column {
 	uint64_t at;
 	struct gaps at_page, elsewhere;
+	struct gap longest;	/* of those that are whole pages */
 };
 
 struct hunt {
@@ -107,6 +109,7 @@ struct hunt {
 	uint8_t *window;
 	struct column columns[COLUMNS + 1];	/* the last: all other places */
 	size_t n;
+	uint64_t elsewhere;	/* bytes of the longest one elsewhere */
 };
 
 /* Of the file outside of the tensor, up to a page: where the run goes on. */
@@ -139,6 +142,16 @@ static bool at_page(const struct tensor *t, uint64_t row, const struct gap *g)
 
 	return (first - g->from <= CHANCE && within_row(t, row, g->from) && within_row(t, row, first)) ||
 		(g->to - last <= CHANCE && within_row(t, row, g->to) && within_row(t, row, last));
+}
+
+static uint64_t gap_bytes(const struct gap *g)
+{
+	return g->to - g->from;
+}
+
+static bool is_whole_pages(const struct gap *g)
+{
+	return (GAP_PAGE - g->from % GAP_PAGE) % GAP_PAGE <= CHANCE && g->to % GAP_PAGE <= CHANCE;
 }
 
 /* Is the row before it zero in the same place? Then the columns are. */
@@ -198,13 +211,18 @@ static int add_run(struct hunt *h, uint64_t from, uint64_t to, struct err *e)
 {
 	struct gaps one = { 1, { from, to } };
 	struct column *c;
-	bool is = within_row(h->t, h->row, from) || within_row(h->t, h->row, to);
+	bool is = within_row(h->t, h->row, from) || within_row(h->t, h->row, to), page;
 	int rc = is ? is_long(h, &one.first, &is, e) : 0;
 
 	if (rc < 0 || !is)
 		return rc;
 	c = column_of(h, &one.first);
-	count(at_page(h->t, h->row, &one.first) ? &c->at_page : &c->elsewhere, &one);
+	page = at_page(h->t, h->row, &one.first);
+	count(page ? &c->at_page : &c->elsewhere, &one);
+	if (!page && to - from > h->elsewhere)
+		h->elsewhere = to - from;
+	if (page && is_whole_pages(&one.first) && to - from > gap_bytes(&c->longest))
+		c->longest = one.first;
 	return 0;
 }
 
@@ -245,6 +263,7 @@ static int hunt_runs(struct hunt *h, struct err *e)
 static void sum_up(const struct hunt *h, struct gaps_found *out)
 {
 	uint64_t rows = h->t->bytes / h->row;
+	struct gaps longest = { 1, { 0, 0 } };
 
 	for (size_t i = 0; i <= h->n && i <= COLUMNS; i++) {
 		const struct column *c = &h->columns[i];
@@ -252,10 +271,12 @@ static void sum_up(const struct hunt *h, struct gaps_found *out)
 		bool meant = i < COLUMNS && n >= COLUMN_MIN && n >= rows / 2;
 
 		count(meant ? &out->columns : &out->at_page, &c->at_page);
+		if (!meant && gap_bytes(&c->longest) > gap_bytes(&longest.first))
+			longest.first = c->longest;
 		count(&out->elsewhere, meant ? &(struct gaps){ 0 } : &c->elsewhere);
 	}
 	if (out->at_page.n * CHANCE_ODDS <= out->elsewhere.n)
-		out->at_page = (struct gaps){ 0 };
+		out->at_page = gap_bytes(&longest.first) > FAR_LONGER * h->elsewhere ? longest : (struct gaps){ 0 };
 	if (out->elsewhere.n > GAPS_FEW)
 		out->elsewhere = (struct gaps){ 0 };
 }

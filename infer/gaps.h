@@ -28,7 +28,8 @@ struct gaps {
 };
 
 struct gaps_found {
-	struct gaps at_page;	/* an end within a row is one of a page, too: more of them than chance explains among so many */
+	/* An end within a row is one of a page, too: more of them than chance explains among so many, or one from page to page that is far longer. */
+	struct gaps at_page;
 	struct gaps elsewhere;	/* no more than GAPS_FEW */
 	struct gaps columns;	/* at pages, but at one place in every other row: meant, or a strange accident */
 };

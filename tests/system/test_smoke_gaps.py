@@ -165,6 +165,22 @@ def test_pages_of_zeros_among_zeros_that_a_model_means(stories, tmp_path, lost):
     assert [f[0] for f in gaps(where, "--no-run")] == (["reject"] if lost > 1 else [])
 
 
+@pytest.mark.parametrize("lost", [6, 60])
+def test_a_long_run_of_pages_among_short_ones_that_a_model_means(stories, tmp_path, lost):
+    """Chance may put an end at a page, but makes none far longer than all others."""
+    where = copy(stories, tmp_path)
+    path = rewrite(where, widen(where, 32))
+    begin, end = place(path, UP)
+    for i, first in enumerate(pages(begin, end)[100::7][:25]):
+        at = first + 1234 + 8 * i
+        erase(path, at, at + PAGE + 1000)
+    first = pages(begin, end)[8]
+    erase(path, first, first + lost * PAGE)
+    found = gaps(where, "--no-run")
+    assert [f[0] for f in found] == (["reject"] if lost > 6 else [])
+    assert lost == 6 or f"holds {lost * PAGE} bytes of zeros, from byte {first} of the file on" in found[0][1], found
+
+
 def test_columns_of_zeros_at_pages(stories, tmp_path):
     """Inputs that were pruned, which begin at a page in every fourth row."""
     where = copy(stories, tmp_path)
