@@ -273,13 +273,13 @@ static bool end_word(struct word *w)
 static void read_all(struct said *s, const char *text, size_t n)
 {
 	struct arena *a = s->arena;
-	struct word *w = arena_alloc(a, WORDS_MAX * sizeof(*w));
-	size_t n_words = 0;
+	size_t n_words = 0, most = n < WORDS_MAX ? n + 1 : WORDS_MAX;
+	struct word *w = arena_alloc(a, most * sizeof(*w));
 	char *copy = arena_strndup(a, text, n), *line = copy;
 	bool begins = true;
 
 	s->text = copy;
-	for (char *p = copy; *p && n_words < WORDS_MAX;) {
+	for (char *p = copy; *p && n_words < most;) {
 		size_t len = 0;
 
 		if (!strncasecmp(p, "http://", 7) || !strncasecmp(p, "https://", 8)) {
