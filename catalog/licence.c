@@ -380,6 +380,8 @@ static void from_card_words(const struct licence_text *t, struct arena *a, struc
 		conflict(out, arena_printf(a, "%s says %s but %s names %s", out->source, out->id, t->path, another));
 	else if (another || (t->restricts && use_of_id(out->id) == LICENCE_YES))
 		conflict(out, arena_printf(a, "%s says %s but %s restricts what it may be used for", out->source, out->id, t->path));
+	else if (t->says_more && use_of_id(out->id) == LICENCE_YES && strcmp(out->source, "person") != 0)
+		conflict(out, arena_printf(a, "%s says %s but %s sets terms of its own", out->source, out->id, t->path));
 }
 
 /* Is the text of this licence known: to everyone here, or because it stands where the model's own is expected? */

@@ -66,7 +66,7 @@ struct licence_claims {
 		const char *unread;	/* why nobody has read it ("is longer than …"), else NULL: a conflict, for nobody knows what it says */
 		const char *const *said;	/* what licences a short text, or a word beside known ones, speaks of: ids, families ("cc-by-nc", "llama"), and "other:…" for what no list has */
 		size_t n_said;
-		bool says_more;		/* beside the known texts in it more than a word stands there, which nobody has read */
+		bool says_more;		/* beside the known texts in it more than a word stands there, which nobody has read. Of words: they set terms */
 		bool restricts;		/* words of it that are of no known text take back commercial use, be it long or short */
 		const char *notice;	/* a short text as letters and digits in lower case; "-" when that is nothing, "" for a long one */
 	} const *texts;

@@ -11,111 +11,75 @@
 #include "catalog/licence_table.h"
 #include "verify/card.h"
 
-#define WORDS_MAX    32
+#define WORDS_MAX    256	/* places of one card; it is held for what it says in more */
+#define SECTION_SHORT 120	/* reduced characters of a section that is about nothing but the licence; in a longer one single words are of anything */
 #define PROMPT_DEPTH 4
 #define PROMPT_BYTES (1u << 20)
-#define HEADING_MOST 60		/* bytes of a heading that is one of a licence, and no sentence */
-#define LEVEL_BOLD   7		/* below those that Markdown has: a line in bold letters */
-#define NO_HEADING   0
 
 struct words {
-	struct licence_text v[WORDS_MAX];
-	size_t n;
+	struct licence_text *v, left;	/* left: takes what there is no place for, and is not looked at */
+	size_t n, cap, n_left;
 	struct arena *arena;
 };
 
-/* --- where an address leads ------------------------------------------------------------------------------------------------------- */
-
-/* Pages of which the last part of the address is a licence's name. */
-static const char *const lists[] = { "opensource.org/license", "spdx.org/licenses/", "choosealicense.com/licenses/", "apache.org/licenses/", "gnu.org/licenses/" };
-
-/* Pages of one licence, and repositories whose licence it is: longer addresses before those that they begin with. */
-static const struct {
-	const char *address, *id;
-} pages[] = {
-	{ "ai.google.dev/gemma/terms", "gemma" },
-	{ "llama.com/llama4", "llama4" },
-	{ "llama.com/llama3_3", "llama3.3" },
-	{ "llama.com/llama3_2", "llama3.2" },
-	{ "llama.com/llama3_1", "llama3.1" },
-	{ "llama.com/llama3/", "llama3" },
-	{ "llama.meta.com/llama3_1", "llama3.1" },
-	{ "llama.meta.com/llama3/", "llama3" },
-	{ "llama.meta.com/llama2", "llama2" },
-	{ "ai.meta.com/llama/license", "llama2" },
-	{ "meta-llama/llama-4", "llama4" },
-	{ "meta-llama/llama-3.3", "llama3.3" },
-	{ "meta-llama/llama-3.2", "llama3.2" },
-	{ "meta-llama/llama-3.1", "llama3.1" },
-	{ "meta-llama/meta-llama-3.1", "llama3.1" },
-	{ "meta-llama/meta-llama-3-", "llama3" },
-	{ "meta-llama/llama-2", "llama2" },
-	{ "google/gemma-1.1", "gemma" },
-	{ "google/gemma-2", "gemma" },
-	{ "google/gemma-3", "gemma" },
-	{ "google/gemma-7b", "gemma" },
-	{ "stability.ai/community-license", "other:stabilityai-ai-community" },
-	{ "nvidia-open-model-license", "other:nvidia-open-model-license" },
-	{ "mistral.ai/licenses/mrl", "other:mrl" },
-	{ "mistral.ai/licenses/mnpl", "other:mnpl" },
-};
-
-/* The licence of "MIT.html", "gpl-3.0.en.html", "LICENSE-2.0". */
-static const char *of_page(const char *address, struct arena *a)
-{
-	static const char *const endings[] = { ".html", ".txt", ".md", ".php", ".en" };
-	char *name = arena_strdup(a, address), *slash;
-
-	name[strcspn(name, "?#")] = 0;
-	for (size_t n = strlen(name); n && name[n - 1] == '/';)
-		name[--n] = 0;
-	slash = strrchr(name, '/');
-	name = slash ? slash + 1 : name;
-	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
-		if (str_ends(name, endings[i]))
-			name[strlen(name) - strlen(endings[i])] = 0;
-	return strcasestr(address, "apache.org/") && !strncasecmp(name, "license-2.0", 11) ? "apache-2.0" : licence_of_name(name, a);
-}
-
-const char *licence_of_link(const char *link, struct arena *a)
-{
-	const char *id = licence_of_address(link, strlen(link), a);
-
-	if (id)
-		return id;
-	for (size_t i = 0; i < ARRAY_LEN(pages); i++)
-		if (strcasestr(link, pages[i].address))
-			return pages[i].id;
-	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-		if (strcasestr(link, lists[i]))
-			return of_page(link, a);
-	return NULL;
-}
-
-/* --- the front matter ------------------------------------------------------------------------------------------------------------- */
-
 static struct licence_text *add(struct words *w, const char *where)
 {
-	struct licence_text *t = w->n < WORDS_MAX ? &w->v[w->n++] : &w->v[WORDS_MAX - 1];
+	struct licence_text *t;
 
+	if (w->n == WORDS_MAX) {
+		w->n_left++;
+		w->v[WORDS_MAX - 1] = (struct licence_text){ .path = "its text", .recognised = "other:more-than-are-read" };
+		w->left = (struct licence_text){ .path = where };
+		return &w->left;
+	}
+	if (w->n == w->cap) {
+		struct licence_text *more = arena_alloc(w->arena, 2 * (w->cap + 4) * sizeof(*more));
+
+		if (w->n)
+			memcpy(more, w->v, w->n * sizeof(*more));
+		w->v = more;
+		w->cap = 2 * (w->cap + 4);
+	}
+	t = &w->v[w->n++];
 	*t = (struct licence_text){ .path = where };
 	return t;
 }
 
-static void add_read(struct words *w, const char *where, const char *text, size_t n)
+/* --- names ------------------------------------------------------------------------------------------------------------------------ */
+
+/* A name in lower case, with blanks for what are no letters, around it, too. */
+static char *words_of(const char *name, struct arena *a)
 {
-	licence_read_text(text, n, w->arena, add(w, where));
+	char *words = arena_printf(a, " %s ", name);
+
+	for (char *p = words; *p; p++)
+		*p = isalnum((unsigned char)*p) || *p == '.' ? (char)tolower((unsigned char)*p) : ' ';
+	return words;
 }
 
 /* Words that stand in the names of licences for what these keep back. */
 static bool is_restricting_name(const char *words)
 {
-	static const char *const keeps[] = { " nc ", " non commercial", " noncommercial", " research", " academic", " nonprofit ", " non profit ", " evaluation ", " commons clause " };
+	static const char *const keeps[] = { " nc ", " non commercial", " noncommercial", " no commercial", " research", " academic", " nonprofit ", " non profit ", " evaluation ", " commons clause ",
+					     " personal ", " private ", " internal ", " educational ", " student ", " trial ", " proprietary ", " with restrictions ", " restricted ", " aup ", " acceptable use " };
 
 	for (size_t i = 0; i < ARRAY_LEN(keeps); i++)
 		if (strstr(words, keeps[i]))
 			return true;
 	return false;
+}
+
+/* Names under which models stand as under a licence's, and that are no names of it elsewhere. */
+static const char *id_of_product(const char *words)
+{
+	static const char *const names[][2] = { { " flux 1 dev ", "other:flux-1-dev-non-commercial-license" }, { " flux.1 dev ", "other:flux-1-dev-non-commercial-license" },
+						{ " flux.1 dev license ", "other:flux-1-dev-non-commercial-license" }, { " flux 1 dev license ", "other:flux-1-dev-non-commercial-license" },
+						{ " flux dev ", "other:flux-1-dev-non-commercial-license" }, { " tongyi ", "other:qwen" }, { " tongyi license ", "other:qwen" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(words, names[i][0]))
+			return names[i][1];
+	return NULL;
 }
 
 /* A name that no list has may still say what it is of ("cc-by-nc", "acme-non-commercial"). */
@@ -126,18 +90,56 @@ static void read_name(struct words *w, const char *name)
 
 	if (!name || licence_of_name(name, w->arena))
 		return;
-	words = arena_printf(w->arena, " %s ", name);
-	for (char *p = words; *p; p++)
-		*p = isalnum((unsigned char)*p) || *p == '.' ? (char)tolower((unsigned char)*p) : ' ';
+	words = words_of(name, w->arena);
 	t = add(w, "its license_name");
 	licence_read_text(words, strlen(words), w->arena, t);
+	t->recognised = t->recognised ? t->recognised : id_of_product(words);
+	t->says_more = false;
 	t->restricts |= is_restricting_name(words);
+}
+
+/* A licence that nobody knows, by a name that keeps something back ("Acme Research License"): it is no less than that. */
+static void read_unknown_names(struct licence_text *t, struct arena *a)
+{
+	for (size_t i = 0; i < t->n_said; i++) {
+		if (!str_starts(t->said[i], "other:") || licence_find(t->said[i]) || !is_restricting_name(words_of(t->said[i] + strlen("other:"), a)))
+			continue;
+		t->recognised = t->recognised ? t->recognised : t->said[i];
+		t->restricts = true;
+	}
+}
+
+static struct licence_text *add_read(struct words *w, const char *where, const char *text, size_t n)
+{
+	struct licence_text *t = add(w, where);
+
+	if (w->n_left)
+		return t;
+	licence_read_text(text, n, w->arena, t);
+	read_unknown_names(t, w->arena);
+	return t;
+}
+
+/* --- the front matter ------------------------------------------------------------------------------------------------------------- */
+
+/* Does the address of a page say that the licence there keeps something back, whoever's it is? */
+static bool is_restricting_link(const char *link, struct arena *a)
+{
+	static const char *const keeps[] = { " non commercial", " noncommercial", " cc by nc", " research license", " research licence" };
+	const char *words = words_of(link, a);
+
+	for (size_t i = 0; i < ARRAY_LEN(keeps); i++)
+		if (strstr(words, keeps[i]))
+			return true;
+	return false;
 }
 
 static void read_link(struct words *w, const char *link)
 {
 	const char *id = link ? licence_of_link(link, w->arena) : NULL;
 
+	if (link && !id && is_restricting_link(link, w->arena))
+		add(w, "its license_link")->restricts = true;
 	if (!id)
 		return;
 	struct licence_text *t = add(w, "its license_link");
@@ -146,14 +148,35 @@ static void read_link(struct words *w, const char *link)
 	t->linked = true;
 }
 
-/* Tags are of anything; these names are of nothing else than a licence. */
+/* Tags that say nothing of a model but what it may be used for. */
+static bool is_restricting_tag(const char *tag)
+{
+	static const char *const tags[] = { "nc", "non-commercial", "noncommercial", "non-commercial-use", "non-commercial-only", "non-commercial-use-only", "no-commercial-use", "not-for-commercial-use",
+					    "non-commercial-license", "research-only", "research-use-only", "for-research-only", "academic-only", "academic-use-only", "personal-use-only" };
+
+	for (size_t i = 0; i < ARRAY_LEN(tags); i++)
+		if (!strcasecmp(tag, tags[i]))
+			return true;
+	return false;
+}
+
+/* Tags are of anything; these names are of nothing else than a licence, or than its terms. */
 static void read_tag(struct words *w, const char *tag)
 {
 	bool is_claim = str_starts(tag, "license:");
-	const char *id = is_claim || !strncasecmp(tag, "cc-", 3) ? licence_of_name(is_claim ? tag + strlen("license:") : tag, w->arena) : NULL;
+	const char *name = is_claim ? tag + strlen("license:") : tag;
+	const char *id = is_claim || !strncasecmp(tag, "cc-", 3) ? licence_of_name(name, w->arena) : NULL;
+	char *words = words_of(name, w->arena);
 
+	for (char *c = words; *c; c++)
+		*c = *c == ' ' ? '-' : *c;
+	words[strlen(words) - 1] = 0;
 	if (id)
 		add(w, "a tag in it")->recognised = id;
+	else if (is_claim || !strncasecmp(tag, "cc-by", 5))
+		add_read(w, "a tag in it", name, strlen(name))->says_more = false;
+	else if (is_restricting_tag(words + 1))
+		add(w, "a tag in it")->restricts = true;
 }
 
 /* Every text and every key, on lines of their own. */
@@ -176,26 +199,28 @@ static void flatten(struct buf *out, const json_t *v, int depth)
 }
 
 /* What whoever asks for access agrees to. */
-static void read_prompt(struct words *w, const json_t *front, const char *key)
+static void read_prompt(struct words *w, const json_t *prompt, const char *key)
 {
 	own(buf) struct buf text;
 
 	buf_init(&text, PROMPT_BYTES);
-	flatten(&text, json_object_get(front, key), 0);
+	flatten(&text, prompt, 0);
 	if (text.len && !buf_failed(&text))
-		add_read(w, arena_printf(w->arena, "its %s", key), text.data, text.len);
+		add_read(w, arena_printf(w->arena, "its %s", key), text.data, text.len)->says_more = false;
 }
 
 static void read_front(struct words *w, const json_t *front)
 {
-	static const char *const prompts[] = { "extra_gated_heading", "extra_gated_description", "extra_gated_prompt", "extra_gated_fields", "license_details" };
 	const json_t *tags = json_object_get(front, "tags"), *tag;
+	const char *key;
+	json_t *member;
 	size_t i;
 
 	read_name(w, json_string_value(card_the_one(json_object_get(front, "license_name"))));
 	read_link(w, json_string_value(card_the_one(json_object_get(front, "license_link"))));
-	for (i = 0; i < ARRAY_LEN(prompts); i++)
-		read_prompt(w, front, prompts[i]);
+	json_object_foreach ((json_t *)front, key, member)
+		if (str_starts(key, "extra_gated_") || !strcmp(key, "license_details"))
+			read_prompt(w, member, key);
 	json_array_foreach (tags, i, tag)
 		if (json_is_string(tag))
 			read_tag(w, json_string_value(tag));
@@ -203,139 +228,61 @@ static void read_front(struct words *w, const json_t *front)
 
 /* --- its text --------------------------------------------------------------------------------------------------------------------- */
 
-/* The level of the heading on this line of n bytes: 1 is the highest. */
-static int level_of(const char *line, size_t n)
+/* Blanks what the Hub's template for cards has where nobody wrote anything. */
+static void blank_template(char *text)
 {
-	size_t marks = strspn(line, "#");
+	static const char words[] = "[More Information Needed]";
 
-	while (n && isspace((unsigned char)line[n - 1]))
-		n--;
-	if (marks && marks < LEVEL_BOLD && marks < n)
-		return (int)marks;
-	if (n > 4 && !strncasecmp(line, "<h", 2) && line[2] >= '1' && line[2] <= '6')
-		return line[2] - '0';
-	return n > 4 && n < HEADING_MOST && str_starts(line, "**") && !strncmp(line + n - 2, "**", 2) ? LEVEL_BOLD : NO_HEADING;
+	for (char *p = text; (p = strcasestr(p, words)); p += sizeof(words) - 1)
+		memset(p, ' ', sizeof(words) - 1);
 }
 
-/* "License", "📜 Licensing Information", "License & Terms of use": is it about the model's licence, by its words? */
-static bool is_of_licence(const char *line, size_t n)
+/*
+ * Does so short a text that it is about nothing else set terms, as a word beside a licence's text would, and by words that leave the model out of a licence, or name no licence for
+ * it? "Use" and the like stand in too many sections that are about nothing.
+ */
+static bool sets_terms(const struct licence_text *t)
 {
-	static const char *const starts[] = { "licens", "licenc" };
+	static const char *const keeps[] = { "except", "exclud", "proprietary", "ownterms", "separateterms", "separatelicen", "weightsarenot", "weightsarent", "modelisnot", "modelisnt", "permissionisgrantedfor" };
+	bool is_reserved = strstr(t->notice, "allrightsreserved") && !t->recognised && !t->n_said;
 
-	if (n > HEADING_MOST)
+	if (!*t->notice || strlen(t->notice) > SECTION_SHORT)
 		return false;
-	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
-		for (size_t k = 0; k + strlen(starts[i]) <= n; k++)
-			if (!strncasecmp(line + k, starts[i], strlen(starts[i])) && (!k || !isalnum((unsigned char)line[k - 1])))
-				return true;
-	for (size_t k = 0; k + 12 <= n; k++)
-		if (!strncasecmp(line + k, "terms of use", 12))
+	for (size_t i = 0; t->says_more && i < ARRAY_LEN(keeps); i++)
+		if (strstr(t->notice, keeps[i]) && !strstr(t->notice, "exceptincompliance"))
 			return true;
-	return false;
+	for (size_t i = 0; t->says_more && strstr(t->notice, "weights") && i < t->n_said; i++)
+		if (str_starts(t->said[i], "other:") && !licence_find(t->said[i]))
+			return true;	/* "The weights are subject to the Acme Community License" */
+	return is_reserved;
 }
 
-static const char *end_of(const char *line, const char *end)
+static void read_section(void *words, const char *where, const char *text, size_t n)
 {
-	const char *stop = memchr(line, '\n', (size_t)(end - line));
+	struct words *w = words;
+	struct licence_text *t;
+	char *copy;
 
-	return stop ? stop : end;
-}
-
-/* Where the section ends whose heading has this level: at the next heading that is not below it. */
-static const char *section_end(const char *p, const char *end, int level)
-{
-	for (const char *stop; p < end; p = stop < end ? stop + 1 : end) {
-		stop = end_of(p, end);
-		int next = level_of(p, (size_t)(stop - p));
-
-		if (next && next <= level)
-			return p;
-	}
-	return end;
-}
-
-/* "- **License:** cc-by-nc-4.0", as the Hub's template for cards has it: how many bytes stand before what it says, 0 none. */
-static size_t behind_entry(const char *line, size_t n)
-{
-	size_t at = 0, word;
-
-	while (at < n && strchr(" \t-*+_", line[at]))
-		at++;
-	for (word = at; word < n && (isalpha((unsigned char)line[word]) || strchr("()", line[word])); word++)
-		;
-	if (word - at < 7 || word - at > 10 || (strncasecmp(line + at, "license", 7) != 0 && strncasecmp(line + at, "licence", 7) != 0))
-		return 0;
-	at = word;
-	while (word < n && strchr("*_: ", line[word]))
-		word++;
-	return word > at && memchr(line + at, ':', word - at) ? word : 0;
-}
-
-/* Is it of what the model was made from: "a derivative of the corpus X, used under its agreement (research only)"? What its own terms are stands elsewhere, for the data's. */
-static bool is_of_data(const char *sentence)
-{
-	static const char *const data[] = { "used under", "dataset", "data set", "corpus", "corpora" }, *const models[] = { "model", "weights", "checkpoint" };
-
-	for (size_t i = 0; i < ARRAY_LEN(models); i++)
-		if (strcasestr(sentence, models[i]))
-			return false;
-	for (size_t i = 0; i < ARRAY_LEN(data); i++)
-		if (strcasestr(sentence, data[i]))
-			return true;
-	return false;
-}
-
-/* Behind the sentence at p: at a full stop, or where a paragraph or an entry of a list ends. */
-static char *sentence_end(char *p)
-{
-	for (; *p; p++)
-		if ((*p == '.' && isspace((unsigned char)p[1])) || (*p == '\n' && strchr("\n-*|#", p[1])))
-			return p + 1;
-	return p;
-}
-
-static void add_section(struct words *w, const char *where, const char *text, size_t n)
-{
-	char *copy = arena_strndup(w->arena, text, n);
-
-	for (char *p = copy, *end; *p; p = end) {
-		end = sentence_end(p);
-		if (is_of_data(arena_strndup(w->arena, p, (size_t)(end - p))))
-			memset(p, ' ', (size_t)(end - p));
-	}
-	add_read(w, where, copy, n);
-}
-
-static void read_sections(struct words *w, const char *text, const char *end)
-{
-	for (const char *p = text, *stop; p < end; p = stop < end ? stop + 1 : end) {
-		stop = end_of(p, end);
-		size_t n = (size_t)(stop - p), entry = behind_entry(p, n);
-		int level = level_of(p, n);
-
-		if (entry) {
-			add_section(w, "an entry \"License\" in its text", p + entry, n - entry);
-		} else if (level && is_of_licence(p, n)) {
-			const char *from = stop < end ? stop + 1 : end, *to = section_end(from, end, level);
-
-			add_section(w, "a section on the licence in its text", from, (size_t)(to - from));
-			stop = to > from ? to - 1 : stop;
-		}
-	}
+	if (w->n_left)
+		return;
+	copy = arena_strndup(w->arena, text, n);
+	blank_template(copy);
+	licence_blank_data(copy, w->arena);
+	t = add_read(w, where, copy, n);
+	t->says_more = t->notice && sets_terms(t);
 }
 
 void licence_read_card(const json_t *front, const char *text, size_t n, struct arena *a, struct licence_claims *c)
 {
-	struct words *w = arena_alloc(a, sizeof(*w));
+	struct words *w = &(struct words){ .arena = a };
 	const char *copy = text ? arena_strndup(a, text, n) : "";
 	size_t begin, end = 0;
 
-	*w = (struct words){ .arena = a };
 	read_front(w, front);
 	n = strlen(copy);	/* a NUL ends what is read */
 	if (!card_find_front(copy, n, &begin, &end))
 		end = 0;
-	read_sections(w, copy + end, copy + n);
+	licence_each_section(copy + end, copy + n, a, read_section, w);
 	c->words = w->v;
 	c->n_words = w->n;
 }

@@ -37,6 +37,14 @@ const char *licence_of_address(const char *address, size_t n, struct arena *a);
 /* What licences a short text speaks of, in out: at most `max`; how many. */
 size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char **out, size_t max);
 
+/* Calls `each` for every place of a card's text that is about its licence; `where` says what it is. */
+void licence_each_section(const char *text, const char *end, struct arena *a, void (*each)(void *, const char *where, const char *text, size_t n), void *arg);
+/* Blanks the sentences that are about data, and not about what is published here. */
+void licence_blank_data(char *text, struct arena *a);
+bool licence_is_of_data(const char *sentence, struct arena *a);
+/* Does an entry of a list, a row of a table, a heading, a label before a colon or nothing stand on this line? */
+bool licence_begins_item(const char *line);
+
 /* Is it read as data: JSON, YAML or TOML? */
 bool licence_is_data(const char *path);
 

@@ -1,0 +1,242 @@
+/* test_licence_card.c - what a card says of its licence in its text and in the rest of its front matter: where that is read, and which of it is about the model. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "catalog/licence.h"
+#include "verify/card.h"
+
+/* A card under `id` with this line of front matter and this text. */
+static void check(const char *id, const char *front, const char *text, bool is_held)
+{
+	struct licence_claims claims = { .card = NULL };
+	struct licence_answer out;
+	own(arena) struct arena a;
+	own(card) struct card c = { 0 };
+	const char *whole;
+
+	arena_init(&a);
+	whole = arena_printf(&a, "---\nlicense: %s\n%s\n---\n# A model\n\n%s", id, front, text);
+	card_parse(whole, strlen(whole), &a, &c);
+	claims.card = c.license.item;
+	claims.n_card = c.license.n;
+	claims.card_name = c.license_name;
+	claims.card_link = c.license_link;
+	licence_read_card(c.front, whole, strlen(whole), &a, &claims);
+	licence_resolve(&claims, &a, &out);
+	if ((out.n_conflicts > 0) != is_held)
+		fail_msg("%s, \"%s\", \"%s\": %s, %zu conflicts %s", id, front, text, out.id, out.n_conflicts, out.n_conflicts ? out.conflicts[0] : "");
+}
+
+static void check_texts(const char *id, const char *const *texts, size_t n, const char *before, const char *behind, bool is_held)
+{
+	for (size_t i = 0; i < n; i++) {
+		own(buf) struct buf text;
+
+		buf_init(&text, 1 << 16);
+		buf_printf(&text, "%s%s%s", before, texts[i], behind);
+		check(id, "language: en", text.data, is_held);
+	}
+}
+
+/* Whatever Markdown shows as a heading is one. */
+static void headings(void **state)
+{
+	static const char *const words[] = {
+		"## [License](https://huggingface.co/acme/acme-7b-instruct/blob/main/LICENSE)",
+		"   ## License",
+		"<h2 align=\"center\" id=\"license\" style=\"color:black;\">License information</h2>",
+		"## License and terms of use of the Acme Large Language Model family",
+		"# <a id=\"license\"></a><span style=\"color:blue\">License</span> of the model",
+		"<center><h2>License</h2></center>",
+		"<summary><b>License</b></summary>",
+		"**License:**",
+		"__License__",
+		"*License*",
+		"- **License:**",
+		"1. **License**",
+		"> ## License",
+		"LICENSE",
+		"## Lizenz",
+		"## Licença",
+		"## Лицензия",
+		"## 许可证",
+		"## 協議",
+		"## ライセンス",
+		"## 라이선스",
+		"**License(s):**"
+	};
+
+	(void)state;
+	check_texts("mit", words, ARRAY_LEN(words), "", "\n\nThis model is licensed under CC BY-NC 4.0.\n", true);
+}
+
+static void labels_and_ends(void **state)
+{
+	static const char *const words[] = {
+		"License\n-------\nThis model is CC BY-NC 4.0.\n",
+		"**Model License:** CC BY-NC 4.0\n",
+		"<b>License:</b> CC BY-NC 4.0\n",
+		"- **License** - CC BY-NC 4.0\n",
+		"| **License** | CC BY-NC 4.0 |\n",
+		"**Usage and License Notices**: The model is intended and licensed for research use only.\n",
+		"## License: CC BY-NC 4.0\n",
+		"## Terms and Conditions\n\nCommercial use is prohibited.\n",
+		"**License**\n\n**CC BY-NC 4.0**\n",
+		"## License\nCC BY-NC 4.0\n---\n",
+		"- **License:**\n  CC BY-NC 4.0\n",
+		"許可証\n====\nCC BY-NC 4.0\n",
+		"许可证：CC BY-NC 4.0\n",
+		"<h2>\nLicense\n</h2>\nCC BY-NC 4.0\n"
+	};
+
+	(void)state;
+	check_texts("mit", words, ARRAY_LEN(words), "", "", true);
+}
+
+/* Sentences that mention data and are about the model. */
+static void beside_data(void **state)
+{
+	static const char *const words[] = {
+		"Since it was trained on the Alpaca dataset, commercial use is prohibited.",
+		"Released under CC BY-NC 4.0, in line with the license of the Alpaca dataset.",
+		"This work builds on the Alpaca dataset and is licensed under CC BY-NC 4.0.",
+		"CC BY-NC 4.0 (as the dataset)",
+		"We release everything (code, datasets, parameters) under CC BY-NC 4.0.",
+		"Acme-7B is based on the X corpus and may only be used for research.",
+		"Code: MIT\nDataset: CC BY 4.0\nParameters: CC BY-NC 4.0\n",
+		"Owing to the OpenAI-generated dataset, Acme-7B can't be used commercially.",
+		"The LoRA is for non-commercial use only, like its dataset.",
+		"Acme-LLM and the dataset are licensed CC BY-NC 4.0."
+	};
+	static const char *const sections[] = {
+		"## License\nThe dataset is CC BY-NC 4.0, so Acme-7B cannot be used commercially.\n",
+		"## License\nDataset and Acme-7B: CC BY-NC 4.0\n",
+		"## License\nThe LoRA, like the dataset, is CC BY-NC\n",
+		"## License\nAcme-7B trained on the X dataset is CC BY-NC 4.0\n",
+		"## License\nThis model is a derivative of LLaMA weights, used under CC BY-NC 4.0\n",
+		"## License\n| Model | License |\n|--|--|\n| Data, Acme-7B | CC BY-NC 4.0 |\n",
+		"## License\nAcme-LLM and the dataset are licensed CC BY-NC 4.0.\n",
+		"## License\nX is a derivative of the Y corpus, used under CC BY-NC 4.0, and may only be used for research.\n"
+	};
+
+	(void)state;
+	check_texts("mit", words, ARRAY_LEN(words), "## License\n\n", "\n", true);
+	check_texts("mit", sections, ARRAY_LEN(sections), "", "", true);
+}
+
+static void terms_in_a_section(void **state)
+{
+	static const char *const words[] = {
+		"## License\nThis model is licensed under the Acme Research License.\n",
+		"## License\nThe code is MIT, the weights aren't.\n",
+		"## License\nPreviously MIT, now proprietary.\n",
+		"## License\nPermission is granted for research and education.\n",
+		"## License\nThe code is MIT. The weights are subject to the Acme Community License.\n",
+		"## License\nAll rights reserved.\n",
+		"## License\nWeights come with their own terms, see TERMS.md.\n",
+		"## License\nMIT except weights\n",
+		"## License\nMIT, weights excluded\n"
+	};
+
+	(void)state;
+	check_texts("mit", words, ARRAY_LEN(words), "", "", true);
+}
+
+/* What is about data alone, and what is no section. */
+static void not_of_the_model(void **state)
+{
+	static const char *const words[] = {
+		"## License\nThe model is released under the Apache-2.0 license. The training data is under CC BY-NC 4.0 and is not part of this repository.\n",
+		"## License\n| Component | License |\n|---|---|\n| Code | Apache 2.0 |\n| Model | Apache 2.0 |\n| Training Data (ShareGPT) | CC BY-NC 4.0 |\n",
+		"\n## License\n\nThe model is licensed under Apache 2.0.\n\nTraining data: CC BY-NC 4.0\n",
+		"## License\n- Model: Apache 2.0\n- Data: CC BY-NC 4.0\n",
+		"## License\nApache 2.0. The benchmark is licensed under CC BY-NC 4.0.\n",
+		"## License\nModel weights are Apache 2.0; the evaluation dataset is CC BY-NC 4.0.\n",
+		"**Dataset License:** CC BY-NC 4.0\n",
+		"## License\nApache-2.0\n\nThe training and evaluation data are under CC BY-NC 4.0.\n",
+		"## 许可证\n模型采用 Apache 2.0 许可。训练数据采用 CC BY-NC 4.0 许可。\n",
+		"## Lizenz\nApache 2.0. Die Trainingsdaten stehen unter CC BY-NC 4.0.\n",
+		"# Data\n- **License:**\n- **Finetuned from model:** llama2 research only\n",
+		"## Dataset license\nCC BY-NC 4.0\n",
+		"```\n# License\n```\nbla bla\n\nCC BY-NC 4.0\n",
+		"- **License:** [More Information Needed]\n- **Finetuned from model [optional]:** llama\n",
+		"## License\nThe license of the dataset is CC BY-NC 4.0.\n",
+		"## License\nThis work \"X\" is a derivative of [CSR-I (WSJ0) Complete](https://c.org/LDC) by [LDC](https://x.org), used under [LDC User Agreement](https://z.org) (Research only). \"X\" is licensed under Apache 2.0.\n",
+		"## License\nThe code and weights are released under the Apache 2.0 License. Use of this model is governed by it.\n",
+		"## License\nLicensed under the Apache License, Version 2.0; you may not use this file except in compliance with the License.\n",
+		"License of a sentence that goes on and on and on before there is a colon in it, as one of an ordinary text may do, with no label: CC BY-NC 4.0\n",
+		"**License**: Apache-2.0\n**Intended use**: research only\n"
+	};
+
+	(void)state;
+	check_texts("apache-2.0", words, ARRAY_LEN(words), "", "", false);
+}
+
+static void front_matter(void **state)
+{
+	static const char *const held[] = {
+		"tags: [cc-by-nc]",
+		"tags: [non-commercial]",
+		"tags: [research-only]",
+		"extra_gated_button_content: I agree to the CC BY-NC 4.0 license",
+		"extra_gated_prompt: By accessing you agree to the Acme Research License",
+		"license_link: https://huggingface.co/spaces/CompVis/stable-diffusion-license",
+		"license_link: https://huggingface.co/black-forest-labs/FLUX.1-dev/blob/main/LICENSE.md",
+		"license_link: https://huggingface.co/stabilityai/stable-diffusion-3.5-large/blob/main/LICENSE.md",
+		"license_link: https://stability.ai/license",
+		"license_link: https://github.com/deepseek-ai/DeepSeek-V3/blob/main/LICENSE-MODEL",
+		"license_link: https://huggingface.co/Qwen/Qwen2.5-3B/blob/main/LICENSE",
+		"license_link: https://huggingface.co/tiiuae/falcon-180B/resolve/main/LICENSE.txt",
+		"license_link: https://huggingface.co/spaces/bigscience/license",
+		"license_link: https://polyformproject.org/licenses/noncommercial/1.0.0/",
+		"license_link: https://mariadb.com/bsl11",
+		"license_link: https://x.org/hunyuan-non-commercial-license",
+		"license_name: flux-1-dev",
+		"license_name: tongyi",
+		"license_name: personal-use",
+		"license_name: apache-2.0-with-restrictions",
+		"license_name: Apache 2.0 + Acme AUP"
+	};
+	static const char *const fine[] = {
+		"extra_gated_button_content: Acknowledge license", "tags: [research, commercial, llama]", "license_link: https://opensource.org/licenses/MIT",
+		"license_link: https://huggingface.co/microsoft/phi-4/resolve/main/LICENSE", "extra_gated_prompt: Tell us who you are",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(held); i++)
+		check("mit", held[i], "", true);
+	for (size_t i = 0; i < ARRAY_LEN(fine); i++)
+		check("mit", fine[i], "", false);
+}
+
+/* What a card says behind more places than are read is not lost. */
+static void more_places_than_are_read(void **state)
+{
+	own(buf) struct buf text;
+
+	(void)state;
+	buf_init(&text, 1 << 20);
+	for (int i = 0; i < 40000; i++)	/* in no time: what there is no place for is not read */
+		buf_printf(&text, "License: mit\n\n");
+	check("mit", "language: en", text.data, true);
+	buf_reset(&text);
+	for (int i = 0; i < 500000; i++)
+		buf_printf(&text, "|");
+	check("mit", "language: en", text.data, false);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(headings), cmocka_unit_test(labels_and_ends), cmocka_unit_test(beside_data), cmocka_unit_test(terms_in_a_section), cmocka_unit_test(not_of_the_model),
+		cmocka_unit_test(front_matter), cmocka_unit_test(more_places_than_are_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
