@@ -349,13 +349,13 @@ static bool is_settled(const struct licence_answer *out)
 
 /*
  * A file that is not where the model's own licence is expected, and no text that is known, still says what its words say. A NOTICE names
- * what is in a model, and those have makers of all names; of data what names licences is known by its keys.
+ * what is in a model, and those have makers of all names.
  */
 static void from_side(const struct licence_text *t, struct arena *a, struct licence_answer *out)
 {
 	const char *another;
 
-	if (is_expected(t) || t->unread || licence_is_data(t->path) || licence_is_of_parts(t->path) || !is_settled(out) || (t->recognised && !holds(t, out->id)))
+	if (is_expected(t) || t->unread || licence_is_of_parts(t->path) || !is_settled(out) || (t->recognised && !holds(t, out->id)))
 		return;
 	another = names_stricter(t, out->id, t->recognised || licence_is_notice(t->path));	/* a known title may have words that look like another's */
 	if (another)

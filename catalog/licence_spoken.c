@@ -168,10 +168,10 @@ static size_t find_name(const struct word *w, size_t n, struct said *s)
 	return 1;
 }
 
-/* "MIT-style" and "modified MIT" are not MIT. */
+/* "MIT-style", "MIT-NC" and "modified MIT" are not MIT. */
 static bool is_altered(const struct word *before, const struct word *behind)
 {
-	static const char *const changed[] = { "modified", "custom", "customized", "amended", "extended", NULL }, *const alike[] = { "style", "like", "based", "derived", "inspired", NULL };
+	static const char *const changed[] = { "modified", "custom", "customized", "amended", "extended", NULL }, *const alike[] = { "style", "like", "based", "derived", "inspired", "nc", "noncommercial", "non", "research", "academic", NULL };
 
 	return (before && is_one(before->at, before->n, changed)) || (behind && behind->at[-1] == '-' && is_one(behind->at, behind->n, alike));
 }

@@ -1,7 +1,7 @@
 /*
  * licence_terms.c - does what stands beside a known text, or beside a licence's name, set terms? Nothing that this file can't account for does not: owners, names, addresses,
- * plain sentences that name a licence, that allow what it allows anyway or that give no warranty are taken away as wholes, and of what remains no word may be one of those
- * that terms are made of. So what is not understood is held; see licence_table.h.
+ * plain sentences that name a licence, that allow what it allows anyway or that give no warranty are taken away as wholes, and of what remains every word must be known to be
+ * harmless, or be a name or number; those that terms are made of are not, be they names or not. So what is not understood is held; see licence_table.h.
  */
 #include <ctype.h>
 #include <string.h>
@@ -19,6 +19,7 @@ typedef const char *const words_list[];
 
 struct word {
 	char text[WORD_MAX];	/* in lower case; LICENCE_NAMED for a licence's name */
+	bool is_proper;		/* a name's, by its capital behind a sentence's first word, or of an address */
 	bool is_foreign;	/* of a language with marks on its letters, and no name: it may mean anything */
 	bool is_gone;		/* a phrase that says nothing against anything */
 };
@@ -64,7 +65,7 @@ static words_list allowed = {
 static words_list deeds = {
 	"you", "we", "anyone", "everyone", "they", "with", "use", "used", "uses", "usage", "using", "modify", "modified", "modifications", "modification", "distribute", "distribution", "redistribute",
 	"redistribution", "copy", "share", "publish", "sublicense", "sell", "merge", "adapt", "build", "upon", "run", "derivative", "finetune", "fine", "tune", "distillation", "distill", "training", "train",
-	"other", "llms", "purpose", "purposes", "application", "applications", "including", "includes", "there", "commercially", "series", "charge", "fully", "include", "from", "well", "even", "terms", "general", "public", "foundation", NULL
+	"output", "outputs", "other", "llms", "purpose", "purposes", "application", "applications", "including", "includes", "there", "commercially", "series", "charge", "fully", "include", "from", "well", "even", "terms", "general", "public", "foundation", NULL
 };
 static words_list circles = { "academic", "research", "personal", "educational", "education", "evaluation", "noncommercial", "noncommercially", "business", "private", NULL };
 static words_list joins = { "and", "or", "as", "well", "both", "use", "uses", "usage", "purpose", "purposes", "academic", "research", "personal", "educational", "noncommercial", "noncommercially", "business", "private", "for", NULL };
@@ -74,12 +75,29 @@ static words_list disclaims = { "no", "not", "without", "any", "nor", "shall", "
 static words_list wishes = { "if", "use", "used", "using", "research", "academ*", NULL };
 static words_list lead = { "to", "of", "the", "and", "in", "under", "terms", "condition", "conditions", "this", "a", NULL };
 
+/* Of who made what from what, and where more of it is to be read: together with names and `plain` they set no terms. What promises, dates or counts is none of them. */
+static words_list harmless = {
+	"we", "you", "they", "who", "which", "where", "was", "were", "been", "being", "has", "have", "had", "do", "does", "did", "can", "from", "with", "via", "into", "about", "like", "such", "so", "there", "their", "them", "us",
+	"one", "two", "three", "several", "many", "most", "some", "other", "others", "each", "et", "al", "no.", "c", "s", "y", "de", "etc", "eg", "ie",
+	"author", "authors", "contributor*", "contribut*", "maintain*", "develop*", "creat*", "written", "wrote", "built", "build", "trained", "training", "fine", "tuned", "finetuned", "tuning", "finetuning", "based", "derived",
+	"derivative", "convert*", "conversion*", "quantiz*", "quantis*", "merged", "adapted", "forked", "fork", "ported", "port", "modified", "modification*", "changes", "changed", "contain*", "include", "includes", "included", "including", "consist*", "portions", "parts", "part", "original",
+	"paper", "article", "report", "citation", "cite", "cited", "citing", "bibtex", "journal", "conference", "proceedings", "doi", "arxiv", "star", "stars", "thank*", "acknowledg*", "grateful", "fund*", "received", "grant", "hope", "enjoy", "love",
+	"useful", "helpful", "find", "give", "question*", "issue", "issues", "feedback", "bug", "bugs", "email", "mail", "website", "homepage", "github", "link", "links", "page", "readme", "documentation", "docs", "notice", "notices", "comments",
+	"library", "libraries", "tool", "tools", "toolkit", "script", "scripts", "implementation", "architecture", "tokenizer", "tokeniser", "configuration", "config", "language", "languages", "large", "small", "base", "image", "images", "speech", "audio", "vision",
+	"statement", "purpose", "beyond", "python", "datetime", "approved", "osi", "fsf", "reproduced", "towards", "dependency", "dependencies", "extension", "extensions", "module", "modules", "standard", "alternatively", "domain", "top", "welcome", "appreciated", "parser", "bindings", "wrapper",
+	"name", "date", "last", "updated", "inc", "ltd", "llc", "corp", "gmbh", "team", "lab", "laboratory", "group", "institute", "department", "foundation", "community", "programme", "program", "copyright", "copyrights", "holder", "holders",
+	"january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december", "refer", "read", "visit", "view", "affiliated", "unless", "stated", "otherwise", "noted", "third", "party", "parties", "public", "publicly",
+	"shield", "badge", "png", "svg", "md", "txt", "html", "rst", "www", "http", "https", "com", "org", NULL
+};
+/* In an address: what it leads to is terms, and nobody here has read them. */
+static const char *const terms_pages[] = { "eula", "/terms", "terms-of", "terms_of", "agreement", "use-policy", "usage-policy", "use_policy", "usage_policy", "acceptable-use" };
+
 /* Words that allow, or take no hold of anything, together. */
 static const char *const phrases[][6] = {
 	{ "without", "any", "restrictions" }, { "without", "any", "restriction" }, { "without", "restrictions" }, { "without", "restriction" }, { "without", "limitation" }, { "without", "limitations" },
 	{ "provided", "as", "is" }, { "is", "provided" }, { "are", "provided" }, { "provided", "under" }, { "without", "charge" }, { "commercially", "or", "not" }, { "but", "not", "limited", "to" }, { "not", "limited", "to" }, { "no", "restrictions" }, { "no", "need", "to", "obtain", "a", "license" },
 	{ "no", "need", "to", "obtain", "permission" }, { "no", "need", "to", "ask", "for", "permission" }, { "requires", "no", "further", "permission" }, { "requires", "no", "permission" },
-	{ "for", "more", "information" }, { "for", "more", "details" }, { "more", "details" }, { "for", "additional", "information" }, { "all", "rights", "reserved" }, { "reserved", "font", "name" },
+	{ "for", "more", "information" }, { "for", "more", "details" }, { "more", "details" }, { "for", "additional", "information" }, { "all", "rights", "reserved" }, { "reserved", "font", "name" }, { "not", "legal", "advice" },
 };
 
 static bool is_like(const char *word, const char *pattern)
@@ -176,7 +194,7 @@ static bool is_foreign(const char *p, size_t n)
 	return false;
 }
 
-static void add_word(struct sentence *s, const char *word, bool is_foreign_word)
+static void add_word(struct sentence *s, const char *word, bool is_proper, bool is_foreign_word)
 {
 	char *last = s->n ? s->v[s->n - 1].text : NULL;
 
@@ -193,7 +211,29 @@ static void add_word(struct sentence *s, const char *word, bool is_foreign_word)
 		return;
 	}
 	snprintf(s->v[s->n].text, WORD_MAX, "%s", word);
+	s->v[s->n].is_proper = is_proper;
 	s->v[s->n++].is_foreign = is_foreign_word;
+}
+
+static bool leads_to_terms(const char *address, size_t n)
+{
+	for (size_t i = 0; i < ARRAY_LEN(terms_pages); i++)
+		for (size_t k = 0; k + strlen(terms_pages[i]) <= n; k++)
+			if (!strncasecmp(address + k, terms_pages[i], strlen(terms_pages[i])))
+				return true;
+	return false;
+}
+
+/* Behind the address, path or key at p: "info@acme.ai", "acme.ai/x", "doe2024". p: there is none. */
+static const char *behind_address(const char *p, const char *end)
+{
+	const char *q = p;
+	bool is_address = false;
+
+	for (; q < end && !strchr(" \t\r\n\"'<>()[]{},;", *q); q++)
+		is_address |= strchr("@_", *q) || (*q == '.' && q > p && isalnum((unsigned char)q[-1]) && isalpha((unsigned char)q[1])) ||
+			      (isalpha((unsigned char)*q) && q > p && isdigit((unsigned char)q[-1])) || (isdigit((unsigned char)*q) && q > p && isalpha((unsigned char)q[-1]));
+	return is_address ? q : p;
 }
 
 static void read_sentence(struct sentence *s, const char *p, const char *end)
@@ -201,13 +241,16 @@ static void read_sentence(struct sentence *s, const char *p, const char *end)
 	s->n = 0;
 	s->has_operative = s->is_long = false;
 	memset(s->v, 0, sizeof(s->v));
-	while (p < end) {
+	for (const char *address = p; p < end;) {
 		char word[WORD_MAX];
 		size_t n = !strncasecmp(p, "http://", 7) || !strncasecmp(p, "https://", 8) ? strcspn(p, " \t\r\n\"'<>()[]") : 0;
 
+		s->has_operative |= leads_to_terms(p, n);
 		if (!n && (n = letter_at(p)) != 0) {
+			if (p >= address)
+				address = behind_address(p, end);
 			n = read_word(p, end, word);
-			add_word(s, word, is_foreign(p, n));
+			add_word(s, word, p < address || (s->n && !islower((unsigned char)*p)), is_foreign(p, n));
 		}
 		p += n ? n : 1;
 	}
@@ -345,15 +388,30 @@ static bool is_affirmed(const struct sentence *s)
 	return allows && !s->is_long && !is_of_code(s);
 }
 
+/* "Acme is a trademark of Acme Inc." */
+static bool is_of_trademark(const struct sentence *s)
+{
+	static words_list of_marks = { "trademark*", "registered", "respective", "owner", "owners", "property", "their", "inc", "or", NULL };
+
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->v[i].is_proper && !is_one(s->v[i].text, of_marks) && !is_one(s->v[i].text, (words_list){ "is", "are", "a", "an", "and", "the", "of", "all", NULL }) &&
+		    (is_one(s->v[i].text, denials) || is_one(s->v[i].text, subjects) || i))
+			return false;
+	return !s->is_long && has_one(s, (words_list){ "trademark*", NULL }) && has_one(s, (words_list){ "is", "are", NULL });
+}
+
 /* "The authors are not responsible for any misuse." "If you use it for research, please cite our paper." */
 static bool is_harmless(const struct sentence *s)
 {
-	bool is_wish = has_one(s, (words_list){ "cite", "citing", NULL });
+	bool is_question = has_one(s, (words_list){ "question*", "feedback", "bug", "bugs", "issues", NULL });
+	bool is_wish = is_question || has_one(s, (words_list){ "cite", "citing", "star", "responsibly", NULL });
 
+	if (is_of_trademark(s))
+		return true;
 	if (!is_wish && (!has_one(s, disclaimers) || has_one(s, used)))
 		return false;
 	for (size_t i = 0; i < s->n; i++)
-		if (!s->v[i].is_gone && !is_one(s->v[i].text, is_wish ? wishes : disclaims) && (is_one(s->v[i].text, denials) || is_one(s->v[i].text, subjects)))
+		if (!s->v[i].is_gone && !is_one(s->v[i].text, is_wish ? wishes : disclaims) && !(is_question && !strcmp(s->v[i].text, "contact")) && (is_one(s->v[i].text, denials) || is_one(s->v[i].text, subjects)))
 			return false;
 	return !s->is_long;
 }
@@ -385,6 +443,21 @@ static bool is_operative(const struct sentence *s, bool is_owner)
 	return s->has_operative;
 }
 
+/* Is every word harmless, a name or a number? Where all are in capitals none is known to be a name. */
+static bool is_understood(const struct sentence *s)
+{
+	if (!strcmp(at(s, 0), "spdx") && !strcmp(at(s, 1), "license"))	/* what stands in an expression is read as one */
+		return true;
+	for (size_t i = 0; i < s->n; i++) {
+		const struct word *w = &s->v[i];
+		bool is_led = !i && (s->n == 1 || s->v[1].is_proper || is_number(s->v[1].text) || is_name(s->v[1].text));	/* "Acme Labs" begins with one, too */
+
+		if (!w->is_gone && !w->is_proper && !is_led && !is_name(w->text) && !is_number(w->text) && w->text[1] && !is_one(w->text, plain) && !is_one(w->text, harmless))
+			return false;
+	}
+	return true;
+}
+
 /* --- the lines of owners, then the sentences of the rest ---------------------------------------------------------------------------------- */
 
 /* Does the line say something of a licence that its name, or an owner's, does not: "(c) Acme and licensed under …"? */
@@ -407,7 +480,7 @@ static bool take_lines(const char *left, char *marked, struct arena *a)
 			continue;
 		read_sentence(&s, marked + first, marked + to);
 		take_phrases(&s);
-		has_terms |= licence_is_of_owner(left + first) && is_operative(&s, true);
+		has_terms |= licence_is_of_owner(left + first) ? is_operative(&s, true) : s.has_operative;
 		memset(marked + from, ' ', to - from);
 	}
 	return has_terms;
@@ -424,12 +497,16 @@ bool licence_has_terms(const char *left, char *affirmed, struct arena *a)
 		read_sentence(&s, p, end);
 		take_phrases(&s);
 		take_terms(&s);
-		if (is_plain(&s) && !(is_of_code(&s) && has_one(&s, (words_list){ "appl*", "cover*", NULL })))
+		if (end > p && end[-1] == '?' && s.n) {	/* "MIT?" says nothing */
+			has_terms = true;
+			continue;
+		}
+		if (is_plain(&s) && !s.has_operative && !(is_of_code(&s) && has_one(&s, (words_list){ "appl*", "cover*", NULL })))
 			continue;
 		if (is_affirmed(&s) || is_harmless(&s))
 			memset(affirmed + (p - marked), ' ', (size_t)(end - p));
 		else
-			has_terms |= is_operative(&s, false);
+			has_terms |= is_operative(&s, false) || !is_understood(&s);
 	}
 	return has_terms;
 }

@@ -49,6 +49,9 @@ static const struct {
 static const char *const of_the_document[] = {
 	"everyoneispermittedtocopyanddistributeverbatimcopiesofthislicensedocumentbutchangingitisnotallowed",
 	"endoftermsandconditions",
+	"thatsallthereistoit",
+	"orsendalettertocreativecommonspobox1866mountainviewca94042usa",
+	"gemmaisprovidedunderandsubjecttothegemmatermsofusefoundataigoogledevgemmaterms",
 	"howtoapplythesetermstoyournewprograms",
 	"howtoapplythesetermstoyournewlibraries",
 	"thisisthefirstreleasedversionofthelessergplitalsocountsasthesuccessorofthegnulibrarypubliclicenseversion2hencetheversionnumber21",

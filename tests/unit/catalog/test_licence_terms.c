@@ -61,6 +61,8 @@ static void terms(void **state)
 		"This license applies to the code.", "The code may be used commercially.", "Commercial license available.", "You don\xe2\x80\x99t get to use it.", "n\xe2\x80\x8bot for you",
 		"Copyright 2024 Acme, not to be used", "Copyright 2024 Acme, for academic use", "Please cite our paper and pay $5.", "el uso acad\xc3\xa9mico", "For weights see the MODEL LICENSE.", "Members that leave must delete all copies.",
 		"SPDX-License-Identifier: MIT but not for companies",
+		"For demonstration purposes.", "Licensed per seat.", "Free under 700 million MAU.", "MIT after 2027.", "Licence pending.", "Will be MIT after publication.",
+		"We keep all rights to outputs.", "MIT (old versions).", "MIT? See paper.", "License to be determined.", "Outputs are owned by Acme.", "Up to 5 GPUs.", "https://acme.ai/eula.html",
 	};
 
 	(void)state;
@@ -80,6 +82,8 @@ static void plain_words(void **state)
 		("Both code and weights are licensed under the MIT License. DeepSeek-R1 series support commercial use, allow for any modifications and derivative works, including, but not limited "
 		 "to, distillation for training other LLMs."),
 		"This project is licensed under the terms of the MIT License - see the LICENSE file for details.",
+		"If you find this useful, please give us a star.", "Trademarks: Acme is a trademark of Acme Inc.", "For questions contact info@acme.ai.", "Please use responsibly.",
+		"This is not legal advice.", "You may use the outputs for any purpose.", "Fine-tuned by Acme Labs in Berlin.",
 	};
 
 	(void)state;
@@ -119,6 +123,8 @@ static void other_licences(void **state)
 		check("mit", "", mit, cases[i].words, true, cases[i].said);
 		check("mit", "", "MIT License.", cases[i].words, true, cases[i].said);
 	}
+	check("mit", "mit-nc", "", "", true, "modified");
+	check("apache-2.0", "Apache-2.0-NC", "", "", true, "modified");
 	check("gpl-2.0", "SPDX-License-Identifier: GPL-2.0-only WITH Classpath-exception-2.0", "", "", false, NULL);
 }
 
@@ -131,6 +137,16 @@ static void badges(void **state)
 	      "[cc-by]: http://creativecommons.org/licenses/by/4.0/\n[cc-by-image]: https://i.creativecommons.org/l/by/4.0/88x31.png\n",
 	      "[cc-by-shield]: https://img.shields.io/badge/License-CC%20BY%204.0-lightgrey.svg", false, NULL);
 	check("cc-by-4.0", "https://img.shields.io/badge/License-CC%20BY--NC%204.0-lightgrey.svg", "", "", true, "cc-by-nc");
+}
+
+/* Sentences that a licence's publisher has written for its users. */
+static void prescribed(void **state)
+{
+	(void)state;
+	check("cc-by-4.0",
+	      "This work is licensed under the Creative Commons Attribution 4.0 International License. To view a copy of this license, visit http://creativecommons.org/licenses/by/4.0/ or send a "
+	      "letter to Creative Commons, PO Box 1866, Mountain View, CA 94042, USA.", "", "", false, NULL);
+	check("gemma", "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms", "", "", false, NULL);
 }
 
 static void each_that_the_card_names(void **state)
@@ -148,10 +164,38 @@ static void each_that_the_card_names(void **state)
 	assert_non_null(strstr(out.conflicts[0], "names several licences"));
 }
 
+/* What a LICENSE.json or the like says in words counts as that of any other file. */
+static void words_in_data(void **state)
+{
+	static const struct {
+		const char *path, *text, *said;
+	} cases[] = {
+		{ "LICENSE.json", "{\"license\": \"The weights are released under CC BY-NC 4.0.\"}", "speaks of cc-by-nc-4.0" },
+		{ "LICENSE.json", "{\"license\": \"This model may be used for research only.\"}", "restricts" },
+		{ "LICENSE.yaml", "license: Acme Research License\n", "speaks of other:" },
+		{ "LICENSE.toml", "[license]\ntext = \"No commercial use.\"\n", "restricts" },
+		{ "LICENSE.json", "{\"license\": \"MIT\", \"author\": \"Acme AI\"}", NULL },
+	};
+	const char *card = "mit";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct licence_text t = { .path = cases[i].path };
+		struct licence_answer out;
+		own(arena) struct arena a;
+
+		arena_init(&a);
+		licence_read_file(t.path, cases[i].text, strlen(cases[i].text), &a, &t);
+		licence_resolve(&(struct licence_claims){ .card = &card, .n_card = 1, .texts = &t, .n_texts = 1 }, &a, &out);
+		if ((out.n_conflicts > 0) != (cases[i].said != NULL) || (cases[i].said && !strstr(out.conflicts[0], cases[i].said)))
+			fail_msg("%s: %zu conflicts %s", cases[i].text, out.n_conflicts, out.n_conflicts ? out.conflicts[0] : "");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(terms), cmocka_unit_test(plain_words), cmocka_unit_test(short_files), cmocka_unit_test(other_licences), cmocka_unit_test(badges), cmocka_unit_test(each_that_the_card_names),
+		cmocka_unit_test(terms), cmocka_unit_test(plain_words), cmocka_unit_test(short_files), cmocka_unit_test(other_licences), cmocka_unit_test(badges), cmocka_unit_test(prescribed), cmocka_unit_test(words_in_data), cmocka_unit_test(each_that_the_card_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
