@@ -125,7 +125,7 @@ bool licence_has_text(const char *id);
 void licence_read_file(const char *path, const char *text, size_t n, struct arena *a, struct licence_text *out);
 /*
  * Is this file a licence, notice or use policy? LICENSE*, LICENCE*, COPYING*, NOTICE*, USE_POLICY*, *LICENSE, *LICENCE with any extension but those of programs,
- * data and weights, in any directory; what else of that kind lies in a folder "licenses" (REUSE: LICENSES/); X.license beside X; and LICENSE.json, .yaml, .toml.
+ * data and weights, in any directory; what else of that kind lies in a folder "licenses" (REUSE: LICENSES/); X.license beside X; beside the card a text called an agreement, EULA, terms or use policy; and LICENSE.json, .yaml, .toml.
  */
 bool licence_is_text_path(const char *path);
 /* The file of the model's own repository that license_link names, in a: a path, or an address on the Hub. NULL: it leads elsewhere, or to the card. repo: the model's name. */

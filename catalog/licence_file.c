@@ -60,6 +60,25 @@ static bool in_folder_of_texts(const char *path)
 	return false;
 }
 
+/* A text beside the card whose name says that it is an agreement, a policy or terms, in the languages of publishers. */
+static bool is_called_terms(const char *path, size_t stem)
+{
+	static const char *const kinds[] = { "txt", "md", "rst", "html", "htm", NULL };
+	static const char *const exact[] = { "terms", "legal", "copyright", "agreement", "eula", "aup", "tos", NULL };
+	static const char *const within[] = { "license agreement", "licence agreement", "license_agreement", "license-agreement", "use_policy", "use-policy", "use policy", "usage_policy", "usage-policy", "usage policy",
+					      "acceptable_use", "acceptable-use", "acceptable use", "use_restrictions", "terms_of", "terms-of", "terms of", "terms_and", "terms and", "eula", "lizenz", "licencia",
+					      "licen\303\247a", "\xd0\xbb\xd0\xb8\xd1\x86\xd0\xb5\xd0\xbd\xd0\xb7\xd0\xb8", "\xd0\x9b\xd0\x98\xd0\xa6\xd0\x95\xd0\x9d\xd0\x97\xd0\x98", "\xe8\xae\xb8\xe5\x8f\xaf", "\xe5\x8d\x8f\xe8\xae\xae" };
+
+	if (strchr(path, '/') || (path[stem] && !is_kind(path, kinds)))
+		return false;
+	if (one_of(path, stem, exact))
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(within); i++)
+		if (strcasestr(path, within[i]))
+			return true;
+	return false;
+}
+
 bool licence_is_text_path(const char *path)
 {
 	static const char *const starts[] = { "license", "licence", "copying", "notice", "use_policy", "unlicense" };
@@ -81,7 +100,7 @@ bool licence_is_text_path(const char *path)
 	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
 		if (!strncasecmp(name, starts[i], strlen(starts[i])))
 			return true;
-	return stem > 7 && (!strncasecmp(name + stem - 7, "license", 7) || !strncasecmp(name + stem - 7, "licence", 7));
+	return is_called_terms(path, stem) || (stem > 7 && (!strncasecmp(name + stem - 7, "license", 7) || !strncasecmp(name + stem - 7, "licence", 7)));
 }
 
 /* LICENSE, MODEL_LICENSE, LICENSE-WEIGHTS: a licence's name, and perhaps that it is the model's. */

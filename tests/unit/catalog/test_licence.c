@@ -264,6 +264,16 @@ static void text_paths(void **state)
 	assert_true(licence_is_text_path("LICENSE.json"));
 	assert_true(licence_is_text_path("docs/license.yaml"));
 	assert_false(licence_is_text_path("license_plates.json"));
+	assert_true(licence_is_text_path("Tongyi Qianwen LICENSE AGREEMENT"));
+	assert_true(licence_is_text_path("ACCEPTABLE_USE_POLICY.md"));
+	assert_true(licence_is_text_path("EULA.txt"));
+	assert_true(licence_is_text_path("TERMS.md"));
+	assert_true(licence_is_text_path("LIZENZ.txt"));
+	assert_true(licence_is_text_path("licen\303\247a.txt"));
+	assert_true(licence_is_text_path("\xe8\xae\xb8\xe5\x8f\xaf\xe8\xaf\x81.md"));
+	assert_false(licence_is_text_path("use_policy_gradient.py"));
+	assert_false(licence_is_text_path("medical_terms.txt"));
+	assert_false(licence_is_text_path("data/terms.txt"));
 	assert_false(licence_is_of_parts("docs/LICENSE"));
 	assert_true(licence_is_of_parts("third_party/zlib/LICENSE"));
 	assert_true(licence_is_of_parts("LICENSE-CODE"));
