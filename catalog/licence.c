@@ -347,6 +347,17 @@ static bool is_settled(const struct licence_answer *out)
 	return strcmp(out->source, "none") != 0 && strcmp(out->id, "other") != 0 && strcmp(out->id, "unknown") != 0 && licence_find(out->id);
 }
 
+/* weights/LICENSE: is the folder that of the model, and the name its licence's? */
+static bool is_licence_of_model(const char *path)
+{
+	static const char *const folders[] = { "weights/", "model/", "models/", "checkpoint/", "checkpoints/" };
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
+		if (!strncasecmp(path, folders[i], strlen(folders[i])))
+			return licence_is_main_text(strrchr(path, '/') + 1);
+	return false;
+}
+
 /*
  * A file that is not where the model's own licence is expected, and no text that is known, still says what its words say. A NOTICE names
  * what is in a model, and those have makers of all names.
@@ -362,6 +373,8 @@ static void from_side(const struct licence_text *t, struct arena *a, struct lice
 		conflict(out, arena_printf(a, "%s says %s but %s speaks of %s", out->source, out->id, t->path, another));
 	else if (!t->recognised && t->restricts && use_of_id(out->id) == LICENCE_YES)
 		conflict(out, arena_printf(a, "%s says %s but %s restricts what it may be used for", out->source, out->id, t->path));
+	else if (!t->recognised && t->says_more && is_licence_of_model(t->path) && use_of_id(out->id) == LICENCE_YES)
+		conflict(out, arena_printf(a, "%s says %s but %s sets terms of its own", out->source, out->id, t->path));
 }
 
 /* What the card says of its licence beside `license`: where that is meant as the licence's name or place any other one counts, elsewhere one that forbids more. */

@@ -164,8 +164,8 @@ static void each_that_the_card_names(void **state)
 	assert_non_null(strstr(out.conflicts[0], "names several licences"));
 }
 
-/* What a LICENSE.json or the like says in words counts as that of any other file. */
-static void words_in_data(void **state)
+/* What a LICENSE.json or a licence in a folder says in words counts as that of any other file. */
+static void words_elsewhere(void **state)
 {
 	static const struct {
 		const char *path, *text, *said;
@@ -175,6 +175,9 @@ static void words_in_data(void **state)
 		{ "LICENSE.yaml", "license: Acme Research License\n", "speaks of other:" },
 		{ "LICENSE.toml", "[license]\ntext = \"No commercial use.\"\n", "restricts" },
 		{ "LICENSE.json", "{\"license\": \"MIT\", \"author\": \"Acme AI\"}", NULL },
+		{ "weights/LICENSE", "You may not redistribute the weights.", "sets terms of its own" },
+		{ "weights/LICENSE", "Model weights: no licence granted.", "sets terms of its own" },
+		{ "weights/LICENSE", "MIT License", NULL },
 	};
 	const char *card = "mit";
 
@@ -195,7 +198,7 @@ static void words_in_data(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(terms), cmocka_unit_test(plain_words), cmocka_unit_test(short_files), cmocka_unit_test(other_licences), cmocka_unit_test(badges), cmocka_unit_test(prescribed), cmocka_unit_test(words_in_data), cmocka_unit_test(each_that_the_card_names),
+		cmocka_unit_test(terms), cmocka_unit_test(plain_words), cmocka_unit_test(short_files), cmocka_unit_test(other_licences), cmocka_unit_test(badges), cmocka_unit_test(prescribed), cmocka_unit_test(words_elsewhere), cmocka_unit_test(each_that_the_card_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
