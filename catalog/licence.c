@@ -369,6 +369,8 @@ static void from_side(const struct licence_text *t, struct arena *a, struct lice
 	if (is_expected(t) || t->unread || licence_is_of_parts(t->path) || !is_settled(out) || (t->recognised && !holds(t, out->id)))
 		return;
 	another = names_stricter(t, out->id, t->recognised || licence_is_notice(t->path));	/* a known title may have words that look like another's */
+	if (another && licence_is_data(t->path) && licence_find(another) && !str_starts(another, "cc-"))
+		another = NULL;	/* of data it may be a model's name: {"model": "llama3"} */
 	if (another)
 		conflict(out, arena_printf(a, "%s says %s but %s speaks of %s", out->source, out->id, t->path, another));
 	else if (!t->recognised && t->restricts && use_of_id(out->id) == LICENCE_YES)
