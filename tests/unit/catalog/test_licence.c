@@ -375,6 +375,8 @@ static void texts_as_they_are_given_on(void **state)
 	check_text(SOURCE_DIR "/tests/licences/OpenMDW-1.0.txt", "", "openmdw-1.0", false);
 	check_text(SOURCE_DIR "/tests/licences/OpenMDW-1.0.txt", own_terms, "openmdw-1.0", true);
 	check_text(SOURCE_DIR "/tests/licences/Apple-ASCL.txt", "", "apple-ascl", false);
+	check_text(SOURCE_DIR "/tests/licences/ECL-2.0.txt", "", "ecl-2.0", false);	/* its own words on how to apply it name it again */
+	check_text(SOURCE_DIR "/tests/licences/ECL-2.0.txt", own_terms, "ecl-2.0", true);
 	check_file("LICENSE", "OpenMDW License Agreement, version 1.0 (OpenMDW-1.0)\n\nYou may look at this on Mondays only. You may not redistribute it, nor show it to anybody else.", NULL);
 	check_file("LICENSE", "LLaMA LICENSE AGREEMENT\nThis License Agreement", "other:llama1");
 	check_file("LICENSE", "Falcon 180B TII License Version 1.0\nSeptember 2023", "other:falcon-llm-license");
