@@ -87,7 +87,7 @@ static words_list harmless = {
 	"statement", "purpose", "beyond", "python", "datetime", "approved", "osi", "fsf", "reproduced", "towards", "dependency", "dependencies", "extension", "extensions", "module", "modules", "standard", "alternatively", "domain", "top", "welcome", "appreciated", "parser", "bindings", "wrapper",
 	"name", "date", "last", "updated", "inc", "ltd", "llc", "corp", "gmbh", "team", "lab", "laboratory", "group", "institute", "department", "foundation", "community", "programme", "program", "copyright", "copyrights", "holder", "holders",
 	"january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december", "refer", "read", "visit", "view", "affiliated", "unless", "stated", "otherwise", "noted", "third", "party", "parties", "public", "publicly",
-	"shield", "badge", "png", "svg", "md", "txt", "html", "rst", "www", "http", "https", "com", "org", NULL
+	"opensource", "php", "htm", "legalcode", "deed", "shield", "badge", "png", "svg", "md", "txt", "html", "rst", "www", "http", "https", "com", "org", NULL
 };
 /* In an address: what it leads to is terms, and nobody here has read them. */
 static const char *const terms_pages[] = { "eula", "/terms", "terms-of", "terms_of", "agreement", "use-policy", "usage-policy", "use_policy", "usage_policy", "acceptable-use" };
@@ -224,13 +224,26 @@ static bool leads_to_terms(const char *address, size_t n)
 	return false;
 }
 
+/* Where the address at p ends. A licence's name in it is marked, and blank as far as its letters went. */
+static const char *address_end(const char *p, const char *end)
+{
+	const char *q = p, *rest;
+
+	for (;; q = rest) {
+		q += strcspn(q, " \t\r\n\"'<>()[]{},;");
+		rest = q + strspn(q, " ");
+		if (q == p || q[-1] != LICENCE_NAMED || rest >= end || !strchr("./-_#?", *rest))
+			return q < end ? q : end;
+	}
+}
+
 /* Behind the address, path or key at p: "info@acme.ai", "acme.ai/x", "doe2024". p: there is none. */
 static const char *behind_address(const char *p, const char *end)
 {
-	const char *q = p;
+	const char *q = p, *last = address_end(p, end);
 	bool is_address = false;
 
-	for (; q < end && !strchr(" \t\r\n\"'<>()[]{},;", *q); q++)
+	for (; q < last; q++)
 		is_address |= strchr("@_", *q) || (*q == '.' && q > p && isalnum((unsigned char)q[-1]) && isalpha((unsigned char)q[1])) ||
 			      (isalpha((unsigned char)*q) && q > p && isdigit((unsigned char)q[-1])) || (isdigit((unsigned char)*q) && q > p && isalpha((unsigned char)q[-1]));
 	return is_address ? q : p;
@@ -243,7 +256,7 @@ static void read_sentence(struct sentence *s, const char *p, const char *end)
 	memset(s->v, 0, sizeof(s->v));
 	for (const char *address = p; p < end;) {
 		char word[WORD_MAX];
-		size_t n = !strncasecmp(p, "http://", 7) || !strncasecmp(p, "https://", 8) ? strcspn(p, " \t\r\n\"'<>()[]") : 0;
+		size_t n = !strncasecmp(p, "http://", 7) || !strncasecmp(p, "https://", 8) ? (size_t)(address_end(p, end) - p) : 0;
 
 		s->has_operative |= leads_to_terms(p, n);
 		if (!n && (n = letter_at(p)) != 0) {

@@ -82,6 +82,7 @@ static void plain_words(void **state)
 		("Both code and weights are licensed under the MIT License. DeepSeek-R1 series support commercial use, allow for any modifications and derivative works, including, but not limited "
 		 "to, distillation for training other LLMs."),
 		"This project is licensed under the terms of the MIT License - see the LICENSE file for details.",
+		"This project is distributed under the terms of the [MIT License](http://www.opensource.org/licenses/mit-license.php).",
 		"If you find this useful, please give us a star.", "Trademarks: Acme is a trademark of Acme Inc.", "For questions contact info@acme.ai.", "Please use responsibly.",
 		"This is not legal advice.", "You may use the outputs for any purpose.", "Fine-tuned by Acme Labs in Berlin.",
 	};
