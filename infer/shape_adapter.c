@@ -10,7 +10,6 @@
 
 #define PATTERN_MAX  1024	/* bytes of one key of rank_pattern */
 #define PATTERNS_MAX 1024
-#define MODULES_FROM "base_model.model."	/* what PEFT puts before the names of the base's modules */
 
 /* How the two halves of a pair are called: A is [rank][in], B is [out][rank]. */
 static const struct {
@@ -34,22 +33,7 @@ struct pattern {
 	uint64_t rank;			/* 0: it gives none */
 };
 
-struct adapter {
-	struct weights *w;
-	const json_t *config;		/* NULL: a GGUF, which says no ranks */
-	const char *file;		/* of what is said about the whole */
-	struct adapter_modules modules;
-	struct pattern *patterns;
-	size_t n_patterns, cap_patterns;
-	struct shape_count *n;
-	const struct tensor *stray;	/* the first whose name PEFT does not know */
-	struct report *r;
-	struct err *e;
-	bool failed;
-};
-
-static void fail(struct adapter *x, const char *rule, const struct tensor *t, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-static void fail(struct adapter *x, const char *rule, const struct tensor *t, const char *fmt, ...)
+void adapter_fail(struct adapter *x, const char *rule, const struct tensor *t, const char *fmt, ...)
 {
 	const char *file = t ? t->file : x->file;
 	char text[REPORT_MESSAGE_MAX];
@@ -197,14 +181,20 @@ static void check_companions(struct adapter *x, const struct tensor *a, size_t s
 		}
 		x->n->demanded++;
 		if (!t) {
-			fail(x, "shape.missing", a, "tensor %s is missing, which %s means beside %s", name[0], companions[i].key, a->name);
+			adapter_fail(x, "shape.missing", a, "tensor %s is missing, which %s means beside %s", name[0], companions[i].key, a->name);
 			continue;
 		}
 		t->claimed = true;
 		if (tensor_elements(t) != b->shape[0])
-			fail(x, "shape.shape", t, "tensor %s has %llu elements, where %s gives %llu", t->name, (unsigned long long)tensor_elements(t), b->name,
+			adapter_fail(x, "shape.shape", t, "tensor %s has %llu elements, where %s gives %llu", t->name, (unsigned long long)tensor_elements(t), b->name,
 				(unsigned long long)b->shape[0]);
 	}
+}
+
+/* What comes behind the prefix begins with it again. A base whose own model is called base_model has layers there. */
+static bool is_wrapped_twice(const char *module)
+{
+	return str_starts(module, MODULES_FROM) && !str_starts(module + strlen(MODULES_FROM), "layers.");
 }
 
 static void check_pair(struct adapter *x, struct tensor *a, const char *end_a, const char *end_b)
@@ -218,24 +208,24 @@ static void check_pair(struct adapter *x, struct tensor *a, const char *end_a, c
 	snprintf(name, sizeof(name), "%.*s%s", (int)n, a->name, end_b);
 	b = weights_find(x->w, name);
 	if (!b) {
-		fail(x, "shape.missing", a, "tensor %s is missing: its other half %s is there", name, a->name);
+		adapter_fail(x, "shape.missing", a, "tensor %s is missing: its other half %s is there", name, a->name);
 		return;
 	}
 	b->claimed = true;
 	gives = a->rank < 2 ? 0 : a->shape[is_flipped(x, a->name) ? a->rank - 1 : 0];
 	if (a->rank < 2 || b->rank < 2 || gives != b->shape[1]) {
-		fail(x, "shape.pair", b, "tensor %s takes %llu values, and its other half gives %llu", b->name, b->rank > 1 ? (unsigned long long)b->shape[1] : 0,
+		adapter_fail(x, "shape.pair", b, "tensor %s takes %llu values, and its other half gives %llu", b->name, b->rank > 1 ? (unsigned long long)b->shape[1] : 0,
 			(unsigned long long)gives);
 		return;
 	}
 	adapter_modules_add(&x->modules, a->name + skip, n - skip);
-	if (x->config && !skip && !x->stray)
+	if (x->config && !x->stray && (!skip || is_wrapped_twice(a->name + skip)))
 		x->stray = a;
 	if (x->config)
 		check_companions(x, a, n, b);
 	rank = x->config ? rank_of(x, a->name + skip, n - skip) : 0;
 	if (rank && gives != rank && !is_parameters_rank(x, a->name + skip, n - skip, gives))
-		fail(x, "shape.rank", a, "tensor %s has the rank %llu, where adapter_config.json says %llu", a->name, (unsigned long long)gives, (unsigned long long)rank);
+		adapter_fail(x, "shape.rank", a, "tensor %s has the rank %llu, where adapter_config.json says %llu", a->name, (unsigned long long)gives, (unsigned long long)rank);
 }
 
 static void check_pairs(struct adapter *x)
@@ -253,11 +243,11 @@ static void check_pairs(struct adapter *x)
 	for (size_t i = 0; i < x->w->n; i++)	/* a B without its A */
 		for (size_t p = 0; p < ARRAY_LEN(pairs); p++)
 			if (!x->w->tensors[i].claimed && str_ends(x->w->tensors[i].name, pairs[p].b))
-				fail(x, "shape.missing", &x->w->tensors[i], "tensor %s has no other half", x->w->tensors[i].name);
+				adapter_fail(x, "shape.missing", &x->w->tensors[i], "tensor %s has no other half", x->w->tensors[i].name);
 	if (n->demanded == 0)
-		fail(x, "shape.missing", NULL, "none of the %zu tensors is half of a pair of a low-rank adapter", x->w->n);
+		adapter_fail(x, "shape.missing", NULL, "none of the %zu tensors is half of a pair of a low-rank adapter", x->w->n);
 	if (x->stray)
-		fail(x, "shape.target", x->stray, "tensor %s adapts nothing: PEFT passes over names that do not begin with " MODULES_FROM, x->stray->name);
+		adapter_fail(x, "shape.target", x->stray, "tensor %s adapts nothing: PEFT passes over names that do not begin with " MODULES_FROM ", once", x->stray->name);
 }
 
 /* Is the module, of n bytes, the one that a target names: by its whole name or the end of it? */
@@ -306,7 +296,7 @@ static void check_target_list(struct adapter *x)
 		met += is_adapted(x, target);
 	}
 	if (n && !met) {
-		fail(x, "shape.target", NULL, "no tensor adapts any of the %zu modules that target_modules names", n);
+		adapter_fail(x, "shape.target", NULL, "no tensor adapts any of the %zu modules that target_modules names", n);
 		return;
 	}
 	json_array_foreach(targets, i, v) {
@@ -336,7 +326,7 @@ static void check_target_pattern(struct adapter *x, const char *text)
 	}
 	token_regex_free(p.re);
 	if (n_met == 0) {
-		fail(x, "shape.target", NULL, "no tensor adapts a module that target_modules (\"%.100s\") fits", text);
+		adapter_fail(x, "shape.target", NULL, "no tensor adapts a module that target_modules (\"%.100s\") fits", text);
 	} else if (other && n_met != SIZE_MAX) {
 		report_path(x->r, "%s", x->file);
 		report_flag(x->r, "shape.target", "%.*s is adapted, and target_modules (\"%.100s\") does not fit it: PEFT passes over that", (int)other->n, other->name, text);
@@ -354,46 +344,9 @@ static void check_targets(struct adapter *x)
 		check_target_pattern(x, pattern);
 }
 
-/* Is there a tensor of a module whose name ends so, whole and not as a pair? */
-static bool is_saved(const struct adapter *x, const char *module)
-{
-	size_t len = strlen(module);
-
-	for (size_t i = 0; i < x->w->n; i++) {
-		struct tensor *t = &x->w->tensors[i];
-
-		for (const char *dot = strchr(t->name, '.'); dot && !t->claimed; dot = strchr(dot + 1, '.'))
-			if ((size_t)(dot - t->name) >= len && memcmp(dot - len, module, len) == 0)
-				return true;
-	}
-	return false;
-}
-
-/*
- * modules_to_save are in the file whole, and PEFT does not load it without one that the base has. For a task of labels it adds both names
- * that heads have, of which the base has one.
- */
-static void check_saved(struct adapter *x)
-{
-	const char *task = json_get_str(x->config, "task_type");
-	bool labels = task && (strcmp(task, "SEQ_CLS") == 0 || strcmp(task, "TOKEN_CLS") == 0);
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(json_object_get(x->config, "modules_to_save"), i, v) {
-		const char *module = json_string_value(v);
-
-		if (!module || !*module || is_saved(x, module) || (labels && (strcmp(module, "classifier") == 0 || strcmp(module, "score") == 0)))
-			continue;
-		fail(x, "shape.missing", NULL, "there is no tensor of %.100s, which modules_to_save names", module);
-	}
-	if (labels && !is_saved(x, "classifier") && !is_saved(x, "score"))
-		fail(x, "shape.missing", NULL, "there is no tensor of a head (classifier or score), which its task %s means: it would be random", task);
-}
-
 static int finish(struct adapter *x)
 {
-	if (!x->failed && adapter_layers_check(&x->modules, x->config, x->file, x->r, x->e) < 0)
+	if (!x->failed && adapter_layers_check(&x->modules, x->config, NULL, x->file, x->r, x->e) < 0)
 		x->failed = true;
 	for (size_t i = 0; i < x->n_patterns; i++)
 		token_regex_free(x->patterns[i].re);
@@ -418,7 +371,8 @@ int shape_check_adapter(struct weights *w, const json_t *config, struct shape_co
 	check_pairs(&x);
 	if (n->demanded) {
 		check_targets(&x);
-		check_saved(&x);
+		adapter_check_saved(&x);
+		adapter_check_tokens(&x);
 	}
 	return finish(&x);
 }

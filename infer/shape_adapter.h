@@ -1,11 +1,13 @@
 /*
- * shape_adapter.h - which modules of its base an adapter adapts, between shape_adapter.c, which finds them, and shape_layers.c, which
- * looks whether layers are missing among them.
+ * shape_adapter.h - which modules of its base an adapter adapts, between shape_adapter.c, which finds them, shape_layers.c, which
+ * looks whether layers are missing among them, and shape_saved.c, which looks at what it holds whole.
  */
 #ifndef INFER_SHAPE_ADAPTER_H
 #define INFER_SHAPE_ADAPTER_H
 
 #include "infer/shape.h"
+
+#define MODULES_FROM "base_model.model."	/* what PEFT puts before the names of the base's modules */
 
 struct adapter_modules {
 	struct adapter_module {
@@ -19,7 +21,31 @@ struct adapter_modules {
 };
 
 void adapter_modules_add(struct adapter_modules *m, const char *name, size_t n);
-/* Sorts them. ERR_INPUT when a layer in the middle is missing that must be there; names what may be. config NULL: a GGUF's. */
-int adapter_layers_check(struct adapter_modules *m, const json_t *config, const char *file, struct report *r, struct err *e);
+/*
+ * Sorts them. ERR_INPUT when a layer in the middle is missing that must be there; names what may be. config NULL: a GGUF's, or nothing
+ * that it says matters. saved: they are what modules_to_save means by this name; NULL: they are adapted by pairs.
+ */
+int adapter_layers_check(struct adapter_modules *m, const json_t *config, const char *saved, const char *file, struct report *r, struct err *e);
+
+struct adapter {
+	struct weights *w;
+	const json_t *config;		/* NULL: a GGUF, which says no ranks */
+	const char *file;		/* of what is said about the whole */
+	struct adapter_modules modules;
+	struct pattern *patterns;
+	size_t n_patterns, cap_patterns;
+	struct shape_count *n;
+	const struct tensor *stray;	/* the first whose name PEFT does not know */
+	struct report *r;
+	struct err *e;
+	bool failed;
+};
+
+/* About a tensor, or the whole where it is NULL; the first one is the error too. */
+void adapter_fail(struct adapter *x, const char *rule, const struct tensor *t, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* What modules_to_save names is there, in all layers, and the head of a task of labels with all its tensors. */
+void adapter_check_saved(struct adapter *x);
+/* The rows that trainable_token_indices means are there. */
+void adapter_check_tokens(struct adapter *x);
 
 #endif

@@ -173,7 +173,25 @@ static void fill(struct stack *s, const json_t *listed, const bool *everywhere)
 	}
 }
 
-static int judge(const struct stack *s, const char *file, struct report *r, struct err *e)
+/* What modules_to_save names is in each layer that has such a module, and PEFT does not load it without one. */
+static int judge_saved(const struct stack *s, const char *saved, uint32_t lost, uint32_t n_lost, struct report *r, const char *file, struct err *e)
+{
+	int stack = (int)s->v[0].stack;
+	const char *name = s->v[0].name;
+
+	if (n_lost && s->alike && lost > s->first && n_lost < s->n_have)
+		return report_reject(r, "shape.layers", file, e, "there is no tensor of %.100s, which modules_to_save names, in %.*s%u, and all %u other layers up to %u have it",
+			saved, stack, name, lost, s->n_have, s->end - 1);
+	if (n_lost)
+		report_flag(r, "shape.layers", "there is no tensor of %.100s in %.*s%u and %u more below layer %u: the base has none there, or it was lost", saved, stack,
+			name, lost, n_lost - 1, s->end - 1);
+	if (!s->alike)
+		report_flag(r, "shape.layers", "%.*s is saved of some layers and not of %.*s%u, where others are: the base has none there, or it was lost",
+			(int)(s->less->n - s->less->part), s->less->name + s->less->part, stack, name, s->less_layer);
+	return 0;
+}
+
+static int judge(const struct stack *s, const char *saved, const char *file, struct report *r, struct err *e)
 {
 	uint32_t lost = NO_LAYER, n_lost = 0;
 	int stack = (int)s->v[0].stack;
@@ -186,6 +204,8 @@ static int judge(const struct stack *s, const char *file, struct report *r, stru
 		}
 	}
 	report_path(r, "%s", file);
+	if (saved)
+		return judge_saved(s, saved, lost, n_lost, r, file, e);
 	if (n_lost && s->alike && s->listed && n_lost < s->n_have)
 		return report_reject(r, "shape.layers", file, e, "no tensor adapts %.*s%u, which layers_to_transform names, and the %u others are adapted alike: it was lost",
 			stack, name, lost, s->n_have);
@@ -204,13 +224,13 @@ static int judge(const struct stack *s, const char *file, struct report *r, stru
 	return 0;
 }
 
-int adapter_layers_check(struct adapter_modules *m, const json_t *config, const char *file, struct report *r, struct err *e)
+int adapter_layers_check(struct adapter_modules *m, const json_t *config, const char *saved, const char *file, struct report *r, struct err *e)
 {
 	const json_t *listed = json_object_get(config, "layers_to_transform");
 	bool everywhere[SHAPE_LAYERS_MAX] = { false };
 	int rc = 0;
 
-	if (m->n == 0 || !means_all(json_object_get(config, "target_modules")) || !means_all(json_object_get(config, "exclude_modules")))
+	if (m->n == 0 || (saved && has_digit(saved)) || !means_all(json_object_get(config, "target_modules")) || !means_all(json_object_get(config, "exclude_modules")))
 		return 0;
 	for (size_t i = 0; i < m->n; i++) {
 		find_layer(&m->v[i], json_object_get(config, "layers_pattern"));
@@ -229,7 +249,7 @@ int adapter_layers_check(struct adapter_modules *m, const json_t *config, const 
 		s->v = m->v + i;
 		s->n = j - i;
 		fill(s, listed, everywhere);
-		if (judge(s, file, r, rc == 0 ? e : NULL) < 0)
+		if (judge(s, saved, file, r, rc == 0 ? e : NULL) < 0)
 			rc = ERR_INPUT;
 	}
 	return rc;

@@ -197,15 +197,67 @@ def test_a_number_for_each_output(tmp_path, key, name):
 
 @pytest.mark.parametrize("config, have, code", [
     ({"modules_to_save": ["lm_head", "embed_tokens"]}, ["lm_head", "model.embed_tokens"], 5), ({"modules_to_save": ["lm_head", "embed_tokens"]}, [], 6),
-    ({"modules_to_save": ["lm_head", "embed_tokens"]}, ["lm_head"], 6), ({"modules_to_save": ["classifier"]}, ["classifier.dense", "classifier.out_proj"], 5),
+    ({"modules_to_save": ["lm_head", "embed_tokens"]}, ["lm_head"], 5), ({"modules_to_save": ["classifier"]}, ["classifier"], 5),
     ({"modules_to_save": ["classifier", "score"], "task_type": "SEQ_CLS"}, ["score"], 5), ({"modules_to_save": ["classifier", "score"], "task_type": "TOKEN_CLS"}, ["classifier"], 5),
     ({"modules_to_save": ["classifier", "score"], "task_type": "SEQ_CLS"}, [], 6), ({"modules_to_save": None, "task_type": "SEQ_CLS"}, [], 6),
     ({"modules_to_save": None, "task_type": "SEQ_CLS"}, ["score"], 5), ({"modules_to_save": None, "task_type": "CAUSAL_LM"}, [], 5),
+    ({"modules_to_save": ["classification_head", "classifier", "score"], "task_type": "SEQ_CLS"}, ["classification_head"], 5),
+    ({"modules_to_save": ["logits_proj", "sequence_summary", "classifier", "score"], "task_type": "SEQ_CLS"}, ["logits_proj", "sequence_summary.summary"], 5),
+    ({"modules_to_save": ["logits_proj", "sequence_summary", "classifier", "score"], "task_type": "SEQ_CLS"}, ["sequence_summary.summary"], 6),
+    ({"modules_to_save": ["embed_tokens", "classifier", "score"], "task_type": "SEQ_CLS"}, ["model.embed_tokens"], 6),
+    ({"modules_to_save": ["classifier", "score"], "task_type": "SEQ_CLS"}, ["pre_classifier"], 6),
     ({"modules_to_save": ["q_proj"]}, [], 6), ({"modules_to_save": [3, ""]}, [], 5), ({"modules_to_save": "lm_head"}, [], 5)])
 def test_modules_that_are_saved_whole(tmp_path, config, have, code):
     where = build(tmp_path / "m", "lora", **config)
     found = altered(where, lambda tensors: tensors.update({f"base_model.model.{name}.weight": numbers(3, 24) for name in have}))
     assert found == (code, {"shape.missing"} if code == 6 else set())
+
+
+def test_a_saved_module_that_the_base_lacks_is_named(tmp_path):
+    """Lists are made for several models, as target_modules are."""
+    where = build(tmp_path / "m", "lora", modules_to_save=["lm_head", "embed_tokens", "output_layer"])
+    tensors = read_tensors(where / "adapter_model.safetensors")
+    write_tensors(where / "adapter_model.safetensors", {**tensors, **{f"base_model.model.{n}.weight": numbers(3, 24) for n in ("lm_head", "model.embed_tokens")}})
+    done, report = smoke(where)
+    assert done.returncode == 5 and [f["severity"] for f in report["findings"]] == ["flag"] and "output_layer" in report["findings"][0]["message"]
+
+
+HEAD = {"base_model.model.classifier.dense.weight": (24, 24), "base_model.model.classifier.dense.bias": (24,),
+        "base_model.model.classifier.out_proj.weight": (3, 24), "base_model.model.classifier.out_proj.bias": (3,)}
+
+
+@pytest.mark.parametrize("lost", [None, *HEAD, "classifier.out_proj", "classifier.dense"])
+def test_a_head_of_two_steps_is_saved_with_both(tmp_path, lost):
+    where = build(tmp_path / "m", "lora", modules_to_save=["classifier", "score"], task_type="SEQ_CLS")
+    found = altered(where, lambda tensors: tensors.update({n: numbers(*shape) for n, shape in HEAD.items() if not lost or lost not in n}))
+    assert found == ((6, {"shape.missing"}) if lost else (5, set()))
+
+
+@pytest.mark.parametrize("have, code", [(["weight", "bias"], 5), (["weight"], 5), (["bias"], 6)])
+def test_a_saved_head_has_a_weight(tmp_path, have, code):
+    where = build(tmp_path / "m", "lora", modules_to_save=["classifier", "score"], task_type="SEQ_CLS")
+    found = altered(where, lambda tensors: tensors.update({f"base_model.model.classifier.{n}": numbers(3) if n == "bias" else numbers(3, 24) for n in have}))
+    assert found == (code, {"shape.missing"} if code == 6 else set())
+
+
+@pytest.mark.parametrize("which, names, code", [
+    ([0, 1, 2], ["norm", "input_layernorm"], 5), ([0, 2], ["norm", "input_layernorm"], 6), ([1, 2], ["input_layernorm"], 5),
+    ([0, 2], ["layers.0.input_layernorm", "layers.2.input_layernorm"], 5), ([0, 4, 8], ["input_layernorm"], 5)])
+def test_a_saved_module_is_in_every_layer(tmp_path, which, names, code):
+    where = build(tmp_path / "m", "lora", modules_to_save=names)
+    of_layers = {f"base_model.model.model.layers.{i}.input_layernorm.weight": numbers(24) for i in which}
+    found = altered(where, lambda tensors: tensors.update({**of_layers, "base_model.model.model.norm.weight": numbers(24)}))
+    assert found == (code, {"shape.layers"} if code == 6 else set())
+
+
+@pytest.mark.parametrize("indices, rows, rule", [
+    ([5, 7], 2, None), ({"embed_tokens": [5, 7]}, 2, None), ({"embed_tokens": [5, 7], "lm_head": [5, 7]}, 2, None), ([], None, None), (None, None, None),
+    ([5, 7], None, "shape.missing"), ({"embed_tokens": [5, 7]}, None, "shape.missing"), ([5, 7], 4, "shape.shape"), ({"embed_tokens": [5]}, 2, "shape.shape")])
+def test_rows_of_an_embedding(tmp_path, indices, rows, rule):
+    """trainable_token_indices: PEFT loads no adapter without them, or with more of them."""
+    where = build(tmp_path / "m", "lora", trainable_token_indices=indices)
+    delta = {"base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta": numbers(rows, 24)} if rows else {}
+    assert altered(where, lambda tensors: tensors.update(delta)) == ((6, {rule}) if rule else (5, set()))
 
 
 VISION_TOO = (r"(?:.*?(?:language|text).*?(?:self_attn|attention|attn|mlp).*?(?:q_proj|v_proj|down_proj).*?)"
@@ -228,3 +280,12 @@ def test_names_that_peft_does_not_know(tmp_path):
         for name in list(tensors):
             tensors[name.removeprefix("base_model.model.")] = tensors.pop(name)
     assert altered(where, strip) == (6, {"shape.target"})
+
+
+def test_names_with_the_prefix_twice(tmp_path):
+    where = build(tmp_path / "m", "lora")
+
+    def wrap(tensors):
+        for name in list(tensors):
+            tensors["base_model.model." + name] = tensors.pop(name)
+    assert altered(where, wrap)[1] >= {"shape.target"}
