@@ -77,6 +77,11 @@ bool extra_known(const struct plan *p, const char *name)
 	return (p->spec->pos == POS_ROPE && str_glob("*rotary_emb.inv_freq", name)) || is_mask(p, name);
 }
 
+bool extra_of_training(const char *name)
+{
+	return str_starts(name, "v_head.");
+}
+
 int extra_check(const struct plan *p, struct report *r, struct err *e)
 {
 	const char *what = NULL;

@@ -6,6 +6,8 @@
 
 /* Has a tensor without a place in the forward pass of a text a reason to be there? */
 bool extra_known(const struct plan *p, const char *name);
+/* Of a head that estimates values while a model is trained, saved with its name for text: programs pass over it. */
+bool extra_of_training(const char *name);
 /* By their names: of the part that sees, or of that and what joins it to the text. */
 bool extra_is_tower(const char *name);
 bool extra_is_sight(const char *name);

@@ -145,6 +145,10 @@ static int check_leftovers(const struct plan *p, struct report *r, struct err *e
 		if (t->claimed || extra_known(p, t->name) || (p->quant.method[0] && quant_is_companion(t->name)))
 			continue;
 		report_path(r, "%s", t->file);
+		if (extra_of_training(t->name)) {
+			report_flag(r, "plan.unexpected", "tensor %s is of a head of training, which a model of this class passes over", t->name);
+			continue;
+		}
 		rc = report_reject(r, "plan.unexpected", t->file, e, "tensor %s has no place in a model of this kind", t->name);
 	}
 	return rc;

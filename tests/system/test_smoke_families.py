@@ -100,6 +100,16 @@ def test_heads_that_are_not_known_are_not_demanded(tmp_path, architecture, auto_
         assert verdict(tmp_path / "m") == ("not_run", set()), head
 
 
+def test_a_head_of_values_beside_a_language_model_is_named(tmp_path):
+    """Training with rewards saves it under the class of the model, which passes over it."""
+    made = build(tmp_path / "m", "llama")
+    before = verdict(tmp_path / "m")[0]
+    write_tensors(tmp_path / "m/model.safetensors", {**made, "v_head.summary.weight": random_like(1, 64), "v_head.summary.bias": random_like(1)})
+    assert verdict(tmp_path / "m") == (before, set())
+    write_tensors(tmp_path / "m/model.safetensors", {**made, "w_head.summary.weight": random_like(1, 64)})
+    assert verdict(tmp_path / "m")[0] == "fail"
+
+
 @pytest.mark.parametrize("labels", [{"id2label": {}}, {"id2label": [1]}, {"num_labels": -3}, {"num_labels": 1 << 40}, {"num_labels": "many"}, {"id2label": None}])
 def test_odd_labels(tmp_path, labels):
     made = build(tmp_path / "m", "llama", architectures=["LlamaForSequenceClassification"], **labels)
