@@ -39,6 +39,7 @@ static const char *module_of_encoder(const json_t *config)
 	} signs[] = {
 		{ "in_features", "out_features", "Dense" }, { "layer_start", "num_hidden_layers", "WeightedLayerPooling" },
 		{ "input_dim", "hidden_dim", "SparseAutoEncoder" }, { "word_weights", "unknown_word_weight", "WordWeights" },
+		{ "frozen", "frozen", "SparseStaticEmbedding" },
 	};
 
 	if (json_is_true(json_object_get(config, "use_residual")) && json_get_int(config, "in_features", 0) != json_get_int(config, "out_features", 0))

@@ -60,6 +60,7 @@ static const struct shape_row distilbert_words[] = {
 };
 static const struct shape_row modernbert_words[] = {
 	{ "^embeddings.tok_embeddings", "vocab_size " H, 0 }, WHEN("^"), { "head.dense", H " " H, 0 }, { "head.norm", H, 0 },
+	WHEN("^ classifier_bias=true"), { "head.dense.bias!", H, 0 }, WHEN("^ norm_bias=true"), { "head.norm.bias!", H, 0 },
 	WHEN("^ !decoder_bias=false"), { "decoder.bias!", "vocab_size", 0 },
 	{ 0 },
 };
@@ -82,7 +83,8 @@ static const struct shape_row bert_pooler[] = { WORDS, POOLER, { 0 } };
 static const struct shape_row albert_pooler[] = { { "^embeddings.word_embeddings", "vocab_size " AE, 0 }, { "^pooler", H " " H, B }, { 0 } };
 static const struct shape_row deberta2_pooler[] = { { "pooler.dense", "pooler_hidden_size|hidden_size pooler_hidden_size|hidden_size", B }, { 0 } };
 static const struct shape_row electra_summary[] = { { "sequence_summary.summary", H " " H, B }, { 0 } };
-static const struct shape_row modernbert_head[] = { { "head.dense", H " " H, 0 }, { "head.norm", H, 0 }, { 0 } };
+static const struct shape_row modernbert_head[] = { { "head.dense", H " " H, 0 }, { "head.norm", H, 0 },
+	WHEN("classifier_bias=true"), { "head.dense.bias!", H, 0 }, WHEN("norm_bias=true"), { "head.norm.bias!", H, 0 }, { 0 } };
 static const struct shape_row answers_head[] = { { "qa_outputs", "#id2label hidden_size|dim", B }, { 0 } };
 static const struct shape_row choice_head[] = { { "classifier", "1 hidden_size|dim", B }, { 0 } };
 static const struct shape_row distilbert_token_head[] = { { "classifier", "#id2label dim", B }, { 0 } };
@@ -144,6 +146,10 @@ static const struct shape_row modernbert[] = {
 	WHEN("%L<>0"), { "^layers.%L.attn_norm", H, 0 },
 	WHEN("attention_bias=true"), { "^layers.%L.attn.Wqkv.bias!", "3*" H, 0 }, { "^layers.%L.attn.Wo.bias!", H, 0 },
 	WHEN("mlp_bias=true"), { "^layers.%L.mlp.Wi.bias!", "2*" I, 0 }, { "^layers.%L.mlp.Wo.bias!", H, 0 },
+	WHEN("norm_bias=true"), { "^embeddings.norm.bias!", H, 0 }, { "^final_norm.bias!", H, 0 }, { "^layers.%L.mlp_norm.bias!", H, 0 },
+	{ "head.norm.bias!", H, BESIDE },
+	WHEN("norm_bias=true %L<>0"), { "^layers.%L.attn_norm.bias!", H, 0 },
+	WHEN("classifier_bias=true"), { "head.dense.bias!", H, BESIDE },
 	{ 0 },
 };
 #define ALBERT_LAYER "^encoder.albert_layer_groups.%S.albert_layers.%L."
@@ -287,10 +293,12 @@ static const struct shape_row projection[] = { { "residual", "out_features in_fe
 static const struct shape_row layer_norm[] = { { "norm", "dimension", B }, { 0 } };
 static const struct shape_row layer_weights[] = { { "layer_weights!", "?", 0 }, { 0 } };
 static const struct shape_row word_weights[] = { { "emb_layer", "#vocab 1", 0 }, { 0 } };
+/* The decoder is the encoder the other way round, and the one matrix has either's name. */
 static const struct shape_row autoencoder[] = {
-	{ "encoder", "hidden_dim input_dim", 0 }, { "pre_bias!", "input_dim", 0 }, { "latent_bias!", "hidden_dim", 0 }, { "stats_last_nonzero!", "hidden_dim", O },
-	{ "decoder", "? ?", O }, { "decoder.encoder", "hidden_dim input_dim", O }, { 0 },
+	{ "encoder|decoder.linear|decoder.encoder", "hidden_dim input_dim", 0 }, { "pre_bias!", "input_dim", 0 }, { "latent_bias!", "hidden_dim", 0 }, { "stats_last_nonzero!", "hidden_dim", O },
+	{ "decoder", "? ?", O }, { 0 },
 };
+static const struct shape_row token_weights[] = { { "weight!", "?", 0 }, { 0 } };
 
 #define BERT "BertModel BertFor* BertLMHeadModel "
 #define ROBERTA "RobertaModel RobertaFor* XLMRobertaModel XLMRobertaFor* CamembertModel CamembertFor* ElectraModel ElectraFor*"
@@ -376,5 +384,6 @@ const struct shape_kind shape_text[] = {
 	{ "Dense ProjectedDense", .rows = dense, .when = "!bias=false" }, { "Dense ProjectedDense", .rows = dense_unbiased, .when = "bias=false" },
 	{ "ProjectedDense", .rows = projection }, { "LayerNorm", .rows = layer_norm }, { "WeightedLayerPooling", .rows = layer_weights },
 	{ "WordWeights", .rows = word_weights }, { "SparseAutoEncoder", .rows = autoencoder },
+	{ "SparseStaticEmbedding", .rows = token_weights },
 	{ 0 },
 };

@@ -219,7 +219,14 @@ def weight_norm(tensors):
     return renamed(renamed(tensors, "parametrizations.weight.original0", "weight_g"), "parametrizations.weight.original1", "weight_v")
 
 
+def biased(tensors, *ends):
+    for name in [n for n in tensors if n.endswith(ends)]:
+        tensors = with_one(tensors, name.removesuffix("weight") + "bias", tensors[name][1][0])
+    return tensors
+
+
 AS_PUBLISHED = {
+    "a ModernBERT with biases": ("modernbert", lambda t: biased(t, "norm.weight", "Wi.weight", "mlp.Wo.weight"), {"norm_bias": True, "mlp_bias": True}),
     "norms of the first BERTs": ("bert", lambda t: renamed(renamed(t, "LayerNorm.weight", "LayerNorm.gamma"), "LayerNorm.bias", "LayerNorm.beta"), {}),
     "facebook/wav2vec2-base-960h": ("wav2vec2-ctc", weight_norm, {}),
     "a fine-tuned one without a mask": ("wav2vec2-ctc", lambda t: without(t, "masked_spec_embed"), {}),
@@ -308,6 +315,14 @@ def test_mask_without_a_row(tmp_path, token, rows, status):
         "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocab}}))
     done, report = smoke(where)
     assert done.returncode == status, report
+
+
+@pytest.mark.parametrize("lost", ["embeddings.norm.bias", "final_norm.bias", "layers.0.mlp_norm.bias", "layers.1.attn_norm.bias"])
+def test_biases_that_the_configuration_means(tmp_path, lost):
+    where = build(tmp_path / "m", "modernbert", norm_bias=True)
+    write_tensors(where / "model.safetensors", without(biased(read_tensors(where / "model.safetensors"), "norm.weight"), lost))
+    done, report = smoke(where)
+    assert done.returncode == 6 and [(f["rule"], lost in f["message"]) for f in report["findings"]] == [("shape.missing", True)], report
 
 
 def test_pipeline_of_folders(tmp_path):
