@@ -22,6 +22,7 @@ struct looking {
 	int fd;			/* of the folder that the list is in */
 	const char *file;	/* the list */
 	struct report *r;
+	size_t n_modules;	/* that were looked at, of routers too */
 };
 
 static bool failed(const struct looking *l)
@@ -85,6 +86,22 @@ static bool has_any(const struct looking *l, const char *folder, const char *nam
 	return false;
 }
 
+/* "a b c" as "a, b or c". */
+static const char *alternatives(const char *names, char out[PATH_TEXT_MAX])
+{
+	const char *last = strrchr(names, ' ');
+	size_t n = 0;
+
+	for (const char *at = names; *at && n + 8 < PATH_TEXT_MAX; at++) {
+		if (*at == ' ')
+			n += (size_t)snprintf(out + n, PATH_TEXT_MAX - n, at == last ? " or " : ", ");
+		else
+			out[n++] = *at;
+	}
+	out[n] = '\0';
+	return out;
+}
+
 static bool holds(const struct looking *l, const char *folder, const char *const *globs)
 {
 	int fd = openat(l->fd, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -126,6 +143,7 @@ struct chain {
 
 struct module {
 	const char *name, *type;	/* as the list gives them, the type without its package */
+	const char *folder;
 	const json_t *config;
 };
 
@@ -225,6 +243,8 @@ static void forget(struct looking *l, const struct module *m, struct chain *c)
 	*c = (struct chain){ 0 };
 }
 
+static void route(struct looking *l, const struct module *m, struct chain *c);
+
 static const struct module_kind {
 	const char *type, *configs;	/* one of these must be there; NULL: none */
 	bool weights;
@@ -247,6 +267,8 @@ static const struct module_kind {
 	{ "StaticEmbedding", "tokenizer.json", true, forget },
 	{ "SpladePooling", "config.json", false, forget },
 	{ "SparseAutoEncoder", "config.json", true, forget },
+	{ "SparseStaticEmbedding", "config.json", true, forget }, { "IDF", "config.json", true, forget },
+	{ "Router", "router_config.json config.json", false, route }, { "Asym", "router_config.json config.json", false, route },
 };
 
 /* Only the classes of the libraries themselves: one of the repository's own may be called as it likes. */
@@ -262,20 +284,23 @@ static const struct module_kind *module_kind_of(const char *type)
 	return NULL;
 }
 
+/* The first of its configurations that is there. */
 static json_t *module_config(struct looking *l, const struct module_kind *k, const char *folder)
 {
 	char name[64], path[PATH_TEXT_MAX];
+	const char *names = k->configs;
 
-	if (!k->configs || sscanf(k->configs, "%63s", name) != 1 || !join(folder, name, path))
-		return NULL;
-	return read_object(l, path);
+	for (int n; names && sscanf(names, "%63s%n", name, &n) == 1; names += n)
+		if (is_there(l, folder, name) && join(folder, name, path))
+			return read_object(l, path);
+	return NULL;
 }
 
-static void check_module(struct looking *l, const json_t *entry, struct chain *c)
+static void check_module(struct looking *l, const char *type, const char *folder, struct chain *c)
 {
-	const char *type = json_get_str_or(entry, "type", ""), *folder = json_get_str_or(entry, "path", ""), *at = *folder ? folder : "the root";
+	const char *at = *folder ? folder : "the root";
 	const struct module_kind *k = module_kind_of(type);
-	struct module m = { .name = *folder ? folder : "the encoder", .type = type };
+	struct module m = { .name = *folder ? folder : "the encoder", .type = type, .folder = folder };
 	json_t *config own(json) = NULL;
 	char path[PATH_TEXT_MAX];
 
@@ -285,14 +310,51 @@ static void check_module(struct looking *l, const json_t *entry, struct chain *c
 		forget(l, &m, c);
 		return;
 	}
-	if (k->configs && !has_any(l, folder, k->configs))
-		wrong(l, "parts.missing", "it names a %s in %s, where its %s is not", k->type, at, k->configs);
+	if (++l->n_modules > PARTS_MAX)
+		wrong(l, "parts.config", "it and its routers list more than %d modules", PARTS_MAX);
+	else if (k->configs && !has_any(l, folder, k->configs))
+		wrong(l, "parts.missing", "it names a %s in %s, where its %s is not", k->type, at, alternatives(k->configs, path));
 	else if (k->weights && !has_weights(l, folder))
 		wrong(l, "parts.missing", "it names a %s in %s, where its weights are not", k->type, at);
 	config = module_config(l, k, folder);
 	m.config = config;
 	if (!failed(l))
 		k->pass(l, &m, c);
+}
+
+/* One of a router's, in a folder of its name below the router's. */
+static void check_routed(struct looking *l, const struct module *router, const char *id, const char *type, struct chain *c)
+{
+	char folder[PATH_TEXT_MAX];
+
+	if (!type)
+		wrong(l, "parts.config", "the router in %s sends texts to %.100s, and its types do not say what that is", *router->folder ? router->folder : "the root", id);
+	else if (!*id || !join(router->folder, id, folder))
+		wrong(l, "parts.config", "the router in %s names a module \"%.100s\", which is no folder below it", *router->folder ? router->folder : "the root", id);
+	else
+		check_module(l, type, folder, c);
+}
+
+/* Each route is a chain of its own, and goes on from what comes before the router. What comes out of it depends on the route. */
+static void route(struct looking *l, const struct module *m, struct chain *c)
+{
+	const json_t *types = json_object_get(m->config, "types");
+	const char *name;
+	json_t *ids;
+
+	if (json_object_size(types) == 0 || json_object_size(json_object_get(m->config, "structure")) == 0)
+		wrong(l, "parts.config", "the configuration of %s gives no types and structure of a router", m->name);
+	json_object_foreach(json_object_get(m->config, "structure"), name, ids) {
+		struct chain own_chain = *c;
+		const json_t *id;
+		size_t i;
+
+		json_array_foreach(ids, i, id) {
+			if (!failed(l) && json_is_string(id))
+				check_routed(l, m, json_string_value(id), json_get_str(types, json_string_value(id)), &own_chain);
+		}
+	}
+	forget(l, m, c);
 }
 
 /* Programs for GGUF read no modules. */
@@ -312,7 +374,7 @@ static void check_modules(struct looking *l, const json_t *list)
 	if (only_gguf(l))
 		return;
 	json_array_foreach(list, i, one)
-		check_module(l, one, &c);
+		check_module(l, json_get_str_or(one, "type", ""), json_get_str_or(one, "path", ""), &c);
 	if (!failed(l) && is_there(l, "", "config_setfit.json") && !is_there(l, "", "model_head.pkl")) {
 		report_path(l->r, "config_setfit.json");
 		report_flag(l->r, "parts.head", "the head that SetFit classifies with, model_head.pkl, is not here: SetFit makes a new one, which is not trained");
@@ -358,6 +420,7 @@ static bool is_own_code(const struct looking *l, const char *folder, const char 
 static void check_component(struct looking *l, const char *name, const char *library, const char *class)
 {
 	struct component_kind k = component_kind_of(class);
+	char names[PATH_TEXT_MAX];
 	bool folder = is_folder(l, name);
 	const char *at = folder ? name : "";
 
@@ -368,7 +431,7 @@ static void check_component(struct looking *l, const char *name, const char *lib
 	if (!folder && ((k.configs && !has_any(l, "", k.configs)) || (k.weights && !has_weights(l, "")) || str_ends(class, "Pipeline")))
 		wrong(l, "parts.missing", "it names %s (%s), and the folder %s/ is not here", name, class, name);
 	else if (k.configs && !has_any(l, at, k.configs))
-		wrong(l, "parts.missing", "it names %s (%s), and in %s/ is none of its %s", name, class, name, k.configs);
+		wrong(l, "parts.missing", "it names %s (%s), and in %s/ is no %s", name, class, name, alternatives(k.configs, names));
 	else if (k.weights && !has_weights(l, at))
 		wrong(l, "parts.missing", "it names %s (%s), and in %s/ are no weights", name, class, name);
 }

@@ -117,12 +117,62 @@ def test_encoder_in_a_folder_of_its_own(tmp_path):
     assert smoke(tmp_path / "m")[0].returncode == 5
 
 
-@pytest.mark.parametrize("kind", ["sentence_transformers.models.Router", "custom_st.Transformer", "org/other--module.Pooling"])
+def test_one_of_two_configurations_is_wanted(tmp_path):
+    where = encoder(tmp_path / "m")
+    (where / "config.json").unlink()
+    assert any("in the root, where its config.json or adapter_config.json is not" in f["message"] for f in smoke(where)[1]["findings"])
+
+
+@pytest.mark.parametrize("kind", ["sentence_transformers.models.Unheard", "custom_st.Transformer", "org/other--module.Pooling"])
 def test_module_of_another_type_is_named(tmp_path, kind):
     where = encoder(tmp_path / "m")
     listed(where, ("", "Transformer"), ("1_Pooling", kind), ("2_Dense", "Dense"))
     done, report = smoke(where)
     assert done.returncode == 5 and [f["rule"] for f in report["findings"]] == ["parts.unknown"] and kind in report["findings"][0]["message"], report
+
+
+def router(where, at="", **config):
+    """Questions go through one Dense, documents through two."""
+    folder = where / at
+    put(folder / "router_config.json", {"types": {k: "sentence_transformers.base.modules.dense.Dense" for k in ("q_0", "d_0", "d_1")},
+                                        "structure": {"query": ["q_0"], "document": ["d_0", "d_1"]}, "parameters": {}, **config})
+    dense(folder / "q_0", 24, 8)
+    dense(folder / "d_0", 24, 16)
+    dense(folder / "d_1", 16, 8)
+
+
+@pytest.mark.parametrize("harm, why", [
+    (lambda m: None, None), (lambda m: (m / "2_Router/router_config.json").rename(m / "2_Router/config.json"), None),     # as Asym was saved
+    (lambda m: (m / "2_Router/d_1/model.safetensors").unlink(), "a Dense in 2_Router/d_1, where its weights are not"),
+    (lambda m: shutil.rmtree(m / "2_Router/q_0"), "a Dense in 2_Router/q_0, where its config.json is not"),
+    (lambda m: dense(m / "2_Router/d_1", 12, 8), "2_Router/d_1 takes vectors of 12 elements, and what is before it gives 16"),
+    (lambda m: dense(m / "2_Router/q_0", 48, 8), "2_Router/q_0 takes vectors of 48 elements, and what is before it gives 24"),
+    (lambda m: (m / "2_Router/router_config.json").unlink(), "a Router in 2_Router, where its router_config.json or config.json is not"),
+    (lambda m: router(m, "2_Router", types={"q_0": "sentence_transformers.models.Dense"}), "sends texts to d_0, and its types do not say what that is"),
+    (lambda m: router(m, "2_Router", structure={}), "no types and structure of a router"),
+    (lambda m: router(m, "2_Router", types={"../x": "sentence_transformers.models.Dense"}, structure={"a": ["../x"]}), '"../x", which is no folder below it'),
+    (lambda m: router(m, "2_Router", types={"": "sentence_transformers.models.Router"}, structure={"a": [""]}), '"", which is no folder below it'),
+])
+def test_router(tmp_path, harm, why):
+    where = encoder(tmp_path / "m")
+    listed(where, ("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Router", "Router"))
+    router(where, "2_Router")
+    harm(where)
+    done, report = smoke(where)
+    assert done.returncode == (6 if why else 5), report
+    assert any(f["path"] == "modules.json" and why in f["message"] for f in report["findings"]) if why else not report["findings"], report
+
+
+def test_routers_in_routers(tmp_path):
+    """Each may name the next many times."""
+    where = encoder(tmp_path / "m")
+    listed(where, ("", "Transformer"), *[("r", "Router")])
+    folder = where
+    for i in range(12):
+        folder = folder / "r"
+        put(folder / "router_config.json", {"types": {"r": "sentence_transformers.models.Router"}, "structure": {str(k): ["r"] * 20 for k in range(20)}})
+    done, report = smoke(where)
+    assert done.returncode == 6
 
 
 def test_path_that_leads_out(tmp_path):
@@ -177,11 +227,11 @@ def test_pipeline_that_is_whole(tmp_path):
 
 @pytest.mark.parametrize("gone, why", [
     ("unet", "it names unet (UNet2DConditionModel), and the folder unet/ is not here"),
-    ("unet/config.json", "it names unet (UNet2DConditionModel), and in unet/ is none of its config.json"),
+    ("unet/config.json", "it names unet (UNet2DConditionModel), and in unet/ is no config.json"),
     ("vae/diffusion_pytorch_model.safetensors", "it names vae (AutoencoderKL), and in vae/ are no weights"),
     ("text_encoder/model.safetensors", "it names text_encoder (CLIPTextModel), and in text_encoder/ are no weights"),
     ("tokenizer", "it names tokenizer (CLIPTokenizer), and the folder tokenizer/ is not here"),
-    ("scheduler/scheduler_config.json", "it names scheduler (PNDMScheduler), and in scheduler/ is none of its scheduler_config.json"),
+    ("scheduler/scheduler_config.json", "it names scheduler (PNDMScheduler), and in scheduler/ is no scheduler_config.json"),
     ("feature_extractor", "it names feature_extractor (CLIPImageProcessorPil), and the folder feature_extractor/ is not here"),
 ])
 def test_pipeline_that_lacks_a_part(tmp_path, gone, why):
