@@ -236,12 +236,21 @@ const char *kind_embeds(int dirfd, const struct model *m)
 	return gguf_u64(g, key, &pooling) && pooling ? "feature-extraction" : NULL;
 }
 
+/* By its class; one of the repository's own is taken for what nearly all are. */
+static const char *pipeline_task(int dirfd, const char *file)
+{
+	json_t *index own(json) = read_object(dirfd, file);
+	const char *class = json_get_str(index, "_class_name"), *task = class ? family_other_task(class) : NULL;
+
+	return task ? task : "text-to-image";
+}
+
 const char *kind_task(int dirfd)
 {
 	static const struct {
 		const char *file, *task;
 	} signs[] = {
-		{ "adapter_config.json", "adapter" }, { "model_index.json", "text-to-image" }, { "modules.json", "sentence-similarity" },
+		{ "adapter_config.json", "adapter" }, { "model_index.json", NULL }, { "modules.json", "sentence-similarity" },
 		{ "config_sentence_transformers.json", "sentence-similarity" },
 	};
 	json_t *config own(json) = NULL;
@@ -249,7 +258,7 @@ const char *kind_task(int dirfd)
 
 	for (size_t i = 0; i < ARRAY_LEN(signs); i++)
 		if (has_file(dirfd, signs[i].file))
-			return signs[i].task;
+			return signs[i].task ? signs[i].task : pipeline_task(dirfd, signs[i].file);
 	config = read_object(dirfd, "config.json");
 	name = architecture(config);
 	if (name && json_get_str(config, "_class_name"))

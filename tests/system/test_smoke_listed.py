@@ -242,6 +242,17 @@ def test_pipeline_that_lacks_a_part(tmp_path, gone, why):
     assert [f["message"] for f in report["findings"] if f["rule"] == "parts.missing"] == [why]
 
 
+@pytest.mark.parametrize("pipe, task", [
+    ("WanPipeline", "text-to-video"), ("WanImageToVideoPipeline", "image-to-video"), ("StableVideoDiffusionPipeline", "image-to-video"), ("AudioLDM2Pipeline", "text-to-audio"),
+    ("DDPMPipeline", "unconditional-image-generation"), ("StableDiffusionXLImg2ImgPipeline", "image-to-image"), ("FluxKontextPipeline", "image-to-image"),
+    ("FluxPipeline", "text-to-image"), ("OurOwn", "text-to-image"), (["pipeline", "OurOwn"], "text-to-image"), ("CogVideoXPipeline", "text-to-video"),
+    ("Cosmos2TextToImagePipeline", "text-to-image"), ("QwenImagePipeline", "text-to-image")])
+def test_task_of_a_pipeline(tmp_path, pipe, task):
+    where = pipeline(tmp_path / "m")
+    put(where / "model_index.json", {**INDEX, "_class_name": pipe})
+    assert smoke(where)[1]["reasons"][0] == f"not run: task {task}"
+
+
 def test_pipeline_in_a_folder(tmp_path):
     where = pipeline(tmp_path / "m/pipe")
     assert smoke(tmp_path / "m")[1]["file"] == "pipe/model_index.json"
