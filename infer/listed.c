@@ -1,5 +1,5 @@
-/* listed.c - see listed.h. */
-#include "infer/listed.h"
+/* listed.c - see listed.h. Components of pipelines are listed_pipeline.c's. */
+#include "infer/listed_parts.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -10,28 +10,16 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "infer/config.h"
-#include "infer/kind.h"
 
-#define PATH_TEXT_MAX 1024
-#define ENTRIES_MAX   20000	/* of one folder */
-#define PARTS_MAX     500	/* in a list, settings too: the largest published have some thirty */
-#define WIDTH_MAX     (1 << 24)	/* of vectors; and how many of them lie end to end */
+#define ENTRIES_MAX 20000	/* of one folder */
+#define WIDTH_MAX   (1 << 24)	/* of vectors; and how many of them lie end to end */
 
-struct looking {
-	struct smoke *s;
-	int fd;			/* of the folder that the list is in */
-	const char *file;	/* the list */
-	struct report *r;
-	size_t n_modules;	/* that were looked at, of routers too */
-};
-
-static bool failed(const struct looking *l)
+bool listed_failed(const struct looking *l)
 {
 	return l->s->verdict >= SMOKE_FAIL;
 }
 
-static void wrong(struct looking *l, const char *rule, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void wrong(struct looking *l, const char *rule, const char *fmt, ...)
+void listed_wrong(struct looking *l, const char *rule, const char *fmt, ...)
 {
 	char text[REPORT_MESSAGE_MAX];
 	va_list ap;
@@ -44,7 +32,7 @@ static void wrong(struct looking *l, const char *rule, const char *fmt, ...)
 	smoke_reason(l->s, SMOKE_FAIL, "%s", text);
 }
 
-static json_t *read_object(const struct looking *l, const char *path)
+json_t *listed_read(const struct looking *l, const char *path)
 {
 	struct buf text own(buf);
 
@@ -52,42 +40,32 @@ static json_t *read_object(const struct looking *l, const char *path)
 	return fdio_slurp(l->fd, path, &text, NULL) < 0 ? NULL : json_parse_python(text.data, text.len, path, NULL);
 }
 
-/* "1_Pooling/" and "config.json"; either may be empty. False where a list names what is no path below its folder. */
-static bool join(const char *folder, const char *name, char out[PATH_TEXT_MAX])
+bool listed_join(const char *folder, const char *name, char out[PATH_TEXT_MAX])
 {
 	bool slash = *folder && *name && !str_ends(folder, "/");
 
 	return snprintf(out, PATH_TEXT_MAX, "%s%s%s", folder, slash ? "/" : "", name) < PATH_TEXT_MAX && (!*out || fdio_check_relative(out, NULL) == 0);
 }
 
-static bool is_there(const struct looking *l, const char *folder, const char *name)
+bool listed_is_there(const struct looking *l, const char *folder, const char *name)
 {
 	char path[PATH_TEXT_MAX];
 	struct stat st;
 
-	return join(folder, name, path) && fstatat(l->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return listed_join(folder, name, path) && fstatat(l->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static bool is_folder(const struct looking *l, const char *folder)
-{
-	struct stat st;
-
-	return fdio_check_relative(folder, NULL) == 0 && fstatat(l->fd, folder, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* Is one of these names, separated by blanks, there? */
-static bool has_any(const struct looking *l, const char *folder, const char *names)
+bool listed_has_any(const struct looking *l, const char *folder, const char *names)
 {
 	char name[64];
 
 	for (int n; sscanf(names, "%63s%n", name, &n) == 1; names += n)
-		if (is_there(l, folder, name))
+		if (listed_is_there(l, folder, name))
 			return true;
 	return false;
 }
 
-/* "a b c" as "a, b or c". */
-static const char *alternatives(const char *names, char out[PATH_TEXT_MAX])
+const char *listed_alternatives(const char *names, char out[PATH_TEXT_MAX])
 {
 	const char *last = strrchr(names, ' ');
 	size_t n = 0;
@@ -102,25 +80,42 @@ static const char *alternatives(const char *names, char out[PATH_TEXT_MAX])
 	return out;
 }
 
-static bool holds(const struct looking *l, const char *folder, const char *const *globs)
+void listed_each(const struct looking *l, const char *folder, void (*seen)(void *arg, const char *name), void *arg)
 {
 	int fd = openat(l->fd, *folder ? folder : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *x;
-	bool found = false;
 	size_t n = 0;
 
 	if (!d)
-		return false;
-	while (!found && (x = readdir(d)) && n++ < ENTRIES_MAX)
-		for (size_t i = 0; globs[i]; i++)
-			found |= str_glob(globs[i], x->d_name);
+		return;
+	while ((x = readdir(d)) && n++ < ENTRIES_MAX)
+		seen(arg, x->d_name);
 	closedir(d);
-	return found;
 }
 
-/* In any form that a program reads, whichever: that the form is whole is seen where the file is. */
-static bool has_weights(const struct looking *l, const char *folder)
+struct search {
+	const char *const *globs;
+	bool found;
+};
+
+static void match(void *arg, const char *name)
+{
+	struct search *s = arg;
+
+	for (size_t i = 0; s->globs[i]; i++)
+		s->found |= str_glob(s->globs[i], name);
+}
+
+static bool holds(const struct looking *l, const char *folder, const char *const *globs)
+{
+	struct search s = { .globs = globs };
+
+	listed_each(l, folder, match, &s);
+	return s.found;
+}
+
+bool listed_has_weights(const struct looking *l, const char *folder)
 {
 	static const char *const globs[] = { "model*.safetensors", "diffusion_pytorch_model*.safetensors", "adapter_model*.safetensors",
 		"pytorch_model*.bin", "diffusion_pytorch_model*.bin", "adapter_model*.bin", "flax_model*.msgpack", "diffusion_flax_model*.msgpack",
@@ -129,7 +124,7 @@ static bool has_weights(const struct looking *l, const char *folder)
 	char path[PATH_TEXT_MAX];
 
 	for (size_t i = 0; i < ARRAY_LEN(exported); i++)
-		if (join(folder, exported[i], path) && holds(l, path, globs))
+		if (listed_join(folder, exported[i], path) && holds(l, path, globs))
 			return true;
 	return false;
 }
@@ -159,7 +154,7 @@ static int64_t width_of(const json_t *config, const char *key, const char *other
 static void fits(struct looking *l, const struct module *m, int64_t width, int64_t given)
 {
 	if (width && given && width != given)
-		wrong(l, "parts.width", "%s takes vectors of %lld elements, and what is before it gives %lld", m->name, (long long)width, (long long)given);
+		listed_wrong(l, "parts.width", "%s takes vectors of %lld elements, and what is before it gives %lld", m->name, (long long)width, (long long)given);
 }
 
 static void encode(struct looking *l, const struct module *m, struct chain *c)
@@ -202,7 +197,7 @@ static void dense(struct looking *l, const struct module *m, struct chain *c)
 	const char *to = json_get_str_or(m->config, "module_output_name", tokens ? "token_embeddings" : "sentence_embedding");
 
 	if (!in || !out)
-		wrong(l, "parts.config", "the configuration of %s gives no usable in_features and out_features", m->name);
+		listed_wrong(l, "parts.config", "the configuration of %s gives no usable in_features and out_features", m->name);
 	fits(l, m, in, tokens ? c->token : c->sentence);
 	if (strcmp(to, "token_embeddings") == 0)
 		c->token = out;
@@ -291,8 +286,8 @@ static json_t *module_config(struct looking *l, const struct module_kind *k, con
 	const char *names = k->configs;
 
 	for (int n; names && sscanf(names, "%63s%n", name, &n) == 1; names += n)
-		if (is_there(l, folder, name) && join(folder, name, path))
-			return read_object(l, path);
+		if (listed_is_there(l, folder, name) && listed_join(folder, name, path))
+			return listed_read(l, path);
 	return NULL;
 }
 
@@ -304,21 +299,21 @@ static void check_module(struct looking *l, const char *type, const char *folder
 	json_t *config own(json) = NULL;
 	char path[PATH_TEXT_MAX];
 
-	if (!k || !join(folder, "config.json", path)) {
+	if (!k || !listed_join(folder, "config.json", path)) {
 		report_path(l->r, "%s", l->file);
 		report_flag(l->r, "parts.unknown", "%s is of a type that is not known here (%.100s): what it needs was not looked for", at, type);
 		forget(l, &m, c);
 		return;
 	}
 	if (++l->n_modules > PARTS_MAX)
-		wrong(l, "parts.config", "it and its routers list more than %d modules", PARTS_MAX);
-	else if (k->configs && !has_any(l, folder, k->configs))
-		wrong(l, "parts.missing", "it names a %s in %s, where its %s is not", k->type, at, alternatives(k->configs, path));
-	else if (k->weights && !has_weights(l, folder))
-		wrong(l, "parts.missing", "it names a %s in %s, where its weights are not", k->type, at);
+		listed_wrong(l, "parts.config", "it and its routers list more than %d modules", PARTS_MAX);
+	else if (k->configs && !listed_has_any(l, folder, k->configs))
+		listed_wrong(l, "parts.missing", "it names a %s in %s, where its %s is not", k->type, at, listed_alternatives(k->configs, path));
+	else if (k->weights && !listed_has_weights(l, folder))
+		listed_wrong(l, "parts.missing", "it names a %s in %s, where its weights are not", k->type, at);
 	config = module_config(l, k, folder);
 	m.config = config;
-	if (!failed(l))
+	if (!listed_failed(l))
 		k->pass(l, &m, c);
 }
 
@@ -328,9 +323,9 @@ static void check_routed(struct looking *l, const struct module *router, const c
 	char folder[PATH_TEXT_MAX];
 
 	if (!type)
-		wrong(l, "parts.config", "the router in %s sends texts to %.100s, and its types do not say what that is", *router->folder ? router->folder : "the root", id);
-	else if (!*id || !join(router->folder, id, folder))
-		wrong(l, "parts.config", "the router in %s names a module \"%.100s\", which is no folder below it", *router->folder ? router->folder : "the root", id);
+		listed_wrong(l, "parts.config", "the router in %s sends texts to %.100s, and its types do not say what that is", *router->folder ? router->folder : "the root", id);
+	else if (!*id || !listed_join(router->folder, id, folder))
+		listed_wrong(l, "parts.config", "the router in %s names a module \"%.100s\", which is no folder below it", *router->folder ? router->folder : "the root", id);
 	else
 		check_module(l, type, folder, c);
 }
@@ -343,14 +338,14 @@ static void route(struct looking *l, const struct module *m, struct chain *c)
 	json_t *ids;
 
 	if (json_object_size(types) == 0 || json_object_size(json_object_get(m->config, "structure")) == 0)
-		wrong(l, "parts.config", "the configuration of %s gives no types and structure of a router", m->name);
+		listed_wrong(l, "parts.config", "the configuration of %s gives no types and structure of a router", m->name);
 	json_object_foreach(json_object_get(m->config, "structure"), name, ids) {
 		struct chain own_chain = *c;
 		const json_t *id;
 		size_t i;
 
 		json_array_foreach(ids, i, id) {
-			if (!failed(l) && json_is_string(id))
+			if (!listed_failed(l) && json_is_string(id))
 				check_routed(l, m, json_string_value(id), json_get_str(types, json_string_value(id)), &own_chain);
 		}
 	}
@@ -362,7 +357,7 @@ static bool only_gguf(const struct looking *l)
 {
 	static const char *const globs[] = { "*.gguf", NULL };
 
-	return holds(l, "", globs) && !has_weights(l, "");
+	return holds(l, "", globs) && !listed_has_weights(l, "");
 }
 
 static void check_modules(struct looking *l, const json_t *list)
@@ -375,84 +370,10 @@ static void check_modules(struct looking *l, const json_t *list)
 		return;
 	json_array_foreach(list, i, one)
 		check_module(l, json_get_str_or(one, "type", ""), json_get_str_or(one, "path", ""), &c);
-	if (!failed(l) && is_there(l, "", "config_setfit.json") && !is_there(l, "", "model_head.pkl")) {
+	if (!listed_failed(l) && listed_is_there(l, "", "config_setfit.json") && !listed_is_there(l, "", "model_head.pkl")) {
 		report_path(l->r, "config_setfit.json");
 		report_flag(l->r, "parts.head", "the head that SetFit classifies with, model_head.pkl, is not here: SetFit makes a new one, which is not trained");
 	}
-}
-
-/* ---- model_index.json ---------------------------------------------------------------------------------------------- */
-
-/* What classes keep, told by how they are called; anything else is a model. NULL: nothing of a certain name. */
-static const struct component_kind {
-	const char *class, *configs;
-	bool weights;
-} component_kinds[] = {
-	{ "*Scheduler*", "scheduler_config.json", false },
-	{ "*Tokenizer*", "tokenizer_config.json tokenizer.json vocab.json vocab.txt spiece.model tokenizer.model", false },
-	{ "*FeatureExtractor*", "preprocessor_config.json", false },
-	{ "*ImageProcessor*", "preprocessor_config.json processor_config.json config.json", false },
-	{ "*Processor", "processor_config.json preprocessor_config.json config.json tokenizer_config.json", false },
-	{ "*Pipeline", "model_index.json", false },
-	{ "Mel", "mel_config.json", false },
-	{ "OnnxRuntimeModel", NULL, true },
-	{ "*", "config.json", true },
-};
-
-static struct component_kind component_kind_of(const char *class)
-{
-	size_t i = 0;
-
-	while (i + 1 < ARRAY_LEN(component_kinds) && !str_glob(component_kinds[i].class, class))
-		i++;
-	return component_kinds[i];
-}
-
-/* A class of the repository's own, which saves what it likes: its code lies beside the part. */
-static bool is_own_code(const struct looking *l, const char *folder, const char *library)
-{
-	char file[PATH_TEXT_MAX];
-
-	return snprintf(file, sizeof(file), "%s.py", library) < (int)sizeof(file) && is_there(l, folder, file);
-}
-
-/* Where there is no folder of its name, diffusers looks in the pipeline's own. Exports of Optimum keep one configuration for all. */
-static void check_component(struct looking *l, const char *name, const char *library, const char *class)
-{
-	struct component_kind k = component_kind_of(class);
-	char names[PATH_TEXT_MAX];
-	bool folder = is_folder(l, name);
-	const char *at = folder ? name : "";
-
-	if (folder && is_own_code(l, name, library))
-		return;
-	if (k.weights && str_starts(library, "optimum"))
-		k.configs = NULL;
-	if (!folder && ((k.configs && !has_any(l, "", k.configs)) || (k.weights && !has_weights(l, "")) || str_ends(class, "Pipeline")))
-		wrong(l, "parts.missing", "it names %s (%s), and the folder %s/ is not here", name, class, name);
-	else if (k.configs && !has_any(l, at, k.configs))
-		wrong(l, "parts.missing", "it names %s (%s), and in %s/ is no %s", name, class, name, alternatives(k.configs, names));
-	else if (k.weights && !has_weights(l, at))
-		wrong(l, "parts.missing", "it names %s (%s), and in %s/ are no weights", name, class, name);
-}
-
-static void check_pipeline(struct looking *l, const json_t *index)
-{
-	const char *name;
-	json_t *entry;
-	size_t n = 0;
-
-	smoke_reason(l->s, SMOKE_NOT_RUN, "not run: task %s", kind_task(l->fd));
-	json_object_foreach((json_t *)index, name, entry) {
-		const char *library = json_string_value(json_array_get(entry, 0)), *class = json_string_value(json_array_get(entry, 1));
-
-		if (*name == '_' || !library || !class)	/* a setting; or a part that this pipeline does without, [null, null] */
-			continue;
-		check_component(l, name, library, class);
-		n++;
-	}
-	if (!failed(l))
-		smoke_reason(l->s, SMOKE_NOT_RUN, "each of the %zu parts that %s names is here", n, l->file);
 }
 
 /* ---- both ---------------------------------------------------------------------------------------------------------- */
@@ -461,7 +382,7 @@ static const struct {
 	const char *file;
 	void (*check)(struct looking *l, const json_t *list);
 } lists[LISTED_FILES] = {
-	{ "model_index.json", check_pipeline },
+	{ "model_index.json", listed_check_pipeline },
 	{ "modules.json", check_modules },
 };
 
@@ -469,13 +390,13 @@ bool listed_check(struct smoke *s, size_t number, int dirfd, const char *dir, st
 {
 	own(fd) int fd = fdio_open_dir(dirfd, *dir ? dir : ".", NULL);
 	struct looking l = { .s = s, .fd = fd, .file = lists[number].file, .r = r };
-	json_t *list own(json) = fd < 0 ? NULL : read_object(&l, l.file);
+	json_t *list own(json) = fd < 0 ? NULL : listed_read(&l, l.file);
 
 	if (!list)	/* not there; or no JSON, which is refused where files are inspected */
 		return false;
 	smoke_begin(s, l.file);
 	if (json_array_size(list) + json_object_size(list) > PARTS_MAX)
-		wrong(&l, "parts.config", "it lists more than %d parts", PARTS_MAX);
+		listed_wrong(&l, "parts.config", "it lists more than %d parts", PARTS_MAX);
 	else
 		lists[number].check(&l, list);
 	s->surveyed = true;

@@ -242,6 +242,45 @@ def test_pipeline_that_lacks_a_part(tmp_path, gone, why):
     assert [f["message"] for f in report["findings"] if f["rule"] == "parts.missing"] == [why]
 
 
+def swap(a, b):
+    for x, y in ((a, a.with_name("kept")), (b, a), (a.with_name("kept"), b)):
+        x.rename(y)
+
+
+def rename(where, part, name):
+    next((where / part).glob("*.safetensors")).rename(where / part / name)
+
+
+def only_as(variant, but=None):
+    def harm(where):
+        for part, stem in (("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model"), ("text_encoder", "model")):
+            rename(where, part, f"{stem}.{but if but and part == 'vae' else variant}.safetensors")
+    return harm
+
+
+@pytest.mark.parametrize("harm, why", [
+    (lambda m: swap(m / "unet", m / "vae"), "it names unet (UNet2DConditionModel), and unet/config.json says AutoencoderKL"),
+    (lambda m: put(m / "vae/config.json", {**json.loads((m / "vae/config.json").read_text()), "_class_name": "FluxTransformer2DModel"}), "and vae/config.json says FluxTransformer2DModel"),
+    (lambda m: rename(m, "unet", "model.safetensors"), "in unet/ are no weights under a name that diffusers reads (diffusion_pytorch_model.safetensors)"),
+    (lambda m: rename(m, "text_encoder", "diffusion_pytorch_model.safetensors"), "in text_encoder/ are no weights under a name that transformers reads (model.safetensors)"),
+    (only_as("fp16", "ema"), "vae is here only as variant ema, and others of its parts only as fp16: no one variant loads all of it"),
+    (only_as("fp16"), None), (lambda m: rename(m, "vae", "diffusion_pytorch_model.ema.safetensors"), None),
+    (lambda m: (rename(m, "vae", "diffusion_pytorch_model.fp16-00001-of-00001.safetensors"), rename(m, "text_encoder", "model-00001-of-00001.fp16.safetensors")), None),
+])
+def test_components_are_what_their_library_loads(tmp_path, harm, why):
+    where = pipeline(tmp_path / "m")
+    harm(where)
+    messages = [f["message"] for f in smoke(where)[1]["findings"] if f["path"] == "model_index.json"]
+    assert any(why in m for m in messages) if why else not messages, messages
+
+
+def test_a_component_under_another_name_of_its_class_is_named(tmp_path):
+    where = pipeline(tmp_path / "m")
+    put(where / "model_index.json", {**INDEX, "vae": ["diffusers", "AutoencoderKLTemporalDecoder"]})
+    done, report = smoke(where)
+    assert done.returncode == 5 and [(f["rule"], f["severity"]) for f in report["findings"]] == [("parts.class", "flag")]
+
+
 @pytest.mark.parametrize("pipe, task", [
     ("WanPipeline", "text-to-video"), ("WanImageToVideoPipeline", "image-to-video"), ("StableVideoDiffusionPipeline", "image-to-video"), ("AudioLDM2Pipeline", "text-to-audio"),
     ("DDPMPipeline", "unconditional-image-generation"), ("StableDiffusionXLImg2ImgPipeline", "image-to-image"), ("FluxKontextPipeline", "image-to-image"),
