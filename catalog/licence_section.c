@@ -193,12 +193,37 @@ static int level_of(const struct line *l, const char *text_end)
 	return bold < l->end && (is_bold(bold, l->end) || is_lone_word(bold, l->end)) && strip(bold, l->end, plain) && *plain && strlen(plain) < HEADING_MOST ? LEVEL_BOLD : NO_HEADING;
 }
 
-/* Does a block of code begin or end here? What looks like a heading in it is none. */
-static bool is_fence(const struct line *l)
-{
-	const char *p = behind_quote(l);
+/* A block of code that is open: the mark it began with, and how many of them; 0: none is. */
+struct fence {
+	char mark;
+	size_t n;
+};
 
-	return p && (str_starts(p, "```") || str_starts(p, "~~~"));
+/*
+ * Is the line in a block of code, or one of its ends? What looks like a heading there is none. As CommonMark has them, but for blanks before them, which a list may ask for:
+ * it ends with as many of the marks as it began with, or more, and nothing behind them; and "```x```" is code within a line.
+ */
+static bool in_code(struct fence *f, const struct line *l)
+{
+	const char *p = l->at + strspn(l->at, " \t>"), *rest;
+	char mark;
+	size_t n = 0;
+
+	if (!f->n)
+		p = behind_item(p);
+	mark = p < l->end ? *p : 0;
+	while (p + n < l->end && (mark == '`' || mark == '~') && p[n] == mark)
+		n++;
+	rest = p + n;
+	if (f->n) {
+		if (mark == f->mark && n >= f->n && rest + strspn(rest, " \t\r") >= l->end)
+			f->n = 0;
+		return true;
+	}
+	if (n < 3 || (mark == '`' && memchr(rest, '`', (size_t)(l->end - rest))))
+		return false;
+	*f = (struct fence){ mark, n };
+	return true;
 }
 
 static bool is_blank(const struct line *l)
@@ -212,12 +237,12 @@ static bool is_blank(const struct line *l)
  */
 static const char *section_end(const char *p, const char *end, int level, bool is_item)
 {
-	bool is_code = false, is_empty = true;
+	struct fence fence = { 0 };
+	bool is_empty = true;
 
 	for (struct line l; p < end; p = l.next) {
 		l = line_at(p, end);
-		is_code ^= is_fence(&l);
-		int next = is_code ? NO_HEADING : level_of(&l, end);
+		int next = in_code(&fence, &l) ? NO_HEADING : level_of(&l, end);
 
 		if (is_item && !isspace((unsigned char)*p) && behind_item(p) > p)
 			return p;
@@ -284,12 +309,11 @@ static const char *paragraph_end(const char *p, const char *end)
 
 void licence_each_section(const char *text, const char *end, struct arena *a, void (*each)(void *, const char *where, const char *text, size_t n), void *arg)
 {
-	bool is_code = false;
+	struct fence fence = { 0 };
 
 	for (struct line l; text < end; text = l.next) {
 		l = line_at(text, end);
-		is_code ^= is_fence(&l);
-		int level = is_code ? NO_HEADING : level_of(&l, end);
+		int level = in_code(&fence, &l) ? NO_HEADING : level_of(&l, end);
 		const char *behind = level ? NULL : behind_label(&l, a), *stop;
 		char plain[PLAIN_MAX];
 

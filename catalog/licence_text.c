@@ -16,6 +16,7 @@
 #include "catalog/licence_title.h"
 #include "verify/digest.h"
 
+#define NAME_BYTES_MAX	((size_t)8192)		/* of the lines that may be one name, be it of marks */
 #define TITLE_WITHIN	((size_t)400)		/* reduced characters in which a title may stand anywhere */
 #define ANCHOR_TRIES	256			/* places in one text where a body may begin */
 #define FOUND_MAX	64			/* licences in one text */
@@ -334,18 +335,25 @@ static const char *skip_statement(const char *p)
 static void find_name(const char *text, size_t n, const struct reduced *r, struct arena *a, struct found_list *out)
 {
 	char *lines = r->n && r->n <= NAME_WITHIN ? arena_strndup(a, text, n) : NULL, *save = NULL;
-	const char *name = "", *address = NULL, *id;
+	const char *address = NULL, *id;
+	own(buf) struct buf name;
+
+	buf_init(&name, NAME_BYTES_MAX);
 
 	for (char *line = lines ? strtok_r(lines, "\r\n", &save) : NULL; line; line = strtok_r(NULL, "\r\n", &save)) {
 		line += strspn(line, " \t#*=->");
 		address = address ? address : str_starts(line, "http") ? licence_of_address(line, strlen(line), a) : NULL;
-		if (!licence_is_beside_name(line))
-			name = arena_printf(a, "%s %s", name, line);
+		if (!licence_is_beside_name(line)) {
+			buf_putc(&name, ' ');
+			buf_puts(&name, line);
+		}
 	}
-	id = licence_normalise(skip_statement(name));
+	if (buf_failed(&name))
+		return;		/* too long to be a name */
+	id = name.len ? licence_normalise(skip_statement(name.data)) : NULL;
 	if (id && strcmp(id, "other") != 0 && strcmp(id, "unknown") != 0)
 		note(out, id, r->text, false);
-	if (address && (id || !*name))
+	if (address && (id || !name.len))
 		note(out, licence_find(address) ? address : licence_other_id(a, address), r->text, false);
 }
 

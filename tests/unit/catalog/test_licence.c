@@ -206,6 +206,26 @@ static void several_in_one_text(void **state)
 	assert_string_equal(all_of((const char *const[]){ gpl, "No commercial use.\n" }, 2, 2), "other:with-restrictions");
 }
 
+/* Lines without a letter are no name, and cost no more than their bytes, however many there are. */
+static void lines_of_nothing(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const lines[] = { ".\n", "```\n", "|\n", "\xe8\xae\xb8\n" };
+		own(buf) struct buf text;
+		own(arena) struct arena a;
+		struct licence_text t = { .path = "LICENSE" };
+
+		buf_init(&text, 4 << 20);
+		arena_init(&a);
+		buf_puts(&text, "MIT License\n");
+		while (text.len < 300000)
+			buf_puts(&text, lines[i]);
+		licence_read_text(text.data, text.len, &a, &t);
+		assert_null(t.recognised);
+	}
+}
+
 static const char own_terms[] = "Permission is granted to look at this on Mondays, in the reading room of the second floor and without taking notes of any kind, "
 				"and to nobody else who does not work for us. All rights reserved.";
 
@@ -471,7 +491,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_is_whole), cmocka_unit_test(written_forms), cmocka_unit_test(texts), cmocka_unit_test(text_paths),
 		cmocka_unit_test(ids_in_files), cmocka_unit_test(links), cmocka_unit_test(names_are_filled_in), cmocka_unit_test(what_a_key_would_not_say),
-		cmocka_unit_test(words_and_names), cmocka_unit_test(pages), cmocka_unit_test(several_in_one_text), cmocka_unit_test(marks_of_lists),
+		cmocka_unit_test(words_and_names), cmocka_unit_test(pages), cmocka_unit_test(several_in_one_text), cmocka_unit_test(lines_of_nothing), cmocka_unit_test(marks_of_lists),
 		cmocka_unit_test(common_texts), cmocka_unit_test(texts_as_they_are_given_on),
 	};
 

@@ -148,6 +148,18 @@ static void terms_in_a_section(void **state)
 	check_texts("mit", words, ARRAY_LEN(words), "", "", true);
 }
 
+/* What looks like a block of code and is none, or has ended. */
+static void behind_code(void **state)
+{
+	static const char *const code[] = {
+		"```pip install acme```\n", "````\n```\npip install acme\n````\n", "```\n~~~\n```\n", "```\n```python\n```\n", "1. Install:\n\n    ```\n    pip install acme\n   ```\n",
+		"- ```bash\n  pip install acme\n    ```\n", "> ~~~\n> a\n> ~~~~\n",
+	};
+
+	(void)state;
+	check_texts("mit", code, ARRAY_LEN(code), "## Usage\n\n", "\n## License\n\nCC BY-NC 4.0\n", true);
+}
+
 /* What is about data alone, and what is no section. */
 static void not_of_the_model(void **state)
 {
@@ -234,7 +246,7 @@ static void more_places_than_are_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(headings), cmocka_unit_test(labels_and_ends), cmocka_unit_test(beside_data), cmocka_unit_test(terms_in_a_section), cmocka_unit_test(not_of_the_model),
+		cmocka_unit_test(headings), cmocka_unit_test(labels_and_ends), cmocka_unit_test(beside_data), cmocka_unit_test(terms_in_a_section), cmocka_unit_test(behind_code), cmocka_unit_test(not_of_the_model),
 		cmocka_unit_test(front_matter), cmocka_unit_test(more_places_than_are_read),
 	};
 
