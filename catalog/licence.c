@@ -358,6 +358,14 @@ static bool is_licence_of_model(const char *path)
 	return false;
 }
 
+static bool is_in_another_script(const struct licence_text *t)
+{
+	for (size_t i = 0; i < t->n_said; i++)
+		if (!strcmp(t->said[i], "other:words-in-another-script"))
+			return true;
+	return false;
+}
+
 /*
  * A file that is not where the model's own licence is expected, and no text that is known, still says what its words say. A NOTICE names
  * what is in a model, and those have makers of all names.
@@ -375,7 +383,7 @@ static void from_side(const struct licence_text *t, struct arena *a, struct lice
 		conflict(out, arena_printf(a, "%s says %s but %s speaks of %s", out->source, out->id, t->path, another));
 	else if (!t->recognised && t->restricts && use_of_id(out->id) == LICENCE_YES)
 		conflict(out, arena_printf(a, "%s says %s but %s restricts what it may be used for", out->source, out->id, t->path));
-	else if (!t->recognised && t->says_more && is_licence_of_model(t->path) && use_of_id(out->id) == LICENCE_YES)
+	else if (!t->recognised && (t->says_more || is_in_another_script(t)) && is_licence_of_model(t->path) && use_of_id(out->id) == LICENCE_YES)
 		conflict(out, arena_printf(a, "%s says %s but %s sets terms of its own", out->source, out->id, t->path));
 }
 

@@ -132,7 +132,7 @@ bool licence_is_text_path(const char *path);
 const char *licence_link_path(const char *link, const char *repo, struct arena *a);
 /* Is it the model's own licence, LICENSE, LICENCE, COPYING, MODEL_LICENSE or the like beside the card, where its text is expected? */
 bool licence_is_main_text(const char *path);
-/* Has it a licence's name of any kind beside the card, as LICENSE.en.md has? Where nothing has the plain name it is the model's own. */
+/* Has it a licence's name of any kind beside the card, as LICENSE.en.md and LIZENZ.txt have? Where nothing has the plain name it is the model's own. */
 bool licence_is_named(const char *path);
 bool licence_is_notice(const char *path);	/* NOTICE, with any extension, in any directory */
 /* Is what it says about something else than the model: code that comes with it (LICENSE-CODE), or what lies in third_party/ and the like? */

@@ -60,18 +60,28 @@ static bool in_folder_of_texts(const char *path)
 	return false;
 }
 
+/* Is it called a licence in another language than English? */
+static bool has_foreign_name(const char *path)
+{
+	static const char *const names[] = { "lizenz", "licencia", "licença", "licenÇa", "лицензи", "Лицензи", "ЛИЦЕНЗИ", "许可", "許可", "协议", "協議", "ライセンス", "라이선스" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcasestr(path, names[i]))
+			return true;
+	return false;
+}
+
 /* A text beside the card whose name says that it is an agreement, a policy or terms, in the languages of publishers. */
 static bool is_called_terms(const char *path, size_t stem)
 {
 	static const char *const kinds[] = { "txt", "md", "rst", "html", "htm", NULL };
 	static const char *const exact[] = { "terms", "legal", "copyright", "agreement", "eula", "aup", "tos", NULL };
 	static const char *const within[] = { "license agreement", "licence agreement", "license_agreement", "license-agreement", "use_policy", "use-policy", "use policy", "usage_policy", "usage-policy", "usage policy",
-					      "acceptable_use", "acceptable-use", "acceptable use", "use_restrictions", "terms_of", "terms-of", "terms of", "terms_and", "terms and", "eula", "lizenz", "licencia",
-					      "licen\303\247a", "\xd0\xbb\xd0\xb8\xd1\x86\xd0\xb5\xd0\xbd\xd0\xb7\xd0\xb8", "\xd0\x9b\xd0\x98\xd0\xa6\xd0\x95\xd0\x9d\xd0\x97\xd0\x98", "\xe8\xae\xb8\xe5\x8f\xaf", "\xe5\x8d\x8f\xe8\xae\xae" };
+					      "acceptable_use", "acceptable-use", "acceptable use", "use_restrictions", "terms_of", "terms-of", "terms of", "terms_and", "terms and", "eula" };
 
 	if (strchr(path, '/') || (path[stem] && !is_kind(path, kinds)))
 		return false;
-	if (one_of(path, stem, exact))
+	if (one_of(path, stem, exact) || has_foreign_name(path))
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(within); i++)
 		if (strcasestr(path, within[i]))
@@ -139,7 +149,7 @@ bool licence_is_named(const char *path)
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
 		if (stem >= strlen(ends[i]) && !strncasecmp(path + stem - strlen(ends[i]), ends[i], strlen(ends[i])))
 			return true;
-	return false;
+	return has_foreign_name(path);
 }
 
 bool licence_is_notice(const char *path)

@@ -31,6 +31,8 @@ const char *licence_of_key(const char *key);
  * Do these words take back commercial use, of a licence that gives it? Words are in lower case with blanks between them, and a "." ends a sentence; they are cut in place.
  */
 bool licence_restricts(char *words);
+/* The same of the n bytes of a text as written, in the larger languages but English: by the phrases that restrict in them. */
+bool licence_restricts_foreign(const char *text, size_t n);
 
 /* The licence that an address of creativecommons.org names, or NULL: it names none. One that the table does not have has an id of the same form. */
 const char *licence_of_address(const char *address, size_t n, struct arena *a);

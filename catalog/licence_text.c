@@ -148,11 +148,11 @@ static size_t n_parts(size_t i)
 	return n;
 }
 
-static bool restricts(const struct reduced *r)
+static bool restricts(const char *text, size_t n, const struct reduced *r, struct arena *a)
 {
 	own(mem) char *words = licence_words_left(r);
 
-	return licence_restricts(words);
+	return licence_restricts(words) || licence_restricts_foreign(licence_left_of(text, n, r, a), n);
 }
 
 static bool is_free(const char *id)
@@ -160,11 +160,6 @@ static bool is_free(const char *id)
 	const struct licence *l = licence_find(id);
 
 	return l && l->commercial_use == LICENCE_YES;
-}
-
-static bool is_taken_back(const char *id, const struct reduced *r)
-{
-	return is_free(id) && restricts(r);
 }
 
 struct found {
@@ -365,13 +360,13 @@ static const char *find_rider(const struct reduced *r)
 	return NULL;
 }
 
-static const char *recognise(const struct reduced *r, const struct found_list *found)
+static const char *recognise(const struct reduced *r, const struct found_list *found, bool restricts)
 {
 	const char *id = strictest(found), *with_rider = find_rider(r);
 
 	if (with_rider)
 		return with_rider;
-	return id && is_taken_back(id, r) ? "other:with-restrictions" : id;
+	return id && is_free(id) && restricts ? "other:with-restrictions" : id;
 }
 
 static bool holds_text(const struct found_list *l)
@@ -482,12 +477,12 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 	is_read = *out->notice || (found.n && !is_by_title(&found, &r));
 	left = is_read ? licence_left_of(text, n, &r, a) : NULL;
 	terms = is_read && has_terms(text, n, &r, a);
-	out->recognised = recognise(&r, &found);
+	out->restricts = restricts(text, n, &r, a);
+	out->recognised = recognise(&r, &found, out->restricts);
 	out->all = all;
 	out->n_all = found.n;
 	if (found.is_full && !out->unread)
 		out->unread = "names more licences than are read, so nobody has read all of it";
-	out->restricts = restricts(&r);
 	out->says_more = terms && (!out->recognised || licence_find(out->recognised));
 	if (is_read)
 		licence_read_rest(left, licence_left_of(text, n, &r, a), holds_text(&found) && !find_rider(&r) ? LICENCE_REST_MAX : LICENCE_NOTICE_MAX, a, out);
