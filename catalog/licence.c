@@ -215,11 +215,17 @@ static bool is_about(const char *said, const char *id)
 	return agree(said, id) || (str_starts(name, said) && !isalpha((unsigned char)name[n]) && !(name[n] == '-' && isalpha((unsigned char)name[n + 1])));
 }
 
+#define SCRIPT "other:words-in-another-script"	/* no wonder in a file that is called a licence in that language, and names this one */
+
 /* What a short text speaks of that is neither this licence nor one that allows all that this one does; NULL: of nothing such. */
 static const char *speaks_of_another(const struct licence_text *t, const char *id)
 {
+	bool is_named = false;
+
 	for (size_t i = 0; i < t->n_said; i++)
-		if (!is_about(t->said[i], id) && (!licence_find(t->said[i]) || forbids_more(t->said[i], id)))
+		is_named |= is_about(t->said[i], id);
+	for (size_t i = 0; i < t->n_said; i++)
+		if (!is_about(t->said[i], id) && !(is_named && licence_is_foreign(t->path) && !strcmp(t->said[i], SCRIPT)) && (!licence_find(t->said[i]) || forbids_more(t->said[i], id)))
 			return t->said[i];
 	return NULL;
 }
@@ -335,7 +341,7 @@ static const char *names_stricter(const struct licence_text *t, const char *id, 
 	for (size_t i = 0; i < t->n_said; i++) {
 		bool is_known = licence_find(t->said[i]) || str_starts(t->said[i], "cc-by");
 
-		if (strcmp(t->said[i], "other:words-in-another-script") != 0 && !is_about(t->said[i], id) && (is_known ? forbids_more(t->said[i], id) : !only_known))
+		if (strcmp(t->said[i], SCRIPT) != 0 && !is_about(t->said[i], id) && (is_known ? forbids_more(t->said[i], id) : !only_known))
 			return t->said[i];
 	}
 	return NULL;
@@ -361,7 +367,7 @@ static bool is_licence_of_model(const char *path)
 static bool is_in_another_script(const struct licence_text *t)
 {
 	for (size_t i = 0; i < t->n_said; i++)
-		if (!strcmp(t->said[i], "other:words-in-another-script"))
+		if (!strcmp(t->said[i], SCRIPT))
 			return true;
 	return false;
 }

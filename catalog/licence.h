@@ -134,6 +134,7 @@ const char *licence_link_path(const char *link, const char *repo, struct arena *
 bool licence_is_main_text(const char *path);
 /* Has it a licence's name of any kind beside the card, as LICENSE.en.md and LIZENZ.txt have? Where nothing has the plain name it is the model's own. */
 bool licence_is_named(const char *path);
+bool licence_is_foreign(const char *path);	/* is it called a licence in another language than English? */
 bool licence_is_notice(const char *path);	/* NOTICE, with any extension, in any directory */
 /* Is what it says about something else than the model: code that comes with it (LICENSE-CODE), or what lies in third_party/ and the like? */
 bool licence_is_of_parts(const char *path);

@@ -60,8 +60,7 @@ static bool in_folder_of_texts(const char *path)
 	return false;
 }
 
-/* Is it called a licence in another language than English? */
-static bool has_foreign_name(const char *path)
+bool licence_is_foreign(const char *path)
 {
 	static const char *const names[] = { "lizenz", "licencia", "licença", "licenÇa", "лицензи", "Лицензи", "ЛИЦЕНЗИ", "许可", "許可", "协议", "協議", "ライセンス", "라이선스" };
 
@@ -81,7 +80,7 @@ static bool is_called_terms(const char *path, size_t stem)
 
 	if (strchr(path, '/') || (path[stem] && !is_kind(path, kinds)))
 		return false;
-	if (one_of(path, stem, exact) || has_foreign_name(path))
+	if (one_of(path, stem, exact) || licence_is_foreign(path))
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(within); i++)
 		if (strcasestr(path, within[i]))
@@ -149,7 +148,7 @@ bool licence_is_named(const char *path)
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
 		if (stem >= strlen(ends[i]) && !strncasecmp(path + stem - strlen(ends[i]), ends[i], strlen(ends[i])))
 			return true;
-	return has_foreign_name(path);
+	return licence_is_foreign(path);
 }
 
 bool licence_is_notice(const char *path)

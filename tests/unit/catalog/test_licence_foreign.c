@@ -98,6 +98,7 @@ static void what_nobody_understands(void **state)
 	check("language: en", "", "\u8bb8\u53ef\u534f\u8bae.txt", "\u8bf7\u9075\u5b88\u672c\u516c\u53f8\u6761\u6b3e\u3002", true);
 	check("language: en", "", "weights/LICENSE", "\u8bf7\u9075\u5b88\u672c\u516c\u53f8\u6761\u6b3e\u3002", true);
 	check("language: en", "", "LIZENZ.txt", "Apache License 2.0", false);
+	check("language: ru", "", "ЛИЦЕНЗИЯ.txt", "Модель распространяется под лицензией Apache 2.0.", false);
 	assert_true(licence_is_named("LICENCIA.md"));
 	assert_true(licence_is_named("\u041b\u0418\u0426\u0415\u041d\u0417\u0418\u042f.txt"));
 	assert_false(licence_is_named("TERMS.md"));
