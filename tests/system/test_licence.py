@@ -311,11 +311,13 @@ def test_terms_that_nobody_here_has_read(reg, hub):
 def test_terms_beside_a_known_text(reg, hub):
     for name, text, says in (("weights", APACHE + b"\nThe model weights are licensed under CC BY-NC 4.0.\n", "card says apache-2.0 but LICENSE speaks of cc-by-nc-4.0"),
                              ("name", APACHE + b"\nThe model weights are licensed under the GLM-130B License.\n", "card says apache-2.0 but LICENSE speaks of other:glm-130b"),
-                             ("script", APACHE + "\n本模型权重仅供学术研究使用\n".encode(), "card says apache-2.0 but LICENSE speaks of other:words-in-another-script"),
+                             ("script", APACHE + "\n本模型权重由实验室管理\n".encode(), "card says apache-2.0 but LICENSE speaks of other:words-in-another-script"),
                              ("own", b"You may use the model in your own research group, and nobody else may.\n" * 30 + b"Third party notice:\n" + APACHE,
                               "LICENSE says more than the text of apache-2.0, which nobody here knows")):
         add(hub, f"org/{name}", "license: apache-2.0", LICENSE=text)
         assert outcome(reg, f"org/{name}") == ("held", "apache-2.0", [says])
+    add(hub, "org/limits", "license: apache-2.0", LICENSE=APACHE + "\n本模型权重仅供学术研究使用\n".encode())    # "for academic research only"
+    assert outcome(reg, "org/limits")[:2] == ("held", "other:with-restrictions")
     add(hub, "org/nocard", "language: en", LICENSE=b"Look at it on Mondays, in our reading room, without taking notes of it.\n" * 30 + APACHE)
     assert outcome(reg, "org/nocard")[0] == "held"
     add(hub, "org/agreement", "language: en", LICENSE_AGREEMENT=b"Look at it on Mondays, in our reading room, without taking notes of it.\n" * 3 + APACHE)
