@@ -376,7 +376,7 @@ static bool is_in_another_script(const struct licence_text *t)
  * A file that is not where the model's own licence is expected, and no text that is known, still says what its words say. A NOTICE names
  * what is in a model, and those have makers of all names.
  */
-static void from_side(const struct licence_text *t, struct arena *a, struct licence_answer *out)
+static void from_side(const struct licence_text *t, bool is_alone, struct arena *a, struct licence_answer *out)
 {
 	const char *another;
 
@@ -389,7 +389,7 @@ static void from_side(const struct licence_text *t, struct arena *a, struct lice
 		conflict(out, arena_printf(a, "%s says %s but %s speaks of %s", out->source, out->id, t->path, another));
 	else if (!t->recognised && t->restricts && use_of_id(out->id) == LICENCE_YES)
 		conflict(out, arena_printf(a, "%s says %s but %s restricts what it may be used for", out->source, out->id, t->path));
-	else if (!t->recognised && (t->says_more || is_in_another_script(t)) && is_licence_of_model(t->path) && use_of_id(out->id) == LICENCE_YES)
+	else if (!t->recognised && (t->says_more || is_in_another_script(t)) && (is_licence_of_model(t->path) || (is_alone && licence_is_agreement(t->path))) && use_of_id(out->id) == LICENCE_YES)
 		conflict(out, arena_printf(a, "%s says %s but %s sets terms of its own", out->source, out->id, t->path));
 }
 
@@ -473,7 +473,7 @@ static void against_texts(const struct licence_claims *c, struct arena *a, struc
 	for (size_t i = 0; i < c->n_texts; i++)
 		from_words(&c->texts[i], a, out);
 	for (size_t i = 0; i < c->n_texts; i++)
-		from_side(&c->texts[i], a, out);
+		from_side(&c->texts[i], c->n_texts == 1, a, out);
 	for (size_t i = 0; i < c->n_words; i++)
 		from_card_words(&c->words[i], a, out);
 	unknown_texts(c, a, out);

@@ -128,6 +128,8 @@ void licence_read_file(const char *path, const char *text, size_t n, struct aren
  * data and weights, in any directory; what else of that kind lies in a folder "licenses" (REUSE: LICENSES/); X.license beside X; beside the card a text called an agreement, EULA, terms or use policy; and LICENSE.json, .yaml, .toml.
  */
 bool licence_is_text_path(const char *path);
+/* The same of a file of this size. Only the name of a licence makes more than 1 MiB one: "eula_corpus.md" is words, and no agreement is so long. */
+bool licence_is_text_file(const char *path, uint64_t size_bytes);
 /* The file of the model's own repository that license_link names, in a: a path, or an address on the Hub. NULL: it leads elsewhere, or to the card. repo: the model's name. */
 const char *licence_link_path(const char *link, const char *repo, struct arena *a);
 /* Is it the model's own licence, LICENSE, LICENCE, COPYING, MODEL_LICENSE or the like beside the card, where its text is expected? */
@@ -135,6 +137,8 @@ bool licence_is_main_text(const char *path);
 /* Has it a licence's name of any kind beside the card, as LICENSE.en.md and LIZENZ.txt have? Where nothing has the plain name it is the model's own. */
 bool licence_is_named(const char *path);
 bool licence_is_foreign(const char *path);	/* is it called a licence in another language than English? */
+/* Is it by its name terms, an EULA or an agreement beside the card? */
+bool licence_is_agreement(const char *path);
 bool licence_is_notice(const char *path);	/* NOTICE, with any extension, in any directory */
 /* Is what it says about something else than the model: code that comes with it (LICENSE-CODE), or what lies in third_party/ and the like? */
 bool licence_is_of_parts(const char *path);

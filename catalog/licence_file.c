@@ -17,6 +17,7 @@
 #define NAMES_MAX      64	/* licences that one file of data names */
 #define TRIED_MAX      2000	/* texts in it that may be names */
 #define NAME_BYTES_MAX ((size_t)400)
+#define TERMS_BYTES_MAX (1u << 20)
 
 static const char says_more[] = "says more than is read of data, so nobody has read it";
 
@@ -60,37 +61,18 @@ static bool in_folder_of_texts(const char *path)
 	return false;
 }
 
-bool licence_is_foreign(const char *path)
+static bool is_called_licence(const char *name, size_t stem)
 {
-	static const char *const names[] = { "lizenz", "licencia", "licença", "licenÇa", "лицензи", "Лицензи", "ЛИЦЕНЗИ", "许可", "許可", "协议", "協議", "ライセンス", "라이선스" };
+	static const char *const starts[] = { "license", "licence", "copying", "notice", "use_policy", "unlicense" };
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strcasestr(path, names[i]))
+	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+		if (!strncasecmp(name, starts[i], strlen(starts[i])))
 			return true;
-	return false;
-}
-
-/* A text beside the card whose name says that it is an agreement, a policy or terms, in the languages of publishers. */
-static bool is_called_terms(const char *path, size_t stem)
-{
-	static const char *const kinds[] = { "txt", "md", "rst", "html", "htm", NULL };
-	static const char *const exact[] = { "terms", "legal", "copyright", "agreement", "eula", "aup", "tos", NULL };
-	static const char *const within[] = { "license agreement", "licence agreement", "license_agreement", "license-agreement", "use_policy", "use-policy", "use policy", "usage_policy", "usage-policy", "usage policy",
-					      "acceptable_use", "acceptable-use", "acceptable use", "use_restrictions", "terms_of", "terms-of", "terms of", "terms_and", "terms and", "eula" };
-
-	if (strchr(path, '/') || (path[stem] && !is_kind(path, kinds)))
-		return false;
-	if (one_of(path, stem, exact) || licence_is_foreign(path))
-		return true;
-	for (size_t i = 0; i < ARRAY_LEN(within); i++)
-		if (strcasestr(path, within[i]))
-			return true;
-	return false;
+	return stem > 7 && (!strncasecmp(name + stem - 7, "license", 7) || !strncasecmp(name + stem - 7, "licence", 7));
 }
 
 bool licence_is_text_path(const char *path)
 {
-	static const char *const starts[] = { "license", "licence", "copying", "notice", "use_policy", "unlicense" };
 	static const char *const names[] = { "license", "licence", "copying", "use_policy", "unlicense", "model_license", "model-license", NULL };
 	static const char *const data[] = { "json", "yaml", "yml", "toml", NULL };
 	static const char *const beside[] = { "license", "licence", NULL };	/* model.safetensors.license, as REUSE has it */
@@ -106,10 +88,15 @@ bool licence_is_text_path(const char *path)
 		return false;
 	if ((dot && dot > name && one_of(dot + 1, strlen(dot + 1), beside)) || in_folder_of_texts(path))
 		return true;
-	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
-		if (!strncasecmp(name, starts[i], strlen(starts[i])))
-			return true;
-	return is_called_terms(path, stem) || (stem > 7 && (!strncasecmp(name + stem - 7, "license", 7) || !strncasecmp(name + stem - 7, "licence", 7)));
+	return is_called_licence(name, stem) || licence_is_called_terms(path);
+}
+
+bool licence_is_text_file(const char *path, uint64_t size_bytes)
+{
+	const char *name = base_name(path), *dot = strrchr(name, '.');
+	size_t stem = dot ? (size_t)(dot - name) : strlen(name);
+
+	return licence_is_text_path(path) && (size_bytes <= TERMS_BYTES_MAX || strchr(path, '/') || is_called_licence(name, stem) || !licence_is_called_terms(path));
 }
 
 /* LICENSE, MODEL_LICENSE, LICENSE-WEIGHTS: a licence's name, and perhaps that it is the model's. */
@@ -271,6 +258,10 @@ static bool add_name(struct data *d, const char *name)
 	const char *id = d->n_tried++ < TRIED_MAX ? licence_normalise(name) : NULL;
 
 	d->is_cut |= d->n_tried > TRIED_MAX;
+	if (!id && !d->is_cut && !strncasecmp(name, "licenseref-", 11) && !name[strcspn(name, " \t\r\n")]) {	/* nobody but its maker knows it */
+		buf_printf(d->out, "\nSPDX-License-Identifier: %s\n", name);
+		return true;
+	}
 	if (!id || !strcmp(id, "other") || !strcmp(id, "unknown"))
 		return false;
 	for (size_t i = 0; i < d->n_names; i++)
@@ -576,4 +567,6 @@ void licence_read_file(const char *path, const char *text, size_t n, struct aren
 	else if (unread && !out->unread)
 		out->unread = unread;
 	licence_read_text(all.data, all.len, a, out);
+	if (licence_is_agreement(path) && !out->recognised && out->notice && !*out->notice)
+		licence_read_agreement(all.data, a, out);
 }

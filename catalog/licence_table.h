@@ -47,6 +47,12 @@ bool licence_is_of_data(const char *sentence, struct arena *a);
 /* Does an entry of a list, a row of a table, a heading, a label before a colon or nothing stand on this line? */
 bool licence_begins_item(const char *line);
 
+/* Is it a text beside the card that is called an agreement, a policy or terms? */
+bool licence_is_called_terms(const char *path);
+/* Of an agreement that is too long to be read as a word about a licence: the licences in it that forbid commercial use, where it speaks of the model. */
+struct licence_text;
+void licence_read_agreement(const char *text, struct arena *a, struct licence_text *out);
+
 /* Is it read as data: JSON, YAML or TOML? */
 bool licence_is_data(const char *path);
 

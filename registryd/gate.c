@@ -59,13 +59,13 @@ static bool is_linked(const struct documents *d, const char *path)
 	return d->linked && !strcmp(d->linked, path);
 }
 
-static enum document_kind kind_of(const struct documents *d, const char *path)
+static enum document_kind kind_of(const struct documents *d, const char *path, uint64_t size_bytes)
 {
 	if (!strcmp(path, CARD_PATH))
 		return DOCUMENT_CARD;
 	if (is_config(path) || bases_is_adapter(path))
 		return DOCUMENT_CONFIG;
-	return licence_is_text_path(path) || is_linked(d, path) ? DOCUMENT_LICENSE : 0;
+	return licence_is_text_file(path, size_bytes) || is_linked(d, path) ? DOCUMENT_LICENSE : 0;
 }
 
 /* What can't be read may say anything. */
@@ -172,7 +172,7 @@ const char *gate_linked_text(const char *link, const json_t *info, const char *r
 
 bool gate_is_evidence(const char *path, uint64_t size_bytes, const char *linked)
 {
-	return size_bytes <= GATE_DOCUMENT_MAX && (!strcmp(path, CARD_PATH) || licence_is_text_path(path) || (linked && !strcmp(path, linked)));
+	return size_bytes <= GATE_DOCUMENT_MAX && (!strcmp(path, CARD_PATH) || licence_is_text_file(path, size_bytes) || (linked && !strcmp(path, linked)));
 }
 
 static int find_linked(struct documents *d, struct err *e)
@@ -193,7 +193,7 @@ static int read_all(struct documents *d, struct err *e)
 	int rc;
 
 	while ((rc = model_walk_next(&w, &f, e)) > 0) {
-		enum document_kind kind = kind_of(d, f->path);
+		enum document_kind kind = kind_of(d, f->path, f->size_bytes);
 
 		d->linked_listed |= is_linked(d, f->path);
 		if (kind == DOCUMENT_LICENSE && f->size_bytes > GATE_DOCUMENT_MAX)

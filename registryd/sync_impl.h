@@ -48,9 +48,9 @@ static inline bool sync_is_commit(const char *rev)
 	return rev && str_is_hex(rev, 40);
 }
 
-static inline bool sync_is_licence(const struct sync *s, const char *path)
+static inline bool sync_is_licence(const struct sync *s, const struct model_file *f)
 {
-	return licence_is_text_path(path) || (s->linked && !strcmp(path, s->linked));
+	return licence_is_text_file(f->path, f->size_bytes) || (s->linked && !strcmp(f->path, s->linked));
 }
 
 /* Nobody asked for it but a mirror's round. */

@@ -200,7 +200,7 @@ static void plan_adapter(struct sync *s, const struct model_file *f, struct plan
 static void plan_texts(struct sync *s, struct plan_texts *t)
 {
 	for (size_t i = 0; i < s->n_files; i++) {
-		if (sync_is_licence(s, s->files[i].path) && t->n < PLAN_TEXTS_MAX)
+		if (sync_is_licence(s, &s->files[i]) && t->n < PLAN_TEXTS_MAX)
 			plan_text(s, &s->files[i], t);
 		else if (bases_is_adapter(s->files[i].path) && t->n_adapters++ < PLAN_ADAPTERS_MAX)
 			plan_adapter(s, &s->files[i], t);

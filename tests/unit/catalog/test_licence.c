@@ -293,6 +293,15 @@ static void text_paths(void **state)
 	assert_true(licence_is_text_path("\xe8\xae\xb8\xe5\x8f\xaf\xe8\xaf\x81.md"));
 	assert_false(licence_is_text_path("use_policy_gradient.py"));
 	assert_false(licence_is_text_path("medical_terms.txt"));
+	assert_true(licence_is_text_path("Gemma Terms of Use_en.html"));
+	assert_true(licence_is_text_path("acme-eula-v2.txt"));
+	assert_false(licence_is_text_path("search_terms_of_2020.txt"));
+	assert_false(licence_is_text_path("vocab_terms_of_art.txt"));
+	assert_false(licence_is_text_path("beulah.txt"));
+	assert_true(licence_is_text_file("eula_corpus.md", 1 << 20));
+	assert_false(licence_is_text_file("eula_corpus.md", (1 << 20) + 1));
+	assert_true(licence_is_text_file("LICENSE AGREEMENT.txt", (1 << 20) + 1));
+	assert_false(licence_is_text_file("words.txt", 1));
 	assert_false(licence_is_text_path("data/terms.txt"));
 	assert_false(licence_is_of_parts("docs/LICENSE"));
 	assert_true(licence_is_of_parts("third_party/zlib/LICENSE"));
