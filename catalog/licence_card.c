@@ -61,7 +61,7 @@ static char *words_of(const char *name, struct arena *a)
 static bool is_restricting_name(const char *words)
 {
 	static const char *const keeps[] = { " nc ", " non commercial", " noncommercial", " no commercial", " research", " academic", " nonprofit ", " non profit ", " evaluation ", " commons clause ",
-					     " personal ", " private ", " internal ", " educational ", " student ", " trial ", " proprietary ", " with restrictions ", " restricted ", " aup ", " acceptable use " };
+					     " personal ", " private ", " internal ", " educational ", " student ", " trial ", " proprietary ", " with restrictions ", " restricted ", " aup ", " acceptable use ", " eula ", " terms " };
 
 	for (size_t i = 0; i < ARRAY_LEN(keeps); i++)
 		if (strstr(words, keeps[i]))
@@ -125,7 +125,7 @@ static struct licence_text *add_read(struct words *w, const char *where, const c
 /* Does the address of a page say that the licence there keeps something back, whoever's it is? */
 static bool is_restricting_link(const char *link, struct arena *a)
 {
-	static const char *const keeps[] = { " non commercial", " noncommercial", " cc by nc", " research license", " research licence" };
+	static const char *const keeps[] = { " non commercial", " noncommercial", " cc by nc", " research license", " research licence", " research only", " academic ", " personal use", " prohibited use" };
 	const char *words = words_of(link, a);
 
 	for (size_t i = 0; i < ARRAY_LEN(keeps); i++)
@@ -237,24 +237,81 @@ static void blank_template(char *text)
 		memset(p, ' ', sizeof(words) - 1);
 }
 
+static bool has_any(const char *words, const char *const *list)
+{
+	for (; *list; list++)
+		if (strstr(words, *list))
+			return true;
+	return false;
+}
+
+/* "Not MIT", "no MIT license": the name is there to be denied. */
+static bool denies_a_name(const char *text, struct arena *a)
+{
+	static const char *const denials[] = { "not ", "no ", "no longer ", "isn't ", "never " };
+	const char *marked = licence_mark_names(text, a);
+
+	for (const char *p = marked; (p = strchr(p, LICENCE_NAMED)); p++)
+		for (size_t i = 0; i < ARRAY_LEN(denials); i++) {
+			size_t n = strlen(denials[i]);
+
+			if ((size_t)(p - marked) >= n && !strncasecmp(p - n, denials[i], n) && ((size_t)(p - marked) == n || !isalpha((unsigned char)p[-n - 1])))
+				return true;
+		}
+	return false;
+}
+
 /*
  * Does so short a text that it is about nothing else set terms, as a word beside a licence's text would, and by words that leave the model out of a licence, or name no licence for
  * it? "Use" and the like stand in too many sections that are about nothing.
  */
-static bool sets_terms(const struct licence_text *t)
+static bool sets_terms(const struct licence_text *t, const char *text, struct arena *a)
 {
-	static const char *const keeps[] = { "except", "exclud", "proprietary", "ownterms", "separateterms", "separatelicen", "weightsarenot", "weightsarent", "modelisnot", "modelisnt", "permissionisgrantedfor" };
+	static const char *const keeps[] = { " except", " exclud", " proprietary ", " separate", " apart ", " aside ", " own ", " closed ", " formerly ", " previously ", " no longer ", " former ", " withdrawn ", " revoked ",
+					     " expired ", " no rights ", " no license ", " no licence ", " not licensed ", " unlicensed ", " tbd ", " to be determined ", " to be decided ", " custom ", " permission is granted for ",
+					     " weights are not ", " weights aren t ", " model is not ", " model isn t ", NULL };
+	static const char *const models[] = { " weights ", " parameters ", " checkpoint", NULL }, *const asks[] = { " ask ", " contact ", " request ", " not ", NULL };
 	bool is_reserved = strstr(t->notice, "allrightsreserved") && !t->recognised && !t->n_said;
+	char *words;
 
 	if (!*t->notice || strlen(t->notice) > SECTION_SHORT)
 		return false;
-	for (size_t i = 0; t->says_more && i < ARRAY_LEN(keeps); i++)
-		if (strstr(t->notice, keeps[i]) && !strstr(t->notice, "exceptincompliance"))
-			return true;
-	for (size_t i = 0; t->says_more && strstr(t->notice, "weights") && i < t->n_said; i++)
+	if (!t->says_more)
+		return is_reserved;
+	words = words_of(text, a);
+	for (char *p = words; *p; p++)
+		*p = *p == '.' ? ' ' : *p;
+	if (has_any(words, keeps) && !strstr(t->notice, "exceptincompliance"))
+		return true;
+	if (!has_any(words, models))
+		return is_reserved || denies_a_name(text, a);
+	for (size_t i = 0; i < t->n_said; i++)
 		if (str_starts(t->said[i], "other:") && !licence_find(t->said[i]))
 			return true;	/* "The weights are subject to the Acme Community License" */
-	return is_reserved;
+	return is_reserved || has_any(words, asks) || denies_a_name(text, a);
+}
+
+/*
+ * Blanks what a sentence sets the model against: "Unlike LLaMA (non-commercial), OpenLLaMA is Apache 2.0". Where that is of the model's own weights it says
+ * what they are under.
+ */
+static void blank_unlike(char *text)
+{
+	static const char *const models[] = { "model", "weight", "checkpoint", "parameter", "this", "our" };
+
+	for (char *p = text; (p = strcasestr(p, "unlike ")); p++) {
+		size_t n = strcspn(p, ",.;:\n");
+		bool is_own = p[n] != ',' || (p > text && isalnum((unsigned char)p[-1]));
+		char *end = p + n;
+
+		for (size_t i = 0; i < ARRAY_LEN(models); i++) {
+			const char *at = strcasestr(p, models[i]);
+
+			is_own |= at && at < end;
+		}
+		if (!is_own)
+			memset(p, ' ', n);
+	}
 }
 
 static void read_section(void *words, const char *where, const char *text, size_t n)
@@ -268,8 +325,9 @@ static void read_section(void *words, const char *where, const char *text, size_
 	copy = arena_strndup(w->arena, text, n);
 	blank_template(copy);
 	licence_blank_data(copy, w->arena);
+	blank_unlike(copy);
 	t = add_read(w, where, copy, n);
-	t->says_more = t->notice && sets_terms(t);
+	t->says_more = t->notice && sets_terms(t, copy, w->arena);
 }
 
 void licence_read_card(const json_t *front, const char *text, size_t n, struct arena *a, struct licence_claims *c)

@@ -15,12 +15,12 @@
 typedef const char *const words_list[];
 
 /* A "*" stands for any end. */
-static words_list data = { "data", "dataset*", "datasets*", "corpus", "corpora", "benchmark*", "trainset", "testset", "daten", "datens*", "trainingsdaten*", "korpus", "datos", "donn\xc3\xa9" "es",
+static words_list data = { "data", "dataset*", "datasets*", "corpus", "corpora", "benchmark*", "video", "videos", "paper", "slides", "figures", "logo", "logos", "trainset", "testset", "daten", "datens*", "trainingsdaten*", "korpus", "datos", "donn\xc3\xa9" "es",
 			   "dados", "dati", "\xd0\xb4\xd0\xb0\xd0\xbd\xd0\xbd\xd1\x8b\xd0\xb5", NULL };
 /* What may stand with it in the subject: it makes nothing else of it. */
 static words_list beside = { "the", "a", "an", "this", "these", "all", "our", "its", "and", "or", "of", "for", "used", "training", "train", "trained", "pretraining", "pre", "fine", "finetuning", "tuning",
 			     "instruction", "evaluation", "eval", "validation", "test", "testing", "dev", "set", "sets", "split", "splits", "source", "sources", "original", "underlying", "raw", "text", "texts",
-			     "speech", "audio", "image", "images", "license*", "licence*", "licensing", "terms", "itself", "die", "der", "das", "lizenz", NULL };
+			     "speech", "audio", "image", "images", "demo", "project", "license*", "licence*", "licensing", "terms", "itself", "die", "der", "das", "lizenz", NULL };
 /* What makes the subject something else that has to do with data, or that it is the reason for something. */
 static words_list not_subject = { "on", "with", "from", "using", "by", "in", "to", "as", "like", "since", "because", "than", "via", "without", "plus", "besides", "trained", "based", "owing", "due", "given",
 				  "following", "per", "despite", "unlike", "both", "including", "incl", "also", "builds", "derived", "not", NULL };

@@ -70,7 +70,7 @@ static bool strip(const char *p, const char *end, char out[PLAIN_MAX])
 static bool is_of_licence(const char *plain)
 {
 	static const char *const starts[] = { "licens", "licenc", "licenz", "licen\xc3\xa7", "lizenz", "lisans", "lisens", "terms of use", "terms of service", "terms and conditions", "terms & conditions", "conditions of use",
-					      "acceptable use", "use policy", "usage policy", "nutzungsbedingungen", "\xd0\xbb\xd0\xb8\xd1\x86\xd0\xb5\xd0\xbd\xd0\xb7", "\xd0\x9b\xd0\xb8\xd1\x86\xd0\xb5\xd0\xbd\xd0\xb7",
+					      "acceptable use", "use policy", "usage policy", "usage terms", "model terms", "licenti", "gi\xe1\xba\xa5y ph\xc3\xa9p", "nutzungsbedingungen", "\xd0\xbb\xd0\xb8\xd1\x86\xd0\xb5\xd0\xbd\xd0\xb7", "\xd0\x9b\xd0\xb8\xd1\x86\xd0\xb5\xd0\xbd\xd0\xb7",
 					      "\xe8\xae\xb8\xe5\x8f\xaf", "\xe8\xa8\xb1\xe5\x8f\xaf", "\xe6\x8e\x88\xe6\x9d\x83", "\xe6\x8e\x88\xe6\xac\x8a", "\xe5\x8d\x8f\xe8\xae\xae", "\xe5\x8d\x94\xe8\xad\xb0",
 					      "\xe3\x83\xa9\xe3\x82\xa4\xe3\x82\xbb\xe3\x83\xb3\xe3\x82\xb9", "\xeb\x9d\xbc\xec\x9d\xb4\xec\x84\xa0\xec\x8a\xa4", "\xeb\x9d\xbc\xec\x9d\xb4\xec\x84\xbc\xec\x8a\xa4" };
 
@@ -264,6 +264,8 @@ static const char *behind_separator(const char *p, bool is_bold_before)
 		return p + 3;
 	if (*p == '|' || (*p == ':' && p[1] != '/'))
 		return p + 1;
+	if (!strncasecmp(p, "</td>", 5) || !strncasecmp(p, "</th>", 5) || !strncasecmp(p, "</dt>", 5))
+		return p + 5;
 	for (size_t i = 0; is_bold_before && i < ARRAY_LEN(dashes); i++)
 		if (str_starts(p, dashes[i]))
 			return p + strlen(dashes[i]);
@@ -296,6 +298,21 @@ static const char *behind_label(const struct line *l, struct arena *a)
 	return NULL;
 }
 
+/* A badge, "[![License](picture)](address)": what its addresses lead to is said; NULL: the line has none. */
+static const char *badge_at(const struct line *l, const char **stop)
+{
+	static const char mark[] = "[![licen";
+	const char *p = l->at;
+
+	while (l->end - p > (ptrdiff_t)sizeof(mark) && strncasecmp(p, mark, sizeof(mark) - 1) != 0)
+		p++;
+	if (l->end - p <= (ptrdiff_t)sizeof(mark))
+		return NULL;
+	*stop = memmem(p + 1, (size_t)(l->end - p - 1), "[![", 3);
+	*stop = *stop ? *stop : l->end;
+	return p;
+}
+
 /* Where the paragraph ends that goes on here. */
 static const char *paragraph_end(const char *p, const char *end)
 {
@@ -313,10 +330,13 @@ void licence_each_section(const char *text, const char *end, struct arena *a, vo
 
 	for (struct line l; text < end; text = l.next) {
 		l = line_at(text, end);
-		int level = in_code(&fence, &l) ? NO_HEADING : level_of(&l, end);
-		const char *behind = level ? NULL : behind_label(&l, a), *stop;
+		bool is_code = in_code(&fence, &l);
+		int level = is_code ? NO_HEADING : level_of(&l, end);
+		const char *behind = level ? NULL : behind_label(&l, a), *stop, *badge = is_code ? NULL : badge_at(&l, &stop);
 		char plain[PLAIN_MAX];
 
+		if (badge)
+			each(arg, "a badge in its text", badge, (size_t)(stop - badge));
 		if (behind) {
 			stop = paragraph_end(l.next, end);
 			each(arg, "an entry \"License\" in its text", behind, (size_t)(stop - behind));

@@ -20,7 +20,7 @@ static words_list denials = { "not", "no", "never", "nor", "neither", "cannot", 
 /* Behind "not", "no" and "without": what is not forbidden, or not asked for. */
 static words_list undone = { "prohibited", "forbidden", "restricted", "restrict", "prohibit", "forbid", "disallowed", "excluded", "limited", "required", "require", "requiring", "need", "needed",
 			     "restriction", "restrictions", "limit", "limits", "limitation", "limitations", "additional", "further", "extra", "special", "separate", "fee", "fees", "charge",
-			     "cost", "only", "just", NULL };
+			     "cost", "cap", "caps", "only", "just", NULL };
 static words_list asks = { "requires", "require", "required", "requiring", "need", "needs", "obtain", "acquire", "buy", "purchase", "request", "apply", "ask", "get", "pay", NULL };
 static words_list asked_for = { "license", "licence", "licenses", "licences", "permission", "permissions", "agreement", "consent", "approval", "authorization", "authorisation", "contract",
 				"subscription", "fee", NULL };

@@ -69,6 +69,10 @@ static void headings(void **state)
 		"## 協議",
 		"## ライセンス",
 		"## 라이선스",
+		"## Usage terms",
+		"## Model Terms",
+		"## Licentie",
+		"## Giấy phép",
 		"**License(s):**"
 	};
 
@@ -92,7 +96,9 @@ static void labels_and_ends(void **state)
 		"- **License:**\n  CC BY-NC 4.0\n",
 		"許可証\n====\nCC BY-NC 4.0\n",
 		"许可证：CC BY-NC 4.0\n",
-		"<h2>\nLicense\n</h2>\nCC BY-NC 4.0\n"
+		"<h2>\nLicense\n</h2>\nCC BY-NC 4.0\n",
+		"<table><tr><td>License</td><td>CC BY-NC 4.0</td></tr></table>\n",
+		"[![License](https://img.shields.io/badge/license-CC--BY--NC--4.0-blue)](https://creativecommons.org/licenses/by-nc/4.0/)\n"
 	};
 
 	(void)state;
@@ -112,7 +118,9 @@ static void beside_data(void **state)
 		"Code: MIT\nDataset: CC BY 4.0\nParameters: CC BY-NC 4.0\n",
 		"Owing to the OpenAI-generated dataset, Acme-7B can't be used commercially.",
 		"The LoRA is for non-commercial use only, like its dataset.",
-		"Acme-LLM and the dataset are licensed CC BY-NC 4.0."
+		"Acme-LLM and the dataset are licensed CC BY-NC 4.0.",
+		"Unlike the weights (CC BY-NC 4.0), the code is MIT.",
+		"The video generator is CC BY-NC 4.0."
 	};
 	static const char *const sections[] = {
 		"## License\nThe dataset is CC BY-NC 4.0, so Acme-7B cannot be used commercially.\n",
@@ -141,7 +149,14 @@ static void terms_in_a_section(void **state)
 		"## License\nAll rights reserved.\n",
 		"## License\nWeights come with their own terms, see TERMS.md.\n",
 		"## License\nMIT except weights\n",
-		"## License\nMIT, weights excluded\n"
+		"## License\nMIT, weights excluded\n",
+		"## License\nMIT apart from the weights\n",
+		"## License\nThe weights have a license of their own; see TERMS.md.\n",
+		"## License\nThe source is MIT. The parameters are under the Acme Model License.\n",
+		"## License\nMIT for code. Ask us about weights.\n",
+		"## License\nNot MIT.\n",
+		"## License\nFormerly MIT; the current version is closed.\n",
+		"## License\nNo rights granted.\n"
 	};
 
 	(void)state;
@@ -183,7 +198,13 @@ static void not_of_the_model(void **state)
 		"## License\nThe code and weights are released under the Apache 2.0 License. Use of this model is governed by it.\n",
 		"## License\nLicensed under the Apache License, Version 2.0; you may not use this file except in compliance with the License.\n",
 		"License of a sentence that goes on and on and on before there is a colon in it, as one of an ordinary text may do, with no label: CC BY-NC 4.0\n",
-		"**License**: Apache-2.0\n**Intended use**: research only\n"
+		"**License**: Apache-2.0\n**Intended use**: research only\n",
+		"## License\nReleased under the Apache License 2.0 - free for both research and commercial purposes, with no usage caps.\n",
+		"## License\nUnlike LLaMA (non-commercial), OpenLLaMA weights are Apache 2.0.\n",
+		"## License\nThis project is licensed under Apache 2.0. The demo video is CC BY-NC 4.0.\n",
+		"## License\nSame as the base model.\n",
+		"## License\nPlease refer to the original model card.\n",
+		"[![License](https://img.shields.io/badge/License-Apache_2.0-blue.svg)](https://opensource.org/licenses/Apache-2.0) [![Data](x.svg)](https://creativecommons.org/licenses/by-nc/4.0/)\n"
 	};
 
 	(void)state;
@@ -213,7 +234,11 @@ static void front_matter(void **state)
 		"license_name: tongyi",
 		"license_name: personal-use",
 		"license_name: apache-2.0-with-restrictions",
-		"license_name: Apache 2.0 + Acme AUP"
+		"license_name: Apache 2.0 + Acme AUP",
+		"license_name: MIT + Acme Terms",
+		"license_name: Acme EULA",
+		"license_link: https://acme.ai/research-only-license",
+		"license_link: https://ai.google.dev/gemma/prohibited_use_policy"
 	};
 	static const char *const fine[] = {
 		"extra_gated_button_content: Acknowledge license", "tags: [research, commercial, llama]", "license_link: https://opensource.org/licenses/MIT",
