@@ -127,8 +127,10 @@ static bool is_product(const struct word *behind)
 }
 
 /* Licences that no row has, known by what is no name in words. */
-static const char *foreign_name(const struct word *w)
+static const char *foreign_name(const struct word *w, struct arena *a)
 {
+	static const char own[] = "licenseref-";
+
 	static const char *const names[][2] = { { "busl", "other:busl" }, { "sspl", "other:sspl" }, { "rail", "other:rail" }, { "rail-m", "other:rail" }, { "nvidia source code license", "other:nvidia-source-code-license" },
 						{ "business source license", "other:busl" }, { "server side public license", "other:sspl" }, { "commons clause", "other:commons-clause" } };
 
@@ -138,7 +140,12 @@ static const char *foreign_name(const struct word *w)
 		if (!strncasecmp(w->at, names[i][0], n) && !isalnum((unsigned char)w->at[n]))
 			return names[i][1];
 	}
-	return NULL;
+	if (strncasecmp(w->at, own, strlen(own)) != 0)
+		return NULL;
+	/* an id that SPDX leaves to whoever needs one */
+	const char *id = arena_strndup(a, w->at, strcspn(w->at, " \t\r\n()<>[]\"',;"));
+
+	return licence_normalise(id) ? NULL : licence_other_id(a, id + strlen(own));
 }
 
 /* The longest name that begins at w[i]; how many words it has, 0 none. */
@@ -173,7 +180,7 @@ static bool is_altered(const struct word *before, const struct word *behind)
 {
 	static const char *const changed[] = { "modified", "custom", "customized", "amended", "extended", NULL }, *const alike[] = { "style", "like", "based", "derived", "inspired", "nc", "noncommercial", "non", "research", "academic", NULL };
 
-	return (before && is_one(before->at, before->n, changed)) || (behind && behind->at[-1] == '-' && is_one(behind->at, behind->n, alike));
+	return (before && is_one(before->at, before->n, changed)) || (behind && strchr("-/", behind->at[-1]) && is_one(behind->at, behind->n, alike));
 }
 
 /* "Mistral AI licensed this model": what it did, and no name. */
@@ -217,7 +224,7 @@ static void read_words(const struct word *w, size_t n, struct said *s)
 	size_t n_free = 0;	/* words right before that are of no name */
 
 	for (size_t i = 0; i < n;) {
-		const char *foreign = foreign_name(&w[i]);
+		const char *foreign = foreign_name(&w[i], s->arena);
 		size_t k = find_name(w + i, n - i, s);
 
 		if (foreign)

@@ -38,7 +38,7 @@ static words_list subjects = {
 	"commercial*", "noncommerc*", "nonprofit*", "academ*", "research*", "personal*", "education*", "evaluation", "evaluat*", "scientific", "hobby*", "production", "noncommercial", "military", "weapon*",
 	"surveillance", "government*", "enterprise*", "compan*", "business*", "corporat*", "organi*", "startup*", "industr*", "individual*", "student*", "universit*", "employee*", "user", "users",
 	"customer*", "partner", "partners", "member", "members", "revenue*", "fee", "fees", "pay", "pays", "paid", "payment*", "buy", "purchas*", "sell*", "sold", "sale", "sales", "money", "profit*", "monet*",
-	"pric*", "subscri*", "licensing", "regist*", "separate*", "govern*", "terms", "condition*", "subject", "agreement*", "agree", "agreed", "contract*", "eula", "polic*", "reserve*", "reserving",
+	"pric*", "subscri*", "licensing", "regist*", "separate*", "tbd", "tba", "govern*", "terms", "condition*", "subject", "agreement*", "agree", "agreed", "contract*", "eula", "polic*", "reserve*", "reserving",
 	"retain*", "contact*", "ask", "asks", "asked", "request", "requested", "require*", "need", "needs", "obligat*", "obliged", "obtain*", "delet*", "redistribut*", "share", "shared", "sharing", "mirror*",
 	"confidential*", "proprietary", "property", "closed", "custom", "addend*", "amend*", "additional*", "instead", "thereafter", "expire*", "expiry", "apart", "unlike", "exempt*", "inherit*", "extend*",
 	"outside", "internal*", "alone", "domiciled", "region*", "countr*", "weights", "checkpoint*", "parameters", "supersede*", "replace*", "previously", "formerly", "earlier", "former", "but", "however", "if", "fewer",
@@ -446,12 +446,27 @@ static bool is_of_another(const struct sentence *s, size_t i)
 	return false;
 }
 
+/* "MIT from 2028 on": until then it is not. */
+static bool is_later(const struct sentence *s, size_t i)
+{
+	return !strcmp(s->v[i].text, "from") && is_number(at(s, i + 1)) && ((i && is_name(s->v[i - 1].text)) || is_one(at(s, i + 2), (words_list){ "on", "onward", "onwards", NULL }));
+}
+
+/* "This grant is for the scripts": what a licence gives is given of them only. */
+static bool is_grant_of_code(const struct sentence *s)
+{
+	for (size_t i = 0; i + 1 < s->n; i++)
+		if (!strcmp(s->v[i].text, "this") && !strcmp(s->v[i + 1].text, "grant"))
+			return is_of_code(s);
+	return false;
+}
+
 static bool is_operative(const struct sentence *s, bool is_owner)
 {
 	for (size_t i = 0; i < s->n; i++)
 		if (!s->v[i].is_gone && !is_month(s, i) &&
 		    (is_one(s->v[i].text, denials) || is_one(s->v[i].text, is_owner ? used : subjects) ||
-		     (!is_owner && (is_of_another(s, i) || s->v[i].is_foreign))))
+		     (!is_owner && (is_of_another(s, i) || is_later(s, i) || s->v[i].is_foreign))))
 			return true;
 	return s->has_operative;
 }
@@ -519,7 +534,7 @@ bool licence_has_terms(const char *left, char *affirmed, struct arena *a)
 		if (is_affirmed(&s) || is_harmless(&s))
 			memset(affirmed + (p - marked), ' ', (size_t)(end - p));
 		else
-			has_terms |= is_operative(&s, false) || !is_understood(&s);
+			has_terms |= is_operative(&s, false) || is_grant_of_code(&s) || !is_understood(&s);
 	}
 	return has_terms;
 }

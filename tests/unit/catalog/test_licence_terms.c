@@ -179,6 +179,16 @@ static void words_elsewhere(void **state)
 		{ "weights/LICENSE", "You may not redistribute the weights.", "sets terms of its own" },
 		{ "weights/LICENSE", "Model weights: no licence granted.", "sets terms of its own" },
 		{ "weights/LICENSE", "MIT License", NULL },
+		{ "TERMS.md", "You must pay Acme 100 USD per month. You may not redistribute the weights.", "sets terms of its own" },
+		{ "TERMS.md", "MIT License", NULL },
+		{ "LEGAL.txt", "You must not export the model.", NULL },
+		{ "LICENSE", "MIT AND LicenseRef-Acme\n", "speaks of other:acme" },
+		{ "LICENSE", "MIT/NC\n", "speaks of other:modified" },
+		{ "LICENSE.yaml", "spdx: LicenseRef-Acme-Research\n", "is the text of other:acme-research" },
+		{ "LICENSE.yaml", "license: LicenseRef-Acme-Research\n", "is the text of other:acme-research" },
+		{ "LICENSE", "MIT License.\nMIT from 2028 on.\n", "is not the text of mit" },
+		{ "LICENSE", "MIT License.\nLicense TBD.\n", "is not the text of mit" },
+		{ "LICENSE", "MIT License.\nThis grant is for the scripts.\n", "is not the text of mit" },
 	};
 	const char *card = "mit";
 
@@ -196,10 +206,43 @@ static void words_elsewhere(void **state)
 	}
 }
 
+/* An agreement is heard to its end for what the model is under. */
+static void long_agreements(void **state)
+{
+	static const struct {
+		const char *path, *last;
+		bool is_held;
+	} cases[] = {
+		{ "EULA.md", "The weights are licensed under CC BY-NC 4.0.", true },
+		{ "Acme Terms of Service EULA.txt", "The weights are licensed under CC BY-NC 4.0.", true },
+		{ "EULA.md", "The weights are licensed under MIT.", false },
+		{ "EULA.md", "The manual is CC BY-NC 4.0.", false },
+	};
+	const char *card = "mit";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct licence_text t = { .path = cases[i].path };
+		struct licence_answer out;
+		own(buf) struct buf text;
+		own(arena) struct arena a;
+
+		arena_init(&a);
+		buf_init(&text, 1 << 20);
+		for (int k = 0; k < 300; k++)
+			buf_printf(&text, "Acme means Acme Incorporated. ");
+		buf_printf(&text, "\n\n%s\n", cases[i].last);
+		licence_read_file(t.path, text.data, text.len, &a, &t);
+		licence_resolve(&(struct licence_claims){ .card = &card, .n_card = 1, .texts = &t, .n_texts = 1 }, &a, &out);
+		if ((out.n_conflicts > 0) != cases[i].is_held)
+			fail_msg("%s, %s: %s", cases[i].path, cases[i].last, out.n_conflicts ? out.conflicts[0] : "no conflict");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(terms), cmocka_unit_test(plain_words), cmocka_unit_test(short_files), cmocka_unit_test(other_licences), cmocka_unit_test(badges), cmocka_unit_test(prescribed), cmocka_unit_test(words_elsewhere), cmocka_unit_test(each_that_the_card_names),
+		cmocka_unit_test(terms), cmocka_unit_test(plain_words), cmocka_unit_test(short_files), cmocka_unit_test(other_licences), cmocka_unit_test(badges), cmocka_unit_test(prescribed), cmocka_unit_test(words_elsewhere), cmocka_unit_test(long_agreements), cmocka_unit_test(each_that_the_card_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
