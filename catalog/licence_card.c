@@ -255,7 +255,7 @@ static bool denies_a_name(const char *text, struct arena *a)
 		for (size_t i = 0; i < ARRAY_LEN(denials); i++) {
 			size_t n = strlen(denials[i]);
 
-			if ((size_t)(p - marked) >= n && !strncasecmp(p - n, denials[i], n) && ((size_t)(p - marked) == n || !isalpha((unsigned char)p[-n - 1])))
+			if ((size_t)(p - marked) >= n && !strncasecmp(p - n, denials[i], n) && ((size_t)(p - marked) == n || !isalpha((unsigned char)*(p - n - 1))))
 				return true;
 		}
 	return false;
