@@ -1,223 +1,9 @@
-/* job.c - see job.h. */
+/* job.c - a job's way through the queue: in, taken, ended, gone. See job.h; how far it has come is job_progress.c, looking at it job_find.c. */
 #include "catalog/job.h"
 
-#include <pthread.h>
-
-#include "base/json.h"
-#include "base/vec.h"
 #include "catalog/event_tx.h"
-#include "catalog/list.h"
+#include "catalog/job_tx.h"
 #include "catalog/sql.h"
-
-#define RUNNING_MAX 256		/* jobs running at once; progress of more is not kept */
-#define PHASE_MAX   256
-#define LIST_MAX    10000
-
-static const char *const states[] = { "none", "queued", "running", "waiting", "done", "failed", "canceled" };
-
-const char *job_state_name(enum job_state s)
-{
-	return states[s <= JOB_CANCELED ? s : 0];
-}
-
-/* --- progress: in memory while a job runs --- */
-
-struct progress {
-	int64_t id;		/* 0: free */
-	uint64_t bytes_done, bytes_total, files_done, files_total;
-	char phase[PHASE_MAX];
-	bool cancel;
-	bool stuck;	/* it has run, and what became of it can't be written down */
-};
-
-struct running {
-	pthread_mutex_t lock;
-	struct progress jobs[RUNNING_MAX];
-};
-
-static void *running_make(void)
-{
-	struct running *r = mem_zalloc(sizeof(*r));
-
-	pthread_mutex_init(&r->lock, NULL);
-	return r;
-}
-
-static void running_free(void *p)
-{
-	struct running *r = p;
-
-	pthread_mutex_destroy(&r->lock);
-	free(r);
-}
-
-static struct running *running_of(struct db *db)
-{
-	return db_slot(db, DB_SLOT_JOB, running_make, running_free);
-}
-
-/* Its entry, lock held. id 0 finds a free one. */
-static struct progress *entry(struct running *r, int64_t id)
-{
-	for (size_t i = 0; i < RUNNING_MAX; i++)
-		if (r->jobs[i].id == id)
-			return &r->jobs[i];
-	return NULL;
-}
-
-static void progress_start(struct db *db, int64_t id)
-{
-	struct running *r = running_of(db);
-	struct progress *p;
-
-	pthread_mutex_lock(&r->lock);
-	if ((p = entry(r, 0)))
-		*p = (struct progress){ .id = id };
-	pthread_mutex_unlock(&r->lock);
-}
-
-/* Takes the entry out; zeros when there is none. */
-static struct progress progress_end(struct db *db, int64_t id)
-{
-	struct running *r = running_of(db);
-	struct progress last = { 0 }, *p;
-
-	pthread_mutex_lock(&r->lock);
-	if ((p = entry(r, id))) {
-		last = *p;
-		*p = (struct progress){ 0 };
-	}
-	pthread_mutex_unlock(&r->lock);
-	return last;
-}
-
-/* The end could not be written. */
-static void progress_back(struct db *db, const struct progress *last)
-{
-	struct running *r = running_of(db);
-	struct progress *p;
-
-	if (!last->id)
-		return;
-	pthread_mutex_lock(&r->lock);
-	if ((p = entry(r, 0)))
-		*p = *last;
-	pthread_mutex_unlock(&r->lock);
-}
-
-void job_stuck(struct db *db, int64_t id)
-{
-	struct running *r = running_of(db);
-	struct progress *p;
-
-	pthread_mutex_lock(&r->lock);
-	if ((p = entry(r, id)))
-		p->stuck = true;
-	pthread_mutex_unlock(&r->lock);
-}
-
-static int64_t count_stuck(struct db *db)
-{
-	struct running *r = running_of(db);
-	int64_t n = 0;
-
-	pthread_mutex_lock(&r->lock);
-	for (size_t i = 0; i < RUNNING_MAX; i++)
-		n += r->jobs[i].id && r->jobs[i].stuck;
-	pthread_mutex_unlock(&r->lock);
-	return n;
-}
-
-bool job_progress(struct db *db, int64_t id, uint64_t bytes_done, uint64_t bytes_total, uint64_t files_done, uint64_t files_total, const char *phase)
-{
-	struct running *r = running_of(db);
-	struct progress *p;
-	bool cancel = false;
-
-	pthread_mutex_lock(&r->lock);
-	if ((p = entry(r, id))) {
-		p->bytes_done = bytes_done;
-		p->bytes_total = bytes_total;
-		p->files_done = files_done;
-		p->files_total = files_total;
-		if (phase)
-			snprintf(p->phase, sizeof(p->phase), "%s", phase);
-		cancel = p->cancel;
-	}
-	pthread_mutex_unlock(&r->lock);
-	return cancel;
-}
-
-static void progress_overlay(struct db *db, struct job *j, struct arena *a)
-{
-	struct running *r = running_of(db);
-	struct progress *p;
-
-	if (j->state != JOB_RUNNING)
-		return;
-	pthread_mutex_lock(&r->lock);
-	if ((p = entry(r, j->id))) {
-		j->bytes_done = p->bytes_done;
-		j->bytes_total = p->bytes_total;
-		j->files_done = p->files_done;
-		j->files_total = p->files_total;
-		j->phase = arena_strdup(a, p->phase);
-		if (p->stuck)
-			j->state = JOB_WAITING;
-	}
-	pthread_mutex_unlock(&r->lock);
-}
-
-/* --- rows --- */
-
-#define COLUMNS                                                                                                                             \
-	"SELECT id, kind, repo, revision, args, who, state, priority, attempts, created_at, started_at, finished_at, not_before, cancel_asked, " \
-	"bytes_done, bytes_total, files_done, files_total, phase, error_label, error_message, result, " \
-	"EXISTS (SELECT 1 FROM job_files WHERE job_id = id) FROM job "
-
-static void row(struct sql *q, struct arena *a, struct job *j)
-{
-	*j = (struct job){
-		.id = sql_get_int(q, 0),
-		.kind = sql_get_dup(q, 1, a),
-		.repo = sql_get_dup(q, 2, a),
-		.revision = sql_get_dup(q, 3, a),
-		.args = sql_get_dup(q, 4, a),
-		.who = sql_get_dup(q, 5, a),
-		.state = (enum job_state)sql_get_int(q, 6),
-		.priority = (int)sql_get_int(q, 7),
-		.attempts = (int)sql_get_int(q, 8),
-		.created_at = sql_get_int(q, 9),
-		.started_at = sql_get_int(q, 10),
-		.finished_at = sql_get_int(q, 11),
-		.not_before = sql_get_int(q, 12),
-		.cancel_asked = sql_get_int(q, 13) != 0,
-		.bytes_done = (uint64_t)sql_get_int(q, 14),
-		.bytes_total = (uint64_t)sql_get_int(q, 15),
-		.files_done = (uint64_t)sql_get_int(q, 16),
-		.files_total = (uint64_t)sql_get_int(q, 17),
-		.phase = sql_get_dup(q, 18, a),
-		.error_label = sql_get_dup(q, 19, a),
-		.error_message = sql_get_dup(q, 20, a),
-		.result = sql_get_dup(q, 21, a),
-		.has_files = sql_get_int(q, 22) != 0,
-	};
-}
-
-static int get(struct db_conn *c, int64_t id, struct arena *a, struct job *out, struct err *e)
-{
-	own(sql) struct sql q = sql_prepare(c, COLUMNS "WHERE id = $1", e);
-	bool found;
-	int rc;
-
-	sql_int(&q, id);
-	found = sql_row(&q);
-	if (found)
-		row(&q, a, out);
-	if ((rc = sql_done(&q)) < 0)
-		return rc;
-	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no job %lld", (long long)id);
-}
 
 /* --- enqueue, claim --- */
 
@@ -344,11 +130,11 @@ int job_claim(struct db *db, const char *const *kinds, int64_t now, struct arena
 		if ((rc = sql_run(&q)) < 0)
 			return rc;
 	}
-	if ((rc = get(t.c, id, a, out, e)) < 0)
+	if ((rc = job_row(t.c, id, a, out, e)) < 0)
 		return rc;
-	progress_start(db, id);
+	job_progress_start(db, id);
 	if ((rc = tx_commit(&t, e)) < 0)
-		progress_end(db, id);
+		job_progress_end(db, id);
 	return rc;
 }
 
@@ -390,7 +176,7 @@ struct ending {
 	const struct spool *files;	/* NULL: none */
 };
 
-static int set_end(struct db_conn *c, int64_t id, const struct ending *x, const struct progress *p, int64_t now, struct err *e)
+static int set_end(struct db_conn *c, int64_t id, const struct ending *x, const struct job_running *p, int64_t now, struct err *e)
 {
 	own(sql) struct sql q = sql_prepare(c,
 					    "UPDATE job SET state = $2, finished_at = $3, not_before = $4, bytes_done = $5, bytes_total = $6, files_done = $7, files_total = $8, "
@@ -437,7 +223,7 @@ static int fail_event(struct db_conn *c, int64_t id, const struct ending *x, int
 	int rc;
 
 	arena_init(&a);
-	rc = get(c, id, &a, &j, e);
+	rc = job_row(c, id, &a, &j, e);
 	if (rc == 0)
 		rc = event_add_tx(c, "job.failed", j.repo, NULL,
 				  json_pack("{s:I,s:s,s:s,s:s,s:s}", "job", (json_int_t)id, "kind", j.kind, "revision", j.revision, "code", x->label, "message", x->message), now, e);
@@ -456,7 +242,7 @@ static int keep_files(struct db_conn *c, int64_t id, const struct spool *files, 
 	return rc ? rc : sql_fill(c, "job_files", "body", id, files, e);
 }
 
-static int end_tx(struct db *db, int64_t id, struct ending x, const struct progress *p, int64_t now, struct err *e)
+static int end_tx(struct db *db, int64_t id, struct ending x, const struct job_running *p, int64_t now, struct err *e)
 {
 	own(tx) struct tx t = { 0 };
 	bool again = false;
@@ -481,11 +267,11 @@ static int end_tx(struct db *db, int64_t id, struct ending x, const struct progr
 
 static int end(struct db *db, int64_t id, struct ending x, int64_t now, struct err *e)
 {
-	struct progress p = progress_end(db, id);	/* before the commit: from there on it may be claimed anew */
+	struct job_running p = job_progress_end(db, id);	/* before the commit: from there on it may be claimed anew */
 	int rc = end_tx(db, id, x, &p, now, e);
 
 	if (rc < 0 && rc != ERR_CONFLICT)
-		progress_back(db, &p);
+		job_progress_back(db, &p);
 	return rc;
 }
 
@@ -547,8 +333,6 @@ int job_retry_failed(struct db *db, const char *kind, int64_t now, size_t *n, st
 
 int job_cancel(struct db *db, int64_t id, int64_t now, struct err *e)
 {
-	struct running *r = running_of(db);
-	struct progress *p;
 	own(tx) struct tx t = { 0 };
 	int64_t state = 0;
 	int rc;
@@ -572,116 +356,8 @@ int job_cancel(struct db *db, int64_t id, int64_t now, struct err *e)
 		return err_set(e, ERR_CONFLICT, "there is no active job %lld", (long long)id);
 	if ((rc = tx_commit(&t, e)) < 0)
 		return rc;
-	pthread_mutex_lock(&r->lock);
-	if ((p = entry(r, id)))
-		p->cancel = true;
-	pthread_mutex_unlock(&r->lock);
+	job_progress_cancel(db, id);
 	return 0;
-}
-
-/* --- looking --- */
-
-int job_get(struct db *db, int64_t id, struct arena *a, struct job *out, struct err *e)
-{
-	own(read) struct read r = { 0 };
-	int rc;
-
-	if ((rc = read_begin(&r, db, e)) < 0 || (rc = get(r.c, id, a, out, e)) < 0)
-		return rc;
-	progress_overlay(db, out, a);
-	return 0;
-}
-
-#define MODEL_OF(repo) "(SELECT id FROM model WHERE name = " repo " UNION ALL SELECT model_id FROM alias WHERE name = " repo " LIMIT 1)"
-#define FILTER "WHERE ($1 = 0 OR state <= 3) AND ($2 IS NULL OR kind = $2) AND ($3 IS NULL OR repo = $3 OR ($4 = 1 AND " MODEL_OF("repo") " = " MODEL_OF("$3") ")) "
-
-static void put_filter(struct sql *q, const struct job_filter *f)
-{
-	sql_int(q, f->active_only);
-	sql_text(q, f->kind);
-	sql_text(q, f->repo);
-	sql_int(q, f->any_name);
-}
-
-int job_total(struct db *db, const struct job_filter *f, int64_t *n, struct err *e)
-{
-	own(read) struct read r = { 0 };
-	int rc;
-
-	*n = 0;
-	if ((rc = read_begin(&r, db, e)) < 0)
-		return rc;
-	own(sql) struct sql q = sql_prepare(r.c, "SELECT count(*) FROM job " FILTER, e);
-	put_filter(&q, f);
-	if (sql_row(&q))
-		*n = sql_get_int(&q, 0);
-	return sql_done(&q);
-}
-
-int job_list(struct db *db, const struct job_filter *f, struct arena *a, struct job **out, size_t *n, struct err *e)
-{
-	own(read) struct read r = { 0 };
-	struct job *list = NULL;
-	size_t count = 0, cap = 0;
-	int rc;
-
-	if ((rc = read_begin(&r, db, e)) < 0)
-		return rc;
-	own(sql) struct sql q = sql_prepare(r.c,
-					    COLUMNS FILTER "ORDER BY CASE state WHEN 2 THEN 0 WHEN 3 THEN 1 WHEN 1 THEN 2 ELSE 3 END, id DESC LIMIT $5",
-					    e);
-	put_filter(&q, f);
-	sql_int(&q, f->limit == 0 ? 100 : f->limit > LIST_MAX ? LIST_MAX : (int64_t)f->limit);
-	while (sql_row(&q))
-		row(&q, a, list_push(a, &list, &count, &cap));
-	if ((rc = sql_done(&q)) < 0)
-		return rc;
-	for (size_t i = 0; i < count; i++)
-		progress_overlay(db, &list[i], a);
-	*out = list;
-	*n = count;
-	return 0;
-}
-
-int job_put_files(struct db *db, int64_t id, struct spool *s, struct err *e)
-{
-	own(read) struct read r = { 0 };
-	int rc = read_begin(&r, db, e);
-
-	return rc < 0 ? rc : sql_spool(r.c, "job_files", "body", id, s, e);
-}
-
-json_t *job_json(const struct job *j)
-{
-	json_t *args = json_parse_lax(j->args, strlen(j->args), "args", NULL);
-	json_t *result = j->result ? json_parse_lax(j->result, strlen(j->result), "result", NULL) : NULL;
-	json_t *error = j->error_label ? json_pack("{s:s,s:s}", "code", j->error_label, "message", j->error_message ? j->error_message : "") : json_null();
-
-	return json_pack("{s:I,s:s,s:s,s:s,s:o,s:s,s:s,s:i,s:i,s:o,s:o,s:o,s:o,s:{s:I,s:I,s:I,s:I,s:s},s:o,s:o}", "id", (json_int_t)j->id, "kind", j->kind, "repo",
-			 j->repo, "revision", j->revision, "args", args ? args : json_object(), "by", j->who, "state", job_state_name(j->state), "priority",
-			 j->priority, "attempts", j->attempts, "created_at", json_time(j->created_at), "started_at", json_time(j->started_at), "finished_at",
-			 json_time(j->finished_at), "not_before", json_time(j->not_before), "progress", "bytes_done", (json_int_t)j->bytes_done, "bytes_total",
-			 (json_int_t)j->bytes_total, "files_done", (json_int_t)j->files_done, "files_total", (json_int_t)j->files_total, "phase", j->phase, "error",
-			 error, "result", result ? result : json_null());
-}
-
-int job_counts(struct db *db, int64_t counts[JOB_CANCELED + 1], struct err *e)
-{
-	own(read) struct read r = { 0 };
-	int64_t stuck;
-	int rc;
-
-	memset(counts, 0, sizeof(*counts) * (JOB_CANCELED + 1));
-	if ((rc = read_begin(&r, db, e)) < 0)
-		return rc;
-	own(sql) struct sql q = sql_prepare(r.c, "SELECT state, count(*) FROM job GROUP BY state", e);
-	while (sql_row(&q))
-		counts[sql_get_int(&q, 0)] = sql_get_int(&q, 1);
-	stuck = count_stuck(db);
-	stuck = stuck < counts[JOB_RUNNING] ? stuck : counts[JOB_RUNNING];
-	counts[JOB_RUNNING] -= stuck;
-	counts[JOB_WAITING] += stuck;
-	return sql_done(&q);
 }
 
 int job_expire(struct db *db, int64_t before, struct err *e)
