@@ -1,11 +1,11 @@
-/* safetensors.c - one file's header; see safetensors.h. The sharded index is in safetensors_set.c. */
+/* safetensors.c - one file's header; see safetensors.h. Its JSON is read by safetensors_json.c, the sharded index by safetensors_set.c. */
 #include "verify/safetensors.h"
 
 #include "base/fdio.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "verify/safetensors_json.h"
 
-#define DEPTH_MAX 4			/* of JSON; a header needs 3 */
 #define DIM_ABSURD (1ull << 48)		/* of a tensor without bytes */
 #define LFS_POINTER "version https://git-lfs.github.com/spec/"
 
@@ -21,16 +21,6 @@ static const struct {
 	[ST_F64] = { "F64", 64 }, [ST_I64] = { "I64", 64 }, [ST_U64] = { "U64", 64 },
 };
 
-/* The header while it is read. Strings are unescaped in place, so what is handed out points into it. */
-struct reader {
-	char *p, *end, *start;
-	const char *path;
-	struct report *f;
-	struct err *e;
-};
-
-#define REJECT(r, rule, ...) report_reject((r)->f, rule, (r)->path, (r)->e, __VA_ARGS__)
-
 const char *safetensors_dtype_name(enum safetensors_dtype d)
 {
 	return dtypes[d].name;
@@ -41,291 +31,54 @@ unsigned safetensors_dtype_bits(enum safetensors_dtype d)
 	return dtypes[d].bits;
 }
 
-static int malformed(struct reader *r, const char *wanted)
-{
-	return REJECT(r, "st.header_json", "the header is not valid JSON: %s expected at byte %zu", wanted, (size_t)(r->p - r->start));
-}
-
-static void skip_space(struct reader *r)
-{
-	while (r->p < r->end && (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r'))
-		r->p++;
-}
-
-/* Is c next (after white space)? Then steps over it. */
-static bool accept(struct reader *r, char c)
-{
-	skip_space(r);
-	if (r->p == r->end || *r->p != c)
-		return false;
-	r->p++;
-	return true;
-}
-
-static int expect(struct reader *r, char c, const char *wanted)
-{
-	return accept(r, c) ? 0 : malformed(r, wanted);
-}
-
-/* Four hex digits of a \u escape, or -1. */
-static int32_t hex4(const char *p, const char *end)
-{
-	int32_t v = 0;
-
-	if (end - p < 4)
-		return -1;
-	for (int i = 0; i < 4; i++) {
-		char c = p[i];
-		int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-
-		if (digit < 0)
-			return -1;
-		v = v * 16 + digit;
-	}
-	return v;
-}
-
-static char *put_utf8(char *w, uint32_t c)
-{
-	if (c < 0x80) {
-		*w++ = (char)c;
-	} else if (c < 0x800) {
-		*w++ = (char)(0xc0 | c >> 6);
-		*w++ = (char)(0x80 | (c & 0x3f));
-	} else if (c < 0x10000) {
-		*w++ = (char)(0xe0 | c >> 12);
-		*w++ = (char)(0x80 | (c >> 6 & 0x3f));
-		*w++ = (char)(0x80 | (c & 0x3f));
-	} else {
-		*w++ = (char)(0xf0 | c >> 18);
-		*w++ = (char)(0x80 | (c >> 12 & 0x3f));
-		*w++ = (char)(0x80 | (c >> 6 & 0x3f));
-		*w++ = (char)(0x80 | (c & 0x3f));
-	}
-	return w;
-}
-
-/* \uXXXX after the `u`, with its second half where it is a surrogate. An escape is longer than the UTF-8 it stands for. */
-static int unicode_escape(struct reader *r, char **w)
-{
-	int32_t c = hex4(r->p, r->end), low;
-
-	if (c < 0)
-		return malformed(r, "four hexadecimal digits");
-	r->p += 4;
-	if (c == 0)
-		return REJECT(r, "st.name", "a string of the header holds a NUL character at byte %zu", (size_t)(r->p - r->start));
-	if (c >= 0xd800 && c <= 0xdfff) {
-		if (c >= 0xdc00 || r->end - r->p < 6 || r->p[0] != '\\' || r->p[1] != 'u')
-			return malformed(r, "a whole surrogate pair");
-		low = hex4(r->p + 2, r->end);
-		if (low < 0xdc00 || low > 0xdfff)
-			return malformed(r, "a whole surrogate pair");
-		r->p += 6;
-		c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-	}
-	*w = put_utf8(*w, (uint32_t)c);
-	return 0;
-}
-
-static int escape(struct reader *r, char **w)
-{
-	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-	const char *at;
-
-	if (r->p == r->end)
-		return malformed(r, "an escape");
-	if (*r->p == 'u') {
-		r->p++;
-		return unicode_escape(r, w);
-	}
-	at = *r->p ? strchr(from, *r->p) : NULL;
-	if (!at)
-		return malformed(r, "a known escape");
-	*(*w)++ = to[at - from];
-	r->p++;
-	return 0;
-}
-
-/* A string, unescaped and NUL-terminated in place. */
-static int string(struct reader *r, const char **out)
-{
-	char *w;
-
-	if (expect(r, '"', "a string") < 0)
-		return ERR_INPUT;
-	*out = w = r->p;
-	while (r->p < r->end && *r->p != '"') {
-		if ((unsigned char)*r->p < 0x20)
-			return malformed(r, "a printable character in a string");
-		if (*r->p != '\\') {
-			*w++ = *r->p++;
-			continue;
-		}
-		r->p++;
-		if (escape(r, &w) < 0)
-			return ERR_INPUT;
-	}
-	if (r->p == r->end)
-		return malformed(r, "the end of a string");
-	r->p++;
-	*w = '\0';
-	return 0;
-}
-
-/* A JSON number that must be an unsigned integer without fraction or exponent. */
-static int number(struct reader *r, uint64_t *out, const char *what)
-{
-	uint64_t v = 0;
-	char *first;
-
-	skip_space(r);
-	if (r->p < r->end && *r->p == '-')
-		return REJECT(r, "st.number", "%s is negative at byte %zu", what, (size_t)(r->p - r->start));
-	for (first = r->p; r->p < r->end && *r->p >= '0' && *r->p <= '9'; r->p++)
-		if (__builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, (uint64_t)(*r->p - '0'), &v))
-			return REJECT(r, "st.number", "%s does not fit 64 bits at byte %zu", what, (size_t)(first - r->start));
-	if (r->p == first)
-		return malformed(r, "a number");
-	if (*first == '0' && r->p - first > 1)
-		return malformed(r, "a number without leading zeros");
-	if (r->p < r->end && (*r->p == '.' || *r->p == 'e' || *r->p == 'E'))
-		return REJECT(r, "st.number", "%s is not a plain integer at byte %zu", what, (size_t)(first - r->start));
-	*out = v;
-	return 0;
-}
-
-static size_t skip_digits(struct reader *r)
-{
-	char *first = r->p;
-
-	while (r->p < r->end && *r->p >= '0' && *r->p <= '9')
-		r->p++;
-	return (size_t)(r->p - first);
-}
-
-static bool skip_char(struct reader *r, const char *set)
-{
-	if (r->p == r->end || !*r->p || !strchr(set, *r->p))
-		return false;
-	r->p++;
-	return true;
-}
-
-/* A number, true, false or null, of which only the form matters. */
-static int skip_scalar(struct reader *r)
-{
-	static const char *const words[] = { "true", "false", "null" };
-	char *first;
-
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		size_t n = strlen(words[i]);
-
-		if ((size_t)(r->end - r->p) >= n && memcmp(r->p, words[i], n) == 0) {
-			r->p += n;
-			return 0;
-		}
-	}
-	skip_char(r, "-");
-	first = r->p;
-	if (skip_digits(r) == 0 || (*first == '0' && r->p - first > 1))
-		return malformed(r, "a value");
-	if (skip_char(r, ".") && skip_digits(r) == 0)
-		return malformed(r, "digits after the point");
-	if (skip_char(r, "eE")) {
-		skip_char(r, "+-");
-		if (skip_digits(r) == 0)
-			return malformed(r, "an exponent");
-	}
-	return 0;
-}
-
-/* One value nobody asked for, nested at most to DEPTH_MAX; open[] remembers which bracket each level closes with. */
-static int skip_value(struct reader *r, int depth)
-{
-	char open[DEPTH_MAX + 1];
-	const char *s;
-	int base = depth;
-
-	do {
-		if (accept(r, '{') || accept(r, '[')) {
-			if (++depth > DEPTH_MAX)
-				return REJECT(r, "st.depth", "the header is nested deeper than %d", DEPTH_MAX);
-			open[depth] = r->p[-1];
-			if (accept(r, open[depth] == '{' ? '}' : ']'))
-				depth--;
-			else if (open[depth] == '[')
-				continue;
-			else if (string(r, &s) < 0 || expect(r, ':', "':'") < 0)
-				return ERR_INPUT;
-			else
-				continue;
-		} else if (r->p < r->end && *r->p == '"') {
-			if (string(r, &s) < 0)
-				return ERR_INPUT;
-		} else if (skip_scalar(r) < 0) {
-			return ERR_INPUT;
-		}
-		while (depth > base && accept(r, open[depth] == '{' ? '}' : ']'))
-			depth--;
-		if (depth > base) {
-			if (expect(r, ',', "',' or a closing bracket") < 0)
-				return ERR_INPUT;
-			if (open[depth] == '{' && (string(r, &s) < 0 || expect(r, ':', "':'") < 0))
-				return ERR_INPUT;
-		}
-	} while (depth > base);
-	return 0;
-}
-
-static int metadata_value(struct reader *r, struct safetensors *st, const char *key)
+static int metadata_value(struct header_reader *r, struct safetensors *st, const char *key)
 {
 	struct safetensors_pair *pair;
 	const char *value;
 
-	skip_space(r);
+	header_skip_space(r);
 	if (r->p < r->end && *r->p != '"') {
-		if (skip_value(r, 2) < 0)
+		if (header_skip_value(r, 2) < 0)
 			return ERR_INPUT;
-		return REJECT(r, "st.metadata", "__metadata__ entry \"%s\" is not a string", key);
+		return HEADER_REJECT(r, "st.metadata", "__metadata__ entry \"%s\" is not a string", key);
 	}
-	if (string(r, &value) < 0)
+	if (header_string(r, &value) < 0)
 		return ERR_INPUT;
 	if (st->n_metadata == SAFETENSORS_METADATA_MAX)
-		return REJECT(r, "st.limit", "__metadata__ has more than %u entries", SAFETENSORS_METADATA_MAX);
+		return HEADER_REJECT(r, "st.limit", "__metadata__ has more than %u entries", SAFETENSORS_METADATA_MAX);
 	pair = vec_push(&st->metadata, &st->n_metadata, &st->cap_metadata);
 	*pair = (struct safetensors_pair){ key, value };
 	return 0;
 }
 
-static int metadata(struct reader *r, struct safetensors *st)
+static int metadata(struct header_reader *r, struct safetensors *st)
 {
 	const char *key;
 
-	skip_space(r);
+	header_skip_space(r);
 	if (r->end - r->p >= 4 && memcmp(r->p, "null", 4) == 0) {	/* as the reference reader takes it */
 		r->p += 4;
 		return 0;
 	}
-	if (!accept(r, '{'))
-		return REJECT(r, "st.metadata", "__metadata__ is not an object");
-	if (accept(r, '}'))
+	if (!header_accept(r, '{'))
+		return HEADER_REJECT(r, "st.metadata", "__metadata__ is not an object");
+	if (header_accept(r, '}'))
 		return 0;
 	do {
-		if (string(r, &key) < 0 || expect(r, ':', "':'") < 0 || metadata_value(r, st, key) < 0)
+		if (header_string(r, &key) < 0 || header_expect(r, ':', "':'") < 0 || metadata_value(r, st, key) < 0)
 			return ERR_INPUT;
-	} while (accept(r, ','));
-	return expect(r, '}', "'}' after __metadata__");
+	} while (header_accept(r, ','));
+	return header_expect(r, '}', "'}' after __metadata__");
 }
 
-static int dtype_field(struct reader *r, struct safetensors_tensor *t)
+static int dtype_field(struct header_reader *r, struct safetensors_tensor *t)
 {
 	const char *name;
 
-	skip_space(r);
+	header_skip_space(r);
 	if (r->p < r->end && *r->p != '"')
-		return REJECT(r, "st.fields", "tensor \"%s\": dtype is not a string", t->name);
-	if (string(r, &name) < 0)
+		return HEADER_REJECT(r, "st.fields", "tensor \"%s\": dtype is not a string", t->name);
+	if (header_string(r, &name) < 0)
 		return ERR_INPUT;
 	for (int d = 0; d < ST_DTYPES; d++) {
 		if (strcmp(name, dtypes[d].name) == 0) {
@@ -333,29 +86,29 @@ static int dtype_field(struct reader *r, struct safetensors_tensor *t)
 			return 0;
 		}
 	}
-	return REJECT(r, "st.dtype", "tensor \"%s\": dtype \"%.32s\" is not one this version knows", t->name, name);
+	return HEADER_REJECT(r, "st.dtype", "tensor \"%s\": dtype \"%.32s\" is not one this version knows", t->name, name);
 }
 
 /* [n, n, …] of at most max numbers. */
-static int numbers(struct reader *r, const struct safetensors_tensor *t, const char *what, uint64_t *out, size_t max, size_t *n)
+static int numbers(struct header_reader *r, const struct safetensors_tensor *t, const char *what, uint64_t *out, size_t max, size_t *n)
 {
 	*n = 0;
-	if (!accept(r, '['))
-		return REJECT(r, "st.fields", "tensor \"%s\": %s is not a list", t->name, what);
-	if (accept(r, ']'))
+	if (!header_accept(r, '['))
+		return HEADER_REJECT(r, "st.fields", "tensor \"%s\": %s is not a list", t->name, what);
+	if (header_accept(r, ']'))
 		return 0;
 	do {
 		if (*n == max)
-			return REJECT(r, "st.limit", "tensor \"%s\": %s has more than %zu entries", t->name, what, max);
-		if (number(r, &out[(*n)++], what) < 0)
+			return HEADER_REJECT(r, "st.limit", "tensor \"%s\": %s has more than %zu entries", t->name, what, max);
+		if (header_number(r, &out[(*n)++], what) < 0)
 			return ERR_INPUT;
-	} while (accept(r, ','));
-	return expect(r, ']', "']'");
+	} while (header_accept(r, ','));
+	return header_expect(r, ']', "']'");
 }
 
 enum { FIELD_DTYPE = 1, FIELD_SHAPE = 2, FIELD_OFFSETS = 4, FIELD_ALL = 7 };
 
-static int tensor_field(struct reader *r, struct safetensors_tensor *t, const char *key, unsigned *seen)
+static int tensor_field(struct header_reader *r, struct safetensors_tensor *t, const char *key, unsigned *seen)
 {
 	unsigned bit = strcmp(key, "dtype") == 0 ? FIELD_DTYPE : strcmp(key, "shape") == 0 ? FIELD_SHAPE
 			: strcmp(key, "data_offsets") == 0 ? FIELD_OFFSETS : 0;
@@ -363,7 +116,7 @@ static int tensor_field(struct reader *r, struct safetensors_tensor *t, const ch
 	size_t n;
 
 	if (*seen & bit)
-		return REJECT(r, "st.duplicate", "tensor \"%s\": field \"%s\" appears twice", t->name, key);
+		return HEADER_REJECT(r, "st.duplicate", "tensor \"%s\": field \"%s\" appears twice", t->name, key);
 	*seen |= bit;
 	if (bit == FIELD_DTYPE)
 		return dtype_field(r, t);
@@ -377,73 +130,73 @@ static int tensor_field(struct reader *r, struct safetensors_tensor *t, const ch
 		if (numbers(r, t, "data_offsets", offsets, 2, &n) < 0)
 			return ERR_INPUT;
 		if (n != 2)
-			return REJECT(r, "st.fields", "tensor \"%s\": data_offsets needs two numbers", t->name);
+			return HEADER_REJECT(r, "st.fields", "tensor \"%s\": data_offsets needs two numbers", t->name);
 		t->begin = offsets[0];
 		t->end = offsets[1];
 		return 0;
 	}
-	return skip_value(r, 2);
+	return header_skip_value(r, 2);
 }
 
-static int tensor(struct reader *r, struct safetensors *st, const char *name)
+static int tensor(struct header_reader *r, struct safetensors *st, const char *name)
 {
 	struct safetensors_tensor *t;
 	unsigned seen = 0;
 	const char *key;
 
 	if (st->n_tensors == SAFETENSORS_TENSORS_MAX)
-		return REJECT(r, "st.limit", "more than %u tensors", SAFETENSORS_TENSORS_MAX);
+		return HEADER_REJECT(r, "st.limit", "more than %u tensors", SAFETENSORS_TENSORS_MAX);
 	t = vec_push(&st->tensors, &st->n_tensors, &st->cap_tensors);
 	t->name = name;
-	if (!accept(r, '{'))
-		return REJECT(r, "st.fields", "tensor \"%s\" is not described by an object", name);
-	if (!accept(r, '}')) {
+	if (!header_accept(r, '{'))
+		return HEADER_REJECT(r, "st.fields", "tensor \"%s\" is not described by an object", name);
+	if (!header_accept(r, '}')) {
 		do {
-			if (string(r, &key) < 0 || expect(r, ':', "':'") < 0 || tensor_field(r, t, key, &seen) < 0)
+			if (header_string(r, &key) < 0 || header_expect(r, ':', "':'") < 0 || tensor_field(r, t, key, &seen) < 0)
 				return ERR_INPUT;
-		} while (accept(r, ','));
-		if (expect(r, '}', "'}' after a tensor") < 0)
+		} while (header_accept(r, ','));
+		if (header_expect(r, '}', "'}' after a tensor") < 0)
 			return ERR_INPUT;
 	}
 	if (seen != FIELD_ALL)
-		return REJECT(r, "st.fields", "tensor \"%s\" lacks dtype, shape or data_offsets", name);
+		return HEADER_REJECT(r, "st.fields", "tensor \"%s\" lacks dtype, shape or data_offsets", name);
 	return 0;
 }
 
-static int header_json(struct reader *r, struct safetensors *st)
+static int header_json(struct header_reader *r, struct safetensors *st)
 {
 	bool seen_metadata = false;
 	const char *key;
 	int rc;
 
 	if (r->p == r->end || *r->p != '{')
-		return malformed(r, "'{' as the first byte");
+		return header_malformed(r, "'{' as the first byte");
 	r->p++;
-	if (!accept(r, '}')) {
+	if (!header_accept(r, '}')) {
 		do {
-			if (string(r, &key) < 0 || expect(r, ':', "':'") < 0)
+			if (header_string(r, &key) < 0 || header_expect(r, ':', "':'") < 0)
 				return ERR_INPUT;
 			if (strcmp(key, "__metadata__") != 0) {
 				rc = tensor(r, st, key);
 			} else if (seen_metadata) {
-				rc = REJECT(r, "st.duplicate", "__metadata__ appears twice");
+				rc = HEADER_REJECT(r, "st.duplicate", "__metadata__ appears twice");
 			} else {
 				seen_metadata = true;
 				rc = metadata(r, st);
 			}
 			if (rc < 0)
 				return rc;
-		} while (accept(r, ','));
-		if (expect(r, '}', "'}' at the end") < 0)
+		} while (header_accept(r, ','));
+		if (header_expect(r, '}', "'}' at the end") < 0)
 			return ERR_INPUT;
 	}
 	while (r->p < r->end && *r->p == ' ')
 		r->p++;
 	if (r->p == r->end)
 		return 0;
-	skip_space(r);
+	header_skip_space(r);
 	if (r->p != r->end)
-		return malformed(r, "nothing more after the header's object");
+		return header_malformed(r, "nothing more after the header's object");
 	report_flag(r->f, "st.padding", "the header is padded with other bytes than spaces");
 	return 0;
 }
@@ -469,7 +222,7 @@ static int by_key(const void *a, const void *b)
 	return strcmp(((const struct safetensors_pair *)a)->key, ((const struct safetensors_pair *)b)->key);
 }
 
-static int check_duplicates(struct reader *r, struct safetensors *st)
+static int check_duplicates(struct header_reader *r, struct safetensors *st)
 {
 	st->by_name = mem_zalloc((st->n_tensors + 1) * sizeof(*st->by_name));
 	for (size_t i = 0; i < st->n_tensors; i++)
@@ -478,31 +231,31 @@ static int check_duplicates(struct reader *r, struct safetensors *st)
 		qsort(st->by_name, st->n_tensors, sizeof(*st->by_name), by_name);
 	for (size_t i = 1; i < st->n_tensors; i++)
 		if (strcmp(st->by_name[i - 1]->name, st->by_name[i]->name) == 0)
-			return REJECT(r, "st.duplicate", "tensor \"%s\" appears twice", st->by_name[i]->name);
+			return HEADER_REJECT(r, "st.duplicate", "tensor \"%s\" appears twice", st->by_name[i]->name);
 	if (st->n_metadata)
 		qsort(st->metadata, st->n_metadata, sizeof(*st->metadata), by_key);
 	for (size_t i = 1; i < st->n_metadata; i++)
 		if (strcmp(st->metadata[i - 1].key, st->metadata[i].key) == 0)
-			return REJECT(r, "st.duplicate", "__metadata__ key \"%s\" appears twice", st->metadata[i].key);
+			return HEADER_REJECT(r, "st.duplicate", "__metadata__ key \"%s\" appears twice", st->metadata[i].key);
 	return 0;
 }
 
 /* The number of bytes that shape and dtype ask for must be what the offsets give. */
-static int check_size(struct reader *r, const struct safetensors_tensor *t)
+static int check_size(struct header_reader *r, const struct safetensors_tensor *t)
 {
 	uint64_t bits = 1;
 
 	if (t->end < t->begin)
-		return REJECT(r, "st.offsets", "tensor \"%s\" ends before it begins", t->name);
+		return HEADER_REJECT(r, "st.offsets", "tensor \"%s\" ends before it begins", t->name);
 	for (int i = 0; i < t->rank; i++)
 		if (__builtin_mul_overflow(bits, t->shape[i], &bits))
-			return REJECT(r, "st.overflow", "tensor \"%s\": the product of its shape overflows", t->name);
+			return HEADER_REJECT(r, "st.overflow", "tensor \"%s\": the product of its shape overflows", t->name);
 	if (__builtin_mul_overflow(bits, (uint64_t)dtypes[t->dtype].bits, &bits))
-		return REJECT(r, "st.overflow", "tensor \"%s\": its size in bits overflows", t->name);
+		return HEADER_REJECT(r, "st.overflow", "tensor \"%s\": its size in bits overflows", t->name);
 	if (bits % 8)
-		return REJECT(r, "st.subbyte", "tensor \"%s\" is not a whole number of bytes", t->name);
+		return HEADER_REJECT(r, "st.subbyte", "tensor \"%s\" is not a whole number of bytes", t->name);
 	if (bits / 8 != t->end - t->begin)
-		return REJECT(r, "st.size_mismatch", "tensor \"%s\" of type %s needs %llu bytes but its range has %llu", t->name,
+		return HEADER_REJECT(r, "st.size_mismatch", "tensor \"%s\" of type %s needs %llu bytes but its range has %llu", t->name,
 			dtypes[t->dtype].name, (unsigned long long)(bits / 8), (unsigned long long)(t->end - t->begin));
 	for (int i = 0; bits == 0 && i < t->rank; i++) {
 		if (t->shape[i] > DIM_ABSURD) {
@@ -515,7 +268,7 @@ static int check_size(struct reader *r, const struct safetensors_tensor *t)
 }
 
 /* The tensors, in file order, must cover the data exactly: no hole, no overlap, nothing behind the last. */
-static int check_tiling(struct reader *r, struct safetensors *st)
+static int check_tiling(struct header_reader *r, struct safetensors *st)
 {
 	uint64_t data_bytes = st->file_bytes - st->data_start, at = 0;
 
@@ -525,20 +278,20 @@ static int check_tiling(struct reader *r, struct safetensors *st)
 		if (check_size(r, t) < 0)
 			return ERR_INPUT;
 		if (t->begin != at)
-			return REJECT(r, t->begin < at ? "st.overlap" : "st.gap", "tensor \"%s\" begins at %llu where the one before it ends at %llu",
+			return HEADER_REJECT(r, t->begin < at ? "st.overlap" : "st.gap", "tensor \"%s\" begins at %llu where the one before it ends at %llu",
 				t->name, (unsigned long long)t->begin, (unsigned long long)at);
 		at = t->end;
 	}
 	if (at > data_bytes)
-		return REJECT(r, "st.truncated", "the header promises %llu bytes of tensors but the file holds %llu: it was cut off",
+		return HEADER_REJECT(r, "st.truncated", "the header promises %llu bytes of tensors but the file holds %llu: it was cut off",
 			(unsigned long long)at, (unsigned long long)data_bytes);
 	if (at < data_bytes)
-		return REJECT(r, "st.trailing", "%llu bytes follow the last tensor", (unsigned long long)(data_bytes - at));
+		return HEADER_REJECT(r, "st.trailing", "%llu bytes follow the last tensor", (unsigned long long)(data_bytes - at));
 	return 0;
 }
 
 /* N and the bytes of the header, into memory; nothing is allocated before N has been checked against the file. */
-static int read_header(struct reader *r, int fd, struct safetensors *st)
+static int read_header(struct header_reader *r, int fd, struct safetensors *st)
 {
 	unsigned char head[sizeof(LFS_POINTER) - 1];
 	uint64_t n = 0;
@@ -551,16 +304,16 @@ static int read_header(struct reader *r, int fd, struct safetensors *st)
 	if (got < 0)
 		return (int)got;
 	if (got == (ssize_t)sizeof(head) && memcmp(head, LFS_POINTER, sizeof(head)) == 0)
-		return REJECT(r, "lfs.pointer", "this is a Git LFS pointer, not the file it stands for");
+		return HEADER_REJECT(r, "lfs.pointer", "this is a Git LFS pointer, not the file it stands for");
 	if (got < 8)
-		return REJECT(r, "st.too_small", "%zd bytes are too few for a safetensors file", got);
+		return HEADER_REJECT(r, "st.too_small", "%zd bytes are too few for a safetensors file", got);
 	for (int i = 7; i >= 0; i--)
 		n = n << 8 | head[i];
 	if (n > SAFETENSORS_HEADER_MAX)
-		return REJECT(r, "st.header_too_large", "a header of %llu bytes is over the format's limit of %u", (unsigned long long)n,
+		return HEADER_REJECT(r, "st.header_too_large", "a header of %llu bytes is over the format's limit of %u", (unsigned long long)n,
 			SAFETENSORS_HEADER_MAX);
 	if (n > st->file_bytes - 8)
-		return REJECT(r, "st.header_beyond_file", "a header of %llu bytes does not fit a file of %llu", (unsigned long long)n,
+		return HEADER_REJECT(r, "st.header_beyond_file", "a header of %llu bytes does not fit a file of %llu", (unsigned long long)n,
 			(unsigned long long)st->file_bytes);
 	st->data_start = 8 + n;
 	st->header = mem_zalloc(n + 1);
@@ -569,14 +322,14 @@ static int read_header(struct reader *r, int fd, struct safetensors *st)
 	return fdio_pread_exact(fd, st->header, n, 8, r->path, r->e);
 }
 
-static int parse(struct reader *r, int fd, struct safetensors *st)
+static int parse(struct header_reader *r, int fd, struct safetensors *st)
 {
 	int rc = read_header(r, fd, st);
 
 	if (rc < 0)
 		return rc;
 	if (!str_utf8_valid(st->header, (size_t)(r->end - r->start)))
-		return REJECT(r, "st.utf8", "the header is not valid UTF-8");
+		return HEADER_REJECT(r, "st.utf8", "the header is not valid UTF-8");
 	if (header_json(r, st) < 0)
 		return ERR_INPUT;
 	if (st->n_tensors)
@@ -588,7 +341,7 @@ static int parse(struct reader *r, int fd, struct safetensors *st)
 
 int safetensors_open(struct safetensors *out, int fd, const char *path, struct report *f, struct err *e)
 {
-	struct reader r = { .path = path, .f = f, .e = e };
+	struct header_reader r = { .path = path, .f = f, .e = e };
 	struct safetensors st = { 0 };
 	int rc;
 
