@@ -251,5 +251,9 @@ int hub_list(struct hub *h, const struct hub_query *q, const atomic_bool *stop, 
 int hub_check_repo(const char *name, struct err *e);
 /* And an author's? */
 int hub_check_author(const char *name, struct err *e);
+/* JSON that an upstream sent; a page of a login or a proxy is told apart. NULL with *e. */
+json_t *hub_parse_answer(const char *text, size_t n, const char *what, const char *endpoint, struct err *e);
+/* The address of the listing's next page from the Link header, see net_page(). *next is the caller's, NULL at the end. */
+int hub_next_page(struct hub *h, const char *url, const struct net_answer *a, char **next, struct err *e);
 
 #endif
