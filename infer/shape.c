@@ -276,6 +276,22 @@ static bool somewhere(struct checker *c, const struct shape_row *row)
 	return false;
 }
 
+static void check_divides(struct checker *c, const char *dims)
+{
+	char word[2][SHAPE_WORD_MAX], key[SHAPE_NAME_MAX];
+	uint64_t v[2];
+
+	for (size_t i = 0; i < 2; i++) {
+		if (!shape_next_word(&dims, ' ', word[i]) || !shape_dimension(&c->words, word[i], &v[i])) {
+			unusable(c, word[i], NULL);
+			return;
+		}
+	}
+	if ((v[1] == 0 || v[0] % v[1]) && shape_expand(&c->words, word[1], strlen(word[1]), "", key))
+		fail(c, "shape.config", "config.json", "its %s is %llu, and a width of %llu can't be shared among so many", key, (unsigned long long)v[1],
+			(unsigned long long)v[0]);
+}
+
 static void check_rows(struct checker *c, uint64_t layers)
 {
 	c->when = NULL;
@@ -284,6 +300,11 @@ static void check_rows(struct checker *c, uint64_t layers)
 
 		if (*row->name == '?') {
 			c->when = row->dims;
+			continue;
+		}
+		if (*row->name == '/') {
+			if (row_applies(c, row))
+				check_divides(c, row->dims);
 			continue;
 		}
 		demanded = !(row->flags & SHAPE_BESIDE) && (!(row->flags & SHAPE_OPTIONAL) || somewhere(c, row));

@@ -2,7 +2,7 @@
  * shape.h - the structure of checkpoints that are not run: encoders, rerankers, vision, speech, parts of diffusion pipelines, adapters.
  * A kind is a table of tensors with their shapes in words of the configuration (shape_table.h); what it demands must be there so.
  *
- * Rules of the findings: shape.missing shape.shape shape.unlisted shape.config (rejects: the configuration lacks a number, or it is none),
+ * Rules of the findings: shape.missing shape.shape shape.unlisted shape.config (rejects: the configuration lacks a number, it is none, or one divides another that must not),
  * shape.rank shape.pair (rejects, of adapters), shape.target shape.layers (rejects or flags, of adapters),
  * shape.packed (reject: what makes up a packed matrix does not fit), shape.unexpected shape.base shape.pattern (flags)
  */
@@ -30,7 +30,8 @@ enum {
  * else b, else 2; "a/4" a quarter of it, "1<<%S" a power of two; "#id2label" counts what is in an object or list; "widths.0", "widths.%S" and
  * "widths.last" are entries of a list, or the one number that stands for all; "@patches" are those of image_size by patch_size; "?" is anything.
  * %Z is the last stage, a term that begins with '-' is taken away. A row named "?" (WHEN of shape_table.h) holds a condition, as a kind's when, for
- * those after it up to the next; it may speak of the layer, of the stage and, as "^", of a root that is not empty.
+ * those after it up to the next; it may speak of the layer, of the stage and, as "^", of a root that is not empty. One that begins with '/' names no
+ * tensor (HEADS): the first of its two dimensions is a multiple of the second.
  */
 struct shape_row {
 	const char *name, *dims;

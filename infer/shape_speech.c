@@ -20,6 +20,7 @@ static const struct shape_row wav2vec2[] = {
 	{ "^encoder.layers.%L.layer_norm", H, B }, { "^encoder.layers.%L.final_layer_norm", H, B },
 	{ "^encoder.layers.%L.feed_forward.intermediate_dense", I " " H, B }, { "^encoder.layers.%L.feed_forward.output_dense", H " " I, B },
 	{ "layer_weights!", "1+num_hidden_layers", BESIDE },
+	HEADS(H, "num_attention_heads", ""),
 	{ 0 },
 };
 static const struct shape_row language[] = {

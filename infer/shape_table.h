@@ -18,6 +18,9 @@
 #define I "intermediate_size"
 #define E "embedding_size|hidden_size"
 #define D "d_model"
+/* The heads share the width among them; of a class that is said nothing of them takes its own number. entry: of lists, ".%S". */
+#define HEADS(width, key, entry) WHEN(key), { "/" entry, width " " key entry, 0 }
+#define VIT_HEADS WHEN("num_attention_heads !head_dim"), { "/", H " num_attention_heads", 0 }
 #define BATCH_NORM(name, dim) { name, dim, B }, { name ".running_mean!", dim, 0 }, { name ".running_var!", dim, 0 }
 
 extern const struct shape_kind shape_text[], shape_vision[], shape_speech[], shape_diffusion[];

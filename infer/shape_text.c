@@ -25,6 +25,7 @@ static const struct shape_row bert[] = {
 	{ "^encoder.layer.%L.crossattention.self.query", H " " H, B }, { "^encoder.layer.%L.crossattention.self.key", H " " H, B },
 	{ "^encoder.layer.%L.crossattention.self.value", H " " H, B }, { "^encoder.layer.%L.crossattention.output.dense", H " " H, B },
 	{ "^encoder.layer.%L.crossattention.output.LayerNorm", H, B },
+	HEADS(H, "num_attention_heads", ""),
 	{ 0 },
 };
 /*
@@ -101,6 +102,7 @@ static const struct shape_row mpnet[] = {
 	{ "^encoder.layer.%L.output.dense", H " " I, B }, { "^encoder.layer.%L.output.LayerNorm", H, B }, { "^pooler.dense", H " " H, B | O },
 	{ "lm_head.dense", H " " H, B | BESIDE }, { "lm_head.layer_norm", H, B | BESIDE }, { "lm_head.bias!", "vocab_size", BESIDE },
 	{ "lm_head.decoder", "vocab_size " H, B | BESIDE },
+	HEADS(H, "num_attention_heads", ""),
 	{ 0 },
 };
 static const struct shape_row distilbert[] = {
@@ -112,6 +114,7 @@ static const struct shape_row distilbert[] = {
 	{ "^transformer.layer.%L.ffn.lin2", "dim hidden_dim", B }, { "^transformer.layer.%L.output_layer_norm", "dim", B },
 	{ "vocab_transform", "dim dim", B | BESIDE }, { "vocab_layer_norm", "dim", B | BESIDE }, { "vocab_projector", "vocab_size dim", B | BESIDE },
 	{ "qa_outputs", "? dim", B | BESIDE },
+	HEADS("dim", "n_heads", ""),
 	{ 0 },
 };
 static const struct shape_row distilbert_head[] = { { "pre_classifier", "dim dim", B }, { "classifier", "#id2label dim", B }, { 0 } };
@@ -136,6 +139,7 @@ static const struct shape_row deberta2[] = {
 	WHEN("relative_attention=true !share_att_key=true pos_att_type=*p2c*"), { "^encoder.layer.%L.attention.self.pos_query_proj", H " " H, B },
 	WHEN("conv_kernel_size !conv_kernel_size=0"),
 	{ "^encoder.conv.conv", H " hidden_size/conv_groups=1 conv_kernel_size", B }, { "^encoder.conv.LayerNorm", H, B },
+	HEADS(H, "num_attention_heads", ""),
 	{ 0 },
 };
 static const struct shape_row modernbert[] = {
@@ -150,6 +154,7 @@ static const struct shape_row modernbert[] = {
 	{ "head.norm.bias!", H, BESIDE },
 	WHEN("norm_bias=true %L<>0"), { "^layers.%L.attn_norm.bias!", H, 0 },
 	WHEN("classifier_bias=true"), { "head.dense.bias!", H, BESIDE },
+	HEADS(H, "num_attention_heads", ""),
 	{ 0 },
 };
 #define ALBERT_LAYER "^encoder.albert_layer_groups.%S.albert_layers.%L."
@@ -164,6 +169,7 @@ static const struct shape_row albert[] = {
 	{ "predictions.LayerNorm", AE, B | BESIDE }, { "predictions.bias!", "vocab_size", BESIDE }, { "predictions.dense", AE " " H, B | BESIDE },
 	{ "predictions.decoder", "vocab_size " AE, B | BESIDE }, { "sop_classifier.classifier", "2 " H, B | BESIDE }, { "classifier", "? " H, B | BESIDE },
 	{ "qa_outputs", "? " H, B | BESIDE },
+	HEADS(H, "num_attention_heads", ""),
 	{ 0 },
 };
 static const struct shape_row esm[] = {
@@ -180,6 +186,7 @@ static const struct shape_row esm[] = {
 	WHEN("!position_embedding_type|position_embedding_type=absolute"), { "^embeddings.position_embeddings", "max_position_embeddings " H, 0 },
 	WHEN("!position_embedding_type=absolute"), { "^embeddings.position_embeddings", "max_position_embeddings " H, BESIDE },
 	WHEN("emb_layer_norm_before=true"), { "^embeddings.layer_norm", H, B },
+	HEADS(H, "num_attention_heads", ""),
 	{ 0 },
 };
 static const struct shape_row t5_encoder[] = {
@@ -241,6 +248,7 @@ const struct shape_row shape_encoder_layers[] = {
 	{ "^encoder.layers.%L.self_attn.v_proj", D " " D, B }, { "^encoder.layers.%L.self_attn.out_proj", D " " D, B },
 	{ "^encoder.layers.%L.self_attn_layer_norm", D, B }, { "^encoder.layers.%L.fc1", "encoder_ffn_dim " D, B },
 	{ "^encoder.layers.%L.fc2", D " encoder_ffn_dim", B }, { "^encoder.layers.%L.final_layer_norm", D, B },
+	HEADS(D, "encoder_attention_heads", ""),
 	{ 0 },
 };
 const struct shape_row shape_decoder_layers[] = {
@@ -251,6 +259,7 @@ const struct shape_row shape_decoder_layers[] = {
 	{ "^decoder.layers.%L.encoder_attn.v_proj", D " " D, B }, { "^decoder.layers.%L.encoder_attn.out_proj", D " " D, B },
 	{ "^decoder.layers.%L.encoder_attn_layer_norm", D, B }, { "^decoder.layers.%L.fc1", "decoder_ffn_dim " D, B },
 	{ "^decoder.layers.%L.fc2", D " decoder_ffn_dim", B }, { "^decoder.layers.%L.final_layer_norm", D, B },
+	HEADS(D, "decoder_attention_heads", ""),
 	{ 0 },
 };
 const struct shape_row shape_encoder_key_bias[] = { { "^encoder.layers.%L.self_attn.k_proj.bias!", D, 0 }, { 0 } };

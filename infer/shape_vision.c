@@ -8,6 +8,7 @@ const struct shape_row shape_vit_layers[] = {
 	{ "^encoder.layer.%L.attention.attention.value", H " " H, 0 }, { "^encoder.layer.%L.attention.output.dense", H " " H, B },
 	{ "^encoder.layer.%L.layernorm_before", H, B }, { "^encoder.layer.%L.layernorm_after", H, B }, { "^encoder.layer.%L.intermediate.dense", I " " H, B },
 	{ "^encoder.layer.%L.output.dense", H " " I, B },
+	VIT_HEADS,
 	{ 0 },
 };
 const struct shape_row shape_vit_bias[] = {
@@ -60,6 +61,7 @@ static const struct shape_row dino2[] = {
 	{ "^encoder.layer.%L.attention.attention.query", H " " H, 0 }, { "^encoder.layer.%L.attention.attention.key", H " " H, 0 },
 	{ "^encoder.layer.%L.attention.attention.value", H " " H, 0 }, { "^encoder.layer.%L.attention.output.dense", H " " H, B },
 	{ "^encoder.layer.%L.layer_scale1.lambda1!", H, 0 }, { "^encoder.layer.%L.layer_scale2.lambda1!", H, 0 }, { "^layernorm", H, B },
+	VIT_HEADS,
 	{ 0 },
 };
 static const struct shape_row dino2_plain[] = {
@@ -85,6 +87,7 @@ static const struct shape_row dino3[] = {
 	WHEN("!mlp_bias=false"), { DINO3_LAYER("mlp.up_proj.bias!"), I, 0 }, { DINO3_LAYER("mlp.down_proj.bias!"), H, 0 },
 	WHEN("use_gated_mlp=true"), { DINO3_LAYER("mlp.gate_proj"), I " " H, 0 },
 	WHEN("use_gated_mlp=true !mlp_bias=false"), { DINO3_LAYER("mlp.gate_proj.bias!"), I, 0 },
+	HEADS(H, "num_attention_heads", ""),
 	{ 0 },
 };
 
@@ -100,6 +103,7 @@ static const struct shape_row swin[] = {
 	{ SWIN_BLOCK "intermediate.dense", SWIN "*mlp_ratio=4 " SWIN, B }, { SWIN_BLOCK "output.dense", SWIN " " SWIN "*mlp_ratio=4", B },
 	{ "^encoder.layers.%P.downsample.reduction", SWIN " 2*" SWIN, LATER }, { "^layernorm", "embed_dim*1<<%Z", B },
 	WHEN("use_absolute_embeddings=true"), { "^embeddings.position_embeddings!", "1 @patches embed_dim", 0 },
+	HEADS(SWIN, "num_heads", ".%S"),
 	{ 0 },
 };
 static const struct shape_row swin_bias[] = {
@@ -168,6 +172,7 @@ static const struct shape_row segformer[] = {
 	{ SEGFORMER_BLOCK "mlp.dense2", W " " W "*mlp_ratios.%S", B },
 	WHEN("!sr_ratios.%S=1"), { SEGFORMER_BLOCK "attention.self.sr", W " " W " sr_ratios.%S sr_ratios.%S", B },
 	{ SEGFORMER_BLOCK "attention.self.layer_norm", W, B },
+	HEADS(W, "num_attention_heads", ".%S"),
 	{ 0 },
 };
 static const struct shape_row segformer_decoder[] = {
@@ -189,6 +194,7 @@ static const struct shape_row clip_text[] = {
 	{ "^encoder.layers.%L.self_attn.v_proj", H " " H, B }, { "^encoder.layers.%L.self_attn.out_proj", H " " H, B },
 	{ "^encoder.layers.%L.layer_norm1", H, B }, { "^encoder.layers.%L.layer_norm2", H, B }, { "^encoder.layers.%L.mlp.fc1", I " " H, B },
 	{ "^encoder.layers.%L.mlp.fc2", H " " I, B }, { "^final_layer_norm", H, B },
+	HEADS(H, "num_attention_heads", ""),
 	{ 0 },
 };
 static const struct shape_row clip_vision[] = {
@@ -197,6 +203,7 @@ static const struct shape_row clip_vision[] = {
 	{ "^encoder.layers.%L.self_attn.v_proj", H " " H, B }, { "^encoder.layers.%L.self_attn.out_proj", H " " H, B },
 	{ "^encoder.layers.%L.layer_norm1", H, B }, { "^encoder.layers.%L.layer_norm2", H, B }, { "^encoder.layers.%L.mlp.fc1", I " " H, B },
 	{ "^encoder.layers.%L.mlp.fc2", H " " I, B }, { "^post_layernorm", H, B },
+	HEADS(H, "num_attention_heads", ""),
 	{ 0 },
 };
 static const struct shape_row clip_patched[] = {

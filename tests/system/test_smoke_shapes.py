@@ -13,6 +13,38 @@ def rejected(where):
     return [f["message"] for f in report["findings"] if f["severity"] == "reject"]
 
 
+# ---- heads --------------------------------------------------------------------------------------------------------------
+
+HEADS = {    # the key, and what no class takes: the widths are 24; of the lists' first stages 8
+    **dict.fromkeys(["bert", "xlm-roberta-reranker", "electra", "mpnet", "deberta-v2", "modernbert", "albert", "esm", "vit", "deit", "beit", "dinov2", "dinov2-gated",
+                     "dinov3", "vit-mae", "spectrogram", "wav2vec2-ctc", "hubert", "wavlm", "unispeech-sat", "clip-text"], "num_attention_heads"),
+    **dict.fromkeys(["bart", "mbart", "pegasus", "marian", "m2m100", "blenderbot", "blenderbot-small", "whisper", "detr"], "encoder_attention_heads"),
+    "bart-zero-shot": "decoder_attention_heads", "distilbert": "n_heads", "swin": "num_heads", "swinv2": "num_heads", "segformer": "num_attention_heads",
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_heads_that_share_no_width(tmp_path, name):
+    key, said = HEADS[name], KINDS[name]["config"]
+    where = build(tmp_path / "m", name)
+    for heads in 5, 0, 48:
+        value = [*said[key][:-1], heads] if isinstance(said[key], list) else heads
+        (where / "config.json").write_text(json.dumps({**said, key: value}))
+        assert any(f"its {key}" in m and f"is {heads}, and a width of" in m for m in rejected(where)), heads
+
+
+@pytest.mark.parametrize("name, part", [("clip", "text_config"), ("clip", "vision_config"), ("siglip", "text_config"), ("siglip", "vision_config")])
+def test_heads_of_a_part(tmp_path, name, part):
+    where = build(tmp_path / "m", name, **{part: {**KINDS[name]["config"][part], "num_attention_heads": 7}})
+    assert any("num_attention_heads is 7" in m for m in rejected(where))
+
+
+@pytest.mark.parametrize("name", ["bert", "electra", "bart", "vit"])
+def test_heads_that_nothing_is_said_of(tmp_path, name):
+    """The class has a number of its own."""
+    assert not rejected(build(tmp_path / "m", name, **{HEADS.get(name, "num_attention_heads"): None}))
+
+
 # ---- the time of a diffusion model ----------------------------------------------------------------------------------------
 
 def timed(where, config, width, taken, features, condition=None):
