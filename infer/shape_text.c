@@ -285,11 +285,12 @@ static const struct shape_row bart_head[] = {
 };
 static const struct shape_row bart_answers[] = { { "qa_outputs", "#id2label " D, B }, { 0 } };
 static const struct shape_row last_norms[] = { { "^encoder.layer_norm", D, B }, { "^decoder.layer_norm", D, B }, { 0 } };
-/* Sines, which some files hold and others do not; M2M100 had them as buffers. */
+/* Sines, which some files hold and others do not; M2M100 had them as buffers, which are read no more. */
 static const struct shape_row sines[] = {
-	{ "^encoder.embed_positions", "? " D, O }, { "^decoder.embed_positions", "? " D, O },
-	{ "^encoder.embed_positions.weights!", "? " D, O }, { "^decoder.embed_positions.weights!", "? " D, O },
-	{ 0 },
+	{ "^encoder.embed_positions", "max_position_embeddings " D, O }, { "^decoder.embed_positions", "max_position_embeddings " D, O }, { 0 },
+};
+static const struct shape_row sine_buffers[] = {
+	{ "^encoder.embed_positions.weights!", "? " D, O }, { "^decoder.embed_positions.weights!", "? " D, O }, { 0 },
 };
 static const struct shape_row learned[] = {
 	{ "^encoder.embed_positions", "max_position_embeddings " D, 0 }, { "^decoder.embed_positions", "max_position_embeddings " D, 0 }, { 0 },
@@ -319,7 +320,9 @@ static const struct shape_row token_weights[] = { { "weight!", "?", 0 }, { 0 } }
 #define BART "BartModel BartForConditionalGeneration BartForSequenceClassification BartForQuestionAnswering "
 #define MBART "MBartModel MBartForConditionalGeneration MBartForSequenceClassification MBartForQuestionAnswering "
 #define MARIAN "MarianModel MarianMTModel "
-#define SINES "PegasusModel PegasusForConditionalGeneration M2M100Model M2M100ForConditionalGeneration "
+#define PEGASUS "PegasusModel PegasusForConditionalGeneration "
+#define M2M100 "M2M100Model M2M100ForConditionalGeneration "
+#define SINES PEGASUS M2M100
 #define BLENDERBOT "BlenderbotModel BlenderbotForConditionalGeneration "
 #define BLENDERBOT_SMALL "BlenderbotSmallModel BlenderbotSmallForConditionalGeneration "
 #define MODEL "model. -"
@@ -389,7 +392,8 @@ const struct shape_kind shape_text[] = {
 	{ BLENDERBOT BLENDERBOT_SMALL, .rows = learned, .roots = MODEL },
 	{ BLENDERBOT_SMALL, .rows = first_norms, .roots = MODEL },
 	{ MBART SINES BLENDERBOT, .rows = last_norms, .roots = MODEL },
-	{ MARIAN SINES, .rows = sines, .roots = MODEL },
+	{ MARIAN PEGASUS, .rows = sines, .roots = MODEL },
+	{ M2M100, .rows = sine_buffers, .roots = MODEL },
 	{ "Dense ProjectedDense", .rows = dense, .when = "!bias=false" }, { "Dense ProjectedDense", .rows = dense_unbiased, .when = "bias=false" },
 	{ "ProjectedDense", .rows = projection }, { "LayerNorm", .rows = layer_norm }, { "WeightedLayerPooling", .rows = layer_weights },
 	{ "WordWeights", .rows = word_weights }, { "SparseAutoEncoder", .rows = autoencoder },

@@ -45,6 +45,19 @@ def test_heads_that_nothing_is_said_of(tmp_path, name):
     assert not rejected(build(tmp_path / "m", name, **{HEADS.get(name, "num_attention_heads"): None}))
 
 
+# ---- positions ----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name, rows", [("bart", 34), ("mbart", 34), ("pegasus", 32), ("marian", 32), ("blenderbot", 32), ("blenderbot-small", 32)])
+def test_positions_that_are_stored(tmp_path, name, rows):
+    """Learned ones, and sines that a file may leave out: as many as its configuration says, and what the class adds."""
+    where = build(tmp_path / "m", name)
+    tensors = without(read_tensors(where / "model.safetensors"), "embed_positions")
+    for n in rows, rows + 1:
+        both = with_one(with_one(tensors, "model.encoder.embed_positions.weight", n, 24), "model.decoder.embed_positions.weight", rows, 24)
+        write_tensors(where / "model.safetensors", both)
+        assert [f"embed_positions.weight has the shape [{n}, 24]" in m for m in rejected(where)] == [True] * (n != rows), n
+
+
 # ---- the time of a diffusion model ----------------------------------------------------------------------------------------
 
 def timed(where, config, width, taken, features, condition=None):
