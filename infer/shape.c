@@ -346,11 +346,11 @@ static bool fits(const struct shape_kind *k, const char *architecture)
 	return false;
 }
 
-/* What no row asks for: heads of training, most of the time. */
+/* What no row asks for: heads of training, most of the time. UniSpeechSat's labels are zeros as long as nothing asks for them. */
 static void name_leftovers(struct checker *c)
 {
 	static const char *const extras[] = { "*position_ids", "*num_batches_tracked", "*.inv_freq", "*relative_position_index", "*relative_coords_table",
-		"*attn_mask", "*coder.version", "*token_type_ids" };
+		"*attn_mask", "*coder.version", "*token_type_ids", "label_embeddings_concat" };
 
 	for (size_t i = 0; i < c->w->n; i++) {
 		const struct tensor *t = &c->w->tensors[i];

@@ -75,7 +75,7 @@ static const struct shape_row unispeech_sat[] = {
 	{ "quantizer.codevectors!", "1 num_codevectors_per_group*num_codevector_groups codevector_dim/num_codevector_groups", O },
 	{ "quantizer.weight_proj", "num_codevectors_per_group*num_codevector_groups " H, B | O },
 	{ "project_q", "proj_codevector_dim codevector_dim", B | O }, { "project_hid", "proj_codevector_dim " H, B | O },
-	{ "speaker_proj", "codevector_dim " H, B | O }, { "label_embeddings_concat!", "num_clusters codevector_dim", O }, { "layer_norm_for_extract", H, B | O },
+	{ "speaker_proj", "codevector_dim " H, B | O }, { "layer_norm_for_extract", H, B | O },
 	{ 0 },
 };
 static const struct shape_row weighted[] = { { "layer_weights!", "1+num_hidden_layers", 0 }, { 0 } };

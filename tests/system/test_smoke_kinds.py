@@ -35,8 +35,8 @@ LAYERS = {
 
 
 def buffers(name):
-    """What is counted or fixed, and no weight."""
-    return [t for t in KINDS[name]["tensors"] if t.endswith(("num_batches_tracked", "inv_freq"))]
+    """What is counted or fixed, and no weight; or what only training asks for."""
+    return [t for t in KINDS[name]["tensors"] if t.endswith(("num_batches_tracked", "inv_freq", "label_embeddings_concat"))]
 
 
 def build(where, name, **config):

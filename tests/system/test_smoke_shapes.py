@@ -58,6 +58,21 @@ def test_positions_that_are_stored(tmp_path, name, rows):
         assert [f"embed_positions.weight has the shape [{n}, 24]" in m for m in rejected(where)] == [True] * (n != rows), n
 
 
+# ---- what only training asks for ----------------------------------------------------------------------------------------
+
+def test_labels_that_nothing_has_asked_for(tmp_path):
+    """UniSpeechSat's are zeros as its class makes them."""
+    where = build(tmp_path / "m", "unispeech-sat-pretraining")
+    tensors = read_tensors(where / "model.safetensors")
+    dtype, shape, raw = tensors["label_embeddings_concat"]
+    tensors["label_embeddings_concat"] = dtype, shape, bytes(len(raw))
+    write_tensors(where / "model.safetensors", tensors)
+    assert not rejected(where)
+    tensors[some_matrix("unispeech-sat-pretraining")] = "F32", [1, 1], bytes(4)
+    write_tensors(where / "model.safetensors", tensors)
+    assert rejected(where)
+
+
 # ---- the time of a diffusion model ----------------------------------------------------------------------------------------
 
 def timed(where, config, width, taken, features, condition=None):
