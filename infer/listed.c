@@ -40,11 +40,31 @@ json_t *listed_read(const struct looking *l, const char *path)
 	return fdio_slurp(l->fd, path, &text, NULL) < 0 ? NULL : json_parse_python(text.data, text.len, path, NULL);
 }
 
+/* "./1_Pooling/" as "1_Pooling", and "." as "": the folder itself. */
+static void drop_dots(char *path)
+{
+	char *to = path;
+
+	for (const char *at = path; *at; at += strspn(at, "/")) {
+		size_t n = strcspn(at, "/");
+
+		if (n != 1 || *at != '.') {
+			if (to > path)
+				*to++ = '/';
+			memmove(to, at, n);
+			to += n;
+		}
+		at += n;
+	}
+	*to = '\0';
+}
+
 bool listed_join(const char *folder, const char *name, char out[PATH_TEXT_MAX])
 {
-	bool slash = *folder && *name && !str_ends(folder, "/");
+	bool fits = snprintf(out, PATH_TEXT_MAX, "%s%s%s", folder, *folder && *name ? "/" : "", name) < PATH_TEXT_MAX && *out != '/';
 
-	return snprintf(out, PATH_TEXT_MAX, "%s%s%s", folder, slash ? "/" : "", name) < PATH_TEXT_MAX && (!*out || fdio_check_relative(out, NULL) == 0);
+	drop_dots(out);
+	return fits && (!*out || fdio_check_relative(out, NULL) == 0);
 }
 
 bool listed_is_there(const struct looking *l, const char *folder, const char *name)
@@ -291,17 +311,21 @@ static json_t *module_config(struct looking *l, const struct module_kind *k, con
 	return NULL;
 }
 
-static void check_module(struct looking *l, const char *type, const char *folder, struct chain *c)
+static void check_module(struct looking *l, const char *type, const char *said, struct chain *c)
 {
-	const char *at = *folder ? folder : "the root";
 	const struct module_kind *k = module_kind_of(type);
+	char folder[PATH_TEXT_MAX], path[PATH_TEXT_MAX];
+	bool known = listed_join(said, "", folder) && k;
+	const char *at = *folder ? folder : "the root";
 	struct module m = { .name = *folder ? folder : "the encoder", .type = type, .folder = folder };
 	json_t *config own(json) = NULL;
-	char path[PATH_TEXT_MAX];
 
-	if (!k || !listed_join(folder, "config.json", path)) {
+	if (!known) {
 		report_path(l->r, "%s", l->file);
-		report_flag(l->r, "parts.unknown", "%s is of a type that is not known here (%.100s): what it needs was not looked for", at, type);
+		if (k)
+			report_flag(l->r, "parts.unknown", "%.100s is no folder below it: what it needs was not looked for", said);
+		else
+			report_flag(l->r, "parts.unknown", "%s is of a type that is not known here (%.100s): what it needs was not looked for", at, type);
 		forget(l, &m, c);
 		return;
 	}
@@ -324,7 +348,7 @@ static void check_routed(struct looking *l, const struct module *router, const c
 
 	if (!type)
 		listed_wrong(l, "parts.config", "the router in %s sends texts to %.100s, and its types do not say what that is", *router->folder ? router->folder : "the root", id);
-	else if (!*id || !listed_join(router->folder, id, folder))
+	else if (!listed_join(router->folder, id, folder) || strcmp(folder, router->folder) == 0)
 		listed_wrong(l, "parts.config", "the router in %s names a module \"%.100s\", which is no folder below it", *router->folder ? router->folder : "the root", id);
 	else
 		check_module(l, type, folder, c);

@@ -21,7 +21,7 @@ bool listed_failed(const struct looking *l);
 void listed_wrong(struct looking *l, const char *rule, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* NULL: not there, or no JSON. */
 json_t *listed_read(const struct looking *l, const char *path);
-/* "1_Pooling/" and "config.json"; either may be empty. False where a list names what is no path below its folder. */
+/* "./1_Pooling/" and "config.json" are "1_Pooling/config.json"; either may be empty, or ".". False where a list names what is no path below its folder. */
 bool listed_join(const char *folder, const char *name, char out[PATH_TEXT_MAX]);
 bool listed_is_there(const struct looking *l, const char *folder, const char *name);
 /* Is one of these names, separated by blanks, there? */

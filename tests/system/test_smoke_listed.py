@@ -151,6 +151,7 @@ def router(where, at="", **config):
     (lambda m: router(m, "2_Router", types={"q_0": "sentence_transformers.models.Dense"}), "sends texts to d_0, and its types do not say what that is"),
     (lambda m: router(m, "2_Router", structure={}), "no types and structure of a router"),
     (lambda m: router(m, "2_Router", types={"../x": "sentence_transformers.models.Dense"}, structure={"a": ["../x"]}), '"../x", which is no folder below it'),
+    (lambda m: router(m, "2_Router", types={".": "sentence_transformers.models.Router"}, structure={"a": ["."]}), '".", which is no folder below it'),
     (lambda m: router(m, "2_Router", types={"": "sentence_transformers.models.Router"}, structure={"a": [""]}), '"", which is no folder below it'),
 ])
 def test_router(tmp_path, harm, why):
@@ -175,10 +176,26 @@ def test_routers_in_routers(tmp_path):
     assert done.returncode == 6
 
 
-def test_path_that_leads_out(tmp_path):
+@pytest.mark.parametrize("path", ["../m/1_Pooling", "1_Pooling/../../m", "/", "/.", "/tmp", "./..", "x" * 1100])
+def test_path_that_leads_out(tmp_path, path):
     where = encoder(tmp_path / "m")
-    listed(where, ("", "Transformer"), ("../m/1_Pooling", "Pooling"))
-    assert [f["rule"] for f in smoke(where)[1]["findings"]] == ["parts.unknown"]
+    listed(where, ("", "Transformer"), (path, "Pooling"))
+    found = smoke(where)[1]["findings"]
+    assert [f["rule"] for f in found] == ["parts.unknown"] and "no folder below it" in found[0]["message"]
+
+
+def test_paths_with_dots(tmp_path):
+    """As model2vec writes them in all its models: the libraries join them to the folder."""
+    where = encoder(tmp_path / "m")
+    for root, pooling, narrow in ((".", "./1_Pooling", "./2_Dense/"), ("./", "1_Pooling/.", "././/2_Dense"), ("", "1_Pooling/", "2_Dense//")):
+        listed(where, (root, "Transformer"), (pooling, "Pooling"), (narrow, "Dense"), ("3_Dense", "Dense"))
+        done, report = smoke(where)
+        assert done.returncode == 5 and not report["findings"], report["findings"]
+        dense(where / "2_Dense", 48, 16)
+        assert "2_Dense takes vectors of 48 elements, and what is before it gives 24" in smoke(where)[1]["reasons"][0]
+        dense(where / "2_Dense", 24, 16)
+    listed(where, (".", "StaticEmbedding"), ("1_Pooling", "Pooling"))
+    assert "a StaticEmbedding in the root, where its tokenizer.json is not" in smoke(where)[1]["reasons"][0]
 
 
 @pytest.mark.parametrize("value", [[], {}, [[]], [None, 1, "a"], {"path": 1}, [{"type": 1, "path": []}], [{"path": "x" * 3000}], [{}] * 501,
