@@ -124,6 +124,8 @@ int kind_check(struct smoke *s, struct weights *w, int dirfd, const char *file, 
 		return 0;
 	if (gguf)
 		rc = shape_check_gguf_adapter(w, file, &n, r, e);
+	else if (strcmp(file, "adapter_model.safetensors") == 0 && !json_is_object(config))
+		rc = report_reject(r, "shape.config", "adapter_config.json", e, "it is not here, or holds no object: PEFT loads no adapter without it");
 	else if (config && (!s->side || is_adapter(file)))
 		rc = check(s, w, dirfd, file, config, &n, r, e);
 	if (rc < 0)

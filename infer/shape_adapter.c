@@ -8,9 +8,6 @@
 #include "base/vec.h"
 #include "infer/token_parts.h"
 
-#define PATTERN_MAX  1024	/* bytes of one key of rank_pattern */
-#define PATTERNS_MAX 1024
-
 /* How the two halves of a pair are called: A is [rank][in], B is [out][rank]. */
 static const struct {
 	const char *a, *b;
@@ -25,14 +22,6 @@ static const struct {
 	{ "lora_bias", { ".lora_B.bias", ".lora_B.default.bias" } },
 };
 
-/* A key of rank_pattern, or the pattern that target_modules is. */
-struct pattern {
-	const char *key;
-	struct token_regex *re;		/* NULL: plain, or unknown */
-	bool unknown;			/* it can't be read here */
-	uint64_t rank;			/* 0: it gives none */
-};
-
 void adapter_fail(struct adapter *x, const char *rule, const struct tensor *t, const char *fmt, ...)
 {
 	const char *file = t ? t->file : x->file;
@@ -45,120 +34,6 @@ void adapter_fail(struct adapter *x, const char *rule, const struct tensor *t, c
 	report_path(x->r, "%s", file);
 	report_reject(x->r, rule, file, x->failed ? NULL : x->e, "%s", text);
 	x->failed = true;
-}
-
-/* Without another sign than the dot, which stands for any, as nearly all keys are: no machine is needed for it. */
-static bool is_plain(const char *key)
-{
-	return key[strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.")] == '\0';
-}
-
-static bool plain_fits(const char *key, const char *module, size_t n)
-{
-	size_t len = strlen(key), skip = n - len;
-
-	if (len > n || (skip && module[skip - 1] != '.'))
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (key[i] != '.' && key[i] != module[skip + i])
-			return false;
-	return true;
-}
-
-/* before: what may stand in front of what the key fits. */
-static void read_pattern(struct adapter *x, struct pattern *p, size_t n_before, const char *before, const char *where)
-{
-	char text[PATTERN_MAX + 16];
-	struct err e = ERR_NONE;
-	int len = snprintf(text, sizeof(text), "%s(%s)$", before, p->key), rc = 0;
-
-	if (len >= (int)sizeof(text) || n_before >= PATTERNS_MAX)
-		rc = err_set(&e, ERR_LIMIT, "there are more than %d patterns, or it has more than %d bytes", PATTERNS_MAX, PATTERN_MAX);
-	else
-		rc = token_regex_open(&p->re, text, (size_t)len, TOKEN_RUST, &e);
-	if (rc == 0)
-		return;
-	p->unknown = true;
-	report_path(x->r, "%s", x->file);
-	report_flag(x->r, "shape.pattern", "%s \"%.80s\" can't be used, so modules that it may speak of are not checked against it: %s", where, p->key, e.msg);
-}
-
-static void read_patterns(struct adapter *x)
-{
-	const char *key;
-	json_t *v;
-
-	json_object_foreach(json_object_get(x->config, "rank_pattern"), key, v) {
-		struct pattern *p = vec_push(&x->patterns, &x->n_patterns, &x->cap_patterns);
-
-		*p = (struct pattern){ .key = key, .rank = json_is_integer(v) && json_integer_value(v) > 0 ? (uint64_t)json_integer_value(v) : 0 };
-		if (!is_plain(key))
-			read_pattern(x, p, x->n_patterns - 1, "(.*\\.)?", "rank_pattern");
-	}
-}
-
-/* 1, 0, or -1 where that can't be told. */
-static int pattern_fits(const struct pattern *p, const char *module, size_t n)
-{
-	struct token_matches m = { .re = p->re, .s = module, .n = n };
-	struct err e = ERR_NONE;
-	int rc = p->re ? token_matches_next(&m, &e) : plain_fits(p->key, module, n);
-
-	return p->unknown || rc < 0 ? -1 : rc > 0 && (!p->re || m.from == 0);
-}
-
-/*
- * The rank that the configuration gives this module: that of the first key of rank_pattern which fits it, else r. PEFT asks
- * re.match("(.*\.)?(KEY)$", module). 0: it can't be told.
- */
-static uint64_t rank_of(struct adapter *x, const char *module, size_t n)
-{
-	for (size_t i = 0; i < x->n_patterns; i++) {
-		int fits = pattern_fits(&x->patterns[i], module, n);
-
-		if (fits)
-			return fits < 0 ? 0 : x->patterns[i].rank;
-	}
-	return (uint64_t)json_get_int(x->config, "r", 0);
-}
-
-/* The last component of what target_parameters names is a tensor of the module that the rest names; of any where there is no rest. */
-static bool names_parameter_of(const char *parameter, const char *module, size_t n)
-{
-	const char *dot = strrchr(parameter, '.');
-	size_t len = dot ? (size_t)(dot - parameter) : 0;
-
-	if (!dot)
-		return *parameter;
-	return len && len <= n && memcmp(module + n - len, parameter, len) == 0 && (len == n || module[n - len - 1] == '.');
-}
-
-/*
- * Is the rank what PEFT gives a tensor that target_parameters names? One that holds matrices of several experts has the rank for each of them, how many the base
- * has is not said. Of several in one module each is around those before it, and which is which their names don't tell.
- */
-static bool is_parameters_rank(struct adapter *x, const char *module, size_t n, uint64_t gives)
-{
-	static const char around[] = ".base_layer";
-	const json_t *v;
-	size_t i;
-
-	while (n > strlen(around) && memcmp(module + n - strlen(around), around, strlen(around)) == 0)
-		n -= strlen(around);
-	json_array_foreach(json_object_get(x->config, "target_parameters"), i, v) {
-		const char *parameter = json_is_string(v) ? json_string_value(v) : "";
-		own(mem) char *whole = NULL;
-		uint64_t rank;
-
-		if (!names_parameter_of(parameter, module, n))
-			continue;
-		if (asprintf(&whole, "%.*s.%s", (int)n, module, strrchr(parameter, '.') ? strrchr(parameter, '.') + 1 : parameter) < 0)
-			abort();
-		rank = rank_of(x, whole, strlen(whole));
-		if (rank == 0 || gives % rank == 0)
-			return true;
-	}
-	return false;
 }
 
 /* A half that stands for rows of an embedding lies the other way round in a GGUF. */
@@ -200,7 +75,7 @@ static bool is_wrapped_twice(const char *module)
 static void check_pair(struct adapter *x, struct tensor *a, const char *end_a, const char *end_b)
 {
 	size_t n = strlen(a->name) - strlen(end_a), skip = str_starts(a->name, MODULES_FROM) ? strlen(MODULES_FROM) : 0;
-	uint64_t rank, gives;
+	uint64_t gives;
 	char name[SHAPE_NAME_MAX];
 	struct tensor *b;
 
@@ -221,11 +96,10 @@ static void check_pair(struct adapter *x, struct tensor *a, const char *end_a, c
 	adapter_modules_add(&x->modules, a->name + skip, n - skip);
 	if (x->config && !x->stray && (!skip || is_wrapped_twice(a->name + skip)))
 		x->stray = a;
-	if (x->config)
-		check_companions(x, a, n, b);
-	rank = x->config ? rank_of(x, a->name + skip, n - skip) : 0;
-	if (rank && gives != rank && !is_parameters_rank(x, a->name + skip, n - skip, gives))
-		adapter_fail(x, "shape.rank", a, "tensor %s has the rank %llu, where adapter_config.json says %llu", a->name, (unsigned long long)gives, (unsigned long long)rank);
+	if (!x->config)
+		return;
+	check_companions(x, a, n, b);
+	adapter_check_rank(x, a, a->name + skip, n - skip, gives);
 }
 
 static void check_pairs(struct adapter *x)
@@ -312,13 +186,13 @@ static void check_target_list(struct adapter *x)
 /* A pattern fits whole names of modules; what adapts others PEFT passes over. What target_parameters names it does not speak of. */
 static void check_target_pattern(struct adapter *x, const char *text)
 {
-	struct pattern p = { .key = text };
+	struct adapter_pattern p = { .key = text };
 	const struct adapter_module *other = NULL;
 	size_t n_met = 0;
 
-	read_pattern(x, &p, 0, "", "target_modules");
+	adapter_pattern_read(x, &p, 0, "", "target_modules");
 	for (size_t i = 0; i < x->modules.n && n_met != SIZE_MAX; i++) {
-		int fits = pattern_fits(&p, x->modules.v[i].name, x->modules.v[i].n);
+		int fits = adapter_pattern_fits(&p, x->modules.v[i].name, x->modules.v[i].n);
 
 		n_met = fits < 0 ? SIZE_MAX : n_met + (size_t)fits;
 		if (fits == 0 && !other)
@@ -348,9 +222,7 @@ static int finish(struct adapter *x)
 {
 	if (!x->failed && adapter_layers_check(&x->modules, x->config, NULL, x->file, x->r, x->e) < 0)
 		x->failed = true;
-	for (size_t i = 0; i < x->n_patterns; i++)
-		token_regex_free(x->patterns[i].re);
-	free(x->patterns);
+	adapter_ranks_done(x);
 	free(x->modules.v);
 	return x->failed ? ERR_INPUT : 0;
 }
@@ -361,13 +233,15 @@ int shape_check_adapter(struct weights *w, const json_t *config, struct shape_co
 	const char *type = json_get_str(config, "peft_type"), *base = json_get_str(config, "base_model_name_or_path");
 
 	*n = (struct shape_count){ .known = type && strcmp(type, "LORA") == 0 };
+	if (!type || strcmp(type, "lora") == 0)
+		adapter_fail(&x, "shape.config", NULL, "its peft_type names no kind of adapter that PEFT knows");
 	if (!base || !*base) {
 		report_path(r, "adapter_config.json");
 		report_flag(r, "shape.base", "it names no base model, so nobody can know what the adapter is for");
 	}
 	if (!n->known)
-		return 0;
-	read_patterns(&x);
+		return finish(&x);
+	adapter_ranks_read(&x);
 	check_pairs(&x);
 	if (n->demanded) {
 		check_targets(&x);

@@ -1,5 +1,6 @@
 """Low-rank adapters: pairs that fit, ranks as said, targets that are met, layers that were lost."""
 import array
+import json
 import math
 import random
 
@@ -60,6 +61,47 @@ def test_a_pattern_that_is_none_is_named(tmp_path, pattern):
 def test_a_pattern_that_takes_for_ever(tmp_path):
     done, report = smoke(build(tmp_path / "m", "lora", rank_pattern={"(([a-z_]+)+)+[0-9]": 7, "down_proj": 2}))
     assert done.returncode in (5, 6)
+
+
+ABSENT = "absent"
+
+
+@pytest.mark.parametrize("key, good, bad", [
+    ("r", [4], [0, -4, "4", 4.0, True, None, [4]]), ("lora_alpha", [0, -1, 2.5, True, ABSENT], ["16", None, [1]]), ("lora_dropout", [0, 0.1, 1, True, ABSENT], ["x", None, 2]),
+    ("bias", ["all", "lora_only", ABSENT], ["x", None, 3]), ("peft_type", ["NEWER"], ["lora", None, 3, ABSENT]),
+    ("rank_pattern", [{"down_proj": 2, "k_proj": "2"}, {"down_proj": 2, "k_proj": 0}],
+     [None, [], "x", {"down_proj": 2, "q_proj": "4"}, {"down_proj": 0}, {"down_proj": 2.0}, {"down_proj": None}, {"down_proj": 2, "v_proj": True}]),
+    ("alpha_pattern", [{"q_proj": 8.5, "v_proj": 0}, {"q_proj": True}, {"k_proj": "8"}, {"q_.*": 8, "q_proj": "8"}],
+     [None, [], {"q_proj": "8"}, {"q_proj": None}, {"q_.*": "8"}])])
+def test_numbers_that_peft_takes_and_does_not(tmp_path, key, good, bad):
+    """Of patterns only what is meant for a module that is adapted."""
+    where = build(tmp_path / "m", "lora")
+    said = json.loads((where / "adapter_config.json").read_text())
+    for value, takes in [(v, True) for v in good] + [(v, False) for v in bad]:
+        config = {**said, key: value}
+        if value == ABSENT:
+            config.pop(key)
+        (where / "adapter_config.json").write_text(json.dumps(config))
+        code, found = verdict(where)
+        if takes:
+            assert (code, found) == (5, []), (value, found)
+        else:
+            assert code == 6 and ("shape.config", "reject") in found, (value, found)
+
+
+def test_a_rank_that_is_not_said(tmp_path):
+    """PEFT takes 8."""
+    where = build(tmp_path / "m", "lora")
+    said = json.loads((where / "adapter_config.json").read_text())
+    (where / "adapter_config.json").write_text(json.dumps({k: v for k, v in said.items() if k != "r"}))
+    assert verdict(where)[0] == 6
+
+
+@pytest.mark.parametrize("text", [None, "[]", "3", '"x"'])
+def test_an_adapter_without_its_configuration(tmp_path, text):
+    where = build(tmp_path / "m", "lora")
+    (where / "adapter_config.json").unlink() if text is None else (where / "adapter_config.json").write_text(text)
+    assert verdict(where) == (6, [("shape.config", "reject")])
 
 
 EXPERTS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
