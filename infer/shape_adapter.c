@@ -72,6 +72,27 @@ static bool is_wrapped_twice(const char *module)
 	return str_starts(module, MODULES_FROM) && !str_starts(module + strlen(MODULES_FROM), "layers.");
 }
 
+/* Into how many blocks BD-LoRA cuts the B of this module, of which each takes a part of what A gives. */
+static uint64_t blocks_of(const struct adapter *x, const char *module, size_t n)
+{
+	const json_t *how = json_object_get(x->config, "use_bdlora"), *v;
+	const char *name = memrchr(module, '.', n) ? (const char *)memrchr(module, '.', n) + 1 : module;
+	size_t len = n - (size_t)(name - module), i;
+
+	json_array_foreach(json_object_get(how, "target_modules_bd_b"), i, v)
+		if (json_is_string(v) && memmem(name, len, json_string_value(v), json_string_length(v)))
+			return (uint64_t)json_get_int(how, "nblocks", 1);
+	return 1;
+}
+
+/* Does B take what A gives? Of a convolution in groups each takes its part. */
+static bool takes(const struct adapter *x, const struct tensor *a, const struct tensor *b, const char *module, size_t n, uint64_t gives)
+{
+	uint64_t groups = a->rank > 2 && b->rank == a->rank && b->shape[1] ? gives / b->shape[1] : blocks_of(x, module, n);
+
+	return groups && gives % groups == 0 && gives / groups == b->shape[1] && b->shape[0] % groups == 0;
+}
+
 static void check_pair(struct adapter *x, struct tensor *a, const char *end_a, const char *end_b)
 {
 	size_t n = strlen(a->name) - strlen(end_a), skip = str_starts(a->name, MODULES_FROM) ? strlen(MODULES_FROM) : 0;
@@ -88,12 +109,12 @@ static void check_pair(struct adapter *x, struct tensor *a, const char *end_a, c
 	}
 	b->claimed = true;
 	gives = a->rank < 2 ? 0 : a->shape[is_flipped(x, a->name) ? a->rank - 1 : 0];
-	if (a->rank < 2 || b->rank < 2 || gives != b->shape[1]) {
+	adapter_modules_add(&x->modules, a->name + skip, n - skip);
+	if (a->rank < 2 || b->rank < 2 || !takes(x, a, b, a->name + skip, n - skip, gives)) {
 		adapter_fail(x, "shape.pair", b, "tensor %s takes %llu values, and its other half gives %llu", b->name, b->rank > 1 ? (unsigned long long)b->shape[1] : 0,
 			(unsigned long long)gives);
 		return;
 	}
-	adapter_modules_add(&x->modules, a->name + skip, n - skip);
 	if (x->config && !x->stray && (!skip || is_wrapped_twice(a->name + skip)))
 		x->stray = a;
 	if (!x->config)

@@ -104,6 +104,32 @@ def test_an_adapter_without_its_configuration(tmp_path, text):
     assert verdict(where) == (6, [("shape.config", "reject")])
 
 
+# ---- halves that are not as long as each other ----------------------------------------------------------------------------
+
+def pair(where, a, b, **config):
+    build(where, "lora", rank_pattern={}, target_modules=["conv", "q_proj"], r=8, **config)
+    name = "base_model.model.conv" if len(a) > 2 else "base_model.model.layers.0.q_proj"
+    write_tensors(where / "adapter_model.safetensors", {f"{name}.lora_A.weight": numbers(*a), f"{name}.lora_B.weight": numbers(*b)})
+    done, report = smoke(where)
+    return done.returncode, {f["rule"] for f in report["findings"] if f["severity"] == "reject"}
+
+
+@pytest.mark.parametrize("a, b, code", [
+    ((8, 16, 3, 3), (16, 8, 1, 1), 5), ((8, 16, 3, 3), (16, 2, 1, 1), 5), ((8, 16, 3), (16, 4, 1), 5), ((8, 16, 3, 3), (18, 2, 1, 1), 6), ((8, 16, 3, 3), (16, 3, 1, 1), 6),
+    ((8, 16, 3, 3), (16, 16, 1, 1), 6), ((8, 16, 3, 3), (16, 2), 6), ((8, 16, 3, 3), (16, 0, 1, 1), 6), ((8, 16), (16, 2), 6)])
+def test_convolutions_in_groups(tmp_path, a, b, code):
+    """Each group of B takes its part of what A gives; and what does not fit is no target that nothing meets."""
+    assert pair(tmp_path / "m", a, b) == (code, {"shape.pair"} if code == 6 else set())
+
+
+@pytest.mark.parametrize("b, blocks, code", [((16, 4), {"nblocks": 2}, 5), ((16, 8), {"nblocks": 2}, 6), ((16, 2), {"nblocks": 4}, 5), ((18, 2), {"nblocks": 4}, 6), ((16, 8), {}, 5),
+                                             ((16, 4), {"nblocks": 0}, 6), ((16, 4), {"nblocks": 2, "target_modules_bd_b": ["k_proj"]}, 6)])
+def test_halves_in_blocks(tmp_path, b, blocks, code):
+    """BD-LoRA's: a B of blocks, one below the other, of which each takes a part. An A of blocks is only narrower."""
+    how = {"target_modules_bd_a": ["o_proj"], "target_modules_bd_b": ["q_"], **blocks}
+    assert pair(tmp_path / "m", (8, 24), b, use_bdlora=how) == (code, {"shape.pair"} if code == 6 else set())
+
+
 EXPERTS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
 
 
