@@ -199,6 +199,22 @@ static bool is_foreign(int dirfd, const char *file, const json_t *config)
 	return n.known && !any;
 }
 
+static bool has_file(int dirfd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Sentence encoders may be a table of vectors, of which nothing is said but in the list of modules. */
+static int not_configured(struct smoke *s, int dirfd, const char *file, struct err *e)
+{
+	const char *task = has_file(dirfd, "modules.json") ? kind_task(dirfd) : kind_by_tensors(dirfd, file);	/* the whole's, or its own */
+
+	s->side = task && strcmp(task, "adapter") == 0;
+	return task ? err_set(e, ERR_UNSUPPORTED, "not run: task %s", task) : 0;
+}
+
 int kind_not_run(struct smoke *s, int dirfd, const char *file, bool beside, struct err *e)
 {
 	json_t *config own(json) = NULL;
@@ -210,6 +226,8 @@ int kind_not_run(struct smoke *s, int dirfd, const char *file, bool beside, stru
 	if (str_ends(file, ".gguf"))
 		return gguf_not_run(s, dirfd, file, e);
 	config = read_object(dirfd, "config.json");
+	if (!has_file(dirfd, "config.json"))
+		return not_configured(s, dirfd, file, e);
 	if (beside && config && is_foreign(dirfd, file, config)) {
 		s->side = true;
 		return err_set(e, ERR_UNSUPPORTED, "not run: no model by itself: no tensor of it has a place in the model beside it");
@@ -219,11 +237,16 @@ int kind_not_run(struct smoke *s, int dirfd, const char *file, bool beside, stru
 	return 0;
 }
 
-static bool has_file(int dirfd, const char *name)
+/* By the files of sentence-transformers, which also saves what judges pairs of texts. */
+static const char *sentence_task(int dirfd)
 {
-	struct stat st;
+	static const char file[] = "config_sentence_transformers.json";
+	json_t *config own(json) = NULL;
 
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!has_file(dirfd, "modules.json") && !has_file(dirfd, file))
+		return NULL;
+	config = read_object(dirfd, file);
+	return strcmp(json_get_str_or(config, "model_type", ""), "CrossEncoder") == 0 ? "text-ranking" : "sentence-similarity";
 }
 
 const char *kind_embeds(int dirfd, const struct model *m)
@@ -233,7 +256,7 @@ const char *kind_embeds(int dirfd, const struct model *m)
 	uint64_t pooling = 0;
 
 	if (!g)
-		return has_file(dirfd, "modules.json") || has_file(dirfd, "config_sentence_transformers.json") ? "sentence-similarity" : NULL;
+		return sentence_task(dirfd);
 	snprintf(key, sizeof(key), "%.100s.pooling_type", gguf_str(g, "general.architecture"));
 	return gguf_u64(g, key, &pooling) && pooling ? "feature-extraction" : NULL;
 }
@@ -249,18 +272,17 @@ static const char *pipeline_task(int dirfd, const char *file)
 
 const char *kind_task(int dirfd)
 {
-	static const struct {
-		const char *file, *task;
-	} signs[] = {
-		{ "adapter_config.json", "adapter" }, { "model_index.json", NULL }, { "modules.json", "sentence-similarity" },
-		{ "config_sentence_transformers.json", "sentence-similarity" },
-	};
 	json_t *config own(json) = NULL;
 	const char *name;
 
-	for (size_t i = 0; i < ARRAY_LEN(signs); i++)
-		if (has_file(dirfd, signs[i].file))
-			return signs[i].task ? signs[i].task : pipeline_task(dirfd, signs[i].file);
+	if (has_file(dirfd, "adapter_config.json"))
+		return "adapter";
+	if (has_file(dirfd, "model_index.json"))
+		return pipeline_task(dirfd, "model_index.json");
+	if (sentence_task(dirfd))
+		return sentence_task(dirfd);
+	if (!has_file(dirfd, "config.json"))
+		return kind_by_files(dirfd);
 	config = read_object(dirfd, "config.json");
 	name = architecture(config);
 	if (name && json_get_str(config, "_class_name"))

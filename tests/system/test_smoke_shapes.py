@@ -3,6 +3,8 @@ import json
 
 import pytest
 
+from tests.system.registry import Registry
+from tests.system.test_smoke_daemon import bring
 from tests.system.test_smoke_kinds import KINDS, build, some_matrix, with_one, without
 from tests.system.test_smoke_runner import read_tensors, smoke, write_tensors
 
@@ -43,6 +45,54 @@ def test_heads_of_a_part(tmp_path, name, part):
 def test_heads_that_nothing_is_said_of(tmp_path, name):
     """The class has a number of its own."""
     assert not rejected(build(tmp_path / "m", name, **{HEADS.get(name, "num_attention_heads"): None}))
+
+
+# ---- what no configuration speaks of ------------------------------------------------------------------------------------
+
+def halves(prefix, down, up, *others):
+    return {f"{prefix}{i}{end}": shape for i in range(2) for end, shape in [(down, (4, 8)), (up, (8, 4)), *[(o, (1,)) for o in others]]}
+
+
+DRAWN = {"model.diffusion_model.input_blocks.0.0.weight": (8, 4, 3, 3), "first_stage_model.encoder.conv_in.weight": (8, 3, 3, 3)}
+TEXT = {"cond_stage_model.transformer.text_model.embeddings.token_embedding.weight": (9, 8)}
+BY_TENSORS = {
+    "Kohya's": (halves("lora_unet_down_blocks_", ".lora_down.weight", ".lora_up.weight", ".alpha"), "adapter"),
+    "Kohya's LoHa": ({"lora_unet_mid.hada_w1_a": (8, 4), "lora_te_text.hada_w1_b": (4, 8)}, "adapter"),
+    "diffusers'": (halves("unet.down_blocks.", ".lora_A.weight", ".lora_B.weight"), "adapter"),
+    "diffusers' of old": (halves("unet.processor.", "to_q_lora.down.weight", "to_q_lora.up.weight"), "adapter"),
+    "one half of pairs": (halves("a.", ".lora_A.weight", ".lora_A.weight"), None),
+    "a pair among others": ({**halves("a.", ".lora_A.weight", ".lora_B.weight"), "head.weight": (8, 8)}, None),
+    "Stable Diffusion": ({**DRAWN, **TEXT}, "text-to-image"),
+    "Stable Diffusion XL": ({**DRAWN, "conditioner.embedders.0.transformer.text_model.embeddings.token_embedding.weight": (9, 8)}, "text-to-image"),
+    "one that fills in": ({**DRAWN, **TEXT, "model.diffusion_model.input_blocks.0.0.weight": (8, 9, 3, 3)}, None),
+    "its network alone": (DRAWN, None),
+    "anything": ({"a.weight": (8, 8)}, None),
+}
+
+
+@pytest.mark.parametrize("what", BY_TENSORS)
+def test_task_by_tensors(tmp_path, what):
+    """Names that programs for one thing alone write tell it; a file among others speaks for itself."""
+    shapes, task = BY_TENSORS[what]
+    tensors = {}
+    for name, shape in shapes.items():
+        tensors = with_one(tensors, name, *shape)
+    write_tensors(tmp_path / "some_v1.safetensors", tensors)
+    done, report = smoke(tmp_path)
+    assert done.returncode == 5 and report["reasons"][0] == (f"not run: task {task}" if task else "not run: config.json does not exist") and report["structure"] == "pass"
+
+
+def test_policy_by_task_of_tensors(tmp_path):
+    """Of a card without a task; where files are of several, none is the repository's."""
+    with Registry(tmp_path / "reg", policy="smoke: {for: [{task: adapter, require: inspect}]}\n") as reg:
+        tensors = {}
+        for name, shape in BY_TENSORS["Kohya's"][0].items():
+            tensors = with_one(tensors, name, *shape)
+        (tmp_path / "m").mkdir()
+        write_tensors(tmp_path / "m/one.safetensors", tensors)
+        assert bring(reg, tmp_path / "m", "org/lora", task=None)["state"] == "published"
+        write_tensors(tmp_path / "m/two.safetensors", with_one({}, "a.weight", 8, 8))
+        assert bring(reg, tmp_path / "m", "org/several", task=None, code=5)["state"] == "held"
 
 
 # ---- positions ----------------------------------------------------------------------------------------------------------
