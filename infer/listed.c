@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "infer/config.h"
+#include "infer/kind.h"
 
 #define ENTRIES_MAX 20000	/* of one folder */
 #define WIDTH_MAX   (1 << 24)	/* of vectors; and how many of them lie end to end */
@@ -384,6 +385,15 @@ static bool only_gguf(const struct looking *l)
 	return holds(l, "", globs) && !listed_has_weights(l, "");
 }
 
+/* Of a chain whose first module is in a folder, no file but the list tells what the whole is for. */
+static void say_task(struct looking *l)
+{
+	if (listed_failed(l) || l->n_modules == 0 || listed_has_weights(l, ""))
+		return;
+	smoke_reason(l->s, SMOKE_NOT_RUN, "not run: task %s", kind_task(l->fd));
+	smoke_reason(l->s, SMOKE_NOT_RUN, "each of the %zu modules that %s names, and that are known here, is here", l->n_modules, l->file);
+}
+
 static void check_modules(struct looking *l, const json_t *list)
 {
 	struct chain c = { 0 };
@@ -398,6 +408,7 @@ static void check_modules(struct looking *l, const json_t *list)
 		report_path(l->r, "config_setfit.json");
 		report_flag(l->r, "parts.head", "the head that SetFit classifies with, model_head.pkl, is not here: SetFit makes a new one, which is not trained");
 	}
+	say_task(l);
 }
 
 /* ---- both ---------------------------------------------------------------------------------------------------------- */

@@ -164,6 +164,30 @@ def test_router(tmp_path, harm, why):
     assert any(f["path"] == "modules.json" and why in f["message"] for f in report["findings"]) if why else not report["findings"], report
 
 
+def test_task_of_modules_in_folders(tmp_path):
+    """A router has no weights of its own, and what comes first of its modules tells nothing of the whole; a table of vectors has no configuration."""
+    where = tmp_path / "m"
+    for folder in "query_0_StaticEmbedding", "static":
+        (where / folder).mkdir(parents=True)
+        write_tensors(where / folder / "model.safetensors", {"embedding.weight": matrix(99, 24)})
+        put(where / folder / "tokenizer.json", {})
+    build(where / "document_0_Transformer", "mpnet")
+    put(where / "document_1_Pooling/config.json", {"embedding_dimension": 24, "pooling_mode": "mean"})
+    modules = "sentence_transformers.base.modules."
+    put(where / "router_config.json", {"types": {"query_0_StaticEmbedding": modules + "StaticEmbedding", "document_0_Transformer": modules + "Transformer",
+                                                 "document_1_Pooling": modules + "Pooling"},
+                                       "structure": {"query": ["query_0_StaticEmbedding"], "document": ["document_0_Transformer", "document_1_Pooling"]}})
+    listed(where, ("", "Router"), ("1_Dense", "Dense"))
+    dense(where / "1_Dense", 24, 16)
+    listed(where / "static", (".", "StaticEmbedding"))
+    done, report = smoke(where)
+    assert done.returncode == 5 and not report["findings"], report
+    assert report["file"] == "modules.json" and report["reasons"][0] == "not run: task sentence-similarity" and "each of the 5 modules" in report["reasons"][1]
+    assert next(a for a in report["artefacts"] if a["file"].startswith("static/"))["reasons"][0] == "not run: task sentence-similarity"
+    (where / "query_0_StaticEmbedding/tokenizer.json").unlink()
+    assert smoke(where)[0].returncode == 6
+
+
 def test_routers_in_routers(tmp_path):
     """Each may name the next many times."""
     where = encoder(tmp_path / "m")
