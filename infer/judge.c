@@ -38,6 +38,15 @@ static double main_loss(const struct smoke_texts *x, const struct ops_tally *t, 
 	return sum / *n;
 }
 
+static double mean_target(const struct ops_tally *t, uint32_t n)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += (double)t[i].target;
+	return sum / n;
+}
+
 static void judge_finite(struct smoke *s, const struct smoke_texts *x, const struct ops_tally *t, const struct ops_measure *layers)
 {
 	for (uint32_t l = 0; l < s->n_layers; l++) {
@@ -170,6 +179,8 @@ void judge_forward(struct smoke *s, const struct spec *spec, const struct ops_ta
 		s->top1[i] = (int32_t)tally[i].top;
 	s->loss = main_loss(x, tally, &n);
 	s->perplexity = exp(s->loss);
+	if (x->n_main > 1)
+		s->target_logit = mean_target(tally, x->n_main - 1);	/* nothing comes after the last */
 	s->prompt_tokens = x->n_main;
 	if (x->n_bytes)
 		s->bits_per_byte = s->loss * n / log(2) / (double)x->n_bytes;

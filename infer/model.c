@@ -199,6 +199,7 @@ static void take_size(struct model *m)
 	}
 	m->size.layer_params = params;
 	m->size.width = m->spec->d_model;
+	m->size.vocab = m->spec->n_vocab;
 	m->size.experts = m->spec->moe.n_expert;
 	m->size.bits = coarsest_bits(shares, n_shares, params);
 }

@@ -18,6 +18,7 @@ struct model_size {
 	uint64_t n_params;		/* numbers, however they are packed; without what is not run */
 	uint64_t layer_params;		/* those of the layers' matrices: however the head is stored, and the vocabulary padded */
 	uint32_t width, experts;	/* of the residual stream; of a layer that routes, 0: of none */
+	uint32_t vocab;			/* rows of the head: tokens, and what programs pad them with */
 	double bits;			/* a number of the coarsest tenth of those, without scales that lie beside them */
 	const char *stored;		/* "BF16" where all that it needs is stored so, norms too; else "mixed" */
 };

@@ -9,7 +9,7 @@
 
 /*
  * Adds a reason (by the relation: a finding, rule "reference") for every way in which s differs more than it may: token ids not at all;
- * of the same floats on the same device path nothing beyond rounding; else the loss by what the coarser of the two precisions costs.
+ * of the same floats on the same device path nothing beyond rounding, but for what rows that pad a vocabulary cost; else the loss by what the coarser of the two precisions costs.
  * What no form of a model changes (same_model.h) may not differ at all. A sibling that it shows to be another model is not compared, which is said; nor is
  * one of several that the checkpoint says it was quantised from, where another is its original. Other weights may differ in all but doing worse; which of an
  * earlier revision's are the same says their name (sample.h), or the relation where the report has none; they count under this name and under those that

@@ -335,7 +335,7 @@ static int run_all(struct test *t, int dirfd, const char *file, struct report *r
 void smoke_begin(struct smoke *s, const char *file)
 {
 	*s = (struct smoke){ .file = mem_strdup(file), .loss = NAN, .perplexity = NAN, .bits_per_byte = NAN, .loss_shuffled = NAN, .loss_near = NAN,
-		.loss_far = NAN, .loss_long = NAN, .loss_short = NAN, .entropy = NAN, .unigram = NAN, .load_s = NAN, .forward_s = NAN, .tokens_per_s = NAN,
+		.loss_far = NAN, .loss_long = NAN, .loss_short = NAN, .entropy = NAN, .unigram = NAN, .target_logit = NAN, .load_s = NAN, .forward_s = NAN, .tokens_per_s = NAN,
 		.decode_tokens_per_s = NAN };
 }
 

@@ -72,6 +72,7 @@ struct smoke {
 	bool judging;			/* the run: what fails then says nothing against structure and statistics */
 	bool surveyed, unsound;		/* these were looked at, all of them; and something is wrong with them */
 	double loss, perplexity, bits_per_byte, loss_shuffled, loss_near, loss_far, loss_long, loss_short, entropy, unigram;
+	double target_logit;		/* mean of those of the ids that came next: no other row of the head has a part in it */
 	double load_s, forward_s, tokens_per_s;
 	double decode_tokens_per_s;	/* of the short continuation, a token at a time */
 	int32_t *tokens;

@@ -23,6 +23,7 @@ static json_t *fingerprint(const struct smoke *s)
 	json_t *o = json_object(), *rms = json_array(), *top1 = json_array();
 
 	set_real(o, "loss", s->loss);
+	set_real(o, "target_logit", s->target_logit);
 	for (uint32_t i = 0; i < s->n_layers; i++)
 		json_array_append_new(rms, isfinite(s->layer_rms[i]) ? json_real(s->layer_rms[i]) : json_null());
 	for (uint32_t i = 0; i < s->n_top1; i++)
@@ -34,6 +35,7 @@ static json_t *fingerprint(const struct smoke *s)
 	json_object_set_new(o, "layer_params", json_integer((json_int_t)s->size.layer_params));
 	json_object_set_new(o, "width", json_integer(s->size.width));
 	json_object_set_new(o, "experts", json_integer(s->size.experts));
+	json_object_set_new(o, "vocab", json_integer(s->size.vocab));
 	set_real(o, "bits", s->size.bits);
 	set_text(o, "stored", s->size.stored);
 	set_text(o, "weights", s->weights[0] ? s->weights : NULL);

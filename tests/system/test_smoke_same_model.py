@@ -129,6 +129,66 @@ def test_a_head_that_is_stored_does_not_make_another_model(stories, tmp_path, go
     assert done.returncode == (0 if good else 6)
 
 
+def padded(stories, where, rows, change=lambda m: None):
+    """The trained model with more rows than tokens; change(m) to its tensors first."""
+    m = Model(stories / "hf-f32")
+    change(m)
+    for name in [n for n in ("model.embed_tokens.weight", "lm_head.weight") if n in m.tensors]:
+        (n, width), values = m.tensors[name]
+        m.tensors[name] = [n + len(rows) // width, width], array.array("f", [*values, *rows])
+        m.config["vocab_size"] = n + len(rows) // width
+    return m.write(where)
+
+
+ZEROS = [0.0] * 64 * 64
+
+
+def test_a_vocabulary_that_is_padded(stories, tmp_path):
+    """Rows that no token has cost a little, which is no other model: the one with more of them the more, whichever is held against the other."""
+    plain, more = stories / "hf-f32", padded(stories, tmp_path / "more", ZEROS)
+    for where, other in (plain, more), (more, plain):
+        done, report = smoke(*held_against(tmp_path, ("org/base", other)), where)
+        assert done.returncode == 0 and report["compared"][0].startswith("agrees with org/base: the vocabulary has "), report
+    rows = [0.01 * ((i * 7919 + 13) % 101 - 50) / 50 for i in range(640)]    # as a program begins new tokens
+    done, report = smoke(*held_against(tmp_path, ("org/base", plain)), padded(stories, tmp_path / "new", rows))
+    assert done.returncode == 0 and "522 rows, and there 512" in report["compared"][0], report
+
+
+def nudged(name, share):
+    def change(m):
+        values = m.values(name)
+        m.tensors[name] = m.tensors[name][0], array.array("f", [v * (1 + share * (i % 7 == 0)) for i, v in enumerate(values)])
+    return change
+
+
+def untied(share):
+    def change(m):
+        m.tensors["lm_head.weight"] = m.tensors["model.embed_tokens.weight"]
+        m.config["tie_word_embeddings"] = False
+        nudged("lm_head.weight", share)(m)
+    return change
+
+
+@pytest.mark.parametrize("change, why", [
+    (untied(1e-4), "the logits of the tokens that come next"), (nudged("model.layers.1.self_attn.v_proj.weight", 5e-4), "the residual stream"),
+    (nudged("model.norm.weight", 1e-4), "the logits of the tokens that come next")])
+def test_a_padded_vocabulary_hides_nothing(stories, tmp_path, change, why):
+    done, report = smoke(*held_against(tmp_path, ("org/base", stories / "hf-f32")), padded(stories, tmp_path / "m", ZEROS, change))
+    assert done.returncode == 6 and report["compared"] == ["differs from org/base"] and any(why in r for r in report["reasons"]), report
+
+
+def test_rows_that_cost_more_than_padding(stories, tmp_path):
+    """And a report of old, which does not tell how many there were, is held to the letter."""
+    rows = [v * 1.5 for v in Model(stories / "hf-f32").values("model.embed_tokens.weight")[:64 * 300]]
+    done, report = smoke(*held_against(tmp_path, ("org/base", stories / "hf-f32")), padded(stories, tmp_path / "m", rows))
+    assert done.returncode == 6 and "upwards" in " ".join(report["reasons"]), report
+
+    def of_old(report):
+        report["fingerprint"].pop("vocab")
+    done, report = smoke(*held_against(tmp_path, ("org/base", stories / "hf-f32"), change=of_old), padded(stories, tmp_path / "old", ZEROS))
+    assert done.returncode == 6 and report["compared"] == ["differs from org/base"]
+
+
 # ---- other models -------------------------------------------------------------------------------------------------------
 
 def transposed_gguf(whole, path):
