@@ -2,6 +2,7 @@
 #include "infer/quant_rules.h"
 
 #include <ctype.h>
+#include <search.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -15,11 +16,70 @@ struct rule {
 	struct quant_layout layout;
 };
 
-struct quant_rules {
-	struct rule *v;
-	size_t n, cap;
-	bool sorted;
+/* What was found for a module: it is asked for each time that its weight is opened. */
+struct answer {
+	char *module;
+	enum quant_fit fit;
+	bool speaks;			/* a rule surely fits, and this is what it says */
+	struct quant_layout layout;
 };
+
+/* A large mixture's experts are all listed by name, so names are looked up; the others are tried one by one, in their order. */
+struct quant_rules {
+	struct rule **v;		/* those to try */
+	size_t n, cap;
+	size_t n_all, n_patterns;
+	bool sorted;
+	struct rule *class;		/* the first one of a class */
+	void *by_target;		/* trees of search.h: all rules by kind and target, which own them */
+	void *by_part;			/* names by what of them is found within another */
+	void *answers;
+};
+
+static int order_of_targets(const void *a, const void *b)
+{
+	const struct rule *x = a, *y = b;
+
+	return x->kind != y->kind ? (x->kind > y->kind) - (x->kind < y->kind) : strcmp(x->target, y->target);
+}
+
+/* A name from the stack of layers on ("layers.0.mlp" of "model.layers.0.mlp"); all of it where it has none. */
+static const char *within_model(const char *name)
+{
+	const char *part = name;
+
+	for (const char *c = name; *c; c++)
+		if (*c == '.') {
+			if (isdigit((unsigned char)c[1]))
+				return part;
+			part = c + 1;
+		}
+	return name;
+}
+
+static int order_of_parts(const void *a, const void *b)
+{
+	return strcmp(within_model(((const struct rule *)a)->target), within_model(((const struct rule *)b)->target));
+}
+
+static int order_of_answers(const void *a, const void *b)
+{
+	return strcmp(((const struct answer *)a)->module, ((const struct answer *)b)->module);
+}
+
+/* What the tree has that is equal to `key`, NULL where there is none. */
+static void *look_up(const void *key, void *const *tree, int (*order)(const void *, const void *))
+{
+	void *node = tfind(key, tree, order);
+
+	return node ? *(void **)node : NULL;
+}
+
+static void keep(void *what, void **tree, int (*order)(const void *, const void *))
+{
+	if (!tsearch(what, tree, order))
+		abort();
+}
 
 struct quant_rules *quant_rules_new(bool sorted)
 {
@@ -29,41 +89,81 @@ struct quant_rules *quant_rules_new(bool sorted)
 	return r;
 }
 
+static void free_rule(void *p)
+{
+	struct rule *rule = p;
+
+	free(rule->target);
+	token_regex_free(rule->re);
+	free(rule);
+}
+
+static void free_answer(void *p)
+{
+	struct answer *a = p;
+
+	free(a->module);
+	free(a);
+}
+
+static void stays(void *p)
+{
+	(void)p;
+}
+
 void quant_rules_free(struct quant_rules *r)
 {
-	for (size_t i = 0; r && i < r->n; i++) {
-		free(r->v[i].target);
-		token_regex_free(r->v[i].re);
-	}
-	if (r)
-		free(r->v);
+	if (!r)
+		return;
+	tdestroy(r->by_part, stays);
+	tdestroy(r->by_target, free_rule);
+	tdestroy(r->answers, free_answer);
+	free(r->v);
 	free(r);
+}
+
+/* The pattern that a target is, or that it may be; NULL: none. */
+static int open_pattern(struct quant_rules *r, enum quant_target kind, const char *target, struct token_regex **re, struct err *e)
+{
+	bool perhaps = (kind == TARGET_PART || kind == TARGET_SUBSTRING) && strpbrk(target, "*+?|()[]{}\\^$");
+
+	if (kind != TARGET_PATTERN && !perhaps)
+		return 0;
+	if (++r->n_patterns > QUANT_PATTERNS_MAX)
+		return err_set(e, ERR_UNSUPPORTED, "not run: quantization_config has more than %d patterns for modules", QUANT_PATTERNS_MAX);
+	if (token_regex_open(re, target, strlen(target), TOKEN_RUST, NULL) < 0 && !perhaps)	/* what is none after all is taken as it stands */
+		return err_set(e, ERR_UNSUPPORTED, "not run: quantization_config has a pattern that can't be used: %.120s", target);
+	return 0;
 }
 
 int quant_rules_add(struct quant_rules *r, enum quant_target kind, const char *target, const struct quant_layout *layout, struct err *e)
 {
-	struct rule made = { .kind = kind, .layout = *layout }, *to;
+	const struct rule key = { .kind = kind, .target = (char *)target };
+	struct rule *old = kind == TARGET_CLASS ? r->class : look_up(&key, &r->by_target, order_of_targets);
+	struct token_regex *re = NULL;
+	int rc;
 
-	for (size_t i = 0; i < r->n; i++) {
-		struct rule *old = &r->v[i];
-
-		if (old->kind != kind || (kind != TARGET_CLASS && strcmp(old->target, target) != 0))
-			continue;
-		if (kind == TARGET_CLASS && strcmp(old->target, target) != 0)	/* which module is of which class the tensors don't say */
-			old->layout.unsaid = true;
-		else
-			old->layout = *layout;
+	if (old && strcmp(old->target, target) != 0)	/* another class: which module is of which the tensors don't say */
+		old->layout.unsaid = true;
+	else if (old)
+		old->layout = *layout;
+	if (old)
 		return 0;
-	}
-	if (r->n == QUANT_RULES_MAX)
-		return err_set(e, ERR_LIMIT, "quantization_config has more than %d rules for single modules", QUANT_RULES_MAX);
-	if ((kind == TARGET_PART || kind == TARGET_SUBSTRING) && strpbrk(target, "*+?|()[]{}\\^$"))	/* what is none after all is taken as it stands */
-		(void)!token_regex_open(&made.re, target, strlen(target), TOKEN_RUST, NULL);
-	if (kind == TARGET_PATTERN && token_regex_open(&made.re, target, strlen(target), TOKEN_RUST, e) < 0)
-		return err_set(e, ERR_UNSUPPORTED, "not run: quantization_config has a pattern that can't be used: %.120s", target);
-	made.target = mem_strdup(target);
-	to = vec_push(&r->v, &r->n, &r->cap);
-	*to = made;
+	if (r->n_all == QUANT_RULES_MAX)
+		return err_set(e, ERR_UNSUPPORTED, "not run: quantization_config has more than %d rules for modules", QUANT_RULES_MAX);
+	rc = open_pattern(r, kind, target, &re, e);
+	if (rc < 0)
+		return rc;
+	old = mem_zalloc(sizeof(*old));
+	*old = (struct rule){ .kind = kind, .target = mem_strdup(target), .re = re, .layout = *layout };
+	r->n_all++;
+	keep(old, &r->by_target, order_of_targets);
+	if (kind == TARGET_NAME)
+		keep(old, &r->by_part, order_of_parts);
+	else
+		*vec_push(&r->v, &r->n, &r->cap) = old;
+	if (kind == TARGET_CLASS)
+		r->class = old;
 	return 0;
 }
 
@@ -81,25 +181,6 @@ static const char *find_part(const char *name, const char *part)
 		if ((at == name || at[-1] == '.') && ends_part(at[n]))
 			return at;
 	return NULL;
-}
-
-/* A name from the stack of layers on ("layers.0.mlp" of "model.layers.0.mlp"); all of it where it has none. */
-static const char *within_model(const char *name)
-{
-	const char *part = name;
-
-	for (const char *c = name; *c; c++)
-		if (*c == '.') {
-			if (isdigit((unsigned char)c[1]))
-				return part;
-			part = c + 1;
-		}
-	return name;
-}
-
-static bool names_part(const char *target, const char *module)
-{
-	return find_part(module, within_model(target)) != NULL;
 }
 
 /* Does a part of the name end with `end`, which may have the dot itself? */
@@ -214,8 +295,8 @@ static int fits(const struct rule *rule, const char *module, struct err *e)
 	switch (rule->kind) {
 	case TARGET_CLASS:	/* another than a linear one may be derived from it, or be an embedding's */
 		return str_ends(rule->target, "Linear") ? FIT_YES : FIT_PERHAPS;
-	case TARGET_NAME:
-		return strcmp(rule->target, module) == 0 ? FIT_YES : names_part(rule->target, module) ? FIT_PERHAPS : FIT_NO;
+	case TARGET_NAME:	/* those are looked up */
+		return FIT_NO;
 	case TARGET_PATTERN:
 		return fit_pattern(rule->re, module, e);
 	case TARGET_PART:	/* may be a pattern too, which not all editions of these programs read as one */
@@ -236,30 +317,80 @@ static bool is_before(const struct rule *a, const struct rule *b)
 	return a->kind != b->kind ? a->kind < b->kind : a->kind == TARGET_PATTERN && strcmp(a->target, b->target) < 0;
 }
 
-int quant_rules_find(const struct quant_rules *r, const char *module, struct quant_layout *out, enum quant_fit *fit, struct err *e)
+/* The name, or else one of which what is within a model is part of the module's. */
+static const struct rule *find_name(const struct quant_rules *r, const char *module)
 {
-	const struct rule *best = NULL, *perhaps = NULL;
+	char part[QUANT_NAME_MAX];
+	const struct rule key = { .kind = TARGET_NAME, .target = (char *)module }, part_key = { .target = part };
+	const struct rule *found = look_up(&key, &r->by_target, order_of_targets);
 
-	*fit = FIT_NO;
-	for (size_t i = 0; r && i < r->n && !(best && !r->sorted); i++) {
-		int rc = best && !is_before(&r->v[i], best) ? FIT_NO : fits(&r->v[i], module, e);
+	for (const char *from = module; r->by_part && !found && from; from = strchr(from, '.')) {
+		from += *from == '.';
+		snprintf(part, sizeof(part), "%s", from);
+		for (char *end = part + strlen(part); end && !found; end = strrchr(part, '.')) {
+			*end = '\0';
+			found = look_up(&part_key, &r->by_part, order_of_parts);
+		}
+	}
+	return found;
+}
+
+static int settle(const struct quant_rules *r, struct answer *a, struct err *e)
+{
+	const struct rule *name = find_name(r, a->module), *best = NULL, *perhaps = NULL;
+
+	if (name && strcmp(name->target, a->module) == 0)
+		best = name;
+	else
+		perhaps = name;
+	a->fit = best ? FIT_YES : perhaps ? FIT_PERHAPS : FIT_NO;
+	for (size_t i = 0; i < r->n && !(best && !r->sorted); i++) {
+		const struct rule *one = r->v[i];
+		int rc = best && !is_before(one, best) ? FIT_NO : fits(one, a->module, e);
 
 		if (rc < 0)
 			return rc;
-		if (rc > (int)*fit)
-			*fit = (enum quant_fit)rc;
+		if (rc > (int)a->fit)
+			a->fit = (enum quant_fit)rc;
 		if (rc == FIT_YES)
-			best = &r->v[i];
-		else if (rc == FIT_PERHAPS && (!perhaps || is_before(&r->v[i], perhaps)))
-			perhaps = &r->v[i];
+			best = one;
+		else if (rc == FIT_PERHAPS && (!perhaps || is_before(one, perhaps)))
+			perhaps = one;
 	}
 	if (!best)
 		return 0;
-	*out = best->layout;
+	a->layout = best->layout;
 	if (perhaps && (!r->sorted || is_before(perhaps, best)) && !(perhaps->layout.left_out && best->layout.left_out)) {
-		*fit = FIT_PERHAPS;
-		out->left_out = false;
-		out->unsaid = true;
+		a->fit = FIT_PERHAPS;
+		a->layout.left_out = false;
+		a->layout.unsaid = true;
 	}
+	a->speaks = true;
+	return 0;
+}
+
+int quant_rules_find(struct quant_rules *r, const char *module, struct quant_layout *out, enum quant_fit *fit, struct err *e)
+{
+	const struct answer key = { .module = (char *)module };
+	struct answer *a;
+	int rc;
+
+	*fit = FIT_NO;
+	if (!r)
+		return 0;
+	a = look_up(&key, &r->answers, order_of_answers);
+	if (!a) {
+		a = mem_zalloc(sizeof(*a));
+		a->module = mem_strdup(module);
+		rc = settle(r, a, e);
+		if (rc < 0) {
+			free_answer(a);
+			return rc;
+		}
+		keep(a, &r->answers, order_of_answers);
+	}
+	*fit = a->fit;
+	if (a->speaks)
+		*out = a->layout;
 	return 0;
 }

@@ -12,7 +12,8 @@
 
 #include "infer/quant_weight.h"
 
-#define QUANT_RULES_MAX 4096
+#define QUANT_RULES_MAX	   131072	/* twice the experts' matrices of the largest mixtures, which some lists name one by one */
+#define QUANT_PATTERNS_MAX 4096		/* each is compiled, and tried on each module */
 
 enum quant_target {
 	TARGET_NAME,	/* of a module, all of it */
@@ -31,12 +32,13 @@ struct quant_rules;
 /* The first rule that fits counts, as for GPTQModel; where `sorted`, names before patterns in order of the alphabet before classes. */
 struct quant_rules *quant_rules_new(bool sorted);
 void quant_rules_free(struct quant_rules *r);
-/* ERR_UNSUPPORTED for a pattern that can't be used, ERR_LIMIT for too many. A target that is there already gets the new layout. */
+/* ERR_UNSUPPORTED for a pattern that can't be used, and for too many. No more once a module was asked for. A target that is there already gets the new layout. */
 int quant_rules_add(struct quant_rules *r, enum quant_target kind, const char *target, const struct quant_layout *layout, struct err *e);
 /*
  * *out gets the module's layout where a rule surely fits, and stays as it is otherwise. If one that comes before it and says otherwise
- * perhaps fits, so does the whole, and *out says nothing of being left out, nor of what shapes tell. No rules (NULL) fit nothing.
+ * perhaps fits, so does the whole, and *out says nothing of being left out, nor of what shapes tell. No rules (NULL) fit nothing. What was found is
+ * kept: from one thread at a time.
  */
-int quant_rules_find(const struct quant_rules *r, const char *module, struct quant_layout *out, enum quant_fit *fit, struct err *e);
+int quant_rules_find(struct quant_rules *r, const char *module, struct quant_layout *out, enum quant_fit *fit, struct err *e);
 
 #endif
