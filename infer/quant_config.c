@@ -1,8 +1,10 @@
 /* quant_config.c - what a config.json says about how weights are packed, and which tensors belong to the packing. */
+#include <ctype.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "base/str.h"
+#include "infer/config_parts.h"
 #include "infer/quant_rules.h"
 
 #define FP8_BLOCK_MAX 65536
@@ -259,6 +261,31 @@ static int check_symmetric(const json_t *args, const char *of, struct err *e)
 		? err_set(e, ERR_INPUT, "quantization_config: symmetric of %s is null, neither true nor false", of) : 0;
 }
 
+/* compressed-tensors does not load a word that it does not know. */
+static int check_word(const json_t *args, const char *of, const char *key, const char *known, struct err *e)
+{
+	const json_t *v = json_object_get(args, key);
+	const char *word = json_string_value(v);
+	char lower[32];
+
+	if (!v || json_is_null(v) || (json_is_boolean(v) && strcmp(key, "actorder") == 0))
+		return 0;
+	snprintf(lower, sizeof(lower), "%s", word ? word : "");
+	for (char *c = lower; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	return *lower && config_in_list(known, lower) ? 0
+		: err_set(e, ERR_INPUT, "quantization_config: %s of %s is %.40s; there are%sand no others", key, of, word ? word : "no word", known);
+}
+
+static int check_words(const json_t *args, const char *of, struct err *e)
+{
+	int rc = check_word(args, of, "type", " int float ", e);
+
+	if (rc == 0)
+		rc = check_word(args, of, "strategy", " tensor channel group block token tensor_group attn_head ", e);
+	return rc < 0 ? rc : check_word(args, of, "actorder", " group weight dynamic static ", e);
+}
+
 /* A group's bits, size and blocks, and what they are of. */
 static int parse_group(struct quant_layout *l, const json_t *group, struct err *e)
 {
@@ -269,15 +296,21 @@ static int parse_group(struct quant_layout *l, const json_t *group, struct err *
 	const json_t *inputs = json_object_get(group, "input_activations"), *dynamic = json_object_get(inputs, "dynamic");
 	int rc = read_sizes(l, weights, "num_bits", "group_size", e);
 
-	if (rc == 0)
-		rc = check_symmetric(weights, "weights", e);
-	if (rc == 0)
-		rc = check_symmetric(inputs, "input_activations", e);
+	for (size_t i = 0; rc == 0 && i < 2; i++) {
+		const json_t *args = i ? inputs : weights;
+		const char *of = i ? "input_activations" : "weights";
+
+		rc = check_symmetric(args, of, e);
+		if (rc == 0)
+			rc = check_words(args, of, e);
+	}
 	if (rc < 0)
 		return rc;
 	l->bits_said = json_is_integer(json_object_get(weights, "num_bits"));
 	l->number = (enum quant_number)place(json_get_str(weights, "type"), numbers, ARRAY_LEN(numbers));
-	l->strategy = strategy && strcmp(strategy, "tensor_group") == 0 ? STRATEGY_GROUP : (enum quant_strategy)place(strategy, strategies, ARRAY_LEN(strategies));
+	l->strategy = strategy && strcasecmp(strategy, "tensor_group") == 0 ? STRATEGY_GROUP : (enum quant_strategy)place(strategy, strategies, ARRAY_LEN(strategies));
+	if (strategy && l->strategy == STRATEGY_UNSAID)	/* it is for what flows through, and no program has weights so */
+		return unsupported(e, "compressed-tensors", strategy);
 	l->symmetric = json_is_true(json_object_get(weights, "symmetric"));
 	l->asymmetric = json_is_false(json_object_get(weights, "symmetric"));
 	l->reordered = json_is_true(order) || (word && (strcasecmp(word, "group") == 0 || strcasecmp(word, "dynamic") == 0));

@@ -354,6 +354,8 @@ static void states_of_bitsandbytes(void **state)
 #define CONFIG(method, more) "{\"quantization_config\":{\"quant_method\":\"" method "\"" more "}}"
 #define INPUTS(dynamic) CONFIG("compressed-tensors", ",\"config_groups\":{\"a\":{\"targets\":[\"Linear\"],\"input_activations\":{\"dynamic\":" dynamic "},\"weights\":{}}}")
 
+#define WEIGHTS(more) CONFIG("compressed-tensors", ",\"config_groups\":{\"a\":{\"targets\":[\"Linear\"],\"weights\":{" more "}}}")
+
 /* What the method's own programs read besides the codes, by the names that they know; the runner itself could do without. */
 static void companions_that_programs_read(void **state)
 {
@@ -436,6 +438,12 @@ static void numbers_of_configurations(void **state)
 		{ CONFIG("compressed-tensors", ",\"config_groups\":{\"a\":{\"targets\":[\"Linear\"],\"weights\":{\"num_bits\":0}}}"), "num_bits is 0" },
 		{ CONFIG("compressed-tensors", ",\"config_groups\":{\"a\":{\"targets\":[\"Linear\"],\"weights\":{\"symmetric\":null}}}"), "symmetric of weights is null" },
 		{ INPUTS("true,\"symmetric\":null"), "symmetric of input_activations is null" },
+		{ INPUTS("true,\"strategy\":\"tokens\""), "strategy of input_activations is tokens" },
+		{ WEIGHTS("\"type\":\"int4\""), "type of weights is int4; there are int float and no others" },
+		{ WEIGHTS("\"type\":4"), "type of weights is no word" },
+		{ WEIGHTS("\"strategy\":\"row\""), "strategy of weights is row" },
+		{ WEIGHTS("\"strategy\":\"\""), "strategy of weights is " },
+		{ WEIGHTS("\"actorder\":\"yes\""), "actorder of weights is yes" },
 	};
 
 	(void)state;
@@ -754,6 +762,11 @@ static void configurations(void **state)
 		{ GROUPS("", "\"a\":" STRATEGY("tensor", ",\"block_structure\":[16,16]")), ERR_INPUT },
 		{ GROUPS("", "\"a\":" STRATEGY("tensor_group", ",\"group_size\":16,\"block_structure\":null")), 0 },
 		{ GROUPS("", "\"a\":" STRATEGY("channel", ",\"group_size\":-1")), 0 },
+		{ WEIGHTS("\"strategy\":\"token\""), ERR_UNSUPPORTED },
+		{ WEIGHTS("\"strategy\":\"attn_head\""), ERR_UNSUPPORTED },
+		{ WEIGHTS("\"type\":\"INT\",\"strategy\":\"Channel\",\"actorder\":false"), 0 },
+		{ WEIGHTS("\"type\":null,\"strategy\":null,\"actorder\":\"static\""), 0 },
+		{ INPUTS("true,\"strategy\":\"token\",\"type\":\"float\""), 0 },
 		{ "{\"quantization_config\":null}", 0 },
 		{ "{\"quantization_config\":{\"load_in_8bit\":true,\"llm_int8_threshold\":6.0}}", 0 },
 		{ "{\"text_config\":{\"quantization_config\":{\"quant_method\":\"fp8\"}}}", 0 },
