@@ -205,10 +205,39 @@ int opening_load_byte_zeros(struct opening *o, const struct quant_part *p, uint6
 	return 0;
 }
 
+/* Each group has as many inputs as share a scale, wherever they stand. A list of zeros is how old programs wrote that there is no order. */
+static int check_groups(struct opening *o)
+{
+	const struct quant_weight *w = o->w;
+	own(mem) uint64_t *n = calloc(w->n_groups, sizeof(*n));
+	bool any = o->layout.reordered;
+
+	if (!n)
+		return err_set(o->e, ERR_FAILED, "%s: no memory for its groups", o->stem);
+	for (uint64_t i = 0; i < w->in; i++) {
+		n[w->g_idx[i]]++;
+		any |= w->g_idx[i] != 0;
+	}
+	for (uint64_t g = 0; any && g < w->n_groups; g++)
+		if (n[g] > w->group)
+			return BAD(o, "its g_idx puts %llu inputs into group %llu, and %llu share a scale", (unsigned long long)n[g], (unsigned long long)g,
+				   (unsigned long long)w->group);
+	return 0;
+}
+
+/* As compressed-tensors begins with: no order was found. */
+static bool is_unset(const uint32_t *g_idx, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		if (g_idx[i] != UINT32_MAX)
+			return false;
+	return true;
+}
+
 int opening_load_g_idx(struct opening *o, const char *suffix)
 {
 	struct quant_weight *w = o->w;
-	own(mem) uint8_t *bytes = NULL;
+	own(mem) uint32_t *list = NULL;
 	struct quant_part p;
 	uint64_t n;
 
@@ -219,17 +248,16 @@ int opening_load_g_idx(struct opening *o, const char *suffix)
 	}
 	if (!type_is(&p, "I32") || !opening_count(&p, &n) || n != w->in || p.size_bytes != n * 4)
 		return BAD(o, "its g_idx is not one I32 for each of %llu inputs", (unsigned long long)w->in);
-	bytes = opening_load(o, &p, "g_idx");
-	if (!bytes)
+	list = opening_load(o, &p, "g_idx");
+	if (!list)
 		return ERR_INPUT;
-	w->g_idx = calloc(n, sizeof(*w->g_idx));
-	if (!w->g_idx)
-		return err_set(o->e, ERR_FAILED, "%s: no memory for its g_idx", o->stem);
-	memcpy(w->g_idx, bytes, n * 4);
+	if (w->scheme == QUANT_PACKED && !o->layout.reordered && is_unset(list, n))
+		return 0;
+	w->g_idx = take(list);
 	for (uint64_t i = 0; i < n; i++)
 		if (w->g_idx[i] >= w->n_groups)
 			return BAD(o, "g_idx[%llu] is %d, there are %llu groups", (unsigned long long)i, (int32_t)w->g_idx[i], (unsigned long long)w->n_groups);
-	return 0;
+	return check_groups(o);
 }
 
 int opening_check_input_scale(struct opening *o)

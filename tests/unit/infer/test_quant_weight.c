@@ -419,6 +419,51 @@ static void companions_that_programs_read(void **state)
 	}
 }
 
+#define DESC_ACT(said) "{\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4,\"group_size\":16,\"desc_act\":" said "}}"
+#define ACTORDER(said) CONFIG("compressed-tensors", ",\"format\":\"pack-quantized\",\"config_groups\":{\"a\":{\"targets\":[\"Linear\"],\"weights\":{" \
+	"\"num_bits\":4,\"group_size\":32,\"actorder\":" said "}}}")
+
+/* Inputs may be in any order, and each group has as many as share a scale. */
+static void groups_of_inputs(void **state)
+{
+	enum list { AS_IT_IS, IN_ORDER, TURNED, ONE_MOVED, ZEROS, UNSET };
+	static const struct {
+		const char *config, *name;
+		enum list list;
+		const char *word;	/* "": good */
+	} cases[] = {
+		{ DESC_ACT("true"), "gptq4", AS_IT_IS, "" }, { DESC_ACT("true"), "gptq4", TURNED, "" }, { DESC_ACT("false"), "gptq4", IN_ORDER, "" },
+		{ DESC_ACT("true"), "gptq4", ONE_MOVED, "puts 17 inputs into group 3, and 16 share a scale" }, { DESC_ACT("true"), "gptq4", ZEROS, "64 inputs into group 0" },
+		{ DESC_ACT("false"), "gptq4", ONE_MOVED, "puts 17 inputs" }, { DESC_ACT("false"), "gptq4", ZEROS, "" }, { DESC_ACT("false"), "gptq4", UNSET, "g_idx[0] is -1" },
+		{ ACTORDER("null"), "packed4", AS_IT_IS, "" }, { ACTORDER("null"), "packed4", IN_ORDER, "" }, { ACTORDER("null"), "packed4", UNSET, "" },
+		{ ACTORDER("\"weight\""), "packed4", UNSET, "" }, { ACTORDER("\"group\""), "packed4", UNSET, "g_idx[0] is -1" },
+		{ ACTORDER("null"), "packed4", TURNED, "out of their order" }, { ACTORDER("\"group\""), "packed4", TURNED, "" },
+		{ ACTORDER("\"group\""), "packed4", ONE_MOVED, "puts 33 inputs into group 1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		bool gptq = cases[i].name[0] == 'g';
+		own(quant_config) struct quant_config c = config_of(cases[i].config);
+		own(quant_weight) struct quant_weight w = { 0 };
+		char weight[32], list[32];
+		int32_t g_idx[64];
+		struct err e = ERR_NONE;
+
+		for (int k = 0; k < 64; k++)
+			g_idx[k] = cases[i].list == ZEROS ? 0 : cases[i].list == UNSET ? -1 : (cases[i].list == TURNED ? 63 - k : k) / (gptq ? 16 : 32);
+		if (cases[i].list == ONE_MOVED)
+			g_idx[0] = gptq ? 3 : 1;
+		snprintf(weight, sizeof(weight), "%s.weight", cases[i].name);
+		snprintf(list, sizeof(list), "%s.%sg_idx", cases[i].name, gptq ? "" : "weight_");
+		if (cases[i].list != AS_IT_IS)
+			with_also(list, "I32", g_idx, sizeof(g_idx));
+		if (quant_weight_open(&w, &c, &source, weight, &e) < 0 ? !*cases[i].word || !strstr(e.msg, cases[i].word) : *cases[i].word)
+			fail_msg("%s of %s, %d: '%s' does not say '%s'", cases[i].name, cases[i].config, (int)cases[i].list, e.msg, cases[i].word);
+		golden.also = NULL;
+	}
+}
+
 /* Numbers are whole ones in their range, or named; none is cut to fit or left out silently. */
 static void numbers_of_configurations(void **state)
 {
@@ -796,7 +841,7 @@ int main(void)
 		cmocka_unit_test(poisoned_parts), cmocka_unit_test(shapes_that_lie), cmocka_unit_test(configurations),
 		cmocka_unit_test(forms_by_method), cmocka_unit_test(rules_for_modules), cmocka_unit_test(zero_points),
 		cmocka_unit_test(plain_where_packed_is_meant), cmocka_unit_test(ends_that_are_packed),
-		cmocka_unit_test(patterns_for_another_name), cmocka_unit_test(long_lists),
+		cmocka_unit_test(patterns_for_another_name), cmocka_unit_test(long_lists), cmocka_unit_test(groups_of_inputs),
 		cmocka_unit_test(states_of_bitsandbytes), cmocka_unit_test(companions_that_programs_read), cmocka_unit_test(numbers_of_configurations),
 	};
 
