@@ -9,6 +9,8 @@
 #define STATE_MAX_BYTES ((uint64_t)65536)	/* quant_state */
 #define BLOCK_MIN	32			/* and the powers of two between */
 #define BLOCK_MAX	4096
+#define LOST_RUN	4096			/* entries of absmax, a page of a file */
+#define MEAN_SLACK	0.05			/* of the outer scale; rounding moves the mean by less than a hundredth */
 #define TABLE_SLACK	0.01f			/* the tables of the two kinds differ by ten times that, and more */
 
 static const struct {
@@ -67,6 +69,38 @@ static int check_table(struct opening *o, const json_t *state)
 	return BAD(o, "its quant_state says neither nf4 nor fp4 as quant_type");
 }
 
+/*
+ * Is a page of it zeros? That stands for the least scale that a block of scales reaches. Many in a row have it where their numbers are all alike, be it
+ * nothing: then the blocks reach the same.
+ */
+static bool has_lost_run(const uint8_t *index, const float *outer, uint64_t n, uint64_t size)
+{
+	uint64_t run = 0, differ = 0;
+
+	for (uint64_t i = 0; i < n; i++) {
+		run = index[i] ? 0 : run + 1;
+		differ = run < 2 ? 0 : differ + (outer[i / size] != outer[(i - 1) / size]);
+		if (run >= LOST_RUN && differ > 2 && differ > run / size / 2)
+			return true;
+	}
+	return false;
+}
+
+/* bitsandbytes takes the mean off before it rounds, so that what it rounds comes to nothing. */
+static int check_unnested(struct opening *o, const uint8_t *index, const float *outer, uint64_t size, float offset)
+{
+	const struct quant_weight *w = o->w;
+	double off = 0, reach = 0;
+
+	for (uint64_t i = 0; i < w->n_groups; i++) {
+		off += (double)w->scale[i] - (double)offset;
+		reach += fabs((double)outer[i / size]);
+	}
+	if (fabs(off) > MEAN_SLACK * reach)
+		return BAD(o, "its absmax has a mean of %g, and nested_offset, which is its mean, is %g", (double)offset + off / (double)w->n_groups, (double)offset);
+	return has_lost_run(index, outer, w->n_groups, size) ? BAD(o, "its absmax holds %d zeros in a row, and its nested_absmax differs there", LOST_RUN) : 0;
+}
+
 /* absmax may itself be in bytes: an index into nested_quant_map, times a nested_absmax for each nested_blocksize, plus nested_offset. */
 static int unnest(struct opening *o, const json_t *state, const struct quant_part *absmax, uint64_t n)
 {
@@ -94,7 +128,7 @@ static int unnest(struct opening *o, const json_t *state, const struct quant_par
 	w->scale = malloc(n * sizeof(*w->scale));
 	for (uint64_t i = 0; w->scale && i < n; i++)
 		w->scale[i] = map[index[i]] * outer[i / (uint64_t)size] + offset;
-	return w->scale ? 0 : err_set(o->e, ERR_FAILED, "%s: no memory for its absmax", o->stem);
+	return w->scale ? check_unnested(o, index, outer, (uint64_t)size, offset) : err_set(o->e, ERR_FAILED, "%s: no memory for its absmax", o->stem);
 }
 
 int opening_bnb4(struct opening *o, const struct quant_part *state_part)
