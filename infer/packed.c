@@ -24,9 +24,12 @@ static bool find_part(void *ctx, const char *name, struct quant_part *out)
 
 static int load_part(void *ctx, const struct quant_part *part, void *dst, struct err *e)
 {
-	const struct tensor *t = &((struct weights *)ctx)->tensors[part->id];
+	struct tensor *t = &((struct weights *)ctx)->tensors[part->id];
+	int rc = fdio_pread_exact(t->fd, dst, t->bytes, t->at, t->file, e);
 
-	return fdio_pread_exact(t->fd, dst, t->bytes, t->at, t->file, e);
+	if (rc == 0)
+		gaps_look(t, t->at, dst, t->bytes);
+	return rc;
 }
 
 struct tensor *packed_find(const struct weights *w, const char *name)
@@ -72,6 +75,7 @@ int packed_open(struct packed **out, struct weights *w, const struct quant_confi
 	}
 	p->main->stands_for[0] = p->q.out;
 	p->main->stands_for[1] = p->q.in;
+	p->main->zeros = (uint8_t)p->q.zeros;
 	rc = to_read ? keep_whole(p, e) : 0;
 	if (rc < 0)
 		return rc;

@@ -16,6 +16,8 @@ static int32_t *unpack(struct opening *o, const struct quant_part *p, uint64_t r
 		return NULL;
 	}
 	bytes = opening_load(o, p, "zeros");
+	if (bytes)
+		opening_see_zeros(o, bytes, p->size_bytes);
 	v = bytes ? malloc(rows * n * sizeof(*v)) : NULL;
 	for (uint64_t r = 0; v && r < rows; r++)
 		for (uint64_t i = 0; i < n; i++) {

@@ -25,6 +25,7 @@ static int load_packed_zeros(struct opening *o, const struct quant_part *p)
 		return ERR_INPUT;
 	if (opening_make_zeros(o) < 0)
 		return o->e->code;
+	opening_see_zeros(o, bytes, p->size_bytes);
 	for (uint64_t r = 0; r < w->out; r++) {
 		for (uint64_t g = 0; g < w->n_groups; g++) {
 			uint32_t word;

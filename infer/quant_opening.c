@@ -6,6 +6,8 @@
 
 #include "infer/config_parts.h"
 
+#define ZEROS_TELL 64	/* zero points */
+
 bool opening_find(struct opening *o, const char *suffix, struct quant_part *part)
 {
 	char name[QUANT_NAME_MAX];
@@ -180,6 +182,18 @@ int opening_check_zeros(struct opening *o, int32_t middle)
 	return 0;
 }
 
+void opening_see_zeros(struct opening *o, const void *bytes, uint64_t n_bytes)
+{
+	const uint8_t *p = bytes;
+	uint64_t i = 0;
+
+	if (o->layout.symmetric || o->w->out * o->w->n_groups < ZEROS_TELL)
+		return;
+	while (i < n_bytes && p[i] == 0)
+		i++;
+	o->w->zeros = i < n_bytes ? ZEROS_STORED : ZEROS_BLANK;
+}
+
 int opening_make_zeros(struct opening *o)
 {
 	struct quant_weight *w = o->w;
@@ -200,6 +214,8 @@ int opening_load_byte_zeros(struct opening *o, const struct quant_part *p, uint6
 		return ERR_INPUT;
 	if (opening_make_zeros(o) < 0)
 		return o->e->code;
+	if (o->layout.asymmetric)	/* else zero is the middle, and programs of old stored it */
+		opening_see_zeros(o, bytes, n);
 	for (uint64_t i = 0; i < w->out * w->n_groups; i++)
 		w->zero[i] = bytes[n == 1 ? 0 : i];
 	return 0;

@@ -48,6 +48,7 @@ int opening_set_groups(struct opening *o, uint64_t groups);
 int opening_check_strategy(struct opening *o, uint64_t n);
 /* The zero points that are there, or are not, against what the group says of them; `middle` is what stands for none. */
 int opening_check_zeros(struct opening *o, int32_t middle);
+void opening_see_zeros(struct opening *o, const void *bytes, uint64_t n_bytes);	/* sets w->zeros by what is stored */
 int opening_make_zeros(struct opening *o);	/* room for a zero point of each scale */
 /* compressed-tensors' zeros beside bytes: I8 for each scale. */
 int opening_load_byte_zeros(struct opening *o, const struct quant_part *p, uint64_t n);

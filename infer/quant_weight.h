@@ -35,6 +35,9 @@ enum quant_scheme {
 	QUANT_NVFP4,	/* two FP4 a byte, an F8_E4M3 scale each 16, one more scale for the tensor */
 };
 
+/* Zero points that are stored, where their method rounds asymmetrically and there are enough for chance to have no part in it. */
+enum quant_zeros { ZEROS_NONE, ZEROS_STORED, ZEROS_BLANK };	/* blank: all their bits are zero */
+
 /* What compressed-tensors says of a group's weights beside their bits and sizes; 0 wherever nothing is said. */
 enum quant_number { NUMBER_UNSAID, NUMBER_INT, NUMBER_FLOAT };
 enum quant_strategy { STRATEGY_UNSAID, STRATEGY_TENSOR, STRATEGY_CHANNEL, STRATEGY_GROUP, STRATEGY_BLOCK };
@@ -99,6 +102,7 @@ struct quant_weight {
 	uint64_t block[2];	/* FP8: rows and columns that share a scale */
 	uint64_t n_groups;
 	float *scale;		/* FP8: [ceil(out/block0)][ceil(in/block1)]; GPTQ, AWQ: [groups][out]; INT8, packed, NVFP4: [out][groups]; BNB4: a block */
+	enum quant_zeros zeros;	/* those of the checkpoint */
 	int32_t *zero;		/* laid out as the scale, (q - zero) * scale; INT8, packed: NULL where it is the middle */
 	uint32_t *g_idx;	/* GPTQ: the group of each input, or NULL */
 	float map[16];		/* BNB4 */

@@ -142,7 +142,7 @@ static void found_gaps(struct smoke *s, struct report *r, enum report_severity s
 static int judge_gaps(struct smoke *s, const struct tensor *t, struct report *r, struct err *e)
 {
 	struct gaps_found x = { 0 };
-	int rc = is_matrix(t) && t->stats.n_zero < t->stats.n + !t->stats.n ? gaps_find(t, &x, e) : 0;
+	int rc = (is_matrix(t) || !is_real(t)) && t->stats.n_zero < t->stats.n + !t->stats.n ? gaps_find(t, &x, e) : 0;
 
 	if (rc < 0)
 		return rc;
@@ -345,6 +345,27 @@ static void judge_unknown(struct smoke *s, const struct tensor *t, struct report
 	}
 }
 
+/* Zero points of one matrix that are all lost, where those of its likes are there. */
+static void judge_zero_points(struct smoke *s, const struct weights *w, struct report *r)
+{
+	own(mem) struct tensor **all = mem_zalloc((w->n + 1) * sizeof(struct tensor *));
+	size_t n = 0, blank;
+
+	for (size_t i = 0; i < w->n; i++)
+		if (w->tensors[i].zeros != ZEROS_NONE)
+			all[n++] = &w->tensors[i];
+	if (n)
+		qsort(all, n, sizeof(*all), compare_alike);
+	for (size_t i = 0, j; i < n; i = j) {
+		for (j = i, blank = 0; j < n && compare_alike(&all[i], &all[j]) == 0; j++)
+			blank += all[j]->zeros == ZEROS_BLANK;
+		for (size_t k = i; k < j && j - i >= PEERS_MIN && blank * 2 < j - i; k++)
+			if (all[k]->zeros == ZEROS_BLANK)
+				found(s, r, REPORT_REJECT, all[k], "stats.zero", "has zero points of no bits but zeros, and %.0f of %.0f in its place have others",
+					(double)(j - i - blank), (double)(j - i));
+	}
+}
+
 /* Tensors that are called alike in other layers are compared with one another. */
 static void judge_alike(struct smoke *s, const struct model *m, struct report *r)
 {
@@ -388,8 +409,10 @@ int survey_unknown(struct smoke *s, int dirfd, const char *file, struct tell *li
 		judge_unknown(s, &m.weights.tensors[i], r);
 		rc = judge_gaps(s, &m.weights.tensors[i], r, e);
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		judge_zero_points(s, &m.weights, r);
 		judge_alike(s, &m, r);
+	}
 	weights_close(&m.weights);
 	return rc;
 }
@@ -407,6 +430,8 @@ int survey_run(struct smoke *s, struct model *m, struct tell *listener, struct r
 			continue;
 		*vec_push(&peers[t->role].v, &peers[t->role].n, &peers[t->role].cap) = t;
 	}
+	if (rc == 0)
+		judge_zero_points(s, &m->weights, r);
 	for (int role = 0; role < ROLE_COUNT; role++) {
 		peers[role].severity = REPORT_REJECT;
 		judge_peers(s, &peers[role], r);
