@@ -29,13 +29,19 @@ static bool has_object(const json_t *o, const char *key)
 	return json_is_object(json_object_get(o, key));
 }
 
-/* Files of the authors' own programs have params.json for their configuration, where they come with it. NULL where they don't. */
-static json_t *read_params(int dirfd)
+/* NULL where it is not there, or no JSON. */
+static json_t *read_if_there(int dirfd, const char *file)
 {
 	struct buf text own(buf);
 
 	buf_init(&text, CONFIG_MAX_BYTES);
-	return fdio_slurp(dirfd, "params.json", &text, NULL) == 0 ? json_parse(text.data, text.len, "params.json", NULL) : NULL;
+	return fdio_slurp(dirfd, file, &text, NULL) == 0 ? json_parse_python(text.data, text.len, file, NULL) : NULL;
+}
+
+/* Files of the authors' own programs have params.json for their configuration, where they come with it. NULL where they don't. */
+static json_t *read_params(int dirfd)
+{
+	return read_if_there(dirfd, "params.json");
 }
 
 static void read_own_sight(struct model *m, int dirfd)
@@ -81,19 +87,43 @@ static bool has_tensor_ending(const struct weights *w, const char *end)
 	return false;
 }
 
+/* Files that say how weights are packed where config.json does not. */
+static const struct beside {
+	const char *file, *method;	/* of the programs that write it */
+	const char *part;		/* without tensors called so a file of this name is another program's; "": no others write one */
+	bool before;			/* its programs read it before config.json */
+} others[] = {
+	{ "hf_quant_config.json", "modelopt", "", false }, { "quantize_config.json", "gptq", "", true }, { "quant_config.json", "awq", ".qweight", false },
+};
+
+/* One that says otherwise is named, and rejects where the method's own programs then read other codes than those that go by config.json. */
+static int check_beside(const struct beside *b, const char *method, const json_t *config, int dirfd, struct report *r, struct err *e)
+{
+	json_t *beside own(json) = read_if_there(dirfd, b->file);
+	struct quant_contradiction x;
+
+	if (!beside || !quant_config_contradicts(config, beside, &x))
+		return 0;
+	report_path(r, "%s", b->file);
+	if (b->before && x.decides && strcmp(b->method, method) == 0)
+		return report_reject(r, "config.beside", b->file, e, "it says %s: programs differ in which of the two they read", x.what);
+	report_flag(r, "config.beside", "it says %s", x.what);
+	return 0;
+}
+
 int model_read_quant(struct quant_config *quant, const json_t *config, const struct weights *w, int dirfd, struct report *r, struct err *e)
 {
-	static const struct {
-		const char *file, *method;	/* of the programs that write it */
-		const char *part;		/* without tensors called so a file of this name is another program's; "": no others write one */
-	} others[] = { { "hf_quant_config.json", "modelopt", "" }, { "quantize_config.json", "gptq", "" }, { "quant_config.json", "awq", ".qweight" } };
 	int rc = quant_config_parse(quant, config, e);
 
-	for (size_t i = 0; rc == 0 && !quant->method[0] && i < ARRAY_LEN(others); i++) {
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(others); i++) {
 		json_t *beside own(json) = NULL;
 
 		if (!has_tensor_ending(w, others[i].part))
 			continue;
+		if (quant->method[0]) {
+			rc = check_beside(&others[i], quant->method, config, dirfd, r, e);
+			continue;
+		}
 		rc = read_json(&beside, dirfd, others[i].file, r, e);
 		if (rc == 0)
 			rc = quant_config_parse_beside(quant, beside, others[i].method, e);

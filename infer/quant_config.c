@@ -448,16 +448,23 @@ static int parse(struct quant_config *c, const json_t *q, const char *otherwise,
 	return rc;
 }
 
-int quant_config_parse(struct quant_config *c, const json_t *config, struct err *e)
+const json_t *quant_config_section(const json_t *config)
 {
 	const json_t *q = json_object_get(config, "quantization_config");
 
-	*c = (struct quant_config){ .layout.group_size = -1 };
 	if (!q || json_is_null(q))
 		q = json_object_get(config, "compression_config");
 	if (!q || json_is_null(q))
 		q = json_object_get(json_object_get(config, "text_config"), "quantization_config");
-	if (!q || json_is_null(q))
+	return json_is_null(q) ? NULL : q;
+}
+
+int quant_config_parse(struct quant_config *c, const json_t *config, struct err *e)
+{
+	const json_t *q = quant_config_section(config);
+
+	*c = (struct quant_config){ .layout.group_size = -1 };
+	if (!q)
 		return json_is_object(json_object_get(config, "quantization")) ? unsupported(e, "mlx", "this runner can't decode it") : 0;
 	return parse(c, q, "", e);
 }

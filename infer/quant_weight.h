@@ -115,6 +115,16 @@ int quant_config_parse(struct quant_config *c, const json_t *config, struct err 
 int quant_config_parse_own(struct quant_config *c, const json_t *params, struct err *e);
 /* The same of a file of its own, which is the method's where it names none. */
 int quant_config_parse_beside(struct quant_config *c, const json_t *file, const char *method, struct err *e);
+/* Where a config.json says it; NULL: nowhere. */
+const json_t *quant_config_section(const json_t *config);
+
+struct quant_contradiction {
+	char what[160];		/* "bits 8, and config.json 4" */
+	bool decides;		/* how codes are read */
+};
+
+/* Does a file of its own say otherwise than config.json of something that both speak of? */
+bool quant_config_contradicts(const json_t *config, const json_t *file, struct quant_contradiction *out);
 void quant_config_close(struct quant_config *c);
 /* What the configuration demands of `module` (a weight's name without ".weight"), and how it says that it is packed. EITHER where that is not sure. */
 int quant_config_demand(const struct quant_config *c, const char *module, struct quant_layout *layout, enum quant_demand *demand, struct err *e);

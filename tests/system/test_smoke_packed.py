@@ -62,3 +62,20 @@ def test_zero_points_that_were_lost(stories, tmp_path, form):
         rewrite(where, {n: (d, s, bytes(len(raw)) if n.endswith(f".self_attn.q_proj.{part}") and int(n.split(".")[2]) in layers else raw)
                         for n, (d, s, raw) in whole.items()})
         assert found(where) == [("reject", "stats.zero", f"model.layers.{i}.self_attn.q_proj.{large}") for i in layers if len(layers) < 5]
+
+
+def test_settings_beside_the_configuration_that_say_otherwise(stories, tmp_path):
+    where = write_gptq(Model(stories / "hf-f32"), tmp_path / "m")
+    alike = {"bits": 8, "group_size": -1, "desc_act": False, "sym": True, "damp_percent": 0.1}
+    for file, said, rule, word in (("quantize_config.json", alike, None, None), ("quantize_config.json", {**alike, "bits": 4}, "reject", "bits 4, and config.json 8"),
+                                   ("quantize_config.json", {**alike, "group_size": 128}, "reject", "group_size 128, and config.json -1"),
+                                   ("quantize_config.json", {**alike, "group_size": None, "desc_act": True}, "flag", "desc_act true, and config.json false"),
+                                   ("quant_config.json", {"w_bit": 4, "q_group_size": 128, "version": "GEMM"}, "flag", "bits 4"),
+                                   ("hf_quant_config.json", {"quantization": {"quant_method": "modelopt", "quant_algo": "FP8"}}, "flag", 'quant_method "modelopt"'),
+                                   ("quantize_config.json", [], None, None)):
+        (where / file).write_text(json.dumps(said))
+        done, report = smoke(where)
+        assert done.returncode == (6 if rule == "reject" else 0), report["reasons"]
+        assert [(f["severity"], f["rule"], f["path"]) for f in report["findings"]] == ([(rule, "config.beside", file)] if rule else []), report["findings"]
+        assert not rule or word in report["findings"][0]["message"], report["findings"]
+        (where / file).unlink()
