@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <math.h>
 
-#include "base/buf.h"
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -297,7 +296,6 @@ static void with_also(const char *name, const char *type, const void *bytes, siz
 #define BLOCK ",\"blocksize\":64"
 #define DTYPE ",\"dtype\":\"bfloat16\""
 #define NESTED KIND BLOCK DTYPE ",\"nested_dtype\":\"float32\""
-#define NESTED_STATE "{\"shape\":[1024,1280]" NESTED ",\"nested_blocksize\":256,\"nested_offset\":0.6}"
 
 /* bitsandbytes reads all of a quant_state and has no defaults; some of its programs go by the name of the table, the others by the table. */
 static void states_of_bitsandbytes(void **state)
@@ -350,78 +348,6 @@ static void states_of_bitsandbytes(void **state)
 	golden.rename_to = "nf4_nested.weight.nested_absmax";
 	refused(BNB4, "nf4.weight", ERR_INPUT, "beside a nested_absmax");
 	golden.rename_from = NULL;
-}
-
-/* A matrix of so many blocks of 64 with nested scales that a page of a file holds few of them. */
-#define BLOCKS 20480
-struct nested {
-	uint8_t absmax[BLOCKS];
-	float outer[BLOCKS / 256], map[256];
-};
-
-static bool find_nested(void *ctx, const char *name, struct quant_part *out)
-{
-	static const struct {
-		const char *name, *type;
-		uint64_t n;
-	} parts[] = { { "w.weight", "U8", BLOCKS * 32 }, { "w.weight.absmax", "U8", BLOCKS }, { "w.weight.nested_absmax", "F32", BLOCKS / 256 },
-		{ "w.weight.nested_quant_map", "F32", 256 }, { "w.weight.quant_map", "F32", 16 }, { "w.weight.quant_state.bitsandbytes__nf4", "U8", 0 } };
-
-	(void)ctx;
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		if (strcmp(parts[i].name, name) != 0)
-			continue;
-		*out = (struct quant_part){ .dtype = parts[i].type, .type = quant_type(parts[i].type), .rank = 1, .shape = { parts[i].n }, .id = i,
-			.size_bytes = parts[i].n * (parts[i].type[0] == 'F' ? 4 : 1) };
-		if (i + 1 == ARRAY_LEN(parts))
-			out->size_bytes = out->shape[0] = strlen(NESTED_STATE);
-		return true;
-	}
-	return false;
-}
-
-static int load_nested(void *ctx, const struct quant_part *p, void *dst, struct err *e)
-{
-	static const float nf4[16] = { -1, -0.69619280f, -0.52507305f, -0.39491749f, -0.28444138f, -0.18477343f, -0.09105004f, 0, 0.07958030f, 0.16093020f,
-		0.24611230f, 0.33791524f, 0.44070983f, 0.56261700f, 0.72295684f, 1 };
-	const struct nested *v = ctx;
-	const void *const from[] = { NULL, v->absmax, v->outer, v->map, nf4, NESTED_STATE };
-
-	(void)e;
-	memcpy(dst, from[p->id], p->size_bytes);
-	return 0;
-}
-
-/* A page of absmax that was lost, or much of it; blocks whose numbers are all alike mean such a page. */
-static void absmax_with_gaps(void **state)
-{
-	static const struct {
-		size_t from, n, least;	/* the least of the other codes, so that all come to nothing */
-		bool alike;
-		const char *word;	/* "": good */
-	} cases[] = {
-		{ 0, 0, 1, false, "" }, { 8000, 4096, 64, true, "" }, { 8000, 4096, 64, false, "zeros in a row" }, { 8000, 4000, 64, false, "" },
-		{ 8000, 4000, 1, false, "its absmax has a mean of" }, { 0, BLOCKS, 1, false, "its absmax has a mean of" }, { 8000, 900, 1, false, "" },
-	};
-	struct nested v;
-	struct quant_source source_of = { &v, find_nested, load_nested };
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		own(quant_config) struct quant_config c = config_of(BNB4);
-		own(quant_weight) struct quant_weight w = { 0 };
-		struct err e = ERR_NONE;
-		size_t end = cases[i].from + cases[i].n;
-
-		for (size_t k = 0; k < 256; k++)
-			v.map[k] = ((float)k - 127.5f) / 127.5f;
-		for (size_t k = 0; k < BLOCKS; k++)
-			v.absmax[k] = (uint8_t)(k >= cases[i].from && k < end ? 0 : cases[i].least + k * 37 % (255 - cases[i].least));
-		for (size_t k = 0; k < BLOCKS / 256; k++)
-			v.outer[k] = cases[i].alike && k >= cases[i].from / 256 && k <= end / 256 ? 0.25f : 0.25f + 0.001f * (float)(k * 7 % 31);
-		if (quant_weight_open(&w, &c, &source_of, "w.weight", &e) < 0 ? !*cases[i].word || !strstr(e.msg, cases[i].word) : *cases[i].word)
-			fail_msg("%zu: '%s' does not say '%s'", i, e.msg, cases[i].word);
-	}
 }
 
 #define CONFIG(method, more) "{\"quantization_config\":{\"quant_method\":\"" method "\"" more "}}"
@@ -752,55 +678,6 @@ static void patterns_for_another_name(void **state)
 	golden.renamed_stem = NULL;
 }
 
-/* A list of n entries, and one more. */
-static void long_list(struct buf *to, const char *begin, size_t n, const char *entry, const char *rest, const char *last)
-{
-	buf_init(to, (size_t)16 << 20);
-	buf_printf(to, "%s", begin);
-	for (size_t i = 0; i < n; i++)
-		buf_printf(to, "\"%s%zu%s\",", entry, i + 2, rest);
-	buf_printf(to, "\"%s\"]}}", last);
-}
-
-#define LIST(method, list) "{\"quantization_config\":{\"quant_method\":\"" method "\",\"load_in_4bit\":true,\"quant_algo\":\"FP8\",\"" list "\":["
-
-/* A large mixture's list names every expert; what is asked again is answered as before. Patterns, which cost far more, have a limit of their own. */
-static void long_lists(void **state)
-{
-	static const char *const lists[] = { LIST("compressed-tensors", "ignore"), LIST("fp8", "ignored_layers"), LIST("fp8", "modules_to_not_convert"),
-		LIST("bitsandbytes", "llm_int8_skip_modules"), LIST("modelopt", "exclude_modules") };
-	struct err e = ERR_NONE;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(lists) * 2; i++) {
-		bool listed = i % 2 == 0;
-		struct buf text own(buf);
-		own(quant_config) struct quant_config c = { 0 };
-
-		long_list(&text, lists[i / 2], 60000, "model.layers.", ".mlp.experts.0.up_proj", listed ? Q : "model.layers.1.self_attn.k_proj");
-		c = config_of(text.data);
-		for (int again = 0; again < 2; again++) {
-			struct quant_layout l;
-			enum quant_demand demand;
-
-			assert_int_equal(quant_config_demand(&c, Q, &l, &demand, &e), 0);
-			assert_int_equal(l.left_out, listed);
-			assert_int_equal(quant_config_demand(&c, "model.layers.59999.mlp.experts.0.up_proj", &l, &demand, &e), 0);
-			assert_true(l.left_out);
-		}
-	}
-	for (size_t n = 4095; n <= 4096; n++) {
-		struct buf text own(buf);
-		own(json) json_t *j = NULL;
-		own(quant_config) struct quant_config c = { 0 };
-
-		long_list(&text, lists[0], n, "re:.*", "", "re:.*x");
-		j = json_parse(text.data, text.len, "config", NULL);
-		assert_int_equal(quant_config_parse(&c, j, &e), n == 4095 ? 0 : ERR_UNSUPPORTED);
-		assert_true(n == 4095 || strstr(e.msg, "not run: quantization_config has more than 4096 patterns"));
-	}
-}
-
 /* Heads and embeddings that programs leave as they are unless they are told otherwise. */
 static void ends_that_are_packed(void **state)
 {
@@ -914,7 +791,7 @@ int main(void)
 		cmocka_unit_test(poisoned_parts), cmocka_unit_test(shapes_that_lie), cmocka_unit_test(configurations),
 		cmocka_unit_test(forms_by_method), cmocka_unit_test(rules_for_modules), cmocka_unit_test(zero_points),
 		cmocka_unit_test(plain_where_packed_is_meant), cmocka_unit_test(ends_that_are_packed),
-		cmocka_unit_test(patterns_for_another_name), cmocka_unit_test(long_lists), cmocka_unit_test(groups_of_inputs), cmocka_unit_test(absmax_with_gaps),
+		cmocka_unit_test(patterns_for_another_name), cmocka_unit_test(groups_of_inputs),
 		cmocka_unit_test(states_of_bitsandbytes), cmocka_unit_test(companions_that_programs_read), cmocka_unit_test(numbers_of_configurations),
 	};
 
