@@ -8,6 +8,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "base/cond.h"
 #include "base/embed.h"
 #include "base/log.h"
 #include "base/vec.h"
@@ -328,7 +329,7 @@ int db_open(struct db **out, const char *path, unsigned readers, struct err *e)
 	pthread_mutex_init(&db->change_lock, NULL);
 	pthread_mutex_init(&db->slot_lock, NULL);
 	pthread_cond_init(&db->pool_free, NULL);
-	pthread_cond_init(&db->changed, NULL);
+	cond_init(&db->changed);
 	rc = open_all(db, readers, e);
 	if (rc < 0) {
 		db_close(db);	/* writer.is_open is not set: what failed to open is not marked as cleanly closed */
@@ -523,18 +524,11 @@ void db_wake(struct db *db)
 
 bool db_wait_change(struct db *db, uint64_t *seen, int timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = cond_deadline(timeout_ms);
 	bool changed;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&db->change_lock);
-	while (db->changes == *seen && pthread_cond_timedwait(&db->changed, &db->change_lock, &until) == 0)
+	while (db->changes == *seen && timeout_ms > 0 && pthread_cond_timedwait(&db->changed, &db->change_lock, &until) == 0)
 		;
 	changed = db->changes != *seen;
 	*seen = db->changes;

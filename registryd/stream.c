@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/uio.h>
 
+#include "base/cond.h"
 #include "base/copy.h"
 #include "base/fdio.h"
 #include "base/vec.h"
@@ -459,7 +460,7 @@ int stream_open(struct stream **out, struct store *st, struct pool *pool, const 
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->to_write, NULL);
 	pthread_cond_init(&s->to_hash, NULL);
-	pthread_cond_init(&s->room, NULL);
+	cond_init(&s->room);
 	rc = open_partial(s, e);
 	if (rc) {
 		stream_close(s);
@@ -551,13 +552,9 @@ static void hand_on(struct stream *s, struct stream_lane *l)
  */
 static bool ring_has_place(struct stream *s)
 {
-	struct timespec until;
+	struct timespec until = cond_deadline(PUSH_WAIT_MS);
 	bool place;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += PUSH_WAIT_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&s->lock);
 	while (!(place = has_place_locked(s)) && !s->rc)
 		if (pthread_cond_timedwait(&s->room, &s->lock, &until))

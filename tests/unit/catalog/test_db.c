@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/buf.h"
@@ -214,6 +215,32 @@ static void *count_up(void *arg)
 	return NULL;
 }
 
+static time_t ahead_s;	/* of the machine's clock, as whoever asks sees it */
+
+int clock_gettime(clockid_t c, struct timespec *t)
+{
+	int rc = (int)syscall(SYS_clock_gettime, c, t);
+
+	t->tv_sec += c == CLOCK_REALTIME ? ahead_s : 0;
+	return rc;
+}
+
+/* A wait that began before the clock was set back ends when it would have ended. */
+static void test_the_clock_is_set_back(void **state)
+{
+	static const int waits_ms[] = { 0, 1, 20 };
+	struct fixture *f = *state;
+	uint64_t seen = 0;
+
+	db_wait_change(f->db, &seen, 0);
+	ahead_s = 3600;
+	alarm(30);
+	for (size_t i = 0; i < ARRAY_LEN(waits_ms); i++)
+		assert_false(db_wait_change(f->db, &seen, waits_ms[i]));
+	alarm(0);
+	ahead_s = 0;
+}
+
 static void test_threads(void **state)
 {
 	struct fixture *f = *state;
@@ -330,7 +357,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_fixture(test_rollback),	 with_fixture(test_statement_errors), with_fixture(test_newer_catalog), with_fixture(test_not_a_catalog),
-		with_fixture(test_unclean_end),	 with_fixture(test_damaged_catalog),  with_fixture(test_files_removed), with_fixture(test_catalog_behind_a_link), with_fixture(test_threads),	with_fixture(test_golden_schema), with_fixture(test_lifecycle_sources),
+		with_fixture(test_unclean_end),	 with_fixture(test_damaged_catalog),  with_fixture(test_files_removed), with_fixture(test_catalog_behind_a_link), with_fixture(test_threads), with_fixture(test_the_clock_is_set_back),	with_fixture(test_golden_schema), with_fixture(test_lifecycle_sources),
 		with_fixture(test_upstream_keys),
 	};
 
