@@ -10,8 +10,9 @@ const char *const event_kinds[] = {
 	"blob.lost", "job.failed", "lifecycle.deprecated", "lifecycle.ended", "lifecycle.restored", "lifecycle.retired", "lifecycle.undeprecated",
 	"lifecycle.withdrawn", "lifecycle.withdrawn_legal", "policy.changed", "policy.refused", "revision.files_refused", "revision.freed",
 	"revision.held", "revision.published", "revision.rejected", "revision.sbom", "token.created", "token.revoked", "upstream.card_changed",
-	"upstream.commit_gone", "upstream.contradicts", "upstream.disabled", "upstream.gated", "upstream.license_changed", "upstream.moved",
-	"upstream.name_reused", "upstream.private", "upstream.ref_gone", "upstream.renamed", "upstream.returned", "upstream.rewritten", "upstream.vanished", NULL,
+	"upstream.commit_gone", "upstream.contradicts", "upstream.disabled", "upstream.enabled", "upstream.gated", "upstream.license_changed",
+	"upstream.moved", "upstream.name_reused", "upstream.private", "upstream.public", "upstream.ref_gone", "upstream.renamed", "upstream.returned",
+	"upstream.rewritten", "upstream.ungated", "upstream.vanished", NULL,
 };
 
 #define EVENT_DATA_MAX (64u << 10)

@@ -142,22 +142,22 @@ static int update_model(struct db_conn *c, int64_t id, const struct model_upstre
 	return sql_run(&q);
 }
 
-/* One event for each property that upstream changed under us. */
+/* One event for each property that upstream changed under us. What is taken back is of another kind: whoever is warned of the one need not hear of the other. */
 static int tell_drift(struct db_conn *c, const struct known *k, const struct model_upstream *u, int64_t now, struct err *e)
 {
 	const struct {
-		const char *kind;
+		const char *kind, *taken_back;
 		int before, after;
 	} changes[] = {
-		{ "upstream.gated", k->gated, u->gated },
-		{ "upstream.private", k->is_private, u->is_private },
-		{ "upstream.disabled", k->disabled, u->disabled },
+		{ "upstream.gated", "upstream.ungated", k->gated, u->gated },
+		{ "upstream.private", "upstream.public", k->is_private, u->is_private },
+		{ "upstream.disabled", "upstream.enabled", k->disabled, u->disabled },
 	};
 	int rc;
 
 	for (size_t i = 0; i < ARRAY_LEN(changes); i++)
 		if (changes[i].after >= 0 && changes[i].after != changes[i].before &&
-		    (rc = event_add_tx(c, changes[i].kind, k->name, NULL, json_pack("{s:i,s:i}", "before", changes[i].before, "now", changes[i].after), now, e)) < 0)
+		    (rc = event_add_tx(c, changes[i].after ? changes[i].kind : changes[i].taken_back, k->name, NULL, json_pack("{s:i,s:i}", "before", changes[i].before, "now", changes[i].after), now, e)) < 0)
 			return rc;
 	if (k->vanished)
 		return event_add_tx(c, "upstream.returned", k->name, NULL, NULL, now, e);

@@ -141,9 +141,10 @@ def test_gated_and_disabled_later(reg, hub):
     reg.ctl("sync", NAME)
     hub.update(NAME, gated="manual")
     reg.ctl("sync", NAME, code=None)
-    assert any("gated" in k for k in kinds(reg))
+    assert kinds(reg)[-1] == "upstream.gated"
     hub.update(NAME, gated=False)
     reg.ctl("sync", NAME)
+    assert kinds(reg)[-1] == "upstream.ungated"
     hub.update(NAME, disabled=True)
     for _ in range(2):
         assert "has disabled" in reg.ctl("sync", NAME, code=5).stderr
@@ -152,7 +153,7 @@ def test_gated_and_disabled_later(reg, hub):
     assert get(f"{reg.url}/{NAME}/resolve/main/config.json") == (200, b"{}")
     hub.update(NAME, disabled=False)
     reg.ctl("sync", NAME)
-    assert kinds(reg).count("upstream.disabled") == 2 and reg.json("show", NAME)["hints"]["disabled"] is False
+    assert kinds(reg).count("upstream.disabled") == 1 and kinds(reg)[-1] == "upstream.enabled" and reg.json("show", NAME)["hints"]["disabled"] is False
 
 
 def test_another_registry_says_no(tmp_path, reg, hub):

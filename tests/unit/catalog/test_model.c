@@ -523,6 +523,42 @@ static void test_drift(void **state)
 	ok(event_verify(f->db, &none, NULL, NULL, e));
 }
 
+/* Whoever asks for `upstream.disabled` is not told so when it is enabled again. */
+static void test_what_is_taken_back_is_told_by_another_kind(void **state)
+{
+	static const struct {
+		struct model_upstream u;
+		const char *kind;
+	} steps[] = {
+		{ { .gated = MODEL_GATED_AUTO, .is_private = 0, .disabled = 0 }, "upstream.gated" },
+		{ { .gated = MODEL_GATED_MANUAL, .is_private = 0, .disabled = 0 }, "upstream.gated" },
+		{ { .gated = MODEL_OPEN, .is_private = 0, .disabled = 0 }, "upstream.ungated" },
+		{ { .gated = MODEL_OPEN, .is_private = 1, .disabled = 0 }, "upstream.private" },
+		{ { .gated = MODEL_OPEN, .is_private = 0, .disabled = 0 }, "upstream.public" },
+		{ { .gated = MODEL_OPEN, .is_private = 0, .disabled = 1 }, "upstream.disabled" },
+		{ { .gated = MODEL_OPEN, .is_private = 0, .disabled = 0 }, "upstream.enabled" },
+	};
+	struct fixture *f = *state;
+	own(arena) struct arena a;
+	struct event *ev;
+	int64_t id = model(f->db, "org/m");
+	size_t n;
+
+	arena_init(&a);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		struct model_upstream u = steps[i].u;
+
+		u.name = "org/m";
+		u.upstream = "hub";
+		u.downloads = u.likes = -1;
+		ok(model_upsert(f->db, &u, 2000, &id, e));
+	}
+	ok(event_list(f->db, 0, "org/m", 100, &a, &ev, &n, e));
+	assert_int_equal(n, ARRAY_LEN(steps));
+	for (size_t i = 0; i < n; i++)
+		assert_string_equal(ev[i].kind, steps[i].kind);
+}
+
 static void test_a_name_is_what_is_here_by_it(void **state)
 {
 	struct fixture *f = *state;
@@ -711,7 +747,7 @@ int main(void)
 		with_fixture(test_published_only),	 with_fixture(test_second_revision), with_fixture(test_clock_that_was_ahead), with_fixture(test_pending_files),
 		with_fixture(test_lies),		 with_fixture(test_many_files),	   with_fixture(test_person_and_findings), with_fixture(test_many_findings),
 		with_fixture(test_a_name_is_what_is_here_by_it),
-		with_fixture(test_drift),		 with_fixture(test_a_listing_at_once), with_fixture(test_facts_tags_documents), with_fixture(test_known_by_git_id),
+		with_fixture(test_drift), with_fixture(test_what_is_taken_back_is_told_by_another_kind),		 with_fixture(test_a_listing_at_once), with_fixture(test_facts_tags_documents), with_fixture(test_known_by_git_id),
 		with_fixture(test_short_commits),
 	};
 
