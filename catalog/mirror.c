@@ -158,6 +158,25 @@ int mirror_keep_config(struct db *db, const char *const *names, size_t n, struct
 	return tx_commit(&t, e);
 }
 
+int mirror_find(struct db *db, const char *name, struct arena *a, struct mirror *out, struct err *e)
+{
+	own(read) struct read r = { 0 };
+	struct mirror *list;
+	size_t n;
+	int rc;
+
+	if ((rc = read_begin(&r, db, e)) < 0)
+		return rc;
+	own(sql) struct sql q = sql_prepare(r.c, COLUMNS "WHERE name = $1", e);
+	sql_text(&q, name);
+	if ((rc = rows(&q, a, &list, &n)) < 0)
+		return rc;
+	if (!n)
+		return err_set(e, ERR_NOT_FOUND, "there is no mirror entry '%.200s'", name);
+	*out = list[0];
+	return 0;
+}
+
 int mirror_list(struct db *db, struct arena *a, struct mirror **out, size_t *n, struct err *e)
 {
 	own(read) struct read r = { 0 };

@@ -39,6 +39,7 @@ int mirror_put(struct db *db, const struct mirror *m, int64_t now, int64_t *id, 
 int mirror_remove(struct db *db, const char *name, struct err *e);
 /* Removes entries of the configuration that are not among names. */
 int mirror_keep_config(struct db *db, const char *const *names, size_t n, struct err *e);
+int mirror_find(struct db *db, const char *name, struct arena *a, struct mirror *out, struct err *e);	/* ERR_NOT_FOUND */
 int mirror_list(struct db *db, struct arena *a, struct mirror **out, size_t *n, struct err *e);
 /* Entries with next_at <= now, and *next_at (may be NULL) when the next one is due (0 none). */
 int mirror_due(struct db *db, int64_t now, struct arena *a, struct mirror **out, size_t *n, int64_t *next_at, struct err *e);

@@ -55,6 +55,24 @@ static json_t *entry(const struct args *a)
 	return body;
 }
 
+/* As it is now: what was not given is as it was. */
+static void say_entry(const struct ctl *c, const json_t *m)
+{
+	static const char *const lists[] = { "include", "exclude" };
+	const json_t *options = json_object_get(m, "options"), *glob;
+	char every[TEXT_SHORT_MAX];
+	own(buf) struct buf more;
+	size_t i;
+
+	buf_init(&more, CLIENT_PATH_MAX);
+	for (size_t k = 0; k < ARRAY_LEN(lists); k++)
+		json_array_foreach(json_object_get(options, lists[k]), i, glob)
+			buf_printf(&more, "%s%s", i ? " " : k ? ", without " : ", only ", json_string_value(glob));
+	text_duration(every, json_get_int(m, "every_s", 0));
+	ctl_say(c, "%s is kept in step every %s%.*s%s", ctl_text(m, "name"), every, (int)more.len, more.data ? more.data : "",
+		json_get_bool(options, "metadata_only", false) ? ", metadata only" : "");
+}
+
 static int add(struct ctl *c, const char *key, const char *target, const char *revision, json_t *added, struct err *e)
 {
 	own(json) json_t *body = entry(&c->args);
@@ -67,7 +85,7 @@ static int add(struct ctl *c, const char *key, const char *target, const char *r
 	rc = client_call(&c->client, "POST", "/-/v1/mirrors", body, &answer, e);
 	if (rc < 0)
 		return rc;
-	ctl_say(c, "%s is kept in step", ctl_text(answer, "name"));
+	say_entry(c, answer);
 	json_array_append_new(added, answer);
 	return 0;
 }

@@ -31,7 +31,7 @@ const struct verb verb_table[] = {
 	       { "dry-run", OPT_FLAG, NULL, "only say which files, how many bytes, and what the gate would say" }, ),
 	  cmd_sync },
 	{ "mirror list", "", 0, 0, "what is kept in step with upstream", NULL, NULL, cmd_mirror_list },
-	{ "mirror add", "[REPO[@REV]…]", 0, VERB_NO_LIMIT, "keep models in step with upstream", "Either repositories, or --author, or --query.",
+	{ "mirror add", "[REPO[@REV]…]", 0, VERB_NO_LIMIT, "keep models in step with upstream", "Either repositories, or --author, or --query. Of an entry that is there, what is not given stays as it is.",
 	  OPTS({ "author", OPT_TEXT, "A", "all models of an author" }, { "query", OPT_TEXT, "Q", "models whose name holds these words" }, OPT_INCLUDE
 	       { "every", OPT_DURATION, "6h", "how often to look" },
 	       { "metadata-only", OPT_FLAG, NULL, "keep cards and metadata, fetch no weights" }, ),

@@ -202,51 +202,77 @@ static int read_target(struct request *rq, const json_t *body, struct mirror *m,
 	return 0;
 }
 
-/* What a round would stumble over later is refused now. */
+/* What a round would stumble over later is refused now. What is not given stays as it is in `options` and m. */
 static int read_options(const json_t *body, struct mirror *m, json_t *options, struct err *e)
 {
 	const json_t *every = json_object_get(body, "every_s"), *only = json_object_get(body, "metadata_only");
 
-	m->every_s = every && !json_is_null(every) ? json_integer_value(every) : EVERY_DEFAULT_S;
+	if (every)
+		m->every_s = json_is_null(every) ? EVERY_DEFAULT_S : json_integer_value(every);
 	if (m->every_s < EVERY_MIN_S || m->every_s > EVERY_MAX_S)
 		return err_set(e, ERR_USAGE, "\"every_s\" must be a number from %d to %d", EVERY_MIN_S, EVERY_MAX_S);
 	if (only && !json_is_boolean(only) && !json_is_null(only))
 		return err_set(e, ERR_USAGE, "\"metadata_only\" must be true or false");
 	if (json_is_true(only))
 		json_object_set_new(options, "metadata_only", json_true());
+	else if (only)
+		json_object_del(options, "metadata_only");
 	return api_v1_globs(body, "include", options, e) < 0 || api_v1_globs(body, "exclude", options, e) < 0 ? (int)e->code : 0;
+}
+
+/* The entry that is there by m's name, or one with every default. Whoever adds it again changes what he gives. */
+static int read_known(struct request *rq, const struct mirror *m, struct mirror *was, struct err *e)
+{
+	int rc = mirror_find(api_v1_daemon(rq)->db, m->name, &rq->arena, was, e);
+
+	if (rc != ERR_NOT_FOUND)
+		return rc;
+	*e = (struct err)ERR_NONE;
+	*was = (struct mirror){ .revision = "main", .options = "{}", .every_s = EVERY_DEFAULT_S };
+	return 0;
+}
+
+/* Another branch of a repository is another entry. */
+static int read_entry(struct request *rq, const json_t *body, struct mirror *m, struct err *e)
+{
+	const struct config_upstream *up;
+	struct mirror was;
+
+	if (read_target(rq, body, m, e) < 0 || api_v1_text(body, "revision", &m->revision, e) < 0 || api_v1_text(body, "upstream", &m->upstream, e) < 0)
+		return e->code;
+	if (m->revision && strlen(m->revision) > MODEL_REF_MAX)
+		return err_set(e, ERR_USAGE, "\"revision\" is longer than %d bytes", MODEL_REF_MAX);
+	if (m->kind == MIRROR_REPO && m->revision && strcmp(m->revision, "main"))
+		m->name = arena_printf(&rq->arena, "%s@%s", m->target, m->revision);
+	if (read_known(rq, m, &was, e) < 0)
+		return e->code;
+	m->revision = m->revision ? m->revision : was.revision;
+	m->upstream = m->upstream ? m->upstream : was.upstream;
+	up = config_find_upstream(daemon_config(api_v1_daemon(rq)), m->upstream);
+	if (!up)
+		return err_set(e, ERR_USAGE, "no upstream named '%.80s' is configured", m->upstream ? m->upstream : "");
+	m->upstream = up->name;
+	m->options = was.options;
+	m->every_s = was.every_s;
+	return 0;
 }
 
 int api_v1_mirror_add(struct request *rq, struct err *e)
 {
 	static const char *const names[] = { "repo", "author", "query", "revision", "upstream", "include", "exclude", "every_s", "metadata_only", NULL };
-	const struct config *config = daemon_config(api_v1_daemon(rq));
-	own(json) json_t *body = http_json_object(rq, e);
-	own(json) json_t *options = json_object();
-	const struct config_upstream *up;
+	own(json) json_t *body = http_json_object(rq, e), *options = NULL;
 	own(mem) char *text = NULL;
 	struct mirror m = { 0 };
 	int64_t id;
 
-	if (!body || api_v1_known(body, names, e) < 0 || read_target(rq, body, &m, e) < 0 || api_v1_text(body, "revision", &m.revision, e) < 0 ||
-	    api_v1_text(body, "upstream", &m.upstream, e) < 0)
-		return e->code;
-	up = config_find_upstream(config, m.upstream);
-	if (!up)
-		return err_set(e, ERR_USAGE, "no upstream named '%.80s' is configured", m.upstream ? m.upstream : "");
-	m.upstream = up->name;
-	m.revision = m.revision ? m.revision : "main";
-	if (m.kind == MIRROR_REPO && strcmp(m.revision, "main"))	/* another branch is another entry */
-		m.name = arena_printf(&rq->arena, "%s@%s", m.target, m.revision);
-	if (strlen(m.revision) > MODEL_REF_MAX)
-		return err_set(e, ERR_USAGE, "\"revision\" is longer than %d bytes", MODEL_REF_MAX);
-	if (read_options(body, &m, options, e) < 0)
+	if (!body || api_v1_known(body, names, e) < 0 || read_entry(rq, body, &m, e) < 0 ||
+	    !(options = json_parse(m.options, strlen(m.options), "the entry's options", e)) || read_options(body, &m, options, e) < 0)
 		return e->code;
 	text = json_text(options);
 	m.options = text;
-	if (mirror_put(api_v1_daemon(rq)->db, &m, rq->now, &id, e) < 0)
+	if (mirror_put(api_v1_daemon(rq)->db, &m, rq->now, &id, e) < 0 || mirror_find(api_v1_daemon(rq)->db, m.name, &rq->arena, &m, e) < 0)
 		return e->code;
-	return http_answer_json(rq, 201, json_pack("{s:s, s:I}", "name", m.name, "every_s", (json_int_t)m.every_s));
+	return http_answer_json(rq, 201, mirror_json(&m));
 }
 
 int api_v1_mirror_remove(struct request *rq, struct err *e)

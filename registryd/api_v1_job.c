@@ -11,16 +11,19 @@ int api_v1_globs(const json_t *body, const char *key, json_t *args, struct err *
 	const json_t *list = json_object_get(body, key), *v;
 	size_t i;
 
-	if (!list || json_is_null(list))
+	if (!list)
 		return 0;
+	if (json_is_null(list) || (json_is_array(list) && !json_array_size(list))) {
+		json_object_del(args, key);
+		return 0;
+	}
 	if (!json_is_array(list) || json_array_size(list) > API_V1_LIST_MAX)
 		return err_set(e, ERR_USAGE, "\"%s\" must be a list of at most %d globs", key, API_V1_LIST_MAX);
 	json_array_foreach(list, i, v) {
 		if (!json_is_string(v) || !json_string_length(v) || json_string_length(v) > API_V1_TEXT_MAX)
 			return err_set(e, ERR_USAGE, "\"%s\" must hold globs: text of 1 to %d bytes", key, API_V1_TEXT_MAX);
 	}
-	if (json_array_size(list))
-		json_object_set(args, key, (json_t *)list);
+	json_object_set(args, key, (json_t *)list);
 	return 0;
 }
 

@@ -199,23 +199,6 @@ static int follow(struct round *r, struct err *e)
 	return r->m->kind == MIRROR_REPO ? follow_repo(r, e) : mirror_follow_list(r, e);
 }
 
-static int find_entry(struct work *w, const char *name, const struct mirror **out, struct err *e)
-{
-	struct mirror *list;
-	size_t n;
-	int rc = mirror_list(w->db, w->arena, &list, &n, e);
-
-	if (rc)
-		return rc;
-	for (size_t i = 0; i < n; i++) {
-		if (!strcasecmp(list[i].name, name)) {
-			*out = &list[i];
-			return 0;
-		}
-	}
-	return err_set(e, ERR_NOT_FOUND, "there is no mirror entry '%.200s'", name);
-}
-
 static int64_t next_run(const struct mirror *m, int rc, int64_t now)
 {
 	return now + (rc && m->every_s > RETRY_S ? RETRY_S : m->every_s);
@@ -226,10 +209,12 @@ int mirror_job(struct work *w, struct err *e)
 	own(round) struct round r = { .w = w, .asked = json_get_bool(w->args, "asked", false) };
 	own(mem) char *cursor = NULL, *failed = NULL;
 	struct err late = ERR_NONE;
-	int rc = find_entry(w, json_get_str_or(w->args, "name", ""), &r.m, e);
+	struct mirror m;
+	int rc = mirror_find(w->db, json_get_str_or(w->args, "name", ""), w->arena, &m, e);
 
 	if (rc)
 		return rc;
+	r.m = &m;
 	rc = follow(&r, e);
 	if (!rc) {
 		cursor = mirror_next_cursor(&r);

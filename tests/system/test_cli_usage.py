@@ -181,6 +181,22 @@ def test_mirror_entries(registry):
     registry.ctl("mirror", "remove", "org/one", code=4)
 
 
+def test_a_mirror_entry_that_is_added_again_changes_what_is_given(registry):
+    def add(*options):
+        said = registry.ctl("mirror", "add", "org/m", *options).stdout
+        entry, = registry.json("mirror", "list")
+        return said.strip(), entry["every_s"], entry["options"]
+
+    assert add("--every", "1h", "--include", "*.json") == ("org/m is kept in step every 1h00m, only *.json", 3600, {"include": ["*.json"]})
+    assert add() == ("org/m is kept in step every 1h00m, only *.json", 3600, {"include": ["*.json"]})
+    assert add("--metadata-only")[1:] == (3600, {"include": ["*.json"], "metadata_only": True})
+    assert add("--every", "2h") == ("org/m is kept in step every 2h00m, only *.json, metadata only", 7200, {"include": ["*.json"], "metadata_only": True})
+    for key, left in ("include", (7200, {"metadata_only": True})), ("metadata_only", (7200, {})), ("every_s", (21600, {})):
+        assert ask(registry, "/-/v1/mirrors", {"repo": "org/m", key: None}, registry.token())[0] == 201
+        entry, = registry.json("mirror", "list")
+        assert (entry["every_s"], entry["options"]) == left
+
+
 def test_a_mirror_entry_that_no_round_could_follow_is_refused(registry):
     admin = registry.token()
     for bad in ({"include": "*.json"}, {"include": [1]}, {"exclude": [""]}, {"metadata_only": "yes"}, {"every_s": "6h"}, {"every_s": 5}, {"every_s": 10 ** 12},
