@@ -89,7 +89,7 @@ int job_cancel(struct db *db, int64_t id, int64_t now, struct err *e);
 
 int job_get(struct db *db, int64_t id, struct arena *a, struct job *out, struct err *e);
 struct job_filter {
-	const char *kind, *repo;	/* NULL any */
+	const char *kind, *repo, *revision, *args;	/* NULL any */
 	bool any_name;			/* of the model that repo names, whatever the spelling or former name a job has for it */
 	bool active_only;		/* queued, running, waiting */
 	size_t limit;			/* 0: 100 */

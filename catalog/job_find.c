@@ -75,7 +75,9 @@ int job_get(struct db *db, int64_t id, struct arena *a, struct job *out, struct 
 }
 
 #define MODEL_OF(repo) "(SELECT id FROM model WHERE name = " repo " UNION ALL SELECT model_id FROM alias WHERE name = " repo " LIMIT 1)"
-#define FILTER "WHERE ($1 = 0 OR state <= 3) AND ($2 IS NULL OR kind = $2) AND ($3 IS NULL OR repo = $3 OR ($4 = 1 AND " MODEL_OF("repo") " = " MODEL_OF("$3") ")) "
+#define FILTER                                                                                                                                              \
+	"WHERE ($1 = 0 OR state <= 3) AND ($2 IS NULL OR kind = $2) AND ($3 IS NULL OR repo = $3 OR ($4 = 1 AND " MODEL_OF("repo") " = " MODEL_OF("$3") ")) " \
+	"AND ($5 IS NULL OR revision = $5) AND ($6 IS NULL OR args = $6) "
 
 static void put_filter(struct sql *q, const struct job_filter *f)
 {
@@ -83,6 +85,8 @@ static void put_filter(struct sql *q, const struct job_filter *f)
 	sql_text(q, f->kind);
 	sql_text(q, f->repo);
 	sql_int(q, f->any_name);
+	sql_text(q, f->revision);
+	sql_text(q, f->args);
 }
 
 int job_total(struct db *db, const struct job_filter *f, int64_t *n, struct err *e)
@@ -110,7 +114,7 @@ int job_list(struct db *db, const struct job_filter *f, struct arena *a, struct 
 	if ((rc = read_begin(&r, db, e)) < 0)
 		return rc;
 	own(sql) struct sql q = sql_prepare(r.c,
-					    COLUMNS FILTER "ORDER BY CASE state WHEN 2 THEN 0 WHEN 3 THEN 1 WHEN 1 THEN 2 ELSE 3 END, id DESC LIMIT $5",
+					    COLUMNS FILTER "ORDER BY CASE state WHEN 2 THEN 0 WHEN 3 THEN 1 WHEN 1 THEN 2 ELSE 3 END, id DESC LIMIT $7",
 					    e);
 	put_filter(&q, f);
 	sql_int(&q, f->limit == 0 ? 100 : f->limit > LIST_MAX ? LIST_MAX : (int64_t)f->limit);

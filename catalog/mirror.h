@@ -30,7 +30,7 @@ struct mirror {
 	int64_t every_s;
 	bool from_config;	/* kept in step with registryd.yaml, cannot be removed by hand */
 	int64_t next_at, last_at;
-	const char *last_error;	/* NULL after a good run */
+	const char *last_error;	/* of the run itself; NULL when that went well, whatever its syncs come to */
 	const char *cursor;	/* JSON the daemon keeps between runs (what was seen when), or NULL */
 };
 

@@ -7,6 +7,7 @@
 #include "catalog/mirror.h"
 #include "catalog/token.h"
 #include "registryd/hub.h"
+#include "registryd/mirror.h"
 #include "registryd/rules.h"
 
 #define EVERY_DEFAULT_S (6 * 3600)
@@ -174,6 +175,9 @@ int api_v1_mirrors(struct request *rq, struct err *e)
 
 	if (mirror_list(api_v1_daemon(rq)->db, &rq->arena, &m, &n, e) < 0)
 		return e->code;
+	for (size_t i = 0; i < n; i++)
+		if (mirror_said(api_v1_daemon(rq)->db, &m[i], &rq->arena, e) < 0)
+			return e->code;
 	list = json_array();
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, mirror_json(&m[i]));

@@ -1,7 +1,6 @@
 /* mirror.c - see mirror.h. */
 #include "registryd/mirror.h"
 
-#include "base/buf.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "registryd/mirror_round.h"
@@ -12,7 +11,7 @@
 #define SYNCS_LOOKED_AT 20	/* of one model: so many failures make no further difference */
 
 /* The part of the options that a sync reads. */
-static char *sync_args(const struct mirror *m, const json_t *options)
+char *mirror_sync_args(const struct mirror *m, const json_t *options)
 {
 	static const char *const keys[] = { "include", "exclude", "metadata_only", "max_size" };
 	own(json) json_t *args = json_pack("{s:s}", "upstream", m->upstream);
@@ -34,14 +33,12 @@ int mirror_queue_sync(struct round *r, const char *repo, struct err *e)
 	return rc;
 }
 
-static void read_result(struct past *p, const struct job *j, const char *sha, struct arena *a)
+static void read_result(struct past *p, const struct job *j, const char *sha)
 {
 	own(json) json_t *result = j->result ? json_parse(j->result, strlen(j->result), "a job's result", NULL) : NULL;
-	const char *state = json_get_str_or(result, "state", ""), *reason = json_get_str(result, "reason");
 
 	p->same_commit = sha && !strcmp(json_get_str_or(result, "revision", ""), sha);
-	p->skipped = !strcmp(state, "skipped");
-	p->refused = reason && !strcmp(state, "published") ? arena_strdup(a, reason) : NULL;
+	p->skipped = !strcmp(json_get_str_or(result, "state", ""), "skipped");
 }
 
 static bool has_failed(const struct job *j)
@@ -49,15 +46,14 @@ static bool has_failed(const struct job *j)
 	return j->state == JOB_FAILED || j->state == JOB_CANCELED;
 }
 
-/* Canceled, and not by a person: it says nothing of the model. */
-static bool was_dropped(const struct job *j)
+bool mirror_was_dropped(const struct job *j)
 {
 	return j->state == JOB_CANCELED && !j->cancel_asked;
 }
 
 int mirror_look_back(struct round *r, const char *repo, const char *sha, struct arena *a, struct past *p, struct err *e)
 {
-	struct job_filter f = { .kind = "sync", .repo = repo, .limit = SYNCS_LOOKED_AT };
+	struct job_filter f = { .kind = "sync", .repo = repo, .revision = r->m->revision, .args = r->args, .limit = SYNCS_LOOKED_AT };
 	struct job *jobs;
 	size_t n;
 	int rc = job_list(r->w->db, &f, a, &jobs, &n, e);
@@ -66,11 +62,11 @@ int mirror_look_back(struct round *r, const char *repo, const char *sha, struct 
 	for (size_t i = 0; !rc && i < n; i++) {
 		const struct job *j = &jobs[i];
 
-		if (strcmp(j->revision, r->m->revision) || strcmp(j->args, r->args) || was_dropped(j))
+		if (mirror_was_dropped(j))
 			continue;
 		if (!p->state) {
-			*p = (struct past){ .state = j->state, .at = j->finished_at, .why = j->error_message };
-			read_result(p, j, sha, a);
+			*p = (struct past){ .state = j->state, .at = j->finished_at };
+			read_result(p, j, sha);
 		}
 		if (!has_failed(j))
 			break;
@@ -79,50 +75,18 @@ int mirror_look_back(struct round *r, const char *repo, const char *sha, struct 
 	return rc;
 }
 
-void mirror_note_failed(struct round *r, const char *repo, const struct past *p)
-{
-	if (!r->failed++) {
-		r->failed_repo = mem_strdup(repo);
-		r->failed_why = mem_strdup(p->why ? p->why : "its sync was canceled");
-	}
-}
-
-void mirror_note_refused(struct round *r, const char *repo, const char *why)
-{
-	if (!r->refused++) {
-		r->refused_repo = mem_strdup(repo);
-		r->refused_why = mem_strdup(why);
-	}
-}
-
-/* What `mirror list` says of a round that went well but for some models; NULL when there are none. */
-static char *say_failed(const struct round *r)
-{
-	own(buf) struct buf said;
-
-	buf_init(&said, 4 * ERR_MSG_MAX);
-	if (r->failed)
-		buf_printf(&said, "%lld model%s could not be brought in and will be tried again; %s: %s", (long long)r->failed, r->failed == 1 ? "" : "s", r->failed_repo,
-			   r->failed_why);
-	if (r->refused)
-		buf_printf(&said, "%s of %lld model%s were refused and are not served; %s: %s", r->failed ? ". Files" : "files", (long long)r->refused,
-			   r->refused == 1 ? "" : "s", r->refused_repo, r->refused_why);
-	return said.len ? buf_take(&said) : NULL;
-}
-
 static void own_round(struct round *r)
 {
 	for (size_t i = 0; i < r->n_retry; i++)
 		free(r->retry[i].repo);
 	free(r->retry);
-	free(r->failed_repo);
-	free(r->failed_why);
 	free(r->asked_to);
 	free(r->refused_repo);
 	free(r->refused_why);
 	free(r->args);
 	json_decref(r->options);
 	json_decref(r->listed);
+	json_decref(r->watched);
 }
 
 /* ---- is it still asked for? ----------------------------------------------------------------------------------- */
@@ -141,7 +105,7 @@ bool mirror_covers(const struct mirror *m, const json_t *options, const char *re
 static int asks_for(const struct mirror *m, const struct job *j, const json_t *doc, bool *asks, struct err *e)
 {
 	own(json) json_t *options = json_parse(m->options, strlen(m->options), "the entry's options", e);
-	own(mem) char *args = options ? sync_args(m, options) : NULL;
+	own(mem) char *args = options ? mirror_sync_args(m, options) : NULL;
 
 	if (!options)
 		return e->code;
@@ -170,17 +134,15 @@ int mirror_check_asked(struct work *w, const json_t *doc, struct err *e)
 
 /* ---- the job -------------------------------------------------------------------------------------------------- */
 
-/* Its sync finds out what is new; what became of the last one is said. */
+/* Its sync finds out what is new. */
 static int follow_repo(struct round *r, struct err *e)
 {
 	struct past p;
 
 	if (mirror_look_back(r, r->m->target, NULL, r->w->arena, &p, e))
 		return e->code;
-	if (p.failures)
-		mirror_note_failed(r, r->m->target, &p);
-	if (p.refused)
-		mirror_note_refused(r, r->m->target, p.refused);
+	r->failed = p.failures > 0;
+	mirror_watch(r, r->m->target);
 	return mirror_queue_sync(r, r->m->target, e);
 }
 
@@ -192,7 +154,7 @@ static int follow(struct round *r, struct err *e)
 	if (!r->options)
 		return ERR_INPUT;
 	r->limit = json_get_int(r->options, "limit", LIMIT_DEFAULT);
-	r->args = sync_args(r->m, r->options);
+	r->args = mirror_sync_args(r->m, r->options);
 	args = json_parse(r->args, strlen(r->args), "a sync's arguments", e);
 	if (!args || plan_read_selection(&r->selection, args, r->w->arena, e))
 		return e->code;
@@ -204,10 +166,22 @@ static int64_t next_run(const struct mirror *m, int rc, int64_t now)
 	return now + (rc && m->every_s > RETRY_S ? RETRY_S : m->every_s);
 }
 
+static char *remember(const struct round *r)
+{
+	own(json) json_t *memory = r->m->cursor ? json_parse(r->m->cursor, strlen(r->m->cursor), "the entry's memory", NULL) : NULL;
+
+	if (!memory)
+		memory = json_object();
+	if (r->m->kind != MIRROR_REPO)
+		mirror_remember_list(r, memory);
+	mirror_remember_round(r, memory);
+	return json_text(memory);
+}
+
 int mirror_job(struct work *w, struct err *e)
 {
 	own(round) struct round r = { .w = w, .asked = json_get_bool(w->args, "asked", false) };
-	own(mem) char *cursor = NULL, *failed = NULL;
+	own(mem) char *memory = NULL;
 	struct err late = ERR_NONE;
 	struct mirror m;
 	int rc = mirror_find(w->db, json_get_str_or(w->args, "name", ""), w->arena, &m, e);
@@ -216,11 +190,9 @@ int mirror_job(struct work *w, struct err *e)
 		return rc;
 	r.m = &m;
 	rc = follow(&r, e);
-	if (!rc) {
-		cursor = mirror_next_cursor(&r);
-		failed = say_failed(&r);
-	}
-	if (rc != ERR_CANCELED && mirror_ran(w->db, r.m, work_now(), next_run(r.m, rc, work_now()), rc ? e->msg : failed, cursor, &late) && !rc) {
+	if (!rc)
+		memory = remember(&r);
+	if (rc != ERR_CANCELED && mirror_ran(w->db, r.m, work_now(), next_run(r.m, rc, work_now()), rc ? e->msg : NULL, memory, &late) && !rc) {
 		*e = late;
 		rc = late.code;
 	}

@@ -17,6 +17,8 @@ bool mirror_covers(const struct mirror *m, const json_t *options, const char *re
 int mirror_check_asked(struct work *w, const json_t *doc, struct err *e);
 /* Queues a job for each entry that is due. */
 int mirror_queue_due(struct daemon *d, int64_t now, struct err *e);
+/* m->last_error becomes what the entry's newest round has come to so far, in the arena: its own error, or else what its syncs failed with. NULL: nothing went wrong. */
+int mirror_said(struct db *db, struct mirror *m, struct arena *a, struct err *e);
 /* Makes the catalog's entries follow the settings. */
 int mirror_follow_config(struct daemon *d, int64_t now, struct err *e);
 

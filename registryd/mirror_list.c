@@ -139,7 +139,8 @@ static int bring_in(struct round *r, const struct hub_listed *l, enum settled he
 		return 0;
 	}
 	if (p.state == JOB_FAILED || p.state == JOB_CANCELED) {
-		mirror_note_failed(r, l->id, &p);
+		r->failed++;
+		mirror_watch(r, l->id);
 		if (is_due(r, &p))
 			ask_later(r, l->id, &p);
 		return 0;
@@ -147,6 +148,7 @@ static int bring_in(struct round *r, const struct hub_listed *l, enum settled he
 	r->cut = r->queued >= r->limit;
 	if (r->cut)
 		return 1;
+	mirror_watch(r, l->id);
 	if (p.state == JOB_QUEUED || p.state == JOB_RUNNING) {
 		r->queued++;
 		return 0;
@@ -205,8 +207,10 @@ static int try_again(struct round *r, struct err *e)
 	if (r->n_retry)
 		qsort(r->retry, r->n_retry, sizeof(*r->retry), by_last_turn);
 
-	for (size_t i = 0; !rc && i < r->n_retry && r->queued < r->limit; i++)
+	for (size_t i = 0; !rc && i < r->n_retry && r->queued < r->limit; i++) {
+		mirror_watch(r, r->retry[i].repo);
 		rc = mirror_queue_sync(r, r->retry[i].repo, e);
+	}
 	return rc;
 }
 
@@ -246,7 +250,7 @@ int mirror_follow_list(struct round *r, struct err *e)
 	work_phase(r->w, "listing %s", r->m->name);
 	r->newest = since;
 	r->asked_to = last ? mem_strdup(last) : NULL;
-	r->fresh = !cursor;
+	r->fresh = !json_object_get(cursor, "since");
 	r->registry = json_get_bool(cursor, "registry", false);
 	r->full = r->asked || llabs(work_now() - json_get_int(cursor, "full_at", 0)) >= (r->registry ? REGISTRY_FULL_EVERY_S : FULL_EVERY_S);
 	r->registry = r->registry && !r->full;	/* a full round finds out anew */
@@ -265,15 +269,16 @@ int mirror_follow_list(struct round *r, struct err *e)
 	return rc;
 }
 
-char *mirror_next_cursor(const struct round *r)
+void mirror_remember_list(const struct round *r, json_t *memory)
 {
-	own(json) json_t *cursor = r->m->cursor ? json_parse(r->m->cursor, strlen(r->m->cursor), "the entry's memory", NULL) : NULL;
 	int64_t since = not_later(r->open_from && r->open_from < r->newest ? r->open_from : r->newest);
-	own(json) json_t *next = NULL;
 
-	if (r->m->kind == MIRROR_REPO || r->cut)
-		return NULL;
-	next = json_pack("{s:I, s:b, s:I, s:s*}", "since", (json_int_t)since, "registry", r->registry, "full_at",
-			 (json_int_t)(r->full ? work_now() : json_get_int(cursor, "full_at", 0)), "asked_to", r->asked_to);
-	return json_text(next);
+	if (r->cut)
+		return;
+	json_object_set_new(memory, "since", json_integer((json_int_t)since));
+	json_object_set_new(memory, "registry", json_boolean(r->registry));
+	if (r->full)
+		json_object_set_new(memory, "full_at", json_integer((json_int_t)work_now()));
+	if (r->asked_to)
+		json_object_set_new(memory, "asked_to", json_string(r->asked_to));
 }

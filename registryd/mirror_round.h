@@ -1,4 +1,7 @@
-/* mirror_round.h - one round of a mirror entry, between mirror.c (the job), mirror_list.c (which models a listing brings in) and mirror_drift.c (what it says of those that are here). */
+/*
+ * mirror_round.h - one round of a mirror entry, between mirror.c (the job), mirror_list.c (which models a listing brings in), mirror_drift.c (what it says of those
+ * that are here) and mirror_said.c (what is said of it later).
+ */
 #ifndef REGISTRYD_MIRROR_ROUND_H
 #define REGISTRYD_MIRROR_ROUND_H
 
@@ -30,9 +33,9 @@ struct round {
 	} *retry;		/* failed before, or are here in some way, and are to be asked again, once the others have had their turn */
 	size_t n_retry, cap_retry;
 	int64_t failed;		/* models whose last sync failed */
-	char *failed_repo, *failed_why;	/* the first of them */
+	json_t *watched;	/* names of those and of what it syncs: what becomes of them is the round's outcome */
 	int64_t refused;	/* models that are published without files that the entry wants */
-	char *refused_repo, *refused_why;
+	char *refused_repo, *refused_why;	/* the first of them */
 	struct err err;
 };
 
@@ -43,15 +46,18 @@ struct past {
 	int64_t at;		/* the last one's end */
 	bool same_commit;	/* it ended, and was about the commit that is listed now */
 	bool skipped;		/* it brought nothing in, as of a model that is too large */
-	const char *why;	/* it failed */
-	const char *refused;	/* it left files out of what is published, and why; else NULL */
 };
 
 /* One that waits already is woken; it does not count, so that models which wait for long leave the others their turn. */
 int mirror_queue_sync(struct round *r, const char *repo, struct err *e);
 /* sha: the commit that is listed now, may be NULL. */
 int mirror_look_back(struct round *r, const char *repo, const char *sha, struct arena *a, struct past *p, struct err *e);
-void mirror_note_failed(struct round *r, const char *repo, const struct past *p);
+
+/* Of a job that has ended: it says nothing of its model, for it was canceled, and not by a person. */
+bool mirror_was_dropped(const struct job *j);
+char *mirror_sync_args(const struct mirror *m, const json_t *options);	/* of the entry's syncs */
+void mirror_watch(struct round *r, const char *repo);
+/* Its files were left out of what is served, and nothing is done about it now. */
 void mirror_note_refused(struct round *r, const char *repo, const char *why);
 
 /* Reads the listing of an author or a query, and brings in what is to come. */
@@ -62,10 +68,12 @@ const char *mirror_listed_commit(const struct round *r, const struct hub_listed 
 bool mirror_name_wanted(const json_t *options, const char *name);
 bool mirror_licence_wanted(const json_t *options, const json_t *doc);
 /*
- * What the next round needs to know, NULL when it is as before: a round that its limit ended has not seen everything, and the next one starts
- * where this one did. `since` waits for the oldest model that is not brought in, however often that fails.
+ * What the next round needs to know, into the entry's memory: a round that its limit ended has not seen everything, and the next one starts where this one did.
+ * `since` waits for the oldest model that is not brought in, however often that fails.
  */
-char *mirror_next_cursor(const struct round *r);
+void mirror_remember_list(const struct round *r, json_t *memory);
+/* What mirror_said() needs to know. */
+void mirror_remember_round(const struct round *r, json_t *memory);
 
 /* A gate, a lock or a ban of a model that is here is seen as its sync would see it, and one that was gone is back. */
 int mirror_note_drift(struct round *r, const struct hub_listed *l, struct err *e);

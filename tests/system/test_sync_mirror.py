@@ -256,16 +256,38 @@ def test_entries_for_several_revisions_of_one_model(reg, hub):
     assert reg.json("show", f"{NAME}@v1")["revision"] == first
 
 
-def test_an_entry_for_one_model_says_what_went_wrong(reg, hub):
-    hub.add_model(NAME, files())
-    hub.faults.add(route="tree", malformed=True)
+def test_an_entry_says_what_its_newest_round_came_to(reg, hub):
+    """LAST and LAST ERROR are about the same round, whose syncs end after it."""
+    def rounds(*said):
+        for entry in reg.json("mirror", "list"):
+            assert entry["last_at"] and all(entry["last_error"] and text in entry["last_error"] for text in said) and (said or not entry["last_error"]), entry
+
+    hub.add_model(NAME, files(), date=days_ago(9))
+    bad = hub.faults.add(route="tree", malformed=True)
     reg.ctl("mirror", "add", NAME)
-    wait_for(lambda: any(j["state"] == "failed" for j in reg.json("jobs")))
+    reg.ctl("mirror", "add", "--author", NAME.split("/")[0])
     mirror_round(reg)
-    assert NAME in last_error(reg) and "tried again" in last_error(reg)
-    hub.faults.clear()
-    mirror_round(reg), mirror_round(reg)
-    assert last_error(reg) is None
+    for _ in range(2):
+        rounds("1 model could not be brought in and will be tried again", NAME)
+        mirror_round(reg)
+    hub.faults.remove(bad)
+    slow = hub.faults.add(route="tree", delay=3)
+    reg.ctl("mirror", "run")
+    wait_for(lambda: "is being tried again" in (last_error(reg) or ""))
+    hub.faults.remove(slow)
+    settled(reg, NAME)
+    rounds()
+    mirror_round(reg)
+    rounds()
+    hub.faults.add(route="listing", malformed=True), hub.faults.add(route="info", malformed=True)
+    mirror_round(reg)
+    assert all(entry["last_error"] for entry in reg.json("mirror", "list"))
+
+
+def test_an_entry_for_a_model_that_is_not_there_says_so_at_once(reg, hub):
+    reg.ctl("mirror", "add", "o/none")
+    mirror_round(reg)
+    assert "o/none" in last_error(reg)
 
 
 def test_licence_changed(reg, hub):
@@ -332,7 +354,7 @@ def test_a_model_that_failed_is_tried_again(reg, hub):
     hub.faults.remove(bad)
     hub.repos["team/gated"].gated = False
     mirror_round(reg)
-    assert published(reg) == {"team/bad", "team/gated", "team/new"}
+    assert published(reg) == {"team/bad", "team/gated", "team/new"} and last_error(reg) is None
     hub.clear_log()
     mirror_round(reg)
     assert last_error(reg) is None and len(hub.requests()) == 1
