@@ -22,7 +22,7 @@
 
 /* One answered GET of a file. Never fails; consumer is cut at 128 bytes. */
 void usage_count(struct db *db, int64_t model_id, int64_t revision_id, const char *consumer, uint64_t bytes, int64_t now);
-int usage_flush(struct db *db, struct err *e);	/* every minute or so, and before db_close() */
+int usage_flush(struct db *db, struct err *e);	/* every few seconds, before gc, and before db_close() */
 /* [{"consumer","pulls","bytes","last_at"}…] of the last `days` times 24 hours (USAGE_SINCE), most pulls first. model_id 0: all models, with "repo". */
 json_t *usage_json(struct db *db, int64_t model_id, int days, int64_t now, struct err *e);
 

@@ -11,6 +11,9 @@
 #include "registryd/mirror.h"
 #include "registryd/rules.h"
 
+#define USAGE_EVERY_S 5
+#define USAGE_RETRY_S 60
+
 static void failed(const char *what, const struct err *e)
 {
 	char quoted[LOG_QUOTE_MAX];
@@ -40,13 +43,18 @@ static void mirrors(struct clock *c, struct daemon *d, int64_t now)
 		failed("mirror entries that are due", &e);
 }
 
+/*
+ * Soon, so that little is forgotten where the daemon is killed: gc lets go what nobody pulled. Where it can't be written (the disk is full), that is said once a
+ * minute, and what is counted meanwhile stays in memory.
+ */
 static void usage(struct clock *c, struct daemon *d, int64_t now)
 {
 	struct err e = ERR_NONE;
 
-	(void)c, (void)now;
-	if (usage_flush(d->db, &e))
-		failed("usage counts", &e);
+	if (llabs(now - c->usage_failed_at) < USAGE_RETRY_S || !usage_flush(d->db, &e))
+		return;
+	c->usage_failed_at = now;
+	failed("usage counts", &e);
 }
 
 static void tidy(struct clock *c, struct daemon *d, int64_t now)
@@ -110,7 +118,7 @@ void clock_tick(struct clock *c, struct daemon *d, int64_t now)
 	static const struct {
 		int every_s;
 		void (*run)(struct clock *c, struct daemon *d, int64_t now);
-	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { 60, usage }, { 3600, tidy }, { 3600, lifecycle }, { 60, sunsets }, { 3600, again } };
+	} duties[CLOCK_DUTIES] = { { 1, mirrors }, { USAGE_EVERY_S, usage }, { 3600, tidy }, { 3600, lifecycle }, { 60, sunsets }, { 3600, again } };
 
 	for (size_t i = 0; i < CLOCK_DUTIES; i++) {
 		if (now < c->due_at[i] && c->due_at[i] - now <= duties[i].every_s)

@@ -14,6 +14,7 @@
 /* Zeroed before its first tick. */
 struct clock {
 	int64_t due_at[CLOCK_DUTIES];
+	int64_t usage_failed_at;
 	bool config_read;
 	unsigned reloads;	/* daemon.reloads when the settings' entries were last followed */
 };

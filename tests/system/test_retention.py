@@ -1,4 +1,5 @@
 """Quotas of namespaces and keep_last: what gc lets go, what a sync may not fetch, and what a client of a freed commit is told."""
+import contextlib
 import os
 import sqlite3
 import time
@@ -57,10 +58,18 @@ def test_gc_keeps_a_namespace_within_its_quota(site, hub):
     assert site.json("verify", "org/tiny-story")["missing"] == 0
 
 
+def in_catalog(reg, sql):
+    with contextlib.closing(sqlite3.connect(f"file:{reg.data}/catalog.sqlite?mode=ro", uri=True)) as catalog:
+        return catalog.execute(sql).fetchone()[0]
+
+
 def test_what_is_in_use_never_goes_by_itself(site, hub, hf_client):
     commits = grow(site, hub, 3)
     done = hf_client(site.url, f"from huggingface_hub import hf_hub_download; hf_hub_download('org/tiny-story', 'config.json', revision='{commits[0]}')")
     assert done.returncode == 0, done.stderr
+    wait_for(lambda: in_catalog(site, "SELECT count(*) FROM pull"), 15)      # seconds later a daemon that is killed has not forgotten it
+    site.kill()
+    site.start()
     hub.add_model("ORG/other", {"README.md": "---\nlicense: apache-2.0\n---\n"})
     site.ctl("sync", "ORG/other")
     set_policy(site, quota("2MB", author="Org"))                             # one namespace, however it is written
