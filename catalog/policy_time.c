@@ -207,6 +207,9 @@ static int read_quotas(const struct policy_reader *r, const char *path, const js
 			return ERR_USAGE;
 		if (!last_quota(r)->author || !last_quota(r)->max_bytes)
 			return err_set(e, ERR_USAGE, "%s: %s: entry %zu needs an author and a max above 0: {author: \"org*\", max: 500GB}", r->file, path, i + 1);
+		if (strchr(last_quota(r)->author, '/'))
+			return err_set(e, ERR_USAGE, "%s: %s: entry %zu fits no author: in '%.100s' is a '/', and an author is what stands before it in a model's name", r->file, path, i + 1,
+				       last_quota(r)->author);
 	}
 	return 0;
 }

@@ -241,6 +241,7 @@ def test_a_rejected_one_that_is_published_needs_its_files_again(site, hub, model
 @pytest.mark.parametrize("wrong, words", [
     ("{rejected: soon}", "retention.rejected"), ("{quota: []}", "did you mean 'quotas'"), ("{keep_last: 0}", "from 1 on"), ("{quotas: [{author: org}]}", "needs an author and a max"),
     ("{quotas: [{max: 5GB}]}", "needs an author and a max"), ("{quotas: [{author: org, max: lots}]}", "retention.quotas.max"), ("{quotas: {org: 5GB}}", "must be a list"),
+    ('{quotas: [{author: "*", max: 1GB}, {author: "org/*", max: 5GB}]}', "entry 2 fits no author"),
 ])
 def test_wrong_rules_are_named(site, wrong, words):
     site.policy.write_text(LICENCES + f"retention: {wrong}\n")
