@@ -42,7 +42,7 @@ struct query_filter {
 	uint64_t min_size, max_size;		/* bytes, 0 none */
 	int64_t min_params, max_params;		/* 0 none */
 	enum format format;			/* FORMAT_NONE any */
-	const char *quantization, *architecture, *task, *library, *author;	/* NULL any; author in any case */
+	const char *quantization, *architecture, *task, *library, *author;	/* NULL any; task and author in any case */
 	const char *tag[QUERY_LIST_MAX];	/* all of */
 	size_t n_tag;
 	int state;				/* enum revision_state, 0 any */

@@ -1,6 +1,7 @@
 /* term.c - see term.h. */
 #include "catalog/term.h"
 
+#include <ctype.h>
 #include <stdatomic.h>
 
 #include "base/vec.h"
@@ -10,18 +11,33 @@
 #define BLOCK_NAMES  1024	/* names are kept in blocks of so many, */
 #define BLOCKS_MAX   4096	/* at most so many; those of greater ids are read each time */
 
+/* Tasks are in lower case, as on the Hub, whoever names them how. */
+static const char *spelled(char lower[TERM_MAX + 1], enum term_kind kind, const char *name)
+{
+	size_t n = 0;
+
+	if (kind != TERM_TASK || strlen(name) > TERM_MAX)
+		return name;
+	for (; name[n]; n++)
+		lower[n] = (char)tolower((unsigned char)name[n]);
+	lower[n] = '\0';
+	return lower;
+}
+
 int term_find(struct db_conn *c, enum term_kind kind, const char *name, int64_t *id, struct err *e)
 {
+	char lower[TERM_MAX + 1];
 	own(sql) struct sql q = sql_prepare(c, "SELECT id FROM term WHERE kind = $1 AND name = $2", e);
 
 	sql_int(&q, kind);
-	sql_text(&q, name);
+	sql_text(&q, spelled(lower, kind, name));
 	*id = sql_row(&q) ? sql_get_int(&q, 0) : 0;
 	return sql_done(&q);
 }
 
 int term_id(struct db_conn *c, enum term_kind kind, const char *name, int64_t *id, struct err *e)
 {
+	char lower[TERM_MAX + 1];
 	int rc;
 
 	*id = 0;
@@ -33,7 +49,7 @@ int term_id(struct db_conn *c, enum term_kind kind, const char *name, int64_t *i
 		return rc;
 	own(sql) struct sql q = sql_prepare(c, "INSERT INTO term (kind, name) VALUES ($1, $2) RETURNING id", e);
 	sql_int(&q, kind);
-	sql_text(&q, name);
+	sql_text(&q, spelled(lower, kind, name));
 	if (sql_row(&q))
 		*id = sql_get_int(&q, 0);
 	return sql_done(&q);

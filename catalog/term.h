@@ -21,7 +21,7 @@ enum term_kind {
 	TERM_TAG,
 };
 
-/* The id of a name, made when it is new. NULL or "" gives 0 (no name) for all but TERM_AUTHOR, where "" is a name. */
+/* The id of a name, made when it is new. NULL or "" gives 0 (no name) for all but TERM_AUTHOR, where "" is a name. A task counts in lower case. */
 int term_id(struct db_conn *c, enum term_kind kind, const char *name, int64_t *id, struct err *e);
 /* The id, or 0 when the name was never used. */
 int term_find(struct db_conn *c, enum term_kind kind, const char *name, int64_t *id, struct err *e);

@@ -93,7 +93,7 @@ def test_ls_filters(registry, story, models, hub):
     assert names("--max-size", "1KB") == [] and names("--min-size", "100KB", "--author", "org") == [name]
     assert names("--min-params", "1B") == [] and names("--max-params", "1B", "--author", "org") == [name]
     assert names("--format", "gguf") == [] and names("--format", "safetensors", "--arch", "llama", "--author", "org") == [name]
-    assert names("--search", "tiny") == [name] and names("--task", "text-generation", "--author", "org") == [name]
+    assert names("--search", "tiny") == [name] and names("--task", "text-generation", "--author", "org") == names("--task", "Text-Generation", "--author", "org") == [name]
     assert len(names("--limit", "1")) == 1
     assert names("--sort", "-name") == list(reversed(names("--sort", "name")))
     weights = next(f for f in registry.json("show", name)["files"] if f["path"].endswith(".safetensors"))

@@ -105,7 +105,7 @@ out['mit'] = sorted(m.id for m in api.list_models(filter='license:mit', author='
 out['search'] = [m.id for m in api.list_models(search='nex', cardData=True)]
 out['tag'] = [m.id for m in api.list_models(filter=['gguf', 'en'], expand=['sha', 'gated'])]
 out['gated'] = [[m.id for m in api.list_models(gated=g)] for g in (True, False)]
-out['task'] = [m.id for m in api.list_models(pipeline_tag='text-generation', author='org', search='m', sort='downloads')]
+out['task'] = [m.id for m in api.list_models(pipeline_tag='Text-Generation', author='org', search='m', sort='downloads')]
 import inspect
 if 'num_parameters' in inspect.signature(api.list_models).parameters:       # newer ones only
     out['params'] = [[m.id for m in api.list_models(num_parameters=p)] for p in ('min:200K,max:300K', 'min:1B')]

@@ -23,7 +23,7 @@ struct made {
 static const struct made all[] = {
 	{ "acme/alpha", "apache-2.0", "llama", "text-generation", { "en", "gguf" }, 1000, 100, 50, POLICY_PUBLISH, "model.safetensors", NULL },
 	{ "acme/beta", "mit", "qwen2", "text-generation", { "en" }, 2000, 200, 40, POLICY_PUBLISH, "model.gguf", NULL },
-	{ "Other/Gamma_b", "cc-by-nc-4.0", "llama", "fill-mask", { "en", "fr" }, 3000, 300, 30, POLICY_HOLD, "model.safetensors", NULL },
+	{ "Other/Gamma_b", "cc-by-nc-4.0", "llama", "Fill-Mask", { "en", "fr" }, 3000, 300, 30, POLICY_HOLD, "model.safetensors", NULL },
 	{ "other/delta", "apache-2.0", "bert", "fill-mask", { "fr" }, 4000, 0, 30, POLICY_PUBLISH, "pytorch_model.bin", NULL },
 	{ "legacy", "apache-2.0", NULL, NULL, { NULL }, 5000, 0, 0, POLICY_REJECT, "model.safetensors", NULL },
 };
@@ -121,6 +121,7 @@ static void every_filter(void **state)
 	expect(db, filter(.format = FORMAT_GGUF), "acme/beta");
 	expect(db, filter(.architecture = "llama"), "acme/alpha,Other/Gamma_b");
 	expect(db, filter(.task = "fill-mask"), "other/delta,Other/Gamma_b");
+	expect(db, filter(.task = "Fill-Mask"), "other/delta,Other/Gamma_b");
 	expect(db, filter(.author = "OTHER"), "other/delta,Other/Gamma_b");
 	expect(db, filter(.tag = { "en" }, .n_tag = 1), "acme/alpha,acme/beta,Other/Gamma_b");
 	expect(db, filter(.tag = { "en", "fr" }, .n_tag = 2), "Other/Gamma_b");
