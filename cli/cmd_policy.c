@@ -28,12 +28,19 @@ int cmd_policy_show(struct ctl *c, struct err *e)
 	return 0;
 }
 
+static void say_warnings(const struct ctl *c, const json_t *answer)
+{
+	const json_t *warning;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
+		ctl_say(c, "but %s", json_string_value(warning));
+}
+
 /* The daemon reads the file that its settings name. */
 int cmd_policy_reload(struct ctl *c, struct err *e)
 {
 	own(json) json_t *body = json_object(), *answer = NULL;
-	const json_t *warning;
-	size_t i;
 	int rc;
 
 	if (args_has(&c->args, "yes"))
@@ -44,8 +51,7 @@ int cmd_policy_reload(struct ctl *c, struct err *e)
 	if (c->json)
 		return ctl_print_json(answer, e);
 	ctl_say(c, "in force since %s, by %s", ctl_when(answer, "since"), ctl_text(answer, "by"));
-	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
-		ctl_say(c, "but %s", json_string_value(warning));
+	say_warnings(c, answer);
 	return 0;
 }
 
@@ -144,5 +150,6 @@ int cmd_policy_test(struct ctl *c, struct err *e)
 	if (t.n_cells)
 		table_print(&t, stdout, c->columns);
 	say_effect(c, answer);
+	say_warnings(c, answer);
 	return 0;
 }

@@ -3,7 +3,16 @@
 
 #include "base/json.h"
 #include "catalog/lifecycle.h"
+#include "catalog/policy_task.h"
 #include "registryd/rules.h"
+
+/* What in it has no effect as things are. */
+static int list_idle(struct request *rq, const struct policy *p, json_t *out, struct err *e)
+{
+	struct db *db = api_v1_daemon(rq)->db;
+
+	return policy_idle_tasks(db, p, out, e) < 0 || lifecycle_idle_successors(db, p, rq->now, out, e) < 0 ? (int)e->code : 0;
+}
 
 int api_v1_policy(struct request *rq, struct err *e)
 {
@@ -11,7 +20,7 @@ int api_v1_policy(struct request *rq, struct err *e)
 	own(json) json_t *warnings = json_array();
 	json_t *j;
 
-	if (lifecycle_idle_successors(api_v1_daemon(rq)->db, daemon_policy(api_v1_daemon(rq)), rq->now, warnings, e) < 0 || !(j = rules_json(api_v1_daemon(rq), e)))
+	if (list_idle(rq, daemon_policy(api_v1_daemon(rq)), warnings, e) < 0 || !(j = rules_json(api_v1_daemon(rq), e)))
 		return e->code;
 	json_object_set(j, "warnings", warnings);
 	json_object_set_new(j, "policy", json_string(text));
@@ -45,18 +54,18 @@ static int add_change(void *arg, const struct policy_changed *ch, struct err *e)
 int api_v1_policy_test(struct request *rq, struct err *e)
 {
 	own(policy) struct policy *p = NULL;
-	own(json) json_t *gate = json_array(), *lifecycle = json_array();
+	own(json) json_t *gate = json_array(), *lifecycle = json_array(), *warnings = json_array();
 	struct policy_effect x;
 	struct daemon *d = api_v1_daemon(rq);
 	char question[200];
 
-	if (policy_parse(&p, rq->body.data, rq->body.len, "the policy", e) < 0 ||
+	if (policy_parse(&p, rq->body.data, rq->body.len, "the policy", e) < 0 || list_idle(rq, p, warnings, e) < 0 ||
 	    rules_compare(d, p, rq->now, add_change, &(struct changes){ gate, lifecycle }, &x, e) < 0)
 		return e->code;
 	policy_effect_question(question, sizeof(question), &x);
-	return http_answer_json(rq, 200, json_pack("{s:I, s:I, s:I, s:I, s:b, s:s?, s:O, s:{s:I, s:I, s:I, s:I, s:O}}", "tested", (json_int_t)x.tested, "published",
+	return http_answer_json(rq, 200, json_pack("{s:I, s:I, s:I, s:I, s:b, s:s?, s:O, s:O, s:{s:I, s:I, s:I, s:I, s:O}}", "tested", (json_int_t)x.tested, "published",
 						   (json_int_t)x.published, "unpublishes", (json_int_t)x.unpublishes, "publishes", (json_int_t)x.publishes, "asks",
-						   policy_effect_is_drastic(&x), "message", *question ? question : NULL, "changes", gate, "lifecycle", "deprecates",
+						   policy_effect_is_drastic(&x), "message", *question ? question : NULL, "warnings", warnings, "changes", gate, "lifecycle", "deprecates",
 						   (json_int_t)x.deprecates, "pins", (json_int_t)x.pins, "ends", (json_int_t)x.ends, "eases", (json_int_t)x.eases,
 						   "changes", lifecycle));
 }

@@ -155,7 +155,7 @@ def test_policy_show_and_test(registry, tmp_path):
     assert "licenses:" in shown and "require:" in shown
     again = tmp_path / "policy.yaml"
     again.write_text(shown)
-    assert registry.json("policy", "test", again) == {"tested": 0, "published": 0, "unpublishes": 0, "publishes": 0, "asks": False, "message": None, "changes": [],
+    assert registry.json("policy", "test", again) == {"tested": 0, "published": 0, "unpublishes": 0, "publishes": 0, "asks": False, "message": None, "warnings": [], "changes": [],
                                                       "lifecycle": {"deprecates": 0, "pins": 0, "ends": 0, "eases": 0, "changes": []}}
     again.write_text("licences: {}\n")
     assert "licenses" in registry.ctl("policy", "test", again, code=2).stderr

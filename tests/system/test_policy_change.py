@@ -42,6 +42,17 @@ def site(tmp_path, filled):
         yield reg
 
 
+def test_a_task_that_nothing_has_is_named(site):
+    text = LENIENT + "smoke: {for: [{task: TEXT-generation, require: inspect}, {task: 'image-*', require: inspect}, {task: text-genration, require: none}, {repo: org/x, task: sing, require: none}]}\n"
+    site.policy.write_text(text)
+    misspelt, unknown = site.json("policy", "test", site.policy)["warnings"]
+    assert misspelt == "smoke.for: entry 3 fits nothing: task 'text-genration' is not known to the Hub, and no model here has it; did you mean 'text-generation'?"
+    assert "entry 4" in unknown and "'sing'" in unknown
+    for args in ["test", site.policy], ["reload"]:
+        assert f"but {misspelt}" in site.ctl("policy", *args).stdout
+    assert f"# {misspelt}" in site.ctl("policy", "show").stdout
+
+
 def settle(reg):
     """Until the change has been worked through."""
     end = time.monotonic() + 60
