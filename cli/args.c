@@ -75,6 +75,8 @@ static int read_value(struct opt_value *v, struct err *e)
 		break;
 	case OPT_DATE:
 		rc = str_parse_time(v->text, &v->at, e);
+		if (rc == 0 && strlen(v->text) > strlen("2027-06-30"))	/* what is shown later is the day */
+			rc = err_set(e, ERR_USAGE, "'%.40s' has an hour and a day is meant, which begins at 00:00 UTC: write it as %.10s", v->text, v->text);
 		break;
 	case OPT_TEXT:
 	case OPT_LIST:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +112,11 @@ class Registry:
 
     def json(self, *args, code=0, **how):
         return json.loads(self.ctl(*args, "--json", code=code, **how).stdout)
+
+    def post(self, path, body):
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"Authorization": f"Bearer {self.token()}"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
 
     def blob(self, sha256):
         return self.data / "blobs" / "sha256" / sha256

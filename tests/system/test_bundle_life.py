@@ -213,7 +213,7 @@ def test_past_its_sunset_it_is_what_the_doors_make_of_it(fresh, tmp_path):
         return told.pop() if len(told) == 1 else told, "ended 20" in fresh.ctl("ls").stdout
 
     soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
-    fresh.ctl("deprecate", "org/odd", "--sunset", soon, "--force", "--reason", "urgent")
+    fresh.post("/-/v1/models/org/odd/-/deprecate", {"sunset": soon, "force": True, "reason": "urgent"})
     wait_for(lambda: mark() == ("retired", True))
     said = fresh.ctl("publish", "org/odd", "--reason", "needed", code=5).stderr
     assert "is retired, so no door would serve it: `registryctl undeprecate` takes that back first" in said

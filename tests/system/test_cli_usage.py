@@ -25,6 +25,7 @@ def ctl(*args, env=None):
     (["show", "a/b/c"], "not a model's name"),
     (["verify"], "verify needs either REPO[@REV] or --all"),
     (["withdraw", "org/m"], "withdraw needs --reason"),
+    (["deprecate", "org/m", "--sunset", "2027-01-20T12:00:00Z"], "write it as 2027-01-20"),
     (["ls", "--limit", "0"], "--limit must be at least 1"),
     (["mirror", "add"], "mirror add needs either"),
     (["import", "/nonexistent", "--as", "org/m"], "'/nonexistent' is not a directory"),

@@ -84,7 +84,7 @@ def test_a_sunset_comes_on_its_second(registry, story, hub, models):
     registry.ctl("sync", "org/next")
     end = int(time.time()) + 4
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))
-    registry.ctl("deprecate", "org/story", "--sunset", at, "--successor", "org/next", "--reason", "short notice", "--force")
+    registry.post("/-/v1/models/org/story/-/deprecate", {"sunset": at, "successor": "org/next", "reason": "short notice", "force": True})
     seen = set()
     while time.time() < end + 2:
         before = time.time()
