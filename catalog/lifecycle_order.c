@@ -63,16 +63,19 @@ int lifecycle_drop_empty_tx(struct db_conn *c, const struct lifecycle_order *o, 
 
 static int check_sunset(const struct lifecycle_order *o, const struct policy_lifecycle *rules, int64_t now, struct err *e)
 {
-	int64_t soonest = now + rules->notice_s, day = (soonest + DAY_S - 1) / DAY_S * DAY_S;	/* what is called by its day ends as that begins */
+	int64_t soonest = now + rules->notice_s, first = soonest > now ? soonest : now + 1;
+	int64_t day = (first + DAY_S - 1) / DAY_S * DAY_S;	/* what is called by its day ends as that begins */
 	char earliest[STR_TIME_MAX], notice[STR_SIZE_MAX];
 
 	if (o->sunset_at == 0)
 		return 0;
-	if (o->sunset_at <= now)
+	if (o->sunset_at <= now && o->sunset_at != now - now % DAY_S)
 		return err_set(e, ERR_USAGE, "the sunset date lies in the past");
+	str_format_iso(earliest, day);
+	if (o->sunset_at <= now)
+		return err_set(e, ERR_USAGE, "the sunset date is today, and a day's sunset is its beginning (00:00 UTC): the earliest is %.10s", earliest);
 	if (o->sunset_at >= soonest)
 		return 0;
-	str_format_iso(earliest, day);
 	str_format_duration(notice, rules->notice_s);
 	if (!o->force)
 		return err_set(e, ERR_REFUSED, "the policy wants a notice of %s: the earliest sunset is %.10s (or --force with a reason)", notice, earliest);

@@ -18,6 +18,11 @@ static void test_sunset(void **state)
 	make(f->db, "org/new", 'b', &r2);
 	struct lifecycle_order o = { .model_id = m1, .who = "ada", .reason = "replaced", .sunset_at = NOW - 1 };
 	fails(ERR_USAGE, "in the past", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	o.sunset_at = NOW;
+	fails(ERR_USAGE, "is today, and a day's sunset is its beginning (00:00 UTC): the earliest is 2024-10-05", lifecycle_deprecate(f->db, &o, &(struct policy_lifecycle){ 0 }, NOW, e));
+	fails(ERR_USAGE, "is today, and a day's sunset is its beginning (00:00 UTC): the earliest is 2024-10-05", lifecycle_deprecate(f->db, &o, &(struct policy_lifecycle){ 0 }, NOW + 7, e));
+	fails(ERR_USAGE, "the earliest is 2025-01-02", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
+	fails(ERR_USAGE, "in the past", lifecycle_deprecate(f->db, &o, &(struct policy_lifecycle){ 0 }, NOW + DAY, e));
 	o.sunset_at = NOW + 30 * DAY;
 	fails(ERR_REFUSED, "a notice of 90d: the earliest sunset is 2025-01-02 ", lifecycle_deprecate(f->db, &o, &rules, NOW, e));
 	fails(ERR_REFUSED, "a notice of 90d: the earliest sunset is 2025-01-03 ", lifecycle_deprecate(f->db, &o, &rules, NOW + 1, e));	/* as that day begins */
