@@ -106,7 +106,7 @@ static bool is_like(const char *word, const char *pattern)
 
 	if (*pattern == '*')
 		return strlen(word) >= n - 1 && !strcmp(word + strlen(word) - (n - 1), pattern + 1);
-	return pattern[n - 1] == '*' ? !strncmp(word, pattern, n - 1) : !strcmp(word, pattern);
+	return n && pattern[n - 1] == '*' ? !strncmp(word, pattern, n - 1) : !strcmp(word, pattern);
 }
 
 static bool is_one(const char *word, const char *const *list)
