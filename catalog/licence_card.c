@@ -13,6 +13,7 @@
 
 #define WORDS_MAX    256	/* places of one card; it is held for what it says in more */
 #define SECTION_SHORT 120	/* reduced characters of a section that is about nothing but the licence; in a longer one single words are of anything */
+#define UNLIKE_MOST  300	/* bytes of a clause with what the model is set against */
 #define PROMPT_DEPTH 4
 #define PROMPT_BYTES (1u << 20)
 
@@ -300,17 +301,19 @@ static void blank_unlike(char *text)
 	static const char *const models[] = { "model", "weight", "checkpoint", "parameter", "this", "our" };
 
 	for (char *p = text; (p = strcasestr(p, "unlike ")); p++) {
-		size_t n = strcspn(p, ",.;:\n");
-		bool is_own = p[n] != ',' || (p > text && isalnum((unsigned char)p[-1]));
-		char *end = p + n;
+		bool is_own = p > text && isalnum((unsigned char)p[-1]);
+		size_t n = 0;
 
-		for (size_t i = 0; i < ARRAY_LEN(models); i++) {
-			const char *at = strcasestr(p, models[i]);
-
-			is_own |= at && at < end;
-		}
+		while (n < UNLIKE_MOST && !strchr(",.;:\n", p[n]))
+			n++;
+		if (p[n] != ',')
+			continue;
+		p[n] = 0;
+		for (size_t i = 0; i < ARRAY_LEN(models); i++)
+			is_own |= strcasestr(p, models[i]) != NULL;
 		if (!is_own)
 			memset(p, ' ', n);
+		p[n] = ',';
 	}
 }
 

@@ -180,13 +180,13 @@ static char *sentence_end(char *p)
  * The way to name what a work was made from: "X is a derivative of CSR-I by LDC, used under its agreement (research only)", where its own licence is named behind that. What
  * it is a derivative of is said to be no model, and what the agreement's name is followed by is no more than a remark.
  */
-static bool is_attribution(const char *sentence, const char *behind, struct arena *a)
+static bool is_attribution(const char *sentence, struct arena *a)
 {
 	static words_list more = { "may", "must", "can", "cannot", "is", "are", "so", "thus", "which", "therefore", "hence", NULL };
 	const char *of = strcasestr(sentence, "derivative of"), *under = of ? strcasestr(of, "used under") : NULL;
 	char word[WORD_MAX];
 
-	if (!under || !strcasestr(behind, "licensed under"))
+	if (!under)
 		return false;
 	of += strlen("derivative of");
 	if (is_about_model(arena_strndup(a, of, (size_t)(under - of))))
@@ -204,11 +204,15 @@ static bool is_attribution(const char *sentence, const char *behind, struct aren
 
 void licence_blank_data(char *text, struct arena *a)
 {
+	const char *own_licence = NULL;	/* the last place that may name one */
+
+	for (const char *at = text; (at = strcasestr(at, "licensed under")); at++)
+		own_licence = at;
 	for (char *p = text, *end; *p; p = end) {
 		end = sentence_end(p);
 		const char *sentence = arena_strndup(a, p, (size_t)(end - p));
 
-		if (licence_is_of_data(sentence, a) || is_attribution(sentence, end, a))
+		if (licence_is_of_data(sentence, a) || (own_licence && own_licence >= end && is_attribution(sentence, a)))
 			for (char *c = p; c < end; c++)
 				*c = *c == '\n' ? '\n' : ' ';
 	}

@@ -28,25 +28,27 @@ static struct line line_at(const char *p, const char *end)
 
 /* --- a line without its marks ------------------------------------------------------------------------------------------------------ */
 
-/* Behind a tag or the address of a link at p; p: none is there. */
-static const char *behind_markup(const char *p, const char *end)
+/* Behind a tag or the address of a link at p; p: none is there. open: which of these two has no end before `end`, so that none is looked for twice. */
+static const char *behind_markup(const char *p, const char *end, bool open[2])
 {
-	const char *close = NULL;
+	bool is_link = end - p > 1 && p[0] == ']' && p[1] == '(';
+	const char *close;
 
-	if (*p == '<')
-		close = memchr(p, '>', (size_t)(end - p));
-	else if (end - p > 1 && p[0] == ']' && p[1] == '(')
-		close = memchr(p, ')', (size_t)(end - p));
+	if ((*p != '<' && !is_link) || open[is_link])
+		return p;
+	close = memchr(p, is_link ? ')' : '>', (size_t)(end - p));
+	open[is_link] = !close;
 	return close ? close + 1 : p;
 }
 
 /* What Markdown shows of it, in lower case; false: that is too long for a heading. */
 static bool strip(const char *p, const char *end, char out[PLAIN_MAX])
 {
+	bool open[2] = { false, false };
 	size_t n = 0;
 
 	while (p < end) {
-		const char *behind = behind_markup(p, end);
+		const char *behind = behind_markup(p, end, open);
 
 		if (behind > p) {
 			p = behind;
@@ -164,7 +166,9 @@ static bool is_lone_word(const char *p, const char *end)
 	static const char *const words[] = { "license", "licence", "licensing", "licenses", "licences", "model license", "model licence", "license information", "terms of use", "lizenz", "licencia", "licenza" };
 	char plain[PLAIN_MAX];
 
-	for (size_t i = 0; strip(p, end, plain) && i < ARRAY_LEN(words); i++)
+	if (!strip(p, end, plain))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (!strcmp(plain, words[i]))
 			return true;
 	return false;
@@ -278,7 +282,7 @@ static const char *behind_label(const struct line *l, struct arena *a)
 	const char *first = behind_item(l->at + strspn(l->at, " \t>"));
 	bool is_bold_line = str_starts(first, "**") || str_starts(first, "__") || *first == '<';
 
-	for (const char *p = first; p < l->end && p - first < LABEL_WITHIN; p++) {
+	for (const char *p = first, *from = first; p < l->end && p - from < LABEL_WITHIN; p++) {
 		const char *behind = behind_separator(p, is_bold_line);
 		char plain[PLAIN_MAX];
 
@@ -290,8 +294,10 @@ static const char *behind_label(const struct line *l, struct arena *a)
 
 		if (open && !strchr(open, ')'))
 			return NULL;	/* within an address */
-		if (!*plain)
+		if (!*plain) {
+			first = p;	/* nothing before it is of the label */
 			continue;
+		}
 		behind += strspn(behind, "*_ \t");
 		return strlen(plain) <= LABEL_MOST && behind < l->end && is_of_models_licence(plain, a) ? behind : NULL;
 	}

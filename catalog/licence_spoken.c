@@ -9,6 +9,8 @@
 #define WORDS_MAX  (LICENCE_OWNERS_MAX + 1)	/* a short text has no more */
 #define WINDOW_MAX 10	/* words of a name */
 #define FAMILY_MAX 24
+#define NAME_MOST  ((ptrdiff_t)200)	/* bytes of a name, with what stands between its words; a longer one is none */
+#define ADDRESS_MOST ((size_t)2048)	/* bytes of an address; what is behind them is read as words */
 
 struct word {
 	const char *at;
@@ -45,15 +47,27 @@ static void say(struct said *s, const char *id)
 		s->v[s->max - 1] = "other:more-than-are-read";
 }
 
+/* Where `word`, which is in lower case, begins in the n bytes at p; NULL: nowhere. */
+static const char *find_word(const char *p, size_t n, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (; n >= len; p++, n--)
+		if (tolower((unsigned char)*p) == *word && !strncasecmp(p, word, len))
+			return p;
+	return NULL;
+}
+
 const char *licence_of_address(const char *address, size_t n, struct arena *a)
 {
-	char *text = arena_strndup(a, address, n);
-	const char *p = strcasestr(text, "creativecommons.org/"), *kind;
+	const char *p = find_word(address, n, "creativecommons.org/"), *kind;
 	size_t kind_n, version_n;
+	char *text;
 
 	if (!p)
 		return NULL;
 	p += strlen("creativecommons.org/");
+	p = arena_strndup(a, p, (size_t)(address + n - p));
 	kind = !strncasecmp(p, "licenses/", 9) ? p + 9 : !strncasecmp(p, "publicdomain/", 13) ? p + 13 : NULL;
 	if (!kind || !(kind_n = strcspn(kind, "/")))
 		return NULL;
@@ -142,8 +156,10 @@ static const char *foreign_name(const struct word *w, struct arena *a)
 	}
 	if (strncasecmp(w->at, own, strlen(own)) != 0)
 		return NULL;
-	/* an id that SPDX leaves to whoever needs one */
-	const char *id = arena_strndup(a, w->at, strcspn(w->at, " \t\r\n()<>[]\"',;"));
+	/* an id that SPDX leaves to whoever needs one; where it is cut it is still one that nobody knows */
+	char *id = arena_strndup(a, w->at, strnlen(w->at, (size_t)NAME_MOST));
+
+	id[strcspn(id, " \t\r\n()<>[]\"',;")] = 0;
 
 	return licence_normalise(id) ? NULL : licence_other_id(a, id + strlen(own));
 }
@@ -157,6 +173,8 @@ static size_t find_name(const struct word *w, size_t n, struct said *s)
 		const char *id;
 
 		end = w[k - 1].at + w[k - 1].n;
+		if (end - w->at >= NAME_MOST)
+			continue;
 		id = name_of(arena_strndup(s->arena, w->at, (size_t)(end - w->at)), s->arena);
 		if (!id || (k == 1 && n > 1 && str_starts(id, "other:") && is_product(&w[1])))
 			continue;
@@ -254,13 +272,17 @@ static bool is_foreign(const char *p, const char *line)
 /* Behind the address at p; of one that is about licences its end is read as words. */
 static char *skip_address(char *p, struct said *s)
 {
-	size_t n = strcspn(p, " \t\r\n\"'<>()[]"), licence;
-	char *text = arena_strndup(s->arena, p, n), *about = strcasestr(text, "licen");
-	const char *id = licence_of_address(p, n, s->arena);
+	size_t n = 0, licence;
+	const char *about, *id;
+
+	while (n < ADDRESS_MOST && !strchr(" \t\r\n\"'<>()[]", p[n]))	/* a NUL ends it, too */
+		n++;
+	about = find_word(p, n, "licen");
+	id = licence_of_address(p, n, s->arena);
 
 	if (id)
 		say(s, id);
-	licence = about && !id ? (size_t)(about - text) : n;
+	licence = about && !id ? (size_t)(about - p) : n;
 	for (char *c = p + licence; c < p + n; c++)	/* "CC%20BY%204.0" of a badge */
 		if (*c == '%' && c + 2 < p + n && isdigit((unsigned char)c[1]) && c[1] < '4' && isxdigit((unsigned char)c[2]))
 			memset(c, ' ', 3);

@@ -230,40 +230,45 @@ static const char *address_end(const char *p, const char *end)
 	const char *q = p, *rest;
 
 	for (;; q = rest) {
-		q += strcspn(q, " \t\r\n\"'<>()[]{},;");
-		rest = q + strspn(q, " ");
+		while (q < end && !strchr(" \t\r\n\"'<>()[]{},;", *q))
+			q++;
+		for (rest = q; rest < end && *rest == ' '; rest++)
+			;
 		if (q == p || q[-1] != LICENCE_NAMED || rest >= end || !strchr("./-_#?", *rest))
-			return q < end ? q : end;
+			return q;
 	}
 }
 
-/* Behind the address, path or key at p: "info@acme.ai", "acme.ai/x", "doe2024". p: there is none. */
-static const char *behind_address(const char *p, const char *end)
+/* Is it an address, path or key: "info@acme.ai", "acme.ai/x", "doe2024"? Where all of it is none, no end of it is one. */
+static bool is_address(const char *p, const char *end)
 {
-	const char *q = p, *last = address_end(p, end);
-	bool is_address = false;
+	bool is_found = false;
 
-	for (; q < last; q++)
-		is_address |= strchr("@_", *q) || (*q == '.' && q > p && isalnum((unsigned char)q[-1]) && isalpha((unsigned char)q[1])) ||
+	for (const char *q = p; q < end; q++)
+		is_found |= strchr("@_", *q) || (*q == '.' && q > p && isalnum((unsigned char)q[-1]) && isalpha((unsigned char)q[1])) ||
 			      (isalpha((unsigned char)*q) && q > p && isdigit((unsigned char)q[-1])) || (isdigit((unsigned char)*q) && q > p && isalpha((unsigned char)q[-1]));
-	return is_address ? q : p;
+	return is_found;
 }
 
 static void read_sentence(struct sentence *s, const char *p, const char *end)
 {
+	bool in_address = false;
+
 	s->n = 0;
 	s->has_operative = s->is_long = false;
 	memset(s->v, 0, sizeof(s->v));
-	for (const char *address = p; p < end;) {
+	for (const char *run = p; p < end;) {	/* run: the end of the letters and marks without a blank that were looked at last */
 		char word[WORD_MAX];
 		size_t n = !strncasecmp(p, "http://", 7) || !strncasecmp(p, "https://", 8) ? (size_t)(address_end(p, end) - p) : 0;
 
 		s->has_operative |= leads_to_terms(p, n);
 		if (!n && (n = letter_at(p)) != 0) {
-			if (p >= address)
-				address = behind_address(p, end);
+			if (p >= run) {
+				run = address_end(p, end);
+				in_address = is_address(p, run);
+			}
 			n = read_word(p, end, word);
-			add_word(s, word, p < address || (s->n && !islower((unsigned char)*p)), is_foreign(p, n));
+			add_word(s, word, (in_address && p < run) || (s->n && !islower((unsigned char)*p)), is_foreign(p, n));
 		}
 		p += n ? n : 1;
 	}

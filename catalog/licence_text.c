@@ -22,6 +22,7 @@
 #define FOUND_MAX	64			/* licences in one text */
 #define MARK_MOST	6			/* a gap of so many reduced characters is there for the mark of a list */
 #define BESIDE		"beside "
+#define TOKEN_MOST	((size_t)256)		/* bytes of an id in an expression; a longer one is no known one, cut or not */
 #define NAME_WITHIN	((size_t)160)		/* reduced characters of a text that may be nothing but a licence's name */
 
 /* One part of a known text. Parts of one text follow each other, number 0 first. */
@@ -233,7 +234,7 @@ static size_t token_length(const char *p, const char *end)
 {
 	size_t n = 0;
 
-	while (p + n < end && (isalnum((unsigned char)p[n]) || strchr(".+-", p[n])) && p[n])
+	while (n < TOKEN_MOST && p + n < end && (isalnum((unsigned char)p[n]) || strchr(".+-", p[n])) && p[n])
 		n++;
 	return n;
 }
@@ -264,7 +265,7 @@ static bool is_exception(const char *name)
 	return false;
 }
 
-/* One SPDX expression: ids with AND or OR between them, or what people write instead, and exceptions behind WITH. */
+/* One SPDX expression, on one line: ids with AND or OR between them, or what people write instead, and exceptions behind WITH. */
 static void read_expression(const char *p, const char *end, const char *at, struct arena *a, struct found_list *out)
 {
 	for (int ids = 0; ids < FOUND_MAX; ids++) {
@@ -296,13 +297,9 @@ static void find_identifiers(const char *text, size_t n, const char *at, struct 
 	static const char tag[] = "SPDX-License-Identifier";
 	const char *end = text + n;
 
-	for (const char *p = text; !out->is_full && (size_t)(end - p) >= sizeof(tag) - 1; p++) {
-		if (strncasecmp(p, tag, sizeof(tag) - 1) != 0)
-			continue;
-		const char *line = memchr(p, '\n', (size_t)(end - p));
-
-		read_expression(p + sizeof(tag) - 1, line ? line : end, at, a, out);
-	}
+	for (const char *p = text; !out->is_full && (size_t)(end - p) >= sizeof(tag) - 1; p++)
+		if (!strncasecmp(p, tag, sizeof(tag) - 1))
+			read_expression(p + sizeof(tag) - 1, end, at, a, out);
 }
 
 static bool is_plain(const char *word, size_t n)
