@@ -18,7 +18,7 @@ struct arena_chunk {
 
 void arena_init(struct arena *a)
 {
-	a->chunks = NULL;
+	*a = (struct arena){ .chunks = NULL };
 }
 
 void arena_done(struct arena *a)
@@ -48,6 +48,7 @@ static void *alloc(struct arena *a, size_t n, size_t align)
 		at = 0;
 	}
 	c->used = at + n;
+	a->used_bytes += n;
 	return (char *)c->data + at;
 }
 

@@ -6,6 +6,7 @@
 
 struct arena {
 	struct arena_chunk *chunks;
+	size_t used_bytes;	/* all that was asked for: a job may have a limit of it */
 };
 
 void arena_init(struct arena *a);

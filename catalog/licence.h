@@ -18,6 +18,7 @@
 #define LICENCE_ID_MAX	      96
 #define LICENCE_CONFLICTS_MAX 16
 #define LICENCE_TAGS_MAX      64
+#define LICENCE_TEXT_MAX      ((size_t)1 << 20)	/* bytes of a text, but for long runs of white space; nobody reads a longer one */
 #define LICENCE_NOTICE_MAX    700	/* reduced characters; a longer text is more than a word about a licence */
 #define LICENCE_REST_MAX      150	/* of what stands beside known texts, without lines that name owners or a licence */
 #define LICENCE_OWNERS_MAX    8000	/* of what stands beside known texts, with the lines that name owners */
@@ -116,7 +117,7 @@ const char *licence_said(const char *license_name, struct arena *a);
 const char *licence_normalise(const char *written);
 /*
  * What the text of a licence file says: recognised, all and notice of *out. By normalised text, so that copyright lines and line breaks do not matter, and by
- * "SPDX-License-Identifier:". All of it is read: the caller bounds n.
+ * "SPDX-License-Identifier:". All of it is read, or out->unread says why not. What lasts of it lives in a.
  */
 void licence_read_text(const char *text, size_t n, struct arena *a, struct licence_text *out);
 /* Is there a text by which this licence would be recognised? */

@@ -111,25 +111,23 @@ void licence_read_agreement(const char *text, struct arena *a, struct licence_te
 	const char **said = arena_alloc(a, NAMES_MAX * sizeof(*said)), *names[NAMES_MAX];
 	size_t n_said = 0;
 
-	for (const char *p = text, *end; *p; p = end) {
-		own(arena) struct arena scratch;
-
+	for (const char *p = text, *end; *p && !licence_is_spent(a); p = end) {
 		for (end = p; *end && end - p < SENTENCE_BYTES && !(strchr(".;", *end) && isspace((unsigned char)end[1])) && !str_starts(end, "\n\n"); end++)
 			;
 		end += *end != 0;
-		arena_init(&scratch);
-		char *sentence = arena_strndup(&scratch, p, (size_t)(end - p));
-		size_t n = is_of_model(sentence) ? licence_spoken_of(sentence, strlen(sentence), &scratch, names, NAMES_MAX) : 0;
+		char *sentence = arena_strndup(a, p, (size_t)(end - p));
+		size_t n = is_of_model(sentence) ? licence_spoken_of(sentence, strlen(sentence), a, names, NAMES_MAX) : 0;
 
 		for (size_t i = 0; i < n && n_said < NAMES_MAX; i++) {
 			const struct licence *l = licence_find(names[i]);
 
 			if ((l && l->commercial_use == LICENCE_NO) || str_starts(names[i], "cc-by-nc"))
-				said[n_said++] = arena_strdup(a, names[i]);
+				said[n_said++] = names[i];
 		}
 	}
 	out->said = said;
 	out->n_said = n_said;
+	licence_note_spent(a, out);
 }
 
 bool licence_is_agreement(const char *path)

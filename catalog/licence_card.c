@@ -15,12 +15,12 @@
 #define SECTION_SHORT 120	/* reduced characters of a section that is about nothing but the licence; in a longer one single words are of anything */
 #define UNLIKE_MOST  300	/* bytes of a clause with what the model is set against */
 #define PROMPT_DEPTH 4
-#define PROMPT_BYTES (1u << 20)
+#define MORE	     "other:more-than-are-read"
 
 struct words {
 	struct licence_text *v, left;	/* left: takes what there is no place for, and is not looked at */
 	size_t n, cap, n_left;
-	struct arena *arena;
+	struct arena *arena;	/* of one card, so that it bounds what is read of that */
 };
 
 static struct licence_text *add(struct words *w, const char *where)
@@ -29,7 +29,7 @@ static struct licence_text *add(struct words *w, const char *where)
 
 	if (w->n == WORDS_MAX) {
 		w->n_left++;
-		w->v[WORDS_MAX - 1] = (struct licence_text){ .path = "its text", .recognised = "other:more-than-are-read" };
+		w->v[WORDS_MAX - 1] = (struct licence_text){ .path = "its text", .recognised = MORE };
 		w->left = (struct licence_text){ .path = where };
 		return &w->left;
 	}
@@ -43,6 +43,18 @@ static struct licence_text *add(struct words *w, const char *where)
 	}
 	t = &w->v[w->n++];
 	*t = (struct licence_text){ .path = where };
+	return t;
+}
+
+/* What nobody has read may be any licence. */
+static struct licence_text *add_text(struct words *w, const char *where, const char *text, size_t n)
+{
+	struct licence_text *t = add(w, where);
+
+	if (!w->n_left)
+		licence_read_within(text, n, w->arena, t);
+	if (t->unread)
+		t->recognised = MORE;
 	return t;
 }
 
@@ -92,8 +104,7 @@ static void read_name(struct words *w, const char *name)
 	if (!name || licence_of_name(name, w->arena))
 		return;
 	words = words_of(name, w->arena);
-	t = add(w, "its license_name");
-	licence_read_text(words, strlen(words), w->arena, t);
+	t = add_text(w, "its license_name", words, strlen(words));
 	t->recognised = t->recognised ? t->recognised : id_of_product(words);
 	t->says_more = false;
 	t->restricts |= is_restricting_name(words);
@@ -112,11 +123,8 @@ static void read_unknown_names(struct licence_text *t, struct arena *a)
 
 static struct licence_text *add_read(struct words *w, const char *where, const char *text, size_t n)
 {
-	struct licence_text *t = add(w, where);
+	struct licence_text *t = add_text(w, where, text, n);
 
-	if (w->n_left)
-		return t;
-	licence_read_text(text, n, w->arena, t);
 	read_unknown_names(t, w->arena);
 	return t;
 }
@@ -204,9 +212,9 @@ static void read_prompt(struct words *w, const json_t *prompt, const char *key)
 {
 	own(buf) struct buf text;
 
-	buf_init(&text, PROMPT_BYTES);
+	buf_init(&text, 2 * LICENCE_TEXT_MAX);	/* what is cut there is too long, and is not read */
 	flatten(&text, prompt, 0);
-	if (text.len && !buf_failed(&text))
+	if (text.len)
 		add_read(w, arena_printf(w->arena, "its %s", key), text.data, text.len)->says_more = false;
 }
 
@@ -323,7 +331,7 @@ static void read_section(void *words, const char *where, const char *text, size_
 	struct licence_text *t;
 	char *copy;
 
-	if (w->n_left)
+	if (w->n_left || licence_is_spent(w->arena))
 		return;
 	copy = arena_strndup(w->arena, text, n);
 	blank_template(copy);
@@ -333,17 +341,34 @@ static void read_section(void *words, const char *where, const char *text, size_
 	t->says_more = t->notice && sets_terms(t, copy, w->arena);
 }
 
+static void keep(const struct words *w, struct arena *a, struct licence_claims *c)
+{
+	struct licence_text *all = arena_alloc(a, w->n * sizeof(*all) + 1);
+
+	for (size_t i = 0; i < w->n; i++) {
+		licence_keep(&w->v[i], a, &all[i]);
+		all[i].path = arena_strdup(a, w->v[i].path);
+	}
+	c->words = all;
+	c->n_words = w->n;
+}
+
 void licence_read_card(const json_t *front, const char *text, size_t n, struct arena *a, struct licence_claims *c)
 {
-	struct words *w = &(struct words){ .arena = a };
-	const char *copy = text ? arena_strndup(a, text, n) : "";
+	own(arena) struct arena scratch;
+	struct words *w = &(struct words){ .arena = &scratch };
+	const char *copy;
 	size_t begin, end = 0;
+
+	arena_init(&scratch);
+	copy = text ? arena_strndup(&scratch, text, n) : "";
 
 	read_front(w, front);
 	n = strlen(copy);	/* a NUL ends what is read */
 	if (!card_find_front(copy, n, &begin, &end))
 		end = 0;
-	licence_each_section(copy + end, copy + n, a, read_section, w);
-	c->words = w->v;
-	c->n_words = w->n;
+	licence_each_section(copy + end, copy + n, &scratch, read_section, w);
+	if (licence_is_spent(&scratch))
+		add(w, "its text")->recognised = MORE;
+	keep(w, a, c);
 }

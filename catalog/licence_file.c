@@ -13,11 +13,10 @@
 #include "verify/card.h"
 
 #define DATA_DEPTH     16
-#define DATA_BYTES_MAX (64u << 20)
+#define DATA_BYTES_MAX (8 * LICENCE_TEXT_MAX)	/* a file as it is fetched, and the strings in it */
 #define NAMES_MAX      64	/* licences that one file of data names */
 #define TRIED_MAX      2000	/* texts in it that may be names */
 #define NAME_BYTES_MAX ((size_t)400)
-#define TERMS_BYTES_MAX (1u << 20)
 
 static const char says_more[] = "says more than is read of data, so nobody has read it";
 
@@ -96,7 +95,7 @@ bool licence_is_text_file(const char *path, uint64_t size_bytes)
 	const char *name = base_name(path), *dot = strrchr(name, '.');
 	size_t stem = dot ? (size_t)(dot - name) : strlen(name);
 
-	return licence_is_text_path(path) && (size_bytes <= TERMS_BYTES_MAX || strchr(path, '/') || is_called_licence(name, stem) || !licence_is_called_terms(path));
+	return licence_is_text_path(path) && (size_bytes <= LICENCE_TEXT_MAX || strchr(path, '/') || is_called_licence(name, stem) || !licence_is_called_terms(path));
 }
 
 /* LICENSE, MODEL_LICENSE, LICENSE-WEIGHTS: a licence's name, and perhaps that it is the model's. */
@@ -541,6 +540,8 @@ static const char *read_data(const char *path, const struct buf *text, struct bu
 	struct data d = { .out = out };
 	bool is_read = true;
 
+	if (licence_is_data(path) && text->len > LICENCE_TEXT_MAX)
+		return says_more;
 	if (is_page(path, text->data))
 		return licence_read_page(out, text->data) ? NULL : "has parts without an end, so nobody has read all of it";
 	buf_add(out, text->data, text->len);
@@ -555,18 +556,22 @@ static const char *read_data(const char *path, const struct buf *text, struct bu
 
 void licence_read_file(const char *path, const char *text, size_t n, struct arena *a, struct licence_text *out)
 {
+	struct licence_text t = *out;
+	own(arena) struct arena scratch;
 	own(buf) struct buf plain, all;
 	const char *unread;
 
+	arena_init(&scratch);
 	buf_init(&plain, DATA_BYTES_MAX);
 	buf_init(&all, DATA_BYTES_MAX);
 	decode(&plain, text, n);
 	unread = read_data(path, &plain, &all);
-	if (buf_failed(&all))
-		out->unread = says_more;
-	else if (unread && !out->unread)
-		out->unread = unread;
-	licence_read_text(all.data, all.len, a, out);
-	if (licence_is_agreement(path) && !out->recognised && out->notice && !*out->notice)
-		licence_read_agreement(all.data, a, out);
+	if (buf_failed(&plain) || buf_failed(&all))
+		t.unread = says_more;
+	else if (unread && !t.unread)
+		t.unread = unread;
+	licence_read_within(all.data, all.len, &scratch, &t);
+	if (licence_is_agreement(path) && !t.recognised && t.notice && !*t.notice)
+		licence_read_agreement(all.data, &scratch, &t);
+	licence_keep(&t, a, out);
 }

@@ -208,7 +208,7 @@ void licence_blank_data(char *text, struct arena *a)
 
 	for (const char *at = text; (at = strcasestr(at, "licensed under")); at++)
 		own_licence = at;
-	for (char *p = text, *end; *p; p = end) {
+	for (char *p = text, *end; *p && !licence_is_spent(a); p = end) {
 		end = sentence_end(p);
 		const char *sentence = arena_strndup(a, p, (size_t)(end - p));
 

@@ -241,7 +241,7 @@ static void read_words(const struct word *w, size_t n, struct said *s)
 {
 	size_t n_free = 0;	/* words right before that are of no name */
 
-	for (size_t i = 0; i < n;) {
+	for (size_t i = 0; i < n && !licence_is_spent(s->arena);) {
 		const char *foreign = foreign_name(&w[i], s->arena);
 		size_t k = find_name(w + i, n - i, s);
 

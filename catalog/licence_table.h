@@ -39,6 +39,23 @@ const char *licence_of_address(const char *address, size_t n, struct arena *a);
 /* What licences a short text speaks of, in out: at most `max`; how many. */
 size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char **out, size_t max);
 
+/*
+ * What is read of one file, or of one card, is bounded by the memory that reading takes: each name that is tried and each sentence that is copied costs some of it, so that
+ * the time is bounded too. Loops over names, lines or sentences end when it is spent; then nobody has read it.
+ */
+#define LICENCE_SCRATCH_MAX ((size_t)16 << 20)	/* four times what the longest real notices take */
+static inline bool licence_is_spent(const struct arena *scratch)
+{
+	return scratch->used_bytes > LICENCE_SCRATCH_MAX;
+}
+struct licence_text;
+void licence_note_spent(const struct arena *scratch, struct licence_text *out);
+/* A copy of *n bytes of text without long runs of white space. NULL, and out->unread, when it has more, or a longer word, than anybody reads. */
+const char *licence_bounded(const char *text, size_t *n, struct arena *scratch, struct licence_text *out);
+/* licence_read_text() with results that live in scratch, which is its limit, too; licence_keep() copies them to where they last. */
+void licence_read_within(const char *text, size_t n, struct arena *scratch, struct licence_text *out);
+void licence_keep(const struct licence_text *from, struct arena *a, struct licence_text *out);
+
 /* Calls `each` for every place of a card's text that is about its licence; `where` says what it is. */
 void licence_each_section(const char *text, const char *end, struct arena *a, void (*each)(void *, const char *where, const char *text, size_t n), void *arg);
 /* Blanks the sentences that are about data, and not about what is published here. */
@@ -50,7 +67,6 @@ bool licence_begins_item(const char *line);
 /* Is it a text beside the card that is called an agreement, a policy or terms? */
 bool licence_is_called_terms(const char *path);
 /* Of an agreement that is too long to be read as a word about a licence: the licences in it that forbid commercial use, where it speaks of the model. */
-struct licence_text;
 void licence_read_agreement(const char *text, struct arena *a, struct licence_text *out);
 
 /* Is it read as data: JSON, YAML or TOML? */
@@ -79,7 +95,6 @@ bool licence_has_terms(const char *left, char *affirmed, struct arena *a);
 
 /* What stands beside known texts: a word of it is read for the licences that it speaks of; more than `most` letters of `unsaid`, which is that without
  * the sentences that only allow, are unknown terms. It is written to. */
-struct licence_text;
 void licence_read_rest(char *left, const char *unsaid, size_t most, struct arena *a, struct licence_text *out);
 
 #endif

@@ -297,7 +297,7 @@ static void find_identifiers(const char *text, size_t n, const char *at, struct 
 	static const char tag[] = "SPDX-License-Identifier";
 	const char *end = text + n;
 
-	for (const char *p = text; !out->is_full && (size_t)(end - p) >= sizeof(tag) - 1; p++)
+	for (const char *p = text; !out->is_full && !licence_is_spent(a) && (size_t)(end - p) >= sizeof(tag) - 1; p++)
 		if (!strncasecmp(p, tag, sizeof(tag) - 1))
 			read_expression(p + sizeof(tag) - 1, end, at, a, out);
 }
@@ -411,7 +411,7 @@ static void blank_beside(struct reduced *r)
 /* What stands in a gap of a text is a name, as an owner's line is one. */
 static void blank_gaps(const char *text, struct reduced *r, struct arena *a)
 {
-	for (size_t i = 0, end; i < r->n; i = end + 1) {
+	for (size_t i = 0, end; i < r->n && !licence_is_spent(a); i = end + 1) {
 		for (end = i; end < r->n && (r->begins[end] & IN_GAP) && r->rest[end] != ' '; end++)
 			;
 		if (end == i)
@@ -454,14 +454,17 @@ static const char *notice(const struct reduced *r, struct arena *a)
 	return r->n ? arena_strdup(a, r->text) : "-";
 }
 
-void licence_read_text(const char *text, size_t n, struct arena *a, struct licence_text *out)
+void licence_read_within(const char *text, size_t n, struct arena *a, struct licence_text *out)
 {
 	struct found_list found = { .n = 0 };
-	own(reduced) struct reduced r;
+	own(reduced) struct reduced r = { .text = NULL };
 	const char **all;
 	bool terms, is_read;
 	char *left;
 
+	text = licence_bounded(text, &n, a, out);
+	if (!text)
+		return;
 	licence_reduce(&r, text, n);
 	find_all(&r, &found);
 	blank_harmless(&r, text);
@@ -483,6 +486,17 @@ void licence_read_text(const char *text, size_t n, struct arena *a, struct licen
 	out->says_more = terms && (!out->recognised || licence_find(out->recognised));
 	if (is_read)
 		licence_read_rest(left, licence_left_of(text, n, &r, a), holds_text(&found) && !find_rider(&r) ? LICENCE_REST_MAX : LICENCE_NOTICE_MAX, a, out);
+	licence_note_spent(a, out);
+}
+
+void licence_read_text(const char *text, size_t n, struct arena *a, struct licence_text *out)
+{
+	struct licence_text t = *out;
+	own(arena) struct arena scratch;
+
+	arena_init(&scratch);
+	licence_read_within(text, n, &scratch, &t);
+	licence_keep(&t, a, out);
 }
 
 bool licence_has_text(const char *id)

@@ -1,11 +1,10 @@
-/* test_licence_words.c - what licence files say that are no known text: restrictions, short words about licences, data and pages, and files made to be slow or misread. */
+/* test_licence_words.c - what licence files say that are no known text: restrictions, short words about licences, data and pages, and files made to be misread. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
-#include <time.h>
 
 #include "base/fdio.h"
 #include "base/str.h"
@@ -298,46 +297,6 @@ static void copyleft_that_is_dropped(void **state)
 	}
 }
 
-/* Files of 4 MB made to be slow, read in a moment; what is too much to be read is said. */
-/* A sanitizer's own string functions walk to the end of the text at each call. */
-#ifdef __has_feature
-#if __has_feature(address_sanitizer)
-#define SLOW_BYTES 400000u
-#endif
-#endif
-#ifndef SLOW_BYTES
-#define SLOW_BYTES 4000000u
-#endif
-
-static void what_is_made_to_be_slow(void **state)
-{
-	static const struct {
-		const char *path, *before, *many, *behind;
-		bool is_said;
-	} cases[] = {
-		{ "LICENSE.json", "{\"license\":[\"mit\"", ",\"z\"", "]}", true },	 { "LICENSE.toml", "license=['mit'", ",'z'", "]", true },
-		{ "LICENSE.json", "{\"license\":[\"mit\"", ",\"mit\"", "]}", true },	 { "LICENSE.html", "<html>", "<a", "", true },
-		{ "LICENSE.html", "<html><!--", "<", "", true },			 { "docs/LICENSE", "", "Permission is hereby granted, free of charge, to any person obtaining a copy ", "", false },
-		{ "docs/LICENSE", "", "redistribution and use in source and binary forms, with or ", "", false },
-		{ "docs/LICENSE", "", "all rights reserved ", "", false },			 { "docs/LICENSE", "", "all rights reserved\n", "", false },
-		{ "docs/LICENSE", "", ". 1", "", false },					 { "docs/LICENSE", "SPDX-License-Identifier: MIT\n", "a b\n", "", false },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		clock_t begun = clock();
-		own(buf) struct buf text;
-
-		buf_init(&text, 5u << 20);
-		buf_puts(&text, cases[i].before);
-		while (text.len < SLOW_BYTES)
-			buf_puts(&text, cases[i].many);
-		buf_puts(&text, cases[i].behind);
-		check("mit", NULL, cases[i].path, text.data, "mit", cases[i].is_said);
-		assert_true((clock() - begun) / CLOCKS_PER_SEC < 20);	/* it was minutes */
-	}
-}
-
 static void more_licences_than_are_read(void **state)
 {
 	own(buf) struct buf text;
@@ -357,7 +316,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(restrictions), cmocka_unit_test(short_words), cmocka_unit_test(beside_a_text), cmocka_unit_test(data), cmocka_unit_test(pages_that_hide_a_text), cmocka_unit_test(names_of_the_same_family),
-		cmocka_unit_test(copyleft_that_is_dropped), cmocka_unit_test(what_is_made_to_be_slow), cmocka_unit_test(more_licences_than_are_read),
+		cmocka_unit_test(copyleft_that_is_dropped), cmocka_unit_test(more_licences_than_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
