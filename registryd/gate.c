@@ -14,6 +14,7 @@
 #include "verify/card.h"
 
 #define TEXTS_MAX      200	/* licence texts of one model */
+#define TEXT_BYTES_MAX ((uint64_t)16 << 20)	/* in them */
 #define TAGS_MAX       500
 
 struct documents {
@@ -26,6 +27,8 @@ struct documents {
 	json_t *config;			/* config.json */
 	const json_t *info, *inspection;
 	struct licence_text texts[TEXTS_MAX + 1];
+	uint64_t text_bytes;
+	bool texts_cut;		/* the last one stands for all that follow */
 	size_t n_texts;
 	struct bases bases;
 	const char *repo;
@@ -68,15 +71,25 @@ static enum document_kind kind_of(const struct documents *d, const char *path, u
 	return licence_is_text_file(path, size_bytes) || is_linked(d, path) ? DOCUMENT_LICENSE : 0;
 }
 
+/* Are there more texts, or is there more in them, than anybody reads? */
+static bool is_full(const struct documents *d)
+{
+	return d->n_texts >= TEXTS_MAX || d->text_bytes > TEXT_BYTES_MAX;
+}
+
 /* What can't be read may say anything. */
 static void add_text(struct documents *d, struct licence_text t)
 {
-	if (d->n_texts > TEXTS_MAX)
+	if (d->texts_cut)
 		return;
 	t.path = arena_strdup(d->w->arena, t.path);
 	t.linked = is_linked(d, t.path);
-	if (d->n_texts == TEXTS_MAX)
-		t = (struct licence_text){ .path = t.path, .unread = arena_printf(d->w->arena, "and what follows were not read: more than %d licence texts", TEXTS_MAX) };
+	if (is_full(d)) {	/* linked: it counts, be it of a part by its name, for others are behind it */
+		const char *most = d->n_texts < TEXTS_MAX ? "16 MiB of" : "200";
+
+		t = (struct licence_text){ .path = t.path, .linked = licence_is_of_parts(t.path), .unread = arena_printf(d->w->arena, "and what follows were not read: more than %s licence texts", most) };
+		d->texts_cut = true;
+	}
 	d->texts[d->n_texts++] = t;
 }
 
@@ -121,7 +134,9 @@ static int read_document(struct documents *d, const struct model_file *f, enum d
 	if (kind == DOCUMENT_LICENSE) {
 		struct licence_text t = { .path = f->path, .unread = gate_unreadable(&b) };
 
-		licence_read_file(f->path, b.data, b.len, d->w->arena, &t);
+		d->text_bytes += b.len;
+		if (!is_full(d))
+			licence_read_file(f->path, b.data, b.len, d->w->arena, &t);
 		add_text(d, t);
 	}
 	if (bases_is_adapter(f->path))

@@ -236,6 +236,8 @@ def test_texts_say_what_a_card_does_not(reg, hub):
     add(hub, "org/below", "license: mit", docs__LICENSE=GPL)
     add(hub, "org/long", "license: mit", LICENSE=GPL + b"\n" * (5 << 20))
     add(hub, "org/many", "license: mit", **{f"LICENSE-{i:03}": "a dummy" for i in range(230)}, **{"LICENSE-zz": GPL})
+    add(hub, "org/much", "license: mit", **{f"LICENSE-{i}": b"\n" * (4 << 20) for i in range(5)}, **{"LICENSE-9": GPL})
+    add(hub, "org/cut", "license: mit", **{f"LICENSE-{i:03}": b"MIT License" for i in range(200)}, third_party__LICENSE=GPL, weights__LICENSE=GPL)
     add(hub, "org/rider", "license: apache-2.0", LICENSE=APACHE + b'\n"Commons Clause" License Condition v1.0\n')
     add(hub, "org/behind", "license: apache-2.0", LICENSE=APACHE + b"\n" * (1 << 20) + GPL)
     add(hub, "org/llama", "license: mit", **{"LICENSE-CodeLlama.txt": GPL})
@@ -250,6 +252,8 @@ def test_texts_say_what_a_card_does_not(reg, hub):
     assert outcome(reg, "org/long") == ("held", "mit", ["LICENSE is too long for a licence, so nobody has read it"])
     assert outcome(reg, "org/many") == ("held", "mit", ["LICENSE-200 and what follows were not read: more than 200 licence texts",
                                                           "LICENSE-000 is not the text of mit, nor any other that is known here"])
+    assert outcome(reg, "org/much") == ("held", "mit", ["LICENSE-4 and what follows were not read: more than 16 MiB of licence texts"])
+    assert outcome(reg, "org/cut") == ("held", "mit", ["third_party/LICENSE and what follows were not read: more than 200 licence texts"])
     assert outcome(reg, "org/rider")[:2] == ("held", "other:commons-clause")
     assert outcome(reg, "org/behind") == ("held", "gpl-3.0", ["card says apache-2.0 but LICENSE is the text of gpl-3.0"])
     assert outcome(reg, "org/llama") == ("held", "gpl-3.0", ["card says mit but LICENSE-CodeLlama.txt is the text of gpl-3.0"])
