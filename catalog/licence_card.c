@@ -210,12 +210,15 @@ static void flatten(struct buf *out, const json_t *v, int depth)
 /* What whoever asks for access agrees to. */
 static void read_prompt(struct words *w, const json_t *prompt, const char *key)
 {
+	const char *where = arena_printf(w->arena, "its %s", key);
 	own(buf) struct buf text;
 
-	buf_init(&text, 2 * LICENCE_TEXT_MAX);	/* what is cut there is too long, and is not read */
+	buf_init(&text, LICENCE_TEXT_MAX);
 	flatten(&text, prompt, 0);
-	if (text.len)
-		add_read(w, arena_printf(w->arena, "its %s", key), text.data, text.len)->says_more = false;
+	if (buf_failed(&text))
+		add(w, where)->recognised = MORE;
+	else if (text.len)
+		add_read(w, where, text.data, text.len)->says_more = false;
 }
 
 static void read_front(struct words *w, const json_t *front)

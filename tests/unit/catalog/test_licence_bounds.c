@@ -137,6 +137,19 @@ static void what_is_too_long(void **state)
 	check("README.md", &text, "more-than-are-read");
 }
 
+/* An alias makes more of a text than stands in the file. */
+static void a_prompt_that_is_too_long(void **state)
+{
+	own(buf) struct buf text;
+
+	(void)state;
+	buf_init(&text, 1 << 20);
+	buf_puts(&text, "---\nlicense: mit\nextra_gated_prompt:\n- &a \"");
+	fill(&text, " ", 600000);
+	buf_puts(&text, "\"\n- *a\n- For non-commercial use only\n---\n");
+	check("README.md", &text, "more-than-are-read");
+}
+
 /* Words that are tried as names, of which no text that is one has so many. */
 static void what_takes_too_long(void **state)
 {
@@ -160,7 +173,7 @@ static void what_takes_too_long(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_made_to_be_slow), cmocka_unit_test(what_is_too_long), cmocka_unit_test(what_takes_too_long) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_made_to_be_slow), cmocka_unit_test(what_is_too_long), cmocka_unit_test(a_prompt_that_is_too_long), cmocka_unit_test(what_takes_too_long) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
