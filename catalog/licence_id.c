@@ -161,9 +161,14 @@ static void add_hash(char *text, size_t n, const char *name)
 	snprintf(text + n, HASH_DIGITS + 2, "%s%.*s", n && text[n - 1] != '-' ? "-" : "", HASH_DIGITS, hex);
 }
 
+/* "other:acme" and SPDX's "LicenseRef-Acme" are two ways to write one name. */
 static const char *after_other(const char *id)
 {
-	return strncasecmp(id, "other:", 6) ? id : id + 6;
+	static const char own[] = "LicenseRef-";
+
+	if (!strncasecmp(id, "other:", 6))
+		id += 6;
+	return strncasecmp(id, own, sizeof(own) - 1) != 0 || !id[sizeof(own) - 1] ? id : id + sizeof(own) - 1;
 }
 
 /* SPDX takes letters, digits, '.' and '-'. */

@@ -161,7 +161,7 @@ static const char *foreign_name(const struct word *w, struct arena *a)
 
 	id[strcspn(id, " \t\r\n()<>[]\"',;")] = 0;
 
-	return licence_normalise(id) ? NULL : licence_other_id(a, id + strlen(own));
+	return licence_normalise(id) ? NULL : licence_other_id(a, id);
 }
 
 /* The longest name that begins at w[i]; how many words it has, 0 none. */

@@ -276,7 +276,7 @@ static void read_expression(const char *p, const char *end, const char *at, stru
 			return;
 		name = arena_strndup(a, p, n);
 		id = licence_normalise(name);
-		note(out, id ? id : licence_other_id(a, str_starts(name, "LicenseRef-") ? name + strlen("LicenseRef-") : name), at, false);
+		note(out, id ? id : licence_other_id(a, name), at, false);
 		n = token_length(p = skip_blanks(p + n, end), end);
 		if (is_word(p, n, "with")) {
 			p = skip_blanks(p + n, end);

@@ -55,6 +55,34 @@ static struct licence_answer of_card(const char *const *card, size_t n, const ch
 	return resolve(&(struct licence_claims){ .card = card, .n_card = n, .card_name = name, .texts = &t, .n_texts = text != NULL }, a);
 }
 
+/* SPDX's way to write a name of one's own is one way wherever it stands. */
+static void a_name_of_spdx_is_the_same_everywhere(void **state)
+{
+	static const char *const files[][2] = {
+		{ "LICENSE", "SPDX-License-Identifier: LicenseRef-Acme\n" }, { "LICENSE", "SPDX-License-Identifier: licenseref-acme\n" },
+		{ "LICENSE", "LicenseRef-Acme\n" }, { "LICENSE.json", "{\"license\": \"LicenseRef-Acme\"}" }, { "LICENSES/x.txt", "SPDX-License-Identifier: LicenseRef-Acme\n" },
+		{ "model.safetensors.license", "SPDX-License-Identifier: LicenseRef-Acme\n" },
+	};
+	static const char *const cards[] = { "LicenseRef-Acme", "licenseref-acme", "Acme" };
+	struct licence_answer r;
+	own(arena) struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		for (size_t k = 0; k < ARRAY_LEN(cards); k++) {
+			struct licence_text t = { .path = files[i][0] };
+
+			licence_read_file(t.path, files[i][1], strlen(files[i][1]), &a, &t);
+			r = resolve(&(struct licence_claims){ .card = &cards[k], .n_card = 1, .tags = (const char *const[]){ "licenseref-acme" }, .n_tags = 1, .texts = &t, .n_texts = 1 }, &a);
+			if (strcmp(r.id, "other:acme") != 0 || r.n_conflicts || strcmp(r.spdx, "LicenseRef-acme") != 0)
+				fail_msg("%s, %s: %s, %s, %zu conflicts %s", cards[k], files[i][1], r.id, r.spdx, r.n_conflicts, r.n_conflicts ? r.conflicts[0] : "");
+		}
+	assert_string_equal(licence_id("LicenseRef-Acme", &a), "other:acme");
+	assert_string_equal(licence_id("other:LicenseRef-Acme", &a), "other:acme");
+	assert_string_equal(licence_said("LicenseRef-Acme", &a), "other:acme");
+}
+
 static void a_family_takes_texts_of_its_own(void **state)
 {
 	static const struct {
@@ -502,7 +530,7 @@ static void own_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_answer), cmocka_unit_test(a_family_takes_texts_of_its_own), cmocka_unit_test(a_name_that_is_known_is_that_licence),
+		cmocka_unit_test(one_answer), cmocka_unit_test(a_name_of_spdx_is_the_same_everywhere), cmocka_unit_test(a_family_takes_texts_of_its_own), cmocka_unit_test(a_name_that_is_known_is_that_licence),
 		cmocka_unit_test(the_same_counts_in_any_order), cmocka_unit_test(every_tag_counts), cmocka_unit_test(tags_and_texts), cmocka_unit_test(other_names_have_other_ids),
 		cmocka_unit_test(conflicts_are_said), cmocka_unit_test(copyleft_is_not_dropped), cmocka_unit_test(no_derivatives_means_none),
 		cmocka_unit_test(the_lgpl_comes_with_the_gpl), cmocka_unit_test(one_of_several_in_a_text), cmocka_unit_test(what_nobody_has_read_is_a_conflict),

@@ -232,6 +232,7 @@ static void names_are_read_as_on_the_card(void **state)
 	expect_licence("deny: ['other:Strange Words Of Mine'], unknown: allow", "other:strange-words-of-mine", POLICY_REJECT);
 	expect_licence("deny: ['other:My Co*'], unknown: allow", "other:my-company", POLICY_REJECT);
 	expect_licence("deny: ['other:\xe6\xa8\xa1'], unknown: allow", "other:43135e6558669e0d", POLICY_REJECT);
+	expect_licence("deny: ['other:LicenseRef-My-Co*'], unknown: allow", "other:my-company", POLICY_REJECT);
 	expect_licence("deny: ['other:CC-BY-NC-4.0'], unknown: allow", "cc-by-nc-4.0", POLICY_REJECT);	/* what the card's name is read as */
 	for (size_t i = 0; i < 3; i++) {
 		const char *const wrong[] = { "licenses: {deny: ['other:\xe6\xa8\xa1*']}", "licenses: {deny: ['other:']}", "licenses: {allow: ['other:A b'], deny: ['other:a-b']}" };
