@@ -18,7 +18,7 @@
 static const struct {
 	const char *written, *id;
 } spellings[] = {
-	{ "apache", "apache-2.0" },	    { "bsd 3", "bsd-3-clause" },	 { "bsd 2", "bsd-2-clause" },	     { "new bsd", "bsd-3-clause" },
+	{ "apache", "apache-2.0" },	    { "bsd 3", "bsd-3-clause" },	 { "bsd 2", "bsd-2-clause" },	     { "new bsd", "bsd-3-clause" }, { "3 clause bsd", "bsd-3-clause" }, { "2 clause bsd", "bsd-2-clause" }, { "creativeml open rail m", "creativeml-openrail-m" },
 	{ "simplified bsd", "bsd-2-clause" }, { "lgpl 3 only", "lgpl-3.0" },	 { "gpl 3 or later", "gpl-3.0" },    { "gpl 2 or later", "gpl-2.0" },
 	{ "agpl 3 or later", "agpl-3.0" },  { "lgpl 2.1 or later", "lgpl-2.1" }, { "lgpl 3 or later", "lgpl-3.0" },  { "cc 0", "cc0-1.0" },
 	{ "cc0", "cc0-1.0" },		    { "expat", "mit" },			 { "general public 3", "gpl-3.0" },  { "general public 2", "gpl-2.0" },
@@ -55,11 +55,28 @@ static void end_token(char *token)
 		token[--n] = 0;
 }
 
-/* "v3" is "3", "gplv3" is "gpl 3", "2.0" is "2": what a token adds to the key. */
+/* "apache2", "gpl3.0": a family's letters right before a version. */
+static bool is_family_before(const char *token, const char *digit)
+{
+	static const char *const families[] = { "apache", "bsd", "mit", "gpl", "lgpl", "agpl", "mpl", "epl", "eupl", "ofl", "afl", "by", "sa", "nd", "nc" };
+
+	for (size_t i = 0; i < ARRAY_LEN(families); i++)
+		if (strlen(families[i]) == (size_t)(digit - token) && str_starts(token, families[i]))
+			return strspn(digit, "0123456789.") == strlen(digit);
+	return false;
+}
+
+/* "v3" is "3", "gplv3" and "gpl3" are "gpl 3", "2.0" is "2": what a token adds to the key. */
 static void add_token(char *key, char *token)
 {
 	size_t n = strlen(token), at = strlen(key);
 	char *digit = strpbrk(token, "0123456789");
+
+	if (digit && is_family_before(token, digit)) {
+		snprintf(key + at, LICENCE_KEY_MAX - at, at ? " %.*s" : "%.*s", (int)(digit - token), token);
+		add_token(key, digit);
+		return;
+	}
 
 	if (n > 2 && !strcmp(token + n - 2, ".0") && digit && strspn(token, "v0123456789.") == n)
 		token[n - 2] = 0;

@@ -40,6 +40,9 @@ static void written_forms(void **state)
 		{ "CC-BY-SA-4.0", "cc-by-sa-4.0" }, { "cc-by-nc-4.0 ", "cc-by-nc-4.0" }, { "CC BY 4.0", "cc-by-4.0" }, { "The MIT License", "mit" },
 		{ "Apache 2.0", "apache-2.0" }, { "AGPL v3", "agpl-3.0" },    { "openrail++", "openrail++" },	  { "GNU LGPL v2.1", "lgpl-2.1" },
 		{ "llama-3.1", "llama3.1" }, { "llama-3.1-community-license", "llama3.1" }, { "Llama 2 Community License Agreement", "llama2" },
+		{ "Apache2", "apache-2.0" }, { "apache2.0", "apache-2.0" },   { "BSD3", "bsd-3-clause" },	  { "BSD3-Clause", "bsd-3-clause" }, { "3-clause BSD", "bsd-3-clause" },
+		{ "GPL3", "gpl-3.0" },	     { "LGPL2.1", "lgpl-2.1" },	      { "AGPL3", "agpl-3.0" },	  { "MIT0", "other:mit-0" },	    { "MPL2.0", "mpl-2.0" },
+		{ "CC BY4.0", "cc-by-4.0" }, { "CC-BY-NC4.0", "cc-by-nc-4.0" }, { "creativeml-open-rail-m", "creativeml-openrail-m" },
 	};
 	own(arena) struct arena a;
 
@@ -51,6 +54,7 @@ static void written_forms(void **state)
 			fail_msg("%s gives %s", forms[i][0], id ? id : "nothing");
 	}
 	assert_null(licence_normalise("???"));
+	assert_null(licence_normalise("apache3"));
 	assert_null(licence_normalise("my own licence 7"));
 	assert_null(licence_normalise("mit or something else"));
 	arena_init(&a);
