@@ -10,6 +10,7 @@
 
 #define WORD_MAX   24	/* bytes of a word that a list has */
 #define LABEL_MOST 40	/* bytes before the colon of a line that says what it is about */
+#define CLAUSES_MOST 400	/* bytes of a sentence with two subjects; a longer one is about more */
 #define FRONT_MOST 24	/* bytes in which a script without blanks names what the sentence is about */
 
 typedef const char *const words_list[];
@@ -202,6 +203,54 @@ static bool is_attribution(const char *sentence, struct arena *a)
 	return true;
 }
 
+/* Is it of nothing but the model, and a licence's name: "the model is released under MIT"? */
+static bool is_own_clause(const char *clause, struct arena *a)
+{
+	static words_list plain = { "the", "our", "this", "its", "and", "is", "are", "was", "has", "have", "been", "itself", "licensed", "released", "distributed", "published", "made", "available", "under", "by",
+				    "license", "licence", "code", "model", "models", "weights", "checkpoint", "checkpoints", NULL };
+	bool is_named = false;
+	char word[WORD_MAX];
+
+	if (!is_about_model(clause))
+		return false;
+	for (const char *p = licence_mark_names(clause, a); *p;) {
+		is_named |= *p == LICENCE_NAMED;
+		if (!is_word(p)) {
+			p++;
+			continue;
+		}
+		next_word(&p, word);
+		if (!is_one(word, plain))
+			return false;
+	}
+	return is_named;
+}
+
+static bool is_data_clause(const char *clause, struct arena *a)
+{
+	return licence_is_of_data(clause, a) && strchr(licence_mark_names(clause, a), LICENCE_NAMED);
+}
+
+/* "The data is CC BY-NC 4.0, the model Apache 2.0": of two clauses that each name the licence of their own, where the first one ends; else the end. */
+static char *clause_end(char *p, char *end, struct arena *a)
+{
+	static words_list joins = { ",", " and ", " while ", " whereas ", NULL };
+	const char *sentence = arena_strndup(a, p, end - p > CLAUSES_MOST ? 0 : (size_t)(end - p));
+
+	if (!is_about_model(sentence))
+		return end;
+	for (const char *at = sentence; *at; at++)
+		for (size_t k = 0; joins[k]; k++) {
+			if (!str_starts(at, joins[k]))
+				continue;
+			const char *first = arena_strndup(a, sentence, (size_t)(at - sentence)), *behind = at + strlen(joins[k]);
+
+			if ((is_data_clause(behind, a) && is_own_clause(first, a)) || (is_data_clause(first, a) && is_own_clause(behind, a)))
+				return p + (at - sentence) + 1;
+		}
+	return end;
+}
+
 void licence_blank_data(char *text, struct arena *a)
 {
 	const char *own_licence = NULL;	/* the last place that may name one */
@@ -209,7 +258,7 @@ void licence_blank_data(char *text, struct arena *a)
 	for (const char *at = text; (at = strcasestr(at, "licensed under")); at++)
 		own_licence = at;
 	for (char *p = text, *end; *p && !licence_is_spent(a); p = end) {
-		end = sentence_end(p);
+		end = clause_end(p, sentence_end(p), a);
 		const char *sentence = arena_strndup(a, p, (size_t)(end - p));
 
 		if (licence_is_of_data(sentence, a) || (own_licence && own_licence >= end && is_attribution(sentence, a)))

@@ -120,7 +120,12 @@ static void beside_data(void **state)
 		"The LoRA is for non-commercial use only, like its dataset.",
 		"Acme-LLM and the dataset are licensed CC BY-NC 4.0.",
 		"Unlike the weights (CC BY-NC 4.0), the code is MIT.",
-		"The video generator is CC BY-NC 4.0."
+		"The video generator is CC BY-NC 4.0.",
+		"The dataset is licensed under CC BY-NC 4.0, the model too.",
+		"The dataset is under CC BY-NC 4.0, and so is the model, but the code is Apache 2.0.",
+		"The dataset is CC BY-NC 4.0, the model inherits that, the code is under MIT.",
+		"The dataset is MIT, the model under CC BY-NC 4.0.",
+		"The model is under CC BY-NC 4.0 and the dataset under MIT."
 	};
 	static const char *const sections[] = {
 		"## License\nThe dataset is CC BY-NC 4.0, so Acme-7B cannot be used commercially.\n",
@@ -204,6 +209,9 @@ static void not_of_the_model(void **state)
 		"## License\nThis project is licensed under Apache 2.0. The demo video is CC BY-NC 4.0.\n",
 		"## License\nSame as the base model.\n",
 		"## License\nPlease refer to the original model card.\n",
+		"## License\nThe dataset is licensed under CC BY-NC 4.0, the model under Apache 2.0.\n",
+		"## License\nThe model is released under Apache 2.0, while the training data is under CC BY-NC 4.0.\n",
+		"## License\nThe code and model weights are Apache 2.0 and the dataset is CC BY-NC 4.0.\n",
 		"[![License](https://img.shields.io/badge/License-Apache_2.0-blue.svg)](https://opensource.org/licenses/Apache-2.0) [![Data](x.svg)](https://creativecommons.org/licenses/by-nc/4.0/)\n"
 	};
 
