@@ -243,7 +243,7 @@ static void read_words(const struct word *w, size_t n, struct said *s)
 
 	for (size_t i = 0; i < n && !licence_is_spent(s->arena);) {
 		const char *foreign = foreign_name(&w[i], s->arena);
-		size_t k = find_name(w + i, n - i, s);
+		size_t k = is_noun(&w[i]) && w[i].at[w[i].n] == '.' ? 0 : find_name(w + i, n - i, s);	/* "The Acme License. MIT" */
 
 		if (foreign)
 			say(s, foreign);

@@ -99,6 +99,7 @@ static void short_words(void **state)
 		{ "mit", "Code: MIT License. Weights: Acme-1.0 licence", NULL, true },
 		{ "mit", "Code: MIT License. Weights: Acme Model License", NULL, true },
 		{ "mit", "Code: MIT License. Weights: Acme Agreement", NULL, true },
+		{ "mit", "Released under the Acme Community License. MIT code.", NULL, true },
 		{ "mit", "MIT License. The Phi-3 Model is of the Base Model licensed under the MIT License.", "mit", false },
 		{ "mpl-2.0", "Subject to the terms of the Mozilla Public License, v. 2.0.", "mpl-2.0", false },
 		{ "mpl-2.0", "Subject to the terms of the Mozilla Public License. It is MPL 2.0.", "mpl-2.0", false },
