@@ -6,6 +6,7 @@
 
 #define CLAUSE_MAX 120	/* words; a longer one is read in pieces that overlap */
 #define OVERLAP	   20
+#define ASKED_MOST 4	/* words from "need not" to what need not be done */
 #define NEAR	   12	/* words between what is forbidden and what forbids it */
 
 typedef const char *const words_list[];
@@ -18,7 +19,7 @@ struct clause {
 static words_list denials = { "not", "no", "never", "nor", "neither", "cannot", "t", "prohibited", "prohibits", "prohibit", "forbidden", "forbids", "forbid", "disallowed", "disallows",
 			      "excluded", "excludes", "excluding", "except", "banned", "illegal", "unlawful", "restricted", "denied", NULL };
 /* Behind "not", "no" and "without": what is not forbidden, or not asked for. */
-static words_list undone = { "prohibited", "forbidden", "restricted", "restrict", "prohibit", "forbid", "disallowed", "excluded", "limited", "required", "require", "requiring", "need", "needed",
+static words_list undone = { "prohibited", "forbidden", "restricted", "restrict", "prohibit", "forbid", "disallowed", "excluded", "limited", "required", "require", "requiring", "need", "needed", "necessary",
 			     "restriction", "restrictions", "limit", "limits", "limitation", "limitations", "additional", "further", "extra", "special", "separate", "fee", "fees", "charge",
 			     "cost", "cap", "caps", "only", "just", NULL };
 static words_list asks = { "requires", "require", "required", "requiring", "need", "needs", "obtain", "acquire", "buy", "purchase", "request", "apply", "ask", "get", "pay", NULL };
@@ -35,8 +36,8 @@ static words_list closed = { "proprietary", "reserved", NULL };
 static words_list governs = { "license", "licence", "licensed", "applies", "apply", "covers", "cover", "covered", "governs", NULL };
 static words_list names = { "trademark", "trademarks", "mark", "marks", "logo", "logos", "name", "names", "brand", "brands", NULL };
 static words_list allowed = { "allowed", "permitted", "welcome", "fine", "ok", "okay", "free", "granted", "encouraged", "possible", NULL };
-static words_list circles = { "academic", "academia", "research", "educational", "education", "evaluation", "personal", "nonprofit", "scientific", "teaching", "noncommercial", NULL };
-static words_list uses = { "use", "uses", "usage", "purpose", "purposes", "and", "or", "work", "works", "activities", "projects", NULL };
+static words_list circles = { "academic", "academia", "academics", "research", "researchers", "students", "scholars", "educational", "education", "educators", "evaluation", "personal", "nonprofit", "scientific", "teaching", "noncommercial", NULL };
+static words_list uses = { "use", "uses", "usage", "purpose", "purposes", "and", "or", "work", "works", "activities", "projects", "institutions", "institution", "organizations", NULL };
 static words_list solely = { "only", "solely", "exclusively", "purely", "strictly", NULL };
 static words_list on_the_way = { "for", "be", "is", "are", "used", "use", "usable", "in", "to", "within", "your", "own", "permitted", "allowed", "intended", "licensed", "available", "and", "or", NULL };
 static words_list other_sense = { "a", "an", "the", "available", "partially", "partly", NULL };
@@ -59,6 +60,16 @@ static bool is_either(const char *word, const char *one, const char *other)
 	return !strcmp(word, one) || !strcmp(word, other);
 }
 
+/* "Not necessary to request a license": what need not be done is not asked for. */
+static void undo_asked(struct clause *c, size_t from)
+{
+	for (size_t i = from; i < c->n && i < from + ASKED_MOST; i++)
+		if (is_one(c->word[i], asks)) {
+			c->word[i] = "";
+			return;
+		}
+}
+
 /* "not prohibited", "no further …", "requires no …" forbid nothing and ask for nothing. True: there is a "not limited" or the like. */
 static bool undo(struct clause *c)
 {
@@ -69,9 +80,11 @@ static bool undo(struct clause *c)
 
 		if (!is_no && !is_either(c->word[i], "not", "without") && strcmp(c->word[i], "t") != 0)
 			continue;
-		for (size_t k = i + 1; k < c->n && k <= i + 2; k++)
+		for (size_t k = i + 1, most = i + (is_one(at(c, i + 1), asked_for) ? 3 : 2); k < c->n && k <= most; k++)
 			if (is_one(c->word[k], undone)) {
 				is_wide |= is_either(c->word[k], "limited", "restricted") || is_either(c->word[k], "only", "just");
+				if (is_either(c->word[k], "need", "necessary") || is_either(c->word[k], "needed", "required"))
+					undo_asked(c, k + 1);
 				c->word[i] = c->word[k] = "";
 			}
 		if (is_no && i && is_one(c->word[i - 1], asks))

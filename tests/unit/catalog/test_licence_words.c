@@ -46,6 +46,7 @@ static void restrictions(void **state)
 		"The above license applies to the code only.", "The model weights are proprietary.", "This license does not apply to the weights.",
 		"The following uses of the model are prohibited:\n\n* commercial use\n* military use", "You may not use the weights for:\n 1. commercial purposes\n 2. military ones",
 		"You may not:\n\n(a) sell it; or\n(b) use it for commercial purposes", " * The weights may not be used for\n * commercial purposes.", "Not for\n\n\ncommercial use",
+		"Access is for academic researchers only.", "Granted to academic institutions only.", "For students only.",
 		"Model weights (c) us, all rights reserved.", "Copyright us, model weights: all rights reserved", "Copyright us\nThe weights: all rights reserved",
 	};
 	static const char *const given[] = {
@@ -53,7 +54,7 @@ static void restrictions(void **state)
 		"You may not use the trademarks of Foo in commercial advertising.", "Evaluation only covers English.", "non-commercial use is permitted, and commercial use is permitted",
 		"Commercial use is allowed, but you may not sue us.", "This is not limited to research use only; commercial use is welcome.", "Commercial use not requiring a license.",
 		"The academic paper is only available in PDF.", "Commercial support is available. Do not use the issue tracker for commercial requests.",
-		"Commercial purposes are not prohibited.", "This research project is only a prototype, commercial use is fine.", "Commercial use requires attribution only.",
+		"Commercial purposes are not prohibited.", "No permission is needed for commercial use.", "It is not necessary to request a license for commercial use.", "This research project is only a prototype, commercial use is fine.", "Commercial use requires attribution only.",
 		"You are required to keep this notice and license text in commercial software.", "Governed by the laws of the place of business of the licensor, excluding its conflict rules.",
 		"Copyright (c) 2023, Large Model Systems Organization\nAll rights reserved.", "# Copyright (c) 2023 The Model Lab. All rights reserved.",
 		"Copyright (c) 2023 The Model Lab\n\nAll Rights Reserved",
