@@ -212,13 +212,14 @@ static void read_prompt(struct words *w, const json_t *prompt, const char *key)
 {
 	const char *where = arena_printf(w->arena, "its %s", key);
 	own(buf) struct buf text;
+	bool is_prompt = str_starts(key, "extra_gated_");
 
 	buf_init(&text, LICENCE_TEXT_MAX);
 	flatten(&text, prompt, 0);
 	if (buf_failed(&text))
 		add(w, where)->recognised = MORE;
 	else if (text.len)
-		add_read(w, where, text.data, text.len)->says_more = false;
+		add_read(w, where, text.data, text.len)->says_more = licence_binds(text.data, is_prompt, w->arena);
 }
 
 static void read_front(struct words *w, const json_t *front)
@@ -279,10 +280,10 @@ static bool denies_a_name(const char *text, struct arena *a)
  */
 static bool sets_terms(const struct licence_text *t, const char *text, struct arena *a)
 {
-	static const char *const keeps[] = { " except", " exclud", " proprietary ", " separate", " apart ", " aside ", " own ", " closed ", " formerly ", " previously ", " no longer ", " former ", " withdrawn ", " revoked ",
-					     " expired ", " no rights ", " no license ", " no licence ", " not licensed ", " unlicensed ", " tbd ", " to be determined ", " to be decided ", " custom ", " permission is granted for ",
-					     " weights are not ", " weights aren t ", " model is not ", " model isn t ", NULL };
-	static const char *const models[] = { " weights ", " parameters ", " checkpoint", NULL }, *const asks[] = { " ask ", " contact ", " request ", " not ", NULL };
+	static const char *const keeps[] = { " except", " exclud", " proprietary ", " separate", " apart ", " aside ", " closed ", " formerly ", " previously ", " no longer ", " former ", " withdrawn ", " revoked ",
+					     " expired ", " no rights ", " no license ", " no licence ", " not licensed ", " unlicensed ", " tbd ", " to be determined ", " to be decided ", " custom licen", " permission is granted for ",
+					     " weights are not ", " weights aren t ", NULL };
+	static const char *const models[] = { " weights ", " parameters ", " checkpoint", NULL }, *const asks[] = { " ask ", " contact ", " request ", " own ", NULL };
 	bool is_reserved = strstr(t->notice, "allrightsreserved") && !t->recognised && !t->n_said;
 	char *words;
 
@@ -293,7 +294,7 @@ static bool sets_terms(const struct licence_text *t, const char *text, struct ar
 	words = words_of(text, a);
 	for (char *p = words; *p; p++)
 		*p = *p == '.' ? ' ' : *p;
-	if (has_any(words, keeps) && !strstr(t->notice, "exceptincompliance"))
+	if (has_any(words, keeps) && !strstr(t->notice, "exceptincompliance") && !strstr(t->notice, "exceptaccording"))
 		return true;
 	if (!has_any(words, models))
 		return is_reserved || denies_a_name(text, a);
@@ -341,7 +342,7 @@ static void read_section(void *words, const char *where, const char *text, size_
 	licence_blank_data(copy, w->arena);
 	blank_unlike(copy);
 	t = add_read(w, where, copy, n);
-	t->says_more = t->notice && sets_terms(t, copy, w->arena);
+	t->says_more = licence_binds(copy, false, w->arena) || (t->notice && sets_terms(t, copy, w->arena));
 }
 
 static void keep(const struct words *w, struct arena *a, struct licence_claims *c)

@@ -93,6 +93,9 @@ char *licence_mark_names(const char *text, struct arena *a);
  */
 bool licence_has_terms(const char *left, char *affirmed, struct arena *a);
 
+/* Does a card's word on its licence deny, limit, or ask for, what a free licence does not, or name other terms? Of what is_prompt asks before access only the latter counts. */
+bool licence_binds(const char *text, bool is_prompt, struct arena *a);
+
 /* What stands beside known texts: a word of it is read for the licences that it speaks of; more than `most` letters of `unsaid`, which is that without
  * the sentences that only allow, are unknown terms. It is written to. */
 void licence_read_rest(char *left, const char *unsaid, size_t most, struct arena *a, struct licence_text *out);

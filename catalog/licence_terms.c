@@ -8,27 +8,11 @@
 
 #include "base/str.h"
 #include "base/vec.h"
+#include "catalog/licence_sentence.h"
 #include "catalog/licence_table.h"
 
-#define SENTENCE_MAX 80		/* words; in a longer one nothing is plain */
-#define WORD_MAX     24		/* letters of a word that a list has */
 #define MODEL_MOST   3		/* words of a model's name */
 #define LEAD_MOST    9		/* words between "terms" and the licence whose they are */
-
-typedef const char *const words_list[];
-
-struct word {
-	char text[WORD_MAX];	/* in lower case; LICENCE_NAMED for a licence's name */
-	bool is_proper;		/* a name's, by its capital behind a sentence's first word, or of an address */
-	bool is_foreign;	/* of a language with marks on its letters, and no name: it may mean anything */
-	bool is_gone;		/* a phrase that says nothing against anything */
-};
-
-struct sentence {
-	struct word v[SENTENCE_MAX];
-	size_t n;
-	bool has_operative, is_long;
-};
 
 /* Of what forbids, limits or asks. A "*" stands for any end. */
 static words_list denials = { "not", "no", "none", "never", "nor", "neither", "cannot", "only", "solely", "exclu*", "except", "unless", "until", "provided", "without", "must", "may", "shall",
@@ -99,46 +83,6 @@ static const char *const phrases[][6] = {
 	{ "no", "need", "to", "obtain", "permission" }, { "no", "need", "to", "ask", "for", "permission" }, { "requires", "no", "further", "permission" }, { "requires", "no", "permission" },
 	{ "for", "more", "information" }, { "for", "more", "details" }, { "more", "details" }, { "for", "additional", "information" }, { "all", "rights", "reserved" }, { "reserved", "font", "name" }, { "not", "legal", "advice" },
 };
-
-static bool is_like(const char *word, const char *pattern)
-{
-	size_t n = strlen(pattern);
-
-	if (*pattern == '*')
-		return strlen(word) >= n - 1 && !strcmp(word + strlen(word) - (n - 1), pattern + 1);
-	return n && pattern[n - 1] == '*' ? !strncmp(word, pattern, n - 1) : !strcmp(word, pattern);
-}
-
-static bool is_one(const char *word, const char *const *list)
-{
-	for (; *list; list++)
-		if ((**list == *word || **list == '*') && is_like(word, *list))
-			return true;
-	return false;
-}
-
-static bool is_name(const char *word)
-{
-	return *word == LICENCE_NAMED;
-}
-
-static bool is_number(const char *word)
-{
-	return isdigit((unsigned char)*word);
-}
-
-static const char *at(const struct sentence *s, size_t i)
-{
-	return i < s->n ? s->v[i].text : "";
-}
-
-static bool has_one(const struct sentence *s, const char *const *list)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (!s->v[i].is_gone && is_one(s->v[i].text, list))
-			return true;
-	return false;
-}
 
 /* --- from text to sentences ---------------------------------------------------------------------------------------------------------- */
 
@@ -310,7 +254,7 @@ static void take_phrases(struct sentence *s)
 		}
 }
 
-/* "Subject to the terms and conditions of the MIT License": they are the licence's own. */
+/* "Subject to the terms and conditions of the MIT License": they are the licence's own. "The Model License" is that of something else. */
 static void take_terms(struct sentence *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
@@ -319,7 +263,7 @@ static void take_terms(struct sentence *s)
 		if (!is_led || !is_one(at(s, i + 1), lead))
 			continue;
 		for (size_t k = i + 1; k < s->n && k <= i + LEAD_MOST && !s->v[i].is_gone; k++)
-			s->v[i].is_gone = is_name(s->v[k].text) || str_starts(s->v[k].text, "licen");
+			s->v[i].is_gone = is_name(s->v[k].text) || (str_starts(s->v[k].text, "licen") && !is_one(s->v[k - 1].text, (words_list){ "model", "models", "weights", NULL }));
 	}
 }
 
@@ -491,6 +435,27 @@ static bool is_understood(const struct sentence *s)
 	return true;
 }
 
+/* Does it only name a licence? */
+static bool only_names(const struct sentence *s)
+{
+	return is_plain(s) && !s->has_operative && !(is_of_code(s) && has_one(s, (words_list){ "appl*", "cover*", NULL }));
+}
+
+const char *licence_next_sentence(struct sentence *s, const char *p)
+{
+	const char *end = sentence_end(p);
+
+	read_sentence(s, p, end);
+	take_phrases(s);
+	take_terms(s);
+	return end;
+}
+
+bool licence_says_nothing(const struct sentence *s)
+{
+	return only_names(s) || is_affirmed(s) || is_harmless(s);
+}
+
 /* --- the lines of owners, then the sentences of the rest ---------------------------------------------------------------------------------- */
 
 /* Does the line say something of a licence that its name, or an owner's, does not: "(c) Acme and licensed under …"? */
@@ -526,15 +491,12 @@ bool licence_has_terms(const char *left, char *affirmed, struct arena *a)
 	struct sentence s;
 
 	for (const char *p = marked, *end; *p; p = end) {
-		end = sentence_end(p);
-		read_sentence(&s, p, end);
-		take_phrases(&s);
-		take_terms(&s);
+		end = licence_next_sentence(&s, p);
 		if (end > p && end[-1] == '?' && s.n) {	/* "MIT?" says nothing */
 			has_terms = true;
 			continue;
 		}
-		if (is_plain(&s) && !s.has_operative && !(is_of_code(&s) && has_one(&s, (words_list){ "appl*", "cover*", NULL })))
+		if (only_names(&s))
 			continue;
 		if (is_affirmed(&s) || is_harmless(&s))
 			memset(affirmed + (p - marked), ' ', (size_t)(end - p));

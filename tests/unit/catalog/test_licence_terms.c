@@ -100,6 +100,7 @@ static void short_files(void **state)
 		"The MIT License no longer applies to these weights.", "Apart from the tokenizer (MIT), everything here is the property of Acme.",
 		"Licensed under the MIT License.\n\n## Additional terms\n- No military use\n- Services with more than 1,000,000 users write to us first",
 		"License: MIT\nUse restrictions. You agree to (a) and (b).", "See https://opensource.org/licenses/MIT for the code. The weights after you have signed the data use agreement.",
+		"The code is licensed under MIT. The use of the model weights is subject to the Model License.",
 		"Previously MIT. From version 2 on a paid subscription is needed.", "This model was trained with code under the MIT license. Its own terms: ask Acme.",
 	};
 
