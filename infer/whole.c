@@ -59,31 +59,36 @@ static const json_t *earlier(const json_t *reference, const char *path)
 	return list || strcmp(json_get_str_or(reference, "file", ""), path) != 0 ? NULL : reference;
 }
 
-/* The models of a folder, told by the first n bytes of dir, that have been run before artefact i and came to a fingerprint. */
-static void add_those_in(json_t *list, const struct artefacts *found, const struct smoke *all, size_t i, const char *dir, size_t n)
+/* The models of a folder, told by the first n bytes of dir, that have been run before artefact i and came to a fingerprint: its GGUFs, or what else it has. */
+static void add_those_in(json_t *list, const struct artefacts *found, const struct smoke *all, size_t i, const char *dir, size_t n, bool gguf)
 {
-	for (size_t j = 0; j < i; j++)
-		if (strlen(found->v[j].dir) == n && memcmp(found->v[j].dir, dir, n) == 0 && all[j].weights[0])
+	for (size_t j = 0; j < i; j++) {
+		const struct artefact *a = &found->v[j];
+
+		if (strlen(a->dir) == n && memcmp(a->dir, dir, n) == 0 && str_ends(a->file, ".gguf") == gguf && all[j].weights[0])
 			json_array_append_new(list, smoke_json(&all[j]));
+	}
 }
 
 /*
  * The models of the same folder, as a report on all of them: the first of the same build (same_model.h) should be the same weights in another form.
- * GGUFs are often kept in folders below what they were made of, which comes first then; other models there have a configuration of their own, and may be
- * others. NULL: there are none.
+ * GGUFs are often kept in folders below what they were made of, which comes before other GGUFs of theirs, but not before a model that has a configuration
+ * there: such a one may be another. NULL: there are none.
  */
 static json_t *folder_siblings(const struct artefacts *found, const struct smoke *all, size_t i)
 {
 	const char *dir = found->v[i].dir;
 	json_t *list = json_array();
-	size_t n = str_ends(found->v[i].file, ".gguf") ? strlen(dir) : 0;
+	size_t own = strlen(dir), n = str_ends(found->v[i].file, ".gguf") ? own : 0;
 
+	add_those_in(list, found, all, i, dir, own, false);
 	while (n > 0) {
 		for (n--; n > 0 && dir[n - 1] != '/'; n--)
 			;
-		add_those_in(list, found, all, i, dir, n);
+		add_those_in(list, found, all, i, dir, n, false);
+		add_those_in(list, found, all, i, dir, n, true);
 	}
-	add_those_in(list, found, all, i, dir, strlen(dir));
+	add_those_in(list, found, all, i, dir, own, true);
 	if (json_array_size(list))
 		return json_pack("{s:o}", "artefacts", list);
 	json_decref(list);

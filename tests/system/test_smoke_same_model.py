@@ -231,6 +231,42 @@ def test_an_original_that_is_one_of_several_in_its_repository(stories, tmp_path)
     assert done.returncode == 0 and report["compared"] == ["agrees with org/both"], report["reasons"]
 
 
+def quieter(stories, where, kind):
+    """The trained model with a weaker network, as another training would leave it: in safetensors or as a GGUF."""
+    if kind == "gguf":
+        keys, tensors = gguf_file.read(stories / "gguf/stories260K-F32.gguf")
+        for n, (dims, t, raw) in tensors.items():
+            if n.endswith("ffn_up.weight"):
+                tensors[n] = dims, t, array.array("f", (v * 0.8 for v in array.array("f", raw))).tobytes()
+        gguf_file.write(where, keys, tensors)
+        return
+    m = Model(stories / "hf-f32")
+    for layer in range(N_LAYERS):
+        m.set_layer(layer, "mlp.up_proj", [v * 0.8 for v in m.layer(layer, "mlp.up_proj")])
+    m.write(where)
+
+
+def test_a_model_in_a_folder_comes_before_the_one_above(stories, tmp_path):
+    """What lies beside it has a configuration of its own, and may be another model than the root's. A folder of GGUFs alone has not."""
+    where = copy(stories, tmp_path)
+    quieter(stories, where / "chat", "safetensors")
+    quieter(stories, where / "chat/c-F32.gguf", "gguf")
+    (where / "chat/gguf").mkdir()
+    quieter(stories, where / "chat/gguf/c-F32.gguf", "gguf")
+    (where / "gguf").mkdir()
+    for kind in ("F32", "Q6_K"):
+        shutil.copyfile(stories / f"gguf/stories260K-{kind}.gguf", where / f"gguf/m-{kind}.gguf")
+    done, report = smoke(where)
+    assert done.returncode == 0, report["reasons"]
+    assert {a["file"]: a.get("compared") for a in report["artefacts"]} == {
+        "model.safetensors": None, "chat/model.safetensors": None, "chat/c-F32.gguf": ["agrees with chat/model.safetensors"],
+        "chat/gguf/c-F32.gguf": ["agrees with chat/model.safetensors"], "gguf/m-F32.gguf": ["agrees with model.safetensors"],
+        "gguf/m-Q6_K.gguf": ["agrees with model.safetensors"]}
+    shutil.copyfile(stories / "gguf/stories260K-F32.gguf", where / "chat/c-F32.gguf")
+    done, report = smoke(where)
+    assert done.returncode == 6 and {a["file"]: a["verdict"] for a in report["artefacts"]}["chat/c-F32.gguf"] == "fail"
+
+
 # ---- what a precision may cost ------------------------------------------------------------------------------------------
 
 def q4_0(raw):
