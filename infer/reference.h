@@ -18,8 +18,8 @@
 void references_compare(struct smoke *s, const struct smoke_reference *refs, size_t n, struct report *r);
 /*
  * Can a run over n tokens be held against it? ERR_FAILED where a report that is given by hand is of a run over more or less of the same text. Of other
- * relations such a one is not compared: how much is read goes by the model's size, and earlier runners counted that in other ways. Where only the
- * context ends the text, that is the model's doing, and compared.
+ * relations such a one is not compared: how much is read goes by the model's size and its context, and earlier runners counted that in other ways. The same
+ * weights under a context that ends the text, where it did not, differ.
  */
 int reference_check(const struct smoke *s, const struct smoke_reference *ref, uint32_t n, struct err *e);
 /* A file for --reference: a report of a run, or {"relation","name","report"} as the daemon writes it. ERR_INPUT for another thing. */
