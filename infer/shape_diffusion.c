@@ -4,7 +4,11 @@
 /* Of what comes in, how long what goes to the blocks is. Positions are as many as the first block's channels; Fourier's features are the network's own. */
 #define TIME(width, in) { "time_embedding.linear_1", width " " in, B }, { "time_embedding.linear_2", width " " width, B }
 
-/* Of these pipelines' parts only the ends follow from single numbers of the configuration. */
+/* Of these pipelines' parts only the ends, and that no block is gone, follow from single numbers of the configuration. */
+#define CROSS(block, name, at) { block ".attentions.0." name, "? cross_attention_dim." at "=1280", 0 }
+/* Where a block's transformers all have layers: a list within the list gives each its own number. */
+#define LAYERED(at) " !dual_cross_attention=true transformer_layers_per_block." at "=[1-9]*|!transformer_layers_per_block"
+
 static const struct shape_row unet[] = {
 	{ "conv_in", "block_out_channels.0 in_channels conv_in_kernel=3 conv_in_kernel=3", B },
 	{ "conv_out", "out_channels block_out_channels.0 conv_out_kernel=3 conv_out_kernel=3", B }, { "conv_norm_out", "block_out_channels.0", B | O },
@@ -15,30 +19,54 @@ static const struct shape_row unet[] = {
 	{ "time_proj", "block_out_channels.0", 0 },
 	WHEN("time_embedding_type=fourier time_embedding_dim"), TIME("time_embedding_dim", "time_embedding_dim"), { "time_proj", "time_embedding_dim/2", 0 },
 	WHEN("time_cond_proj_dim"), { "time_embedding.cond_proj", "? time_cond_proj_dim", 0 },
+	ALWAYS, { "up_blocks.%L.resnets.0.conv1", "? ? 3 3", B },
+	WHEN("!mid_block_type=null"), { "mid_block.resnets.0.conv1", "block_out_channels.last block_out_channels.last 3 3", B },
+	WHEN("down_block_types.%L=CrossAttnDownBlock2D" LAYERED("%L")), CROSS("down_blocks.%L", "transformer_blocks.0.attn2.to_k", "%L"),
+	WHEN("down_block_types.%L=KCrossAttnDownBlock2D"), CROSS("down_blocks.%L", "attn2.to_k", "%L"),
+	WHEN("down_block_types.%L=SimpleCrossAttnDownBlock2D"), CROSS("down_blocks.%L", "add_k_proj", "%L"),
+	WHEN("mid_block_type=UNetMidBlock2DCrossAttn|!mid_block_type !mid_block_type=null" LAYERED("last")),
+	CROSS("mid_block", "transformer_blocks.0.attn2.to_k", "last"),
+	WHEN("mid_block_type=UNetMidBlock2DSimpleCrossAttn"), CROSS("mid_block", "add_k_proj", "last"),
 	{ 0 },
 };
 static const struct shape_row vae[] = {
 	{ "encoder.conv_in", "block_out_channels.0 in_channels=3 3 3", B }, { "decoder.conv_out", "out_channels=3 block_out_channels.0 3 3", B },
 	{ "encoder.conv_out", "2*latent_channels=4 block_out_channels.last 3 3", B }, { "decoder.conv_in", "block_out_channels.last latent_channels=4 3 3", B },
-	{ "encoder.down_blocks.%L.resnets.0.conv1", "block_out_channels.%L ? 3 3", B },
+	{ "encoder.down_blocks.%L.resnets.0.conv1", "block_out_channels.%L ? 3 3", B }, { "decoder.up_blocks.%L.resnets.0.conv1", "? ? 3 3", B },
+	{ "encoder.mid_block.resnets.0.conv1", "block_out_channels.last block_out_channels.last 3 3", B },
+	{ "decoder.mid_block.resnets.0.conv1", "block_out_channels.last block_out_channels.last 3 3", B },
 	{ 0 },
 };
 #define N "num_attention_heads*attention_head_dim"
+#define STEPS(name, in) { "time_text_embed." name ".linear_1", N " " in, B }, { "time_text_embed." name ".linear_2", N " " N, B }
+#define QKV(block, q, k, v) { block q, N " " N, B }, { block k, N " " N, B }, { block v, N " " N, B }
+#define FEED(block) { block ".net.0.proj", "4*" N " " N, B }, { block ".net.2", N " 4*" N, B }
 
 static const struct shape_row flux[] = {
 	{ "x_embedder", N " in_channels", B }, { "context_embedder", N " joint_attention_dim", B },
-	{ "transformer_blocks.%L.attn.to_q", N " " N, B }, { "transformer_blocks.%L.attn.to_k", N " " N, B }, { "transformer_blocks.%L.attn.to_v", N " " N, B },
+	STEPS("timestep_embedder", "256"), STEPS("text_embedder", "pooled_projection_dim"),
+	{ "norm_out.linear", "2*" N " " N, B }, { "proj_out", "patch_size=1*patch_size=1*out_channels|in_channels " N, B },
+	{ "transformer_blocks.%L.norm1.linear", "6*" N " " N, B }, { "transformer_blocks.%L.norm1_context.linear", "6*" N " " N, B },
+	QKV("transformer_blocks.%L.attn.", "to_q", "to_k", "to_v"), QKV("transformer_blocks.%L.attn.", "add_q_proj", "add_k_proj", "add_v_proj"),
+	{ "transformer_blocks.%L.attn.to_out.0", N " " N, B }, { "transformer_blocks.%L.attn.to_add_out", N " " N, B },
+	FEED("transformer_blocks.%L.ff"), FEED("transformer_blocks.%L.ff_context"),
+	WHEN("guidance_embeds=true"), STEPS("guidance_embedder", "256"),
 	{ 0 },
 };
 static const struct shape_row flux_single[] = {
-	{ "single_transformer_blocks.%L.attn.to_q", N " " N, B }, { "single_transformer_blocks.%L.attn.to_k", N " " N, B },
-	{ "single_transformer_blocks.%L.attn.to_v", N " " N, B },
+	QKV("single_transformer_blocks.%L.attn.", "to_q", "to_k", "to_v"), { "single_transformer_blocks.%L.norm.linear", "3*" N " " N, B },
+	{ "single_transformer_blocks.%L.proj_mlp", "4*" N " " N, B }, { "single_transformer_blocks.%L.proj_out", N " 5*" N, B },
 	{ 0 },
 };
+/* The text goes no further than the last block's attention. */
 static const struct shape_row sd3[] = {
 	{ "pos_embed.proj", N " in_channels patch_size patch_size", B }, { "context_embedder", "caption_projection_dim joint_attention_dim", B },
-	{ "transformer_blocks.%L.attn.to_q", N " " N, B }, { "transformer_blocks.%L.attn.to_k", N " " N, B }, { "transformer_blocks.%L.attn.to_v", N " " N, B },
-	{ "proj_out", "patch_size*patch_size*out_channels|in_channels " N, B },
+	STEPS("timestep_embedder", "256"), STEPS("text_embedder", "pooled_projection_dim"),
+	{ "norm_out.linear", "2*" N " " N, B }, { "proj_out", "patch_size*patch_size*out_channels|in_channels " N, B },
+	{ "transformer_blocks.%L.norm1.linear", "? " N, B }, { "transformer_blocks.%L.norm1_context.linear", "? " N, B },
+	QKV("transformer_blocks.%L.attn.", "to_q", "to_k", "to_v"), QKV("transformer_blocks.%L.attn.", "add_q_proj", "add_k_proj", "add_v_proj"),
+	{ "transformer_blocks.%L.attn.to_out.0", N " " N, B }, FEED("transformer_blocks.%L.ff"),
+	WHEN("%L<>num_layers+-1"), { "transformer_blocks.%L.attn.to_add_out", N " " N, B }, FEED("transformer_blocks.%L.ff_context"),
 	{ 0 },
 };
 

@@ -219,7 +219,8 @@ static bool matches(const json_t *v, const char *glob)
 		if (json_is_string(one) && str_glob(glob, json_string_value(one)))
 			return true;
 	snprintf(number, sizeof(number), "%g", json_number_value(v));
-	return str_glob(glob, json_is_string(v) ? json_string_value(v) : json_is_true(v) ? "true" : json_is_false(v) ? "false" : json_is_number(v) ? number : "");
+	return str_glob(glob, json_is_string(v) ? json_string_value(v) : json_is_true(v) ? "true" : json_is_false(v) ? "false" : json_is_null(v) ? "null" :
+		json_is_number(v) ? number : "");
 }
 
 /* "key=glob", "!key=glob", "key", "dimension<>dimension", "^" */
