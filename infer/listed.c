@@ -76,16 +76,6 @@ bool listed_is_there(const struct looking *l, const char *folder, const char *na
 	return listed_join(folder, name, path) && fstatat(l->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-bool listed_has_any(const struct looking *l, const char *folder, const char *names)
-{
-	char name[64];
-
-	for (int n; sscanf(names, "%63s%n", name, &n) == 1; names += n)
-		if (listed_is_there(l, folder, name))
-			return true;
-	return false;
-}
-
 const char *listed_alternatives(const char *names, char out[PATH_TEXT_MAX])
 {
 	const char *last = strrchr(names, ' ');
@@ -94,6 +84,8 @@ const char *listed_alternatives(const char *names, char out[PATH_TEXT_MAX])
 	for (const char *at = names; *at && n + 8 < PATH_TEXT_MAX; at++) {
 		if (*at == ' ')
 			n += (size_t)snprintf(out + n, PATH_TEXT_MAX - n, at == last ? " or " : ", ");
+		else if (*at == '+')
+			n += (size_t)snprintf(out + n, PATH_TEXT_MAX - n, " with ");
 		else
 			out[n++] = *at;
 	}
@@ -134,6 +126,27 @@ static bool holds(const struct looking *l, const char *folder, const char *const
 
 	listed_each(l, folder, match, &s);
 	return s.found;
+}
+
+/* "a+b": both. */
+static bool has_all(const struct looking *l, const char *folder, const char *names)
+{
+	char name[64];
+
+	for (int n; sscanf(names, "%63[^+]%n", name, &n) == 1; names += n + (names[n] == '+'))
+		if (strchr(name, '*') ? !holds(l, folder, (const char *const[]){ name, NULL }) : !listed_is_there(l, folder, name))
+			return false;
+	return true;
+}
+
+bool listed_has_any(const struct looking *l, const char *folder, const char *names)
+{
+	char name[64];
+
+	for (int n; sscanf(names, "%63s%n", name, &n) == 1; names += n)
+		if (has_all(l, folder, name))
+			return true;
+	return false;
 }
 
 bool listed_has_weights(const struct looking *l, const char *folder)

@@ -24,9 +24,9 @@ json_t *listed_read(const struct looking *l, const char *path);
 /* "./1_Pooling/" and "config.json" are "1_Pooling/config.json"; either may be empty, or ".". False where a list names what is no path below its folder. */
 bool listed_join(const char *folder, const char *name, char out[PATH_TEXT_MAX]);
 bool listed_is_there(const struct looking *l, const char *folder, const char *name);
-/* Is one of these names, separated by blanks, there? */
+/* Is one of these names or globs, separated by blanks, there? "a+b" are two that belong together. */
 bool listed_has_any(const struct looking *l, const char *folder, const char *names);
-/* "a b c" as "a, b or c". */
+/* "a b+c d" as "a, b with c or d". */
 const char *listed_alternatives(const char *names, char out[PATH_TEXT_MAX]);
 /* In any form that a program reads, whichever: that the form is whole is seen where the file is. */
 bool listed_has_weights(const struct looking *l, const char *folder);

@@ -37,12 +37,18 @@ static bool is_folder(const struct looking *l, const char *folder)
 }
 
 /* What classes keep, told by how they are called; anything else is a model. NULL: nothing of a certain name. */
+/* What classes of tokenizers read their tokens from; those of bytes and of characters read nothing. */
+#define VOCABULARIES "tokenizer.json *vocab* *.model *.spm *.tiktoken *.bpe *.codes *.tokenizer tekken.json dict.txt byte_maps.json"
+
 static const struct component_kind {
 	const char *class, *configs;
 	bool weights;
 } component_kinds[] = {
 	{ "*Scheduler*", "scheduler_config.json", false },
-	{ "*Tokenizer*", "tokenizer_config.json tokenizer.json vocab.json vocab.txt spiece.model tokenizer.model", false },
+	{ "ByT5Tokenizer*", "tokenizer_config.json", false }, { "CanineTokenizer*", "tokenizer_config.json", false },
+	{ "PerceiverTokenizer*", "tokenizer_config.json", false },
+	{ "CLIPTokenizer*", "tokenizer.json vocab.json+merges.txt", false },
+	{ "*Tokenizer*", VOCABULARIES, false },
 	{ "*FeatureExtractor*", "preprocessor_config.json", false },
 	{ "*ImageProcessor*", "preprocessor_config.json processor_config.json config.json", false },
 	{ "*Processor", "processor_config.json preprocessor_config.json config.json tokenizer_config.json", false },
@@ -230,7 +236,7 @@ static void check_component(struct pipeline *p, const char *name, const char *li
 	if (!folder && ((k.configs && !listed_has_any(l, "", k.configs)) || (k.weights && !listed_has_weights(l, "")) || str_ends(class, "Pipeline")))
 		listed_wrong(l, "parts.missing", "it names %s (%s), and the folder %s/ is not here", name, class, name);
 	else if (k.configs && !listed_has_any(l, at, k.configs))
-		listed_wrong(l, "parts.missing", "it names %s (%s), and in %s/ is no %s", name, class, name, listed_alternatives(k.configs, names));
+		listed_wrong(l, "parts.missing", "it names %s (%s), and in %s/ is no %s", name, class, name, strchr(k.configs, '*') ? "vocabulary" : listed_alternatives(k.configs, names));
 	else if (k.weights && !listed_has_weights(l, at))
 		listed_wrong(l, "parts.missing", "it names %s (%s), and in %s/ are no weights", name, class, name);
 	else if (k.weights && folder)

@@ -254,6 +254,7 @@ def pipeline(where):
         build(where / folder, name)
     put(where / "scheduler/scheduler_config.json", {"_class_name": "PNDMScheduler"})
     put(where / "tokenizer/tokenizer_config.json", {})
+    put(where / "tokenizer/tokenizer.json", {})
     put(where / "feature_extractor/preprocessor_config.json", {})
     put(where / "model_index.json", INDEX)
     return where
@@ -313,6 +314,22 @@ def test_components_are_what_their_library_loads(tmp_path, harm, why):
     harm(where)
     messages = [f["message"] for f in smoke(where)[1]["findings"] if f["path"] == "model_index.json"]
     assert any(why in m for m in messages) if why else not messages, messages
+
+
+@pytest.mark.parametrize("class_name, names, good", [
+    ("CLIPTokenizer", ["tokenizer_config.json", "special_tokens_map.json"], False), ("CLIPTokenizer", ["vocab.json"], False), ("CLIPTokenizer", ["vocab.json", "merges.txt"], True),
+    ("CLIPTokenizerFast", ["tokenizer.json"], True), ("T5TokenizerFast", ["tokenizer_config.json"], False), ("T5Tokenizer", ["spiece.model"], True),
+    ("XLMRobertaTokenizer", ["sentencepiece.bpe.model"], True), ("BertTokenizer", ["vocab.txt"], True), ("QwenTokenizer", ["qwen.tiktoken"], True),
+    ("ByT5Tokenizer", ["tokenizer_config.json"], True), ("ByT5Tokenizer", [], False)])
+def test_a_tokenizer_has_tokens(tmp_path, class_name, names, good):
+    where = pipeline(tmp_path / "m")
+    shutil.rmtree(where / "tokenizer")
+    put(where / "tokenizer/README.md", "")
+    for name in names:
+        put(where / "tokenizer" / name, {})
+    put(where / "model_index.json", {**INDEX, "tokenizer": ["transformers", class_name]})
+    messages = [f["message"] for f in smoke(where)[1]["findings"] if f["rule"] == "parts.missing"]
+    assert not messages if good else "in tokenizer/ is no " in messages[0]
 
 
 def test_a_component_under_another_name_of_its_class_is_named(tmp_path):
