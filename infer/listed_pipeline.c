@@ -36,10 +36,10 @@ static bool is_folder(const struct looking *l, const char *folder)
 	return fdio_check_relative(folder, NULL) == 0 && fstatat(l->fd, folder, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* What classes keep, told by how they are called; anything else is a model. NULL: nothing of a certain name. */
 /* What classes of tokenizers read their tokens from; those of bytes and of characters read nothing. */
 #define VOCABULARIES "tokenizer.json *vocab* *.model *.spm *.tiktoken *.bpe *.codes *.tokenizer tekken.json dict.txt byte_maps.json"
 
+/* What classes keep, told by how they are called; anything else is a model. NULL: nothing of a certain name. */
 static const struct component_kind {
 	const char *class, *configs;
 	bool weights;
@@ -116,8 +116,12 @@ static bool variant_of(const char *file, const char *stem, const char *end, char
 }
 
 struct folder {
+	const struct looking *l;
+	const char *name;
 	const struct weight_names *names;
 	struct variants have;
+	char lost[PATH_TEXT_MAX];	/* a shard that an index names beside others, and that is not there */
+	bool unnamed;			/* there are shards; no index was seen to name them yet */
 };
 
 static bool has_variant(const struct variants *v, const char *name)
@@ -128,6 +132,50 @@ static bool has_variant(const struct variants *v, const char *name)
 	return false;
 }
 
+static bool is_shard(const char *file)
+{
+	for (; *file; file++)
+		if (shard_length(file))
+			return true;
+	return false;
+}
+
+/* An index of which no shard is there was left behind where all of them were left out: it stands for nothing. Where the variant stands in its name has changed. */
+static bool has_shards(struct folder *f, const char *file, size_t stem, char variant[VARIANT_MAX])
+{
+	char path[PATH_TEXT_MAX];
+	json_t *index own(json) = listed_join(f->name, file, path) ? listed_read(f->l, path) : NULL, *shard;
+	const char *tensor, *lost = NULL, *there = NULL;
+
+	json_object_foreach(json_object_get(index, "weight_map"), tensor, shard) {
+		const char *name = json_string_value(shard) ? json_string_value(shard) : "";
+
+		if (listed_is_there(f->l, f->name, name))
+			there = name;
+		else if (!lost)
+			lost = name;
+	}
+	if (there && lost)
+		snprintf(f->lost, sizeof(f->lost), "%s", lost);
+	if (there && !variant_of(there, f->names->stems[stem], f->names->ends[stem], variant))
+		*variant = '\0';
+	return there;
+}
+
+/* The shards of safetensors are an artefact, which is looked at by itself. Pickles are not, and count where an index names them. */
+static bool is_whole(struct folder *f, const char *file, size_t stem, char variant[VARIANT_MAX])
+{
+	const char *name = f->names->stems[stem], *end = f->names->ends[stem];
+	bool pickle = strcmp(end, ".bin") == 0;
+
+	if (pickle && str_starts(file, name) && str_glob("*.bin*index*.json", file))
+		return has_shards(f, file, stem, variant);
+	if (!variant_of(file, name, end, variant))
+		return false;
+	f->unnamed |= pickle && is_shard(file);
+	return !pickle || !is_shard(file);
+}
+
 static void see(void *arg, const char *file)
 {
 	struct folder *f = arg;
@@ -136,7 +184,7 @@ static void see(void *arg, const char *file)
 	for (size_t i = 0; i < ARRAY_LEN(f->names->others) && f->names->others[i]; i++)
 		f->have.plain |= str_glob(f->names->others[i], file);
 	for (size_t i = 0; i < ARRAY_LEN(f->names->stems); i++) {
-		if (!variant_of(file, f->names->stems[i], f->names->ends[i], variant))
+		if (!is_whole(f, file, i, variant))
 			continue;
 		f->have.plain |= !*variant;
 		if (*variant && f->have.n < VARIANTS_MAX && !has_variant(&f->have, variant))
@@ -163,7 +211,7 @@ static void narrow(struct pipeline *p, const char *name, const struct variants *
 /* Under the names that the library reads. */
 static void check_weights(struct pipeline *p, const char *name, const char *library, const char *class)
 {
-	struct folder f = { .names = NULL };
+	struct folder f = { .l = p->l, .name = name };
 
 	for (size_t i = 0; i < ARRAY_LEN(weight_names); i++)
 		if (strcmp(weight_names[i].library, library) == 0)
@@ -171,8 +219,12 @@ static void check_weights(struct pipeline *p, const char *name, const char *libr
 	if (!f.names)
 		return;
 	listed_each(p->l, name, see, &f);
-	if (f.have.plain || f.have.n)
+	if (*f.lost)
+		listed_wrong(p->l, "parts.missing", "it names %s (%s), and of its shards %s is not here", name, class, f.lost);
+	else if (f.have.plain || f.have.n)
 		narrow(p, name, &f.have);
+	else if (f.unnamed)
+		listed_wrong(p->l, "parts.missing", "it names %s (%s), and in %s/ is no index that names its shards", name, class, name);
 	else
 		listed_wrong(p->l, "parts.missing", "it names %s (%s), and in %s/ are no weights under a name that %s reads (%s%s)", name, class, name, library,
 			f.names->stems[0], f.names->ends[0]);

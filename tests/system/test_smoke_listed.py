@@ -332,6 +332,36 @@ def test_a_tokenizer_has_tokens(tmp_path, class_name, names, good):
     assert not messages if good else "in tokenizer/ is no " in messages[0]
 
 
+def pickled(where, part, stem, *numbers, variant="", named="12", index="{stem}.bin.index{variant}.json"):
+    """A part in two shards, of which these are there, and these are named."""
+    for path in (where / part).glob("*.safetensors"):
+        path.unlink()
+    shard = f"{stem}{variant}-0000{{}}-of-00002.bin"
+    for n in numbers:
+        (where / part / shard.format(n)).write_bytes(b"PK")
+    if named:
+        put(where / part / index.format(stem=stem, variant=variant), {"weight_map": {f"t{n}": shard.format(n) for n in named}})
+
+
+@pytest.mark.parametrize("part, stem", [("unet", "diffusion_pytorch_model"), ("text_encoder", "pytorch_model")])
+@pytest.mark.parametrize("there, more, why", [
+    ((1, 2), {}, None), ((1, 2), {"variant": ".fp16"}, None), ((1, 2), {"variant": ".fp16", "index": "{stem}.bin{variant}.index.json"}, None),
+    ((1,), {}, "of its shards {}-00002-of-00002.bin is not here"), ((2,), {}, "of its shards {}-00001-of-00002.bin is not here"),
+    ((1, 2), {"named": ""}, "is no index that names its shards"), ((), {}, "are no weights")])
+def test_shards_of_pickles(tmp_path, part, stem, there, more, why):
+    where = pipeline(tmp_path / "m")
+    pickled(where, part, stem, *there, **more)
+    messages = [f["message"] for f in smoke(where)[1]["findings"] if f["rule"].startswith("parts.")]
+    assert why.format(stem) in messages[0] if why else not messages, messages
+
+
+def test_an_index_that_was_left_behind(tmp_path):
+    """As a selection without pickles leaves it."""
+    where = pipeline(tmp_path / "m")
+    put(where / "unet/diffusion_pytorch_model.bin.index.json", {"weight_map": {"a": "diffusion_pytorch_model-00001-of-00002.bin"}})
+    assert not smoke(where)[1]["findings"]
+
+
 def test_a_component_under_another_name_of_its_class_is_named(tmp_path):
     where = pipeline(tmp_path / "m")
     put(where / "model_index.json", {**INDEX, "vae": ["diffusers", "AutoencoderKLTemporalDecoder"]})
