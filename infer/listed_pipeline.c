@@ -16,6 +16,7 @@
 
 #define VARIANTS_MAX 16
 #define VARIANT_MAX  32	/* bytes of its name */
+#define NUMBERED_MAX 32
 
 struct variants {
 	char names[VARIANTS_MAX][VARIANT_MAX];
@@ -297,6 +298,45 @@ static void check_component(struct pipeline *p, const char *name, const char *li
 		check_class(p, name, class);
 }
 
+/* Of these the first lies in the folder of its name, and others in NAME_1, NAME_2 … for as long as there is a folder. */
+static const char *one_of_several(const char *class)
+{
+	static const char *const classes[][2] = { { "MultiControlNetModel", "ControlNetModel" }, { "MultiControlNetUnionModel", "ControlNetUnionModel" },
+		{ "MultiAdapter", "T2IAdapter" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+		if (strcmp(classes[i][0], class) == 0)
+			return classes[i][1];
+	return NULL;
+}
+
+struct numbered {
+	const char *name;
+	unsigned last;
+};
+
+static void find_last(void *arg, const char *file)
+{
+	struct numbered *x = arg;
+	size_t n = strlen(x->name);
+	uint64_t no;
+
+	if (strncmp(file, x->name, n) == 0 && file[n] == '_' && str_parse_u64(file + n + 1, &no, NULL) == 0 && no <= NUMBERED_MAX && no > x->last)
+		x->last = (unsigned)no;
+}
+
+/* One that is missing before another was lost, for what comes behind it is never loaded; that the last one was nothing tells. */
+static void check_numbered(struct pipeline *p, const char *name, const char *library, const char *class)
+{
+	struct numbered x = { .name = name };
+	char folder[PATH_TEXT_MAX];
+
+	listed_each(p->l, "", find_last, &x);
+	for (unsigned i = 1; i <= x.last && !listed_failed(p->l); i++)
+		if (snprintf(folder, sizeof(folder), "%s_%u", name, i) < (int)sizeof(folder))
+			check_component(p, folder, library, class);
+}
+
 void listed_check_pipeline(struct looking *l, const json_t *index)
 {
 	struct pipeline p = { .l = l, .index = index, .whole = { .plain = true } };
@@ -306,11 +346,14 @@ void listed_check_pipeline(struct looking *l, const json_t *index)
 
 	smoke_reason(l->s, SMOKE_NOT_RUN, "not run: task %s", kind_task(l->fd));
 	json_object_foreach((json_t *)index, name, entry) {
-		const char *library = json_string_value(json_array_get(entry, 0)), *class = json_string_value(json_array_get(entry, 1));
+		const char *library = json_string_value(json_array_get(entry, 0)), *class = json_string_value(json_array_get(entry, 1)), *one;
 
 		if (*name == '_' || !library || !class)	/* a setting; or a part that this pipeline does without, [null, null] */
 			continue;
-		check_component(&p, name, library, class);
+		one = one_of_several(class);
+		check_component(&p, name, library, one ? one : class);
+		if (one)
+			check_numbered(&p, name, library, one);
 		n++;
 	}
 	if (!listed_failed(l))

@@ -362,6 +362,25 @@ def test_an_index_that_was_left_behind(tmp_path):
     assert not smoke(where)[1]["findings"]
 
 
+@pytest.mark.parametrize("harm, why", [
+    (lambda m: None, None), (lambda m: shutil.rmtree(m / "controlnet_2"), None), (lambda m: (m / "controlnet_note.txt").write_text(""), None),
+    (lambda m: shutil.rmtree(m / "controlnet_1"), "controlnet_1 (ControlNetModel), and the folder controlnet_1/ is not here"),
+    (lambda m: shutil.rmtree(m / "controlnet"), "controlnet (ControlNetModel), and the folder controlnet/ is not here"),
+    (lambda m: (m / "controlnet_2/config.json").unlink(), "and in controlnet_2/ is no config.json"),
+    (lambda m: (m / "controlnet_1/diffusion_pytorch_model.bin").unlink(), "and in controlnet_1/ are no weights"),
+    (lambda m: put(m / "controlnet_1/config.json", {"_class_name": "AutoencoderKL"}), "and controlnet_1/config.json says AutoencoderKL")])
+def test_several_control_nets(tmp_path, harm, why):
+    """Each in a folder of its own, of which the list names the first; how many there are it does not say."""
+    where = pipeline(tmp_path / "m")
+    for name in "controlnet", "controlnet_1", "controlnet_2":
+        put(where / name / "config.json", {"_class_name": "ControlNetModel"})
+        (where / name / "diffusion_pytorch_model.bin").write_bytes(b"PK")
+    put(where / "model_index.json", {**INDEX, "controlnet": ["diffusers", "MultiControlNetModel"]})
+    harm(where)
+    found = [f for f in smoke(where)[1]["findings"] if f["rule"].startswith("parts.")]
+    assert [f["severity"] for f in found] == ["reject"] * bool(why) and all(why in f["message"] for f in found), found
+
+
 def test_a_component_under_another_name_of_its_class_is_named(tmp_path):
     where = pipeline(tmp_path / "m")
     put(where / "model_index.json", {**INDEX, "vae": ["diffusers", "AutoencoderKLTemporalDecoder"]})
