@@ -289,6 +289,8 @@ static int read_switches(struct spec *s, const struct family *f, const json_t *t
 		s->q_temper_scale = 0;
 	if (freq && !json_is_null(freq) && json_integer_value(freq) != 1)	/* counts layers otherwise than decoder_sparse_step; a list, in some */
 		return err_set(e, ERR_UNSUPPORTED, "not run: moe_layer_freq is not 1");
+	if (s->moe.renorm && (f->flags & FAMILY_NO_RENORM))
+		return err_set(e, ERR_UNSUPPORTED, "not run: norm_topk_prob is true, which programs read in different ways");
 	if (method && strcmp(method, "greedy") == 0)
 		s->moe.n_group = 0;
 	else if (method && strcmp(method, "group_limited_greedy") != 0 && strcmp(method, "noaux_tc") != 0)

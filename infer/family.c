@@ -198,7 +198,7 @@ static const struct family families[] = {
 	{ "qwen3_moe", { "Qwen3MoeForCausalLM" }, { "qwen3moe" }, WITH(names_llama, names_moe), false, false, FAMILY_WINDOW_OPT_IN | FAMILY_GGUF_RENORM,
 		&(const struct spec){ .eps = 1e-6, GATED, ROPE(10000), .qk_norm = QK_NORM_HEAD }, NULL },
 	{ "deepseek", { "DeepseekForCausalLM" }, { "deepseek" }, WITH(names_llama, names_moe), false, true, 0, &base_deepseek, NULL },
-	{ "deepseek_v2", { "DeepseekV2ForCausalLM" }, { "deepseek2" }, WITH(names_llama, names_moe), true, true, FAMILY_GGUF_SELECT_BIAS, &base_deepseek, NULL },
+	{ "deepseek_v2", { "DeepseekV2ForCausalLM" }, { "deepseek2" }, WITH(names_llama, names_moe), true, true, FAMILY_GGUF_SELECT_BIAS | FAMILY_NO_RENORM, &base_deepseek, NULL },
 	{ "deepseek_v3", { "DeepseekV3ForCausalLM" }, { NULL }, WITH(names_llama, names_moe), true, true, 0, &base_deepseek3, NULL },
 	{ "gemma", { "GemmaForCausalLM" }, { "gemma" }, ALL(names_llama), false, false, FAMILY_GELU_IS_TANH | FAMILY_PLAIN, &base_gemma, NULL },
 	{ "gemma2", { "Gemma2ForCausalLM" }, { "gemma2" }, WITH(names_llama, names_gemma2), false, false, FAMILY_GELU_IS_TANH | FAMILY_WIDE_PRE_ATTN | FAMILY_CAPS | FAMILY_LAYER_TYPES, &base_gemma2, NULL },

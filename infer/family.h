@@ -60,6 +60,7 @@ enum {
 	FAMILY_GGUF_SELECT_BIAS = 1 << 17,	/* a sigmoid router of a GGUF has a bias for the choice */
 	FAMILY_GGUF_WHOLE_ROPE = 1 << 19,	/* what runs a GGUF of it takes none that rotates less than whole heads */
 	FAMILY_OWN_WIDTHS = 1 << 18,	/* its class does not look at intermediate_size and num_key_value_heads: it has keys of its own for them, or none */
+	FAMILY_NO_RENORM = 1 << 20,	/* its class takes the weights of experts as they are, where other programs make them 1 in all if told so */
 };
 
 /* The embedding as Meta's and Mistral's own programs call it; files with their names pair neighbours in a head for the rotation. */
