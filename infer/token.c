@@ -94,7 +94,8 @@ static int open_json(struct tokenizer *t, const struct token_config *c, int dirf
 	if (rc < 0)
 		return rc;
 	token_config_ends(t, c);
-	return token_config_template(t, c, false, false, e);
+	token_config_template(t, c, false, false);
+	return 0;
 }
 
 static int open_spm(struct tokenizer *t, const struct token_config *c, const struct buf *file, struct err *e)
@@ -108,7 +109,8 @@ static int open_spm(struct tokenizer *t, const struct token_config *c, const str
 		return rc;
 	token_config_ends(t, c);
 	/* The Llama line puts BOS before the text unless its configuration says no; unigram models of the T5 line put EOS behind it. */
-	return token_config_template(t, c, t->model == token_bpe_scored, str_starts(token_config_class(c), "T5"), e);
+	token_config_template(t, c, t->model == token_bpe_scored, str_starts(token_config_class(c), "T5"));
+	return 0;
 }
 
 static int open_tiktoken(struct tokenizer *t, const struct token_config *c, const struct buf *file, struct err *e)
@@ -120,7 +122,8 @@ static int open_tiktoken(struct tokenizer *t, const struct token_config *c, cons
 	if (rc < 0)
 		return rc;
 	token_config_ends(t, c);
-	return token_config_template(t, c, false, false, e);
+	token_config_template(t, c, false, false);
+	return 0;
 }
 
 static int open_tekken(struct tokenizer *t, const struct token_config *c, int dirfd, const struct buf *file, struct err *e)
@@ -155,7 +158,8 @@ static int open_gpt2(struct tokenizer *t, const struct token_config *c, int dirf
 	if (rc < 0)
 		return rc;
 	token_config_ends(t, c);
-	return token_config_template(t, c, false, false, e);
+	token_config_template(t, c, false, false);
+	return 0;
 }
 
 static int open_ranks(struct tokenizer *t, const struct token_config *c, int dirfd, const struct buf *file, struct err *e)

@@ -330,21 +330,14 @@ void token_config_ends(struct tokenizer *t, const struct token_config *c)
 	t->eos = end_token(t, c, "eos_token", "eos_token_id", t->eos);
 }
 
-int token_config_template(struct tokenizer *t, const struct token_config *c, bool bos, bool eos, struct err *e)
+void token_config_template(struct tokenizer *t, const struct token_config *c, bool bos, bool eos)
 {
+	if (t->n_head || t->n_tail)
+		return;
 	bos = json_get_bool(c->tokenizer, "add_bos_token", bos);
 	eos = json_get_bool(c->tokenizer, "add_eos_token", eos);
-	for (size_t i = 0; i < t->n_head; i++)
-		bos = bos && t->head[i] != t->bos;
-	for (size_t i = 0; i < t->n_tail; i++)
-		eos = eos && t->tail[i] != t->eos;
-	if (t->n_head == TOKEN_TEMPLATE_MAX || t->n_tail == TOKEN_TEMPLATE_MAX)
-		return err_set(e, ERR_LIMIT, "the post-processor adds %d tokens", TOKEN_TEMPLATE_MAX);
-	if (bos && t->bos >= 0) {
-		memmove(t->head + 1, t->head, t->n_head++ * sizeof(*t->head));
-		t->head[0] = t->bos;
-	}
+	if (bos && t->bos >= 0)
+		t->head[t->n_head++] = t->bos;
 	if (eos && t->eos >= 0)
 		t->tail[t->n_tail++] = t->eos;
-	return 0;
 }

@@ -369,7 +369,11 @@ void token_config_done(struct token_config *c);
 int token_config_added(struct tokenizer *t, const struct token_config *c, struct err *e);	/* for formats that don't hold them */
 int token_config_more(struct tokenizer *t, const struct token_config *c, struct err *e);	/* for those that do: what the library adds to them */
 void token_config_ends(struct tokenizer *t, const struct token_config *c);			/* t->bos, t->eos */
-int token_config_template(struct tokenizer *t, const struct token_config *c, bool bos, bool eos, struct err *e); /* head and tail; what holds unless it says */
+/*
+ * Head and tail where the tokenizer's file has none; bos and eos hold unless the configuration says. To a template in the file nothing is added: libraries
+ * do not look at the configuration then, or put its tokens in the place of the template.
+ */
+void token_config_template(struct tokenizer *t, const struct token_config *c, bool bos, bool eos);
 const char *token_config_class(const struct token_config *c);					/* "" when unknown */
 
 static inline void own_token_config(struct token_config *c)

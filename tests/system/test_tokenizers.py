@@ -72,3 +72,20 @@ def test_recorded_vectors_of_rank_files(shared, tmp_path, vectors, file):
     expected = [[int(i) for i in line.split()] for line in Path(f"{recorded}.out").read_text().split("\n")]
     assert len(texts) == len(expected) == 47
     assert [answer["plain"] for answer in ask(tmp_path, texts)] == expected
+
+
+def test_what_stands_around_a_text_is_the_files_to_say(shared, tmp_path):
+    """As transformers 5 has it; what the configuration wants added counts where the file adds nothing, as for older classes of the Llama line."""
+    source = shared / "data/models/stories260K/hf-f32"
+    told, said = json.loads((source / "tokenizer.json").read_text()), json.loads((source / "tokenizer_config.json").read_text())
+
+    def around(template, **more):
+        (tmp_path / "tokenizer.json").write_text(json.dumps({**told, "post_processor": told["post_processor"] if template else None}))
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps({**said, **more}))
+        answer, = ask(tmp_path, ["Once upon"])
+        plain = answer["plain"]
+        at = next(i for i in range(len(answer["ids"])) if answer["ids"][i:i + len(plain)] == plain)
+        return answer["ids"][:at], answer["ids"][at + len(plain):]
+
+    assert around(True) == around(True, add_bos_token=False) == around(True, bos_token="</s>") == around(True, add_eos_token=True) == ([1], [])
+    assert around(False) == ([1], []) and around(False, bos_token="</s>", add_eos_token=True) == ([2], [2]) and around(False, add_bos_token=False) == ([], [])
