@@ -12,6 +12,7 @@
 #include "registryd/bundle_life.h"
 #include "registryd/bundle_upload.h"
 #include "registryd/derive.h"
+#include "registryd/documents.h"
 #include "registryd/gate.h"
 #include "registryd/judge.h"
 #include "registryd/plan.h"
@@ -62,7 +63,7 @@ static int plan_file(struct model_file *f, const json_t *held, const char *linke
 
 	if (rc)
 		return rc;
-	f->evidence = held && json_get_bool(held, "evidence", false) && gate_is_evidence(f->path, f->size_bytes, linked);
+	f->evidence = held && json_get_bool(held, "evidence", false) && documents_is_evidence(f->path, f->size_bytes, linked);
 	f->wanted = held && !f->evidence;
 	f->skip_reason = f->wanted ? NULL : f->evidence ? NOT_SERVED : NOT_CARRIED;
 	return 0;
@@ -85,7 +86,7 @@ static void skip_formats(struct bundle *b)
 
 static int make_plan(struct bundle *b, struct err *e)
 {
-	const char *linked = gate_linked_text(NULL, b->info.doc, b->w->job.repo, b->w->arena);
+	const char *linked = documents_linked_text(NULL, b->info.doc, b->w->job.repo, b->w->arena);
 	own(json) json_t *nothing = json_object();
 	struct plan_selection everything = { 0 };
 	int rc = plan_read_selection(&everything, nothing, b->w->arena, e);

@@ -9,6 +9,7 @@
 #include "catalog/recertify.h"
 #include "registryd/bases.h"
 #include "registryd/bill.h"
+#include "registryd/facts.h"
 #include "registryd/gate.h"
 
 /* A document of the revision as JSON, NULL when there is none. */
@@ -68,7 +69,7 @@ static int derive_revision(struct work *w, const struct revision *r, int64_t *do
 	info = document(w, w->arena, r->id, DOCUMENT_INFO);
 	inspection = document(w, w->arena, r->id, DOCUMENT_INSPECTION);
 	chosen = r->license_source && !strcmp(r->license_source, "person") ? r->license : NULL;
-	rc = gate_read_documents(w, r->id, info, inspection, chosen, e);
+	rc = facts_derive(w, r->id, info, inspection, chosen, e);
 	if (!rc && r->state == REVISION_PUBLISHED)
 		rc = derive_judge_licence(w, r->id, e);
 	if (!rc)

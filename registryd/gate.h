@@ -1,30 +1,10 @@
-/* gate.h - from stored files to a decision: what the documents say (licence, task, parameters …), what was found, and the policy's word. */
+/* gate.h - from what is known of a revision (facts.h, findings, tests) to a decision: the policy's word. */
 #ifndef REGISTRYD_GATE_H
 #define REGISTRYD_GATE_H
 
 #include "catalog/licence.h"
 #include "catalog/model.h"
 #include "registryd/work.h"
-
-#define GATE_DOCUMENT_MAX (4u << 20)	/* larger cards and configurations are not read; a licence text so long is a conflict */
-
-/*
- * Reads the card, the configurations and licence texts among the stored files, keeps them as documents and derives the revision's facts.
- * info: the Hub's model info (NULL for imports); inspection: the inspector's report (NULL: not yet); license: chosen by a person, or NULL.
- */
-int gate_read_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e);
-
-/* Why nobody here can read this licence text: formats of word processors. NULL: it is a text. */
-const char *gate_unreadable(const struct buf *b);
-
-/*
- * The file that the card's license_link names, which is read as a licence text whatever it is called; in a, NULL when it leads elsewhere. link: NULL takes it from what
- * upstream has made of the card; repo: a name of the model besides the one in info.
- */
-const char *gate_linked_text(const char *link, const json_t *info, const char *repo, struct arena *a);
-
-/* May this be a card or the text of a licence, to be read where it is not served? linked: see above, NULL none. */
-bool gate_is_evidence(const char *path, uint64_t size_bytes, const char *linked);
 
 /* What quota_admit() will ask, for a preview: fills in what the rule is asked about. new_bytes: what would be fetched. */
 int gate_preview_quota(struct work *w, const char *repo, uint64_t new_bytes, struct policy_facts *f, struct err *e);

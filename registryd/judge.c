@@ -7,6 +7,7 @@
 #include "catalog/lifecycle.h"
 #include "registryd/bases.h"
 #include "registryd/derive.h"
+#include "registryd/facts.h"
 #include "registryd/smoke.h"
 
 static int smoke_if_asked(struct work *w, int64_t revision_id, const char *dir, struct err *e)
@@ -150,7 +151,7 @@ int judge_documents(struct work *w, int64_t revision_id, const json_t *info, con
 	if (rc)
 		return rc;
 	before = bases_standing(w->db, r.model_id, w->arena);
-	rc = gate_read_documents(w, revision_id, info, inspection, license, e);
+	rc = facts_derive(w, revision_id, info, inspection, license, e);
 	if (!rc)
 		rc = note_licence(w, revision_id, known, e);
 	if (!rc && !known)

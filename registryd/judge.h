@@ -8,7 +8,7 @@
 #include "registryd/gate.h"
 #include "registryd/work.h"
 
-/* w->result is set. info and license as in gate_read_documents(). */
+/* w->result is set. info and license as in facts_derive(). */
 int judge_revision(struct work *w, int64_t revision_id, const json_t *info, const char *license, struct err *e);
 /* Sets w->result: what became of the revision. */
 int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome *g, struct err *e);
@@ -16,7 +16,7 @@ int judge_result(struct work *w, int64_t revision_id, const struct gate_outcome 
 /* Why what is published is not served all the same (withdrawn, retired, at its end), in w->arena; NULL: it is. */
 const char *judge_off(struct work *w, const struct lifecycle *l);
 
-/* gate_read_documents(), and what follows when the licence is another one than before: an event, and a look at what was made from the model. */
+/* facts_derive(), and what follows when the licence is another one than before: an event, and a look at what was made from the model. */
 int judge_documents(struct work *w, int64_t revision_id, const json_t *info, const json_t *inspection, const char *license, struct err *e);
 
 #endif

@@ -11,6 +11,7 @@
 #include "catalog/finding.h"
 #include "registryd/bases.h"
 #include "registryd/derive.h"
+#include "registryd/documents.h"
 #include "registryd/judge.h"
 #include "registryd/mirror.h"
 #include "registryd/quota.h"
@@ -86,7 +87,7 @@ int sync_begin(struct sync *s, struct work *w, struct err *e)
 		return rc;
 	}
 	s->here = s->name = arena_strdup(w->arena, s->info.id);
-	s->linked = gate_linked_text(NULL, s->info.doc, s->repo, w->arena);
+	s->linked = documents_linked_text(NULL, s->info.doc, s->repo, w->arena);
 	if (s->ref && strlen(s->ref) >= SHORT_COMMIT_MIN && str_is_hex(s->ref, strlen(s->ref)) && str_starts(s->info.sha, s->ref))
 		s->ref = s->info.sha;	/* the beginning of a commit's id is no branch */
 	return 0;

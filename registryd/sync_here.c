@@ -1,6 +1,6 @@
 /* sync_here.c - which of a revision's files the store holds already, from whatever model, and what is left to fetch. See sync_impl.h. */
 #include "base/vec.h"
-#include "registryd/gate.h"
+#include "registryd/documents.h"
 #include "registryd/loss.h"
 #include "registryd/sync_impl.h"
 #include "verify/card.h"
@@ -98,7 +98,7 @@ static int record_found(struct sync *s, struct found *found, struct err *e)
 
 bool sync_is_evidence(struct sync *s, const struct model_file *f)
 {
-	if (f->wanted || f->stored || !gate_is_evidence(f->path, f->size_bytes, s->linked))
+	if (f->wanted || f->stored || !documents_is_evidence(f->path, f->size_bytes, s->linked))
 		return false;
 	if (s->evidence_files == EVIDENCE_FILES_MAX && strcmp(f->path, CARD_PATH) != 0)
 		return false;

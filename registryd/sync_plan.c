@@ -5,6 +5,7 @@
 #include "base/vec.h"
 #include "catalog/lifecycle.h"
 #include "registryd/bases.h"
+#include "registryd/documents.h"
 #include "registryd/gate.h"
 #include "registryd/judge.h"
 #include "registryd/sync.h"
@@ -173,17 +174,17 @@ static bool plan_read(struct sync *s, const struct model_file *f, struct buf *bo
 	own(answer) struct net_answer a = { 0 };
 	struct err e = ERR_NONE;
 
-	return f->size_bytes <= GATE_DOCUMENT_MAX && hub_call(s->hub, &call, &a, body, &e) == 0;
+	return f->size_bytes <= DOCUMENTS_BYTES_MAX && hub_call(s->hub, &call, &a, body, &e) == 0;
 }
 
 static void plan_text(struct sync *s, const struct model_file *f, struct plan_texts *t)
 {
 	own(buf) struct buf body;
 
-	buf_init(&body, GATE_DOCUMENT_MAX);
+	buf_init(&body, DOCUMENTS_BYTES_MAX);
 	if (!plan_read(s, f, &body))
 		return;
-	t->v[t->n] = (struct licence_text){ .path = arena_strdup(s->w->arena, f->path), .linked = s->linked && !strcmp(s->linked, f->path), .unread = gate_unreadable(&body) };
+	t->v[t->n] = (struct licence_text){ .path = arena_strdup(s->w->arena, f->path), .linked = s->linked && !strcmp(s->linked, f->path), .unread = documents_unreadable(&body) };
 	licence_read_file(f->path, body.data, body.len, s->w->arena, &t->v[t->n++]);
 }
 
@@ -191,7 +192,7 @@ static void plan_adapter(struct sync *s, const struct model_file *f, struct plan
 {
 	own(buf) struct buf body;
 
-	buf_init(&body, GATE_DOCUMENT_MAX);
+	buf_init(&body, DOCUMENTS_BYTES_MAX);
 	if (plan_read(s, f, &body))
 		bases_add_adapter(&t->bases, body.data, body.len, s->w->arena);
 }
