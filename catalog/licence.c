@@ -1,5 +1,5 @@
 /*
- * licence.c - from many claims to one answer; see licence.h. The table is licence_table.c, names are licence_id.c. Recognising texts is licence_text.c, which files hold
+ * licence.c - from many claims to one answer; see licence.h. The table is licence_table.c, names are licence_id.c, one beside another is licence_compare.c. Recognising texts is licence_text.c, which files hold
  * some licence_file.c.
  */
 #include "catalog/licence.h"
@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "base/vec.h"
+#include "catalog/licence_compare.h"
 #include "catalog/licence_table.h"
 
 #define WRITTEN_MAX 200	/* of what a card says, as is told */
@@ -39,105 +40,6 @@ static const char *id_of_card(const struct licence_claims *c, const char *writte
 	return licence_other_id(a, written);
 }
 
-static enum licence_use use_of_id(const char *id)
-{
-	const struct licence *l = licence_find(id);
-
-	return l ? l->commercial_use : LICENCE_UNKNOWN;
-}
-
-/* How much is forbidden: no > unknown > conditional > yes. */
-static int strictness(enum licence_use u)
-{
-	static const int order[] = { [LICENCE_YES] = 0, [LICENCE_CONDITIONAL] = 1, [LICENCE_UNKNOWN] = 2, [LICENCE_NO] = 3 };
-
-	return order[u];
-}
-
-/* How much of what is made from it must be under its own terms: 0 nothing. What is not known says nothing. */
-static int copyleft_of(const char *id)
-{
-	static const char *const kinds[] = { "weak", "share-alike", "strong", "strong + network" };
-	const struct licence *l = licence_find(id);
-	int rank = 0;
-
-	for (size_t i = 0; l && i < ARRAY_LEN(kinds); i++)
-		if (str_starts(l->copyleft, kinds[i]))
-			rank = (int)i + 1;
-	return rank;
-}
-
-/* May what is made from it be shared with nobody? */
-static bool forbids_derivatives(const char *id)
-{
-	const struct licence *l = licence_find(id);
-
-	return l && str_starts(l->derivatives, "no ");
-}
-
-/* Does `id` allow commercially what `other` does not? */
-static bool allows_more(const char *id, const char *other)
-{
-	return strictness(use_of_id(id)) < strictness(use_of_id(other));
-}
-
-/* Does it ask less of derivatives than `other`, which asks for its own terms? */
-static bool drops_copyleft(const char *id, const char *other)
-{
-	return use_of_id(id) != LICENCE_UNKNOWN && copyleft_of(id) < copyleft_of(other);
-}
-
-/* Does it go without the restrictions of use that `other` has, of two that allow commercial use? */
-static bool drops_restrictions(const char *id, const char *other)
-{
-	const struct licence *mine = licence_find(id), *theirs = licence_find(other);
-
-	return mine && theirs && mine->commercial_use == LICENCE_YES && theirs->commercial_use == LICENCE_YES && !*mine->restrictions && *theirs->restrictions &&
-	       !forbids_derivatives(other);
-}
-
-/* Does `id` forbid anything that `other` allows? Of two licences each may, of other things. */
-static bool forbids_more(const char *id, const char *other)
-{
-	return allows_more(other, id) || drops_copyleft(other, id) || drops_restrictions(other, id) || (forbids_derivatives(id) && !forbids_derivatives(other));
-}
-
-/* An order, so that of several licences the same one counts whichever comes first: commercial use, then derivatives, then copyleft. */
-bool licence_is_stricter(const char *id, const char *other)
-{
-	int mine = strictness(use_of_id(id)), theirs = strictness(use_of_id(other));
-
-	if (mine != theirs)
-		return mine > theirs;
-	if (forbids_derivatives(id) != forbids_derivatives(other))
-		return forbids_derivatives(id);
-	return copyleft_of(id) > copyleft_of(other);
-}
-
-/* Is it one of the licences for which a family's name stands? "gpl" for gpl-3.0 and not for lgpl-3.0: the name stands alone between what are no letters. */
-static bool is_of_family(const char *id, const char *family)
-{
-	const struct licence *f = licence_find(family);
-	size_t n = strlen(family);
-
-	for (const char *p = f && f->family ? id : ""; (p = strstr(p, family)); p++)
-		if ((p == id || !isalpha((unsigned char)p[-1])) && !isalpha((unsigned char)p[n]))
-			return true;
-	return false;
-}
-
-/* "Public domain" is pddl by its name, and may be any of these. */
-static bool is_public_domain(const char *id)
-{
-	return !strcmp(id, "pddl") || !strcmp(id, "cc0-1.0") || !strcmp(id, "unlicense");
-}
-
-/* Do two claims leave each other room: the same licence, or a family and one of it? */
-static bool agree(const char *id, const char *other)
-{
-	return !strcmp(id, other) || is_of_family(id, other) || is_of_family(other, id) || (is_public_domain(id) && is_public_domain(other));
-}
-
 /* One more licence that the card names; `what` says how. */
 static void card_names(const char *id, const char *name, const char *what, struct arena *a, struct licence_answer *out)
 {
@@ -162,10 +64,10 @@ static void from_card(const struct licence_claims *c, struct arena *a, struct li
 
 		if (!id)
 			continue;
-		if (named && is_of_family(named, id))
+		if (named && licence_is_of_family(named, id))
 			id = named;	/* "cc", and by its name cc-by-4.0 */
 		card_names(id, name, "", a, out);
-		is_said |= named && agree(named, id);
+		is_said |= named && licence_agree(named, id);
 	}
 	if (named && !is_said)
 		card_names(named, arena_strdup(a, c->card_name), "license_name ", a, out);
@@ -212,7 +114,7 @@ static bool is_about(const char *said, const char *id)
 	const char *name = str_starts(id, "other:") ? id + strlen("other:") : id;
 	size_t n = strlen(said);
 
-	return agree(said, id) || (str_starts(name, said) && !isalpha((unsigned char)name[n]) && !(name[n] == '-' && isalpha((unsigned char)name[n + 1])));
+	return licence_agree(said, id) || (str_starts(name, said) && !isalpha((unsigned char)name[n]) && !(name[n] == '-' && isalpha((unsigned char)name[n + 1])));
 }
 
 #define SCRIPT "other:words-in-another-script"	/* no wonder in a file that is called a licence in that language, and names this one */
@@ -225,7 +127,7 @@ static const char *speaks_of_another(const struct licence_text *t, const char *i
 	for (size_t i = 0; i < t->n_said; i++)
 		is_named |= is_about(t->said[i], id);
 	for (size_t i = 0; i < t->n_said; i++)
-		if (!is_about(t->said[i], id) && !(is_named && licence_is_foreign(t->path) && !strcmp(t->said[i], SCRIPT)) && (!licence_find(t->said[i]) || forbids_more(t->said[i], id)))
+		if (!is_about(t->said[i], id) && !(is_named && licence_is_foreign(t->path) && !strcmp(t->said[i], SCRIPT)) && (!licence_find(t->said[i]) || licence_forbids_more(t->said[i], id)))
 			return t->said[i];
 	return NULL;
 }
@@ -239,7 +141,7 @@ static bool speaks_of(const struct licence_text *t, const char *id)
 		return false;
 	for (size_t i = 0; i < t->n_said; i++)
 		if (is_about(t->said[i], id))
-			return use_of_id(id) != LICENCE_YES || !t->restricts;
+			return licence_use_of(id) != LICENCE_YES || !t->restricts;
 	return false;
 }
 
@@ -284,7 +186,7 @@ static bool may_answer(const struct licence_claims *c, const struct licence_text
 /* A NOTICE names what is in a model; a free licence there is that of a part, and says something of the model only where it forbids more. */
 static bool is_of_a_part(const struct licence_text *t, const char *id)
 {
-	return licence_is_notice(t->path) && !t->linked && use_of_id(t->recognised) == LICENCE_YES && !forbids_more(t->recognised, id);
+	return licence_is_notice(t->path) && !t->linked && licence_use_of(t->recognised) == LICENCE_YES && !licence_forbids_more(t->recognised, id);
 }
 
 /* The card names that one, too, and that it names several is said once. */
@@ -306,13 +208,13 @@ static void from_text(const struct licence_claims *c, const struct licence_text 
 
 	if (t->unread)
 		conflict(out, arena_printf(a, "%s %s", t->path, t->unread));
-	if (!t->recognised || (holds(t, out->id) && !forbids_more(t->recognised, out->id)) || is_of_a_part(t, out->id))
+	if (!t->recognised || (holds(t, out->id) && !licence_forbids_more(t->recognised, out->id)) || is_of_a_part(t, out->id))
 		return;
-	if (is_of_family(t->recognised, out->id) || ((is_nothing || names_better(t->recognised, out)) && may_answer(c, t, out->id))) {
+	if (licence_is_of_family(t->recognised, out->id) || ((is_nothing || names_better(t->recognised, out)) && may_answer(c, t, out->id))) {
 		take_text(t, a, out);
 		return;
 	}
-	if (is_nothing || agree(out->id, t->recognised) || is_no_other(t->recognised, out) || is_one_of_the_cards(c, t->recognised, out, a))
+	if (is_nothing || licence_agree(out->id, t->recognised) || is_no_other(t->recognised, out) || is_one_of_the_cards(c, t->recognised, out, a))
 		return;
 	conflict(out, arena_printf(a, "%s says %s but %s is the text of %s", is_none ? "the model" : out->source, out->id, t->path, t->recognised));
 	if (strcmp(out->source, "person") != 0 && licence_is_stricter(t->recognised, out->id))
@@ -341,7 +243,7 @@ static const char *names_stricter(const struct licence_text *t, const char *id, 
 	for (size_t i = 0; i < t->n_said; i++) {
 		bool is_known = licence_find(t->said[i]) || str_starts(t->said[i], "cc-by");
 
-		if (strcmp(t->said[i], SCRIPT) != 0 && !is_about(t->said[i], id) && (is_known ? forbids_more(t->said[i], id) : !only_known))
+		if (strcmp(t->said[i], SCRIPT) != 0 && !is_about(t->said[i], id) && (is_known ? licence_forbids_more(t->said[i], id) : !only_known))
 			return t->said[i];
 	}
 	return NULL;
@@ -387,9 +289,9 @@ static void from_side(const struct licence_text *t, bool is_alone, struct arena 
 		another = NULL;	/* of data it may be a model's name: {"model": "llama3"} */
 	if (another)
 		conflict(out, arena_printf(a, "%s says %s but %s speaks of %s", out->source, out->id, t->path, another));
-	else if (!t->recognised && t->restricts && use_of_id(out->id) == LICENCE_YES)
+	else if (!t->recognised && t->restricts && licence_use_of(out->id) == LICENCE_YES)
 		conflict(out, arena_printf(a, "%s says %s but %s restricts what it may be used for", out->source, out->id, t->path));
-	else if (!t->recognised && (t->says_more || is_in_another_script(t)) && (is_licence_of_model(t->path) || (is_alone && licence_is_agreement(t->path))) && use_of_id(out->id) == LICENCE_YES)
+	else if (!t->recognised && (t->says_more || is_in_another_script(t)) && (is_licence_of_model(t->path) || (is_alone && licence_is_agreement(t->path))) && licence_use_of(out->id) == LICENCE_YES)
 		conflict(out, arena_printf(a, "%s says %s but %s sets terms of its own", out->source, out->id, t->path));
 }
 
@@ -401,15 +303,15 @@ static void from_card_words(const struct licence_text *t, struct arena *a, struc
 
 	if (!is_settled(out))
 		return;
-	if (t->recognised && !is_about(t->recognised, out->id) && !holds(t, out->id) && (is_any || forbids_more(t->recognised, out->id)))
+	if (t->recognised && !is_about(t->recognised, out->id) && !holds(t, out->id) && (is_any || licence_forbids_more(t->recognised, out->id)))
 		another = t->recognised;
 	if (!another && !t->recognised)
 		another = names_stricter(t, out->id, true);
 	if (another && strcmp(another, "other:with-restrictions") != 0)
 		conflict(out, arena_printf(a, "%s says %s but %s names %s", out->source, out->id, t->path, another));
-	else if (another || (t->restricts && use_of_id(out->id) == LICENCE_YES))
+	else if (another || (t->restricts && licence_use_of(out->id) == LICENCE_YES))
 		conflict(out, arena_printf(a, "%s says %s but %s restricts what it may be used for", out->source, out->id, t->path));
-	else if (t->says_more && use_of_id(out->id) == LICENCE_YES && strcmp(out->source, "person") != 0)
+	else if (t->says_more && licence_use_of(out->id) == LICENCE_YES && strcmp(out->source, "person") != 0)
 		conflict(out, arena_printf(a, "%s says %s but %s sets terms of its own", out->source, out->id, t->path));
 }
 
@@ -428,7 +330,7 @@ static bool is_text_known(const struct licence_claims *c, const char *id)
  */
 static void unknown_texts(const struct licence_claims *c, struct arena *a, struct licence_answer *out)
 {
-	if (!strcmp(out->source, "person") || (use_of_id(out->id) != LICENCE_YES && !is_text_known(c, out->id)))
+	if (!strcmp(out->source, "person") || (licence_use_of(out->id) != LICENCE_YES && !is_text_known(c, out->id)))
 		return;
 	for (size_t i = 0; i < c->n_texts; i++) {
 		const struct licence_text *t = &c->texts[i];
@@ -532,7 +434,7 @@ static void against_tags(const struct licence_claims *c, struct arena *a, struct
 	for (size_t i = 0; i < c->n_tags; i++) {
 		const char *known = licence_normalise(c->tags[i]), *id = known ? known : licence_other_id(a, c->tags[i]);
 
-		if (strcmp(id, "other") != 0 && !agree(id, out->id) && !card_says(c, c->tags[i], id, a) && (!by_person || forbids_more(id, out->id)))
+		if (strcmp(id, "other") != 0 && !licence_agree(id, out->id) && !card_says(c, c->tags[i], id, a) && (!by_person || licence_forbids_more(id, out->id)))
 			conflict(out, arena_printf(a, "%s says %s but upstream's tag says %s", who, out->id, str_mend_utf8(arena_strndup(a, c->tags[i], strnlen(c->tags[i], WRITTEN_MAX)))));
 	}
 }
@@ -543,15 +445,15 @@ static void against_base(const struct licence_base *b, struct arena *a, struct l
 		conflict(out, arena_printf(a, "the licence of its base model %s is not known: %s", b->repo, b->unanswered));
 	if (!b->license || !strcmp(b->license, "unknown"))
 		return;
-	if (forbids_derivatives(b->license))
+	if (licence_forbids_derivatives(b->license))
 		conflict(out, arena_printf(a, "%s, the licence of its base model %s, does not let derivatives be shared", b->license, b->repo));
 	if (!strcmp(b->license, out->id))
 		return;
-	if (allows_more(out->id, b->license))
+	if (licence_allows_more(out->id, b->license))
 		conflict(out, arena_printf(a, "%s is looser than %s, the licence of its base model %s", out->id, b->license, b->repo));
-	else if (drops_copyleft(out->id, b->license))
+	else if (licence_drops_copyleft(out->id, b->license))
 		conflict(out, arena_printf(a, "%s drops the copyleft of %s, the licence of its base model %s", out->id, b->license, b->repo));
-	else if (drops_restrictions(out->id, b->license))
+	else if (licence_drops_restrictions(out->id, b->license))
 		conflict(out, arena_printf(a, "%s drops the restrictions of %s, the licence of its base model %s", out->id, b->license, b->repo));
 }
 
@@ -574,7 +476,7 @@ static void against_bases(const struct licence_claims *c, struct arena *a, struc
 		if (is_itself(c, b))
 			continue;
 		against_base(b, a, out);
-		if (b->unsettled && out->n_conflicts == before && allows_more(out->id, "unknown"))
+		if (b->unsettled && out->n_conflicts == before && licence_allows_more(out->id, "unknown"))
 			conflict(out, arena_printf(a, "the licence of its base model %s %s", b->repo, b->unsettled));
 	}
 }
@@ -610,7 +512,7 @@ void licence_resolve(const struct licence_claims *claims, struct arena *a, struc
 		out->name = id ? NULL : arena_strdup(a, c->chosen);
 		out->id = id ? id : licence_other_id(a, c->chosen);
 		out->source = "person";
-		if (said && forbids_more(said, out->id))
+		if (said && licence_forbids_more(said, out->id))
 			conflict(out, arena_printf(a, "a person says %s but the card says %s", out->id, said));
 	}
 	by_tags = !strcmp(out->source, "none");
@@ -621,7 +523,7 @@ void licence_resolve(const struct licence_claims *claims, struct arena *a, struc
 		against_tags(c, a, out);
 	against_texts(c, a, out);
 	against_bases(c, a, out);
-	out->commercial_use = use_of_id(out->id);
+	out->commercial_use = licence_use_of(out->id);
 	licence_spdx(out->id, spdx);
 	out->spdx = arena_strdup(a, spdx);
 }
