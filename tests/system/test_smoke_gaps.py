@@ -8,7 +8,7 @@ import pytest
 
 from tests.system import gguf_file
 from tests.system.mutate import Model
-from tests.system.test_smoke_formats import write_nf4
+from tests.system.packed_forms import write_nf4
 from tests.system.test_smoke_runner import copy, read_tensors, smoke, stories, write_gptq, write_tensors    # noqa: F401
 
 PAGE = 4096
