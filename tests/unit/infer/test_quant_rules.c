@@ -1,4 +1,4 @@
-/* test_quant_rules.c - rules for single modules, as many as the largest models have. What they mean test_quant_weight.c asks. */
+/* test_quant_rules.c - rules for single modules, as many as the largest models have. What they mean test_quant_demand.c asks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
