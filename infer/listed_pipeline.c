@@ -50,22 +50,37 @@ static const struct component_kind {
 	{ "PerceiverTokenizer*", "tokenizer_config.json", false },
 	{ "CLIPTokenizer*", "tokenizer.json vocab.json+merges.txt", false },
 	{ "*Tokenizer*", VOCABULARIES, false },
-	{ "*FeatureExtractor*", "preprocessor_config.json", false },
+	{ "*Guidance", "guider_config.json", false },
+	{ "*FeatureExtractor*", "preprocessor_config.json processor_config.json", false },
 	{ "*ImageProcessor*", "preprocessor_config.json processor_config.json config.json", false },
-	{ "*Processor", "processor_config.json preprocessor_config.json config.json tokenizer_config.json", false },
+	{ "*Processor", "processor_config.json preprocessor_config.json video_preprocessor_config.json config.json tokenizer_config.json", false },
 	{ "*Pipeline", "model_index.json", false },
 	{ "Mel", "mel_config.json", false },
 	{ "OnnxRuntimeModel", NULL, true },
 	{ "*", "config.json", true },
 };
 
-static struct component_kind component_kind_of(const char *class)
+static bool is_transformers(const char *library)
 {
+	return strcmp(library, "transformers") == 0 || strcmp(library, "tokenizers") == 0;
+}
+
+/* There are models that cut sounds into tokens. Beside the vocabulary of a tokenizer of transformers there may be a configuration, and no weights. */
+static bool is_model_of_tokens(const struct looking *l, const char *folder, const char *library)
+{
+	bool config = listed_is_there(l, folder, "config.json"), weights = listed_has_weights(l, folder);
+
+	return is_transformers(library) ? config && weights : (config || weights) && !listed_has_any(l, folder, VOCABULARIES);
+}
+
+static struct component_kind component_kind_of(const struct looking *l, const char *folder, const char *library, const char *class)
+{
+	const size_t model = ARRAY_LEN(component_kinds) - 1;
 	size_t i = 0;
 
-	while (i + 1 < ARRAY_LEN(component_kinds) && !str_glob(component_kinds[i].class, class))
+	while (i < model && !str_glob(component_kinds[i].class, class))
 		i++;
-	return component_kinds[i];
+	return component_kinds[*folder && component_kinds[i].configs && strcmp(component_kinds[i].configs, VOCABULARIES) == 0 && is_model_of_tokens(l, folder, library) ? model : i];
 }
 
 /* A class of the repository's own, which saves what it likes: its code lies beside the part. */
@@ -74,6 +89,33 @@ static bool is_own_code(const struct looking *l, const char *folder, const char 
 	char file[PATH_TEXT_MAX];
 
 	return snprintf(file, sizeof(file), "%s.py", library) < (int)sizeof(file) && listed_is_there(l, folder, file);
+}
+
+/* What a class of diffusers is in a pipeline: 0 is not known. */
+static int role_of(const char *class)
+{
+	static const char *const roles[][2] = { { "*ControlNet*", "*ControlNet*" }, { "*Autoencoder*", "*VQModel*" }, { "*UNet*", "*Transformer*" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+		if (str_glob(roles[i][0], class) || str_glob(roles[i][1], class))
+			return (int)i + 1;
+	return 0;
+}
+
+static void find_config(void *arg, const char *file)
+{
+	*(bool *)arg |= str_ends(file, ".json") && !str_glob("*.index*.json", file);
+}
+
+/* Does a class that nothing tells for a model keep its configuration under a name of its own? What else it needs is not known. */
+static bool keeps_its_own(const struct looking *l, const char *folder, const char *library, const char *class)
+{
+	bool found = false;
+
+	if (is_transformers(library) || role_of(class) || str_glob("*Model*", class) || listed_is_there(l, folder, "config.json"))
+		return false;
+	listed_each(l, folder, find_config, &found);
+	return found;
 }
 
 /* How a library calls weights: with variants, and in forms that have none. */
@@ -231,17 +273,6 @@ static void check_weights(struct pipeline *p, const char *name, const char *libr
 			f.names->stems[0], f.names->ends[0]);
 }
 
-/* What a class of diffusers is in a pipeline: 0 is not known. */
-static int role_of(const char *class)
-{
-	static const char *const roles[][2] = { { "*ControlNet*", "*ControlNet*" }, { "*Autoencoder*", "*VQModel*" }, { "*UNet*", "*Transformer*" } };
-
-	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
-		if (str_glob(roles[i][0], class) || str_glob(roles[i][1], class))
-			return (int)i + 1;
-	return 0;
-}
-
 static bool is_class_of_another(const json_t *index, const char *class)
 {
 	const char *name;
@@ -276,14 +307,19 @@ static void check_class(struct pipeline *p, const char *name, const char *class)
 /* Where there is no folder of its name, diffusers looks in the pipeline's own. Exports of Optimum keep one configuration for all. */
 static void check_component(struct pipeline *p, const char *name, const char *library, const char *class)
 {
-	struct component_kind k = component_kind_of(class);
 	struct looking *l = p->l;
 	char names[PATH_TEXT_MAX];
 	bool folder = is_folder(l, name);
 	const char *at = folder ? name : "";
+	struct component_kind k = component_kind_of(l, at, library, class);
 
 	if (folder && is_own_code(l, name, library))
 		return;
+	if (folder && strcmp(k.class, "*") == 0 && keeps_its_own(l, name, library, class)) {
+		report_path(l->r, "%s", l->file);
+		report_flag(l->r, "parts.unknown", "it names %s (%s), a class that is not known here: what it needs was not looked for", name, class);
+		return;
+	}
 	if (k.weights && str_starts(library, "optimum"))
 		k.configs = NULL;
 	if (!folder && ((k.configs && !listed_has_any(l, "", k.configs)) || (k.weights && !listed_has_weights(l, "")) || str_ends(class, "Pipeline")))

@@ -316,6 +316,30 @@ def test_components_are_what_their_library_loads(tmp_path, harm, why):
     assert any(why in m for m in messages) if why else not messages, messages
 
 
+MODEL = ["config.json", "diffusion_pytorch_model.safetensors"]
+
+
+@pytest.mark.parametrize("library, class_name, names, severity", [
+    ("diffusers", "AdaptiveProjectedMixGuidance", ["guider_config.json"], None), ("diffusers", "AdaptiveProjectedMixGuidance", ["other.json"], "reject"),
+    ("diffusers", "NewThing", ["thing_config.json"], "flag"), ("their_library", "Thing", ["thing.json"], "flag"), ("diffusers", "NewThing", ["README.md"], "reject"),
+    ("diffusers", "UNet2DConditionModel", ["thing_config.json"], "reject"), ("transformers", "NewThing", ["generation_config.json"], "reject"),
+    ("diffusers", "NewThing", ["diffusion_pytorch_model.safetensors.index.json"], "reject"), ("diffusers", "NewThing", ["config.json"], "reject"),
+    ("transformers", "NewVideoProcessor", ["video_preprocessor_config.json"], None), ("transformers", "WhisperFeatureExtractor", ["processor_config.json"], None),
+    ("ace_step", "AceStepAudioTokenizer", MODEL, None), ("diffusers", "Cosmos3AVAEAudioTokenizer", MODEL, None), ("diffusers", "Cosmos3AVAEAudioTokenizer", MODEL[:1], "reject"),
+    ("diffusers", "Cosmos3AVAEAudioTokenizer", MODEL[1:], "reject"), ("transformers", "NewAudioTokenizer", ["config.json", "model.safetensors"], None),
+    ("transformers", "BertTokenizer", ["config.json"], "reject"), ("kolors", "ChatGLMTokenizer", ["config.json", "tokenizer.model"], None),
+    ("kolors", "ChatGLMTokenizer", ["tokenizer_config.json"], "reject")])
+def test_a_part_is_what_its_class_and_folder_say(tmp_path, library, class_name, names, severity):
+    """A class that is not known may keep no weights, and its configuration under another name; and tokenizers of sounds are models."""
+    where = pipeline(tmp_path / "m")
+    for name in names:
+        put(where / "thing" / name, {})
+        if name.endswith(".safetensors"):
+            write_tensors(where / "thing" / name, {"weight": matrix(4, 4)})
+    put(where / "model_index.json", {**INDEX, "thing": [library, class_name]})
+    assert [f["severity"] for f in smoke(where)[1]["findings"] if f["rule"].startswith("parts.")] == [severity] * bool(severity)
+
+
 @pytest.mark.parametrize("class_name, names, good", [
     ("CLIPTokenizer", ["tokenizer_config.json", "special_tokens_map.json"], False), ("CLIPTokenizer", ["vocab.json"], False), ("CLIPTokenizer", ["vocab.json", "merges.txt"], True),
     ("CLIPTokenizerFast", ["tokenizer.json"], True), ("T5TokenizerFast", ["tokenizer_config.json"], False), ("T5Tokenizer", ["spiece.model"], True),
