@@ -2,7 +2,7 @@
  * listed.h - what a file lists as the parts of a whole: modules.json of a sentence encoder, model_index.json of a diffusion pipeline. Programs load each of
  * them, so each must be there with its configuration and weights; and of a chain of modules each must take what the one before it gives.
  *
- * Rules of the findings: parts.missing parts.width parts.config parts.variant (rejects), parts.class (reject or flag), parts.unknown parts.head (flags)
+ * Rules of the findings: parts.missing parts.width parts.config parts.variant (rejects), parts.class (reject or flag), parts.unknown parts.head parts.shard (flags)
  */
 #ifndef INFER_LISTED_H
 #define INFER_LISTED_H

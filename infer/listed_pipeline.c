@@ -162,7 +162,8 @@ struct folder {
 	const struct looking *l;
 	const char *name;
 	const struct weight_names *names;
-	struct variants have;
+	size_t form;			/* that is looked for: of names->stems */
+	struct variants have, safe;	/* safe: as safetensors, which both libraries look for first */
 	char lost[PATH_TEXT_MAX];	/* a shard that an index names beside others, and that is not there */
 	bool unnamed;			/* there are shards; no index was seen to name them yet */
 };
@@ -183,8 +184,13 @@ static bool is_shard(const char *file)
 	return false;
 }
 
+static bool is_safe(const struct folder *f, const char *variant)
+{
+	return *variant ? has_variant(&f->safe, variant) : f->safe.plain;
+}
+
 /* An index of which no shard is there was left behind where all of them were left out: it stands for nothing. Where the variant stands in its name has changed. */
-static bool has_shards(struct folder *f, const char *file, size_t stem, char variant[VARIANT_MAX])
+static bool has_shards(struct folder *f, const char *file, char variant[VARIANT_MAX])
 {
 	char path[PATH_TEXT_MAX];
 	json_t *index own(json) = listed_join(f->name, file, path) ? listed_read(f->l, path) : NULL, *shard;
@@ -198,21 +204,25 @@ static bool has_shards(struct folder *f, const char *file, size_t stem, char var
 		else if (!lost)
 			lost = name;
 	}
-	if (there && lost)
-		snprintf(f->lost, sizeof(f->lost), "%s", lost);
-	if (there && !variant_of(there, f->names->stems[stem], f->names->ends[stem], variant))
+	if (there && !variant_of(there, f->names->stems[f->form], f->names->ends[f->form], variant))
 		*variant = '\0';
-	return there;
+	if (there && lost && is_safe(f, variant)) {
+		report_path(f->l->r, "%s", f->l->file);
+		report_flag(f->l->r, "parts.shard", "of the shards of pickles in %s/ %s is not here, and programs that read no safetensors load none of it", f->name, lost);
+	} else if (there && lost) {
+		snprintf(f->lost, sizeof(f->lost), "%s", lost);
+	}
+	return there && !lost;
 }
 
 /* The shards of safetensors are an artefact, which is looked at by itself. Pickles are not, and count where an index names them. */
-static bool is_whole(struct folder *f, const char *file, size_t stem, char variant[VARIANT_MAX])
+static bool is_whole(struct folder *f, const char *file, char variant[VARIANT_MAX])
 {
-	const char *name = f->names->stems[stem], *end = f->names->ends[stem];
+	const char *name = f->names->stems[f->form], *end = f->names->ends[f->form];
 	bool pickle = strcmp(end, ".bin") == 0;
 
 	if (pickle && str_starts(file, name) && str_glob("*.bin*index*.json", file))
-		return has_shards(f, file, stem, variant);
+		return has_shards(f, file, variant);
 	if (!variant_of(file, name, end, variant))
 		return false;
 	f->unnamed |= pickle && is_shard(file);
@@ -224,15 +234,19 @@ static void see(void *arg, const char *file)
 	struct folder *f = arg;
 	char variant[VARIANT_MAX];
 
+	if (!is_whole(f, file, variant))
+		return;
+	f->have.plain |= !*variant;
+	if (*variant && f->have.n < VARIANTS_MAX && !has_variant(&f->have, variant))
+		memcpy(f->have.names[f->have.n++], variant, sizeof(variant));
+}
+
+static void see_other(void *arg, const char *file)
+{
+	struct folder *f = arg;
+
 	for (size_t i = 0; i < ARRAY_LEN(f->names->others) && f->names->others[i]; i++)
 		f->have.plain |= str_glob(f->names->others[i], file);
-	for (size_t i = 0; i < ARRAY_LEN(f->names->stems); i++) {
-		if (!is_whole(f, file, i, variant))
-			continue;
-		f->have.plain |= !*variant;
-		if (*variant && f->have.n < VARIANTS_MAX && !has_variant(&f->have, variant))
-			memcpy(f->have.names[f->have.n++], variant, sizeof(variant));
-	}
 }
 
 /* What a component has only in variants narrows those with which the whole can be loaded. */
@@ -261,7 +275,12 @@ static void check_weights(struct pipeline *p, const char *name, const char *libr
 			f.names = &weight_names[i];
 	if (!f.names)
 		return;
-	listed_each(p->l, name, see, &f);
+	for (; f.form < ARRAY_LEN(f.names->stems); f.form++) {
+		listed_each(p->l, name, see, &f);
+		if (f.form == 0)
+			f.safe = f.have;
+	}
+	listed_each(p->l, name, see_other, &f);
 	if (*f.lost)
 		listed_wrong(p->l, "parts.missing", "it names %s (%s), and of its shards %s is not here", name, class, f.lost);
 	else if (f.have.plain || f.have.n)

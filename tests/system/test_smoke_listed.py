@@ -379,6 +379,17 @@ def test_shards_of_pickles(tmp_path, part, stem, there, more, why):
     assert why.format(stem) in messages[0] if why else not messages, messages
 
 
+@pytest.mark.parametrize("safe, lost, severity", [("", "", "flag"), (".fp16", ".fp16", "flag"), ("", ".fp16", "reject"), (".fp16", "", "reject")])
+def test_shards_of_pickles_beside_safetensors(tmp_path, safe, lost, severity):
+    """Which libraries look for first: of the same variant they stand for a pickle that was lost."""
+    where = pipeline(tmp_path / "m")
+    kept = (where / "unet/diffusion_pytorch_model.safetensors").read_bytes()
+    pickled(where, "unet", "diffusion_pytorch_model", 1, variant=lost)
+    (where / f"unet/diffusion_pytorch_model{safe}.safetensors").write_bytes(kept)
+    found = [f for f in smoke(where)[1]["findings"] if f["rule"].startswith("parts.")]
+    assert [f["severity"] for f in found] == [severity] and "00002-of-00002.bin is not here" in found[0]["message"], found
+
+
 def test_an_index_that_was_left_behind(tmp_path):
     """As a selection without pickles leaves it."""
     where = pipeline(tmp_path / "m")
