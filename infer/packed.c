@@ -76,6 +76,7 @@ int packed_open(struct packed **out, struct weights *w, const struct quant_confi
 	p->main->stands_for[0] = p->q.out;
 	p->main->stands_for[1] = p->q.in;
 	p->main->zeros = (uint8_t)p->q.zeros;
+	p->main->order = (uint8_t)p->q.order;
 	rc = to_read ? keep_whole(p, e) : 0;
 	if (rc < 0)
 		return rc;

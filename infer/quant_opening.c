@@ -221,33 +221,41 @@ int opening_load_byte_zeros(struct opening *o, const struct quant_part *p, uint6
 	return 0;
 }
 
-/* Each group has as many inputs as share a scale, wherever they stand. A list of zeros is how old programs wrote that there is no order. */
+/* Each group has as many inputs as share a scale, wherever they stand. */
 static int check_groups(struct opening *o)
 {
 	const struct quant_weight *w = o->w;
 	own(mem) uint64_t *n = calloc(w->n_groups, sizeof(*n));
-	bool any = o->layout.reordered;
 
 	if (!n)
 		return err_set(o->e, ERR_FAILED, "%s: no memory for its groups", o->stem);
-	for (uint64_t i = 0; i < w->in; i++) {
+	for (uint64_t i = 0; i < w->in; i++)
 		n[w->g_idx[i]]++;
-		any |= w->g_idx[i] != 0;
-	}
-	for (uint64_t g = 0; any && g < w->n_groups; g++)
+	for (uint64_t g = 0; g < w->n_groups; g++)
 		if (n[g] > w->group)
 			return BAD(o, "its g_idx puts %llu inputs into group %llu, and %llu share a scale", (unsigned long long)n[g], (unsigned long long)g,
 				   (unsigned long long)w->group);
 	return 0;
 }
 
-/* As compressed-tensors begins with: no order was found. */
-static bool is_unset(const uint32_t *g_idx, uint64_t n)
+static bool is_all(const uint32_t *g_idx, uint64_t n, uint32_t value)
 {
 	for (uint64_t i = 0; i < n; i++)
-		if (g_idx[i] != UINT32_MAX)
+		if (g_idx[i] != value)
 			return false;
 	return true;
+}
+
+/* A list of what it began with stands for inputs in order: -1 of compressed-tensors, zeros of GPTQ, whose programs read them so. */
+static bool is_unset(struct opening *o, const uint32_t *g_idx)
+{
+	struct quant_weight *w = o->w;
+
+	if (o->layout.reordered)
+		return false;
+	if (w->n_groups > 1 && !o->layout.by_group)
+		w->order = is_all(g_idx, w->in, 0) ? ZEROS_BLANK : ZEROS_STORED;
+	return w->order == ZEROS_BLANK || (w->scheme == QUANT_PACKED && is_all(g_idx, w->in, UINT32_MAX));
 }
 
 int opening_load_g_idx(struct opening *o, const char *suffix)
@@ -267,7 +275,7 @@ int opening_load_g_idx(struct opening *o, const char *suffix)
 	list = opening_load(o, &p, "g_idx");
 	if (!list)
 		return ERR_INPUT;
-	if (w->scheme == QUANT_PACKED && !o->layout.reordered && is_unset(list, n))
+	if (is_unset(o, list))
 		return 0;
 	w->g_idx = take(list);
 	for (uint64_t i = 0; i < n; i++)

@@ -103,8 +103,9 @@ struct quant_weight {
 	uint64_t n_groups;
 	float *scale;		/* FP8: [ceil(out/block0)][ceil(in/block1)]; GPTQ, AWQ: [groups][out]; INT8, packed, NVFP4: [out][groups]; BNB4: a block */
 	enum quant_zeros zeros;	/* those of the checkpoint */
+	enum quant_zeros order;	/* the same of the list of groups, where there are several and it need not be read */
 	int32_t *zero;		/* laid out as the scale, (q - zero) * scale; INT8, packed: NULL where it is the middle */
-	uint32_t *g_idx;	/* GPTQ: the group of each input, or NULL */
+	uint32_t *g_idx;	/* GPTQ: the group of each input; NULL: they are in order */
 	float map[16];		/* BNB4 */
 };
 

@@ -345,25 +345,52 @@ static void judge_unknown(struct smoke *s, const struct tensor *t, struct report
 	}
 }
 
-/* Zero points of one matrix that are all lost, where those of its likes are there. */
-static void judge_zero_points(struct smoke *s, const struct weights *w, struct report *r)
+static uint8_t zeros_of(const struct tensor *t)
+{
+	return t->zeros;
+}
+
+static uint8_t order_of(const struct tensor *t)
+{
+	return t->order;
+}
+
+static void judge_zeros(struct smoke *s, const struct tensor *t, size_t n_others, size_t n, struct report *r)
+{
+	found(s, r, REPORT_REJECT, t, "stats.zero", "has zero points of no bits but zeros, and %.0f of %.0f in its place have others", (double)n_others, (double)n);
+}
+
+static void judge_order(struct smoke *s, const struct tensor *t, size_t n_others, size_t n, struct report *r)
+{
+	found(s, r, REPORT_FLAG, t, "stats.order", "has a g_idx of zeros, which programs read as inputs in order, and %.0f of %.0f in its place have another",
+		(double)n_others, (double)n);
+}
+
+/* What stands beside one matrix and is all zeros, where that of its likes is not. */
+static void judge_blank(struct smoke *s, const struct weights *w, uint8_t (*of)(const struct tensor *t),
+	void (*judge)(struct smoke *s, const struct tensor *t, size_t n_others, size_t n, struct report *r), struct report *r)
 {
 	own(mem) struct tensor **all = mem_zalloc((w->n + 1) * sizeof(struct tensor *));
 	size_t n = 0, blank;
 
 	for (size_t i = 0; i < w->n; i++)
-		if (w->tensors[i].zeros != ZEROS_NONE)
+		if (of(&w->tensors[i]) != ZEROS_NONE)
 			all[n++] = &w->tensors[i];
 	if (n)
 		qsort(all, n, sizeof(*all), compare_alike);
 	for (size_t i = 0, j; i < n; i = j) {
 		for (j = i, blank = 0; j < n && compare_alike(&all[i], &all[j]) == 0; j++)
-			blank += all[j]->zeros == ZEROS_BLANK;
+			blank += of(all[j]) == ZEROS_BLANK;
 		for (size_t k = i; k < j && j - i >= PEERS_MIN && blank * 2 < j - i; k++)
-			if (all[k]->zeros == ZEROS_BLANK)
-				found(s, r, REPORT_REJECT, all[k], "stats.zero", "has zero points of no bits but zeros, and %.0f of %.0f in its place have others",
-					(double)(j - i - blank), (double)(j - i));
+			if (of(all[k]) == ZEROS_BLANK)
+				judge(s, all[k], j - i - blank, j - i, r);
 	}
+}
+
+static void judge_beside(struct smoke *s, const struct weights *w, struct report *r)
+{
+	judge_blank(s, w, zeros_of, judge_zeros, r);
+	judge_blank(s, w, order_of, judge_order, r);
 }
 
 /* Tensors that are called alike in other layers are compared with one another. */
@@ -410,7 +437,7 @@ int survey_unknown(struct smoke *s, int dirfd, const char *file, struct tell *li
 		rc = judge_gaps(s, &m.weights.tensors[i], r, e);
 	}
 	if (rc == 0) {
-		judge_zero_points(s, &m.weights, r);
+		judge_beside(s, &m.weights, r);
 		judge_alike(s, &m, r);
 	}
 	weights_close(&m.weights);
@@ -431,7 +458,7 @@ int survey_run(struct smoke *s, struct model *m, struct tell *listener, struct r
 		*vec_push(&peers[t->role].v, &peers[t->role].n, &peers[t->role].cap) = t;
 	}
 	if (rc == 0)
-		judge_zero_points(s, &m->weights, r);
+		judge_beside(s, &m->weights, r);
 	for (int role = 0; role < ROLE_COUNT; role++) {
 		peers[role].severity = REPORT_REJECT;
 		judge_peers(s, &peers[role], r);

@@ -2,7 +2,7 @@
  * survey.h - what the numbers of the weights look like. The forward pass has looked at most of them on its way; what it did not
  * read is read here, so that every element of every tensor has been seen once.
  *
- * Rules: stats.nonfinite stats.zero stats.constant stats.outlier stats.scale stats.holes stats.gap (rejects), stats.duplicate (flag: layers are copies,
+ * Rules: stats.nonfinite stats.zero stats.constant stats.outlier stats.scale stats.holes stats.gap (rejects), stats.duplicate stats.order (flags: layers are copies,
  * which merges do on purpose)
  */
 #ifndef INFER_SURVEY_H

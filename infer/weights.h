@@ -46,7 +46,7 @@ struct tensor {
 	uint64_t stands_for[2];			/* rows and columns of the matrix that it packs; 0: it holds its own */
 	struct tensor_stats stats;
 	bool has_gaps;				/* perhaps: gaps.h */
-	uint8_t zeros;				/* enum quant_zeros, of a matrix that is packed */
+	uint8_t zeros, order;			/* enum quant_zeros, of a matrix that is packed: its zero points, its list of groups */
 };
 
 struct weights {

@@ -64,6 +64,19 @@ def test_zero_points_that_were_lost(stories, tmp_path, form):
         assert found(where) == [("reject", "stats.zero", f"model.layers.{i}.self_attn.q_proj.{large}") for i in layers if len(layers) < 5]
 
 
+def test_a_list_of_groups_of_zeros(stories, tmp_path):
+    """Stands for inputs in order; one among lists that say so is odd, and means the same."""
+    where = write_any(stories, tmp_path, "gptq")
+    whole, lists = read_tensors(where / "model.safetensors"), {}
+    for name, (_, shape, _) in whole.items():
+        if name.endswith(".qweight"):
+            n = shape[0] * 8
+            lists[name[:-len("qweight")] + "g_idx"] = "I32", [n], struct.pack(f"<{n}i", *(k // 8 for k in range(n)))
+    for layers in (), [2], [1, 3], range(5):
+        rewrite(where, {**whole, **{n: (d, s, bytes(len(raw)) if ".q_proj." in n and int(n.split(".")[2]) in layers else raw) for n, (d, s, raw) in lists.items()}})
+        assert found(where) == [("flag", "stats.order", f"model.layers.{i}.self_attn.q_proj.qweight") for i in layers if len(layers) < 5]
+
+
 def test_settings_beside_the_configuration_that_say_otherwise(stories, tmp_path):
     where = write_gptq(Model(stories / "hf-f32"), tmp_path / "m")
     alike = {"bits": 8, "group_size": -1, "desc_act": False, "sym": True, "damp_percent": 0.1}

@@ -356,6 +356,10 @@ static void groups_of_inputs(void **state)
 			with_also(list, "I32", g_idx, sizeof(g_idx));
 		if (quant_weight_open(&w, &c, &source, weight, &e) < 0 ? !*cases[i].word || !strstr(e.msg, cases[i].word) : *cases[i].word)
 			fail_msg("%s of %s, %d: '%s' does not say '%s'", cases[i].name, cases[i].config, (int)cases[i].list, e.msg, cases[i].word);
+		if (cases[i].list == ZEROS && !*cases[i].word)	/* decoded in order */
+			assert_true(w.g_idx == NULL && w.order == ZEROS_BLANK);
+		if (cases[i].list == IN_ORDER && gptq)
+			assert_true(w.g_idx != NULL && w.order == ZEROS_STORED);
 		golden.also = NULL;
 	}
 }
