@@ -72,15 +72,14 @@ static bool is_wrapped_twice(const char *module)
 	return str_starts(module, MODULES_FROM) && !str_starts(module + strlen(MODULES_FROM), "layers.");
 }
 
-/* Into how many blocks BD-LoRA cuts the B of this module, of which each takes a part of what A gives. */
+/* Into how many blocks BD-LoRA cuts the B of this module, of which each takes a part of what A gives: what it names is anywhere in the module's name. */
 static uint64_t blocks_of(const struct adapter *x, const char *module, size_t n)
 {
 	const json_t *how = json_object_get(x->config, "use_bdlora"), *v;
-	const char *name = memrchr(module, '.', n) ? (const char *)memrchr(module, '.', n) + 1 : module;
-	size_t len = n - (size_t)(name - module), i;
+	size_t i;
 
 	json_array_foreach(json_object_get(how, "target_modules_bd_b"), i, v)
-		if (json_is_string(v) && memmem(name, len, json_string_value(v), json_string_length(v)))
+		if (json_is_string(v) && memmem(module, n, json_string_value(v), json_string_length(v)))
 			return (uint64_t)json_get_int(how, "nblocks", 1);
 	return 1;
 }

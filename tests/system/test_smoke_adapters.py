@@ -123,9 +123,12 @@ def test_convolutions_in_groups(tmp_path, a, b, code):
 
 
 @pytest.mark.parametrize("b, blocks, code", [((16, 4), {"nblocks": 2}, 5), ((16, 8), {"nblocks": 2}, 6), ((16, 2), {"nblocks": 4}, 5), ((18, 2), {"nblocks": 4}, 6), ((16, 8), {}, 5),
-                                             ((16, 4), {"nblocks": 0}, 6), ((16, 4), {"nblocks": 2, "target_modules_bd_b": ["k_proj"]}, 6)])
+                                             ((16, 4), {"nblocks": 0}, 6), ((16, 4), {"nblocks": 2, "target_modules_bd_b": ["k_proj"]}, 6),
+                                             ((16, 4), {"nblocks": 2, "target_modules_bd_b": ["layers.0.q_proj"]}, 5),
+                                             ((16, 4), {"nblocks": 2, "target_modules_bd_b": ["layers.1.q_proj"]}, 6),
+                                             ((16, 4), {"nblocks": 2, "target_modules_bd_b": ["base_model"]}, 6)])
 def test_halves_in_blocks(tmp_path, b, blocks, code):
-    """BD-LoRA's: a B of blocks, one below the other, of which each takes a part. An A of blocks is only narrower."""
+    """BD-LoRA's: a B of blocks, one below the other, of which each takes a part. An A of blocks is only narrower. The whole name of a module is searched."""
     how = {"target_modules_bd_a": ["o_proj"], "target_modules_bd_b": ["q_"], **blocks}
     assert pair(tmp_path / "m", (8, 24), b, use_bdlora=how) == (code, {"shape.pair"} if code == 6 else set())
 
