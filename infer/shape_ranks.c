@@ -11,6 +11,7 @@
 #define PATTERN_MAX  1024	/* bytes of one key of rank_pattern */
 #define PATTERNS_MAX 1024
 #define RANK_DEFAULT 8		/* PEFT's, where nothing is said */
+#define RANK_NONE    UINT64_MAX	/* what is said is none */
 
 static bool is_rank(const json_t *v)
 {
@@ -97,7 +98,7 @@ static int value_for(const struct adapter_patterns *p, const char *module, size_
 	return 0;
 }
 
-/* What the configuration gives this module; 0: it can't be told. */
+/* What the configuration gives this module; 0: it can't be told. Only one without a pattern needs `r`. */
 static uint64_t rank_of(struct adapter *x, const char *module, size_t n)
 {
 	const json_t *v = NULL;
@@ -105,7 +106,9 @@ static uint64_t rank_of(struct adapter *x, const char *module, size_t n)
 
 	if (said == 0)
 		v = json_object_get(x->config, "r");
-	return said < 0 ? 0 : said == 0 && !v ? RANK_DEFAULT : is_rank(v) ? (uint64_t)json_integer_value(v) : 0;
+	if (said == 0 && !is_rank(v))
+		return v ? RANK_NONE : RANK_DEFAULT;
+	return said >= 0 && is_rank(v) ? (uint64_t)json_integer_value(v) : 0;
 }
 
 /* The last component of what target_parameters names is a tensor of the module that the rest names; of any where there is no rest. */
@@ -147,13 +150,13 @@ static bool is_parameters_rank(struct adapter *x, const char *module, size_t n, 
 	return false;
 }
 
-/* What PEFT does not take, where it is said: of a pattern only what is meant for some module, which check_values sees. */
+/* What PEFT does not take, where it is said: of a pattern, and of r, only what is meant for some module, which adapter_check_rank sees. */
 static const struct {
 	const char *key;
 	bool (*takes)(const json_t *v);
 	const char *what;
 } settings[] = {
-	{ "r", is_rank, "a whole number above zero" }, { "lora_alpha", is_number, "a number" }, { "rank_pattern", is_object, "an object" },
+	{ "lora_alpha", is_number, "a number" }, { "rank_pattern", is_object, "an object" },
 	{ "alpha_pattern", is_object, "an object" }, { "lora_dropout", is_chance, "a number up to 1" }, { "bias", is_bias, "none, all or lora_only" },
 };
 
@@ -223,6 +226,10 @@ void adapter_check_rank(struct adapter *x, const struct tensor *a, const char *m
 
 	check_value(x, &x->ranks, is_rank, "rank_pattern", module, n);
 	check_value(x, &x->alphas, is_number, "alpha_pattern", module, n);
-	if (rank && gives != rank && !is_parameters_rank(x, module, n, gives))
+	if (!rank || gives == rank || is_parameters_rank(x, module, n, gives))
+		return;
+	if (rank == RANK_NONE)
+		adapter_fail(x, "shape.config", NULL, "its r is not a whole number above zero, and rank_pattern gives %.*s no other", (int)n, module);
+	else
 		adapter_fail(x, "shape.rank", a, "tensor %s has the rank %llu, where adapter_config.json says %llu", a->name, (unsigned long long)gives, (unsigned long long)rank);
 }

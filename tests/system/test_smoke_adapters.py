@@ -89,6 +89,15 @@ def test_numbers_that_peft_takes_and_does_not(tmp_path, key, good, bad):
             assert code == 6 and ("shape.config", "reject") in found, (value, found)
 
 
+@pytest.mark.parametrize("r", [0, None, "4"])
+def test_a_rank_that_no_module_needs(tmp_path, r):
+    pattern = {"down_proj": 2, "[qv]_proj": 4}
+    assert verdict(build(tmp_path / "m", "lora", r=r, rank_pattern=pattern)) == (5, [])
+    pattern.popitem()
+    code, found = verdict(build(tmp_path / "n", "lora", r=r, rank_pattern=pattern))
+    assert code == 6 and set(found) == {("shape.config", "reject")}
+
+
 def test_a_rank_that_is_not_said(tmp_path):
     """PEFT takes 8."""
     where = build(tmp_path / "m", "lora")
@@ -138,7 +147,9 @@ EXPERTS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
 
 @pytest.mark.parametrize("config, code", [
     ({"target_parameters": EXPERTS}, 5), ({"target_parameters": ["gate_up_proj", "down_proj"]}, 5), ({}, 6), ({"target_parameters": ["mlp.other.down_proj"]}, 6),
-    ({"target_parameters": EXPERTS, "rank_pattern": {"gate_up_proj": 5}}, 5), ({"target_parameters": EXPERTS, "rank_pattern": {"experts.*": 5}}, 6)])
+    ({"target_parameters": EXPERTS, "rank_pattern": {"gate_up_proj": 5}}, 5), ({"target_parameters": EXPERTS, "rank_pattern": {"experts.*": 5}}, 6),
+    ({"target_parameters": EXPERTS, "r": None, "rank_pattern": {"q_proj": 4, "gate_up_proj": 4, "down_proj": 4}}, 5),
+    ({"target_parameters": EXPERTS, "r": None, "rank_pattern": {"q_proj": 4}, "rule": "shape.config"}, 6)])
 def test_experts_in_one_tensor_have_a_rank_each(tmp_path, config, code):
     where = layers(tmp_path / "m", {Q: range(3)}, **config)
     tensors = read_tensors(where / "adapter_model.safetensors")
@@ -147,7 +158,7 @@ def test_experts_in_one_tensor_have_a_rank_each(tmp_path, config, code):
             tensors[name.replace(Q, module)] = dtype, [n * 3 if n == 4 else n for n in shape], raw * 3
     write_tensors(where / "adapter_model.safetensors", tensors)
     done, report = smoke(where)
-    assert done.returncode == code and {f["rule"] for f in report["findings"]} == ({"shape.rank"} if code == 6 else set()), report["findings"]
+    assert done.returncode == code and {f["rule"] for f in report["findings"]} == ({config.get("rule", "shape.rank")} if code == 6 else set()), report["findings"]
 
 
 @pytest.mark.parametrize("config, named", [
