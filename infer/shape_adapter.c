@@ -227,6 +227,29 @@ static void check_target_pattern(struct adapter *x, const char *text)
 	}
 }
 
+/* As Python does. */
+static bool is_empty(const json_t *v)
+{
+	return !v || json_is_null(v) || json_string_length(v) + json_array_size(v) + json_object_size(v) == 0;
+}
+
+/* What PEFT refuses together. */
+static void check_choice(struct adapter *x)
+{
+	const json_t *targets = json_object_get(x->config, "target_modules"), *parameters = json_object_get(x->config, "target_parameters");
+	const json_t *layers = json_object_get(x->config, "layers_to_transform"), *pattern = json_object_get(x->config, "layers_pattern");
+	bool listed = layers && !json_is_null(layers);
+
+	if (json_is_string(parameters))
+		adapter_fail(x, "shape.config", NULL, "its target_parameters is no list");
+	if (targets && !json_is_null(targets) && is_empty(targets) && is_empty(parameters))
+		adapter_fail(x, "shape.config", NULL, "its target_modules names nothing, and PEFT refuses to adapt nothing");
+	if (json_is_string(targets) && (listed || (pattern && !json_is_null(pattern))))
+		adapter_fail(x, "shape.config", NULL, "its target_modules is a pattern, beside which PEFT takes no %s", listed ? "layers_to_transform" : "layers_pattern");
+	else if (!is_empty(pattern) && !listed)
+		adapter_fail(x, "shape.config", NULL, "its layers_pattern says where layers are, and layers_to_transform not which: PEFT refuses one without the other");
+}
+
 static void check_targets(struct adapter *x)
 {
 	const json_t *targets = json_object_get(x->config, "target_modules");
@@ -262,6 +285,7 @@ int shape_check_adapter(struct weights *w, const json_t *config, struct shape_co
 	if (!n->known)
 		return finish(&x);
 	adapter_ranks_read(&x);
+	check_choice(&x);
 	check_pairs(&x);
 	if (n->demanded) {
 		check_targets(&x);

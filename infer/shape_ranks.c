@@ -41,6 +41,21 @@ static bool is_chance(const json_t *v)
 	return is_number(v) && json_number_value(v) <= 1;
 }
 
+/* How the numbers began that training has changed since: PEFT begins anew before it loads them. What Python takes for false is no way at all. */
+static bool is_start(const json_t *v)
+{
+	static const char *const exact[] = { "", "pissa", "pissa_niter_[0-9]*", "corda*", "loftq", "eva", "orthogonal", "lora_ga" }, *const folded[] = { "gaussian", "olora", "mica" };
+	const char *s = json_string_value(v);
+
+	for (size_t i = 0; s && i < ARRAY_LEN(exact); i++)
+		if (str_glob(exact[i], s))
+			return true;
+	for (size_t i = 0; s && i < ARRAY_LEN(folded); i++)
+		if (strcasecmp(folded[i], s) == 0)
+			return true;
+	return !s && (json_is_boolean(v) || json_is_null(v) || (json_is_number(v) ? json_number_value(v) == 0 : json_array_size(v) + json_object_size(v) == 0));
+}
+
 /* Without another sign than the dot, which stands for any, as nearly all keys are: no machine is needed for it. */
 static bool is_plain(const char *key)
 {
@@ -158,6 +173,7 @@ static const struct {
 } settings[] = {
 	{ "lora_alpha", is_number, "a number" }, { "rank_pattern", is_object, "an object" },
 	{ "alpha_pattern", is_object, "an object" }, { "lora_dropout", is_chance, "a number up to 1" }, { "bias", is_bias, "none, all or lora_only" },
+	{ "init_lora_weights", is_start, "true, false or a name that it knows" },
 };
 
 static void read_patterns(struct adapter *x, struct adapter_patterns *into, const char *where)
@@ -192,7 +208,7 @@ void adapter_ranks_read(struct adapter *x)
 		const json_t *v = json_object_get(x->config, settings[i].key);
 
 		if (v && !settings[i].takes(v))
-			adapter_fail(x, "shape.config", NULL, "its %s is not %s, which PEFT asks for", settings[i].key, settings[i].what);
+			adapter_fail(x, "shape.config", NULL, "its %s is not %s, as PEFT asks for", settings[i].key, settings[i].what);
 	}
 	read_patterns(x, &x->ranks, "rank_pattern");
 	if (has_other_than_numbers(json_object_get(x->config, "alpha_pattern")))

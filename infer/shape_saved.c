@@ -187,6 +187,8 @@ static void check_rows(struct adapter *x, const char *module, const json_t *indi
 {
 	size_t n = json_array_size(indices);
 
+	if (json_is_array(indices) && n == 0)
+		adapter_fail(x, "shape.config", NULL, "its trainable_token_indices has a list of no tokens, of which PEFT wants a tensor, and can't use one");
 	for (size_t i = 0; i < x->w->n; i++) {
 		const struct tensor *t = &x->w->tensors[i];
 		size_t stem = strlen(t->name) - strlen(DELTA);
@@ -206,7 +208,7 @@ void adapter_check_tokens(struct adapter *x)
 	size_t n_met = 0, n = json_array_size(indices);
 	const char *module;
 
-	if (n)
+	if (json_is_array(indices))
 		check_rows(x, NULL, indices, &n_met);
 	json_object_foreach(indices, module, list) {
 		check_rows(x, module, list, &n_met);

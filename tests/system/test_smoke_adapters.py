@@ -69,6 +69,9 @@ ABSENT = "absent"
 @pytest.mark.parametrize("key, good, bad", [
     ("r", [4], [0, -4, "4", 4.0, True, None, [4]]), ("lora_alpha", [0, -1, 2.5, True, ABSENT], ["16", None, [1]]), ("lora_dropout", [0, 0.1, 1, True, ABSENT], ["x", None, 2]),
     ("bias", ["all", "lora_only", ABSENT], ["x", None, 3]), ("peft_type", ["NEWER"], ["lora", None, 3, ABSENT]),
+    ("init_lora_weights", [True, False, None, 0, "", [], "Gaussian", "OLoRA", "mica", "pissa", "pissa_niter_16", "corda", "loftq", "eva", "orthogonal", "lora_ga", ABSENT],
+     [1, "zzz", "PISSA", "pissa_x", "false", {"a": 1}]),
+    ("layers_pattern", [None, "", [], ABSENT], ["layers", ["layers"]]), ("target_modules", [None, ABSENT], [[], {}, ""]), ("target_parameters", [None, [], ABSENT], ["x"]),
     ("rank_pattern", [{"down_proj": 2, "k_proj": "2"}, {"down_proj": 2, "k_proj": 0}],
      [None, [], "x", {"down_proj": 2, "q_proj": "4"}, {"down_proj": 0}, {"down_proj": 2.0}, {"down_proj": None}, {"down_proj": 2, "v_proj": True}]),
     ("alpha_pattern", [{"q_proj": 8.5, "v_proj": 0}, {"q_proj": True}, {"k_proj": "8"}, {"q_.*": 8, "q_proj": "8"}],
@@ -87,6 +90,15 @@ def test_numbers_that_peft_takes_and_does_not(tmp_path, key, good, bad):
             assert (code, found) == (5, []), (value, found)
         else:
             assert code == 6 and ("shape.config", "reject") in found, (value, found)
+
+
+@pytest.mark.parametrize("key, values", [("layers_to_transform", [0, [], [0, 1]]), ("layers_pattern", ["", [], "layers"])])
+def test_a_pattern_of_targets_stands_alone(tmp_path, key, values):
+    where = build(tmp_path / "m", "lora")
+    said = {**json.loads((where / "adapter_config.json").read_text()), "target_modules": r".*\.(q|v|down)_proj"}
+    for value in [None, *values]:
+        (where / "adapter_config.json").write_text(json.dumps({**said, key: value}))
+        assert verdict(where) == ((5, []) if value is None else (6, [("shape.config", "reject")])), value
 
 
 @pytest.mark.parametrize("r", [0, None, "4"])
@@ -333,7 +345,8 @@ def test_a_saved_module_is_in_every_layer(tmp_path, which, names, code):
 
 
 @pytest.mark.parametrize("indices, rows, rule", [
-    ([5, 7], 2, None), ({"embed_tokens": [5, 7]}, 2, None), ({"embed_tokens": [5, 7], "lm_head": [5, 7]}, 2, None), ([], None, None), (None, None, None),
+    ([5, 7], 2, None), ({"embed_tokens": [5, 7]}, 2, None), ({"embed_tokens": [5, 7], "lm_head": [5, 7]}, 2, None), ({}, None, None), (None, None, None),
+    ([], None, "shape.config"), ({"embed_tokens": []}, None, "shape.config"),
     ([5, 7], None, "shape.missing"), ({"embed_tokens": [5, 7]}, None, "shape.missing"), ([5, 7], 4, "shape.shape"), ({"embed_tokens": [5]}, 2, "shape.shape")])
 def test_rows_of_an_embedding(tmp_path, indices, rows, rule):
     """trainable_token_indices: PEFT loads no adapter without them, or with more of them."""
