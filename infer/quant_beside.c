@@ -1,4 +1,5 @@
 /* quant_beside.c - what a file of settings says otherwise than config.json: programs differ in which of the two they read. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -24,8 +25,22 @@ static const json_t *value(const json_t *q, size_t i)
 	return json_is_null(v) ? NULL : v;
 }
 
+/* A number may be written as one, or as the text of one. */
+static bool as_number(const json_t *v, double *out)
+{
+	const char *s = json_string_value(v);
+	char *end = NULL;
+
+	*out = s ? strtod(s, &end) : json_number_value(v);
+	return s ? end > s && !*end : json_is_number(v);
+}
+
 static bool same(const json_t *a, const json_t *b)
 {
+	double x, y;
+
+	if (as_number(a, &x) && as_number(b, &y))
+		return x == y;
 	return json_is_string(a) && json_is_string(b) ? strcasecmp(json_string_value(a), json_string_value(b)) == 0 : json_equal(a, b);
 }
 

@@ -80,7 +80,9 @@ def test_a_list_of_groups_of_zeros(stories, tmp_path):
 def test_settings_beside_the_configuration_that_say_otherwise(stories, tmp_path):
     where = write_gptq(Model(stories / "hf-f32"), tmp_path / "m")
     alike = {"bits": 8, "group_size": -1, "desc_act": False, "sym": True, "damp_percent": 0.1}
-    for file, said, rule, word in (("quantize_config.json", alike, None, None), ("quantize_config.json", {**alike, "bits": 4}, "reject", "bits 4, and config.json 8"),
+    for file, said, rule, word in (("quantize_config.json", alike, None, None), ("quantize_config.json", {**alike, "bits": "8", "group_size": -1.0}, None, None),
+                                   ("quantize_config.json", {**alike, "bits": "4"}, "reject", 'bits "4", and config.json 8'),
+                                   ("quantize_config.json", {**alike, "bits": 4}, "reject", "bits 4, and config.json 8"),
                                    ("quantize_config.json", {**alike, "group_size": 128}, "reject", "group_size 128, and config.json -1"),
                                    ("quantize_config.json", {**alike, "group_size": None, "desc_act": True}, "flag", "desc_act true, and config.json false"),
                                    ("quant_config.json", {"w_bit": 4, "q_group_size": 128, "version": "GEMM"}, "flag", "bits 4"),
