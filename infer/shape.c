@@ -292,6 +292,22 @@ static void check_divides(struct checker *c, const char *dims)
 			(unsigned long long)v[0]);
 }
 
+static void name_beyond(struct checker *c, const struct shape_row *row)
+{
+	char name[SHAPE_NAME_MAX];
+
+	if (!row_applies(c, row))
+		return;
+	for (const char *at = row->name; next_name(c, &at, ".weight", name);) {
+		const struct tensor *t = find(c, name) ? find(c, name) : find_packed(c, name);
+
+		if (!t)
+			continue;
+		report_path(c->r, "%s", t->file);
+		report_flag(c->r, "shape.unexpected", "tensor %s has no place in what config.json means: programs pass over it", t->name);
+	}
+}
+
 static void check_rows(struct checker *c, uint64_t layers)
 {
 	c->when = NULL;
@@ -305,6 +321,11 @@ static void check_rows(struct checker *c, uint64_t layers)
 		if (*row->name == '/') {
 			if (row_applies(c, row))
 				check_divides(c, row->dims);
+			continue;
+		}
+		if (row->flags & SHAPE_BEYOND) {
+			c->words.layer = layered ? layers : 0;
+			name_beyond(c, row);
 			continue;
 		}
 		demanded = !(row->flags & SHAPE_BESIDE) && (!(row->flags & SHAPE_OPTIONAL) || somewhere(c, row));

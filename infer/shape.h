@@ -22,6 +22,7 @@ enum {
 	SHAPE_OPTIONAL = 2,	/* what no key decides: in all its layers with its bias, or nowhere */
 	SHAPE_LATER = 4,	/* not in the first stage */
 	SHAPE_BESIDE = 8,	/* of another class, whose tensors may be there too, or some of them: checked where they are */
+	SHAPE_BEYOND = 16,	/* of what the configuration does not mean, of a layer the one past the last: named where it is */
 };
 
 /*
@@ -44,7 +45,7 @@ struct shape_kind {
 	const char *roots;		/* tried in turn, separated by blanks; "-" is none, as NULL */
 	const char *layers, *stages;	/* how many there are, as a dimension is written; layers may differ by stage ("depths.%S") */
 	const char *config;		/* the object within config.json that the keys are in, NULL itself; what it lacks is looked for outside it */
-	const char *when;		/* "key=glob", "!key=true", "key" for anything, "a<>b" of dimensions, "one|other": only where all are so */
+	const char *when;		/* "key=glob", "!key=true", "key" for anything, "key:number" for a list that has it, "a<>b" of dimensions, "one|other": only where all are so */
 	const char *defaults;		/* "key=number …": what the configuration leaves unsaid, as transformers does where it has an object for each part */
 	bool partial;			/* the rows are some of what there is: the rest is not named */
 };

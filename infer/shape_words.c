@@ -223,7 +223,21 @@ static bool matches(const json_t *v, const char *glob)
 		json_is_number(v) ? number : "");
 }
 
-/* "key=glob", "!key=glob", "key", "dimension<>dimension", "^" */
+static bool is_among(const json_t *list, const char *number)
+{
+	const json_t *one;
+	char text[32];
+	size_t i;
+
+	json_array_foreach(list, i, one) {
+		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(one));
+		if (json_is_integer(one) && strcmp(text, number) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* "key=glob", "!key=glob", "key", "key:number", "dimension<>dimension", "^" */
 static bool condition_holds(const struct shape_words *w, const char *condition)
 {
 	bool negated = *condition == '!', so;
@@ -240,6 +254,11 @@ static bool condition_holds(const struct shape_words *w, const char *condition)
 	if (want) {
 		*want = '\0';
 		return shape_dimension(w, here, &a) && shape_dimension(w, want + 2, &b) && a != b;
+	}
+	want = strchr(here, ':');
+	if (want) {
+		*want++ = '\0';
+		return is_among(value_of(w, here), want) != negated;
 	}
 	want = strchr(here, '=');
 	if (want)
