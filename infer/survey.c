@@ -326,7 +326,7 @@ static int compare_alike(const void *a, const void *b)
 /* Matrices that may be zero and mean it: adapters that have learnt nothing yet, embeddings of a difference that is not used. */
 static bool may_be_zero(const char *name)
 {
-	return str_glob("*lora_*B*", name) || str_ends(name, ".lora_b") || str_glob("*token_type_embeddings*", name) || str_glob("*controlnet_*", name) || str_glob("*proj_out*", name);
+	return str_glob("*lora_*B*", name) || str_ends(name, ".lora_b") || str_ends(name, ".lora_embedding_A") || str_glob("*token_type_embeddings*", name) || str_glob("*controlnet_*", name) || str_glob("*proj_out*", name);
 }
 
 static void judge_unknown(struct smoke *s, const struct tensor *t, struct report *r)

@@ -39,6 +39,14 @@ def test_half_an_adapter(tmp_path, half):
     assert done.returncode == 6 and any(f["rule"] == "shape.missing" for f in report["findings"])
 
 
+def test_an_embedding_that_has_learnt_nothing(tmp_path):
+    """Of a pair for rows of an embedding it is the first half that begins as zeros."""
+    where = build(tmp_path / "m", "lora")
+    name = "base_model.model.model.embed_tokens.lora_"
+    for a, b, code in ("embedding_A", "embedding_B", 5), ("A.weight", "B.weight", 6):
+        assert altered(where, lambda tensors: tensors.update({f"{name}{a}": ("F32", [4, 30], bytes(480)), f"{name}{b}": numbers(24, 4)}))[0] == code, a
+
+
 # ---- what PEFT takes ----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("patterns", [
