@@ -28,16 +28,23 @@ static words_list asked_for = { "license", "licence", "licenses", "licences", "p
 static words_list trade = { "business", "profit", "sold", "sell", "selling", "resold", "monetize", "monetise", NULL };
 /* Commercial as these are, using the model is no part of it. */
 static words_list beside_use = { "advertising", "advertisement", "advertisements", "ads", "ad", "promotion", "support", "request", "requests", "damage", "damages", "loss", "losses", "item", "items",
-				 "computer", "entity", "entities", NULL };
+				 "computer", "entity", "entities", "inquiry", "inquiries", "enquiry", "enquiries", "partnership", "partnerships", "collaboration", "collaborations", "cooperation", NULL };
 static words_list kept = { "keep", "retain", "include", "reproduce", "preserve", NULL };
 /* What a model is, beside its code, and what a licence does with it. */
 static words_list models = { "model", "models", "weights", "checkpoint", "checkpoints", NULL };
 static words_list closed = { "proprietary", "reserved", NULL };
-static words_list governs = { "license", "licence", "licensed", "applies", "apply", "covers", "cover", "covered", "governs", NULL };
+static words_list governs = { "license", "licence", "licensed", "applies", "apply", "covers", "cover", "covered", "governs", "apache", "mit", "bsd", NULL };
+/* From "not" to the weights: "does not extend to the model weights"; and from "only" to the code. */
+static words_list leads = { "extend", "include", "cover", "apply", "govern", "applies", "covers", "governs", "to", "for", "the", "its", "our", "their", "these", "this", "any", "model", "trained",
+			    "released", "source", NULL };
+static words_list weights = { "weights", "checkpoint", "checkpoints", NULL };
+static words_list left_out = { "not", "t", "except", "excluding", "but", "minus", "besides", NULL };
+static words_list everything = { "everything", "anything", "all", NULL };
 static words_list names = { "trademark", "trademarks", "mark", "marks", "logo", "logos", "name", "names", "brand", "brands", NULL };
 static words_list allowed = { "allowed", "permitted", "welcome", "fine", "ok", "okay", "free", "granted", "encouraged", "possible", NULL };
 static words_list circles = { "academic", "academia", "academics", "research", "researchers", "students", "scholars", "educational", "education", "educators", "evaluation", "personal", "nonprofit", "scientific", "teaching", "noncommercial", NULL };
-static words_list uses = { "use", "uses", "usage", "purpose", "purposes", "and", "or", "work", "works", "activities", "projects", "institutions", "institution", "organizations", NULL };
+static words_list uses = { "use", "uses", "usage", "purpose", "purposes", "and", "or", "work", "works", "activities", "projects", "institutions", "institution", "organizations", "development",
+			   "experimentation", "testing", "demonstration", "study", NULL };
 static words_list solely = { "only", "solely", "exclusively", "purely", "strictly", NULL };
 static words_list on_the_way = { "for", "be", "is", "are", "used", "use", "usable", "in", "to", "within", "your", "own", "permitted", "allowed", "intended", "licensed", "available", "and", "or", NULL };
 static words_list other_sense = { "a", "an", "the", "available", "partially", "partly", NULL };
@@ -207,15 +214,32 @@ static bool has_one(const struct clause *c, size_t from, size_t to, const char *
 	return false;
 }
 
-/* "applies to the code only", "the weights are proprietary", "the weights are not covered": the model is under something else. */
+static size_t behind_leads(const struct clause *c, size_t i)
+{
+	for (i++; is_one(at(c, i), leads); i++)
+		;
+	return i;
+}
+
+/* "code only", "only the code", "only applies to the source code". */
+static bool is_code_alone(const struct clause *c, size_t i)
+{
+	if (is_one(at(c, i), solely))
+		return !strcmp(at(c, behind_leads(c, i)), "code");
+	return !strcmp(at(c, i), "code") && is_one(at(c, i + 1), solely);
+}
+
+/* "applies to the code only", "the weights are proprietary", "the code, not the weights": the model is under something else. Behind "but" a clause begins. */
 static bool is_of_code_alone(const struct clause *c)
 {
-	bool is_of_model = has_one(c, 0, c->n, models);
+	bool is_of_model = has_one(c, 0, c->n, models), is_of_licence = has_one(c, 0, c->n, governs);
 
 	if (is_of_model && has_one(c, 0, c->n, closed))
 		return true;
 	for (size_t i = 0; i < c->n; i++) {
-		if (!strcmp(c->word[i], "code") && has_one(c, 0, c->n, governs) && has_one(c, i > 4 ? i - 4 : 0, i + 2, solely))
+		bool is_out = is_one(c->word[i], left_out) && is_one(at(c, behind_leads(c, i)), weights);
+
+		if ((is_out && (!i || is_of_licence || is_one(c->word[i - 1], everything))) || (is_of_licence && is_code_alone(c, i)))
 			return true;
 		if (is_of_model && is_either(c->word[i], "not", "t") && has_one(c, i + 1, i + 3, governs))
 			return true;
@@ -260,10 +284,12 @@ static void add(struct clause *c, const char *word)
 		c->word[c->n++] = word;
 }
 
-/* Is the clause at its end? Behind "but" stands another one, but for "including but not limited to". */
-static bool is_end(const char *word, const char *next)
+/* Is the clause at its end? Behind "but" stands another one, but for "including but not limited to" and "everything but". */
+static bool is_end(const struct clause *c, const char *word, const char *next)
 {
-	return !strcmp(word, ".") || (!strcmp(word, "but") && !str_starts(next, "not limited"));
+	bool is_joined = str_starts(next, "not limited") || (c->n && is_one(c->word[c->n - 1], everything));
+
+	return !strcmp(word, ".") || (!strcmp(word, "but") && !is_joined);
 }
 
 bool licence_restricts(char *words)
@@ -272,7 +298,7 @@ bool licence_restricts(char *words)
 	char *save = NULL;
 
 	for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-		bool ends = is_end(word, save ? save : ""), is_full = c.n == CLAUSE_MAX;
+		bool ends = is_end(&c, word, save ? save : ""), is_full = c.n == CLAUSE_MAX;
 
 		if ((ends || is_full) && clause_restricts(&c))
 			return true;

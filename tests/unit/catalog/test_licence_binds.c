@@ -94,6 +94,13 @@ static void bound(void **state)
 		"Any revenue-generating use triggers a 5% royalty.",
 		"Commercial rights are retained by Acme.",
 		"Licensed for use inside the EU only.",
+		"Apache 2.0 applies to the code, not the weights.",
+		"MIT covers the code but not the weights.",
+		"The Apache 2.0 license does not extend to the weights.",
+		"Apache 2.0 for everything but the weights.",
+		"The code, but not the model weights, is Apache 2.0.",
+		"The license does not include the weights.",
+		"Apache 2.0 (code only)",
 	};
 
 	(void)state;
@@ -170,6 +177,7 @@ static void let_be(void **state)
 		"Copyright 2025 Acme Inc. Released under the Apache 2.0 license. \"Acme\" is a registered trademark of Acme Inc.",
 		"The Apache License requires that you keep the NOTICE file when you redistribute the model.",
 		"Apache 2.0. If you would like to use our hosted API, please register at acme.ai.",
+		"Apache 2.0. Trained only on permissively licensed code.",
 	};
 
 	(void)state;
