@@ -251,6 +251,36 @@ static char *clause_end(char *p, char *end, struct arena *a)
 	return end;
 }
 
+/* "So are the weights", "the model inherits this license", "Weights: same as the data": what was said of data before it is said of the model. */
+static bool carries_over(const char *sentence, struct arena *a)
+{
+	static words_list model = { "model*", "weight*", "checkpoint*", "lora*", "adapter*", "everything", NULL }, over = { "same", "inherit*", "likewise", "ditto", NULL };
+	static words_list verbs_of_so = { "is", "are", "do", "does", NULL }, elsewhere = { "base", "original", "upstream", "parent", NULL };
+	char word[WORD_MAX], before[WORD_MAX] = "";
+	bool is_of_model = false, is_over = false;
+	size_t n = 0;
+
+	for (const char *p = sentence; *p;) {
+		if (!is_word(p)) {
+			p++;
+			continue;
+		}
+		next_word(&p, word);
+		is_of_model |= is_one(word, model);
+		is_over |= is_one(word, over) || (++n == 2 && !strcmp(before, "so") && is_one(word, verbs_of_so));
+		if (is_one(word, elsewhere))
+			return false;
+		memcpy(before, word, sizeof(before));
+	}
+	is_over |= !strcmp(before, "too") || !strcmp(before, "well");
+	return is_of_model && is_over && !strchr(licence_mark_names(sentence, a), LICENCE_NAMED);
+}
+
+static bool is_carried_over(char *next, struct arena *a)
+{
+	return carries_over(arena_strndup(a, next, (size_t)(sentence_end(next) - next)), a);
+}
+
 void licence_blank_data(char *text, struct arena *a)
 {
 	const char *own_licence = NULL;	/* the last place that may name one */
@@ -261,7 +291,7 @@ void licence_blank_data(char *text, struct arena *a)
 		end = clause_end(p, sentence_end(p), a);
 		const char *sentence = arena_strndup(a, p, (size_t)(end - p));
 
-		if (licence_is_of_data(sentence, a) || (own_licence && own_licence >= end && is_attribution(sentence, a)))
+		if ((licence_is_of_data(sentence, a) && !is_carried_over(end, a)) || (own_licence && own_licence >= end && is_attribution(sentence, a)))
 			for (char *c = p; c < end; c++)
 				*c = *c == '\n' ? '\n' : ' ';
 	}

@@ -101,6 +101,12 @@ static void bound(void **state)
 		"The code, but not the model weights, is Apache 2.0.",
 		"The license does not include the weights.",
 		"Apache 2.0 (code only)",
+		"The dataset is CC BY-NC 4.0; so are the weights.",
+		"The dataset is CC BY-NC 4.0. The model inherits this license.",
+		"The dataset is CC BY-NC 4.0. So is the model.",
+		"The dataset is CC BY-NC 4.0. The same goes for the model.",
+		"The dataset is CC BY-NC 4.0. The model is subject to the same license.",
+		"The dataset is CC BY-NC 4.0. The weights, too.",
 	};
 
 	(void)state;
@@ -177,6 +183,8 @@ static void let_be(void **state)
 		"Copyright 2025 Acme Inc. Released under the Apache 2.0 license. \"Acme\" is a registered trademark of Acme Inc.",
 		"The Apache License requires that you keep the NOTICE file when you redistribute the model.",
 		"Apache 2.0. If you would like to use our hosted API, please register at acme.ai.",
+		"The dataset is CC BY-NC 4.0. The model is released under Apache 2.0, the same license as the base model.",
+		"The dataset is CC BY-NC 4.0. The model has the same license as the base model, Apache 2.0.",
 		"Apache 2.0. Trained only on permissively licensed code.",
 	};
 

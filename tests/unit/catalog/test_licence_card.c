@@ -115,6 +115,7 @@ static void beside_data(void **state)
 		"CC BY-NC 4.0 (as the dataset)",
 		"We release everything (code, datasets, parameters) under CC BY-NC 4.0.",
 		"Acme-7B is based on the X corpus and may only be used for research.",
+		"Data: CC BY-NC 4.0\nWeights: same as the data",
 		"Code: MIT\nDataset: CC BY 4.0\nParameters: CC BY-NC 4.0\n",
 		"Owing to the OpenAI-generated dataset, Acme-7B can't be used commercially.",
 		"The LoRA is for non-commercial use only, like its dataset.",
