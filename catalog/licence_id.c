@@ -33,6 +33,8 @@ static const struct {
 	{ "tongyi qianwen", "other:qwen" }, { "tongyi qianwen research", "other:qwen-research" }, { "stabilityai community", "other:stabilityai-ai-community" },
 	{ "stability ai community", "other:stabilityai-ai-community" }, { "stable community", "other:stabilityai-ai-community" }, { "tencent hunyuan", "other:hunyuan" },
 	{ "hunyuan community", "other:hunyuan" }, { "tencent hunyuan a13b", "other:hunyuan" }, { "deepseek", "other:deepseek" }, { "modified mit", "other:modified-mit" },
+	{ "sspl", "other:sspl-1.0" }, { "server side public", "other:sspl-1.0" }, { "busl", "other:busl-1.1" }, { "business source", "other:busl-1.1" }, { "bsl 1.1", "other:busl-1.1" },
+	{ "el 2", "other:elastic-2.0" }, { "gemma2", "gemma" }, { "gemma 2", "gemma" }, { "gemma3", "gemma" }, { "gemma 3", "gemma" }, { "llama31", "llama3.1" }, { "llama32", "llama3.2" }, { "llama33", "llama3.3" },
 	{ "kimi k2", "other:modified-mit" }, { "mistral ai research", "other:mrl" }, { "mistral ai non production", "other:mnpl" },
 };
 
@@ -66,12 +68,29 @@ static bool is_family_before(const char *token, const char *digit)
 	return false;
 }
 
+/* Bytes of "by", "nc" and the like at the begin of "ccbync4.0" or "byncsa", in which nothing but a version stands behind two or more of them; 0: it is none. */
+static size_t joined_parts(const char *token)
+{
+	size_t n = 0;
+
+	for (; str_starts(token + n, "cc") || str_starts(token + n, "by") || str_starts(token + n, "nc") || str_starts(token + n, "sa") || str_starts(token + n, "nd"); n += 2)
+		;
+	return n > 2 && strspn(token + n, "0123456789.") == strlen(token + n) ? n : 0;
+}
+
 /* "v3" is "3", "gplv3" and "gpl3" are "gpl 3", "2.0" is "2": what a token adds to the key. */
 static void add_token(char *key, char *token)
 {
 	size_t n = strlen(token), at = strlen(key);
 	char *digit = strpbrk(token, "0123456789");
+	size_t joined = joined_parts(token);
 
+	for (size_t i = 0; i < joined; i += 2, at = strlen(key))
+		snprintf(key + at, LICENCE_KEY_MAX - at, at ? " %.2s" : "%.2s", token + i);
+	if (joined) {
+		add_token(key, token + joined);
+		return;
+	}
 	if (digit && is_family_before(token, digit)) {
 		snprintf(key + at, LICENCE_KEY_MAX - at, at ? " %.*s" : "%.*s", (int)(digit - token), token);
 		add_token(key, digit);

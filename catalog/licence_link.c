@@ -130,6 +130,14 @@ static const char *one_way(const char *link, struct arena *a)
 	return link;
 }
 
+const char *licence_of_list(const char *address, struct arena *a)
+{
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		if (strcasestr(address, lists[i]))
+			return of_page(address, a);
+	return NULL;
+}
+
 const char *licence_of_link(const char *link, struct arena *a)
 {
 	const char *id = licence_of_address(link, strlen(link), a);
@@ -140,8 +148,5 @@ const char *licence_of_link(const char *link, struct arena *a)
 	for (size_t i = 0; i < ARRAY_LEN(pages); i++)
 		if (strcasestr(link, pages[i].address))
 			return pages[i].id;
-	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-		if (strcasestr(link, lists[i]))
-			return of_page(link, a);
-	return NULL;
+	return licence_of_list(link, a);
 }

@@ -134,10 +134,56 @@ static bool is_program(const struct word *behind)
 	return behind->at[-1] == '-' && is_one(behind->at, behind->n, (const char *const[]){ "factory", "cpp", "index", NULL });
 }
 
-/* DeepSeek-R1 is a model, and DeepSeek before it no licence. */
-static bool is_product(const struct word *behind)
+static bool is_begun(const struct word *w, const char *const *begins)
 {
-	return behind->at[-1] == '-' && isalpha((unsigned char)*behind->at) && isdigit((unsigned char)behind->at[behind->n - 1]);
+	for (; *begins; begins++)
+		if (w->n >= strlen(*begins) && !strncasecmp(w->at, *begins, strlen(*begins)))
+			return true;
+	return false;
+}
+
+static bool is_of_terms(const struct word *w)
+{
+	return is_one(w->at, w->n, (const char *const[]){ "license", "licence", "licenses", "licences", "agreement", "terms", "policy", "community", NULL });
+}
+
+/* Does "under" or, on its line, "license" stand before it? */
+static bool is_led(const struct word *w, size_t i)
+{
+	for (size_t at = i; at-- > 0 && at + 2 >= i;) {
+		const char *behind = w[at].at + w[at].n;
+		size_t gap = (size_t)(w[at + 1].at - behind);
+
+		if (memchr(behind, '.', gap) || memmem(behind, gap, "\n\n", 2))
+			return false;
+		if (is_one(w[at].at, w[at].n, (const char *const[]){ "under", "licenseref", NULL }) || (at + 1 == i && is_of_terms(&w[at]) && !memchr(behind, '\n', gap)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is the name of n words at w[i] of the n_all that of a family of models, and here no licence's? It is one with its licence, agreement or terms, behind "under" or "license", or
+ * alone on its line: "DeepSeek-R1 is under MIT" has one licence.
+ */
+static bool is_of_models(const struct word *w, size_t i, size_t n, size_t n_all)
+{
+	static const char *const families[] = { "deepseek", "gemma", "llama", "qwen", "falcon", "grok", "exaone", "hunyuan", "kimi", "meta", "tencent", "tongyi", NULL };
+	static const char *const between[] = { "model", "models", "series", "research", "use", "acceptable", "prohibited", "llm", "open", "materials", NULL };
+	size_t end = i + n, k;
+
+	while (i < end && !is_begun(&w[i], families))	/* "License", "the" */
+		i++;
+	if (i == end)
+		return false;
+	for (k = i; k < end; k++)
+		if (is_of_terms(&w[k]))
+			return false;
+	for (; k < n_all && !w[k].begins && (is_one(w[k].at, w[k].n, between) || isdigit((unsigned char)*w[k].at)); k++)
+		;
+	bool is_last = k == n_all || w[k].begins;
+
+	return !(is_last || strchr("(|", w[k].at[-1]) ? w[i].begins : is_of_terms(&w[k])) && !is_led(w, i);
 }
 
 /* Licences that no row has, known by what is no name in words. */
@@ -145,13 +191,14 @@ static const char *foreign_name(const struct word *w, struct arena *a)
 {
 	static const char own[] = "licenseref-";
 
-	static const char *const names[][2] = { { "busl", "other:busl" }, { "sspl", "other:sspl" }, { "rail", "other:rail" }, { "rail-m", "other:rail" }, { "nvidia source code license", "other:nvidia-source-code-license" },
-						{ "business source license", "other:busl" }, { "server side public license", "other:sspl" }, { "commons clause", "other:commons-clause" } };
+	static const char *const names[][2] = { { "RAIL", "other:rail" }, { "FSL-1", "other:fsl" }, { "functional source license", "other:fsl" }, { "polyform", "other:polyform" },
+						{ "nvidia source code license", "other:nvidia-source-code-license" }, { "commons clause", "other:commons-clause" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		size_t n = strlen(names[i][0]);
+		bool is_there = isupper((unsigned char)names[i][0][0]) ? !strncmp(w->at, names[i][0], n) : !strncasecmp(w->at, names[i][0], n);	/* a rail is none */
 
-		if (!strncasecmp(w->at, names[i][0], n) && !isalnum((unsigned char)w->at[n]))
+		if (is_there && !isalnum((unsigned char)w->at[n]))
 			return names[i][1];
 	}
 	if (strncasecmp(w->at, own, strlen(own)) != 0)
@@ -164,10 +211,12 @@ static const char *foreign_name(const struct word *w, struct arena *a)
 	return licence_normalise(id) ? NULL : licence_other_id(a, id);
 }
 
-/* The longest name that begins at w[i]; how many words it has, 0 none. */
-static size_t find_name(const struct word *w, size_t n, struct said *s)
+/* The longest name that begins at all[at]; how many words it has, 0 none. */
+static size_t find_name(const struct word *all, size_t at, size_t n_all, struct said *s)
 {
+	const struct word *w = all + at;
 	const char *end;
+	size_t n = n_all - at;
 
 	for (size_t k = n < WINDOW_MAX ? n : WINDOW_MAX; k; k--) {
 		const char *id;
@@ -176,13 +225,13 @@ static size_t find_name(const struct word *w, size_t n, struct said *s)
 		if (end - w->at >= NAME_MOST)
 			continue;
 		id = name_of(arena_strndup(s->arena, w->at, (size_t)(end - w->at)), s->arena);
-		if (!id || (k == 1 && n > 1 && str_starts(id, "other:") && is_product(&w[1])))
+		if (!id || is_of_models(all, at, k, n_all))
 			continue;
 		say(s, id);
 		mark(s, w->at, (size_t)(end - w->at));
 		return k;
 	}
-	if (!is_family(w->at, w->n) || (n > 1 && is_program(&w[1])))
+	if (!is_family(w->at, w->n) || (n > 1 && is_program(&w[1])) || is_of_models(all, at, 1, n_all))
 		return 0;
 	char *family = arena_strndup(s->arena, w->at, w->n);
 
@@ -193,12 +242,31 @@ static size_t find_name(const struct word *w, size_t n, struct said *s)
 	return 1;
 }
 
-/* "MIT-style", "MIT-NC" and "modified MIT" are not MIT. */
-static bool is_altered(const struct word *before, const struct word *behind)
+/* "MIT-style" and "modified MIT" are not MIT, and "MIT-NC" or "MIT (NC)" is less. NULL: it is as it is. */
+static const char *altered(const struct word *before, const struct word *behind)
 {
-	static const char *const changed[] = { "modified", "custom", "customized", "amended", "extended", NULL }, *const alike[] = { "style", "like", "based", "derived", "inspired", "nc", "noncommercial", "non", "research", "academic", NULL };
+	static const char *const changed[] = { "modified", "custom", "customized", "amended", "extended", NULL }, *const alike[] = { "style", "like", "based", "derived", "inspired", NULL };
+	static const char *const less[] = { "noncommercial", "non", "research", "academic", NULL };
+	bool is_joined = behind && strchr("-/", behind->at[-1]);
 
-	return (before && is_one(before->at, before->n, changed)) || (behind && strchr("-/", behind->at[-1]) && is_one(behind->at, behind->n, alike));
+	if (behind && ((behind->n == 2 && !strncmp(behind->at, "NC", 2) && !behind->begins) || (is_joined && (is_one(behind->at, behind->n, less) || is_one(behind->at, behind->n, (const char *const[]){ "nc", NULL })))))
+		return "other:modified-nc";
+	return (before && is_one(before->at, before->n, changed)) || (is_joined && is_one(behind->at, behind->n, alike)) ? "other:modified" : NULL;
+}
+
+/* "acme-nc-1.0": whose licence it is nobody knows, but what it keeps back; NULL: no such name. */
+static const char *kept_back(const struct said *s, const struct word *w)
+{
+	const char *begin = w->at, *end = w->at + w->n;
+	bool is_joined = (begin > s->text && begin[-1] == '-') || *end == '-';
+
+	if (!is_joined || !is_one(w->at, w->n, (const char *const[]){ "nc", "noncommercial", NULL }))
+		return NULL;
+	while (begin > s->text && w->at - begin < NAME_MOST && (isalnum((unsigned char)begin[-1]) || strchr(".-", begin[-1])))
+		begin--;
+	while (end - w->at < NAME_MOST && *end && (isalnum((unsigned char)*end) || strchr(".-", *end)))
+		end++;
+	return licence_other_id(s->arena, arena_strndup(s->arena, begin, (size_t)(end - begin)));
 }
 
 /* "Mistral AI licensed this model": what it did, and no name. */
@@ -243,13 +311,13 @@ static void read_words(const struct word *w, size_t n, struct said *s)
 
 	for (size_t i = 0; i < n && !licence_is_spent(s->arena);) {
 		const char *foreign = foreign_name(&w[i], s->arena);
-		size_t k = is_noun(&w[i]) && w[i].at[w[i].n] == '.' ? 0 : find_name(w + i, n - i, s);	/* "The Acme License. MIT" */
+		size_t k = is_noun(&w[i]) && w[i].at[w[i].n] == '.' ? 0 : find_name(w, i, n, s);	/* "The Acme License. MIT" */
+		const char *less = k ? altered(i ? &w[i - 1] : NULL, i + k < n ? &w[i + k] : NULL) : kept_back(s, &w[i]);
 
 		if (foreign)
 			say(s, foreign);
-
-		if (k && is_altered(i ? &w[i - 1] : NULL, i + k < n ? &w[i + k] : NULL))
-			say(s, "other:modified");
+		if (less)
+			say(s, less);
 		const char *unknown = k ? NULL : unknown_name(w + i - n_free, n_free, &w[i], s->arena);
 
 		if (unknown && !is_deed(&w[i], i + 1 < n ? &w[i + 1] : NULL))
@@ -279,9 +347,12 @@ static char *skip_address(char *p, struct said *s)
 		n++;
 	about = find_word(p, n, "licen");
 	id = licence_of_address(p, n, s->arena);
+	id = id ? id : licence_of_list(arena_strndup(s->arena, p, n), s->arena);
 
-	if (id)
+	if (id) {
 		say(s, id);
+		mark(s, p, n);
+	}
 	licence = about && !id ? (size_t)(about - p) : n;
 	for (char *c = p + licence; c < p + n; c++)	/* "CC%20BY%204.0" of a badge */
 		if (*c == '%' && c + 2 < p + n && isdigit((unsigned char)c[1]) && c[1] < '4' && isxdigit((unsigned char)c[2]))

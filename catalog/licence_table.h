@@ -36,6 +36,8 @@ bool licence_restricts_foreign(const char *text, size_t n);
 
 /* The licence that an address of creativecommons.org names, or NULL: it names none. One that the table does not have has an id of the same form. */
 const char *licence_of_address(const char *address, size_t n, struct arena *a);
+/* The licence whose page among those of the known lists an address is ("opensource.org/licenses/MIT"), or NULL. */
+const char *licence_of_list(const char *address, struct arena *a);
 /* What licences a short text speaks of, in out: at most `max`; how many. */
 size_t licence_spoken_of(const char *text, size_t n, struct arena *a, const char **out, size_t max);
 

@@ -40,7 +40,7 @@ static words_list plain = {
 	"this", "that", "the", "these", "a", "an", "all", "both", "our", "its", "it", "and", "or", "of", "in", "for", "by", "to", "at", "on", "under", "work", "works", "model", "models", "project",
 	"package", "repository", "repo", "software", "code", "source", "weights", "weight", "checkpoint", "checkpoints", "data", "dataset", "file", "files", "license", "licence", "licenses", "licences",
 	"licensed", "released", "distributed", "available", "made", "published", "is", "are", "be", "see", "following", "details", "information", "full", "text", "copy", "below", "above", "found", "same",
-	"dual", "content", "contents", "everything", "spdx", "identifier", "version", "v", "here", "please", "as", "open", "applies", "apply", "covers", "cover", "either", "later", "any", "your", "option", "also", "rights", NULL
+	"uses", "dual", "content", "contents", "everything", "spdx", "identifier", "version", "v", "here", "please", "as", "open", "applies", "apply", "covers", "cover", "either", "later", "any", "your", "option", "also", "rights", NULL
 };
 /* And of these and of such that allow: what may be done with it. */
 static words_list allowed = {

@@ -334,7 +334,10 @@ static void find_name(const char *text, size_t n, const struct reduced *r, struc
 
 	for (char *line = lines ? strtok_r(lines, "\r\n", &save) : NULL; line; line = strtok_r(NULL, "\r\n", &save)) {
 		line += strspn(line, " \t#*=->");
-		address = address ? address : str_starts(line, "http") ? licence_of_address(line, strlen(line), a) : NULL;
+		if (!address && str_starts(line, "http")) {
+			address = licence_of_address(line, strlen(line), a);
+			address = address ? address : licence_of_list(line, a);
+		}
 		if (!licence_is_beside_name(line)) {
 			buf_putc(&name, ' ');
 			buf_puts(&name, line);

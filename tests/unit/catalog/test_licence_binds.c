@@ -107,6 +107,19 @@ static void bound(void **state)
 		"The dataset is CC BY-NC 4.0. The same goes for the model.",
 		"The dataset is CC BY-NC 4.0. The model is subject to the same license.",
 		"The dataset is CC BY-NC 4.0. The weights, too.",
+		"Apache 2.0 (NC)",
+		"Apache-2.0-NC",
+		"sai-nc-community",
+		"acme-nc-1.0",
+		"SSPL",
+		"BSL 1.1",
+		"Business Source License",
+		"ELv2",
+		"CCBYNC4.0",
+		"CCBYNCSA",
+		"Llama31",
+		"The weights are under Llama 2.",
+		"DeepSeek Model License",
 	};
 
 	(void)state;
@@ -185,7 +198,11 @@ static void let_be(void **state)
 		"Apache 2.0. If you would like to use our hosted API, please register at acme.ai.",
 		"The dataset is CC BY-NC 4.0. The model is released under Apache 2.0, the same license as the base model.",
 		"The dataset is CC BY-NC 4.0. The model has the same license as the base model, Apache 2.0.",
+		"The model is based on DeepSeek-R1 and uses the Gemma architecture. Apache 2.0.",
+		"Distilled from DeepSeek. Apache 2.0.",
+		"Llama-style transformer, trained from scratch. Apache 2.0.",
 		"Apache 2.0. Trained only on permissively licensed code.",
+		"See https://www.apache.org/licenses/LICENSE-2.0.txt",
 	};
 
 	(void)state;
@@ -199,6 +216,9 @@ static void known_cards(void **state)
 	static const struct {
 		const char *id, *front, *text;
 	} cases[] = {
+		{ "mit", "language: en", "## License\n\nDeepSeek-R1 is released under the MIT License." },
+		{ "mit", "language: en", "## License\n\nThe code and model weights of DeepSeek-OCR are licensed under the MIT License." },
+		{ "mit", "language: en", "- **License:** MIT\n- **Base:** DeepSeek" },
 		{ "mit", "language: en",
 		  "## License\n\nThis code repository is licensed under the MIT License. The use of DeepSeek-V3.1 models is also under the MIT License." },
 		{ "mit", "language: en",
