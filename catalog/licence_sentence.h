@@ -10,6 +10,7 @@
 #include "catalog/licence_table.h"
 
 #define SENTENCE_MAX 80		/* words; in a longer one nothing is plain */
+#define SENTENCE_LAP 20		/* of these, the last ones that are read again with what is behind them */
 #define WORD_MAX     24		/* letters of a word that a list has */
 
 typedef const char *const words_list[];	/* a "*" stands for any end, or at the begin of one for any begin; NULL ends it */
@@ -25,10 +26,13 @@ struct sentence {
 	struct word v[SENTENCE_MAX];
 	size_t n;
 	bool has_operative, is_long;
+	const char *more;	/* where what does not fit begins, with the last words before it */
 };
 
 /* Reads the sentence at p, of a text in which licences' names are marked; where the next one begins. */
 const char *licence_next_sentence(struct sentence *s, const char *p);
+/* Of one that is long, the words that did not fit, as far as they do now. False: there are none. */
+bool licence_read_on(struct sentence *s, const char *end);
 /* Does it only name a licence, allow what that allows, or give no warranty? */
 bool licence_says_nothing(const struct sentence *s);
 

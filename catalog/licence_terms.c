@@ -194,14 +194,16 @@ static bool is_address(const char *p, const char *end)
 	return is_found;
 }
 
-static void read_sentence(struct sentence *s, const char *p, const char *end)
+/* What stands between p and end; is_part: as far as it fits. */
+static void read_words(struct sentence *s, const char *p, const char *end, bool is_part)
 {
 	bool in_address = false;
 
 	s->n = 0;
 	s->has_operative = s->is_long = false;
+	s->more = NULL;
 	memset(s->v, 0, sizeof(s->v));
-	for (const char *run = p; p < end;) {	/* run: the end of the letters and marks without a blank that were looked at last */
+	for (const char *run = p; p < end && !(is_part && s->is_long);) {	/* run: the end of the letters and marks without a blank that were looked at last */
 		char word[WORD_MAX];
 		size_t n = !strncasecmp(p, "http://", 7) || !strncasecmp(p, "https://", 8) ? (size_t)(address_end(p, end) - p) : 0;
 
@@ -212,10 +214,16 @@ static void read_sentence(struct sentence *s, const char *p, const char *end)
 				in_address = is_address(p, run);
 			}
 			n = read_word(p, end, word);
+			s->more = s->n == SENTENCE_MAX - SENTENCE_LAP && !s->more ? p : s->more;
 			add_word(s, word, (in_address && p < run) || (s->n && !islower((unsigned char)*p)), is_foreign(p, n));
 		}
 		p += n ? n : 1;
 	}
+}
+
+static void read_sentence(struct sentence *s, const char *p, const char *end)
+{
+	read_words(s, p, end, false);
 }
 
 /* Does a line begin an entry of a list, a row of a table, a heading, or a tag? */
@@ -449,6 +457,16 @@ const char *licence_next_sentence(struct sentence *s, const char *p)
 	take_phrases(s);
 	take_terms(s);
 	return end;
+}
+
+bool licence_read_on(struct sentence *s, const char *end)
+{
+	if (!s->is_long)
+		return false;
+	read_words(s, s->more, end, true);
+	take_phrases(s);
+	take_terms(s);
+	return true;
 }
 
 bool licence_says_nothing(const struct sentence *s)

@@ -94,6 +94,15 @@ static void bound(void **state)
 		"Any revenue-generating use triggers a 5% royalty.",
 		"Commercial rights are retained by Acme.",
 		"Licensed for use inside the EU only.",
+		"This model is for research and development only.",
+		"For research & development only",
+		"For development only.",
+		"For testing and development only.",
+		"For research and experimentation only.",
+		"For R&D only.",
+		"You must not use or redistribute this model in a manner that infringes our rights.",
+		"You must not use this model in violation of our terms.",
+		"Commercial use is allowed on condition that you register.",
 		"Apache 2.0 applies to the code, not the weights.",
 		"MIT covers the code but not the weights.",
 		"The Apache 2.0 license does not extend to the weights.",
@@ -196,11 +205,23 @@ static void let_be(void **state)
 		"Copyright 2025 Acme Inc. Released under the Apache 2.0 license. \"Acme\" is a registered trademark of Acme Inc.",
 		"The Apache License requires that you keep the NOTICE file when you redistribute the model.",
 		"Apache 2.0. If you would like to use our hosted API, please register at acme.ai.",
+		("Apache 2.0. You must not use this model in a manner that infringes, misappropriates, or otherwise violates any third party\xe2\x80\x99s rights, including intell"
+		 "ectual property rights."),
+		"You shall not use the model to infringe the intellectual property rights of others. Apache 2.0.",
+		("You are free to use it, including for commercial purposes, provided that you retain the copyright notice and license text as required by the license. Ap"
+		 "ache 2.0."),
+		"Commercial use is allowed as long as you retain the license and copyright notice. Apache 2.0.",
+		"Commercial use is allowed, on the condition that the copyright notice is kept. Apache 2.0.",
 		"The dataset is CC BY-NC 4.0. The model is released under Apache 2.0, the same license as the base model.",
 		"The dataset is CC BY-NC 4.0. The model has the same license as the base model, Apache 2.0.",
 		"The model is based on DeepSeek-R1 and uses the Gemma architecture. Apache 2.0.",
 		"Distilled from DeepSeek. Apache 2.0.",
 		"Llama-style transformer, trained from scratch. Apache 2.0.",
+		"- `Ovis2.5-9B/LICENSE`",
+		"[Ovis2.5 LICENSE](https://example.com/LICENSE)",
+		"Apache 2.0. For commercial inquiries, contact a@acme.ai.",
+		"The weights are Apache 2.0 and free forever; our hosted API has usage fees.",
+		"Apache 2.0. Hosted inference is available for a fee on our platform.",
 		"Apache 2.0. Trained only on permissively licensed code.",
 		"See https://www.apache.org/licenses/LICENSE-2.0.txt",
 	};
@@ -359,6 +380,30 @@ static void known_cards(void **state)
 		check(cases[i].id, cases[i].front, cases[i].text, false);
 }
 
+/* Below a heading within the section what is about a licence everywhere counts, be it about whatever; the heading itself may say it. */
+static void below_headings(void **state)
+{
+	static const char *const headings[] = { "Usage", "Usage terms", "How you may use it", "Limitations", "Intended use", "FAQ", "Disclaimer", "Results and outputs", "Contact", "Conditions" };
+	static const char *const bound_there[] = { "You may not redistribute the weights.", "You may not host this model for third parties.", "Use of the weights is subject to the Acme Model License.",
+						   "Companies must obtain a license.", "Commercial redistribution is prohibited." };
+	static const char *const bound_heading[] = { "### You may not redistribute the weights.", "### Internal use only.", "You may not redistribute the weights.\n---\nApache 2.0" };
+	static const char *const fine[] = {
+		"### Usage\n\nDo not share the tokenizer between threads. You can't host it on a GPU with 8 GB.", "### Limitations\n\nThe model is not suitable for production use, and not for data out of distribution.",
+		"### Installation\n\nDo not use pip for it. An API key is required.", "### Prohibited uses\n\nNone.", "### Acknowledgements\n\nThis uses Foo, which is under the Foo License.",
+	};
+	own(arena) struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	for (size_t i = 0; i < ARRAY_LEN(headings); i++)
+		for (size_t k = 0; k < ARRAY_LEN(bound_there); k++)
+			check("apache-2.0", "language: en", arena_printf(&a, "## License\n\nApache 2.0.\n\n### %s\n\n%s\n", headings[i], bound_there[k]), true);
+	for (size_t i = 0; i < ARRAY_LEN(bound_heading); i++)
+		check("apache-2.0", "language: en", arena_printf(&a, "## License\n\nApache 2.0.\n\n%s\n", bound_heading[i]), true);
+	for (size_t i = 0; i < ARRAY_LEN(fine); i++)
+		check("apache-2.0", "language: en", arena_printf(&a, "## License\n\nApache 2.0.\n\n%s\n", fine[i]), false);
+}
+
 static void prompts(void **state)
 {
 	static const char *const held[] = {
@@ -381,7 +426,8 @@ static void prompts(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(bound), cmocka_unit_test(let_be), cmocka_unit_test(known_cards), cmocka_unit_test(prompts) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(bound), cmocka_unit_test(let_be), cmocka_unit_test(known_cards), cmocka_unit_test(below_headings),
+					    cmocka_unit_test(prompts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
