@@ -8,11 +8,15 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "catalog/licence.h"
+#include "catalog/licence_sentence.h"
 #include "catalog/licence_table.h"
 #include "verify/card.h"
 
 #define WORDS_MAX    256	/* places of one card; it is held for what it says in more */
 #define SECTION_SHORT 120	/* reduced characters of a section that is about nothing but the licence; in a longer one single words are of anything */
+#define ANSWER_MOST  80		/* bytes of what is only a name, or for whom or what */
+#define SENTENCES_MOST ((size_t)32 << 10)	/* bytes of those on licences in a long section */
+#define SAID_MAX     16
 #define UNLIKE_MOST  300	/* bytes of a clause with what the model is set against */
 #define PROMPT_DEPTH 4
 #define MORE	     "other:more-than-are-read"
@@ -70,16 +74,21 @@ static char *words_of(const char *name, struct arena *a)
 	return words;
 }
 
+static bool has_any(const char *words, const char *const *list)
+{
+	for (; *list; list++)
+		if (strstr(words, *list))
+			return true;
+	return false;
+}
+
 /* Words that stand in the names of licences for what these keep back. */
 static bool is_restricting_name(const char *words)
 {
 	static const char *const keeps[] = { " nc ", " non commercial", " noncommercial", " no commercial", " research", " academic", " nonprofit ", " non profit ", " evaluation ", " commons clause ",
-					     " personal ", " private ", " internal ", " educational ", " student ", " trial ", " proprietary ", " with restrictions ", " restricted ", " aup ", " acceptable use ", " eula ", " terms " };
+					     " personal ", " private ", " internal ", " educational ", " student ", " trial ", " proprietary ", " with restrictions ", " restricted ", " aup ", " acceptable use ", " eula ", " terms ", NULL };
 
-	for (size_t i = 0; i < ARRAY_LEN(keeps); i++)
-		if (strstr(words, keeps[i]))
-			return true;
-	return false;
+	return has_any(words, keeps);
 }
 
 /* Names under which models stand as under a licence's, and that are no names of it elsewhere. */
@@ -110,14 +119,17 @@ static void read_name(struct words *w, const char *name)
 	t->restricts |= is_restricting_name(words);
 }
 
-/* A licence that nobody knows, by a name that keeps something back ("Acme Research License"): it is no less than that. */
+/* A licence that nobody knows, by a name that keeps something back ("Acme Research License"): it is no less than that. A kind of licence is none that any other is not. */
 static void read_unknown_names(struct licence_text *t, struct arena *a)
 {
+	static const char *const kinds[] = { " rail ", " fsl ", " polyform ", NULL };
+
 	for (size_t i = 0; i < t->n_said; i++) {
-		if (!str_starts(t->said[i], "other:") || licence_find(t->said[i]) || !is_restricting_name(words_of(t->said[i] + strlen("other:"), a)))
-			continue;
-		t->recognised = t->recognised ? t->recognised : t->said[i];
-		t->restricts = true;
+		const char *words = str_starts(t->said[i], "other:") && !licence_find(t->said[i]) ? words_of(t->said[i] + strlen("other:"), a) : "";
+
+		t->restricts |= has_any(words, kinds) || is_restricting_name(words);
+		if (is_restricting_name(words) && !t->recognised)
+			t->recognised = t->said[i];
 	}
 }
 
@@ -207,6 +219,24 @@ static void flatten(struct buf *out, const json_t *v, int depth)
 	}
 }
 
+/* Does whoever fills in a field with this label state something? Else it asks, and what it offers as an answer restricts nothing. */
+static bool is_statement(const char *label, const json_t *kind, struct arena *a)
+{
+	static const char *const states[] = { " agree", " accept", " acknowledge", " confirm", " certify", " understand", " only ", " not ", NULL };
+
+	return (json_is_string(kind) && !strcmp(json_string_value(kind), "checkbox")) || has_any(words_of(label, a), states);
+}
+
+static void flatten_fields(struct buf *out, const json_t *fields, struct arena *a)
+{
+	const char *label;
+	json_t *field;
+
+	json_object_foreach ((json_t *)fields, label, field)
+		if (is_statement(label, json_is_object(field) ? json_object_get(field, "type") : field, a))
+			buf_printf(out, "%s\n", label);
+}
+
 /* What whoever asks for access agrees to. */
 static void read_prompt(struct words *w, const json_t *prompt, const char *key)
 {
@@ -215,7 +245,10 @@ static void read_prompt(struct words *w, const json_t *prompt, const char *key)
 	bool is_prompt = str_starts(key, "extra_gated_");
 
 	buf_init(&text, LICENCE_TEXT_MAX);
-	flatten(&text, prompt, 0);
+	if (!strcmp(key, "extra_gated_fields") && json_is_object(prompt))
+		flatten_fields(&text, prompt, w->arena);
+	else
+		flatten(&text, prompt, 0);
 	if (buf_failed(&text))
 		add(w, where)->recognised = MORE;
 	else if (text.len)
@@ -250,12 +283,11 @@ static void blank_template(char *text)
 		memset(p, ' ', sizeof(words) - 1);
 }
 
-static bool has_any(const char *words, const char *const *list)
+/* Blanks pictures that stand in the text itself: no words, and longer than any. */
+static void blank_pictures(char *text)
 {
-	for (; *list; list++)
-		if (strstr(words, *list))
-			return true;
-	return false;
+	for (char *p = text; (p = strcasestr(p, "data:image/")); p++)
+		memset(p, ' ', strcspn(p, " \t\r\n)\"'>"));
 }
 
 /* "Not MIT", "no MIT license": the name is there to be denied. */
@@ -272,6 +304,18 @@ static bool denies_a_name(const char *text, struct arena *a)
 				return true;
 		}
 	return false;
+}
+
+/* "Warranty is excluded": every licence excludes it. */
+static void blank_warranty(char *words)
+{
+	static const char *const excluded[] = { "warranty", "warranties", "liability" }, *const how[] = { " excluded", " is excluded", " are excluded" };
+
+	for (size_t i = 0; i < ARRAY_LEN(excluded); i++)
+		for (char *p = words; (p = strstr(p, excluded[i])); p++)
+			for (size_t k = 0; k < ARRAY_LEN(how); k++)
+				if (str_starts(p + strlen(excluded[i]), how[k]))
+					memset(p, ' ', strlen(excluded[i]) + strlen(how[k]));
 }
 
 /*
@@ -294,6 +338,7 @@ static bool sets_terms(const struct licence_text *t, const char *text, struct ar
 	words = words_of(text, a);
 	for (char *p = words; *p; p++)
 		*p = *p == '.' ? ' ' : *p;
+	blank_warranty(words);
 	if (has_any(words, keeps) && !strstr(t->notice, "exceptincompliance") && !strstr(t->notice, "exceptaccording"))
 		return true;
 	if (!has_any(words, models))
@@ -301,7 +346,7 @@ static bool sets_terms(const struct licence_text *t, const char *text, struct ar
 	for (size_t i = 0; i < t->n_said; i++)
 		if (str_starts(t->said[i], "other:") && !licence_find(t->said[i]))
 			return true;	/* "The weights are subject to the Acme Community License" */
-	return is_reserved || has_any(words, asks) || denies_a_name(text, a);
+	return is_reserved || (has_any(words, asks) && !strstr(words, " intermediate ")) || denies_a_name(text, a);
 }
 
 /*
@@ -329,6 +374,71 @@ static void blank_unlike(char *text)
 	}
 }
 
+/* What stands below a heading or behind a label, without its first line where that is the heading. */
+static const char *answer_of(const char *text, const char *where)
+{
+	const char *answer = str_starts(where, "a section") ? text + strcspn(text, "\n") : text;
+
+	return answer + strspn(answer, " \t\r\n=-*_`|>");
+}
+
+/* "acme-research": nothing but one name, and a word in it that keeps something back? */
+static bool is_kept_name(const char *answer, struct arena *a)
+{
+	size_t n = strcspn(answer, " \t\r\n*`|");
+	const char *name = arena_strndup(a, answer, n < ANSWER_MOST ? n : 0), *behind = answer + strlen(name);
+
+	return strchr(name, '-') && !behind[strspn(behind, " \t\r\n*`|-")] && !licence_of_name(name, a) && is_restricting_name(words_of(name, a));
+}
+
+/* Is all that it says, but for a licence's name, for whom or what the model is ("Research use", "MIT, personal use")? Said of a licence it is kept to that without an "only". */
+static bool is_kept_to_some(const char *answer, struct arena *a)
+{
+	static const char *const some[] = { " research ", " academic ", " academia ", " nonprofit ", " profit ", " evaluation ", " personal ", " private ", " internal ", " educational ", " education ", " student ", " testing ", NULL };
+	static const char *const beside[] = { " for ", " use ", " usage ", " uses ", " purpose ", " purposes ", " and ", " or ", " non ", " the ", " a ", " license ", " licence ", NULL };
+	char *words, *save = NULL;
+
+	if (strlen(answer) > ANSWER_MOST)
+		return false;
+	words = words_of(licence_mark_names(answer, a), a);
+	for (char *p = words; *p; p++)
+		*p = *p == '.' ? ' ' : *p;
+	if (!has_any(words, some))
+		return false;
+	for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		const char *padded = arena_printf(a, " %s ", word);
+
+		if (!has_any(padded, some) && !has_any(padded, beside))
+			return false;
+	}
+	return true;
+}
+
+/* A long section is about more than the licence: of its sentences those on one are read for the names in them. */
+static void read_sentences(struct licence_text *t, const char *text, struct arena *a)
+{
+	static const char *const words[] = { " licens", " licenc", " released under ", NULL };
+	const char **said = arena_alloc(a, SAID_MAX * sizeof(*said));
+	struct sentence s;
+	own(buf) struct buf found;
+
+	buf_init(&found, SENTENCES_MOST);
+	for (const char *p = text, *end; *p && !licence_is_spent(a); p = end) {
+		end = licence_next_sentence(&s, p);
+		const char *sentence = arena_strndup(a, p, (size_t)(end - p));
+
+		if (has_any(words_of(sentence, a), words))
+			buf_printf(&found, "%s\n", sentence);
+	}
+	if (buf_failed(&found)) {
+		t->recognised = MORE;
+	} else if (found.len) {
+		t->said = said;
+		t->n_said = licence_spoken_of(found.data, found.len, a, said, SAID_MAX);
+		read_unknown_names(t, a);
+	}
+}
+
 static void read_section(void *words, const char *where, const char *text, size_t n)
 {
 	struct words *w = words;
@@ -339,9 +449,15 @@ static void read_section(void *words, const char *where, const char *text, size_
 		return;
 	copy = arena_strndup(w->arena, text, n);
 	blank_template(copy);
+	blank_pictures(copy);
 	licence_blank_data(copy, w->arena);
 	blank_unlike(copy);
 	t = add_read(w, where, copy, n);
+	if (t->unread)
+		return;
+	if (t->notice && !*t->notice)
+		read_sentences(t, copy, w->arena);
+	t->restricts |= is_kept_name(answer_of(copy, where), w->arena) || is_kept_to_some(answer_of(copy, where), w->arena);
 	t->says_more = licence_binds(copy, false, w->arena) || (t->notice && sets_terms(t, copy, w->arena));
 }
 

@@ -1,4 +1,4 @@
-/* licence_sentence.h - a sentence as words, and lists of words; between licence_terms.c, which cuts texts into them, and licence_binds.c. */
+/* licence_sentence.h - a sentence as words, and lists of words; between licence_terms.c, which cuts texts into them, and those that read these. */
 #ifndef CATALOG_LICENCE_SENTENCE_H
 #define CATALOG_LICENCE_SENTENCE_H
 

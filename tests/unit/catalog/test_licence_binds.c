@@ -123,7 +123,10 @@ static void bound(void **state)
 		"SSPL",
 		"BSL 1.1",
 		"Business Source License",
+		"Acme RAIL",
 		"ELv2",
+		"FSL-1.1-MIT",
+		"PolyForm Small Business 1.0.0",
 		"CCBYNC4.0",
 		"CCBYNCSA",
 		"Llama31",
@@ -222,8 +225,11 @@ static void let_be(void **state)
 		"Apache 2.0. For commercial inquiries, contact a@acme.ai.",
 		"The weights are Apache 2.0 and free forever; our hosted API has usage fees.",
 		"Apache 2.0. Hosted inference is available for a fee on our platform.",
+		"Apache 2.0. Intermediate checkpoints are available upon request.",
 		"Apache 2.0. Trained only on permissively licensed code.",
+		"Apache 2.0. Commercial use and modification allowed; liability and warranty excluded.",
 		"See https://www.apache.org/licenses/LICENSE-2.0.txt",
+		"The model finds rail tracks. Apache 2.0.",
 	};
 
 	(void)state;
@@ -404,17 +410,74 @@ static void below_headings(void **state)
 		check("apache-2.0", "language: en", arena_printf(&a, "## License\n\nApache 2.0.\n\n%s\n", fine[i]), false);
 }
 
+/* What a free licence gives to everyone is given to some, where that is all of the answer. */
+static void answers(void **state)
+{
+	static const char *const some[] = { "Research use", "Academic use", "Personal use.", "Internal use", "Non-profit", "Evaluation", "For research.", "MIT, research use", "acme-research" };
+	static const char *const all[] = { "For research and commercial use", "Apache 2.0 (Acme Research)", "apache-2.0", "See research paper", "Personal and commercial use" };
+	own(arena) struct arena a;
+
+	(void)state;
+	arena_init(&a);
+	for (size_t i = 0; i < ARRAY_LEN(some) + ARRAY_LEN(all); i++) {
+		const bool is_held = i < ARRAY_LEN(some);
+		const char *words = is_held ? some[i] : all[i - ARRAY_LEN(some)];
+
+		check("mit", "language: en", arena_printf(&a, "## License\n\n%s\n", words), is_held);
+		check("mit", "language: en", arena_printf(&a, "**License:** %s\n", words), is_held);
+		check("mit", "language: en", arena_printf(&a, "| License | %s |\n|---|---|\n", words), is_held);
+	}
+}
+
+/* However much stands before it, and in one sentence with it; a picture is no word. */
+static void far_behind(void **state)
+{
+	static const char denial[] = "you may not host this model for third parties";
+	own(buf) struct buf text;
+
+	(void)state;
+	buf_init(&text, 1 << 20);
+	buf_puts(&text, "## License\n\n");
+	for (size_t i = 0; i < 3000; i++)
+		buf_puts(&text, "We thank all of them.\n");
+	check("apache-2.0", "language: en", text.data, false);
+	buf_puts(&text, "The weights are licensed under CC BY-NC 4.0.\n");
+	check("apache-2.0", "language: en", text.data, true);
+	buf_printf(&text, "And %s.\n", denial);
+	check("apache-2.0", "language: en", text.data, true);
+	for (size_t before = 60; before < 300; before += 7) {
+		buf_reset(&text);
+		buf_puts(&text, "## License\n\nThis model");
+		for (size_t i = 0; i < before; i++)
+			buf_puts(&text, " really");
+		buf_printf(&text, " is good and %s.\n", denial);
+		check("apache-2.0", "language: en", text.data, true);
+	}
+	buf_reset(&text);
+	buf_puts(&text, "## License\n\nApache 2.0 ![x](data:image/png;base64,");
+	for (size_t i = 0; i < 10000; i++)
+		buf_putc(&text, 'a');
+	buf_puts(&text, ")\n");
+	check("apache-2.0", "language: en", text.data, false);
+}
+
 static void prompts(void **state)
 {
 	static const char *const held[] = {
 		"extra_gated_heading: Access is for academic researchers only", "extra_gated_heading: For students only",
 		"extra_gated_prompt: By clicking you agree to the Acme Community License Agreement and acceptable use policy.",
-		"extra_gated_prompt: Use of this model is governed by the Acme Terms of Use.", "license_details: Redistribution is not allowed.",
+		"extra_gated_prompt: Use of this model is governed by the Acme Terms of Use.",
+		"extra_gated_fields:\n  I will use it for non-commercial purposes only: checkbox", "extra_gated_fields:\n  I agree to use it for research only:\n    type: select\n    options: [\"Yes\"]",
+		"license_details: Redistribution is not allowed.",
 	};
 	static const char *const fine[] = {
 		"extra_gated_prompt: You need to agree to share your contact information to access this model.", "extra_gated_button_content: Acknowledge License",
 		"extra_gated_prompt: By agreeing you accept the license and the privacy policy.", "extra_gated_prompt: Your data will only be used for internal statistics.",
 		"license_details: Apache 2.0",
+		"extra_gated_prompt: By clicking Agree, you accept the Hugging Face Terms of Service.",
+		"extra_gated_fields:\n  Intended use:\n    type: select\n    options:\n      - Research\n      - Commercial\n  I agree to share my contact information: checkbox",
+		"extra_gated_fields:\n  Intended use:\n    type: select\n    options: [Research, Commercial]\n  Contact email: text",
+		"extra_gated_fields:\n  Commercial use:\n    type: select\n    options: [\"Yes\", \"No\"]", "extra_gated_fields:\n  Commercial use: checkbox\n  Non-commercial use: checkbox",
 	};
 
 	(void)state;
@@ -426,8 +489,8 @@ static void prompts(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(bound), cmocka_unit_test(let_be), cmocka_unit_test(known_cards), cmocka_unit_test(below_headings),
-					    cmocka_unit_test(prompts) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(bound), cmocka_unit_test(let_be), cmocka_unit_test(known_cards), cmocka_unit_test(below_headings), cmocka_unit_test(answers),
+					    cmocka_unit_test(far_behind), cmocka_unit_test(prompts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
