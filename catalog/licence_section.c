@@ -276,12 +276,33 @@ static const char *behind_separator(const char *p, bool is_bold_before)
 	return p;
 }
 
+/* "**License** A custom license": behind bold letters at the begin of a line that goes on. Where they name a licence they are read, too. NULL: there are no such. */
+static const char *behind_bold(const char *first, const char *end, struct arena *a)
+{
+	static const char *const marks[][2] = { { "**", "**" }, { "__", "__" }, { "<b>", "</b>" }, { "<strong>", "</strong>" } };
+	char plain[PLAIN_MAX];
+
+	for (size_t i = 0; i < ARRAY_LEN(marks); i++) {
+		const char *label = first + strlen(marks[i][0]);
+		const char *close = str_starts(first, marks[i][0]) ? memmem(label, (size_t)(end - label), marks[i][1], strlen(marks[i][1])) : NULL;
+		const char *behind = close ? close + strlen(marks[i][1]) : end;
+		const char *said = behind + strspn(behind, "*_ \t");
+
+		if (said >= end || !strchr(" \t", *behind) || !strip(label, close, plain) || strlen(plain) > LABEL_MOST || strchr(plain, ':') || !is_of_models_licence(plain, a))
+			continue;
+		return strchr(licence_mark_names(plain, a), LICENCE_NAMED) ? first : said;
+	}
+	return NULL;
+}
+
 /* "- **License:** cc-by-nc-4.0", "| License | mit |", "Model License: …": where what it says begins; NULL: it has no such label. */
 static const char *behind_label(const struct line *l, struct arena *a)
 {
-	const char *first = behind_item(l->at + strspn(l->at, " \t>"));
+	const char *first = behind_item(l->at + strspn(l->at, " \t>")), *said = behind_bold(first, l->end, a);
 	bool is_bold_line = str_starts(first, "**") || str_starts(first, "__") || *first == '<';
 
+	if (said)
+		return said;
 	for (const char *p = first, *from = first; p < l->end && p - from < LABEL_WITHIN; p++) {
 		const char *behind = behind_separator(p, is_bold_line);
 		char plain[PLAIN_MAX];
