@@ -246,9 +246,10 @@ static const char *section_end(const char *p, const char *end, int level, bool i
 
 	for (struct line l; p < end; p = l.next) {
 		l = line_at(p, end);
-		int next = in_code(&fence, &l) ? NO_HEADING : level_of(&l, end);
+		bool is_code = in_code(&fence, &l);
+		int next = is_code ? NO_HEADING : level_of(&l, end);
 
-		if (is_item && !isspace((unsigned char)*p) && behind_item(p) > p)
+		if (is_item && !is_code && !isspace((unsigned char)*p) && behind_item(p) > p)
 			return p;
 		if (next && next <= level && !(is_empty && next == LEVEL_BOLD) && p < l.end)
 			return underlined(&l, end) ? l.next : p;
@@ -340,13 +341,38 @@ static const char *badge_at(const struct line *l, const char **stop)
 	return p;
 }
 
-/* Where the paragraph ends that goes on here. */
+static size_t indent_of(const struct line *l)
+{
+	return strspn(l->at, " \t>");
+}
+
+/* Where the paragraph ends that goes on here; what a block of code begins is not of it. */
 static const char *paragraph_end(const char *p, const char *end)
 {
+	struct fence none = { 0 };
+
 	for (struct line l; p < end; p = l.next) {
 		l = line_at(p, end);
-		if (is_blank(&l) || licence_begins_item(p) || level_of(&l, end) || behind_item(p) > p)
+		if (is_blank(&l) || licence_begins_item(p) || level_of(&l, end) || behind_item(p) > p || in_code(&none, &l))
 			return p;
+	}
+	return end;
+}
+
+/* Where what belongs to this line's label ends: its paragraph, and of an entry of a list all that is set deeper. */
+static const char *label_end(const struct line *l, const char *end)
+{
+	const char *stop = paragraph_end(l->next, end), *item = l->at + indent_of(l);
+	struct fence fence = { 0 };
+
+	if (behind_item(item) == item)
+		return stop;
+	for (struct line next; stop < end; stop = next.next) {
+		next = line_at(stop, end);
+		bool is_code = in_code(&fence, &next);
+
+		if (!is_code && !is_blank(&next) && indent_of(&next) <= indent_of(l))
+			return stop;
 	}
 	return end;
 }
@@ -365,7 +391,7 @@ void licence_each_section(const char *text, const char *end, struct arena *a, vo
 		if (badge)
 			each(arg, "a badge in its text", badge, (size_t)(stop - badge));
 		if (behind) {
-			stop = paragraph_end(l.next, end);
+			stop = label_end(&l, end);
 			each(arg, "an entry \"License\" in its text", behind, (size_t)(stop - behind));
 			l.next = stop;
 		} else if (level && strip(l.at, l.end, plain) && strlen(plain) < HEADING_MOST && is_of_models_licence(plain, a)) {

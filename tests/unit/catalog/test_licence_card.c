@@ -100,6 +100,10 @@ static void labels_and_ends(void **state)
 		"**License**\n\n**CC BY-NC 4.0**\n",
 		"## License\nCC BY-NC 4.0\n---\n",
 		"- **License:**\n  CC BY-NC 4.0\n",
+		"- **License:** MIT\n  - For non-commercial use only.\n- **Contact:** us\n",
+		"- **License:** [acme-1.4](https://acme.ai/license)\n  - The model is released under a Creative Commons license for non-commercial use.\n",
+		"* License: see below\n\n    * For research purposes only\n",
+		"  * License: MIT\n    ```\n    x\n    ```\n    Non-commercial use only.\n",
 		"許可証\n====\nCC BY-NC 4.0\n",
 		"许可证：CC BY-NC 4.0\n",
 		"<h2>\nLicense\n</h2>\nCC BY-NC 4.0\n",
@@ -180,7 +184,7 @@ static void behind_code(void **state)
 {
 	static const char *const code[] = {
 		"```pip install acme```\n", "````\n```\npip install acme\n````\n", "```\n~~~\n```\n", "```\n```python\n```\n", "1. Install:\n\n    ```\n    pip install acme\n   ```\n",
-		"- ```bash\n  pip install acme\n    ```\n", "> ~~~\n> a\n> ~~~~\n",
+		"- ```bash\n  pip install acme\n    ```\n", "> ~~~\n> a\n> ~~~~\n", "License: mit\n```\n\na\n```\n", "- License: mit\n  ```\n\n  a\n  ```\n", "- **License**\n  ```\n- a\n  ```\n",
 	};
 
 	(void)state;
@@ -216,6 +220,8 @@ static void not_of_the_model(void **state)
 		"## License\nThis project is licensed under Apache 2.0. The demo video is CC BY-NC 4.0.\n",
 		"**License** Apache-2.0\n",
 		"**Dataset License** CC BY-NC 4.0\n",
+		"- **License:** Apache 2.0\n  - Commercial use is allowed.\n- **Finetuned from:** llama\n  - For research use only\n",
+		"- **License:** Apache 2.0\n\nFor non-commercial or commercial use: see Usage. CC BY-NC 4.0\n",
 		"**Permissively licensed** and free to use in products, under the Apache 2.0 license\n",
 		"## License\nSame as the base model.\n",
 		"## License\nPlease refer to the original model card.\n",
