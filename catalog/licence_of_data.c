@@ -60,19 +60,24 @@ static bool is_word(const char *p)
 	return isalnum((unsigned char)*p) || ((unsigned char)*p >= 0xc3 && (unsigned char)*p <= 0xd1);
 }
 
-static bool is_about_model(const char *sentence)
+static bool has_word(const char *sentence, const char *const *list)
 {
 	char word[WORD_MAX];
 
 	for (const char *p = sentence; *p;)
 		if (is_word(p)) {
 			next_word(&p, word);
-			if (is_one(word, of_model))
+			if (is_one(word, list))
 				return true;
 		} else {
 			p++;
 		}
 	return false;
+}
+
+static bool is_about_model(const char *sentence)
+{
+	return has_word(sentence, of_model);
 }
 
 /* Does the subject end here, at a colon, the bar of a table or a dash? */
@@ -185,22 +190,11 @@ static bool is_attribution(const char *sentence, struct arena *a)
 {
 	static words_list more = { "may", "must", "can", "cannot", "is", "are", "so", "thus", "which", "therefore", "hence", NULL };
 	const char *of = strcasestr(sentence, "derivative of"), *under = of ? strcasestr(of, "used under") : NULL;
-	char word[WORD_MAX];
 
 	if (!under)
 		return false;
 	of += strlen("derivative of");
-	if (is_about_model(arena_strndup(a, of, (size_t)(under - of))))
-		return false;
-	for (const char *p = under; *p;)
-		if (is_word(p)) {
-			next_word(&p, word);
-			if (is_one(word, more))
-				return false;
-		} else {
-			p++;
-		}
-	return true;
+	return !is_about_model(arena_strndup(a, of, (size_t)(under - of))) && !has_word(under, more);
 }
 
 /* Is it of nothing but the model, and a licence's name: "the model is released under MIT"? */
@@ -281,10 +275,73 @@ static bool is_carried_over(char *next, struct arena *a)
 	return carries_over(arena_strndup(a, next, (size_t)(sentence_end(next) - next)), a);
 }
 
+static void blank(char *p, const char *end)
+{
+	for (; p < end; p++)
+		*p = *p == '\n' ? '\n' : ' ';
+}
+
+/* "Acme-8B is derived from X, which is originally licensed under Y": where it says of what that was made, and under what that was. False: nowhere, or more follows from it. */
+static bool find_origin(const char *sentence, const char **from, const char **to, struct arena *a)
+{
+	static words_list made = { "derived from ", "based on ", "built on ", "built upon ", "tuned from ", NULL };
+	static words_list under = { "which is originally licensed under", "which are originally licensed under", "originally licensed under", "which is licensed under", "which are licensed under", "which was licensed under", "which were licensed under", NULL };
+	static words_list follows = { "so", "therefore", "thus", "hence", "consequently", "accordingly", "likewise", "too", "also", "same", "still", "remain*", "inherit*", "keep*", NULL };
+	const char *licensed = NULL;
+	int depth = 0;
+
+	*from = NULL;
+	for (size_t i = 0; made[i] && !*from; i++)
+		*from = strcasestr(sentence, made[i]);
+	for (size_t i = 0; *from && under[i] && !licensed; i++)
+		licensed = strcasestr(*from, under[i]);
+	if (!licensed || is_about_model(arena_strndup(a, *from, (size_t)(licensed - *from))) || has_word(*from, follows))
+		return false;
+	for (*to = licensed; **to && (depth > 0 || !strchr(",;", **to)); (*to)++)
+		depth += **to == '(' ? 1 : **to == ')' ? -1 : 0;
+	return true;
+}
+
+/* Does a sentence say what the model itself is under, and not its code alone? */
+static bool names_own_licence(char *text, struct arena *a)
+{
+	static words_list own = { "model*", "weight*", "checkpoint*", "lora*", "adapter*", "everything", NULL };
+	const char *from, *to;
+
+	for (char *p = text, *end; *p && !licence_is_spent(a); p = end) {
+		end = sentence_end(p);
+		const char *sentence = arena_strndup(a, p, (size_t)(end - p));
+
+		if ((strcasestr(sentence, "licensed under") || strcasestr(sentence, "released under")) && has_word(sentence, own) && !find_origin(sentence, &from, &to, a))
+			return true;
+	}
+	return false;
+}
+
+/* What the work was made from was under a licence of its own; where the work's is named, too, that says nothing of it. */
+static void blank_origins(char *text, struct arena *a)
+{
+	const char *from, *to;
+	bool is_asked = false;
+
+	for (char *p = text, *end; *p && !licence_is_spent(a); p = end) {
+		end = sentence_end(p);
+		const char *sentence = arena_strndup(a, p, (size_t)(end - p));
+
+		if (!find_origin(sentence, &from, &to, a) || is_carried_over(end, a))
+			continue;
+		if (!is_asked && !names_own_licence(text, a))
+			return;
+		is_asked = true;
+		blank(p + (from - sentence), p + (to - sentence));
+	}
+}
+
 void licence_blank_data(char *text, struct arena *a)
 {
 	const char *own_licence = NULL;	/* the last place that may name one */
 
+	blank_origins(text, a);
 	for (const char *at = text; (at = strcasestr(at, "licensed under")); at++)
 		own_licence = at;
 	for (char *p = text, *end; *p && !licence_is_spent(a); p = end) {
@@ -292,7 +349,6 @@ void licence_blank_data(char *text, struct arena *a)
 		const char *sentence = arena_strndup(a, p, (size_t)(end - p));
 
 		if ((licence_is_of_data(sentence, a) && !is_carried_over(end, a)) || (own_licence && own_licence >= end && is_attribution(sentence, a)))
-			for (char *c = p; c < end; c++)
-				*c = *c == '\n' ? '\n' : ' ';
+			blank(p, end);
 	}
 }

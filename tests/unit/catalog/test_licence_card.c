@@ -172,7 +172,14 @@ static void terms_in_a_section(void **state)
 		"## License\nMIT for code. Ask us about weights.\n",
 		"## License\nNot MIT.\n",
 		"## License\nFormerly MIT; the current version is closed.\n",
-		"## License\nNo rights granted.\n"
+		"## License\nNo rights granted.\n",
+		"## License\nThis model is derived from Foo-7B and is originally licensed under CC BY-NC 4.0.\n",
+		"## License\n- A is derived from Foo-7B, originally licensed under CC BY-NC 4.0.\n- B is based on Foo-8B, which is licensed under CC BY-NC 4.0.\n",
+		"## License\nThe code is licensed under MIT. The model is derived from Foo-7B, which is licensed under CC BY-NC 4.0.\n",
+		"## License\nThe model is licensed under MIT. Acme-7B is derived from Foo-7B, which is licensed under CC BY-NC 4.0, and so is this one.\n",
+		"## License\nThe model is licensed under MIT. Acme-7B is derived from Foo-7B, which is licensed under CC BY-NC 4.0. The model inherits this license.\n",
+		"## License\nThe model is licensed under MIT. Acme-7B is derived from Foo-7B, originally licensed under Apache 2.0, and now under CC BY-NC 4.0.\n",
+		"## License\nThe model is licensed under MIT. Derived from Foo-7B, our weights, which are licensed under CC BY-NC 4.0, are new.\n",
 	};
 
 	(void)state;
@@ -223,6 +230,9 @@ static void not_of_the_model(void **state)
 		"- **License:** Apache 2.0\n  - Commercial use is allowed.\n- **Finetuned from:** llama\n  - For research use only\n",
 		"- **License:** Apache 2.0\n\nFor non-commercial or commercial use: see Usage. CC BY-NC 4.0\n",
 		"**Permissively licensed** and free to use in products, under the Apache 2.0 license\n",
+		("## License\nThe code and the model weights are licensed under Apache-2.0.\n- Acme-Distill-7B is derived from [Qwen-2.5 series](https://x.org/Qwen2.5), which are originally licensed under [Apache 2.0 License](https://x.org/blob/main/LICENSE), and now finetuned.\n"
+		 "- Acme-Distill-8B is derived from Llama3.1-8B-Base and is originally licensed under [llama3.1 license](https://x.org/meta-llama/Llama-3.1-8B/blob/main/LICENSE).\n"),
+		"## License\nThis model is based on Foo-7B, which is licensed under CC BY-NC 4.0. This model is licensed under Apache 2.0.\n",
 		"## License\nSame as the base model.\n",
 		"## License\nPlease refer to the original model card.\n",
 		"## License\nThe dataset is licensed under CC BY-NC 4.0, the model under Apache 2.0.\n",
