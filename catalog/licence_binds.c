@@ -295,8 +295,9 @@ static bool are_known_terms(const struct sentence *s, size_t k)
 {
 	static words_list own = { "the", "this", "these", "its", "their", "same", "above", "following", "that", "a", "an", "base", "original", "upstream", "respective",
 		"corresponding", "relevant", "underlying", "parent", "own", "open", "source", "permissive", "free", "all", "of", "and", "or", "privacy", "under", "to", "by",
-		"with", "any", "txt", "md", "see", "dataset*", "data", "both", "full", "software", NULL };
-	const char *before = k ? s->v[k - 1].text : "";
+		"with", "any", "txt", "md", "see", "dataset*", "data", "both", "full", "software", "version", "v", NULL };
+	size_t version = k > 1 && is_number(s->v[k - 1].text);	/* "the MNPL-0.1 license" is as its name says */
+	const char *before = k ? s->v[k - 1 - version].text : "";
 	bool is_of_use = !strcmp(at(s, k + 1), "of") && is_one(at(s, k + 2), (words_list){ "use", "service", "services", NULL });
 
 	if (s->v[k].is_gone || !*before || is_terms(before) || is_number(before))

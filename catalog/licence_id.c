@@ -36,6 +36,7 @@ static const struct {
 	{ "sspl", "other:sspl-1.0" }, { "server side public", "other:sspl-1.0" }, { "busl", "other:busl-1.1" }, { "business source", "other:busl-1.1" }, { "bsl 1.1", "other:busl-1.1" },
 	{ "el 2", "other:elastic-2.0" }, { "gemma2", "gemma" }, { "gemma 2", "gemma" }, { "gemma3", "gemma" }, { "gemma 3", "gemma" }, { "llama31", "llama3.1" }, { "llama32", "llama3.2" }, { "llama33", "llama3.3" },
 	{ "kimi k2", "other:modified-mit" }, { "mistral ai research", "other:mrl" }, { "mistral ai non production", "other:mnpl" },
+	{ "mrl 0.1", "other:mrl" }, { "mnpl 0.1", "other:mnpl" },
 };
 
 static bool filler(const char *token)

@@ -132,6 +132,12 @@ static void bound(void **state)
 		"Llama31",
 		"The weights are under Llama 2.",
 		"DeepSeek Model License",
+		"Acme-22B-v0.1 is released under the `MNLP-0.1` license.",
+		"Acme-22B is released under the [MNPL-0.1](https://mistral.ai/licences/MNPL-0.1.md) license.",
+		"Acme-22B is released under the MRL-0.1 license.",
+		"Acme-22B is released under the XYZ-0.1 license.",
+		"Use of the weights is subject to the XYZ 0.1 license.",
+		"MRL-0.1",
 	};
 
 	(void)state;
@@ -198,10 +204,11 @@ static void let_be(void **state)
 		"The code is licensed under Apache 2.0. Model weights: Apache 2.0. Data: see the dataset card.",
 		"Apache 2.0. Built with Qwen. Not affiliated with or endorsed by Alibaba.",
 		"Falcon 3? No: this one is under Apache 2.0.",
+		"Released under the Apache License, version 2.0 license.",
+		"Licensed under the terms of the 2.0 license of Apache.",
 		"We release the model under Apache 2.0 to support the research community and companies alike.",
 		"The dataset used is licensed under CC BY 4.0. The model is under Apache 2.0 and can be used by anyone: researchers, students, companies.",
 		"Students, researchers and companies may use it free of charge under Apache 2.0.",
-		"本模型遵循 Apache 2.0 许可证。",
 		"Apache 2.0 — see [LICENSE](https://huggingface.co/acme/m/blob/main/LICENSE). Contributions must be signed off (DCO).",
 		"The tokenizer is derived from GPT-2 (MIT). The model is Apache 2.0.",
 		"The license only covers the model weights, not the training data. Apache 2.0.",
@@ -256,7 +263,6 @@ static void known_cards(void **state)
 		 "R1.") },
 		{ "mit", "language: en",
 		  ("## License\n\nThe model is licensed under the [MIT license](./LICENSE).\n\n## Trademarks\n\nThis project may contain trademarks or logos for projects, produ"
-		 "cts, or services. Authorized use of Microsoft trademarks or logos is subject to and must follow [Microsoft's Trademark & Brand Guidelines](https://www"
 		 ".microsoft.com/en-us/legal/intellectualproperty/trademarks). Use of Microsoft trademarks or logos in modified versions of this project must not cause "
 		 "confusion or imply Microsoft sponsorship. Any use of third-party trademarks or logos are subject to those third-party's policies.") },
 		{ "mit", "language: en",
