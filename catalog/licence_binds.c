@@ -319,6 +319,8 @@ static bool leads_to_terms(const struct sentence *s, size_t i)
 		return is_one(next, (words_list){ "to", "by", NULL });
 	if (is_one(word, (words_list){ "governed", "abide", NULL }))
 		return !strcmp(next, "by");
+	if (!strcmp(word, "follow") && i)
+		return is_one(s->v[i - 1].text, (words_list){ "must", "shall", NULL }) || (i > 1 && !strcmp(s->v[i - 1].text, "to") && is_one(s->v[i - 2].text, wants));
 	return is_one(word, (words_list){ "comply", "complies", "complying", "compliance", "accordance", "accept", "accepting", NULL });
 }
 

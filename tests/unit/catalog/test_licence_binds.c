@@ -138,6 +138,10 @@ static void bound(void **state)
 		"Acme-22B is released under the XYZ-0.1 license.",
 		"Use of the weights is subject to the XYZ 0.1 license.",
 		"MRL-0.1",
+		"The code is under Apache-2.0, the use of the weights must follow the [Model License](MODEL_LICENSE).",
+		"The code is licensed under Apache-2.0, while use of the weights needs to follow the Model License.",
+		"本仓库的代码依照 [Apache-2.0](LICENSE) 协议开源，Acme2-6B 模型的权重的使用则需要遵循 [Model License](MODEL_LICENSE)。",
+		"代码依照 Apache-2.0 协议开源。使用 Acme 2 模型需要遵循 [《Acme 2 模型社区许可协议》](x.pdf)。",
 	};
 
 	(void)state;
@@ -206,9 +210,15 @@ static void let_be(void **state)
 		"Falcon 3? No: this one is under Apache 2.0.",
 		"Released under the Apache License, version 2.0 license.",
 		"Licensed under the terms of the 2.0 license of Apache.",
+		"Released under the Apache-2.0 license. It was trained to follow instructions as to usage policy.",
+		"Redistributions must follow the Apache 2.0 license.",
+		"You must follow the terms of the license. Apache-2.0.",
+		"模型权重遵循 Apache-2.0 许可协议。",
+		"代码和模型遵循 [Apache 2.0](LICENSE) 协议，使用需遵守该协议。",
 		"We release the model under Apache 2.0 to support the research community and companies alike.",
 		"The dataset used is licensed under CC BY 4.0. The model is under Apache 2.0 and can be used by anyone: researchers, students, companies.",
 		"Students, researchers and companies may use it free of charge under Apache 2.0.",
+		"本模型遵循 Apache 2.0 许可证。",
 		"Apache 2.0 — see [LICENSE](https://huggingface.co/acme/m/blob/main/LICENSE). Contributions must be signed off (DCO).",
 		"The tokenizer is derived from GPT-2 (MIT). The model is Apache 2.0.",
 		"The license only covers the model weights, not the training data. Apache 2.0.",
@@ -263,6 +273,7 @@ static void known_cards(void **state)
 		 "R1.") },
 		{ "mit", "language: en",
 		  ("## License\n\nThe model is licensed under the [MIT license](./LICENSE).\n\n## Trademarks\n\nThis project may contain trademarks or logos for projects, produ"
+		 "cts, or services. Authorized use of Microsoft trademarks or logos is subject to and must follow [Microsoft's Trademark & Brand Guidelines](https://www"
 		 ".microsoft.com/en-us/legal/intellectualproperty/trademarks). Use of Microsoft trademarks or logos in modified versions of this project must not cause "
 		 "confusion or imply Microsoft sponsorship. Any use of third-party trademarks or logos are subject to those third-party's policies.") },
 		{ "mit", "language: en",
