@@ -102,7 +102,7 @@ void licence_resolve(const struct licence_claims *c, struct arena *a, struct lic
 bool licence_is_of_base(const char *conflict);
 /*
  * The words of a card: license_name where it is of no known licence, license_link, gated access, tags, and the sections about its licence in the n bytes of `text`
- * behind the front matter. Anything may be NULL.
+ * behind the front matter, but for what is said there of another model than c->repo. Anything may be NULL.
  */
 void licence_read_card(const json_t *front, const char *text, size_t n, struct arena *a, struct licence_claims *c);
 /* The licence that an address is known to lead to, or NULL. */

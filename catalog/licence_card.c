@@ -487,7 +487,7 @@ void licence_read_card(const json_t *front, const char *text, size_t n, struct a
 	n = strlen(copy);	/* a NUL ends what is read */
 	if (!card_find_front(copy, n, &begin, &end))
 		end = 0;
-	licence_each_section(copy + end, copy + n, &scratch, read_section, w);
+	licence_each_section(copy + end, copy + n, c->repo, &scratch, read_section, w);
 	if (licence_is_spent(&scratch))
 		add(w, "its text")->recognised = MORE;
 	keep(w, a, c);

@@ -377,8 +377,74 @@ static const char *label_end(const struct line *l, const char *end)
 	return end;
 }
 
-void licence_each_section(const char *text, const char *end, struct arena *a, void (*each)(void *, const char *where, const char *text, size_t n), void *arg)
+/* --- lists of other models ------------------------------------------------------------------------------------------------------------- */
+
+/* Does an entry of a list begin with a link to the page of a model that is not this one: "* [Acme-Chat](https://huggingface.co/acme/acme-chat): …"? */
+static bool is_of_other_model(const struct line *l, const char *repo)
 {
+	static const char hub[] = "](https://huggingface.co/";
+	static const char *const no_owners[] = { "datasets/", "spaces/", "docs/", "papers/", "collections/" };
+	const char *item = behind_item(l->at), *link = item == l->at || !repo ? NULL : item + strspn(item, "*_");
+	const char *owner = link && *link == '[' ? memmem(link, (size_t)(l->end - link), "](", 2) : NULL;
+
+	if (!owner || !str_starts(owner, hub))
+		return false;
+	owner += sizeof(hub) - 1;
+	for (size_t i = 0; i < ARRAY_LEN(no_owners); i++)
+		if (str_starts(owner, no_owners[i]))
+			return false;
+	size_t n = strcspn(owner, "/ \n)"), name = owner[n] == '/' ? strcspn(owner + n + 1, "/?#) \n") : 0;
+
+	return name && (strlen(repo) != n + 1 + name || strncasecmp(owner, repo, strlen(repo)) != 0);
+}
+
+/* Has the text a section of its own, below a heading, in which a licence is named? */
+static bool has_own_section(const char *text, const char *end, struct arena *a)
+{
+	struct fence fence = { 0 };
+
+	for (struct line l; text < end; text = l.next) {
+		l = line_at(text, end);
+		int level = in_code(&fence, &l) ? NO_HEADING : level_of(&l, end);
+		char plain[PLAIN_MAX];
+
+		if (!level || level >= LEVEL_BOLD || !strip(l.at, l.end, plain) || !is_of_models_licence(plain, a))
+			continue;
+		const char *stop = section_end(l.next, end, level, false);
+
+		if (strchr(licence_mark_names(arena_strndup(a, l.at, (size_t)(stop - l.at)), a), LICENCE_NAMED))
+			return true;
+		l.next = stop > l.next ? stop : l.next;
+	}
+	return false;
+}
+
+/* Whose a label is that is set deeper in a list: that of the entry at `entry`, which may be of another model. Only where the card speaks of this one's licence elsewhere. */
+struct list {
+	const char *text, *end, *repo;
+	struct line entry;
+	bool is_asked, has_own;
+};
+
+static void follow_list(struct list *list, const struct line *l)
+{
+	if (!is_blank(l) && !isspace((unsigned char)*l->at))
+		list->entry = *l;
+}
+
+static bool is_of_others(struct list *list, const struct line *label, struct arena *a)
+{
+	if (!list->entry.at || list->entry.at == label->at || !is_of_other_model(&list->entry, list->repo))
+		return false;
+	if (!list->is_asked)
+		list->has_own = has_own_section(list->text, list->end, a);
+	list->is_asked = true;
+	return list->has_own;
+}
+
+void licence_each_section(const char *text, const char *end, const char *repo, struct arena *a, void (*each)(void *, const char *where, const char *text, size_t n), void *arg)
+{
+	struct list list = { .text = text, .end = end, .repo = repo };
 	struct fence fence = { 0 };
 
 	for (struct line l; text < end; text = l.next) {
@@ -388,11 +454,13 @@ void licence_each_section(const char *text, const char *end, struct arena *a, vo
 		const char *behind = level ? NULL : behind_label(&l, a), *stop, *badge = is_code ? NULL : badge_at(&l, &stop);
 		char plain[PLAIN_MAX];
 
+		follow_list(&list, &l);
 		if (badge)
 			each(arg, "a badge in its text", badge, (size_t)(stop - badge));
 		if (behind) {
 			stop = label_end(&l, end);
-			each(arg, "an entry \"License\" in its text", behind, (size_t)(stop - behind));
+			if (!is_of_others(&list, &l, a))
+				each(arg, "an entry \"License\" in its text", behind, (size_t)(stop - behind));
 			l.next = stop;
 		} else if (level && strip(l.at, l.end, plain) && strlen(plain) < HEADING_MOST && is_of_models_licence(plain, a)) {
 			const char *from = underlined(&l, end) ? line_at(l.next, end).next : l.next;

@@ -59,7 +59,7 @@ void licence_read_within(const char *text, size_t n, struct arena *scratch, stru
 void licence_keep(const struct licence_text *from, struct arena *a, struct licence_text *out);
 
 /* Calls `each` for every place of a card's text that is about its licence; `where` says what it is. */
-void licence_each_section(const char *text, const char *end, struct arena *a, void (*each)(void *, const char *where, const char *text, size_t n), void *arg);
+void licence_each_section(const char *text, const char *end, const char *repo, struct arena *a, void (*each)(void *, const char *where, const char *text, size_t n), void *arg);
 /* Blanks the sentences that are about data, and not about what is published here. */
 void licence_blank_data(char *text, struct arena *a);
 bool licence_is_of_data(const char *sentence, struct arena *a);

@@ -157,14 +157,14 @@ bool documents_is_evidence(const char *path, uint64_t size_bytes, const char *li
 	return size_bytes <= DOCUMENTS_BYTES_MAX && (!strcmp(path, CARD_PATH) || licence_is_text_file(path, size_bytes) || (linked && !strcmp(path, linked)));
 }
 
-static int find_linked(struct documents *d, struct err *e)
+static int find_repo(struct documents *d, struct err *e)
 {
 	struct revision r;
 	struct model m;
 	int rc = model_revision(d->w->db, d->revision_id, d->w->arena, &m, &r, e);
 
 	d->repo = rc ? NULL : arena_strdup(d->w->arena, m.name);
-	d->linked = rc ? NULL : documents_linked_text(d->claims.card_link, d->info, m.name, d->w->arena);
+	d->said.repo = d->repo;
 	return rc;
 }
 
@@ -193,11 +193,11 @@ static int read_all(struct documents *d, struct err *e)
 
 int documents_read(struct documents *d, struct err *e)
 {
-	int rc = read_card(d, e);
+	int rc = find_repo(d, e);
 
+	rc = rc ? rc : read_card(d, e);
 	gather_claims(d);
-	if (!rc)
-		rc = find_linked(d, e);
+	d->linked = rc ? NULL : documents_linked_text(d->claims.card_link, d->info, d->repo, d->w->arena);
 	return rc ? rc : read_all(d, e);
 }
 

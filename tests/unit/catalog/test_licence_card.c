@@ -27,6 +27,7 @@ static void check(const char *id, const char *front, const char *text, bool is_h
 	claims.n_card = c.license.n;
 	claims.card_name = c.license_name;
 	claims.card_link = c.license_link;
+	claims.repo = "acme/acme-7b";
 	licence_read_card(c.front, whole, strlen(whole), &a, &claims);
 	licence_resolve(&claims, &a, &out);
 	if ((out.n_conflicts > 0) != is_held)
@@ -173,6 +174,10 @@ static void terms_in_a_section(void **state)
 		"## License\nNot MIT.\n",
 		"## License\nFormerly MIT; the current version is closed.\n",
 		"## License\nNo rights granted.\n",
+		"* [Acme-7B](https://huggingface.co/acme/acme-7b): this model.\n  * License: CC BY-NC 4.0\n\n## License\nMIT\n",
+		"* [Acme-7B-Chat](https://huggingface.co/acme/acme-7b-chat): a model.\n  * License: CC BY-NC 4.0\n\n## License\nSee above\n",
+		"* [Acme-7B-Chat](https://huggingface.co/acme/acme-7b-chat): a model.\n\nHere\n  * License: CC BY-NC 4.0\n\n## License\nMIT\n",
+		"* [Data](https://huggingface.co/datasets/acme/data): data.\n  * License: CC BY-NC 4.0\n\n## License\nMIT\n",
 		"## License\nThis model is derived from Foo-7B and is originally licensed under CC BY-NC 4.0.\n",
 		"## License\n- A is derived from Foo-7B, originally licensed under CC BY-NC 4.0.\n- B is based on Foo-8B, which is licensed under CC BY-NC 4.0.\n",
 		"## License\nThe code is licensed under MIT. The model is derived from Foo-7B, which is licensed under CC BY-NC 4.0.\n",
@@ -233,6 +238,7 @@ static void not_of_the_model(void **state)
 		("## License\nThe code and the model weights are licensed under Apache-2.0.\n- Acme-Distill-7B is derived from [Qwen-2.5 series](https://x.org/Qwen2.5), which are originally licensed under [Apache 2.0 License](https://x.org/blob/main/LICENSE), and now finetuned.\n"
 		 "- Acme-Distill-8B is derived from Llama3.1-8B-Base and is originally licensed under [llama3.1 license](https://x.org/meta-llama/Llama-3.1-8B/blob/main/LICENSE).\n"),
 		"## License\nThis model is based on Foo-7B, which is licensed under CC BY-NC 4.0. This model is licensed under Apache 2.0.\n",
+		"## Models\n* [Acme-7B-Chat](https://huggingface.co/acme/acme-7b-chat): a model for dialogue.\n\n  * License: _CC-By-NC-SA-4.0_\n\n## Model License\n\nApache-2.0\n",
 		"## License\nSame as the base model.\n",
 		"## License\nPlease refer to the original model card.\n",
 		"## License\nThe dataset is licensed under CC BY-NC 4.0, the model under Apache 2.0.\n",
