@@ -5,32 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/buf.h"
-#include "base/str.h"
-#include "base/vec.h"
-#include "catalog/licence.h"
-#include "verify/card.h"
-
-/* A card under `id` with this line of front matter and this text. */
-static void check(const char *id, const char *front, const char *text, bool is_held)
-{
-	struct licence_claims claims = { .card = NULL };
-	struct licence_answer out;
-	own(arena) struct arena a;
-	own(card) struct card c = { 0 };
-	const char *whole;
-
-	arena_init(&a);
-	whole = arena_printf(&a, "---\nlicense: %s\n%s\n---\n# A model\n\n%s\n", id, front, text);
-	card_parse(whole, strlen(whole), &a, &c);
-	claims.card = c.license.item;
-	claims.n_card = c.license.n;
-	claims.card_name = c.license_name;
-	licence_read_card(c.front, whole, strlen(whole), &a, &claims);
-	licence_resolve(&claims, &a, &out);
-	if ((out.n_conflicts > 0) != is_held)
-		fail_msg("%s, \"%s\", \"%s\": %s, %zu conflicts %s", id, front, text, out.id, out.n_conflicts, out.n_conflicts ? out.conflicts[0] : "");
-}
+#include "tests/unit/catalog/card_case.h"
 
 /* As all of a section, below what is too long to be read word by word, and behind a label. */
 static void check_places(const char *words, bool is_held)
